@@ -1,0 +1,104 @@
+"""Every setting: its type, its default, its bounds and what it does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the settings file."""
+
+
+class BoxEntry(Section, frozen=True, kw_only=True):
+    """A box of one's own; everything not named here comes from ~/.ssh/config."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\s/]+$")]
+    """What you call it: `gpubox-tui NAME`."""
+    host: str = ""
+    """Host name, address or ssh alias; empty means the same as `name`."""
+    user: str = ""
+    """Login name; empty leaves it to ssh."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Port; 0 leaves it to ssh."""
+    identity: str = ""
+    """Private key file; empty leaves it to ssh."""
+    jump: str = ""
+    """Jump hosts as for `ssh -J`; empty leaves it to ssh."""
+    python: str = ""
+    """Python on the box to run the probe with; empty finds one."""
+
+
+class Ui(Section, frozen=True, kw_only=True):
+    """The look of the panel."""
+
+    theme: str = "gpubox"
+    """Any theme of the palette; `gpubox` is safe for color-blind eyes."""
+    temperature_unit: Literal["celsius", "fahrenheit"] = "celsius"
+    """Unit of temperatures on the screen; JSON is always Celsius."""
+    cards_up_to: Annotated[int, Meta(ge=0, le=64)] = 7
+    """With more GPUs than this the compact table is shown first."""
+    history_minutes: Literal[1, 5, 15, 60] = 5
+    """Span that the graphs begin with."""
+
+
+class Probe(Section, frozen=True, kw_only=True):
+    """How a box is read."""
+
+    interval: Annotated[float, Meta(ge=0.5, le=60)] = 1.0
+    """Seconds between readings."""
+    top_processes: Annotated[int, Meta(ge=0, le=100)] = 15
+    """How many of the host's busiest processes are listed beside those on a GPU."""
+    command_lines: bool = True
+    """Whether full command lines leave the box; false sends the program's name only."""
+
+
+class Ssh(Section, frozen=True, kw_only=True):
+    """How the link is made and kept."""
+
+    connect_timeout: Annotated[float, Meta(ge=1, le=300)] = 15.0
+    """Seconds for reaching a box and shaking hands; time that a person thinks does not count."""
+    keepalive: Annotated[float, Meta(ge=1, le=60)] = 2.0
+    """Seconds between keep-alives; three unanswered ones end the link."""
+    retry_first: Annotated[float, Meta(ge=0.1, le=60)] = 0.5
+    """Seconds before the first new try after a loss; doubles each time."""
+    retry_cap: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    """Most seconds between two tries."""
+
+
+class Thresholds(Section, frozen=True, kw_only=True):
+    """From where a reading is marked: [warn, alarm]."""
+
+    temperature: tuple[float, float] = (80, 90)
+    """Degrees Celsius; a card's own slowdown threshold lowers the alarm."""
+    memory: tuple[float, float] = (90, 97)
+    """Percent of GPU memory in use."""
+    host_memory: tuple[float, float] = (85, 95)
+    """Percent of the machine's memory in use."""
+    disk: tuple[float, float] = (85, 95)
+    """Percent of a disk in use."""
+
+
+class HistorySettings(Section, frozen=True, kw_only=True):
+    """What is kept on this machine's disk."""
+
+    keep: bool = True
+    """Whether readings are kept on disk, so that a restart shows what was seen."""
+    days: Annotated[int, Meta(ge=1, le=365)] = 7
+    """Days after which a reading is deleted."""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    ui: Ui = Ui()
+    probe: Probe = Probe()
+    ssh: Ssh = Ssh()
+    thresholds: Thresholds = Thresholds()
+    history: HistorySettings = HistorySettings()
+    keys: dict[str, str] = {}
+    """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
+    box: tuple[BoxEntry, ...] = ()
+    """Boxes of one's own, one [[box]] table each."""

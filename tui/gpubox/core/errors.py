@@ -1,0 +1,92 @@
+"""The one tree of errors that people see.
+
+GpuBoxError
+├── ConfigError          a settings file, a command-line value
+├── LinkError            something between this machine and the box
+│   ├── Unreachable      no answer: refused, no route, unknown name, timed out
+│   ├── AuthFailed       the box answered and said no
+│   ├── HostKeyUnknown   never seen this box, and nobody said yes
+│   ├── HostKeyChanged   it is not the machine that known_hosts remembers
+│   └── Dropped          an open link ended
+├── RemoteError          a command on the box failed
+│   └── ProbeError       the probe could not start, or sent what cannot be read
+└── Cancelled            the person said no to a question
+"""
+
+from __future__ import annotations
+
+
+class GpuBoxError(Exception):
+    """What happened, to what, and what to do now; every part is safe to draw.
+
+    Attributes:
+        title: a few words, no full stop.
+        text: what happened to what, in a sentence.
+        hint: what the person can do now; may be empty.
+        again: whether trying again by itself may help (a link in back-off), or only a person can.
+    """
+
+    again: bool = False
+
+    def __init__(self, title: str, text: str = "", hint: str = "") -> None:
+        super().__init__(title, text, hint)
+        self.title = title
+        self.text = text
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return ". ".join(part.rstrip(".") for part in (self.title, self.text, self.hint) if part)
+
+
+class ConfigError(GpuBoxError):
+    """A settings file or a command-line value that cannot be used."""
+
+
+class LinkError(GpuBoxError):
+    """Something between this machine and the box."""
+
+
+class Unreachable(LinkError):
+    """No answer from the box: refused, no route, unknown name or timed out."""
+
+    again = True
+
+
+class AuthFailed(LinkError):
+    """The box answered and refused the login."""
+
+
+class HostKeyUnknown(LinkError):
+    """The box's key is not known and nobody accepted it."""
+
+
+class HostKeyChanged(LinkError):
+    """The box's key differs from the one that known_hosts remembers, or is revoked."""
+
+
+class Dropped(LinkError):
+    """An open link ended."""
+
+    again = True
+
+
+class RemoteError(GpuBoxError):
+    """A command on the box failed.
+
+    Attributes:
+        status: the exit status, or None when a signal ended it or it never started.
+    """
+
+    def __init__(self, title: str, text: str = "", hint: str = "", *, status: int | None = None) -> None:
+        super().__init__(title, text, hint)
+        self.status = status
+
+
+class ProbeError(RemoteError):
+    """The probe could not start on the box, or sent what cannot be read."""
+
+    again = True
+
+
+class Cancelled(GpuBoxError):
+    """The person said no to a question."""

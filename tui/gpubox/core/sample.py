@@ -1,0 +1,231 @@
+"""One reading of a box, as it comes over the wire and as every panel sees it.
+
+The probe writes one JSON object a line. A value that the driver or the kernel does not give is
+absent or null on the wire and None here, never 0. Unknown fields are ignored and new ones have
+defaults, so an old panel reads a new probe and a new panel an old one. Sizes are bytes, power is
+watts, clocks are MHz, temperatures are degrees Celsius, rates are bytes a second, shares are
+percent from 0 to 100, times are seconds since the epoch of the box.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+WIRE = 1
+"""Version of the line format; the probe sends it as `v`."""
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that never changes once it is made."""
+
+
+class RemappedRows(Struct, frozen=True, kw_only=True):
+    """Memory rows that the driver replaced (nvmlDeviceGetRemappedRows)."""
+
+    correctable: int = 0
+    uncorrectable: int = 0
+    pending: bool = False
+    failed: bool = False
+
+
+class MigInstance(Struct, frozen=True, kw_only=True):
+    """One slice of a GPU in MIG mode."""
+
+    uuid: str
+    name: str = ""
+    gpu_instance: int | None = None
+    compute_instance: int | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+
+
+class Gpu(Struct, frozen=True, kw_only=True):
+    """One GPU; a lost one keeps its row with `lost_at` set and its old readings absent."""
+
+    index: int
+    uuid: str = ""
+    name: str = ""
+    bus: str = ""
+    """PCI bus id, such as 00000000:01:00.0."""
+    simulated: bool = False
+    unified: bool = False
+    """Memory is the system's own (GB10, Jetson): used and total are the host's."""
+    lost_at: float | None = None
+    fault: str | None = None
+    """What the driver says instead of readings: `GPU is lost`, `GPU requires reset`."""
+
+    util: float | None = None
+    """SM activity over the driver's last sample period."""
+    memory_util: float | None = None
+    """Share of time that memory was read or written; not how full it is."""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    temperature_slowdown: float | None = None
+    temperature_shutdown: float | None = None
+    temperature_memory: float | None = None
+    fan: float | None = None
+    power: float | None = None
+    power_limit: float | None = None
+    energy: float | None = None
+    """Joules since the driver was loaded."""
+    clock_sm: int | None = None
+    clock_sm_max: int | None = None
+    clock_memory: int | None = None
+    clock_memory_max: int | None = None
+    pstate: int | None = None
+    throttle: int | None = None
+    """Bit mask of nvmlClocksEventReasons; `gpubox.core.reasons` turns it into words."""
+    pcie_gen: int | None = None
+    pcie_gen_max: int | None = None
+    pcie_width: int | None = None
+    pcie_width_max: int | None = None
+    pcie_rx: float | None = None
+    pcie_tx: float | None = None
+    encoder: float | None = None
+    decoder: float | None = None
+    ecc_corrected: int | None = None
+    """Since the last driver load (volatile)."""
+    ecc_uncorrected: int | None = None
+    remapped_rows: RemappedRows | None = None
+    retired_pages: int | None = None
+    mig: bool | None = None
+    mig_instances: tuple[MigInstance, ...] = ()
+    persistence: bool | None = None
+    compute_mode: str | None = None
+    display_active: bool | None = None
+    xid: int | None = None
+    """Number of the last Xid error event since the probe started."""
+    xid_at: float | None = None
+    missing: dict[str, str] = {}
+    """Why a field is None, in the driver's words: {"fan": "Not Supported"}."""
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """One process on one GPU, or a busy process of the host (`gpu` is None)."""
+
+    pid: int
+    gpu: int | None = None
+    """Index of the GPU; a process on two GPUs has two rows."""
+    gpu_instance: int | None = None
+    kind: str = ""
+    """`C` compute, `G` graphics, `C+G` both, `M` MPS; empty for a host process."""
+    user: str = ""
+    name: str = ""
+    command: str = ""
+    """The command line, arguments separated by spaces."""
+    gpu_memory: int | None = None
+    sm: float | None = None
+    cpu: float | None = None
+    """Percent of one core."""
+    memory: int | None = None
+    """Resident memory of the host."""
+    started: float | None = None
+    state: str = ""
+    """The kernel's letter: R, S, D, Z, T."""
+    container: str | None = None
+    env: str | None = None
+    """Name or folder of the conda or virtual environment it runs in."""
+
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """One mounted file system of a real device."""
+
+    mount: str
+    device: str = ""
+    filesystem: str = ""
+    used: int = 0
+    total: int = 0
+    read_only: bool = False
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """The machine around the GPUs."""
+
+    hostname: str = ""
+    distribution: str = ""
+    kernel: str = ""
+    cpu_model: str = ""
+    machine: str = ""
+    """Architecture, such as x86_64."""
+    cpu: float | None = None
+    cores: tuple[float, ...] = ()
+    load: tuple[float, ...] = ()
+    memory_total: int | None = None
+    memory_available: int | None = None
+    swap_total: int | None = None
+    swap_used: int | None = None
+    disks: tuple[Disk, ...] = ()
+    disk_read: float | None = None
+    disk_write: float | None = None
+    net_receive: float | None = None
+    net_send: float | None = None
+    uptime: float | None = None
+    temperature: float | None = None
+    """The hottest CPU sensor."""
+    processes: int | None = None
+    boot_id: str = ""
+
+
+class Driver(Struct, frozen=True, kw_only=True):
+    """Where the GPU readings come from."""
+
+    source: str = "none"
+    """`nvml`, `nvidia-smi` or `none`."""
+    version: str | None = None
+    cuda: str | None = None
+    """Newest CUDA that the driver supports, such as 12.4."""
+    nvml: str | None = None
+    simulated: bool = False
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """Why there are no GPU readings, or fewer than there should be."""
+
+    code: str
+    """`no-device`, `no-driver`, `mismatch`, `permission`, `no-library`, `hang`, `error`."""
+    detail: str = ""
+    """The driver's own words."""
+    kernel_version: str | None = None
+    """Version of the loaded kernel module (mismatch)."""
+    library_version: str | None = None
+    """Version of libnvidia-ml on disk (mismatch)."""
+    looked: tuple[str, ...] = ()
+    """Paths and commands that were tried, in order."""
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """What the probe itself takes on the box."""
+
+    cpu: float | None = None
+    """Percent of one core, over the last ten seconds."""
+    memory: int | None = None
+    python: str = ""
+    """Version of the Python that runs it; empty for the plain sh probe."""
+    tick: float | None = None
+    """Milliseconds that the last reading took."""
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """Everything known of a box at one moment."""
+
+    v: int = WIRE
+    seq: int = 0
+    time: float = 0.0
+    interval: float = 1.0
+    """Seconds to the next one."""
+    host: Host = Host()
+    driver: Driver = Driver()
+    gpus: tuple[Gpu, ...] = ()
+    processes: tuple[Process, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    probe: Cost = Cost()
+    pong: int | None = None
+    """Number of the last heartbeat that came in; gives the round trip."""
+
+
+def memory_share(used: int | None, total: int | None) -> float | None:
+    """Return how full something is in percent, or None when either side is unknown or the total is 0."""
+    if used is None or not total:
+        return None
+    return 100.0 * used / total

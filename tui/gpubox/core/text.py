@@ -1,0 +1,39 @@
+"""Remote text is data: this makes it safe to draw."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST = 512
+"""Characters kept of any one piece of remote text that is shown in a row."""
+
+_HARMLESS_FORMATS = frozenset("\u200d\u200c")
+"""Joiners inside emoji and several scripts; they move nothing on the screen."""
+
+
+def clean(text: str, limit: int = LONGEST) -> str:
+    """Return text without control, bidirectional or unassigned characters, on one line, at most `limit` long.
+
+    Line breaks and tabs become a space; every other character that a terminal could act on becomes
+    U+FFFD, so that a person sees that something was there. Cut text ends with an ellipsis.
+    """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
+    head = text[: limit + 1]
+    out = "".join(_safe(character) for character in head)
+    return out[: limit - 1] + "…" if len(text) > limit else out
+
+
+def _safe(character: str) -> str:
+    if character.isprintable() or character in _HARMLESS_FORMATS:
+        return character
+    if character in "\t\n\r\v\f\x85\u2028\u2029":
+        return " "
+    if unicodedata.category(character) == "Zs":
+        return " "
+    return "\ufffd"
+
+
+def clean_bytes(data: bytes, limit: int = LONGEST) -> str:
+    """Return bytes of the box as drawable text; what is not UTF-8 becomes U+FFFD."""
+    return clean(data[: 4 * limit + 4].decode("utf-8", "replace"), limit)

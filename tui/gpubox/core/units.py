@@ -1,0 +1,74 @@
+"""Numbers as people read them, in fixed widths so that columns never jump."""
+
+from __future__ import annotations
+
+DASH = "–"
+"""Drawn where a value is unknown."""
+
+_SIZES = ("B", "K", "M", "G", "T", "P")
+
+
+def size(value: float | None) -> str:
+    """Return bytes in at most five characters with a binary unit: `812M`, `7.6G`, or a dash."""
+    if value is None:
+        return DASH
+    amount = float(value)
+    unit = _SIZES[0]
+    for unit in _SIZES:
+        if abs(amount) < 999.5 or unit == _SIZES[-1]:
+            break
+        amount /= 1024
+    digits = 1 if amount < 99.95 and unit != "B" else 0
+    return f"{amount:.{digits}f}{unit}"
+
+
+def rate(value: float | None) -> str:
+    """Return bytes a second: `1.2M/s`, or a dash."""
+    return DASH if value is None else f"{size(value)}/s"
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a whole number: `87%`, or a dash."""
+    return DASH if value is None else f"{value:.0f}%"
+
+
+def watts(value: float | None) -> str:
+    """Return power: `143W`, or a dash."""
+    return DASH if value is None else f"{value:.0f}W"
+
+
+def celsius(value: float | None) -> str:
+    """Return a temperature: `71°C`, or a dash."""
+    return DASH if value is None else f"{value:.0f}°C"
+
+
+def megahertz(value: float | None) -> str:
+    """Return a clock: `1911MHz`, or a dash."""
+    return DASH if value is None else f"{value:.0f}MHz"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a span in its two largest units: `4s`, `3m 20s`, `2h 05m`, `12d 3h`, or a dash."""
+    if seconds is None:
+        return DASH
+    whole = max(0, int(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour}h"
+    if hours:
+        return f"{hour}h {minute:02d}m"
+    if minutes:
+        return f"{minute}m {second:02d}s"
+    return f"{second}s"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a short time: `0.4 ms`, `12 ms`, `1.8 s`, or a dash."""
+    if seconds is None:
+        return DASH
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    amount = seconds * 1000
+    return f"{amount:.1f} ms" if amount < 10 else f"{amount:.0f} ms"

@@ -1,0 +1,1 @@
+"""A box to try: a real ssh server on loopback inside this program, with simulated GPUs."""

@@ -1,0 +1,1 @@
+"""The same Shell for this machine, without ssh."""

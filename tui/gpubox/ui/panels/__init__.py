@@ -1,0 +1,1 @@
+"""Panels: one file, one panel; each owns its keys and actions."""

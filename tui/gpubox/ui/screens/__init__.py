@@ -1,0 +1,1 @@
+"""Screens: each composes panels and binds them to a box."""

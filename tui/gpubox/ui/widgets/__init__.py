@@ -1,0 +1,1 @@
+"""Widgets: small drawings that know no box."""
