@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Awaitable
+from typing import ClassVar, Literal
 
+from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
+from gpubox.ui.border import guarded
 
 
 class Panel(Widget, can_focus=False):
     """One panel of the box screen.
 
-    The screen binds `sample` and `stale`; a panel draws in `watch_sample`, owns its BINDINGS (ids
-    `<name>.<verb>`) and talks to `box` in workers. A panel that is not displayed draws nothing.
+    The screen sets `sample` and `stale` of every panel that is displayed, at most twice a second, and
+    at once when it becomes displayed; so a panel that is hidden draws nothing. A panel draws in
+    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt`.
     """
 
     NAME: ClassVar[str]
     """One word, also the panel's id, its file and the first half of its binding ids."""
     TITLE: ClassVar[str]
-    """What stands in its border."""
+    """What stands in its border, behind its number."""
     ORDER: ClassVar[int]
     """Its place on the screen and its number key, from 1."""
-    HELP: ClassVar[str]
+    PLACE: ClassVar[Literal["top", "main", "side"]] = "side"
+    """Across the top and always shown, or in the broad or the narrow column below it."""
+    ROWS: ClassVar[int] = 8
+    """Rows, borders included, under which it is of no use; with less the screen shows fewer panels."""
+    HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help screen: what is shown and what the signs mean."""
 
     sample: reactive[Sample | None] = reactive(None)
@@ -37,8 +45,24 @@ class Panel(Widget, can_focus=False):
         super().__init__(id=self.NAME)
         self.box = box
         self.settings = settings
-        self.border_title = self.TITLE
+        self.border_title = Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE).markup
+
+    @property
+    def allow_maximize(self) -> bool:
+        """Whether the panel may fill the screen: each may, whatever has the focus inside it."""
+        return True
 
     def watch_stale(self, stale: bool) -> None:
         """Dim old data."""
         self.set_class(stale, "-stale")
+
+    def take_focus(self) -> None:
+        """Move the keyboard here: to the panel itself, or to the first thing in it that takes keys."""
+        for widget in (self, *self.query("*").results(Widget)):
+            if widget.focusable and widget.display:
+                widget.focus(scroll_visible=False)
+                return
+
+    def attempt(self, work: Awaitable[object], done: str = "") -> None:
+        """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
+        self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)
