@@ -7,6 +7,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+Celsius = Annotated[float, Meta(ge=0, le=150)]
+"""A temperature that a running GPU may have."""
+Percent = Annotated[float, Meta(ge=0, le=100)]
+"""A share of something full."""
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the settings file."""
@@ -71,13 +76,13 @@ class Ssh(Section, frozen=True, kw_only=True):
 class Thresholds(Section, frozen=True, kw_only=True):
     """From where a reading is marked: [warn, alarm]."""
 
-    temperature: tuple[float, float] = (80, 90)
+    temperature: tuple[Celsius, Celsius] = (80, 90)
     """Degrees Celsius; a card's own slowdown threshold lowers the alarm."""
-    memory: tuple[float, float] = (90, 97)
+    memory: tuple[Percent, Percent] = (90, 97)
     """Percent of GPU memory in use."""
-    host_memory: tuple[float, float] = (85, 95)
+    host_memory: tuple[Percent, Percent] = (85, 95)
     """Percent of the machine's memory in use."""
-    disk: tuple[float, float] = (85, 95)
+    disk: tuple[Percent, Percent] = (85, 95)
     """Percent of a disk in use."""
 
 
@@ -101,4 +106,4 @@ class Settings(Section, frozen=True, kw_only=True):
     keys: dict[str, str] = {}
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
     box: tuple[BoxEntry, ...] = ()
-    """Boxes of one's own, one [[box]] table each."""
+    """Boxes of your own, one [[box]] table each."""

@@ -1,0 +1,92 @@
+"""Writes the user's settings file: a commented copy to begin with, and boxes added to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Mapping, MutableSequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from gpubox.config.places import shipped, short
+from gpubox.config.settings import BoxEntry
+from gpubox.core.errors import ConfigError
+
+_VALUE = re.compile(r"^(?=[a-z_]+ = )", re.MULTILINE)
+
+
+def template() -> str:
+    """Return the shipped settings with every value commented out, so that later defaults still reach it."""
+    return _VALUE.sub("#", shipped("gpubox.toml").read_text("utf-8"))
+
+
+def init(path: Path) -> None:
+    """Write the template to `path`; raises ConfigError when something is there or it cannot be written."""
+    if path.exists():
+        raise ConfigError("The settings file is there already", short(path), "Nothing was changed")
+    _write(path, template())
+
+
+def add_box(path: Path, box: BoxEntry) -> None:
+    """Add a [[box]] to the file and keep everything else in it, comments too; makes the file if need be.
+
+    Raises ConfigError when a box of that name is there, the file is no TOML, or it cannot be written.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    try:
+        text = path.read_text("utf-8") if path.exists() else template()
+        document = tomlkit.parse(text)
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ConfigError("The settings file cannot be read", f"{short(path)}: {error}", "") from error
+    if box.name in _names(tomllib.loads(text)):
+        raise ConfigError("There is such a box already", f"{short(path)}: [[box]] `{box.name}`", "")
+    table = tomlkit.table()
+    for key, value in msgspec.structs.asdict(box).items():
+        if value:
+            table.append(key, value)
+    if "box" not in document:
+        document.append("box", tomlkit.aot())
+    boxes = document.item("box")
+    if not isinstance(boxes, AoT):
+        raise ConfigError("The settings file cannot be added to", f"{short(path)}: `box` is no [[box]]", "")
+    if not text.endswith("\n\n"):
+        table.trivia.indent = "\n"  # an empty line before the new table
+    cast("MutableSequence[object]", boxes).append(table)
+    _write(path, tomlkit.dumps(document))
+
+
+def _names(table: Mapping[str, object]) -> set[object]:
+    entries = table.get("box")
+    if not isinstance(entries, list):
+        return set()
+    tables = [
+        cast("dict[str, object]", item) for item in cast("list[object]", entries) if isinstance(item, dict)
+    ]
+    return {item.get("name") for item in tables}
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file in one step: a full disk must not leave half of somebody's settings."""
+    path = path.resolve()  # a link to a folder of dotfiles stays a link
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gpubox-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            if path.exists():
+                os.chmod(name, path.stat().st_mode & 0o777)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        problem = f"{short(path)}: {error.strerror or error}"
+        raise ConfigError("The settings file cannot be written", problem, "") from error

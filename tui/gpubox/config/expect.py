@@ -1,0 +1,78 @@
+"""Turns one raw value into the type of its setting, or says in words what was expected."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+from msgspec import inspect
+
+from gpubox.core.text import clean
+
+
+class Wrong(Exception):
+    """A value that does not fit; its text is what was expected and, when something is near, what."""
+
+
+def value_of(raw: object, kind: object, *, text: bool = False) -> object:
+    """Return `raw` as a value of the annotation `kind`.
+
+    With `text` the value comes from the environment or the command line: `2`, `true` and `80,90` are
+    read as the number, the truth value and the pair. Raises Wrong.
+    """
+    about = inspect.type_info(kind)
+    if text and isinstance(raw, str) and isinstance(about, inspect.TupleType):
+        raw = [part.strip() for part in raw.split(",")]
+    try:
+        value: object = msgspec.convert(raw, kind, strict=not text)
+    except msgspec.ValidationError as error:
+        raise Wrong(_expected(about, raw)) from error
+    if isinstance(value, tuple) and not _in_order(cast("tuple[object, ...]", value)):
+        raise Wrong(_expected(about, raw))
+    return cast("object", value)
+
+
+def _in_order(pair: tuple[object, ...]) -> bool:
+    numbers = [item for item in pair if isinstance(item, (int, float))]
+    return numbers == sorted(numbers)
+
+
+def _expected(about: inspect.Type, raw: object) -> str:
+    if isinstance(about, inspect.BoolType):
+        return "expected true or false"
+    if isinstance(about, (inspect.IntType, inspect.FloatType)):
+        return f"expected {_number(about)}"
+    if isinstance(about, inspect.LiteralType):
+        choices = [str(choice) for choice in about.values]
+        return f"expected one of {', '.join(choices)}{near(str(raw), choices)}"
+    if isinstance(about, inspect.TupleType):
+        item = about.item_types[0]
+        one = _number(item) if isinstance(item, inspect.FloatType) else "a number"
+        return f"expected [warn, alarm]: each {one}, warn not above alarm"
+    if isinstance(about, inspect.DictType):
+        return 'expected a table of "binding id" = "key"'
+    if isinstance(about, inspect.StrType) and about.pattern:
+        return f"expected 1 to {about.max_length} characters without a blank or a slash"
+    return "expected text in quotes"
+
+
+def _number(about: inspect.IntType | inspect.FloatType) -> str:
+    noun = "a whole number" if isinstance(about, inspect.IntType) else "a number"
+    return noun if about.ge is None or about.le is None else f"{noun} from {about.ge:g} to {about.le:g}"
+
+
+def near(word: str, words: list[str]) -> str:
+    """Return ` (did you mean `x`?)` when one of `words` is close to `word`, else nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    return f" (did you mean `{found[0]}`?)" if found else ""
+
+
+def shown(raw: object) -> str:
+    """Return a raw value short and safe to draw, as TOML would write it."""
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    if isinstance(raw, str):
+        return f'"{clean(raw, 40)}"'
+    return clean(repr(raw), 40)

@@ -1,0 +1,219 @@
+"""Reads the settings: a flag comes first, then GPUBOX_… of the environment, the user's file, the default.
+
+Nothing in a file stops the program. What cannot be used is left at its default and told in one line;
+a [[box]] with something wrong in it is left out, because half of an address leads to the wrong box.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from gpubox.config.expect import Wrong, near, shown, value_of
+from gpubox.config.places import settings_file, short
+from gpubox.config.settings import BoxEntry, Section, Settings
+from gpubox.core.errors import ConfigError
+from gpubox.core.text import clean
+
+PREFIX = "GPUBOX_"
+"""GPUBOX_PROBE_INTERVAL sets [probe] `interval`."""
+RESERVED = ("local", "demo")
+"""Names of boxes that are built in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and what was wrong with where they came from."""
+
+    settings: Settings
+    path: Path
+    """The user's file, whether it exists or not."""
+    exists: bool
+    problems: tuple[ConfigError, ...]
+    """One for each thing that was left out."""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects the values that fit and the problems of those that do not."""
+
+    values: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
+    keys: dict[str, str] = field(default_factory=dict[str, str])
+    boxes: list[BoxEntry] = field(default_factory=list[BoxEntry])
+    problems: list[ConfigError] = field(default_factory=list[ConfigError])
+
+    def complain(self, where: str, what: str, hint: str) -> None:
+        self.problems.append(ConfigError("Settings", f"{where}: {what}", hint))
+
+    def file(self, name: str, table: Mapping[str, object]) -> None:
+        known = fields(Settings)
+        for key, raw in table.items():
+            if key == "box":
+                self._boxes(name, raw)
+            elif key == "keys":
+                self._keys(name, raw)
+            elif key not in known:
+                close = near(key, list(known))
+                what = f"`{clean(key, 40)}` is no table; expected one of {', '.join(known)}{close}"
+                self.complain(name, what, "It is left out")
+            elif not isinstance(raw, dict):
+                self.complain(name, f"`{key}` is {shown(raw)}; expected a table [{key}]", "It is left out")
+            else:
+                self._section(name, key, cast("dict[str, object]", raw))
+
+    def _section(self, name: str, section: str, table: Mapping[str, object]) -> None:
+        kind = cast("type[Section]", fields(Settings)[section].type)
+        for key, raw in table.items():
+            self.put(f"{name}: [{section}]", section, key, raw, kind)
+
+    def put(
+        self, where: str, section: str, key: str, raw: object, kind: type[Section], *, text: bool = False
+    ) -> None:
+        found = fields(kind).get(key)
+        if found is None:
+            self.problems.append(_unknown(where, key, kind, "It is left out"))
+            return
+        try:
+            self.values.setdefault(section, {})[key] = value_of(raw, found.type, text=text)
+        except Wrong as wrong:
+            default: object = found.default
+            self.complain(
+                where, f"`{key}` is {shown(raw)}; {wrong}", f"Its default is used: {shown(default)}"
+            )
+
+    def _keys(self, name: str, raw: object) -> None:
+        if not isinstance(raw, dict):
+            self.complain(name, f"`keys` is {shown(raw)}; expected a table [keys]", "It is left out")
+            return
+        for binding, key in cast("dict[str, object]", raw).items():
+            if isinstance(key, str) and key:
+                self.keys[binding] = key
+            else:
+                what = f'[keys] "{clean(binding, 40)}" is {shown(key)}; expected a key such as "k"'
+                self.complain(name, what, "The binding keeps its own key")
+
+    def _boxes(self, name: str, raw: object) -> None:
+        if not isinstance(raw, list):
+            self.complain(name, f"`box` is {shown(raw)}; expected [[box]] tables", "It is left out")
+            return
+        for number, entry in enumerate(cast("list[object]", raw), 1):
+            where = f"{name}: [[box]] number {number}"
+            if not isinstance(entry, dict):
+                self.complain(where, f"is {shown(entry)}; expected a table", "The box is left out")
+            elif box := self._box(where, cast("dict[str, object]", entry)):
+                self.boxes.append(box)
+
+    def _box(self, where: str, table: Mapping[str, object]) -> BoxEntry | None:
+        before, out = len(self.problems), "The box is left out until that is put right"
+        known, good = fields(BoxEntry), dict[str, object]()
+        for key, raw in table.items():
+            if key not in known:
+                self.problems.append(_unknown(where, key, BoxEntry, out))
+                continue
+            try:
+                good[key] = value_of(raw, known[key].type)
+            except Wrong as wrong:
+                self.complain(where, f"`{key}` is {shown(raw)}; {wrong}", out)
+        name = good.get("name")
+        if "name" not in table:
+            self.complain(where, "has no `name`; expected what you call the box", out)
+        elif name in RESERVED:
+            self.complain(where, f"`name` is {shown(name)}, which is built in; expected another name", out)
+        elif name in {box.name for box in self.boxes}:
+            self.complain(where, f"`name` is {shown(name)}, which an earlier [[box]] has already", out)
+        return None if len(self.problems) > before else msgspec.convert(good, BoxEntry)
+
+    def environment(self, environment: Mapping[str, str]) -> None:
+        for variable in sorted(environment):
+            section, _, key = variable.removeprefix(PREFIX).lower().partition("_")
+            if variable.startswith(PREFIX) and key and section in SECTIONS:
+                where = f"the environment's {clean(variable, 60)}"
+                self.put(where, section, key, environment[variable], SECTIONS[section], text=True)
+
+    def flag(self, flag: str) -> None:
+        name, equals, raw = flag.partition("=")
+        section, _, key = name.strip().partition(".")
+        if not equals or section not in SECTIONS:
+            close = near(section, list(SECTIONS))
+            what = f"expected SECTION.KEY=VALUE with a section of {', '.join(SECTIONS)}{close}"
+            self.complain(f'--set "{clean(flag, 60)}"', what, "")
+        else:
+            self.put(f"--set: [{section}]", section, key, raw.strip(), SECTIONS[section], text=True)
+
+    def settings(self) -> Settings:
+        data: dict[str, object] = {**self.values, "keys": self.keys}
+        return msgspec.structs.replace(msgspec.convert(data, Settings), box=tuple(self.boxes))
+
+
+def fields(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return the settings of a table by name, in the order they are written down."""
+    return {info.name: info for info in msgspec.structs.fields(kind)}
+
+
+def _sections() -> Iterator[tuple[str, type[Section]]]:
+    for name, info in fields(Settings).items():
+        if isinstance(info.type, type) and issubclass(info.type, Section):
+            yield name, info.type
+
+
+SECTIONS: Mapping[str, type[Section]] = dict(_sections())
+"""The tables whose keys can come from a flag or the environment."""
+
+
+def _unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigError:
+    known = list(fields(kind))
+    what = f"`{clean(key, 40)}` is no setting; expected one of {', '.join(known)}{near(key, known)}"
+    return ConfigError("Settings", f"{where}: {what}", hint)
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    flags: Sequence[str] = (),
+) -> Loaded:
+    """Return the settings of the user's file, or of `path`; never fails for what a file says.
+
+    Raises ConfigError for a flag that cannot be used, and for a file that was named on purpose (by
+    `path` or $GPUBOX_CONFIG) and is not there.
+    """
+    named = path is not None or bool(environment.get("GPUBOX_CONFIG"))
+    file = path or settings_file(environment)
+    reader = _Reader()
+    for flag in flags:
+        reader.flag(flag)
+    if reader.problems:
+        raise reader.problems[0]
+    first, reader = reader, _Reader()
+    exists = _read(reader, file, named)
+    reader.environment(environment)
+    for section, values in first.values.items():
+        reader.values.setdefault(section, {}).update(values)
+    return Loaded(reader.settings(), file, exists, tuple(reader.problems))
+
+
+def _read(reader: _Reader, file: Path, named: bool) -> bool:
+    """Read the file into the reader; return whether it is there."""
+    name = short(file)
+    left = "The defaults are used"
+    try:
+        table: dict[str, object] = tomllib.loads(file.read_bytes().decode())
+    except FileNotFoundError:
+        if named:
+            raise ConfigError("No such settings file", name, "`gpubox-tui config init` writes one") from None
+        return False
+    except OSError as error:
+        reader.complain(name, f"cannot be read: {error.strerror or error}", left)
+    except UnicodeDecodeError as error:
+        reader.complain(name, f"is not UTF-8 text (byte {error.start})", left)
+    except tomllib.TOMLDecodeError as error:
+        reader.complain(name, f"is no TOML: {clean(str(error), 160)}", left)
+    else:
+        reader.file(name, table)
+    return True

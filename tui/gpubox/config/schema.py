@@ -1,0 +1,47 @@
+"""The settings as a JSON Schema, so that an editor completes and checks the file."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import cast
+
+import msgspec
+
+from gpubox.config import settings
+
+URL = "https://json-schema.org/draft/2020-12/schema"
+
+
+def descriptions() -> dict[str, dict[str, str]]:
+    """Return the sentence that stands under each setting, by struct and field; "" is the struct's own."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(inspect.getsource(settings)).body:
+        if isinstance(node, ast.ClassDef):
+            texts = {"": ast.get_docstring(node) or ""}
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                match field, text:
+                    case (
+                        ast.AnnAssign(target=ast.Name(id=name)),
+                        ast.Expr(value=ast.Constant(value=str() as words)),
+                    ):
+                        texts[name] = words
+                    case _:
+                        pass
+            found[node.name] = texts
+    return found
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON Schema of the settings file, every setting with its sentence and default."""
+    whole = cast("dict[str, object]", msgspec.json.schema(settings.Settings))
+    parts = cast("dict[str, dict[str, object]]", whole["$defs"])
+    for name, texts in descriptions().items():
+        if name not in parts:
+            continue
+        parts[name]["description"] = texts[""]
+        properties = cast("dict[str, dict[str, object]]", parts[name]["properties"])
+        for key, about in properties.items():
+            if key in texts:
+                about["description"] = texts[key]
+    return {"$schema": URL, "title": "Settings of gpubox-tui", **whole}
