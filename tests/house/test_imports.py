@@ -1,0 +1,123 @@
+"""Imports go one way: in the source (import-linter) and when the program runs."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house import tree
+
+HEAVY = ("textual", "rich", "asyncssh", "cryptography", "sqlite3")
+
+
+def loaded(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after running some code."""
+    ask = f"{code}\nimport sys\nprint('\\nLOADED', *{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tree.ROOT / "tui"), "HOME": os.devnull},
+    )
+    return set(done.stdout.rpartition("LOADED")[2].split())
+
+
+def modules(room: str) -> list[str]:
+    """Names of all modules of one room."""
+    found = (tree.PACKAGE / room).rglob("*.py")
+    parts = [path.relative_to(tree.PACKAGE.parent).with_suffix("").parts for path in found]
+    return sorted(".".join(part for part in names if part != "__init__") for names in parts)
+
+
+@pytest.mark.parametrize(
+    ("room", "unwanted"),
+    [
+        ("core", {"textual", "rich", "asyncssh", "click", "platformdirs"}),
+        ("config", {"textual", "rich", "asyncssh"}),
+        ("local", {"textual", "rich", "asyncssh"}),
+        ("boxes", {"textual", "rich", "asyncssh"}),
+        ("demo", {"textual", "rich", "asyncssh"}),
+        ("commands", {"textual", "rich", "asyncssh"}),
+        ("ui", {"asyncssh"}),  # the first paint does not wait for it
+    ],
+)
+def test_a_room_loads_only_what_it_may(room: str, unwanted: set[str]) -> None:
+    code = "\n".join(f"import {name}" for name in modules(room))
+    assert loaded(code) & unwanted == set()
+
+
+def test_asking_for_help_loads_neither_textual_nor_asyncssh() -> None:
+    code = (
+        "import sys\nsys.argv = ['gpubox-tui', '--help']\nfrom gpubox.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    assert loaded(code) & set(HEAVY) == set()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names that one file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(tree.parsed(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+def test_what_runs_on_the_box_needs_only_the_standard_library() -> None:
+    # The last is the probe itself, under the name it has on the box.
+    beside_it = {"pynvml", "psutil", "gpubox_probe"}
+    foreign = {
+        tree.name(path): imported(path) - sys.stdlib_module_names - beside_it
+        for path in tree.REMOTE.rglob("*.py")
+    }
+    assert {path: names for path, names in foreign.items() if names} == {}
+
+
+def test_what_runs_on_the_box_is_python_3_8() -> None:
+    programs = list(tree.REMOTE.rglob("*.py"))
+    assert len(programs) > 1
+    for path in programs:
+        ast.parse(path.read_text(), filename=str(path), feature_version=(3, 8))
+
+
+VIOLATIONS = {
+    "core/text.py": "import gpubox.config.settings\nimport click",
+    "boxes/box.py": "import textual\nimport asyncssh",
+    "remote/__init__.py": "import gpubox.core.text",
+    "config/settings.py": "import gpubox.remote",
+}
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter over the package found in a folder."""
+    command = "from importlinter.cli import lint_imports_command as run; run()"
+    return subprocess.run(
+        [sys.executable, "-c", command, "--no-cache", "--config", str(tree.ROOT / "pyproject.toml")],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_each_contract_holds_and_breaks_when_it_should(tmp_path: Path) -> None:
+    shutil.copytree(tree.PACKAGE, tmp_path / "gpubox", ignore=shutil.ignore_patterns("__pycache__"))
+    before = lint_imports(tmp_path)
+    assert "0 broken" in before.stdout, before.stdout + before.stderr
+    for name, code in VIOLATIONS.items():
+        with (tmp_path / "gpubox" / name).open("a") as file:
+            file.write(f"\n{code}\n")
+    after = lint_imports(tmp_path)
+    contracts = before.stdout.count("KEPT")
+    assert contracts > 0
+    assert after.stdout.count("BROKEN") == contracts, after.stdout

@@ -1,0 +1,80 @@
+"""Every room, every setting and every reactive says what it is for."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.house import tree
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    # Docstrings below the module are ruff's to ask for (rules D1).
+    silent = [tree.name(path) for path in tree.sources() if len(tree.parsed(path).body) > 0]
+    spoken = [tree.name(path) for path in tree.sources() if ast.get_docstring(tree.parsed(path))]
+    assert [path for path in silent if path not in spoken] == []
+
+
+def test_every_room_says_so_in_one_line() -> None:
+    rooms = [path.parent for path in tree.PACKAGE.rglob("__init__.py")]
+    said = {room: ast.get_docstring(tree.parsed(room / "__init__.py")) or "" for room in rooms}
+    assert [tree.name(room) for room, text in said.items() if len(text.splitlines()) != 1] == []
+
+
+def target(statement: ast.stmt) -> tuple[str, ast.expr | None]:
+    """Name and value of an assignment in a class body; no name for anything else."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), value=value):
+            return name, value
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, value
+        case _:
+            return "", None
+
+
+def is_reactive(value: ast.expr | None) -> bool:
+    """Whether a value is made by Textual's `reactive` or `var`."""
+    match value:
+        case ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Subscript(value=ast.Name(id=name))):
+            return name in ("reactive", "var")
+        case _:
+            return False
+
+
+def unexplained(body: list[ast.stmt], *, reactive_only: bool) -> Iterator[ast.stmt]:
+    """Public attributes of a class body that have no string under them."""
+    for statement, after in zip(body, [*body[1:], ast.Pass()], strict=True):
+        name, value = target(statement)
+        if not name or name.startswith("_") or name.isupper() or (reactive_only and not is_reactive(value)):
+            continue
+        match after:
+            case ast.Expr(value=ast.Constant(value=str())):
+                continue
+            case _:
+                yield statement
+
+
+def silent_attributes(files: str, *, reactive_only: bool) -> list[str]:
+    """Where in some files a class attribute has no string under it."""
+    return [
+        f"{tree.name(path)}:{statement.lineno}"
+        for path in sorted(tree.PACKAGE.glob(files))
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.ClassDef)
+        for statement in unexplained(node.body, reactive_only=reactive_only)
+    ]
+
+
+def test_every_setting_says_what_it_sets() -> None:
+    assert silent_attributes("config/settings.py", reactive_only=False) == []
+
+
+def test_every_reactive_says_what_it_holds() -> None:
+    assert silent_attributes("ui/**/*.py", reactive_only=True) == []
+
+
+def test_an_attribute_without_words_is_found() -> None:
+    body = ast.parse(
+        "class A:\n  a: int = 1\n  'said'\n  b = reactive(0)\n  c: Reactive[int] = var(1)\n"
+    ).body[0]
+    assert isinstance(body, ast.ClassDef)
+    assert [node.lineno for node in unexplained(body.body, reactive_only=False)] == [4, 5]
+    assert [node.lineno for node in unexplained(body.body, reactive_only=True)] == [4, 5]

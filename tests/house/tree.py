@@ -1,0 +1,37 @@
+"""The project's own files, for the tests that hold its shape."""
+
+import ast
+import subprocess
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "tui" / "gpubox"
+REMOTE = PACKAGE / "remote"
+
+
+@cache
+def tracked() -> list[Path]:
+    """Every file under version control; in an unpacked archive, every file of the source folders."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    else:
+        paths = [path for top in ("tui", "tests", "config") for path in (ROOT / top).rglob("*")]
+    return sorted(path for path in paths if path.is_file() and "__pycache__" not in path.parts)
+
+
+def sources() -> list[Path]:
+    """The Python files on disk, also those not yet under version control."""
+    return sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+
+
+def name(path: Path) -> str:
+    """The path as a person types it from the top of the checkout."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of one file."""
+    return ast.parse(path.read_text(), filename=str(path))
