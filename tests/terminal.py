@@ -1,0 +1,144 @@
+"""Runs a whole program in a pseudo-terminal, and reads its screen as a person does."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import pyte
+
+_LOGIN = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
+# What the screen reader takes for text or colors and a terminal does not: keyboard protocols and queries.
+_UNREAD = re.compile(
+    rb"\x1b\[[<>=?][\d;]*[a-gi-km-zA-Z]|\x1b\[\?[\d;]*\$p|\x1bP.*?\x1b\\|\x1b\[[<>=][\d;]*[a-zA-Z]"
+)
+_MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+_HALF = re.compile(rb"\x1b(?:\[[\x20-\x3f]*|P(?:(?!\x1b\\).)*)?$", re.DOTALL)
+
+
+class Terminal:
+    """One program in a pseudo-terminal. Use `opened`; times are seconds of time.monotonic()."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ours: int, columns: int, rows: int) -> None:
+        self.process = process
+        self.started = time.monotonic()
+        self.raw = bytearray()
+        """Everything the program wrote."""
+        self.before = termios.tcgetattr(ours)
+        """The line settings at the start."""
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._left = b""
+        self._ours: int | None = ours
+        self._news = asyncio.Event()
+        os.set_blocking(ours, False)
+        asyncio.get_running_loop().add_reader(ours, self._read, ours)
+
+    @property
+    def text(self) -> str:
+        """The screen as it is now."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    @property
+    def after(self) -> list[object]:
+        """The line settings now; compare with `before`."""
+        assert self._ours is not None
+        return termios.tcgetattr(self._ours)
+
+    @property
+    def modes(self) -> dict[int, bool]:
+        """Private modes by number: alternate screen 1049, cursor 25, mouse 1000..1016, paste 2004."""
+        found: dict[int, bool] = {}
+        for numbers, way in _MODES.findall(bytes(self.raw)):
+            for number in numbers.split(b";"):
+                found[int(number)] = way == b"h"
+        return found
+
+    def _read(self, ours: int) -> None:
+        try:
+            data = os.read(ours, 65536)
+        except BlockingIOError:
+            return
+        except OSError:  # the last program on the other side has gone
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(ours)
+        self.raw += data
+        data = self._left + data
+        half = _HALF.search(data)
+        cut = half.start() if half else len(data)
+        self._left = data[cut:]
+        self._stream.feed(_UNREAD.sub(b"", data[:cut]))
+        self._news.set()
+
+    async def until(self, ready: Callable[[], bool], what: str, limit: float = 20.0) -> float:
+        """Wait for something and return when it was so. Raises AssertionError with the screen."""
+        end = time.monotonic() + limit
+        while not ready():
+            self._news.clear()
+            try:
+                async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
+                    await self._news.wait()
+            except TimeoutError:
+                raise AssertionError(f"no {what} within {limit} s; the screen:\n{self.text}") from None
+        return time.monotonic()
+
+    async def shows(self, *words: str, limit: float = 20.0) -> float:
+        """Wait until all words stand on the screen; return when they did."""
+        return await self.until(lambda: all(word in self.text for word in words), f"{words}", limit)
+
+    async def hides(self, word: str, limit: float = 20.0) -> float:
+        """Wait until a word is gone from the screen; return when it was."""
+        return await self.until(lambda: word not in self.text, f"end of {word!r}", limit)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        assert self._ours is not None
+        os.write(self._ours, keys.encode())
+
+    def close(self) -> None:
+        """Close the window: the program is hung up."""
+        if self._ours is not None:
+            asyncio.get_running_loop().remove_reader(self._ours)
+            os.close(self._ours)
+            self._ours = None
+
+    async def ended(self, limit: float = 20.0) -> int:
+        """Wait for the program's end and return its exit status (negative: the signal)."""
+        async with asyncio.timeout(limit):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def opened(
+    command: Sequence[str], environment: Mapping[str, str], *, columns: int = 120, rows: int = 40
+) -> AsyncGenerator[Terminal]:
+    """Run a command in a terminal of its own; leaving the block ends the program if it still runs."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", "-c", _LOGIN, *command,
+            stdin=theirs, stdout=theirs, stderr=theirs,
+            env={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environment},
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+    terminal = Terminal(process, ours, columns, rows)
+    try:
+        yield terminal
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        terminal.close()
