@@ -1,0 +1,175 @@
+"""The program on the screen: it opens boxes, keeps them open, and puts every question to the person."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from gpubox.boxes.box import Box, Target
+from gpubox.config.settings import Settings
+from gpubox.core.ask import Asker, Question
+from gpubox.core.errors import GpuBoxError
+from gpubox.ui.border import UNEXPECTED, toast, where_to_look
+from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.theme import GPUBOX
+
+log = logging.getLogger("gpubox.ui")
+
+
+def _key_provider() -> type[Provider]:
+    from gpubox.ui.keys import KeyProvider
+
+    return KeyProvider
+
+
+class GpuBoxApp(App[None]):
+    """The panel. It is an Asker: questions come up as modals, one after the other."""
+
+    CSS_PATH = "gpubox.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_key_provider}
+    HELP = "One program, one ssh login per box. `b` shows all boxes; those that were opened stay open."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "boxes", "Boxes", id="app.boxes", tooltip="Show all boxes; open ones stay open"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain what is here"),
+        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find a command by name"),
+        Binding("ctrl+t", "change_theme", "Theme", id="app.theme", tooltip="Choose other colors", show=False),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Close all boxes and leave"),
+    ]
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        targets: list[Target],
+        first: Target | None,
+        opener: Callable[[Target, Asker], Box],
+        warnings: Sequence[GpuBoxError] = (),
+        remember: Callable[[Target], None] = lambda _: None,
+    ) -> None:
+        """Take what the command line found out.
+
+        Args:
+            settings: the person's settings.
+            targets: all known boxes, last used first.
+            first: the box to open, or None for the list of boxes.
+            opener: makes a Box of a Target; called once a box, after the first paint.
+            warnings: what is wrong with the settings; shown and kept in the help.
+            remember: called with each box that is opened.
+        """
+        super().__init__()
+        self.settings = settings
+        self.targets = targets
+        """All known boxes, last used first."""
+        self.screens: dict[str, BoxScreen] = {}
+        """The screen of every box that was opened, by the box's name."""
+        self._first = first
+        self._opener = opener
+        self._remember = remember
+        self._notices = list(warnings)
+        self._asking = asyncio.Lock()
+        self.animation_level = "none"
+        self.register_theme(GPUBOX)
+        self.theme = settings.ui.theme if settings.ui.theme in self.available_themes else GPUBOX.name
+
+    def on_mount(self) -> None:
+        """Show the first box, or the list of boxes."""
+        if self._first is not None:
+            self.show_box(self._first)
+        else:
+            self.action_boxes()
+        self.call_after_refresh(self._say_what_is_wrong)
+
+    def _say_what_is_wrong(self) -> None:
+        if self.settings.keys:
+            from gpubox.ui.keys import keymap
+
+            usable, errors = keymap(self.settings.keys)
+            self.set_keymap(usable)
+            self._notices += errors
+        for notice in self._notices:
+            toast(self, notice)
+
+    def show_box(self, target: Target) -> None:
+        """Show a box; it is opened when it is not yet."""
+        screen = self.screens.get(target.name)
+        if screen is None:
+            screen = BoxScreen(target, self.settings, partial(self._opener, target, self))
+            self.screens[target.name] = screen
+            # Installed screens are kept when another is shown.
+            self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
+        self.targets.sort(key=lambda other: other.name != target.name)
+        self._remember(target)
+        if isinstance(self.screen, BoxScreen):
+            self.switch_screen(f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
+        else:
+            self.push_screen(screen)
+
+    def action_boxes(self) -> None:
+        """Show all boxes."""
+        from gpubox.boxes.targets import parse
+        from gpubox.ui.screens.picker import PickerScreen
+
+        opened = {name: screen.box for name, screen in self.screens.items()}
+        picker = PickerScreen(
+            self.targets, opened, lambda name: parse(name, self.settings), first=not self.screens
+        )
+        self.push_screen(picker, self._picked)
+
+    def _picked(self, target: Target | None) -> None:
+        if target is not None:
+            if all(target.name != known.name for known in self.targets):
+                self.targets.insert(0, target)
+            self.show_box(target)
+
+    def action_help(self) -> None:
+        """Explain what is here."""
+        from gpubox.ui.screens.help import help_of
+
+        self.push_screen(help_of(self.screen, self.settings.keys, self._notices))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the boxes where they are not shown already."""
+        return action != "boxes" or isinstance(self.screen, BoxScreen)
+
+    async def ask(self, question: Question) -> str | None:
+        """Put a question to the person as a modal; questions that come together wait for each other."""
+        from gpubox.ui.screens.ask import AskScreen
+
+        async with self._asking:
+            answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+            screen = AskScreen(question)
+            self.call_later(self._show_question, screen, answer)
+            try:
+                return await answer
+            finally:
+                if not screen.withdrawn:
+                    screen.withdrawn = True
+                    if screen is self.screen and not answer.done():
+                        screen.dismiss(None)
+
+    def _show_question(self, screen: Screen[str | None], answer: asyncio.Future[str | None]) -> None:
+        def answered(value: str | None) -> None:
+            if not answer.done():
+                answer.set_result(value)
+
+        if not answer.done():
+            self.push_screen(screen, answered)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End the program with a plain sentence; the traceback goes to the log."""
+        log.critical("the program ends", exc_info=error)
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error  # the pilot of the tests raises it again
+            self._exception_event.set()  # pyright: ignore[reportUnknownMemberType]
+        text = Text.assemble((UNEXPECTED, "bold"), f": {type(error).__name__}. {where_to_look()}")
+        self.panic(text)

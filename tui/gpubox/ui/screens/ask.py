@@ -1,0 +1,94 @@
+"""A question to the person, as a modal; escape declines."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from gpubox.core.ask import Kind, Question
+from gpubox.ui.widgets.key_line import KeyLine
+
+
+class AskScreen(ModalScreen[str | None]):
+    """One question; its result is the answer, or None when the person declines.
+
+    No text of it is parsed as markup: parts of it come from the box.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer('yes')", "Yes", id="ask.yes", tooltip="Say yes to the question"),
+        Binding("n", "answer('no')", "No", id="ask.no", tooltip="Say no to the question"),
+        Binding("left,right", "other", "Other button", id="ask.other", tooltip="Move over", show=False),
+        Binding("escape", "decline", "Decline", id="ask.decline", tooltip="Give no answer"),
+    ]
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self.question = question
+        self.withdrawn = False
+        """Whether nobody waits for the answer any more; then it closes itself when it is seen again."""
+
+    def compose(self) -> ComposeResult:
+        """Make the box with its title, the text, and a field or two buttons."""
+        question = self.question
+        with Vertical(id="question", classes="-danger" if question.danger else ""):
+            yield Static(Content(question.text), id="text", markup=False)
+            if question.kind is Kind.YES_NO:
+                with Horizontal(id="answers"):
+                    yield Button("No", id="no", compact=True)
+                    yield Button(
+                        "Yes", id="yes", compact=True, variant="error" if question.danger else "default"
+                    )
+            else:
+                if question.prompt:
+                    yield Static(Content(question.prompt), id="prompt", markup=False)
+                yield Input(password=question.kind is Kind.SECRET, id="answer")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Name the box in the border, and put the keyboard on the harmless answer."""
+        frame = self.query_one("#question")
+        frame.border_title = Content(self.question.title).markup
+        frame.border_subtitle = Content(self.question.about).markup
+        if self.question.kind is Kind.YES_NO:
+            self.query_one("#no").focus()
+        else:
+            self.query_one(Input).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer yes and no only where that is the question."""
+        return self.question.kind is Kind.YES_NO or action not in ("answer", "other")
+
+    @on(events.ScreenResume)
+    def _close_if_withdrawn(self) -> None:
+        if self.withdrawn:
+            self.dismiss(None)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value)
+
+    def action_answer(self, answer: str) -> None:
+        """Answer yes or no."""
+        self.dismiss(answer)
+
+    def action_other(self) -> None:
+        """Move to the other button."""
+        self.focus_next(Button)
+
+    def action_decline(self) -> None:
+        """Give no answer."""
+        self.dismiss(None)

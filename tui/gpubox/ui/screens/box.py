@@ -1,0 +1,151 @@
+"""The screen of one box: it puts the panels together and binds them to the box, nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from gpubox.boxes.box import Box, Target
+from gpubox.config.settings import Settings
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.health import Health, Phase
+from gpubox.ui.border import guarded
+from gpubox.ui.program import program
+from gpubox.ui.widgets.board import Board
+from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.state_line import StateLine
+
+REDRAW = 0.5
+"""Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
+
+
+class BoxScreen(Screen[None]):
+    """One box. It is painted before the box is opened, for opening imports the ssh library (0.3 s)."""
+
+    AUTO_FOCUS = ""
+    ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
+    ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyLine"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box now, without waiting longer"
+        ),
+        Binding("m", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"),
+        Binding("escape", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
+        Binding("tab", "next(1)", "Next panel", id="box.next", tooltip="Move to the next panel", show=False),
+        Binding(
+            "shift+tab", "next(-1)", "Previous panel", id="box.previous", tooltip="Move back", show=False
+        ),
+        *(
+            Binding(str(n), f"go({n})", f"Panel {n}", id=f"box.panel{n}", tooltip="Move there", show=False)
+            for n in range(1, 10)
+        ),
+    ]
+
+    def __init__(self, target: Target, settings: Settings, opener: Callable[[], Box]) -> None:
+        super().__init__()
+        self.target = target
+        self.settings = settings
+        self.box: Box | None = None
+        """The box, once it is opened."""
+        self._opener = opener
+        self._state = StateLine(target)
+        self._board = Board()
+
+    def compose(self) -> ComposeResult:
+        """Make the frame."""
+        yield self._state
+        yield self._board
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Open the box after the first paint."""
+        self._state.show(Health(Phase.CONNECTING, step="opening"))
+        self.call_after_refresh(self._open)
+
+    async def _open(self) -> None:
+        """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
+        from gpubox.ui.discover import panel_classes
+
+        try:
+            self.box = box = self._opener()
+        except GpuBoxError as error:
+            self._show_health(Health(Phase.REFUSED, reason=error))
+            return
+        self._state.box = box
+        program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
+        await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
+        for work in (self._follow_health(box), self._follow_trouble(box), self._follow_sample(box)):
+            self.run_worker(guarded(self, work), exit_on_error=False)
+        self.set_interval(1.0, self._feed)
+
+    async def _follow_health(self, box: Box) -> None:
+        async for health in box.link.health.follow():
+            self._show_health(health)
+            self._feed()
+
+    async def _follow_trouble(self, box: Box) -> None:
+        async for _trouble in box.trouble.follow():
+            self._state.tick()
+
+    async def _follow_sample(self, box: Box) -> None:
+        async for _sample in box.sample.follow():
+            self._feed()
+            await asyncio.sleep(REDRAW)
+
+    def _show_health(self, health: Health) -> None:
+        self._state.show(health)
+        self.refresh_bindings()
+
+    @on(events.ScreenResume)
+    @on(Board.Arranged)
+    def _feed(self) -> None:
+        if self.box is not None and self.is_current:
+            self._board.feed(self.box.sample.value, stale=self.box.stale)
+            self._state.tick()
+
+    def action_go(self, number: int) -> None:
+        """Move to the panel with this number."""
+        if (panel := self._board.number(number)) is not None:
+            self._board.go(panel)
+
+    def action_next(self, step: int) -> None:
+        """Move to the next panel, or back by -1."""
+        if (panel := self._board.neighbor(step)) is not None:
+            self._board.go(panel)
+
+    def action_maximize(self) -> None:
+        """Let the focused panel fill the screen, or show all again."""
+        self._board.zoom(None if self.maximized else self._board.focused)
+
+    def action_minimize(self) -> None:
+        """Show all panels again."""
+        self._board.zoom(None)
+
+    async def action_retry(self) -> None:
+        """Try to reach the box now."""
+        if self.box is None:
+            await self._open()
+        else:
+            self.box.retry()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide what cannot be done now."""
+        match action, parameters:
+            case "retry", _:
+                return self.box is None or self.box.sample.value is None or self.box.stale
+            case "go", (int(number),):
+                return self._board.number(number) is not None
+            case "minimize", _:
+                return self.maximized is not None
+            case "maximize", _:
+                return self._board.focused is not None
+            case _:
+                return True

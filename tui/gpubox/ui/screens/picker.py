@@ -1,0 +1,175 @@
+"""The list of all boxes: type to filter, enter to open; last used first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from gpubox.boxes.box import Box, Target
+from gpubox.core.errors import ConfigError
+from gpubox.core.health import Phase
+from gpubox.ui.state import phrase, summary
+from gpubox.ui.widgets.key_line import KeyLine
+
+LONGEST_NAME = 28
+LONGEST_DETAIL = 30
+SOURCE_WIDTH = 10
+
+
+class PickerScreen(Screen[Target | None]):
+    """Its result is the chosen box, or None when the person goes back."""
+
+    HELP = (
+        "Every box that is known: your own `[[box]]` tables, the hosts of `~/.ssh/config`, this machine "
+        "(`local`) and a box to try (`demo`). Type to filter. Any `user@host` that is not listed can be "
+        "typed too. A sign at the left marks boxes that are open already."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", id="picker.open", tooltip="Open the marked box"),
+        Binding("up", "move(-1)", "Up", id="picker.up", tooltip="Mark the box above", show=False),
+        Binding("down", "move(1)", "Down", id="picker.down", tooltip="Mark the box below", show=False),
+        Binding("escape", "back", "Back", id="picker.back", tooltip="Clear the filter, then go back"),
+    ]
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        opened: Mapping[str, Box | None],
+        parse: Callable[[str], Target],
+        *,
+        first: bool = False,
+    ) -> None:
+        """Take the boxes in order, those that are open, and what makes a box of a typed name."""
+        super().__init__()
+        self._targets = targets
+        self._opened = opened
+        self._parse = parse
+        self._first = first
+        self._shown: list[Target | str] = []
+
+    def compose(self) -> ComposeResult:
+        """Make the field and the list."""
+        with Vertical(id="picker") as frame:
+            frame.border_title = "Boxes"
+            yield Input(placeholder="Type to filter, or user@host", id="filter", compact=True)
+            yield OptionList(id="boxes", compact=True, markup=False)
+            yield Static(id="problem", markup=False)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Show everything, and keep the open boxes' lines fresh."""
+        self.query_one(OptionList).can_focus = False
+        self._fill("")
+        self.set_interval(1.0, self._freshen)
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        event.stop()
+        self._fill(event.value.strip())
+
+    def _fill(self, typed: str) -> None:
+        self.query_one("#problem", Static).update("")
+        found: list[Target | str] = list(matching(self._targets, typed))
+        if typed and not any(typed == target.name for target in self._targets):
+            found.append(typed)
+        self._shown = found
+        boxes = self.query_one(OptionList)
+        boxes.clear_options()
+        boxes.add_options([Option(self._line(each)) for each in found])
+        boxes.highlighted = 0 if found else None
+
+    def _freshen(self) -> None:
+        boxes = self.query_one(OptionList)
+        for index, each in enumerate(self._shown):
+            if isinstance(each, Target) and each.name in self._opened:
+                boxes.replace_option_prompt_at_index(index, self._line(each))
+
+    def _line(self, each: Target | str) -> Content:
+        if isinstance(each, str):
+            return Content.assemble(("+ ", "$primary"), "Connect to ", (each, "bold"))
+        names = min(LONGEST_NAME, max(len(target.name) for target in self._targets))
+        details = min(LONGEST_DETAIL, max(len(target.detail) for target in self._targets))
+        sign, style, words = self._state(each)
+        return Content.assemble(
+            (f"{sign} ", style),
+            (_cell(each.name, names), "bold"),
+            "  ",
+            (_cell(each.detail if each.detail != each.name else "", details), "$text-muted"),
+            "  ",
+            (_cell(each.source, SOURCE_WIDTH), "$text-disabled"),
+            "  ",
+            (words, style if sign != "●" else ""),
+        )
+
+    def _state(self, target: Target) -> tuple[str, str, str]:
+        if target.name not in self._opened:
+            return " ", "", ""
+        box = self._opened[target.name]
+        if box is None:
+            return "✖", "$error", "could not be opened"
+        health, sample = box.link.health.value, box.sample.value
+        state = phrase(health, box)
+        if sample is not None and health.phase is Phase.LIVE and not box.stale:
+            return state.sign, state.style, summary(sample)
+        return state
+
+    def action_move(self, step: int) -> None:
+        """Mark the box above or below."""
+        boxes = self.query_one(OptionList)
+        if self._shown:
+            boxes.highlighted = ((boxes.highlighted or 0) + step) % len(self._shown)
+
+    @on(Input.Submitted)
+    def action_open(self) -> None:
+        """Open the marked box."""
+        marked = self.query_one(OptionList).highlighted
+        if marked is not None and marked < len(self._shown):
+            self._choose(self._shown[marked])
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        self._choose(self._shown[event.option_index])
+
+    def _choose(self, each: Target | str) -> None:
+        try:
+            target = self._parse(each) if isinstance(each, str) else each
+        except ConfigError as error:
+            self.query_one("#problem", Static).update(Content.styled(str(error), "$text-error"))
+            return
+        self.dismiss(target)
+
+    def action_back(self) -> None:
+        """Clear the filter, else go back to the box that was shown."""
+        field = self.query_one(Input)
+        if field.value:
+            field.value = ""
+        elif not self._first:
+            self.dismiss(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the way back only where there is one."""
+        return action != "back" or not self._first or bool(self.query_one(Input).value)
+
+
+def matching(targets: Sequence[Target], typed: str) -> list[Target]:
+    """Return the targets that hold every typed word; those whose name begins with it come first."""
+    words = typed.casefold().split()
+    found = [
+        target
+        for target in targets
+        if all(word in f"{target.name} {target.detail} {target.source}".casefold() for word in words)
+    ]
+    return sorted(found, key=lambda target: not target.name.casefold().startswith(typed.casefold()))
+
+
+def _cell(text: str, width: int) -> str:
+    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"

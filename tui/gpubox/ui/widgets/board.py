@@ -1,0 +1,140 @@
+"""Where the panels stand: some across the top, the rest in a broad and a narrow column below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.message import Message
+
+from gpubox.core.sample import Sample
+from gpubox.ui.panel import Panel
+from gpubox.ui.widgets.tabs import PanelTabs
+
+
+class Column(Vertical, can_focus=False):
+    """A stack of panels; it shows as many as have room, the last used first."""
+
+
+class Board(Container):
+    """All panels of a box; in a small terminal some wait behind the others until they are called."""
+
+    class Arranged(Message):
+        """Other panels are seen now, and need the newest reading."""
+
+    def __init__(self) -> None:
+        super().__init__(id="board")
+        self.panels: Sequence[Panel] = ()
+        """The panels in the order of their numbers."""
+        self._used: list[Panel] = []
+
+    def compose(self) -> ComposeResult:
+        """Make the places."""
+        yield Column(id="top")
+        yield PanelTabs()
+        with Container(id="lower"):
+            yield Column(id="main")
+            yield Column(id="side")
+
+    async def fill(self, panels: Sequence[Panel]) -> None:
+        """Put the panels in their places, and the keyboard on the first."""
+        self.panels = panels
+        self._used = list(panels)
+        for place in ("top", "main", "side"):
+            await self.query_one(f"#{place}", Column).mount_all(p for p in panels if place == p.PLACE)
+        self._settle()
+        if panels:
+            panels[0].take_focus()
+
+    def feed(self, sample: Sample | None, *, stale: bool) -> None:
+        """Give a reading to the panels that are seen; a hidden one costs nothing."""
+        for panel in self.panels:
+            if panel.display and self.screen.maximized in (None, panel):
+                panel.sample, panel.stale = sample, stale
+
+    @property
+    def focused(self) -> Panel | None:
+        """The panel that has the keyboard."""
+        focus = self.screen.focused
+        if focus is None:
+            return None
+        return next((node for node in focus.ancestors_with_self if isinstance(node, Panel)), None)
+
+    def go(self, panel: Panel) -> None:
+        """Bring a panel to the front and give it the keyboard."""
+        self._use(panel)
+        if self.screen.maximized is not None:
+            self.zoom(panel)
+        self.call_after_refresh(panel.take_focus)
+
+    def number(self, number: int) -> Panel | None:
+        """Return the panel with a number key, if there is one."""
+        return next((panel for panel in self.panels if number == panel.ORDER), None)
+
+    def neighbor(self, step: int) -> Panel | None:
+        """Return the panel that comes `step` after the focused one, also one that waits behind another."""
+        if not self.panels:
+            return None
+        place = self.panels.index(self.focused) if self.focused else -step
+        return self.panels[(place + step) % len(self.panels)]
+
+    def zoom(self, panel: Panel | None) -> None:
+        """Let a panel fill the screen; None shows all again."""
+        if panel is None:
+            self.screen.minimize()
+        else:
+            self.screen.maximize(panel, container=False)
+        self.screen.refresh_bindings()
+        self.post_message(self.Arranged())
+
+    def _use(self, panel: Panel) -> None:
+        self._used.remove(panel)
+        self._used.insert(0, panel)
+        if not panel.display:
+            self._settle()
+
+    @on(events.DescendantFocus)
+    def _focus_moved(self) -> None:
+        if (panel := self.focused) is not None:
+            self._use(panel)
+            self.query_one(PanelTabs).show(self.panels, panel)
+
+    @on(PanelTabs.Chosen)
+    def _tab_chosen(self, message: PanelTabs.Chosen) -> None:
+        message.stop()
+        self.go(message.panel)
+
+    @on(events.Resize)
+    def _resized(self) -> None:
+        self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        """Choose which panels are displayed."""
+        rows = self.query_one("#lower").size.height
+        if not rows:
+            return  # not laid out yet, or behind a panel that fills the screen
+        lower = [panel for panel in self._used if panel.PLACE != "top"]
+        if self.screen.has_class("-narrow"):
+            shown = chosen(lower, rows)
+        else:
+            places = ("main", "side")
+            shown = {p for place in places for p in chosen((p for p in lower if place == p.PLACE), rows)}
+        for panel in lower:
+            panel.display = panel in shown
+        for column in self.query("#main, #side").results(Column):
+            column.display = any(child.display for child in column.children)
+        self.query_one(PanelTabs).show(self.panels, self.focused)
+        self.post_message(self.Arranged())
+
+
+def chosen(panels: Iterable[Panel], rows: int) -> set[Panel]:
+    """Return the panels that fit into a column of `rows`, preferring the first; at least one."""
+    shown: set[Panel] = set()
+    for panel in panels:
+        rows -= panel.ROWS
+        if shown and rows < 0:
+            break
+        shown.add(panel)
+    return shown

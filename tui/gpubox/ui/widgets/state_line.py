@@ -1,0 +1,116 @@
+"""The line at the head of a box's screen: who, in which state, since when; and what is wrong, while it is."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+from gpubox.boxes.box import Box, Target
+from gpubox.core import units
+from gpubox.core.health import Health
+from gpubox.core.sample import Sample
+from gpubox.ui.state import lasting, phrase
+
+GAP = "   "
+
+
+class Piece(NamedTuple):
+    """A part of the line; parts with the highest `rank` go first when there is no room."""
+
+    rank: int
+    text: Content
+
+
+class StateLine(Widget, can_focus=False):
+    """The state of one box; one row, and more only while something is wrong."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(id="state")
+        self.target = target
+        self.box: Box | None = None
+        """The box, once it is opened."""
+        self.health = Health()
+        """The state of its link, or of the attempt to open it."""
+        self._trouble: list[str] = []
+
+    def on_mount(self) -> None:
+        """Keep clock, age and countdown going."""
+        self.set_interval(1.0, self.tick)
+
+    def tick(self) -> None:
+        """Draw anew; the rows below move only when there is more or less to say."""
+        trouble = lasting(self.health, self.box)
+        layout = trouble != self._trouble
+        self._trouble = trouble
+        self.refresh(layout=layout)
+
+    def show(self, health: Health) -> None:
+        """Draw another state of the link."""
+        self.health = health
+        self.tick()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return one row for the state, and those that its trouble takes when wrapped."""
+        return 1 + sum(len(line.wrap(max(1, width))) for line in self._trouble_lines())
+
+    def render(self) -> Content:
+        """Draw what there is room for."""
+        row = _fitted(self._left(), self._right(), self.content_size.width)
+        return Content("\n").join([row, *self._trouble_lines()])
+
+    def _trouble_lines(self) -> list[Content]:
+        return [
+            Content.assemble("  ", (line, "$foreground" if line.startswith("→") else "$text-muted"))
+            for line in self._trouble
+        ]
+
+    def _left(self) -> list[Piece]:
+        state = phrase(self.health, self.box)
+        address = self.health.address if self.health.address != self.target.name else ""
+        pieces = [
+            Piece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
+            Piece(3, Content.styled(address, "$text-muted")),
+            Piece(0, Content.styled(state.words, state.style)),
+        ]
+        return [piece for piece in pieces if piece.text.plain]
+
+    def _right(self) -> list[Piece]:
+        sample = self.box.sample.value if self.box else None
+        pieces = [] if sample is None else _driver_pieces(sample)
+        return [*pieces, Piece(2, Content.styled(time.strftime("%H:%M:%S"), "$text-muted"))]
+
+
+def _driver_pieces(sample: Sample) -> list[Piece]:
+    driver, cost = sample.driver, sample.probe
+    simulated = driver.simulated or any(gpu.simulated for gpu in sample.gpus)
+    texts = (
+        (1, " SIMULATED " if simulated else "", "bold $background on $warning"),
+        (4, f"driver {driver.version}" if driver.version else "", "$text-muted"),
+        (5, f"CUDA {driver.cuda}" if driver.cuda else "", "$text-muted"),
+        (
+            6,
+            "" if cost.cpu is None else f"probe {cost.cpu:.1f}% {units.size(cost.memory)}",
+            "$text-disabled",
+        ),
+    )
+    return [Piece(rank, Content.styled(text, style)) for rank, text, style in texts if text]
+
+
+def _fitted(left: list[Piece], right: list[Piece], width: int) -> Content:
+    """Join the parts, the right ones at the right edge; leave out the least important until they fit."""
+    while True:
+        head = Content(GAP).join([piece.text for piece in left])
+        tail = Content(GAP).join([piece.text for piece in right])
+        room = width - head.cell_length - tail.cell_length
+        if room >= len(GAP) or not width:
+            return Content.assemble(head, " " * max(1, room), tail)
+        droppable = [piece for piece in (*left, *right) if piece.rank]
+        if not droppable:
+            return head.truncate(width, ellipsis=True)
+        worst = max(droppable, key=lambda piece: piece.rank)
+        left = [piece for piece in left if piece is not worst]
+        right = [piece for piece in right if piece is not worst]
