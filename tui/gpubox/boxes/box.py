@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gpubox.core.errors import GpuBoxError
+from gpubox.boxes import processes
+from gpubox.boxes.metrics import Reading
+from gpubox.boxes.store import Store
+from gpubox.config.settings import Probe
+from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Phase
-from gpubox.core.history import History
-from gpubox.core.sample import Sample
-from gpubox.core.shell import Link
+from gpubox.core.history import History, readings
+from gpubox.core.sample import Process, Sample
+from gpubox.core.shell import Link, Shell
+from gpubox.core.together import together
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,16 @@ class Target:
 class Box:
     """One box, opened; panels follow its feeds and call its methods."""
 
-    def __init__(self, target: Target, link: Link) -> None:
+    def __init__(
+        self,
+        target: Target,
+        link: Link,
+        *,
+        probe: Probe | None = None,
+        python: str = "",
+        environment: Mapping[str, str] | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.target = target
         self.link = link
         self.sample: Feed[Sample | None] = Feed(None)
@@ -42,6 +58,15 @@ class Box:
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
         self.received_at: float | None = None
         """time.monotonic() when the newest sample came in."""
+        self._probe = probe or Probe()
+        self._python = python
+        self._environment = environment
+        self._store = store
+        self._loaded = asyncio.Event()
+        self._loaded.set()
+        self._shell: Shell | None = None
+        self._reading: Reading | None = None
+        self._pcie: int | None = None
 
     @property
     def name(self) -> str:
@@ -55,8 +80,85 @@ class Box:
 
     @property
     def stale(self) -> bool:
-        """Whether the newest sample is too old to pass for now: the link is not live, or three are overdue."""
+        """Whether the newest sample is too old to pass for now: the link is down, or three are overdue."""
         sample, age = self.sample.value, self.age
         if sample is None or age is None:
             return False
         return self.link.health.value.phase is not Phase.LIVE or age > max(3.0, 3 * sample.interval)
+
+    async def keep(self) -> None:
+        """Keep the link up, the probe running and the history on disk, until cancelled.
+
+        Never raises GpuBoxError: the link's trouble is in `link.health`, the probe's in `trouble`, the
+        disk's in the store's.
+        """
+        if self._store is None:
+            await self.link.keep(self._read)
+            return
+        self._loaded.clear()
+        await together(self._remember(self._store), self.link.keep(self._read))
+
+    async def _remember(self, store: Store) -> None:
+        try:
+            await store.load(self.name, self.history)
+        finally:
+            self._loaded.set()
+        await store.keep(self.name, self.history)
+
+    def retry(self) -> None:
+        """Try the link now."""
+        self.link.retry()
+
+    async def signal(self, process: Process, name: str) -> None:
+        """Send a process a signal such as `TERM`, after making sure that it still is the same process.
+
+        Raises RemoteError when it is gone, when its number belongs to another process by now, when it
+        belongs to another user, or when the box is not connected; Dropped when the link ends meanwhile.
+        """
+        if self._shell is None:
+            raise RemoteError(
+                "Not connected", f"{self.name} cannot be reached now", "Try again when it is live"
+            )
+        await processes.signal(self._shell, process, name)
+
+    def watch_pcie(self, gpu: int | None) -> None:
+        """Have PCIe rates read for one GPU, by index, or for none.
+
+        They are asked for one at a time because the driver blocks 20 ms for each direction.
+        """
+        if gpu == self._pcie:
+            return
+        self._pcie = gpu
+        if self._reading is not None:
+            self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
+
+    async def _read(self, shell: Shell) -> None:
+        """Read the box for as long as this link lasts; the link's work."""
+        await (
+            self._loaded.wait()
+        )  # history reads forward: what was seen yesterday cannot follow what is seen now
+        self._shell = shell
+        self._reading = Reading(self, self._probe, python=self._python, environment=self._environment)
+        if self._pcie is not None:
+            self._reading.say(f"pcie {self._pcie}")
+        try:
+            await self._reading.read(shell)
+        finally:
+            self._shell = self._reading = None
+            self.rtt = None
+            self.troubled(None)
+
+    def received(self, sample: Sample) -> None:
+        """Take a new sample from the probe."""
+        self.received_at = time.monotonic()
+        self.history.put(time.time(), dict(readings(sample)))
+        self.sample.put(sample)
+
+    def answered(self, seconds: float) -> None:
+        """Take the round trip of a heartbeat."""
+        self.rtt = seconds
+
+    def troubled(self, trouble: GpuBoxError | None) -> None:
+        """Take what is wrong with the probe, or None when that is over."""
+        if trouble is not self.trouble.value:
+            self.trouble.put(trouble)

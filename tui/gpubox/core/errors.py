@@ -2,6 +2,7 @@
 
 GpuBoxError
 ├── ConfigError          a settings file, a command-line value
+├── StoreError           the history on this machine's disk
 ├── LinkError            something between this machine and the box
 │   ├── Unreachable      no answer: refused, no route, unknown name, timed out
 │   ├── AuthFailed       the box answered and said no
@@ -10,6 +11,7 @@ GpuBoxError
 │   └── Dropped          an open link ended
 ├── RemoteError          a command on the box failed
 │   └── ProbeError       the probe could not start, or sent what cannot be read
+│       └── ProbeTooNew  it speaks a line format that this program does not know
 └── Cancelled            the person said no to a question
 """
 
@@ -40,6 +42,10 @@ class GpuBoxError(Exception):
 
 class ConfigError(GpuBoxError):
     """A settings file or a command-line value that cannot be used."""
+
+
+class StoreError(GpuBoxError):
+    """The history on this machine's disk cannot be read or written; the program goes on without it."""
 
 
 class LinkError(GpuBoxError):
@@ -86,6 +92,12 @@ class ProbeError(RemoteError):
     """The probe could not start on the box, or sent what cannot be read."""
 
     again = True
+
+
+class ProbeTooNew(ProbeError):
+    """The probe speaks a line format that is newer than this program; trying again cannot help."""
+
+    again = False
 
 
 class Cancelled(GpuBoxError):

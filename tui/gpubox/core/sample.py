@@ -9,10 +9,20 @@ percent from 0 to 100, times are seconds since the epoch of the box.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 WIRE = 1
 """Version of the line format; the probe sends it as `v`."""
+
+Whole = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 1)]
+"""A whole number that any formatting can take: JSON has no bounds, and one of 5,000 digits ends a program."""
+Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
+"""A number that any formatting can take."""
+Moment = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""Seconds since the epoch, up to the year 9999: the last one that a calendar can show."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +32,8 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
 class RemappedRows(Struct, frozen=True, kw_only=True):
     """Memory rows that the driver replaced (nvmlDeviceGetRemappedRows)."""
 
-    correctable: int = 0
-    uncorrectable: int = 0
+    correctable: Whole = 0
+    uncorrectable: Whole = 0
     pending: bool = False
     failed: bool = False
 
@@ -33,16 +43,16 @@ class MigInstance(Struct, frozen=True, kw_only=True):
 
     uuid: str
     name: str = ""
-    gpu_instance: int | None = None
-    compute_instance: int | None = None
-    memory_used: int | None = None
-    memory_total: int | None = None
+    gpu_instance: Whole | None = None
+    compute_instance: Whole | None = None
+    memory_used: Whole | None = None
+    memory_total: Whole | None = None
 
 
 class Gpu(Struct, frozen=True, kw_only=True):
     """One GPU; a lost one keeps its row with `lost_at` set and its old readings absent."""
 
-    index: int
+    index: Whole
     uuid: str = ""
     name: str = ""
     bus: str = ""
@@ -50,53 +60,53 @@ class Gpu(Struct, frozen=True, kw_only=True):
     simulated: bool = False
     unified: bool = False
     """Memory is the system's own (GB10, Jetson): used and total are the host's."""
-    lost_at: float | None = None
+    lost_at: Moment | None = None
     fault: str | None = None
     """What the driver says instead of readings: `GPU is lost`, `GPU requires reset`."""
 
-    util: float | None = None
+    util: Number | None = None
     """SM activity over the driver's last sample period."""
-    memory_util: float | None = None
+    memory_util: Number | None = None
     """Share of time that memory was read or written; not how full it is."""
-    memory_used: int | None = None
-    memory_total: int | None = None
-    temperature: float | None = None
-    temperature_slowdown: float | None = None
-    temperature_shutdown: float | None = None
-    temperature_memory: float | None = None
-    fan: float | None = None
-    power: float | None = None
-    power_limit: float | None = None
-    energy: float | None = None
+    memory_used: Whole | None = None
+    memory_total: Whole | None = None
+    temperature: Number | None = None
+    temperature_slowdown: Number | None = None
+    temperature_shutdown: Number | None = None
+    temperature_memory: Number | None = None
+    fan: Number | None = None
+    power: Number | None = None
+    power_limit: Number | None = None
+    energy: Number | None = None
     """Joules since the driver was loaded."""
-    clock_sm: int | None = None
-    clock_sm_max: int | None = None
-    clock_memory: int | None = None
-    clock_memory_max: int | None = None
-    pstate: int | None = None
-    throttle: int | None = None
+    clock_sm: Whole | None = None
+    clock_sm_max: Whole | None = None
+    clock_memory: Whole | None = None
+    clock_memory_max: Whole | None = None
+    pstate: Whole | None = None
+    throttle: Whole | None = None
     """Bit mask of nvmlClocksEventReasons; `gpubox.core.reasons` turns it into words."""
-    pcie_gen: int | None = None
-    pcie_gen_max: int | None = None
-    pcie_width: int | None = None
-    pcie_width_max: int | None = None
-    pcie_rx: float | None = None
-    pcie_tx: float | None = None
-    encoder: float | None = None
-    decoder: float | None = None
-    ecc_corrected: int | None = None
+    pcie_gen: Whole | None = None
+    pcie_gen_max: Whole | None = None
+    pcie_width: Whole | None = None
+    pcie_width_max: Whole | None = None
+    pcie_rx: Number | None = None
+    pcie_tx: Number | None = None
+    encoder: Number | None = None
+    decoder: Number | None = None
+    ecc_corrected: Whole | None = None
     """Since the last driver load (volatile)."""
-    ecc_uncorrected: int | None = None
+    ecc_uncorrected: Whole | None = None
     remapped_rows: RemappedRows | None = None
-    retired_pages: int | None = None
+    retired_pages: Whole | None = None
     mig: bool | None = None
     mig_instances: tuple[MigInstance, ...] = ()
     persistence: bool | None = None
     compute_mode: str | None = None
     display_active: bool | None = None
-    xid: int | None = None
+    xid: Whole | None = None
     """Number of the last Xid error event since the probe started."""
-    xid_at: float | None = None
+    xid_at: Moment | None = None
     missing: dict[str, str] = {}
     """Why a field is None, in the driver's words: {"fan": "Not Supported"}."""
 
@@ -104,23 +114,23 @@ class Gpu(Struct, frozen=True, kw_only=True):
 class Process(Struct, frozen=True, kw_only=True):
     """One process on one GPU, or a busy process of the host (`gpu` is None)."""
 
-    pid: int
-    gpu: int | None = None
+    pid: Whole
+    gpu: Whole | None = None
     """Index of the GPU; a process on two GPUs has two rows."""
-    gpu_instance: int | None = None
+    gpu_instance: Whole | None = None
     kind: str = ""
     """`C` compute, `G` graphics, `C+G` both, `M` MPS; empty for a host process."""
     user: str = ""
     name: str = ""
     command: str = ""
     """The command line, arguments separated by spaces."""
-    gpu_memory: int | None = None
-    sm: float | None = None
-    cpu: float | None = None
+    gpu_memory: Whole | None = None
+    sm: Number | None = None
+    cpu: Number | None = None
     """Percent of one core."""
-    memory: int | None = None
+    memory: Whole | None = None
     """Resident memory of the host."""
-    started: float | None = None
+    started: Moment | None = None
     state: str = ""
     """The kernel's letter: R, S, D, Z, T."""
     container: str | None = None
@@ -134,8 +144,8 @@ class Disk(Struct, frozen=True, kw_only=True):
     mount: str
     device: str = ""
     filesystem: str = ""
-    used: int = 0
-    total: int = 0
+    used: Whole = 0
+    total: Whole = 0
     read_only: bool = False
 
 
@@ -148,22 +158,22 @@ class Host(Struct, frozen=True, kw_only=True):
     cpu_model: str = ""
     machine: str = ""
     """Architecture, such as x86_64."""
-    cpu: float | None = None
-    cores: tuple[float, ...] = ()
-    load: tuple[float, ...] = ()
-    memory_total: int | None = None
-    memory_available: int | None = None
-    swap_total: int | None = None
-    swap_used: int | None = None
+    cpu: Number | None = None
+    cores: tuple[Number, ...] = ()
+    load: tuple[Number, ...] = ()
+    memory_total: Whole | None = None
+    memory_available: Whole | None = None
+    swap_total: Whole | None = None
+    swap_used: Whole | None = None
     disks: tuple[Disk, ...] = ()
-    disk_read: float | None = None
-    disk_write: float | None = None
-    net_receive: float | None = None
-    net_send: float | None = None
-    uptime: float | None = None
-    temperature: float | None = None
+    disk_read: Number | None = None
+    disk_write: Number | None = None
+    net_receive: Number | None = None
+    net_send: Number | None = None
+    uptime: Number | None = None
+    temperature: Number | None = None
     """The hottest CPU sensor."""
-    processes: int | None = None
+    processes: Whole | None = None
     boot_id: str = ""
 
 
@@ -197,22 +207,22 @@ class Fault(Struct, frozen=True, kw_only=True):
 class Cost(Struct, frozen=True, kw_only=True):
     """What the probe itself takes on the box."""
 
-    cpu: float | None = None
+    cpu: Number | None = None
     """Percent of one core, over the last ten seconds."""
-    memory: int | None = None
+    memory: Whole | None = None
     python: str = ""
     """Version of the Python that runs it; empty for the plain sh probe."""
-    tick: float | None = None
+    tick: Number | None = None
     """Milliseconds that the last reading took."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
     """Everything known of a box at one moment."""
 
-    v: int = WIRE
-    seq: int = 0
-    time: float = 0.0
-    interval: float = 1.0
+    v: Whole = WIRE
+    seq: Whole = 0
+    time: Moment = 0.0
+    interval: Annotated[float, Meta(gt=0, le=3600)] = 1.0
     """Seconds to the next one."""
     host: Host = Host()
     driver: Driver = Driver()
@@ -220,7 +230,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     processes: tuple[Process, ...] = ()
     faults: tuple[Fault, ...] = ()
     probe: Cost = Cost()
-    pong: int | None = None
+    pong: Whole | None = None
     """Number of the last heartbeat that came in; gives the round trip."""
 
 

@@ -1,1 +1,1 @@
-"""The same Shell for this machine, without ssh."""
+"""This machine as a box, without ssh: the same shell and link."""

@@ -1,0 +1,55 @@
+"""The link to the demo box: a link over ssh to a server that lives as long as the link."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from gpubox.config.settings import Ssh
+from gpubox.core.ask import Asker
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.feed import Feed
+from gpubox.core.health import Health, Phase
+from gpubox.core.shell import Work
+from gpubox.core.together import together
+
+if TYPE_CHECKING:
+    from gpubox.core.shell import Link
+
+
+class DemoLink:
+    """A link that brings its own box."""
+
+    def __init__(self, name: str, asker: Asker, settings: Ssh) -> None:
+        self.health: Feed[Health] = Feed(Health())
+        self._name = name
+        self._asker = asker
+        self._settings = settings
+        self._link: Link | None = None
+
+    async def keep(self, work: Work) -> None:
+        """Start the demo box, then keep the link to it, until cancelled."""
+        # These import asyncssh, 0.3 s: the screen is painted first.
+        from gpubox.demo.box import demo_box
+        from gpubox.ssh.link import SshLink
+
+        try:
+            async with demo_box() as demo:
+                self._link = SshLink(self._name, demo.wanted, self._asker, self._settings)
+                await together(self._mirror(self._link), self._link.keep(work))
+        except GpuBoxError as error:
+            self.health.put(Health(Phase.REFUSED, time.monotonic(), reason=error))
+            await asyncio.Event().wait()
+        finally:
+            self._link = None
+            self.health.put(Health())
+
+    async def _mirror(self, link: Link) -> None:
+        async for health in link.health.follow():
+            self.health.put(health)
+
+    def retry(self) -> None:
+        """Try now."""
+        if self._link is not None:
+            self._link.retry()

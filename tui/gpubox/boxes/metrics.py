@@ -1,0 +1,218 @@
+"""Reading a box: the probe on one channel, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from gpubox.boxes import ship
+from gpubox.config.settings import Probe
+from gpubox.core.decode import LINE_LIMIT, decode
+from gpubox.core.errors import GpuBoxError, ProbeError, ProbeTooNew
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Channel, Shell
+from gpubox.core.text import clean_bytes
+from gpubox.core.together import together
+from gpubox.core.units import duration
+
+BEAT = 2.0
+"""Seconds between heartbeats."""
+FIRST_LIMIT = 30.0
+"""Seconds from the start to the first sample: a driver without persistence takes ten to wake its cards."""
+SILENCE_LIMIT = 15.0
+"""Seconds without a sample after which the probe is started anew, or five samples if that is longer."""
+GARBAGE_LIMIT = 100
+"""Bad lines without a sample between them after which the probe is started anew."""
+GARBAGE_SHOWN = 10.0
+"""Seconds that a bad line is still worth a word after the samples go on."""
+PACE = 100
+"""Lines a second that are read; a box that sends more waits, and this machine stays quick."""
+_PACE_BYTES = 64 * 1024
+"""Bytes of a line that count as one more line."""
+_PONG = b'{"pong":'
+
+Understand = Callable[[bytes], Sample | None]
+
+
+class Receiver(Protocol):
+    """Who is told what comes from the probe."""
+
+    def received(self, sample: Sample) -> None:
+        """Take the newest sample."""
+        ...
+
+    def answered(self, seconds: float) -> None:
+        """Take the round trip of a heartbeat."""
+        ...
+
+    def troubled(self, trouble: GpuBoxError | None) -> None:
+        """Take what is wrong while samples may still come; None when that is over."""
+        ...
+
+
+class _Pong(msgspec.Struct):
+    pong: int
+
+
+_PONG_DECODER = msgspec.json.Decoder(_Pong)
+
+
+class Reading:
+    """One probe on one channel; made anew for each start."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        probe: Probe,
+        *,
+        python: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._receiver = receiver
+        self._probe = probe
+        self._python = python
+        self._environment = dict(environment or {})
+        self._plain: Understand | None = None
+        self._wishes: list[str] = []
+        self._wake = asyncio.Event()
+        self._beat = 0
+        self._beat_at = 0.0
+        self._started = 0.0
+        self._sample_at: float | None = None
+        self._interval = probe.interval
+        self._garbage = 0
+        self._garbage_at: float | None = None
+        self._window = 0.0
+        self._lines = 0
+
+    def say(self, wish: str) -> None:
+        """Send the probe one command line, such as `pcie 0`, as soon as it runs; the sh probe hears none."""
+        self._wishes.append(wish)
+        self._wake.set()
+
+    async def read(self, shell: Shell) -> None:
+        """Start the probe and pass on what it sends; it never returns.
+
+        Raises ProbeError when the probe cannot start, ends, falls silent or sends nothing but garbage,
+        and Dropped when the link ends.
+        """
+        mark = f"gpubox-{os.urandom(6).hex()}"
+        command = ship.command(mark, self._probe, self._python, self._environment)
+        async with shell.stream(command) as channel:
+            if await ship.start(channel, mark) == "sh":
+                from gpubox.boxes.plain import PlainReader
+
+                self._plain = PlainReader().feed
+            self._started = time.monotonic()
+            await together(self._talk(channel), self._listen(channel))
+
+    async def _listen(self, channel: Channel) -> None:
+        understand = self._plain or decode
+        while line := await channel.read_line(LINE_LIMIT):
+            if line.startswith(_PONG):
+                self._pong(line)
+            else:
+                try:
+                    sample = understand(line)
+                except ProbeTooNew:
+                    raise
+                except ProbeError as error:
+                    self._bad(error, line)
+                else:
+                    if sample is not None:
+                        self._good(sample)
+            await self._keep_pace(len(line))
+        raise await ship.ended(channel)
+
+    def _good(self, sample: Sample) -> None:
+        now = time.monotonic()
+        if self._sample_at is None:
+            self._wake.set()  # now the first heartbeat: the start of the probe is no round trip
+        self._sample_at = now
+        self._interval = sample.interval
+        self._garbage = 0
+        if self._garbage_at is not None and now - self._garbage_at > GARBAGE_SHOWN:
+            self._garbage_at = None
+            self._receiver.troubled(None)
+        self._receiver.received(sample)
+
+    def _bad(self, error: ProbeError, line: bytes) -> None:
+        if not line.endswith(b"\n") and len(line) < LINE_LIMIT:
+            return  # the last words of a probe that was ended in the middle of a line; its end is told next
+        self._garbage += 1
+        self._garbage_at = time.monotonic()
+        if self._garbage >= GARBAGE_LIMIT:
+            raise ProbeError(
+                "Nothing but garbage on the channel",
+                f"{self._garbage} lines in a row were no samples, the last: {clean_bytes(line, 60)}",
+                "Something on the box writes into the probe's output",
+            )
+        self._receiver.troubled(error)
+
+    def _pong(self, line: bytes) -> None:
+        try:
+            number = _PONG_DECODER.decode(line).pong
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        if (
+            number == self._beat
+        ):  # an answer to an older beat is late by a whole period and more: not a round trip
+            self._receiver.answered(time.monotonic() - self._beat_at)
+
+    async def _talk(self, channel: Channel) -> None:
+        """Send heartbeats and wishes, and see that samples come."""
+        while True:
+            now = time.monotonic()
+            words = self._words(now)
+            if words and self._plain is None:
+                try:
+                    async with asyncio.timeout(SILENCE_LIMIT):
+                        await channel.write(words)
+                except TimeoutError as error:
+                    raise _silent("The probe does not listen", SILENCE_LIMIT) from error
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(BEAT):
+                    await self._wake.wait()
+            except TimeoutError:
+                if time.monotonic() - now < 2 * BEAT:  # else this program itself slept: samples lie unread
+                    self._check_silence()
+
+    def _words(self, now: float) -> bytes:
+        words = "".join(f"{wish}\n" for wish in self._wishes)
+        self._wishes.clear()
+        if self._sample_at is not None and now - self._beat_at >= BEAT * 0.9:
+            self._beat += 1
+            self._beat_at = now
+            words += f"beat {self._beat}\n"
+        return words.encode()
+
+    def _check_silence(self) -> None:
+        if self._sample_at is None:
+            if time.monotonic() - self._started > FIRST_LIMIT:
+                raise _silent("The probe sends nothing", FIRST_LIMIT)
+            return
+        limit = max(SILENCE_LIMIT, 5 * self._interval)
+        if time.monotonic() - self._sample_at > limit:
+            raise _silent("The probe fell silent", limit)
+
+    async def _keep_pace(self, length: int) -> None:
+        """Wait when a box sends faster than any probe: reading what is there never yields to the screen."""
+        now = time.monotonic()
+        if now - self._window >= 1:
+            self._window = now
+            self._lines = 0
+        self._lines += 1 + length // _PACE_BYTES
+        if self._lines > PACE:
+            await asyncio.sleep(max(0.0, self._window + 1 - now))
+
+
+def _silent(title: str, seconds: float) -> ProbeError:
+    return ProbeError(
+        title, f"The link lives, but nothing came for {duration(seconds)}", "The probe is started anew"
+    )

@@ -1,0 +1,52 @@
+"""Opening a box by its target: the only place that knows which kind of link goes with which kind of name."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from gpubox.boxes.box import Box, Target
+from gpubox.boxes.store import Store
+from gpubox.boxes.targets import entry_of
+from gpubox.config.settings import Settings
+from gpubox.core.ask import Asker
+
+if TYPE_CHECKING:
+    from gpubox.core.shell import Link
+
+
+def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store | None = None) -> Box:
+    """Return a box that is not yet connected; `Box.keep` does that.
+
+    With a store the box begins with what was seen of it, and what is seen goes there; the demo box is
+    never kept. Raises ConfigError when the target's name cannot be an address.
+    """
+    match target.kind:
+        case "local":
+            from gpubox.local.link import LocalLink
+
+            link = LocalLink(retry_first=settings.ssh.retry_first, retry_cap=settings.ssh.retry_cap)
+            return Box(target, link, probe=settings.probe, python=sys.executable, store=store)
+        case "demo":
+            from gpubox.boxes.demo import DemoLink
+
+            return Box(target, DemoLink(target.name, asker, settings.ssh), probe=settings.probe)
+        case "ssh":
+            python, link = _over_ssh(target, settings, asker)
+            return Box(target, link, probe=settings.probe, python=python, store=store)
+
+
+def _over_ssh(target: Target, settings: Settings, asker: Asker) -> tuple[str, Link]:
+    # asyncssh takes 0.3 s to import: the picker is painted first.
+    from gpubox.ssh.link import SshLink
+    from gpubox.ssh.wanted import Wanted
+
+    entry = entry_of(target, settings)
+    wanted = Wanted(
+        entry.host or entry.name,
+        user=entry.user,
+        port=entry.port,
+        identity=entry.identity,
+        jump=entry.jump,
+    )
+    return entry.python, SshLink(target.name, wanted, asker, settings.ssh)

@@ -1,0 +1,154 @@
+"""Commands on this machine, by the same protocol as on a box."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.shell import Channel, Result
+from gpubox.core.units import duration
+
+_SHELL = "/bin/sh"
+_CHUNK = 64 * 1024
+_STDERR_KEPT = 4096
+_GRACE = 2.0
+"""Seconds that a command has to end after its stdin is closed, and again after SIGTERM."""
+
+
+def _result(status: int, stdout: bytes, stderr: bytes) -> Result:
+    if status >= 0:
+        return Result(status, None, stdout, stderr)
+    try:
+        name = signal.Signals(-status).name.removeprefix("SIG")
+    except ValueError:  # real-time signals have no name
+        name = str(-status)
+    return Result(None, name, stdout, stderr)
+
+
+async def _start(command: str) -> Process:
+    try:
+        # Its own process group, so that a command's children end with it and ctrl+c in our terminal does not.
+        return await asyncio.create_subprocess_exec(
+            _SHELL, "-c", command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=_home()
+        )
+    except OSError as error:
+        raise RemoteError("No shell", f"{_SHELL} cannot be started: {error.strerror}") from error
+
+
+def _home() -> str:
+    home = os.path.expanduser("~")
+    return home if os.path.isdir(home) else "/"
+
+
+async def _end(process: Process, *, gently: bool) -> None:
+    """End a command and its children; gently means that the end of its stdin may be word enough."""
+    if process.stdin is not None:
+        process.stdin.close()
+    for number in (None, signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGTERM, signal.SIGKILL):
+        if number is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+        try:
+            async with asyncio.timeout(_GRACE):
+                await process.wait()
+        except TimeoutError:
+            continue
+        return
+
+
+class LocalShell:
+    """A shell of this machine."""
+
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+        """Run a command line by sh; raises RemoteError when `timeout` seconds pass."""
+        process = await _start(command)
+        try:
+            async with asyncio.timeout(timeout):
+                stdout, stderr = await process.communicate(stdin)
+        except TimeoutError as error:
+            raise RemoteError("No answer", f"The command ran for more than {duration(timeout)}") from error
+        finally:
+            if process.returncode is None:
+                await _end(process, gently=False)
+        return _result(process.returncode or 0, stdout, stderr)
+
+    @asynccontextmanager
+    async def stream(self, command: str) -> AsyncGenerator[Channel]:
+        """Start a command and hold its channel open; leaving the block ends it."""
+        process = await _start(command)
+        channel = LocalChannel(process)
+        listening = asyncio.create_task(channel.listen())
+        try:
+            yield channel
+        finally:
+            await _end(process, gently=True)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+class LocalChannel:
+    """One running command of this machine."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._buffer = bytearray()
+        self._stderr = process.stderr
+        self._words = b""
+
+    async def listen(self) -> None:
+        """Take in what the command writes to stderr: one that is not read blocks it after 64 KiB."""
+        while chunk := await self._stderr.read(_CHUNK):
+            self._words = (self._words + chunk)[-_STDERR_KEPT:]
+
+    async def write(self, data: bytes) -> None:
+        """Send to the command's stdin; raises Dropped when it no longer reads."""
+        try:
+            self._stdin.write(data)
+            await self._stdin.drain()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Dropped("The command ended", "It no longer reads its input") from error
+
+    async def read_line(self, limit: int) -> bytes:
+        """Return the next line with its newline, or b"" at the end; a longer one comes cut to `limit`."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            if searched > limit:
+                line = bytes(self._buffer[:limit])
+                await self._skip_line()
+                return line
+            chunk = await self._stdout.read(_CHUNK)
+            if not chunk:
+                line = bytes(self._buffer)
+                self._buffer.clear()
+                return line
+            self._buffer += chunk
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        return line if len(line) <= limit else line[:limit]
+
+    async def _skip_line(self) -> None:
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._buffer.clear()
+            chunk = await self._stdout.read(_CHUNK)
+            if not chunk:
+                return
+            self._buffer += chunk
+        del self._buffer[: end + 1]
+
+    async def read_stderr(self) -> bytes:
+        """Return the last 4 KiB of what the command wrote to stderr so far; never waits."""
+        return self._words
+
+    async def wait(self) -> Result:
+        """Wait for the command's end."""
+        return _result(await self._process.wait(), b"", b"")
