@@ -72,3 +72,10 @@ def milliseconds(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     amount = seconds * 1000
     return f"{amount:.1f} ms" if amount < 10 else f"{amount:.0f} ms"
+
+
+def temperature(value: float | None, unit: str = "celsius") -> str:
+    """Return degrees Celsius in the unit the person wants, `celsius` or `fahrenheit`: `71°C`, `160°F`."""
+    if value is None or unit == "celsius":
+        return celsius(value)
+    return f"{value * 9 / 5 + 32:.0f}°F"

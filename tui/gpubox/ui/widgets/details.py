@@ -1,0 +1,63 @@
+"""A window over the screen with everything there is to say about one thing, kept up to date."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from gpubox.core.feed import Feed
+from gpubox.core.sample import Sample
+from gpubox.ui.widgets.lines import Draw, Lines
+
+
+class Details(ModalScreen[None]):
+    """Shows what `draw` draws, again with each sample, until it is closed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "close", "Close", id="details.close", tooltip="Go back to the panel"),
+    ]
+    DEFAULT_CSS = """
+    Details {
+        align: center middle;
+        & > Vertical {
+            width: 90%;
+            max-width: 104;
+            height: auto;
+            max-height: 92%;
+            border: round $primary;
+            background: $surface;
+            padding: 0 1;
+        }
+        & Lines { height: auto; }
+    }
+    """
+
+    def __init__(self, title: str, feed: Feed[Sample | None], draw: Draw) -> None:
+        super().__init__()
+        self._heading = title
+        self._feed = feed
+        self._lines = Lines(draw)
+
+    def compose(self) -> ComposeResult:
+        """Make the window."""
+        frame = Vertical(self._lines)
+        frame.border_title = Content(self._heading).markup
+        frame.border_subtitle = "esc close"
+        yield frame
+
+    def on_mount(self) -> None:
+        """Keep it up to date."""
+        self.run_worker(self._follow())
+
+    async def _follow(self) -> None:
+        async for _ in self._feed.follow():
+            self._lines.redraw()
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss()

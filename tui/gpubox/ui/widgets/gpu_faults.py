@@ -1,0 +1,38 @@
+"""Why there are no GPU readings, in words, with what was looked for and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.sample import Fault
+from gpubox.core.text import clean
+from gpubox.ui.widgets.ink import EMPTY, Line, Span, cut, wrapped
+
+try:
+    from gpubox.core.faults import explain
+except ImportError:
+
+    def explain(fault: Fault) -> GpuBoxError:
+        """Say what the driver says."""
+        return GpuBoxError(f"No GPU readings ({fault.code})", fault.detail)
+
+
+def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
+    """Return what is wrong in at most `height` lines; with few of them, titles and hints alone."""
+    if not faults:
+        return [] if height <= 3 else [(Span("No GPU", "muted"),)]
+    out: list[Line] = []
+    for fault in faults:
+        error = explain(fault)
+        if height <= 3:
+            words = error.hint or error.text
+            out.append((Span(f"!! {error.title}  ", "alarm"), Span(cut(clean(words), max(0, width - 4)))))
+            continue
+        out.append((Span(f"!! {error.title}", "alarm"),))
+        out += wrapped(clean(error.text), width)
+        out += wrapped(f"→ {clean(error.hint)}", width, "title") if error.hint else []
+        looked = ", ".join(clean(place, 80) for place in fault.looked[:12])
+        out += wrapped(f"Looked for: {looked}", width, "muted", 3) if looked else []
+        out.append(EMPTY)
+    return out[:height]

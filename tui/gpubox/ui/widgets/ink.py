@@ -1,0 +1,122 @@
+"""What panels draw with: spans of text in a named tone, put together to lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+from rich.cells import cell_len, set_cell_size
+
+Tone = Literal[
+    "text", "muted", "faint", "title", "accent", "util", "memory", "calm", "warn", "alarm", "label"
+]
+"""What a span means; the theme says which color that is."""
+TONES: tuple[Tone, ...] = get_args(Tone)
+"""Every tone."""
+Ground = Literal["", "track", "fill"]
+"""What lies under a span: nothing, a meter's empty part, or its full part in the tone's own color."""
+
+SIGNS: dict[Tone, str] = {"warn": "!", "alarm": "!!"}
+"""Color is never the only sign: these stand beside it."""
+
+
+class Span(NamedTuple):
+    """A piece of a line; its text is drawn as it is and never parsed."""
+
+    text: str
+    tone: Tone = "text"
+    ground: Ground = ""
+    note: str = ""
+    """What hovering over it tells."""
+
+
+Line: TypeAlias = tuple[Span, ...]
+"""One line of the screen, from left to right."""
+
+EMPTY: Line = ()
+"""A blank line."""
+
+
+def level(value: float | None, limits: tuple[float, float], calm: Tone = "calm") -> Tone:
+    """Return `calm` below both limits (and for an unknown value), else `warn` or `alarm`."""
+    if value is None or value < min(limits):
+        return calm
+    return "alarm" if value >= limits[1] else "warn"
+
+
+def length(line: Iterable[Span]) -> int:
+    """Return the cells that a line takes."""
+    return sum(len(span.text) if span.text.isascii() else cell_len(span.text) for span in line)
+
+
+def cut(text: str, width: int) -> str:
+    """Return text in at most `width` cells, with an ellipsis where something was left out."""
+    if width <= 0:
+        return ""
+    if (len(text) if text.isascii() else cell_len(text)) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def fit(line: Line, width: int) -> Line:
+    """Return a line of exactly `width` cells: cut with an ellipsis, or filled with blanks."""
+    taken = 0
+    for place, span in enumerate(line):
+        size = len(span.text) if span.text.isascii() else cell_len(span.text)
+        if taken + size > width:
+            cropped = span._replace(text=cut(span.text, width - taken))
+            rest = width - taken - cell_len(cropped.text)
+            return (*line[:place], cropped, *((Span(" " * rest),) if rest else ()))
+        taken += size
+    return line if taken == width else (*line, Span(" " * (width - taken)))
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Return one line with something at both ends; the left side gives way when they collide."""
+    space = width - length(right)
+    if space < 1:
+        return fit(right, width)
+    return (*fit(left, space), *right)
+
+
+def beside(parts: Sequence[tuple[Sequence[Line], int]], gap: int = 2) -> list[Line]:
+    """Return blocks of lines side by side, each fitted to its own width; short blocks get blank lines."""
+    height = max((len(lines) for lines, _ in parts), default=0)
+    blank = Span(" " * gap)
+    out: list[Line] = []
+    for y in range(height):
+        spans: list[Span] = []
+        for place, (lines, width) in enumerate(parts):
+            if place and gap:
+                spans.append(blank)
+            spans.extend(fit(lines[y] if y < len(lines) else EMPTY, width))
+        out.append(tuple(spans))
+    return out
+
+
+def joined(parts: Iterable[Span], width: int, between: str = "  ") -> Line:
+    """Return as many of the parts as fit into `width` cells, in order, with something between them."""
+    out: list[Span] = []
+    taken = 0
+    for part in parts:
+        size = cell_len(part.text) + (len(between) if out else 0)
+        if taken + size > width:
+            continue
+        if out:
+            out.append(Span(between, "faint"))
+        out.append(part)
+        taken += size
+    return tuple(out)
+
+
+def wrapped(text: str, width: int, tone: Tone = "text", most: int = 6) -> list[Line]:
+    """Return text broken at blanks into lines of at most `width` cells, and at most so many lines."""
+    lines: list[str] = []
+    current = ""
+    for word in text.split():
+        longer = f"{current} {word}" if current else word
+        if current and cell_len(longer) > width:
+            lines.append(current)
+    if len(lines) > most:
+        lines[most - 1] += "…"
+    return [(Span(cut(line, width), tone),) for line in lines[:most] if line]
