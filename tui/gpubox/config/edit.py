@@ -13,7 +13,7 @@ from typing import cast
 import msgspec
 
 from gpubox.config.places import shipped, short
-from gpubox.config.settings import BoxEntry
+from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.errors import ConfigError
 
 _VALUE = re.compile(r"^(?=[a-z_]+ = )", re.MULTILINE)
@@ -29,6 +29,13 @@ def init(path: Path) -> None:
     if path.exists():
         raise ConfigError("The settings file is there already", short(path), "Nothing was changed")
     _write(path, template())
+
+
+def dump(settings: Settings) -> str:
+    """Return settings as TOML."""
+    import tomlkit
+
+    return tomlkit.dumps(cast("dict[str, object]", msgspec.to_builtins(settings)))
 
 
 def add_box(path: Path, box: BoxEntry) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -106,28 +106,11 @@ class _Reader:
             where = f"{name}: [[box]] number {number}"
             if not isinstance(entry, dict):
                 self.complain(where, f"is {shown(entry)}; expected a table", "The box is left out")
-            elif box := self._box(where, cast("dict[str, object]", entry)):
-                self.boxes.append(box)
-
-    def _box(self, where: str, table: Mapping[str, object]) -> BoxEntry | None:
-        before, out = len(self.problems), "The box is left out until that is put right"
-        known, good = fields(BoxEntry), dict[str, object]()
-        for key, raw in table.items():
-            if key not in known:
-                self.problems.append(_unknown(where, key, BoxEntry, out))
-                continue
-            try:
-                good[key] = value_of(raw, known[key].type)
-            except Wrong as wrong:
-                self.complain(where, f"`{key}` is {shown(raw)}; {wrong}", out)
-        name = good.get("name")
-        if "name" not in table:
-            self.complain(where, "has no `name`; expected what you call the box", out)
-        elif name in RESERVED:
-            self.complain(where, f"`name` is {shown(name)}, which is built in; expected another name", out)
-        elif name in {box.name for box in self.boxes}:
-            self.complain(where, f"`name` is {shown(name)}, which an earlier [[box]] has already", out)
-        return None if len(self.problems) > before else msgspec.convert(good, BoxEntry)
+            else:
+                taken = {box.name for box in self.boxes}
+                box, problems = box_of(cast("dict[str, object]", entry), where, taken)
+                self.problems += problems
+                self.boxes += [] if box is None else [box]
 
     def environment(self, environment: Mapping[str, str]) -> None:
         for variable in sorted(environment):
@@ -170,6 +153,34 @@ def _unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigErro
     known = list(fields(kind))
     what = f"`{clean(key, 40)}` is no setting; expected one of {', '.join(known)}{near(key, known)}"
     return ConfigError("Settings", f"{where}: {what}", hint)
+
+
+def box_of(
+    table: Mapping[str, object], where: str, taken: Collection[str] = ()
+) -> tuple[BoxEntry | None, list[ConfigError]]:
+    """Return the box of one table, or None and what is wrong with it; `taken` are the names before it."""
+    known, good, problems = fields(BoxEntry), dict[str, object](), list[ConfigError]()
+    out = "The box is left out until that is put right"
+
+    def complain(what: str) -> None:
+        problems.append(ConfigError("Settings", f"{where}: {what}", out))
+
+    for key, raw in table.items():
+        if key not in known:
+            problems.append(_unknown(where, key, BoxEntry, out))
+            continue
+        try:
+            good[key] = value_of(raw, known[key].type)
+        except Wrong as wrong:
+            complain(f"`{key}` is {shown(raw)}; {wrong}")
+    name = good.get("name")
+    if "name" not in table:
+        complain("has no `name`; expected what you call the box")
+    elif name in RESERVED:
+        complain(f"`name` is {shown(name)}, which is built in; expected another name")
+    elif name in taken:
+        complain(f"`name` is {shown(name)}, which an earlier [[box]] has already")
+    return (None if problems else msgspec.convert(good, BoxEntry)), problems
 
 
 def load(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 APP = "gpubox-tui"
 """Name of the folders for settings, state and logs."""
+PACKAGE = Path(__file__).parents[1]
+"""The folder of the import package."""
 VARIABLE = "GPUBOX_CONFIG"
 """Names another settings file."""
 
 
-def settings_file(environment: Mapping[str, str]) -> Path:
+def settings_file(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the user's settings file, whether it exists or not; $GPUBOX_CONFIG comes first."""
     named = environment.get(VARIABLE)
     if named:
@@ -30,18 +31,16 @@ def log_file() -> Path:
     return user_log_path(APP) / "gpubox.log"
 
 
-def shipped(name: str) -> Traversable:
+def shipped(name: str) -> Path:
     """Return a file of config/: from the installed package, else from the checkout.
 
     The package comes first: in an installed wheel the folder two levels up belongs to Python.
     Raises FileNotFoundError when neither has it.
     """
-    package = files("gpubox")
-    packed = package / "_config"
-    folder = packed if packed.is_dir() else Path(str(package)).parents[1] / "config"
-    file = folder / name
+    packed = PACKAGE / "_config"
+    file = (packed if packed.is_dir() else PACKAGE.parents[1] / "config") / name
     if not file.is_file():
-        raise FileNotFoundError(name)
+        raise FileNotFoundError(f"{name} is not in {file.parent}")
     return file
 
 

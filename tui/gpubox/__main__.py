@@ -1,0 +1,5 @@
+"""`python -m gpubox` is `gpubox-tui`."""
+
+from gpubox.cli import main
+
+main()

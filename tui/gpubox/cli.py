@@ -1,0 +1,103 @@
+"""The command `gpubox-tui`: reads the words, wires the rooms together."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from click.shell_completion import CompletionItem
+
+from gpubox.commands.common import (
+    INTERRUPTED,
+    Common,
+    common_options,
+    complain,
+    complete_box,
+    exit_status,
+    leave_pipe,
+)
+from gpubox.commands.config import config
+from gpubox.commands.panel import panel
+from gpubox.commands.status import status
+from gpubox.core.errors import GpuBoxError
+
+
+class BoxGroup(click.Group):
+    """Commands, where a first word that is none of them is a box for the panel.
+
+    A box that is called like a command is still reached: `gpubox-tui panel status`.
+    """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the panel with all words when the first one names no command."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            return panel.name, panel, args
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return commands, options and boxes."""
+        items = super().shell_complete(ctx, incomplete)
+        return items if incomplete.startswith("-") else items + complete_box(ctx, panel.params[0], incomplete)
+
+
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # 30 ms that only this option needs
+
+        click.echo(f"gpubox-tui {version('gpubox-tui')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=BoxGroup,
+    invoke_without_command=True,
+    subcommand_metavar="[BOX | COMMAND [ARGS]...]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="BOX is an alias of ~/.ssh/config, user@host[:port], a [[box]] of your settings, local or demo. "
+    "A box that is called like a command: gpubox-tui panel BOX.",
+)
+@common_options
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show it."
+)
+@click.pass_context
+def cli(ctx: click.Context) -> object:
+    """Watch GPU boxes over one ssh login each: GPUs, processes and the machine, live.
+
+    Without a BOX, pick one from a list.
+    """
+    return ctx.invoke(panel) if ctx.invoked_subcommand is None else None
+
+
+cli.add_command(panel)
+cli.add_command(status)
+cli.add_command(config)
+
+
+def run(words: list[str] | None = None) -> int:
+    """Do what the words say and return the exit status: 0 done, 1 a box failed, 2 wrong words."""
+    try:
+        result: object = cli.main(words, prog_name="gpubox-tui", standalone_mode=False, obj=Common())
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except GpuBoxError as error:
+        complain(error)
+        return exit_status(error)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return leave_pipe()
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Run as a program."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`gpubox-tui config`: where the settings are, what they say, and a file to begin with."""
+
+from __future__ import annotations
+
+import click
+
+from gpubox.commands.common import common_of, common_options, complain
+from gpubox.core.errors import ConfigError
+
+
+@click.group(short_help="Show and write the settings.")
+@common_options
+def config() -> None:
+    """Show and write the settings."""
+
+
+@config.command()
+@click.pass_context
+def path(ctx: click.Context) -> None:
+    """Print where your settings file is, or would be."""
+    click.echo(common_of(ctx).load().path)
+
+
+@config.command()
+@click.pass_context
+def show(ctx: click.Context) -> int:
+    """Print every setting as it is in force now, as TOML."""
+    from gpubox.config.edit import dump
+
+    loaded = common_of(ctx).load()
+    for problem in loaded.problems:
+        complain(problem)
+    click.echo(dump(loaded.settings), nl=False)
+    return 1 if loaded.problems else 0
+
+
+@config.command()
+@click.pass_context
+def init(ctx: click.Context) -> None:
+    """Write a settings file to begin with: every setting with its default, commented out."""
+    from gpubox.config import edit
+    from gpubox.config.places import settings_file, short
+
+    file = common_of(ctx).config or settings_file()
+    edit.init(file)
+    click.echo(f"Wrote {short(file)}")
+
+
+@config.command()
+@click.argument("name")
+@click.argument("where", required=False, default="", metavar="[USER@]HOST[:PORT]")
+@click.option("--identity", default="", metavar="FILE", help="Private key file.")
+@click.option("--jump", default="", metavar="HOSTS", help="Jump hosts, as for `ssh -J`.")
+@click.pass_context
+def add(ctx: click.Context, name: str, where: str, identity: str, jump: str) -> None:
+    """Add a box to your settings file; everything else in the file stays as it is.
+
+    Without a host, NAME is also the host or ssh alias.
+    """
+    from gpubox.boxes.targets import address
+    from gpubox.config import edit
+    from gpubox.config.files import box_of
+    from gpubox.config.places import settings_file, short
+
+    at = address(where) if where else None
+    table: dict[str, object] = {"name": name, "identity": identity, "jump": jump}
+    if at is not None:
+        table |= {"host": at.host, "user": at.user, "port": at.port}
+    box, problems = box_of(table, "config add")
+    if box is None:
+        raise ConfigError("No box was added", problems[0].text)
+    file = common_of(ctx).config or settings_file()
+    edit.add_box(file, box)
+    click.echo(f"Added {name} to {short(file)}; watch it with: gpubox-tui {name}")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the settings file, for an editor."""
+    import json
+
+    from gpubox.config.schema import schema as of_settings
+
+    click.echo(json.dumps(of_settings(), indent=2))

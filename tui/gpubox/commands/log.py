@@ -1,0 +1,50 @@
+"""Where the log goes: a file, never the screen."""
+
+from __future__ import annotations
+
+import logging
+import os
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from gpubox.config.places import short
+from gpubox.core.errors import ConfigError
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LARGEST = 1024 * 1024
+"""Bytes after which the panel's own log begins anew."""
+
+
+def to_file(path: Path) -> None:
+    """Write everything of ours, and what asyncssh says of its connections, to a file only the user reads.
+
+    Raises ConfigError when it cannot be written.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        problem = f"{short(path)}: {error.strerror or error}"
+        raise ConfigError("The log cannot be written", problem, "Name another file with --log") from error
+    _install(handler, logging.INFO)
+    logging.getLogger("gpubox").setLevel(logging.DEBUG)
+
+
+def quietly(path: Path) -> None:
+    """Keep warnings and errors in a small file that is made when the first one comes."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler: logging.Handler = RotatingFileHandler(
+            path, maxBytes=LARGEST, backupCount=1, encoding="utf-8", delay=True
+        )
+    except OSError:
+        handler = logging.NullHandler()  # a read-only home takes the log, not the panel
+    _install(handler, logging.WARNING)
+
+
+def _install(handler: logging.Handler, level: int) -> None:
+    handler.setFormatter(logging.Formatter(FORMAT))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level)
+    logging.raiseExceptions = False  # a full disk must not print into the panel

@@ -1,0 +1,69 @@
+"""`gpubox-tui [BOX]`: the panel; without a terminal one status instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import (
+    common_of,
+    common_options,
+    complete_box,
+    has_terminal,
+    parse_boxes,
+)
+from gpubox.config.places import log_file
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Target
+    from gpubox.config.files import Loaded
+
+
+@click.command(short_help="Open the panel on a box (the default command).")
+@click.argument("box", required=False, shell_complete=complete_box)
+@common_options
+@click.pass_context
+def panel(ctx: click.Context, box: str | None = None) -> int:
+    """Open the panel on BOX; without BOX, pick one from a list.
+
+    Without a terminal one status is printed instead.
+    """
+    common = common_of(ctx)
+    loaded = common.load()
+    targets = parse_boxes((box,), loaded.settings) if box else []
+    if has_terminal():
+        return _open(loaded, targets, common.log)
+    if not targets:
+        raise click.UsageError("there is no terminal to pick a box in; name one", ctx)
+    from gpubox.commands.status import read
+
+    return read(targets, loaded, log=common.log)
+
+
+def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
+    """Run the panel until it is left; return the exit status."""
+    from gpubox.commands.log import quietly, to_file
+
+    if log is None:
+        quietly(log_file())
+    else:
+        to_file(log)
+    from gpubox.boxes.open import open_box
+    from gpubox.boxes.store import Store
+    from gpubox.boxes.targets import known
+    from gpubox.ui.app import GpuBoxApp
+
+    settings = loaded.settings
+    with Store.open(settings) as store:
+        app = GpuBoxApp(
+            settings=settings,
+            targets=known(settings, store.recent()),
+            first=targets[0] if targets else None,
+            opener=lambda target, asker: open_box(target, settings, asker, store=store),
+            warnings=loaded.problems,
+            remember=store.remember,
+        )
+        app.run()
+    return app.return_code or 0

@@ -1,0 +1,99 @@
+"""A reading as lines for people or as one JSON object; pure functions."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.faults import explain
+from gpubox.core.reasons import Weight, reasons
+from gpubox.core.sample import Gpu, Process, Sample, memory_share
+from gpubox.core.units import DASH, celsius, duration, percent, size, watts
+
+SCHEMA = 1
+"""Version of the JSON that `status --json` prints; it grows with a change that breaks a reader."""
+
+
+class Words(msgspec.Struct, frozen=True):
+    """An error in JSON."""
+
+    title: str
+    text: str
+    hint: str
+
+
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One JSON object: either `sample` or `error` is there."""
+
+    schema: int
+    box: str
+    time: float
+    sample: Sample | None = None
+    error: Words | None = None
+
+
+def as_json(box: str, event: Sample | GpuBoxError) -> str:
+    """Return one line of JSON for a sample or an error of a box."""
+    if isinstance(event, Sample):
+        reading = Reading(SCHEMA, box, event.time, sample=event)
+    else:
+        reading = Reading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
+    return msgspec.json.encode(reading).decode()
+
+
+def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[str]:
+    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its faults."""
+    head = f"{clock}{box:<{width}}  "
+    lines = [f"{head}host   {_host(sample)}"]
+    lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes)}" for gpu in sample.gpus]
+    lines += [f"{head}fault  {explain(fault)}" for fault in sample.faults]
+    return lines
+
+
+def _host(sample: Sample) -> str:
+    host, driver = sample.host, sample.driver
+    used = None
+    if host.memory_total is not None and host.memory_available is not None:
+        used = host.memory_total - host.memory_available
+    parts = [
+        f"cpu  {percent(host.cpu):>4}",
+        f"mem {size(used):>5}/{size(host.memory_total):<5}",
+        f"load {f'{host.load[0]:.2f}' if host.load else DASH:>5}",
+        f"up {duration(host.uptime):<7}",
+    ]
+    parts += [host.distribution] if host.distribution else []
+    parts += [f"driver {driver.version}"] if driver.version else []
+    parts += [f"CUDA {driver.cuda}"] if driver.cuda else []
+    parts += ["SIMULATED GPUs"] if driver.simulated else []
+    return "  ".join(parts)
+
+
+def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
+    if gpu.lost_at is not None or gpu.fault:
+        return f"LOST  {gpu.name}  {gpu.fault or 'the driver no longer answers for it'}"
+    share = memory_share(gpu.memory_used, gpu.memory_total)
+    limit = f"/{watts(gpu.power_limit)}" if gpu.power_limit is not None else ""
+    parts = [
+        f"util {percent(gpu.util):>4}",
+        f"mem {size(gpu.memory_used):>5}/{size(gpu.memory_total):<5} {percent(share):>4}",
+        f"{celsius(gpu.temperature):>5}",
+        f"fan {percent(gpu.fan):>4}",
+        f"{watts(gpu.power) + limit:<9}",
+        gpu.name.removeprefix("NVIDIA "),
+    ]
+    parts += ["SIMULATED"] if gpu.simulated else []
+    parts += [reason.short for reason in reasons(gpu.throttle) if reason.weight >= Weight.NOTICE]
+    parts += _users(gpu, processes)
+    return "  ".join(parts)
+
+
+def _users(gpu: Gpu, processes: tuple[Process, ...]) -> list[str]:
+    """Say who is on a GPU, the largest memory first: `ada 6.9G`."""
+    memory: dict[str, int] = {}
+    for process in processes:
+        if process.gpu == gpu.index:
+            memory[process.user or DASH] = memory.get(process.user or DASH, 0) + (process.gpu_memory or 0)
+    ordered = sorted(memory.items(), key=lambda item: -item[1])
+    return [", ".join(f"{user} {size(used)}" for user, used in ordered)] if ordered else []

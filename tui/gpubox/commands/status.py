@@ -1,0 +1,117 @@
+"""`gpubox-tui status`: one reading of some boxes, or one after the other, for people or as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_of, common_options, complain, complete_box, parse_boxes
+from gpubox.core.errors import GpuBoxError
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Target
+    from gpubox.config.files import Loaded
+    from gpubox.core.sample import Sample
+
+
+@click.command(short_help="Print one reading of some boxes.")
+@click.argument("boxes", nargs=-1, required=True, metavar="BOX...", shell_complete=complete_box)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a sample and box; see the README.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(0.5, 86400),
+    metavar="SECONDS",
+    help="Read again every SECONDS until Ctrl-C.",
+)
+@common_options
+@click.pass_context
+def status(ctx: click.Context, boxes: tuple[str, ...], as_json: bool, watch: float | None) -> int:
+    """Print one reading of each BOX, as it comes in.
+
+    Exit status: 0 all were read, 1 some were not (the others are printed), 2 wrong words.
+    """
+    common = common_of(ctx)
+    loaded = common.load()
+    targets = parse_boxes(boxes, loaded.settings)
+    return read(targets, loaded, log=common.log, as_json=as_json, watch=watch)
+
+
+@dataclass(slots=True)
+class _Printer:
+    """Prints what comes in and remembers whether something failed."""
+
+    width: int
+    as_json: bool
+    clock: bool
+    failed: bool = False
+
+    def show(self, box: str, event: Sample | GpuBoxError) -> None:
+        from gpubox.commands import report
+
+        failed = isinstance(event, GpuBoxError)
+        if failed:
+            self.failed = True
+            complain(event, box)
+        if self.as_json:
+            click.echo(report.as_json(box, event))
+        elif not isinstance(event, GpuBoxError):
+            clock = time.strftime("%H:%M:%S  ") if self.clock else ""
+            click.echo("\n".join(report.as_lines(box, event, self.width, clock)))
+
+
+def read(
+    targets: Sequence[Target],
+    loaded: Loaded,
+    *,
+    log: Path | None = None,
+    as_json: bool = False,
+    watch: float | None = None,
+) -> int:
+    """Print readings of boxes and return the exit status: 0 all read, 1 some not."""
+    import asyncio  # with msgspec the dearest import of all; `--help` does without
+
+    from gpubox.commands.log import to_file
+
+    for problem in loaded.problems:
+        complain(problem)
+    if log is not None:
+        to_file(log)
+    stdout: object = sys.stdout
+    if isinstance(stdout, TextIOWrapper):  # not so under a test runner
+        stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1
+    printer = _Printer(max(len(target.name) for target in targets), as_json, watch is not None)
+    asyncio.run(_read_all(targets, loaded, printer, watch))
+    return 1 if printer.failed else 0
+
+
+async def _read_all(
+    targets: Sequence[Target], loaded: Loaded, printer: _Printer, watch: float | None
+) -> None:
+    import msgspec
+
+    from gpubox.boxes.open import open_box
+    from gpubox.commands.asker import TerminalAsker
+    from gpubox.commands.reading import Changes, follow, once
+    from gpubox.core.together import together
+
+    settings = loaded.settings
+    if watch is not None:
+        probe = msgspec.structs.replace(settings.probe, interval=min(watch, 60.0))
+        settings = msgspec.structs.replace(settings, probe=probe)
+    asker = TerminalAsker()
+
+    async def read_one(target: Target) -> None:
+        box = open_box(target, settings, asker)
+        if watch is None:
+            printer.show(target.name, await once(box))
+        else:
+            await follow(box, Changes(lambda event: printer.show(target.name, event), watch))
+
+    await together(*(read_one(target) for target in targets))

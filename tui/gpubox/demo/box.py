@@ -1,0 +1,224 @@
+"""A box to try: an ssh server inside this program, on loopback, with simulated GPUs and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gpubox.core.errors import GpuBoxError
+from gpubox.ssh.wanted import Wanted
+
+HERE = Path(__file__).parent
+LOOPBACK = "127.0.0.1"
+
+
+class Work(NamedTuple):
+    """A process of the demo box that loads a simulated GPU."""
+
+    script: str
+    gpu: int
+    kind: str
+    """Which load it gives; see demo/simulated.py."""
+    age: float
+    """Seconds that it seems to have run for already, so that the first picture is warm."""
+    words: tuple[str, ...]
+    """Its arguments, for people to read."""
+
+
+WORKS = (
+    Work("train.py", 1, "training", 754, ("--model", "resnet152", "--batch", "192", "--epochs", "90")),
+    Work("sweep.py", 0, "sweep", 412, ("--dataset", "fashion-mnist", "--learning-rate", "3e-4")),
+)
+
+# It outlives this program by a second and takes the folder with it; in a session of its own, so that neither
+# Ctrl-C nor a closed terminal reaches it. On a normal end the folder is gone before.
+KEEPER = 'while read -r _; do :; done; sleep 1; rm -rf -- "$0"'
+
+CONFIG = """\
+# Nothing of the person's own ssh: the demo offers its own key to its own server.
+Host *
+    IdentityFile "{identity}"
+    IdentitiesOnly yes
+    IdentityAgent none
+    StrictHostKeyChecking yes
+    UserKnownHostsFile "{known_hosts}"
+    GlobalKnownHostsFile /dev/null
+    PreferredAuthentications publickey
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo box while it runs."""
+
+    wanted: Wanted
+    """How to log in to it."""
+    environment: Mapping[str, str]
+    """What its commands find in their environment."""
+    home: Path
+    """Its home folder."""
+    processes: Mapping[str, int]
+    """Pids of its trainings, by script."""
+
+
+@asynccontextmanager
+async def demo_box() -> AsyncGenerator[Demo]:
+    """Serve a demo box for as long as the block lasts; nothing is left of it afterwards, even when killed.
+
+    Raises GpuBoxError when this machine has no room for its folder or starts no process.
+    """
+    root = _folder()
+    read_end, write_end = os.pipe()  # its end ends the processes, however this program ends
+    started: list[asyncio.subprocess.Process] = []
+    try:
+        try:
+            started.append(await _keeper(root, read_end))
+            home = await asyncio.to_thread(_furnish, root)
+            works = [await _work(home, work, read_end) for work in WORKS]
+            started += works
+            pids = {work.script: process.pid for work, process in zip(WORKS, works, strict=True)}
+            (root / "work.json").write_text(json.dumps(_loads(pids)))
+        except OSError as error:
+            raise _cannot(error) from error
+        finally:
+            os.close(read_end)
+        async with _served(root, home) as (wanted, environment):
+            yield Demo(wanted, environment, home, pids)
+    finally:
+        try:
+            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            await asyncio.gather(*(_ended(process) for process in started))
+        finally:
+            os.close(write_end)  # after the keeper is gone: it would wait its second in vain
+
+
+@asynccontextmanager
+async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[Wanted, Mapping[str, str]]]:
+    from gpubox.ssh.server import new_key, serve  # asyncssh: 0.3 s that the processes above start in
+
+    private, public = new_key()
+    host_private, host_public = new_key()
+    environment = _environment(root, home)
+    async with serve(
+        authorized_key=public, host_key=host_private, home=home, environment=environment
+    ) as serving:
+        identity, known_hosts, config = root / "key", root / "known_hosts", root / "config"
+        identity.touch(0o600)
+        identity.write_text(private)
+        known_hosts.write_text(f"[{LOOPBACK}]:{serving.port} {host_public.strip()}\n")
+        config.write_text(CONFIG.format(identity=identity, known_hosts=known_hosts))
+        wanted = Wanted(
+            LOOPBACK,
+            user="demo",
+            port=serving.port,
+            identity=str(identity),
+            config_file=config,
+            known_hosts=known_hosts,
+        )
+        yield wanted, environment
+
+
+def _folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="gpubox-demo-"))  # mode 0700
+    except OSError as error:
+        raise _cannot(error) from error
+
+
+def _cannot(error: OSError) -> GpuBoxError:
+    where = f" ({error.filename})" if error.filename else ""
+    return GpuBoxError(
+        "The demo box cannot start",
+        f"{error.strerror or error}{where}",
+        "It needs a folder for temporary files, sh and a Python: set TMPDIR to a disk with room",
+    )
+
+
+def _furnish(root: Path) -> Path:
+    """Make the home folder: a project, and a conda environment whose Python is this one."""
+    home = root / "home"
+    project = home / "project"
+    project.mkdir(parents=True)
+    for work in WORKS:
+        shutil.copyfile(HERE / "train.py", project / work.script)
+    programs = _programs(home)
+    programs.mkdir(parents=True)
+    (programs.parent / "conda-meta").mkdir()
+    (programs.parent / "conda-meta" / "history").touch()
+    for name in ("python", "python3"):
+        (programs / name).symlink_to(os.path.realpath(sys.executable))
+    return home
+
+
+def _programs(home: Path) -> Path:
+    return home / "miniconda3" / "envs" / "torch" / "bin"
+
+
+def _environment(root: Path, home: Path) -> dict[str, str]:
+    path = os.environ.get("PATH", os.defpath)
+    return {
+        "PATH": f"{_programs(home)}{os.pathsep}{path}",
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "GPUBOX_NVML_MODULE": str(HERE / "simulated.py"),
+        "GPUBOX_DEMO_WORK": str(root / "work.json"),
+    }
+
+
+def _loads(pids: Mapping[str, int]) -> list[tuple[int, int, str, float]]:
+    """Return the works as demo/simulated.py reads them."""
+    now = time.time()
+    return [(pids[work.script], work.gpu, work.kind, now - work.age) for work in WORKS]
+
+
+async def _keeper(root: Path, stdin: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        KEEPER,
+        str(root),
+        cwd="/",
+        stdin=stdin,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Process:
+    """Start a training as a person would: `python train.py …` in its environment."""
+    programs = _programs(home)
+    environment = {
+        "HOME": str(home),
+        "PATH": f"{programs}{os.pathsep}{os.defpath}",
+        "CONDA_DEFAULT_ENV": "torch",
+        "CONDA_PREFIX": str(programs.parent),
+    }
+    return await asyncio.create_subprocess_exec(
+        "python",
+        work.script,
+        *work.words,
+        executable=str(programs / "python"),
+        cwd=home / "project",
+        env=environment,
+        stdin=stdin,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End a process of ours and wait for it, also when somebody has stopped it."""
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
