@@ -36,8 +36,8 @@ class DemoLink:
 
         try:
             async with demo_box() as demo:
-                self._link = SshLink(self._name, demo.wanted, self._asker, self._settings)
-                await together(self._mirror(self._link), self._link.keep(work))
+                link = self._link = SshLink(self._name, demo.wanted, self._asker, self._settings)
+                await together(self._mirror(link), link.keep(work))
         except GpuBoxError as error:
             self.health.put(Health(Phase.REFUSED, time.monotonic(), reason=error))
             await asyncio.Event().wait()

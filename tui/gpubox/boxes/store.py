@@ -4,61 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
+from gpubox.boxes import tables
+from gpubox.boxes.tables import FAULTS, WIDTH, Row
 from gpubox.config.places import APP
 from gpubox.config.settings import HistorySettings, Settings
 from gpubox.core.errors import GpuBoxError, StoreError
 from gpubox.core.feed import Feed
-from gpubox.core.history import SPAN, History
-from gpubox.core.text import clean
+from gpubox.core.history import History
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Target
 
-WIDTH = 10
-"""Seconds that one row stands for."""
-VERSION = 1
-"""Version of the tables, kept in SQLite's user_version."""
-RECENT = 50
-"""Boxes remembered as last used."""
-_LAYOUTS = 64
-"""Sets of series that one box may have in one run: a box that renames its GPUs all the time fills no disk."""
 _PENDING = 10_000
 """Rows that wait for a slow disk; more are dropped."""
 _PRUNE_EVERY = 3600.0
 
-_TABLES = """
-CREATE TABLE box (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used REAL NOT NULL DEFAULT 0);
-CREATE TABLE layout (id INTEGER PRIMARY KEY, series TEXT NOT NULL UNIQUE);
-CREATE TABLE seen (
-    box INTEGER NOT NULL REFERENCES box, second INTEGER NOT NULL,
-    layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
-    PRIMARY KEY (box, second)
-) WITHOUT ROWID;
-"""
-# One row for all series of a box: eight GPUs take 190 bytes a row and 11 MB a week; a row for each
-# series would take six times that, and the last hour ten times as long to read.
-
-_FAULTS = (sqlite3.Error, OSError, struct.error, msgspec.MsgspecError)
-"""What a disk, SQLite or a row of another make can raise."""
-
 T = TypeVar("T")
-
-
-class Row(NamedTuple):
-    """The means of one box over ten seconds."""
-
-    box: str
-    second: int
-    means: Mapping[str, float]
 
 
 def default_path() -> Path:
@@ -84,15 +51,14 @@ class Store:
         self._pending: list[Row] = []
         self._writing = False
         self._pruned_at: float | None = None
-        self._layouts: dict[tuple[str, ...], int] = {}
-        self._layouts_of: dict[str, int] = {}
+        self._writer = tables.Writer()
         self._connection: sqlite3.Connection | None = None
         try:
-            self._connection = _connect(path)
+            self._connection = tables.connect(path)
         except StoreError as error:
             self.trouble.put(error)
-        except _FAULTS as error:
-            self.trouble.put(_told(error, path))
+        except FAULTS as error:
+            self.trouble.put(tables.told(error, path))
 
     @classmethod
     def open(cls, settings: Settings, path: Path | None = None) -> Store:
@@ -114,16 +80,16 @@ class Store:
 
     def recent(self) -> list[str]:
         """Return the names of boxes, last used first."""
-        return self._now(_recent) or []
+        return self._now(tables.recent) or []
 
     def remember(self, target: Target) -> None:
         """Note that a box is used now."""
-        self._now(lambda connection: _remember(connection, target.name))
+        self._now(lambda connection: tables.remember(connection, target.name))
 
     async def load(self, box: str, history: History) -> None:
         """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
         now = int(time.time())
-        read = await self._later(lambda connection: _last_hour(connection, box, now))
+        read = await self._later(lambda connection: tables.last_hour(connection, box, now))
         if read is not None and read.keys():
             history.take(read)
 
@@ -148,7 +114,7 @@ class Store:
         try:
             while self._pending:
                 rows, self._pending = self._pending, []
-                await self._later(lambda connection, rows=rows: self._insert(connection, rows))
+                await self._later(lambda connection, rows=rows: self._writer.insert(connection, rows))
         finally:
             self._writing = False
         await self._prune_sometimes()
@@ -158,7 +124,7 @@ class Store:
         if self._pruned_at is None or now - self._pruned_at > _PRUNE_EVERY:
             self._pruned_at = now
             oldest = int(time.time()) - self._settings.days * 86_400
-            await self._later(lambda connection: _prune(connection, oldest))
+            await self._later(lambda connection: tables.prune(connection, oldest))
 
     def _now(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do something quick with the file, or tell why not; None stands for not done."""
@@ -174,126 +140,10 @@ class Store:
                 return None, self.trouble.value
             try:
                 return work(self._connection), None
-            except _FAULTS as error:
-                return None, _told(error, self.path)
+            except FAULTS as error:
+                return None, tables.told(error, self.path)
 
     def _tell(self, done: T | None, trouble: GpuBoxError | None) -> T | None:
         if trouble is not self.trouble.value:
             self.trouble.put(trouble)
         return done
-
-    def _insert(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
-        try:
-            with connection:
-                for row in rows:
-                    self._insert_one(connection, row)
-        except sqlite3.Error:
-            self._layouts.clear()  # their rows went with the transaction
-            raise
-
-    def _insert_one(self, connection: sqlite3.Connection, row: Row) -> None:
-        layout = self._layout(connection, row.box, tuple(row.means))
-        if layout is None:
-            return
-        connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (row.box,))
-        # A second window on the same box writes the same seconds: the first one stands.
-        connection.execute(
-            "INSERT OR IGNORE INTO seen SELECT id, ?, ?, ? FROM box WHERE name = ?",
-            (row.second, layout, struct.pack(f"<{len(row.means)}f", *row.means.values()), row.box),
-        )
-
-    def _layout(self, connection: sqlite3.Connection, box: str, series: tuple[str, ...]) -> int | None:
-        if (known := self._layouts.get(series)) is not None:
-            return known
-        count = self._layouts_of[box] = self._layouts_of.get(box, 0) + 1
-        if count > _LAYOUTS:
-            return None
-        text = msgspec.json.encode(series).decode()
-        connection.execute("INSERT OR IGNORE INTO layout (series) VALUES (?)", (text,))
-        ((number,),) = connection.execute("SELECT id FROM layout WHERE series = ?", (text,))
-        self._layouts[series] = cast("int", number)
-        return self._layouts[series]
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open or make the file; raises StoreError when a newer version of this program made it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # names of boxes and when they were at work are nobody else's business
-    connection = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("BEGIN IMMEDIATE")
-        ((version,),) = connection.execute("PRAGMA user_version")
-        if version > VERSION:
-            raise StoreError(
-                "History of another version",
-                f"{path} was made by a newer gpubox-tui (version {version}, this one knows {VERSION})",
-                "Update gpubox-tui; until then nothing is kept on disk",
-            )
-        if version == 0:
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.commit()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _told(error: Exception, path: Path) -> StoreError:
-    """Return why the file cannot be used, and what to do."""
-    words = clean(str(error), 160)
-    if "locked" in words:
-        hint = "Another program holds it; until it lets go, history is in memory only"
-    elif "malformed" in words or "not a database" in words:
-        hint = "Delete the file to begin anew; until then history is in memory only"
-    else:
-        hint = (
-            "Until that is mended, history is in memory only; history.keep = false in the settings is quiet"
-        )
-    return StoreError("History is not kept on disk", f"{path}: {words}", hint)
-
-
-def _recent(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name FROM box WHERE used > 0 ORDER BY used DESC LIMIT ?", (RECENT,))
-    return [cast("str", name) for (name,) in rows]
-
-
-def _remember(connection: sqlite3.Connection, name: str) -> None:
-    with connection:
-        connection.execute(
-            "INSERT INTO box (name, used) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET used = ?2",
-            (name, time.time()),
-        )
-
-
-def _last_hour(connection: sqlite3.Connection, box: str, now: int) -> History:
-    """Return a history with the rows of the last hour."""
-    rows = connection.execute(
-        "SELECT second, series, means FROM seen JOIN layout ON layout.id = layout "
-        "WHERE box = (SELECT id FROM box WHERE name = ?) AND second BETWEEN ? AND ? ORDER BY second",
-        (box, now - SPAN, now),
-    )
-    history = History()
-    layouts: dict[str, list[str]] = {}
-    for second, text, means in cast("list[tuple[int, str, bytes]]", rows.fetchall()):
-        series = layouts.get(text)
-        if series is None:
-            series = layouts[text] = msgspec.json.decode(text, type=list[str])
-        history.fill(second, WIDTH, dict(zip(series, struct.unpack(f"<{len(series)}f", means), strict=True)))
-    return history
-
-
-def _prune(connection: sqlite3.Connection, oldest: int) -> None:
-    """Delete what is too old, one box at a time so that another window never waits long."""
-    for (box,) in connection.execute("SELECT id FROM box").fetchall():
-        with connection:
-            connection.execute("DELETE FROM seen WHERE box = ? AND second < ?", (box, oldest))
-    with connection:
-        connection.execute(
-            "DELETE FROM box WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.box = box.id) "
-            "AND id NOT IN (SELECT id FROM box WHERE used > 0 ORDER BY used DESC LIMIT ?)",
-            (RECENT,),
-        )

@@ -79,13 +79,13 @@ def address(name: str) -> Address:
     user, at, rest = name.removeprefix("ssh://").rstrip("/").rpartition("@")
     if rest.startswith("["):
         host, bracket, port = rest[1:].partition("]")
-        good = bool(bracket) and (not port or port.startswith(":")) and _is_v6(host)
+        good = bool(bracket) and (not port or len(port) > 1 and port.startswith(":")) and _is_v6(host)
         port = port[1:]
     elif _is_v6(rest):
         host, port, good = rest, "", True
     else:
-        host, _, port = rest.partition(":")
-        good = bool(_HOST.fullmatch(host))
+        host, colon, port = rest.partition(":")
+        good = bool(_HOST.fullmatch(host)) and bool(port or not colon)
     if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         good = False
     if (at and not _USER.fullmatch(user)) or not good:
