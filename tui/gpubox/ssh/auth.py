@@ -1,0 +1,195 @@
+"""Logging in: which key, passphrase, password or code to give, and what may be kept for the next time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+from gpubox.core.ask import Kind, Question
+from gpubox.core.text import clean
+from gpubox.ssh.keys import Offer, offers
+from gpubox.ssh.resolve import Resolved
+
+TRIES = 3
+"""How often a passphrase, a password or a code may be given in one login, as NumberOfPasswordPrompts."""
+
+Ask = Callable[[Question], Awaitable[str | None]]
+
+_CODE = re.compile(r"one[- ]?time|\botp\b|code|token|verification|passcode|duo|challenge", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Vault:
+    """What the person told us for one box; it lives in memory only, as long as the link."""
+
+    keys: dict[Path, asyncssh.SSHKey] = field(default_factory=dict[Path, asyncssh.SSHKey], repr=False)
+    """Opened private keys."""
+    passwords: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Passwords that worked, by `user@host:port`; codes are never kept."""
+    good: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """The public key that worked last, by `user@host:port`."""
+    pins: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """Host keys that the person accepted, by known_hosts name, should the file not take them."""
+    second_factor: bool = False
+    """Whether a login ever took something that only the person has."""
+
+
+class Login:
+    """The person's side of one login to one host."""
+
+    def __init__(self, where: Resolved, about: str, vault: Vault, ask: Ask) -> None:
+        self.where = where
+        self.tried: list[str] = []
+        """What was offered, in words, for the error when nothing helped."""
+        self.declined = False
+        """Whether the person would not answer the last question."""
+        self.trouble = ""
+        """What went wrong on our side, such as a passphrase that stayed wrong."""
+        self._about = about
+        self._vault = vault
+        self._ask = ask
+        self._queue: list[Offer] | None = None
+        self._agent: asyncssh.SSHAgentClient | None = None
+        self._offered: asyncssh.SSHKeyPair | None = None
+        self._password: str | None = None
+        self._password_tries = 0
+        self._challenges = 0
+
+    async def next_key(self) -> asyncssh.SSHKeyPair | None:
+        """Return the next key to offer, or None when there is no further one."""
+        if self._queue is None:
+            self._agent = await _open_agent(self.where.agent)
+            good = self._vault.good.get(self.where.address)
+            self._queue = await offers(self.where, self._agent, self._unlock, good)
+        while self._queue:
+            offer = self._queue.pop(0)
+            try:
+                pair = await self._opened(offer) if isinstance(offer, Path) else offer
+            except ValueError:
+                continue
+            self._offered = pair
+            self.tried.append(f"key {clean(pair.get_comment(errors='replace') or 'without a name', 80)}")
+            return pair
+        self._offered = None
+        return None
+
+    async def _opened(self, file: Path) -> asyncssh.SSHKeyPair:
+        key = await self._unlock(file)
+        return asyncssh.load_keypairs([key])[0]
+
+    async def _unlock(self, file: Path) -> asyncssh.SSHKey:
+        if file in self._vault.keys:
+            return self._vault.keys[file]
+        try:
+            data = await asyncio.to_thread(file.read_bytes)
+        except OSError as error:
+            self.trouble = f"{file} cannot be read ({error.strerror})"
+            raise ValueError(self.trouble) from None
+        passphrase: str | None = None
+        for attempt in range(TRIES + 1):
+            try:
+                # An empty passphrase is an error of its own to bcrypt, and no key has one.
+                key = await asyncio.to_thread(asyncssh.import_private_key, data, passphrase or None)
+            except asyncssh.KeyImportError as error:
+                if passphrase or "assphrase" not in str(error):
+                    self.trouble = f"{file} is no key that can be read ({clean(str(error), 120)})"
+                    raise ValueError(self.trouble) from None
+            except asyncssh.KeyEncryptionError as error:
+                if not re.search("ncorrect passphrase|Unable to decrypt", str(error)):
+                    self.trouble = f"{file} cannot be unlocked ({clean(str(error), 120)})"
+                    raise ValueError(self.trouble) from None
+            else:
+                self._vault.keys[file] = key
+                return key
+            if attempt == TRIES:
+                break
+            passphrase = await self._passphrase(file, wrong=attempt > 0)
+        self.trouble = f"The passphrase of {file} was wrong {TRIES} times"
+        raise ValueError(self.trouble)
+
+    async def _passphrase(self, file: Path, *, wrong: bool) -> str:
+        text = f"The key {clean(str(file))} is locked by a passphrase."
+        answer = await self._put(
+            "Passphrase wrong, again" if wrong else "Passphrase", text, Kind.SECRET, "Passphrase:"
+        )
+        if answer is None:
+            raise ValueError("nobody gave the passphrase")
+        return answer
+
+    async def password(self) -> str | None:
+        """Return the next password to try, or None when there is none."""
+        kept = self._vault.passwords.pop(self.where.address, None)
+        if kept is None:
+            if self._password_tries == TRIES:
+                return None
+            self._password_tries += 1
+            again = self._password_tries > 1
+            text = f"{self.where.address} asks for your password."
+            kept = await self._put(
+                "Password wrong, again" if again else "Password", text, Kind.SECRET, "Password:"
+            )
+        self._password = kept
+        if kept is not None:
+            self.tried.append("password")
+        return kept
+
+    def challenge_wanted(self) -> bool:
+        """Return whether to let the box put its own questions once more."""
+        self._challenges += 1
+        return self._challenges <= TRIES and not self.declined
+
+    async def challenge(
+        self, name: str, instructions: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """Return an answer to each of the box's questions, or None when the person would not answer."""
+        answers: list[str] = []
+        for prompt, echo in prompts:
+            if not echo and "assword" in prompt and not _CODE.search(prompt):
+                answer = await self.password()
+            else:
+                self._vault.second_factor = True
+                self.tried.append("answers to the box's questions")
+                lines = [clean(line) for line in instructions.splitlines()]
+                answer = await self._put(
+                    clean(name, 80) or "The box asks",
+                    "\n".join(line for line in lines if line.strip()) or f"{self.where.address} asks you.",
+                    Kind.TEXT if echo else Kind.SECRET,
+                    clean(prompt.strip(), 120),
+                )
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers
+
+    async def _put(self, title: str, text: str, kind: Kind, prompt: str) -> str | None:
+        answer = await self._ask(Question(self._about, title, text, kind, prompt))
+        self.declined = answer is None
+        return answer
+
+    def succeeded(self) -> None:
+        """Keep what may be kept."""
+        if self._password is not None:
+            self._vault.passwords[self.where.address] = self._password
+        if self._offered is not None:
+            self._vault.good[self.where.address] = self._offered.public_data
+
+    async def close(self) -> None:
+        """Let go of the agent."""
+        if self._agent is not None:
+            self._agent.close()
+            await self._agent.wait_closed()
+            self._agent = None
+
+
+async def _open_agent(socket_path: str) -> asyncssh.SSHAgentClient | None:
+    if not socket_path:
+        return None
+    try:
+        return await asyncssh.connect_agent(socket_path)
+    except OSError:
+        return None

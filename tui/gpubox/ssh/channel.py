@@ -1,0 +1,180 @@
+"""One command running on the box: lines out, bytes in, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncssh
+from asyncssh.constants import EXTENDED_DATA_STDERR
+
+from gpubox.core.errors import Dropped
+from gpubox.core.shell import Result
+from gpubox.ssh.lines import Lines
+
+STDERR_KEPT = 4096
+"""Bytes of stderr that are kept: its end says why something failed."""
+
+_FULL = 1024 * 1024
+"""Bytes waiting to be read at which the box is told to stop sending."""
+
+_POLITE = 1.0
+"""Seconds that a channel gets to close in order."""
+
+
+class Session(asyncssh.SSHClientSession[bytes]):
+    """Takes what asyncssh hands over for one channel."""
+
+    def __init__(self) -> None:
+        self.lines = Lines()
+        self.stderr = bytearray()
+        self.result: Result | None = None
+        """How the command ended; None while it runs and when the link went first."""
+        self.closed = asyncio.Event()
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._news = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._paused = False
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Keep the channel, to pause it."""
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Take output."""
+        if datatype == EXTENDED_DATA_STDERR:
+            self.stderr += data
+            del self.stderr[:-STDERR_KEPT]
+            return
+        self.lines.feed(data)
+        self._news.set()
+        if self.lines.size > _FULL and not self._paused and self._channel is not None:
+            self._paused = True
+            self._channel.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Note the end of output; stdin stays open."""
+        self.lines.end()
+        self._news.set()
+        return True
+
+    def exit_status_received(self, status: int) -> None:
+        """Note the exit status."""
+        self.result = Result(status, None, b"", b"")
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        """Note the signal."""
+        self.result = Result(None, signal, b"", b"")
+
+    def pause_writing(self) -> None:
+        """Make writers wait."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake everyone who waits."""
+        self.lines.end()
+        self._channel = None
+        self.closed.set()
+        self._news.set()
+        self._writable.set()
+
+    async def more(self) -> None:
+        """Wait for output, or for its end; the box may send again."""
+        self._news.clear()
+        if self._paused and self._channel is not None:
+            self._paused = False
+            self._channel.resume_reading()
+        if not self.closed.is_set():
+            await self._news.wait()
+
+    async def drained(self) -> None:
+        """Wait until the box took enough of what was written."""
+        await self._writable.wait()
+
+
+class SshChannel:
+    """One running command; see core.shell.Channel."""
+
+    def __init__(
+        self, channel: asyncssh.SSHClientChannel[bytes], session: Session, dropped: Callable[[], Dropped]
+    ) -> None:
+        self._channel = channel
+        self._session = session
+        self._dropped = dropped
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin; raises Dropped when the command or the link is gone."""
+        if self._session.closed.is_set() or self._channel.is_closing():
+            raise self._dropped()
+        try:
+            self._send(data)
+        except (OSError, asyncssh.Error) as error:
+            raise self._dropped() from error
+        await self._session.drained()
+        if self._session.closed.is_set() and self._session.result is None:
+            raise self._dropped()
+
+    def _send(self, data: bytes) -> None:
+        self._channel.write(data)  # pyright: ignore[reportUnknownMemberType]
+
+    def give(self, stdin: bytes) -> None:
+        """Hand over all of stdin and close it, without waiting; a command that is gone is no error."""
+        if not self._channel.is_closing():
+            if stdin:
+                self._send(stdin)
+            self._channel.write_eof()
+
+    async def read(self) -> bytes:
+        """Return the next piece of output, or b"" at the end; raises Dropped when the link is gone."""
+        while (piece := self._session.lines.take_all()) is None:
+            await self._session.more()
+        if not piece:
+            self._check()
+        return piece
+
+    async def read_line(self, limit: int) -> bytes:
+        """Return the next line with its newline, or b"" at the end; see core.shell.Channel."""
+        while (line := self._session.lines.take(limit)) is None:
+            await self._session.more()
+        if not line:
+            self._check()
+        return line
+
+    async def read_stderr(self) -> bytes:
+        """Return the end of stderr so far, at most STDERR_KEPT bytes; never waits."""
+        return bytes(self._session.stderr)
+
+    async def wait(self) -> Result:
+        """Wait for the command's end; raises Dropped when the link ends first."""
+        await self._session.closed.wait()
+        self._check()
+        return self._session.result or Result(None, None, b"", b"")
+
+    def _check(self) -> None:
+        if self._session.closed.is_set() and self._session.result is None:
+            raise self._dropped()
+
+    def kill(self) -> None:
+        """Ask the box to kill the command; old servers ignore it."""
+        if not self._channel.is_closing():
+            self._channel.kill()
+
+    def let_go(self) -> None:
+        """Close the channel without waiting."""
+        self._channel.close()
+
+    async def close(self) -> None:
+        """Close stdin and the channel, and give the box a moment to agree."""
+        if not self._session.closed.is_set():
+            self.give(b"")
+            self._channel.close()
+            try:
+                async with asyncio.timeout(_POLITE):
+                    await self._session.closed.wait()
+            except TimeoutError:
+                return  # The box is silent or busy; the channel is closed on our side.

@@ -1,0 +1,150 @@
+"""The decision about a box's host key: admit, ask, or refuse in words that name file and line."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import shlex
+from collections.abc import Sequence
+
+import asyncssh
+from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
+
+from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
+from gpubox.ssh.auth import Vault
+from gpubox.ssh.resolve import Resolved
+from gpubox.ssh.trust import Known, Line, Verdict, fingerprint, key_type, remember
+
+_LOG = logging.getLogger(__name__)
+
+
+class Gate:
+    """Who is let in for one host, for one attempt to connect."""
+
+    def __init__(self, where: Resolved, about: str, vault: Vault) -> None:
+        files = (*where.known_hosts, *where.global_known_hosts)
+        self._known = Known(where.host, where.port, where.host_key_alias, files)
+        self._where = where
+        self._about = about
+        self._vault = vault
+        self.seen: bytes | None = None
+        """The key that was not let in."""
+
+    def admit(self, blob: bytes) -> bool:
+        """Return whether a host key is good; one that is not is kept for `settle`."""
+        if self._vault.pins.get(self._known.name) == blob and self._verdict(blob) is Verdict.UNKNOWN:
+            return True
+        if self._verdict(blob) is Verdict.TRUSTED:
+            return True
+        self.seen = blob
+        unknown = self._verdict(blob) is Verdict.UNKNOWN
+        # Where keys of another type are known, someone may hide behind a type that nobody saw yet: ask.
+        if unknown and self._where.strict in ("no", "accept-new") and not self._known.keys:
+            self._accept(blob)
+            return True
+        return False
+
+    def admit_authority(self, blob: bytes) -> bool:
+        """Return whether an authority may vouch for this host."""
+        return self._known.authority(blob)
+
+    def _verdict(self, blob: bytes) -> Verdict:
+        return self._known.judge(blob)[0]
+
+    @property
+    def algorithms(self) -> list[str]:
+        """Host key algorithms to ask for: those that can be checked come first."""
+        chosen = (self._where.chosen or {}).get("hostkeyalgorithms", ())
+        plain = [name.decode() for name in get_default_public_key_algs()]
+        certified = (
+            [name.decode() for name in get_default_certificate_algs()] if self._known.authorities else []
+        )
+        usual = [name for name in chosen if name in (*plain, *certified)] or [*certified, *plain]
+        first = {name for kind in self._known.kinds for name in _signatures(kind)}
+        return sorted(usual, key=lambda name: name not in certified and name not in first)
+
+    @property
+    def revoked(self) -> list[asyncssh.SSHKey]:
+        """Keys that must not be used, for asyncssh to look for inside certificates."""
+        return [asyncssh.import_public_key(_public_line(line.blob)) for line in self._known.revoked]
+
+    async def settle(self, asker: Asker) -> None:
+        """Decide about the key that was not let in; returns when it is accepted now.
+
+        Raises HostKeyChanged or HostKeyUnknown when it is refused, Cancelled when the person says no.
+        """
+        blob = self.seen
+        if blob is None:
+            raise HostKeyUnknown("No host key", f"{self._about} showed no key that can be read", "")
+        verdict, line = self._known.judge(blob)
+        if verdict is Verdict.CHANGED and line is not None:
+            raise self._changed(blob, line)
+        if verdict is Verdict.REVOKED and line is not None:
+            raise HostKeyChanged(
+                "Host key revoked",
+                f"{self._about}: the key {fingerprint(blob)} is marked @revoked in {line.place}",
+                "Do not log in; ask whoever runs the box",
+            )
+        if self._where.strict == "yes":
+            raise HostKeyUnknown(
+                "Host key not known",
+                f"{self._about}: {self._where.host} shows {_named(blob)}, and StrictHostKeyChecking says yes",
+                f"Log in once with `ssh -o StrictHostKeyChecking=ask {self._where.name}`",
+            )
+        answer = await asker.ask(self._question(blob))
+        if answer != "yes":
+            raise Cancelled(
+                "Host key not accepted",
+                f"{self._about}: {self._where.host} shows {_named(blob)}",
+                "Press r to be asked again",
+            )
+        self._accept(blob)
+
+    def _accept(self, blob: bytes) -> None:
+        self._vault.pins[self._known.name] = blob
+        if not self._where.known_hosts:
+            return
+        file = self._where.known_hosts[0]
+        try:
+            remember(file, self._known.name, blob, hashed=self._where.hash_known_hosts)
+        except OSError as error:
+            _LOG.warning("the key of %s is kept for this run only: %s: %s", self._known.name, file, error)
+
+    def _question(self, blob: bytes) -> Question:
+        text = [
+            f"{self._where.host} (port {self._where.port}) shows a key that this machine does not know:",
+            _named(blob),
+        ]
+        other = self._known.keys
+        if other:
+            places = ", ".join(f"{line.kind} in {line.place}" for line in other)
+            text.append(f"Keys of another type are known for it: {places}. Be careful.")
+        same = [line.names for line in self._known.elsewhere(blob)]
+        if same:
+            text.append(f"The same key is known for {', '.join(same[:3])}.")
+        kind = key_type(blob).removeprefix("ssh-").split("-")[0]
+        text.append(f"To compare, on the box: ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub")
+        text.append("Log in and remember this key?")
+        return Question(self._about, "New host key", "\n".join(text), Kind.YES_NO, danger=bool(other))
+
+    def _changed(self, blob: bytes, line: Line) -> HostKeyChanged:
+        remove = f"ssh-keygen -f {shlex.quote(str(line.file))} -R {shlex.quote(self._known.name)}"
+        return HostKeyChanged(
+            "Host key changed",
+            f"{self._about}: {self._where.host} shows {_named(blob)}, but {line.place} remembers "
+            f"{fingerprint(line.blob)}. Either the box was set up anew, or someone is in between",
+            f"If you know why it changed: {remove}",
+        )
+
+
+def _named(blob: bytes) -> str:
+    return f"{key_type(blob)} {fingerprint(blob)}"
+
+
+def _signatures(kind: str) -> Sequence[str]:
+    return ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if kind == "ssh-rsa" else (kind,)
+
+
+def _public_line(blob: bytes) -> str:
+    return f"{key_type(blob)} {base64.b64encode(blob).decode()}"

@@ -1,0 +1,113 @@
+"""A TCP connection to a box, made so that a network which comes back is noticed within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+
+_NEXT_ADDRESS = 0.25
+"""Seconds before the next address of a name is tried beside the first (RFC 8305)."""
+_AGAIN = 1.0
+"""Seconds before a silent address is tried afresh: the kernel's own retries come after 1, 3, 7 and 15 s."""
+
+Place = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Address = tuple[socket.AddressFamily, Place]
+"""What getaddrinfo says of one address."""
+
+
+async def reach(host: str, port: int, limit: float) -> socket.socket:
+    """Return a connected socket.
+
+    Raises OSError (socket.gaierror for an unknown name) when every address refuses, and TimeoutError
+    when nobody answers within `limit` seconds.
+    """
+    async with asyncio.timeout(limit):
+        return await _first(await _addresses(host, port))
+
+
+async def _addresses(host: str, port: int) -> list[Address]:
+    try:
+        return _look_up(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    # A name service that hangs would fill asyncio's own threads, and the program could not end before it
+    # answers: so each look-up has a thread that nobody waits for.
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Address]] = loop.create_future()
+
+    def look_up() -> None:
+        try:
+            found, error = _look_up(host, port, 0), None
+        except OSError as failed:
+            found, error = [], failed
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(_settle, answer, found, error)
+
+    threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
+    return await answer
+
+
+def _settle(answer: asyncio.Future[list[Address]], found: list[Address], error: OSError | None) -> None:
+    if answer.done():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(found)
+
+
+def _look_up(host: str, port: int, flags: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+async def _first(addresses: Sequence[Address]) -> socket.socket:
+    pending: dict[asyncio.Task[socket.socket], Address] = {}
+    hopeful = list(addresses)
+    refused: OSError | None = None
+    started = 0
+    try:
+        while True:
+            if hopeful:
+                address = hopeful[started % len(hopeful)]
+                pending[asyncio.create_task(_connect(*address))] = address
+                started += 1
+            pause = _NEXT_ADDRESS if started < len(hopeful) else _AGAIN
+            done, _ = await asyncio.wait(pending, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                refused = refused or error
+                address = pending.pop(task)
+                hopeful = [one for one in hopeful if one != address]
+            if refused is not None and not pending and not hopeful:
+                raise refused
+    finally:
+        await _drop(pending)
+
+
+async def _drop(pending: Iterable[asyncio.Task[socket.socket]]) -> None:
+    """End the attempts that lost; the winner's own socket is in the hands of the caller by now."""
+    late = [task for task in pending if not task.done()]
+    for task in late:
+        task.cancel()
+    for result in await asyncio.gather(*late, return_exceptions=True):
+        if isinstance(result, socket.socket):
+            result.close()
+
+
+async def _connect(family: socket.AddressFamily, address: Place) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, address)
+    except BaseException:
+        made.close()
+        raise
+    return made

@@ -1,0 +1,246 @@
+"""From the name of a box to everything a login needs, as OpenSSH would decide it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from gpubox.core.errors import ConfigError
+from gpubox.ssh.aliases import aliases
+from gpubox.ssh.dump import Dump, defaults, dump, expand, home, local_user, path
+from gpubox.ssh.wanted import Wanted, hops
+
+__all__ = ["Resolved", "Strict", "Wanted", "aliases", "resolve"]
+
+Strict = Literal["ask", "yes", "accept-new", "no"]
+"""What StrictHostKeyChecking says about a host that nobody knows yet; a changed key is refused always."""
+
+_STRICT: Mapping[str, Strict] = {
+    "ask": "ask",
+    "yes": "yes",
+    "true": "yes",
+    "accept-new": "accept-new",
+    "no": "no",
+    "off": "no",
+    "false": "no",
+}
+
+_DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
+
+MOST_HOPS = 8
+"""More jump hosts than this are a loop, or nobody's network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where and how to log in."""
+
+    name: str
+    """The name it was looked up by."""
+    host: str
+    """Host name or address to connect to."""
+    port: int
+    user: str
+    identities: tuple[Path, ...] = ()
+    """Key files that a person named; they are offered before anything else."""
+    default_identities: tuple[Path, ...] = ()
+    """Key files that ssh tries by itself; offered last."""
+    identities_only: bool = False
+    """Whether keys of the agent that no file names are left out."""
+    certificates: tuple[Path, ...] = ()
+    """Certificate files named in the configuration."""
+    agent: str = ""
+    """The agent's socket; empty when there is none."""
+    jumps: tuple[Resolved, ...] = ()
+    """Hosts to go through, first hop first."""
+    proxy_command: str = ""
+    """A command that is the way to the box, tokens filled in."""
+    known_hosts: tuple[Path, ...] = ()
+    """The person's known_hosts files; new keys go into the first."""
+    global_known_hosts: tuple[Path, ...] = ()
+    """The system's known_hosts files."""
+    hash_known_hosts: bool = False
+    """Whether names in known_hosts are hashed."""
+    host_key_alias: str = ""
+    """The name to look up in known_hosts in place of host and port."""
+    strict: Strict = "ask"
+    """What to do about a host key that nobody knows."""
+    methods: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
+    """Ways to log in, in order."""
+    connect_timeout: float | None = None
+    """Seconds of ConnectTimeout, or None."""
+    chosen: Mapping[str, tuple[str, ...]] | None = None
+    """Algorithms that a person chose, by keyword: ciphers, macs, kexalgorithms, hostkeyalgorithms."""
+
+    @property
+    def address(self) -> str:
+        """`user@host:port`, with brackets around an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}:{self.port}"
+
+
+_ALGORITHMS = ("ciphers", "macs", "kexalgorithms", "hostkeyalgorithms")
+
+
+async def resolve(wanted: Wanted, program: str = "ssh") -> Resolved:
+    """Return how to log in to a box, its jump hosts included.
+
+    `program` is the ssh to ask; where it does not exist, asyncssh reads the configuration. Raises
+    ConfigError when the configuration cannot be used.
+    """
+    return await _resolve(wanted, program, ())
+
+
+async def _resolve(wanted: Wanted, program: str, on_the_way: tuple[str, ...]) -> Resolved:
+    wanted.check()
+    table, standard = await asyncio.gather(dump(wanted, program), defaults(program))
+    here = _read(wanted, table, standard)
+    if here.address in on_the_way or len(on_the_way) >= MOST_HOPS:
+        raise ConfigError(
+            "A jump host that jumps through itself",
+            " through ".join((*on_the_way, here.address)),
+            "Give the last one `ProxyJump none` in ~/.ssh/config",
+        )
+    jump = _first(table, "proxyjump")
+    way: list[Resolved] = []
+    for position, hop in enumerate(hops(jump)):
+        # Only the first hop may have jump hosts of its own: the others are reached through the one before.
+        wanted_hop = replace(
+            hop,
+            jump="none" if position else "",
+            config_file=wanted.config_file,
+            known_hosts=wanted.known_hosts,
+        )
+        resolved = await _resolve(wanted_hop, program, (*on_the_way, here.address))
+        way.extend((*resolved.jumps, replace(resolved, jumps=())))
+    return replace(here, jumps=tuple(way))
+
+
+def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
+    host = _first(table, "hostname") or wanted.host
+    port = int(_first(table, "port") or 22)
+    user = _first(table, "user") or local_user()
+    tokens = _tokens(wanted.host, host, port, user, _first(table, "proxyjump"))
+    named, usual = _identities(table, standard, tokens)
+    own, shared = _known_hosts(wanted, table, tokens)
+    jump, command = _first(table, "proxyjump"), _first(table, "proxycommand")
+    if command.lower() == "none" or jump.lower() not in ("", "none"):
+        command = ""
+    limit = _first(table, "connecttimeout")
+    return Resolved(
+        name=wanted.host,
+        host=host,
+        port=port,
+        user=user,
+        identities=named,
+        default_identities=usual,
+        identities_only=_first(table, "identitiesonly") == "yes",
+        certificates=tuple(path(expand(text, tokens)) for text in _values(table, "certificatefile")),
+        agent=_agent(_first(table, "identityagent"), tokens),
+        proxy_command=expand(command, tokens),
+        known_hosts=own,
+        global_known_hosts=shared,
+        hash_known_hosts=_first(table, "hashknownhosts") == "yes",
+        host_key_alias=_first(table, "hostkeyalias"),
+        strict=_STRICT.get(_first(table, "stricthostkeychecking"), "ask"),
+        methods=_methods(table),
+        connect_timeout=float(limit) if limit.isdigit() and int(limit) else None,
+        chosen={
+            key: tuple(_first(table, key).split(","))
+            for key in _ALGORITHMS
+            if _values(table, key) and _values(table, key) != _values(standard, key)
+        },
+    )
+
+
+def _values(table: Dump, key: str) -> list[str]:
+    return [value for value in table.get(key, ()) if value.lower() != "none"]
+
+
+def _first(table: Dump, key: str) -> str:
+    values = table.get(key, ())
+    return values[0] if values else ""
+
+
+def _tokens(name: str, host: str, port: int, user: str, jump: str) -> dict[str, str]:
+    local = socket.gethostname()
+    whole = "".join((local, host, str(port), user, "" if jump.lower() == "none" else jump))
+    return {
+        "C": hashlib.sha1(whole.encode()).hexdigest(),
+        "d": str(home()),
+        "h": host,
+        "i": str(os.getuid()),
+        "j": jump,
+        "k": name,
+        "L": local.partition(".")[0],
+        "l": local,
+        "n": name,
+        "p": str(port),
+        "r": user,
+        "u": local_user(),
+    }
+
+
+def _identities(
+    table: Dump, standard: Dump, tokens: Mapping[str, str]
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Tell the files that a person named from those that ssh always tries; what does not exist is dropped."""
+    texts = list(table.get("identityfile", ()))
+    usual = list(standard.get("identityfile", ())) or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
+    if not texts or texts == usual:
+        return (), _present(usual, tokens)
+    return _present([text for text in texts if text.lower() != "none"], tokens), ()
+
+
+def _present(texts: list[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    files = (path(expand(text, tokens)) for text in texts)
+    return tuple(file for file in files if file.is_file() or file.with_name(file.name + ".pub").is_file())
+
+
+def _known_hosts(
+    wanted: Wanted, table: Dump, tokens: Mapping[str, str]
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    if wanted.known_hosts is not None:
+        return (wanted.known_hosts,), ()
+    own = _first(table, "userknownhostsfile") or "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+    shared = _first(table, "globalknownhostsfile") or "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+    return _files(own, tokens), _files(shared, tokens)
+
+
+def _files(text: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    # `ssh -G` joins the names with spaces, so that one file with a space in its name looks like two.
+    whole = path(expand(text, tokens))
+    parts = [text] if whole.is_file() else text.split()
+    return tuple(
+        path(expand(part, tokens)) for part in parts if part.lower() != "none" and part != os.devnull
+    )
+
+
+def _agent(text: str, tokens: Mapping[str, str]) -> str:
+    if text.lower() == "none":
+        return ""
+    if text in ("", "SSH_AUTH_SOCK"):
+        return os.environ.get("SSH_AUTH_SOCK", "")
+    if text.startswith("$"):
+        return os.environ.get(text[1:].strip("{}"), "")
+    return str(path(expand(text, tokens)))
+
+
+def _methods(table: Dump) -> tuple[str, ...]:
+    switches = {
+        "publickey": "pubkeyauthentication",
+        "keyboard-interactive": "kbdinteractiveauthentication",
+        "password": "passwordauthentication",
+    }
+    order = [part.strip() for part in _first(table, "preferredauthentications").split(",") if part.strip()]
+    return tuple(
+        method
+        for method in (order or switches)
+        if method in switches and _first(table, switches[method]) not in ("no", "false")
+    )

@@ -1,0 +1,202 @@
+"""An ssh server inside this program, for the demo box and for tests: real commands, loopback, one key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import signal
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+_GRACE = 0.5
+"""Seconds between TERM and KILL for what still runs when its channel closes."""
+
+_PIECE = 65536
+"""Bytes passed on at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A running server."""
+
+    port: int
+    """Port on 127.0.0.1."""
+    host_key: str
+    """The public host key, as known_hosts has it: type and base64."""
+
+    @property
+    def known_hosts(self) -> str:
+        """A known_hosts line for this server."""
+        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
+
+
+def new_key() -> tuple[str, str]:
+    """Return a new ed25519 key: the private part in OpenSSH form, and the public line."""
+    make = asyncssh.generate_private_key  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    key = make("ssh-ed25519", comment="gpubox")
+    return key.export_private_key().decode(), key.export_public_key().decode().strip()
+
+
+@asynccontextmanager
+async def serve(
+    *, authorized_key: str, host_key: str, home: Path, environment: Mapping[str, str], port: int = 0
+) -> AsyncGenerator[Serving]:
+    """Serve on 127.0.0.1 until the block is left, for the holder of one key and nobody else.
+
+    Commands run by the user's login shell in `home`, with `environment` over a small one of our own.
+    Leaving the block ends the connections and every process that they started.
+    """
+    house = _House(home, environment)
+    private = asyncssh.import_private_key(host_key)
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        port,
+        server_factory=asyncssh.SSHServer,
+        server_host_keys=[private],
+        authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
+        password_auth=False,
+        kbdint_auth=False,
+        gss_host=None,
+        process_factory=house.run,
+        encoding=None,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        allow_scp=False,
+        login_timeout=30,
+        keepalive_interval=15,
+    )
+    words = private.export_public_key().decode().split()
+    try:
+        yield Serving(acceptor.get_port(), " ".join(words[:2]))
+    finally:
+        acceptor.close()
+        await house.close()
+        await acceptor.wait_closed()
+
+
+class _House:
+    """The processes of one server."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        user = pwd.getpwuid(os.getuid())
+        self._shell = user.pw_shell if os.access(user.pw_shell or "/", os.X_OK) else "/bin/sh"
+        self._home = home
+        self._environment = {
+            "HOME": str(home),
+            "USER": user.pw_name,
+            "LOGNAME": user.pw_name,
+            "SHELL": self._shell,
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            **environment,
+        }
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Run what a client asked for, to the end of the command or of the channel."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            await self._run(channel)
+        finally:
+            self._running.discard(task)
+
+    async def _run(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
+        command = channel.command
+        process = await asyncio.create_subprocess_exec(
+            self._shell,
+            *(("-c", command) if command else ()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self._home,
+            env=self._environment,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        pumps = [
+            asyncio.ensure_future(_pump_in(channel, process)),
+            asyncio.ensure_future(_pump_out(process.stdout, channel.stdout)),
+            asyncio.ensure_future(_pump_out(process.stderr, channel.stderr)),
+        ]
+        closed = asyncio.ensure_future(channel.channel.wait_closed())
+        ended = asyncio.ensure_future(process.wait())
+        try:
+            await asyncio.wait({closed, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not closed.done():
+                # Output that is still in the pipes; a child that holds them open is not waited for.
+                await asyncio.wait(pumps[1:], timeout=_GRACE)
+                _report(channel, ended.result())
+        finally:
+            left = not ended.done() or not all(pump.done() for pump in pumps[1:])
+            for task in (*pumps, closed):
+                task.cancel()
+            if left:
+                await _end(process)
+            await asyncio.wait((*pumps, closed, ended))
+
+    async def close(self) -> None:
+        """End every process."""
+        for task in tuple(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+async def _pump_in(channel: asyncssh.SSHServerProcess[bytes], process: asyncio.subprocess.Process) -> None:
+    """Pass stdin on, and the signals that come between."""
+    stdin = process.stdin
+    assert stdin is not None
+    with contextlib.suppress(ConnectionError, asyncssh.Error):
+        while True:
+            try:
+                data = await channel.stdin.read(_PIECE)
+            except asyncssh.SignalReceived as received:
+                _signal(process, received.signal)
+                continue
+            except asyncssh.BreakReceived:
+                _signal(process, "INT")
+                continue
+            if not data:
+                break
+            stdin.write(data)
+            await stdin.drain()
+    stdin.close()
+
+
+async def _pump_out(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await source.read(_PIECE):
+            target.write(data)
+            await target.drain()
+
+
+def _report(channel: asyncssh.SSHServerProcess[bytes], status: int) -> None:
+    if status < 0:
+        channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
+    else:
+        channel.exit(status)
+
+
+def _signal(process: asyncio.subprocess.Process, name: str) -> None:
+    number = getattr(signal, f"SIG{name}", None)
+    if isinstance(number, signal.Signals):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the command and everything in its group."""
+    _signal(process, "TERM")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
+    _signal(process, "KILL")
+    await process.wait()
