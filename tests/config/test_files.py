@@ -65,9 +65,8 @@ def test_every_type_can_come_from_the_environment(
 
 
 def test_other_variables_are_nobodys_business(tmp_path: Path) -> None:
-    assert not read(
-        tmp_path, "", GPUBOX_NVML_LIB="/x", GPUBOX_LOG="y", GPUBOX_="", PROBE_INTERVAL="z"
-    ).problems
+    others = {"GPUBOX_NVML_LIB": "/x", "GPUBOX_LOG": "y", "GPUBOX_": "", "PROBE_INTERVAL": "z"}
+    assert not read(tmp_path, "", others).problems
 
 
 @pytest.mark.parametrize(
