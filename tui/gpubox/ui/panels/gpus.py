@@ -15,6 +15,7 @@ from gpubox.config.settings import Settings
 from gpubox.core.sample import Gpu, Sample
 from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
+from gpubox.ui.program import program
 from gpubox.ui.widgets import gpu_card, trend
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.gpu_card import Card
@@ -61,6 +62,7 @@ A lost GPU keeps its place, with the time it was lost.
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
         self._index: int | None = None
+        self._had_gpus = False
         self._per_row = 1
         self._card_height = 1
         self._tabular: bool | None = None
@@ -99,7 +101,9 @@ A lost GPU keeps its place, with the time it was lost.
         if self._table.display:
             self._table.show(self._gpus())
         self._cards.redraw()
-        self.refresh_bindings()
+        if (has := bool(self._gpus())) != self._had_gpus:
+            self._had_gpus = has
+            self.refresh_bindings()
 
     def _subtitle(self, sample: Sample | None) -> str:
         if sample is None:
@@ -217,12 +221,10 @@ A lost GPU keeps its place, with the time it was lost.
         gpu = self.chosen
         if gpu is None:
             return
-        watch = getattr(self.box, "watch_pcie", None)
-        if watch is not None:
-            watch(gpu.index)
+        self.box.watch_pcie(gpu.index)
         draw = partial(draw_details, self.box.sample, gpu.index, self.settings)
         window = Details(f"GPU {gpu.index} · {short_name(gpu)}", self.box.sample, draw)
-        self.app.push_screen(window, lambda _: watch(None) if watch else None)
+        program(self).push_screen(window, lambda _: self.box.watch_pcie(None))
 
 
 class Cards(Lines, inherit_bindings=False):

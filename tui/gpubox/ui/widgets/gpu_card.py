@@ -128,7 +128,13 @@ _FIELDS = {
     "power": "power",
     "fan": "fan",
 }
-_LABELS = {"util": "util", "memory": "mem", "temperature": "temp", "power": "power", "fan": "fan"}
+_LABELS: dict[str, str] = {
+    "util": "util",
+    "memory": "mem",
+    "temperature": "temp",
+    "power": "power",
+    "fan": "fan",
+}
 
 
 def memory_share_of(now: float | None, most: float | None) -> float | None:
@@ -180,11 +186,9 @@ def _trio(of: Card, width: int) -> Line:
     """Temperature, power and fan on one line."""
     values = _meters(of)
     if width < 66:
-        shown = [
-            (name, value, tone, note) for name, (_, value, tone, note) in values.items() if name in _THREE
-        ]
         spans: list[Span] = []
-        for name, value, tone, note in shown:
+        for name in _THREE:
+            _, value, tone, note = values[name]
             sign = SIGNS.get(tone, "")
             spans += [
                 Span(f"{_LABELS[name]} ", "muted"),
@@ -210,7 +214,9 @@ def _rich(of: Card, width: int, height: int) -> list[Line]:
     room = width - left - 2
     if room < _GRAPH:
         return rows[:height]
-    if room >= 66 or height < 5:
+    if of.gpu.util is None:
+        graphs = _graph(of, "memory", room, height, "memory")
+    elif room >= 66:
         half = (room - 2) // 2
         rest = room - 2 - half
         util, memory = _graph(of, "util", half, height, "util"), _graph(of, "memory", rest, height, "memory")

@@ -72,7 +72,10 @@ def short_name(gpu: Gpu) -> str:
 
 def clock_time(seconds: float | None) -> str:
     """Return a moment as this machine's time of day, such as 12:03:11."""
-    return time.strftime("%H:%M:%S", time.localtime(seconds)) if seconds is not None else ""
+    if seconds is None:
+        return ""
+    moment = time.localtime(seconds)
+    return f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}"
 
 
 def why(gpu: Gpu, field: str) -> str:

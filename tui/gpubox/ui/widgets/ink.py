@@ -111,12 +111,14 @@ def joined(parts: Iterable[Span], width: int, between: str = "  ") -> Line:
 
 def wrapped(text: str, width: int, tone: Tone = "text", most: int = 6) -> list[Line]:
     """Return text broken at blanks into lines of at most `width` cells, and at most so many lines."""
-    lines: list[str] = []
-    current = ""
+    lines: list[str] = [""]
     for word in text.split():
-        longer = f"{current} {word}" if current else word
-        if current and cell_len(longer) > width:
-            lines.append(current)
-    if len(lines) > most:
-        lines[most - 1] += "…"
-    return [(Span(cut(line, width), tone),) for line in lines[:most] if line]
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_len(longer) > width:
+            if len(lines) == most:
+                lines[-1] = cut(lines[-1], width - 1) + "…"
+                break
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [(Span(cut(line, width), tone),) for line in lines if line]

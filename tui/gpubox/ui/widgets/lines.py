@@ -130,7 +130,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def move_cursor(self, index: int | None) -> None:
         """Draw line `index` as chosen and bring it into sight."""
         old, self.cursor_line = self.cursor_line, index
-        for changed in {old, index} - {None}:
+        for changed in (old, index):
+            if changed is None:
+                continue
             y = changed if changed < self.HEAD else changed - self.scroll_offset.y
             self.refresh(Region(0, y, self.size.width, 1))
         if index is not None:

@@ -9,10 +9,12 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def bar(share: float | None, width: int, tone: Tone) -> Line:
-    """Return a bar of `width` cells that is full to `share` percent; an unknown share is an empty bar."""
+    """Return a bar of `width` cells that is full to `share` percent; nothing is drawn of an unknown share."""
     if width <= 0:
         return ()
-    eighths = round(min(100.0, max(0.0, share or 0.0)) * width * 8 / 100)
+    if share is None:
+        return (Span(" " * width),)
+    eighths = round(min(100.0, max(0.0, share)) * width * 8 / 100)
     if share and not eighths:
         eighths = 1  # something is not nothing
     whole, part = divmod(eighths, 8)

@@ -96,7 +96,6 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         self._order: list[T] = []
         self._filter: Callable[[T], bool] | None = None
         self._cursor: Hashable | None = None
-        self._drawn: dict[Hashable, tuple[T, Line]] = {}
         self._layout: list[tuple[Column[T], int]] = []
         self._sort = self.column(sort)
         self._falling = self._sort.falling
@@ -185,18 +184,8 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         return None
 
     def _draw_table(self, width: int, _height: int) -> list[Line]:
-        layout = _layout(self.columns, width)
-        if layout != self._layout:
-            self._layout = layout
-            self._drawn.clear()
-        drawn: dict[Hashable, tuple[T, Line]] = {}
-        out = [self._heading()]
-        for item in self._order:
-            key = self._key(item)
-            known = self._drawn.get(key)
-            drawn[key] = known if known is not None and known[0] == item else (item, self._row(item))
-            out.append(drawn[key][1])
-        self._drawn = drawn
+        self._layout = _layout(self.columns, width)
+        out = [self._heading(), *map(self._row, self._order)]
         if not self._order:
             out.append((Span(self.empty, "muted"),))
         place = self._place()

@@ -94,7 +94,10 @@ def _tones(values: Sequence[float | None], tone: Tone | Toning) -> list[Tone | N
     out: list[Tone | None] = []
     for place in range(0, len(values), 2):
         seen = [value for value in values[place : place + 2] if value is not None]
-        out.append(None if not seen else tone if isinstance(tone, str) else tone(max(seen)))
+        if not seen:
+            out.append(None)
+        else:
+            out.append(tone(max(seen)) if callable(tone) else tone)
     return out
 
 

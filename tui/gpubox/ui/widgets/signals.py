@@ -1,0 +1,62 @@
+"""A small window to choose a signal in, the gentlest first."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+SIGNALS: dict[str, str] = {
+    "TERM": "asks it to end; it may save its work",
+    "INT": "the same as ctrl+c in its terminal",
+    "HUP": "its terminal is gone; daemons read their settings again",
+    "STOP": "pauses it; its GPU memory stays taken",
+    "CONT": "lets a paused one go on",
+    "KILL": "ends it at once; nothing is saved",
+}
+"""What can be sent, and what it does to a process."""
+
+
+class SignalChooser(ModalScreen[str | None]):
+    """Returns the name of the chosen signal, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "Close", id="signals.close", tooltip="Send nothing")
+    ]
+    DEFAULT_CSS = """
+    SignalChooser {
+        align: center middle;
+        & > OptionList {
+            width: 72;
+            max-width: 96%;
+            height: auto;
+            max-height: 90%;
+            border: round $primary;
+            background: $surface;
+        }
+    }
+    """
+
+    def __init__(self, about: str) -> None:
+        super().__init__()
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        """Make the list."""
+        options = [
+            Option(Content.assemble((f"{name:<6}", "bold"), (text, "$text-muted")), id=name)
+            for name, text in SIGNALS.items()
+        ]
+        chooser = OptionList(*options, markup=False)
+        chooser.border_title = Content(f"Signal for {self._about}").markup
+        chooser.border_subtitle = "enter choose · esc close"
+        yield chooser
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Give the choice back."""
+        self.dismiss(event.option.id)
