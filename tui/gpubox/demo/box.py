@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import shutil
 import sys
 import tempfile
@@ -107,7 +108,7 @@ async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[Wanted, Mappin
     from gpubox.ssh.server import new_key, serve  # asyncssh: 0.3 s that the processes above start in
 
     private, public = new_key()
-    host_private, host_public = new_key()
+    host_private, _ = new_key()
     environment = _environment(root, home)
     async with serve(
         authorized_key=public, host_key=host_private, home=home, environment=environment
@@ -115,11 +116,11 @@ async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[Wanted, Mappin
         identity, known_hosts, config = root / "key", root / "known_hosts", root / "config"
         identity.touch(0o600)
         identity.write_text(private)
-        known_hosts.write_text(f"[{LOOPBACK}]:{serving.port} {host_public.strip()}\n")
+        known_hosts.write_text(serving.known_hosts)
         config.write_text(CONFIG.format(identity=identity, known_hosts=known_hosts))
         wanted = Wanted(
             LOOPBACK,
-            user="demo",
+            user=pwd.getpwuid(os.getuid()).pw_name,
             port=serving.port,
             identity=str(identity),
             config_file=config,

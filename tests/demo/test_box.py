@@ -1,0 +1,180 @@
+"""The demo box, served for real: over ssh, by the real probe, with real processes."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.open import open_box
+from gpubox.boxes.targets import DEMO
+from gpubox.config.settings import Probe, Settings
+from gpubox.core.ask import Nobody
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.sample import Sample
+from gpubox.core.together import together
+from gpubox.demo.box import Demo, demo_box
+from gpubox.demo.simulated import state
+
+
+class Done(Exception):
+    """The test saw enough."""
+
+
+async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
+    """Open the demo box as the panel does and watch it."""
+    box = open_box(DEMO, Settings(probe=Probe(interval=0.5)), Nobody())
+
+    async def watched() -> None:
+        await watch(box)
+        raise Done
+
+    with suppress(Done):
+        await together(box.keep(), watched())
+
+
+async def sample_with(box: Box, wanted: Callable[[Sample], bool]) -> Sample:
+    """Wait for a sample that is as wanted."""
+    async with asyncio.timeout(20):
+        async for sample in box.sample.follow():
+            if sample is not None and wanted(sample):
+                return sample
+    raise AssertionError
+
+
+async def test_the_first_sample_is_simulated_and_says_so() -> None:
+    async def watch(box: Box) -> None:
+        sample = await sample_with(box, lambda _: True)
+        assert [gpu.name.split()[-1] for gpu in sample.gpus] == ["1070", "4090"]
+        assert all(gpu.simulated for gpu in sample.gpus)
+        assert sample.driver.simulated
+        assert not sample.faults
+        sample = await sample_with(box, lambda sample: sample.host.cpu is not None)
+        on_gpus = {
+            process.command.split()[1]: process for process in sample.processes if process.gpu is not None
+        }
+        assert set(on_gpus) == {"train.py", "sweep.py"}
+        assert {process.env for process in on_gpus.values()} == {"torch"}
+        assert all(process.gpu_memory for process in on_gpus.values())
+
+    await live(watch)
+
+
+async def test_ending_the_training_lets_the_load_fall() -> None:
+    async def watch(box: Box) -> None:
+        sample = await sample_with(
+            box, lambda sample: any("train.py" in each.command for each in sample.processes)
+        )
+        process = next(each for each in sample.processes if "train.py" in each.command)
+        assert process.gpu == 1
+        await box.signal(process, "TERM")
+        after = await sample_with(box, lambda sample: not sample.gpus[1].memory_used)
+        assert after.gpus[1].util == 0
+        assert after.gpus[0].memory_used
+        assert state(process.pid) == ""
+
+    await live(watch)
+
+
+async def connect(demo: Demo, key: str, user: str | None = None) -> None:
+    async with asyncssh.connect(
+        demo.wanted.host,
+        demo.wanted.port,
+        username=user or demo.wanted.user,
+        client_keys=[key],
+        known_hosts=str(demo.wanted.known_hosts),
+        agent_path=None,
+        config=None,
+    ) as connection:
+        await connection.run("true", check=True)
+
+
+async def test_only_its_own_key_is_admitted(tmp_path: Path) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    other.write_private_key(tmp_path / "other")
+    async with demo_box() as demo:
+        await connect(demo, demo.wanted.identity)
+        with pytest.raises(asyncssh.PermissionDenied):
+            await connect(demo, str(tmp_path / "other"))
+
+
+async def test_its_folder_and_key_are_private() -> None:
+    async with demo_box() as demo:
+        root = demo.home.parent
+        assert stat.S_IMODE(os.stat(root).st_mode) == 0o700
+        assert stat.S_IMODE(os.stat(demo.wanted.identity).st_mode) == 0o600
+
+
+async def test_nothing_is_left_when_it_ends() -> None:
+    async with demo_box() as demo:
+        root, pids = demo.home.parent, tuple(demo.processes.values())
+        assert all(state(pid) for pid in pids)
+    assert not root.exists()
+    assert not any(state(pid) for pid in pids)
+
+
+async def test_nothing_is_left_when_it_ends_in_an_error() -> None:
+    roots: list[Path] = []
+
+    async def fail() -> None:
+        async with demo_box() as demo:
+            roots.append(demo.home.parent)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert not roots[0].exists()
+
+
+async def test_a_stopped_training_ends_with_it_too() -> None:
+    async with demo_box() as demo:
+        pid = demo.processes["train.py"]
+        os.kill(pid, signal.SIGSTOP)
+    assert state(pid) == ""
+
+
+KILLED = """
+import asyncio, json
+from gpubox.demo.box import demo_box
+async def main():
+    async with demo_box() as demo:
+        print(json.dumps([str(demo.home.parent), *demo.processes.values()]), flush=True)
+        await asyncio.sleep(300)
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_left_when_the_program_is_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as program:
+        assert program.stdout is not None
+        root, *pids = json.loads(program.stdout.readline())
+        assert Path(root).is_dir()
+        program.kill()
+    end = time.monotonic() + 10
+    while Path(root).exists() or any(state(pid) for pid in pids):
+        assert time.monotonic() < end, "the demo outlived its program"
+        time.sleep(0.02)
+
+
+async def test_a_full_disk_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> str:
+        raise OSError(28, "No space left on device", "/tmp")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(GpuBoxError, match="No space left on device"):
+        async with demo_box():
+            pass
