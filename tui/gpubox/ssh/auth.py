@@ -22,6 +22,9 @@ Ask = Callable[[Question], Awaitable[str | None]]
 
 _CODE = re.compile(r"one[- ]?time|\botp\b|code|token|verification|passcode|duo|challenge", re.IGNORECASE)
 
+_LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decrypt")
+"""How asyncssh says that a key needs a passphrase, or another one."""
+
 
 @dataclass(slots=True)
 class Vault:
@@ -95,13 +98,9 @@ class Login:
             try:
                 # An empty passphrase is an error of its own to bcrypt, and no key has one.
                 key = await asyncio.to_thread(asyncssh.import_private_key, data, passphrase or None)
-            except asyncssh.KeyImportError as error:
-                if passphrase or "assphrase" not in str(error):
+            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+                if not _LOCKED.search(str(error)):
                     self.trouble = f"{file} is no key that can be read ({clean(str(error), 120)})"
-                    raise ValueError(self.trouble) from None
-            except asyncssh.KeyEncryptionError as error:
-                if not re.search("ncorrect passphrase|Unable to decrypt", str(error)):
-                    self.trouble = f"{file} cannot be unlocked ({clean(str(error), 120)})"
                     raise ValueError(self.trouble) from None
             else:
                 self._vault.keys[file] = key
