@@ -33,6 +33,8 @@ class BoxGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the panel with all words when the first one names no command."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            if len(args) > 1 and not args[1].startswith("-"):  # the panel takes one box
+                ctx.fail(f"No such command '{args[0]}'{_near(args[0], self.list_commands(ctx))}.")
             return panel.name, panel, args
         return super().resolve_command(ctx, args)
 
@@ -40,6 +42,12 @@ class BoxGroup(click.Group):
         """Return commands, options and boxes."""
         items = super().shell_complete(ctx, incomplete)
         return items if incomplete.startswith("-") else items + complete_box(ctx, panel.params[0], incomplete)
+
+
+def _near(word: str, words: list[str]) -> str:
+    from gpubox.config.expect import near  # msgspec: 25 ms that only a slip needs
+
+    return near(word, words)
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

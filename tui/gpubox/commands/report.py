@@ -9,11 +9,14 @@ import msgspec
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain
 from gpubox.core.reasons import Weight, reasons
-from gpubox.core.sample import Gpu, Process, Sample, memory_share
+from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
+from gpubox.core.text import clean
 from gpubox.core.units import DASH, celsius, duration, percent, size, watts
 
 SCHEMA = 1
 """Version of the JSON that `status --json` prints; it grows with a change that breaks a reader."""
+LONGEST_LINE = 1000
+"""Characters of a line for people."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -48,8 +51,8 @@ def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[
     head = f"{clock}{box:<{width}}  "
     lines = [f"{head}host   {_host(sample)}"]
     lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes)}" for gpu in sample.gpus]
-    lines += [f"{head}fault  {explain(fault)}" for fault in sample.faults]
-    return lines
+    lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]
+    return [clean(line, LONGEST_LINE) for line in lines]
 
 
 def _host(sample: Sample) -> str:
@@ -71,8 +74,12 @@ def _host(sample: Sample) -> str:
 
 
 def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
-    if gpu.lost_at is not None or gpu.fault:
-        return f"LOST  {gpu.name}  {gpu.fault or 'the driver no longer answers for it'}"
+    name = gpu.name.removeprefix("NVIDIA ")
+    if gpu.lost_at is not None:
+        since = time.strftime("%H:%M:%S", time.localtime(gpu.lost_at))
+        return f"LOST since {since}  {name}  {gpu.fault or ''}".rstrip()
+    if gpu.fault:
+        return f"FAILS  {name}  {gpu.fault}"
     share = memory_share(gpu.memory_used, gpu.memory_total)
     limit = f"/{watts(gpu.power_limit)}" if gpu.power_limit is not None else ""
     parts = [
@@ -81,7 +88,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
         f"{celsius(gpu.temperature):>5}",
         f"fan {percent(gpu.fan):>4}",
         f"{watts(gpu.power) + limit:<9}",
-        gpu.name.removeprefix("NVIDIA "),
+        name,
     ]
     parts += ["SIMULATED"] if gpu.simulated else []
     parts += [reason.short for reason in reasons(gpu.throttle) if reason.weight >= Weight.NOTICE]
@@ -91,9 +98,17 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
 
 def _users(gpu: Gpu, processes: tuple[Process, ...]) -> list[str]:
     """Say who is on a GPU, the largest memory first: `ada 6.9G`."""
-    memory: dict[str, int] = {}
+    memory: dict[str, int | None] = {}
     for process in processes:
         if process.gpu == gpu.index:
-            memory[process.user or DASH] = memory.get(process.user or DASH, 0) + (process.gpu_memory or 0)
-    ordered = sorted(memory.items(), key=lambda item: -item[1])
+            user = process.user or "?"
+            held = memory.get(user)
+            memory[user] = held if process.gpu_memory is None else process.gpu_memory + (held or 0)
+    ordered = sorted(memory.items(), key=lambda item: -(item[1] or 0))
     return [", ".join(f"{user} {size(used)}" for user, used in ordered)] if ordered else []
+
+
+def _fault(fault: Fault) -> str:
+    """Say a fault in one line; which paths were tried would fill it, the panel lists them."""
+    error = explain(fault)
+    return ". ".join(part for part in (error.title, clean(error.text, 160), error.hint) if part)

@@ -101,10 +101,9 @@ async def _read_all(
     from gpubox.commands.reading import Changes, follow, once
     from gpubox.core.together import together
 
-    settings = loaded.settings
-    if watch is not None:
-        probe = msgspec.structs.replace(settings.probe, interval=min(watch, 60.0))
-        settings = msgspec.structs.replace(settings, probe=probe)
+    # Rates take two looks at a counter; for one reading the second comes as early as it may.
+    probe = msgspec.structs.replace(loaded.settings.probe, interval=min(watch or 0.5, 60.0))
+    settings = msgspec.structs.replace(loaded.settings, probe=probe)
     asker = TerminalAsker()
 
     async def read_one(target: Target) -> None:
