@@ -28,7 +28,7 @@ def line_of(sample: Sample) -> bytes:
 async def until(condition: Callable[[], object], limit: float = 5.0) -> None:
     """Wait until a condition holds; fail after `limit` seconds."""
     async with asyncio.timeout(limit):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # anything may be waited for
             await asyncio.sleep(0.002)
 
 

@@ -225,6 +225,10 @@ async def test_a_box_that_floods_the_channel_does_not_stop_this_program(
         assert box.sample.value.seq < 50
 
 
+def _lack(channel: ScriptedChannel) -> None:
+    channel.end(127, b"sh: not found\n")
+
+
 def _refuse(channel: ScriptedChannel) -> None:
     channel.send(b"This account is currently not available.\n")
     channel.end(1)
@@ -232,7 +236,7 @@ def _refuse(channel: ScriptedChannel) -> None:
 
 @pytest.mark.parametrize(
     ("greet", "words"),
-    [(_refuse, "not available"), (lambda channel: channel.end(127, b"sh: not found\n"), "not found")],
+    [(_refuse, "not available"), (_lack, "not found")],
 )
 async def test_a_probe_that_cannot_start_is_told_with_what_the_box_printed(
     opened: Open, greet: Callable[[ScriptedChannel], None], words: str

@@ -92,8 +92,11 @@ def test_an_address_is_taken_apart(name: str, parts: Address) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "-oProxyCommand=id", "ada@-x", "@host", "ada@", "host:", "host:0", "host:99999", "host:x", "a b",
-     "[::1", "[x]:22", "[::1]22", "host;id", "$(id)", "host:２２", "a\x1b[2J", "-l@host", "a/b", "host:22:22", "a@b@host"],
+    [
+        "", " ", "-oProxyCommand=id", "ada@-x", "@host", "ada@", "host:", "host:0", "host:99999", "host:x",
+        "a b", "[::1", "[x]:22", "[::1]22", "[::1]:", "host;id", "$(id)", "host:２２", "a\x1b[2J", "-l@host",
+        "a/b", "host:22:22", "a@b@host",
+    ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_in_words(name: str) -> None:
     with pytest.raises(ConfigError, match="Not the name of a box") as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Feed(Generic[T]):
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def follow(self) -> AsyncIterator[T]:
+    async def follow(self) -> AsyncGenerator[T]:
         """Yield the value there is now, then the newest one after each change; it never ends by itself."""
         seen = self._version
         yield self._value

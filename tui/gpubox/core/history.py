@@ -18,6 +18,7 @@ Floats would take twice the memory: 100 boxes of eight GPUs hold an hour in 30 M
 """
 _GAP = 0xFFFF
 """The slot of a second in which nothing was seen."""
+_TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Series of one box: 200 GPUs. A box that names its GPUs anew every second must not fill this machine."""
 
@@ -71,8 +72,8 @@ class History:
     def fill(self, second: int, width: int, values: Mapping[str, float]) -> None:
         """Keep values that stand for `width` seconds from `second` on, such as means read from disk."""
         for key, value in values.items():
-            slot = int(value * _STEP + 0.5) if value > 0 else 0
-            self._put(key, second, width, slot if slot < _GAP else _GAP - 1)
+            slot = int(min(value, _TOP) * _STEP + 0.5) if value > 0 else 0
+            self._put(key, second, width, slot)
 
     def _put(self, key: str, second: int, width: int, slot: int) -> None:
         series = self._series.get(key)
