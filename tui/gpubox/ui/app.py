@@ -42,7 +42,7 @@ class GpuBoxApp(App[None]):
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="Explain what is here"),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find a command by name"),
         Binding("ctrl+t", "change_theme", "Theme", id="app.theme", tooltip="Choose other colors", show=False),
-        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Close all boxes and leave"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close all boxes and leave; ctrl+q does it too"),
     ]
 
     def __init__(
@@ -76,6 +76,7 @@ class GpuBoxApp(App[None]):
         self._remember = remember
         self._notices = list(warnings)
         self._asking = asyncio.Lock()
+        self._picking = False
         self.animation_level = "none"
         self.register_theme(GPUBOX)
         self.theme = settings.ui.theme if settings.ui.theme in self.available_themes else GPUBOX.name
@@ -122,9 +123,11 @@ class GpuBoxApp(App[None]):
         picker = PickerScreen(
             self.targets, opened, lambda name: parse(name, self.settings), first=not self.screens
         )
+        self._picking = True
         self.push_screen(picker, self._picked)
 
     def _picked(self, target: Target | None) -> None:
+        self._picking = False
         if target is not None:
             if all(target.name != known.name for known in self.targets):
                 self.targets.insert(0, target)
@@ -138,7 +141,7 @@ class GpuBoxApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the boxes where they are not shown already."""
-        return action != "boxes" or isinstance(self.screen, BoxScreen)
+        return action != "boxes" or not self._picking
 
     async def ask(self, question: Question) -> str | None:
         """Put a question to the person as a modal; questions that come together wait for each other."""
@@ -150,11 +153,11 @@ class GpuBoxApp(App[None]):
             self.call_later(self._show_question, screen, answer)
             try:
                 return await answer
-            finally:
-                if not screen.withdrawn:
-                    screen.withdrawn = True
-                    if screen is self.screen and not answer.done():
-                        screen.dismiss(None)
+            except asyncio.CancelledError:
+                screen.withdrawn = True
+                if screen.is_active:
+                    screen.dismiss(None)
+                raise
 
     def _show_question(self, screen: Screen[str | None], answer: asyncio.Future[str | None]) -> None:
         def answered(value: str | None) -> None:
@@ -171,5 +174,6 @@ class GpuBoxApp(App[None]):
         if self._exception is None:
             self._exception = error  # the pilot of the tests raises it again
             self._exception_event.set()  # pyright: ignore[reportUnknownMemberType]
-        text = Text.assemble((UNEXPECTED, "bold"), f": {type(error).__name__}. {where_to_look()}")
-        self.panic(text)
+        if not self._exit_renderables:  # what fails on the way out would only hide the cause
+            text = Text.assemble((UNEXPECTED, "bold"), f": {type(error).__name__}. {where_to_look()}")
+            self.panic(text)

@@ -12,6 +12,8 @@ from textual.notifications import SeverityLevel
 from gpubox.core.errors import Cancelled, GpuBoxError
 
 log = logging.getLogger("gpubox.ui")
+# Without any handler logging would write tracebacks to the terminal.
+logging.getLogger("gpubox").addHandler(logging.NullHandler())
 
 UNEXPECTED = "Something went wrong inside gpubox-tui"
 """Title of every error that nobody foresaw."""

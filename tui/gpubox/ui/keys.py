@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.keys import Keys
+from textual.screen import ModalScreen
 
 from gpubox.core.errors import ConfigError
 from gpubox.ui.panel import Panel
@@ -25,24 +27,29 @@ class Entry:
     id: str
     """What the person's settings call it, such as `processes.signal`."""
     keys: tuple[str, ...]
+    action: str
     description: str
     tooltip: str
+    modal: bool = False
+    """Whether it belongs to a window in front of everything, where no other key works."""
 
 
 def entries(node_class: type) -> Iterator[Entry]:
     """Yield what a widget, screen or app of ours binds; what Textual itself binds is left out."""
     for owner in node_class.__mro__:
         if owner.__module__.partition(".")[0] == "gpubox":
-            yield from _merged(owner.__dict__.get("BINDINGS", ()))
+            yield from _merged(owner.__dict__.get("BINDINGS", ()), modal=issubclass(owner, ModalScreen))
 
 
-def _merged(bindings: Iterable[BindingType]) -> Iterator[Entry]:
+def _merged(bindings: Iterable[BindingType], *, modal: bool) -> Iterator[Entry]:
+    """Join the keys of one id; what has no id moves inside a widget, such as arrow keys in a list."""
     found: dict[str, Entry] = {}
     for binding in Binding.make_bindings(bindings):
-        name = binding.id or binding.action
-        before = found.get(name)
-        keys = (*(before.keys if before else ()), binding.key)
-        found[name] = Entry(name, keys, binding.description, binding.tooltip)
+        if binding.id is not None:
+            keys = found[binding.id].keys if binding.id in found else ()
+            found[binding.id] = Entry(
+                binding.id, (*keys, binding.key), binding.action, binding.description, binding.tooltip, modal
+            )
     yield from found.values()
 
 
@@ -73,12 +80,17 @@ def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[ConfigError]
             usable[name] = keys
         else:
             errors.append(error)
-    final = {name: tuple(usable[name].split(",")) if name in usable else known[name].keys for name in known}
+    final = {
+        name: replace(entry, keys=tuple(key.strip() for key in usable[name].split(",")))
+        if name in usable
+        else entry
+        for name, entry in known.items()
+    }
     for name in tuple(usable):
-        if (clash := _clash(name, final)) is not None:
+        if (clash := _clash(final[name], final.values())) is not None:
             errors.append(clash)
             del usable[name]
-            final[name] = known[name].keys
+            final[name] = known[name]
     return usable, errors
 
 
@@ -112,19 +124,39 @@ def _is_key(key: str) -> bool:
     return True
 
 
-def _clash(name: str, final: Mapping[str, tuple[str, ...]]) -> ConfigError | None:
+def _clash(changed: Entry, others: Iterable[Entry]) -> ConfigError | None:
     """Return the error when another thing that works at the same time has the same key."""
-    room = name.partition(".")[0]
-    for other, keys in final.items():
-        other_room = other.partition(".")[0]
-        together = room == other_room or {room, other_room} & {"app", "box"}
-        if other != name and together and set(keys) & set(final[name]):
+    for other in others:
+        if other.id != changed.id and set(other.keys) & set(changed.keys) and _together(changed, other):
             return ConfigError(
                 "A key is taken",
-                f"{name} and {other} would both be {final[name][0]}",
-                f"{name} keeps its own key; choose another in [keys]",
+                f"{changed.id} and {other.id} would both be {changed.keys[0]}",
+                f"{changed.id} keeps its own key; choose another in [keys]",
             )
     return None
+
+
+def _together(one: Entry, other: Entry) -> bool:
+    """Say whether both can be done at the same time: in one panel, or on the screen or app around it."""
+    rooms = {one.id.partition(".")[0], other.id.partition(".")[0]}
+    if one.modal or other.modal:
+        return len(rooms) == 1
+    return len(rooms) == 1 or "app" in rooms or ("box" in rooms and "picker" not in rooms)
+
+
+@runtime_checkable
+class Titled(Protocol):
+    """A screen that knows better than its bindings what an action is called now."""
+
+    def title_of(self, action: str) -> str | None:
+        """Return the action's title, None for what its binding says, or "" when it is not there now."""
+        ...
+
+
+def title(node: DOMNode, action: str, description: str) -> str:
+    """Return what an action is called on this node now, or "" when it is not there."""
+    own = node.title_of(action) if isinstance(node, Titled) else None
+    return description if own is None else own
 
 
 class KeyProvider(Provider):
@@ -134,29 +166,30 @@ class KeyProvider(Provider):
         app = program(self.screen)
         seen: set[str] = set()
         for node, binding, enabled, _tooltip in self.screen.active_bindings.values():
-            ours = type(node).__module__.partition(".")[0] == "gpubox"
-            if not ours or not enabled or binding.system or binding.action in seen:
+            if not binding.id or not enabled or binding.id in seen or binding.action == "command_palette":
                 continue
-            if not binding.description or binding.action == "command_palette":
-                continue
-            seen.add(binding.action)
+            seen.add(binding.id)
             owner = _panel_of(node)
-            title = f"{owner.TITLE}: {binding.description}" if owner else binding.description
+            words = title(node, binding.action, binding.description)
             key = app.get_key_display(binding)
-            yield title, f"{binding.tooltip}  ({key})", partial(app.run_action, binding.action, node)
+            yield (
+                f"{owner.TITLE}: {words}" if owner else words,
+                f"{binding.tooltip}  ({key})",
+                partial(app.run_action, binding.action, node),
+            )
 
     async def discover(self) -> Hits:
         """Yield everything, before anything is typed."""
-        for title, text, run in self._commands():
-            yield DiscoveryHit(title, run, help=text)
+        for name, text, run in self._commands():
+            yield DiscoveryHit(name, run, help=text)
 
     async def search(self, query: str) -> Hits:
         """Yield what matches the query."""
         matcher = self.matcher(query)
-        for title, text, run in self._commands():
-            score = matcher.match(title)
+        for name, text, run in self._commands():
+            score = matcher.match(name)
             if score > 0:
-                yield Hit(score, matcher.highlight(title), run, help=text)
+                yield Hit(score, matcher.highlight(name), run, help=text)
 
 
 def _panel_of(node: DOMNode) -> Panel | None:

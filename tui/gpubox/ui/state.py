@@ -13,6 +13,8 @@ from gpubox.core.health import Health, Phase
 from gpubox.core.sample import Sample, memory_share
 
 DOT = " · "
+TO_DO = "→ "
+"""Begins a line that says what the person can do."""
 
 
 class Phrase(NamedTuple):
@@ -27,7 +29,7 @@ def phrase(health: Health, box: Box | None) -> Phrase:
     """Return the state of a link, and of the readings that come over it."""
     match health.phase:
         case Phase.IDLE:
-            return Phrase("○", "$text-muted", "not connected")
+            return Phrase("○", "$foreground-muted", "not connected")
         case Phase.CONNECTING:
             step = health.step or "connecting"
             again = f" (try {health.attempt + 1})" if health.attempt else ""
@@ -83,7 +85,7 @@ def lasting(health: Health, box: Box | None) -> list[str]:
 
 def _lines(error: GpuBoxError) -> list[str]:
     lines = [line for line in error.text.splitlines() if line.strip()]
-    return [*lines, *(f"→ {line}" for line in error.hint.splitlines() if line.strip())]
+    return [*lines, *(f"{TO_DO}{line}" for line in error.hint.splitlines() if line.strip())]
 
 
 def summary(sample: Sample) -> str:

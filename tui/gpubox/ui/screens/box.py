@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,12 +14,15 @@ from textual.screen import Screen
 from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.ui.border import guarded
 from gpubox.ui.program import program
 from gpubox.ui.widgets.board import Board
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
+
+T = TypeVar("T")
 
 REDRAW = 0.5
 """Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
@@ -44,7 +47,9 @@ class BoxScreen(Screen[None]):
             "shift+tab", "next(-1)", "Previous panel", id="box.previous", tooltip="Move back", show=False
         ),
         *(
-            Binding(str(n), f"go({n})", f"Panel {n}", id=f"box.panel{n}", tooltip="Move there", show=False)
+            Binding(
+                str(n), f"go({n})", "Panel by number", id=f"box.panel{n}", tooltip="Move to it", show=False
+            )
             for n in range(1, 10)
         ),
     ]
@@ -82,27 +87,24 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
-        for work in (self._follow_health(box), self._follow_trouble(box), self._follow_sample(box)):
-            self.run_worker(guarded(self, work), exit_on_error=False)
+        follows = (
+            self._follow(box.link.health, self._show_health),
+            self._follow(box.trouble, lambda _: self._state.tick()),
+            self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
+        )
+        for follow in follows:
+            self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._feed)
 
-    async def _follow_health(self, box: Box) -> None:
-        async for health in box.link.health.follow():
-            self._show_health(health)
-            self._feed()
-
-    async def _follow_trouble(self, box: Box) -> None:
-        async for _trouble in box.trouble.follow():
-            self._state.tick()
-
-    async def _follow_sample(self, box: Box) -> None:
-        async for _sample in box.sample.follow():
-            self._feed()
-            await asyncio.sleep(REDRAW)
+    async def _follow(self, feed: Feed[T], react: Callable[[T], None], pause: float = 0.0) -> None:
+        async for value in feed.follow():
+            react(value)
+            await asyncio.sleep(pause)
 
     def _show_health(self, health: Health) -> None:
         self._state.show(health)
         self.refresh_bindings()
+        self._feed()
 
     @on(events.ScreenResume)
     @on(Board.Arranged)
@@ -135,6 +137,13 @@ class BoxScreen(Screen[None]):
             await self._open()
         else:
             self.box.retry()
+
+    def title_of(self, action: str) -> str | None:
+        """Name the panel that a number key moves to."""
+        panel = next((panel for panel in self._board.panels if action == f"go({panel.ORDER})"), None)
+        if panel is not None:
+            return f"Go to {panel.TITLE}"
+        return "" if action.startswith("go(") else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""

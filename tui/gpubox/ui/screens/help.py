@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,18 +11,22 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from gpubox.core.errors import GpuBoxError
-from gpubox.ui.keys import Entry, entries
+from gpubox.ui.keys import Entry, entries, title
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.key_line import KeyLine
 
-KEY_WIDTH = 16
-NAME_WIDTH = 15
-ID_WIDTH = 20
+KEY_WIDTH = 12
+NAME_WIDTH = 17
+ID_WIDTH = 21
+TOOLTIP_WIDTH = 40
+"""With less room than this the sentences are left out."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -49,18 +54,24 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.styled(str(notice), "$text-warning"), markup=False)
             if text := next((node.HELP for node in self._chain if node.HELP), None):
                 yield Markdown(text, open_links=False)
-            yield Static(Content("\n").join(list(self._table())), id="keys", markup=False)
+            yield KeyTable(list(self._rows()))
         yield KeyLine()
 
-    def _table(self) -> Iterator[Content]:
-        shown: set[str] = set()
-        for title, nodes in self._groups():
-            rows = [entry for node in nodes for entry in entries(type(node)) if entry.id not in shown]
-            shown |= {entry.id for entry in rows}
+    def _rows(self) -> Iterator[Entry | str]:
+        """Yield a title and then its entries; a key is told where it works first."""
+        told: set[str] = set()
+        for group, nodes in self._groups():
+            rows = [row for node in nodes for row in self._entries(node) if row.id not in told]
+            told |= {row.id for row in rows}
             if rows:
-                yield Content.styled(title, "bold $primary")
-                yield from map(self._row, rows)
-                yield Content("")
+                yield group
+                yield from rows
+
+    def _entries(self, node: DOMNode) -> Iterator[Entry]:
+        for entry in entries(type(node)):
+            if words := title(node, entry.action, entry.description):
+                keys = tuple(self._keys[entry.id].split(",")) if entry.id in self._keys else entry.keys
+                yield replace(entry, description=words, keys=keys)
 
     def _groups(self) -> Iterator[tuple[str, list[DOMNode]]]:
         app = program(self)
@@ -68,17 +79,6 @@ class HelpScreen(ModalScreen[None]):
         yield "Here", here
         yield "On this screen", [node for node in self._chain if isinstance(node, Screen)]
         yield "Everywhere", [app]
-
-    def _row(self, entry: Entry) -> Content:
-        keys = self._keys[entry.id].split(",") if entry.id in self._keys else entry.keys
-        app = program(self)
-        names = " ".join(app.get_key_display(Binding(key.strip(), "", "")) for key in keys)
-        return Content.assemble(
-            (f"  {names:<{KEY_WIDTH}}", "bold $footer-key-foreground"),
-            f"{entry.description:<{NAME_WIDTH}} ",
-            (f"{entry.id:<{ID_WIDTH}} ", "$text-disabled"),
-            (entry.tooltip, "$text-muted"),
-        )
 
     def action_close(self) -> None:
         """Close the help."""
@@ -91,3 +91,47 @@ def help_of(
     """Return the help for a screen with its focus as it is now."""
     start: DOMNode = screen.focused or screen
     return HelpScreen(start.ancestors_with_self, keys, notices)
+
+
+class KeyTable(Widget, can_focus=False):
+    """Keys, what they do, and the ids for one's own keys; the sentences go where there is little room."""
+
+    def __init__(self, rows: Sequence[Entry | str]) -> None:
+        super().__init__(id="keys")
+        self._rows = rows
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the rows that the table takes when its sentences are wrapped."""
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        """Draw the table."""
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        for row in self._rows:
+            if isinstance(row, str):
+                lines += [Content(""), Content.styled(row, "bold $primary")]
+            else:
+                lines += self._entry(row, width)
+        return lines[1:]
+
+    def _entry(self, entry: Entry, width: int) -> list[Content]:
+        app = program(self)
+        keys = " ".join(app.get_key_display(Binding(key, "", "")) for key in entry.keys)
+        room = width - KEY_WIDTH - NAME_WIDTH - ID_WIDTH
+        texts = [Content("")] if room < TOOLTIP_WIDTH else Content(entry.tooltip).wrap(room - 2)
+        head = Content.assemble(
+            (f"{keys:<{KEY_WIDTH}}", "bold $footer-key-foreground"),
+            f"{entry.description:<{NAME_WIDTH}}",
+        )
+        name = Content.styled(entry.id, "$foreground-disabled")
+        lines: list[Content] = []
+        for number, text in enumerate(texts or [Content("")]):
+            left = Content(" " * (KEY_WIDTH + NAME_WIDTH)) if number else head
+            gap = " " * (max(0, room - text.cell_length) if room >= TOOLTIP_WIDTH else 0)
+            lines.append(
+                Content.assemble(left, text.stylize("$foreground-muted"), gap, "" if number else name)
+            )
+        return lines

@@ -34,7 +34,7 @@ class PickerScreen(Screen[Target | None]):
         "typed too. A sign at the left marks boxes that are open already."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", id="picker.open", tooltip="Open the marked box"),
+        Binding("enter", "open", "Open", id="picker.open", tooltip="Open the marked box", priority=True),
         Binding("up", "move(-1)", "Up", id="picker.up", tooltip="Mark the box above", show=False),
         Binding("down", "move(1)", "Down", id="picker.down", tooltip="Mark the box below", show=False),
         Binding("escape", "back", "Back", id="picker.back", tooltip="Clear the filter, then go back"),
@@ -103,9 +103,9 @@ class PickerScreen(Screen[Target | None]):
             (f"{sign} ", style),
             (_cell(each.name, names), "bold"),
             "  ",
-            (_cell(each.detail if each.detail != each.name else "", details), "$text-muted"),
+            (_cell(each.detail if each.detail != each.name else "", details), "$foreground-muted"),
             "  ",
-            (_cell(each.source, SOURCE_WIDTH), "$text-disabled"),
+            (_cell(each.source, SOURCE_WIDTH), "$foreground-disabled"),
             "  ",
             (words, style if sign != "●" else ""),
         )
@@ -128,7 +128,6 @@ class PickerScreen(Screen[Target | None]):
         if self._shown:
             boxes.highlighted = ((boxes.highlighted or 0) + step) % len(self._shown)
 
-    @on(Input.Submitted)
     def action_open(self) -> None:
         """Open the marked box."""
         marked = self.query_one(OptionList).highlighted

@@ -13,7 +13,7 @@ from gpubox.boxes.box import Box, Target
 from gpubox.core import units
 from gpubox.core.health import Health
 from gpubox.core.sample import Sample
-from gpubox.ui.state import lasting, phrase
+from gpubox.ui.state import TO_DO, lasting, phrase
 
 GAP = "   "
 
@@ -55,25 +55,29 @@ class StateLine(Widget, can_focus=False):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return one row for the state, and those that its trouble takes when wrapped."""
-        return 1 + sum(len(line.wrap(max(1, width))) for line in self._trouble_lines())
+        return 1 + len(self._trouble_rows(width))
 
     def render(self) -> Content:
         """Draw what there is room for."""
-        row = _fitted(self._left(), self._right(), self.content_size.width)
-        return Content("\n").join([row, *self._trouble_lines()])
+        width = self.content_size.width
+        row = _fitted(self._left(), self._right(), width)
+        return Content("\n").join([row, *self._trouble_rows(width)])
 
-    def _trouble_lines(self) -> list[Content]:
-        return [
-            Content.assemble("  ", (line, "$foreground" if line.startswith("→") else "$text-muted"))
-            for line in self._trouble
-        ]
+    def _trouble_rows(self, width: int) -> list[Content]:
+        rows: list[Content] = []
+        for line in self._trouble:
+            todo = line.startswith(TO_DO)
+            text = Content.styled(line.removeprefix(TO_DO), "$foreground" if todo else "$foreground-muted")
+            for number, part in enumerate(text.wrap(max(10, width - 4))):
+                rows.append(Content.assemble(f"  {TO_DO}" if todo and not number else "    ", part))
+        return rows
 
     def _left(self) -> list[Piece]:
         state = phrase(self.health, self.box)
         address = self.health.address if self.health.address != self.target.name else ""
         pieces = [
             Piece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
-            Piece(3, Content.styled(address, "$text-muted")),
+            Piece(3, Content.styled(address, "$foreground-muted")),
             Piece(0, Content.styled(state.words, state.style)),
         ]
         return [piece for piece in pieces if piece.text.plain]
@@ -81,7 +85,7 @@ class StateLine(Widget, can_focus=False):
     def _right(self) -> list[Piece]:
         sample = self.box.sample.value if self.box else None
         pieces = [] if sample is None else _driver_pieces(sample)
-        return [*pieces, Piece(2, Content.styled(time.strftime("%H:%M:%S"), "$text-muted"))]
+        return [*pieces, Piece(2, Content.styled(time.strftime("%H:%M:%S"), "$foreground-muted"))]
 
 
 def _driver_pieces(sample: Sample) -> list[Piece]:
@@ -89,12 +93,12 @@ def _driver_pieces(sample: Sample) -> list[Piece]:
     simulated = driver.simulated or any(gpu.simulated for gpu in sample.gpus)
     texts = (
         (1, " SIMULATED " if simulated else "", "bold $background on $warning"),
-        (4, f"driver {driver.version}" if driver.version else "", "$text-muted"),
-        (5, f"CUDA {driver.cuda}" if driver.cuda else "", "$text-muted"),
+        (4, f"driver {driver.version}" if driver.version else "", "$foreground-muted"),
+        (5, f"CUDA {driver.cuda}" if driver.cuda else "", "$foreground-muted"),
         (
             6,
             "" if cost.cpu is None else f"probe {cost.cpu:.1f}% {units.size(cost.memory)}",
-            "$text-disabled",
+            "$foreground-disabled",
         ),
     )
     return [Piece(rank, Content.styled(text, style)) for rank, text, style in texts if text]

@@ -49,7 +49,7 @@ class PanelTabs(Widget, can_focus=False):
     def _style(self, panel: Panel) -> str:
         if panel is self._focused:
             return "bold $block-cursor-foreground on $block-cursor-background"
-        return "$foreground on $panel" if panel.display else "$text-muted"
+        return "$foreground on $panel" if panel.display else "$foreground-muted"
 
     def on_click(self, event: events.Click) -> None:
         """Choose the panel under the mouse."""

@@ -1,0 +1,58 @@
+"""Pictures that do not depend on the hour: a clock that stands still, a cursor that does not blink."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual.widgets import Input
+
+from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.keys import everything
+from tests.ui.fakes import Clock
+from tests.ui.plain import Cards, Machine, Past, Rows, Tunnels
+
+SIZES = ((80, 24), (120, 40), (200, 50))
+"""The sizes that the layouts are made for."""
+
+
+class Picture(SingleFileSnapshotExtension):
+    """One SVG file a picture, in `__snapshots__`."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "svg"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stop the clock of boxes and screens; asyncio's own goes on."""
+    everything()  # imports all of the screen, so that all of it gets the clock
+    clock = Clock()
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith(("gpubox.ui", "gpubox.boxes")) and getattr(module, "time", None) is time:
+            monkeypatch.setattr(module, "time", clock.namespace())
+    return clock
+
+
+@pytest.fixture
+def plain_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put plain panels in the place of the real ones."""
+    panels = [Cards, Rows, Machine, Past, Tunnels]
+    monkeypatch.setattr("gpubox.ui.discover.panel_classes", lambda: panels)
+
+
+@pytest.fixture
+def looks(snapshot: SnapshotAssertion) -> Callable[[GpuBoxApp], None]:
+    """Compare the screen with its picture in `__snapshots__`; `pytest --snapshot-update` draws it anew."""
+    pictures = snapshot.use_extension(Picture)
+
+    def compare(app: GpuBoxApp) -> None:
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        assert app.export_screenshot(title="gpubox-tui", simplify=True) == pictures
+
+    return compare

@@ -1,0 +1,119 @@
+"""A box without a network, and an app that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+
+from textual.pilot import Pilot
+
+from gpubox.boxes.box import Box, Target
+from gpubox.config.settings import Settings
+from gpubox.core.ask import Asker
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.feed import Feed
+from gpubox.core.health import Health, Phase
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Work
+from gpubox.ui.app import GpuBoxApp
+from tests.samples import NOW
+
+MONOTONIC = 50_000.0
+"""The frozen value of time.monotonic()."""
+XUB = Target("xub", "ssh", "settings", "ada@10.0.0.7:22")
+LAB = Target("lab-h100", "ssh", "ssh config", "lab-h100.example.org")
+LOCAL = Target("local", "local", "built in", "this machine, without ssh")
+DEMO = Target("demo", "demo", "built in", "two simulated GPUs, to try the panel")
+LIVE = Health(Phase.LIVE, since=MONOTONIC - 600, address="ada@10.0.0.7:22")
+
+
+class Clock:
+    """A time module that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return MONOTONIC + self.passed
+
+    def time(self) -> float:
+        return NOW + self.passed
+
+    def strftime(self, text: str, _moment: object = None) -> str:
+        return time.strftime(text, time.gmtime(self.time()))
+
+    def localtime(self, seconds: float | None = None) -> time.struct_time:
+        return time.gmtime(self.time() if seconds is None else seconds)
+
+    def namespace(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            monotonic=self.monotonic, time=self.time, strftime=self.strftime, localtime=self.localtime
+        )
+
+
+class FakeLink:
+    """A link that is in whatever state a test puts it."""
+
+    def __init__(self, health: Health = LIVE) -> None:
+        self.health = Feed(health)
+        self.kept = 0
+        self.retried = 0
+        self.closed = False
+
+    async def keep(self, work: Work) -> None:
+        self.kept += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+    def retry(self) -> None:
+        self.retried += 1
+
+
+def make_box(sample: Sample | None = None, health: Health = LIVE, target: Target = XUB) -> Box:
+    """Return a box that has just read `sample`, over a FakeLink."""
+    box = Box(target, FakeLink(health))
+    if sample is not None:
+        box.received(sample)
+        box.received_at = MONOTONIC
+        box.rtt = 0.0124
+    return box
+
+
+def link_of(box: Box) -> FakeLink:
+    """Return the box's link as what it is here."""
+    assert isinstance(box.link, FakeLink)
+    return box.link
+
+
+def make_app(
+    *boxes: Box,
+    picker: bool = False,
+    targets: Sequence[Target] = (XUB, LAB, LOCAL, DEMO),
+    settings: Settings | None = None,
+    opener: Callable[[Target, Asker], Box] | None = None,
+    warnings: Sequence[GpuBoxError] = (),
+    remember: Callable[[Target], None] = lambda _: None,
+) -> GpuBoxApp:
+    """Return an app that opens the given boxes by name, and shows the first one or the list of boxes."""
+    by_name = {box.name: box for box in boxes}
+    return GpuBoxApp(
+        settings=settings or Settings(),
+        targets=list(targets),
+        first=None if picker else boxes[0].target,
+        opener=opener or (lambda target, _asker: by_name[target.name]),
+        warnings=warnings,
+        remember=remember,
+    )
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until a condition holds; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        await pilot.pause(0.01)
+    await pilot.pause()

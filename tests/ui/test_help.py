@@ -1,0 +1,72 @@
+"""Help for where the person is."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Markdown
+
+from gpubox.config.settings import Settings
+from gpubox.core.errors import ConfigError
+from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.discover import panel_classes, panel_modules
+from gpubox.ui.panel import Panel
+from gpubox.ui.screens.help import HelpScreen, KeyTable
+from tests.samples import training_box
+from tests.ui.fakes import link_of, make_app, make_box, until
+
+
+def table(app: GpuBoxApp) -> str:
+    return app.screen.query_one(KeyTable).render().plain
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_tells_of_the_focused_panel_and_of_every_key(key: str) -> None:
+    app = make_app(make_box(training_box()), settings=Settings(keys={"box.maximize": "z"}))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.screen.focused)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert app.screen.query_one("#help").border_title == "GPUs"
+        await until(pilot, lambda: app.screen.query_one(Markdown).source)
+        lines = table(app).splitlines()
+        maximize = next(line for line in lines if "box.maximize" in line)
+        assert maximize.split()[0] == "z"
+        assert "Let the panel fill the screen" in maximize
+        assert any("app.palette" in line for line in lines)
+        assert any("Go to GPUs" in line for line in lines)
+        assert not any("box.panel9" in line for line in lines)
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
+
+
+async def test_the_list_of_boxes_has_help_too_and_the_settings_errors_stay_in_it() -> None:
+    warning = ConfigError("Unknown setting", "ui.colour", "Did you mean color?")
+    app = make_app(picker=True, warnings=[warning])
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.screen.focused)
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert "picker.open" in table(app)
+        assert any("ui.colour" in str(static.render()) for static in app.screen.query("#help > Static"))
+
+
+async def test_in_a_narrow_terminal_the_sentences_go_but_keys_and_ids_stay() -> None:
+    box = make_box(training_box())
+    app = make_app(box)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await until(pilot, lambda: "box.retry" in table(app))
+        assert "without waiting longer" not in table(app)
+
+
+def test_every_panel_module_holds_one_panel_that_explains_itself() -> None:
+    classes = panel_classes()
+    assert len(classes) == len(panel_modules())
+    assert len({panel.ORDER for panel in classes}) == len(classes)
+    for panel in classes:
+        assert issubclass(panel, Panel)
+        assert panel.__module__.endswith(f".{panel.NAME}")
+        assert panel.HELP
+        assert 1 <= panel.ORDER <= 9
