@@ -66,7 +66,7 @@ def command(mark: str, probe: settings.Probe, python: str = "", environment: Map
         "words": " ".join(_words(probe, environment)),
         "digest": digest,
     }
-    return f"exec sh -c '{script}' '{_stub()}'"
+    return f"exec sh -c '{script}' '{_stub()}' {probe.interval:g}"
 
 
 async def start(channel: Channel, mark: str) -> Literal["python", "sh"]:

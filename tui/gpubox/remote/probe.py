@@ -74,10 +74,25 @@ def read(path: str, limit: int = 1 << 20) -> bytes:
         os.close(handle)
 
 
-def read_text(path: str, limit: int = 1 << 16) -> str:
-    """Return the beginning of a file as text, or nothing when it cannot be read."""
+def read_all(path: str, limit: int = 1 << 20) -> bytes:
+    """Return a whole file; of most of /proc one read gives a page at most. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return read(path, limit).decode("utf-8", "replace").strip("\0\n ")
+        data = b""
+        while len(data) < limit:
+            block = os.read(handle, limit - len(data))
+            if not block:
+                break
+            data += block
+        return data
+    finally:
+        os.close(handle)
+
+
+def read_text(path: str, limit: int = 1 << 16) -> str:
+    """Return a file as text, or nothing when it cannot be read."""
+    try:
+        return read_all(path, limit).decode("utf-8", "replace").strip("\0\n ")
     except OSError:
         return ""
 
@@ -1512,7 +1527,7 @@ class Host:
 
     def cpu(self, now: float) -> Row:
         """Read how busy the cores were since the last tick."""
-        old, self.times = self.times, cpu_times(read("/proc/stat", 1 << 18).decode("ascii", "replace"))
+        old, self.times = self.times, cpu_times(read_all("/proc/stat").decode("ascii", "replace"))
         shares = {name: cpu_share(old.get(name), ticks) for name, ticks in self.times.items()}
         cores = [share for name, share in shares.items() if name != "cpu" and share is not None]
         load = [float(word) for word in read_text("/proc/loadavg", 128).split()[:3]]
@@ -1525,7 +1540,7 @@ class Host:
 
     def memory(self, now: float) -> Row:
         """Read memory and swap."""
-        return memory_facts(read("/proc/meminfo", 8192).decode("ascii", "replace"))
+        return memory_facts(read_all("/proc/meminfo", 8192).decode("ascii", "replace"))
 
     def rates(self, now: float) -> Row:
         """Read what went through network and disks since the last tick."""
@@ -1713,7 +1728,7 @@ class Processes:
         """Read every process once; threads of the kernel only now and then."""
         begin = time.monotonic()
         if not self.boot:
-            found = re.search(rb"^btime (\d+)", read("/proc/stat", 1 << 20), re.M)
+            found = re.search(rb"^btime (\d+)", read_all("/proc/stat"), re.M)
             self.boot = float(found.group(1)) if found else 0.0
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
         self.count = len(pids)
