@@ -26,6 +26,18 @@ _MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 _HALF = re.compile(rb"\x1b(?:\[[\x20-\x3f]*|P(?:(?!\x1b\\).)*)?$", re.DOTALL)
 
 
+class _Screen(pyte.Screen):
+    """A screen that answers where its cursor is, as terminals do: some programs wait ten seconds for it."""
+
+    def __init__(self, columns: int, rows: int, answer: Callable[[str], None]) -> None:
+        super().__init__(columns, rows)
+        self._answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        """Type an answer."""
+        self._answer(data)
+
+
 class Terminal:
     """One program in a pseudo-terminal. Use `opened`; times are seconds of time.monotonic()."""
 
@@ -34,9 +46,11 @@ class Terminal:
         self.started = time.monotonic()
         self.raw = bytearray()
         """Everything the program wrote."""
+        self.arrived = self.started
+        """When the newest of it came in, before it was drawn here."""
         self.before = termios.tcgetattr(ours)
         """The line settings at the start."""
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = _Screen(columns, rows, self.press)
         self._stream = pyte.ByteStream(self._screen)
         self._left = b""
         self._ours: int | None = ours
@@ -71,6 +85,7 @@ class Terminal:
             return
         except OSError:  # the last program on the other side has gone
             data = b""
+        self.arrived = time.monotonic()
         if not data:
             asyncio.get_running_loop().remove_reader(ours)
         self.raw += data
@@ -82,7 +97,7 @@ class Terminal:
         self._news.set()
 
     async def until(self, ready: Callable[[], bool], what: str, limit: float = 20.0) -> float:
-        """Wait for something and return when it was so. Raises AssertionError with the screen."""
+        """Wait for something; return when the output came that made it so. Raises AssertionError."""
         end = time.monotonic() + limit
         while not ready():
             self._news.clear()
@@ -91,7 +106,7 @@ class Terminal:
                     await self._news.wait()
             except TimeoutError:
                 raise AssertionError(f"no {what} within {limit} s; the screen:\n{self.text}") from None
-        return time.monotonic()
+        return self.arrived
 
     async def shows(self, *words: str, limit: float = 20.0) -> float:
         """Wait until all words stand on the screen; return when they did."""
