@@ -12,6 +12,8 @@ GpuBoxError
 ├── RemoteError          a command on the box failed
 │   └── ProbeError       the probe could not start, or sent what cannot be read
 │       └── ProbeTooNew  it speaks a line format that this program does not know
+├── PortTaken            a local port that something else holds
+├── ToolMissing          a program that is not installed, here or on the box
 └── Cancelled            the person said no to a question
 """
 
@@ -98,6 +100,14 @@ class ProbeTooNew(ProbeError):
     """The probe speaks a line format that is newer than this program; trying again cannot help."""
 
     again = False
+
+
+class PortTaken(GpuBoxError):
+    """A port that something else holds; the text says what, where that can be told."""
+
+
+class ToolMissing(GpuBoxError):
+    """A program that is not installed, here or on the box; the hint is the line that installs it."""
 
 
 class Cancelled(GpuBoxError):
