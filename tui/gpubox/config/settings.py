@@ -95,6 +95,21 @@ class HistorySettings(Section, frozen=True, kw_only=True):
     """Days after which a reading is deleted."""
 
 
+class Desktop(Section, frozen=True, kw_only=True):
+    """Desktops of the boxes, and the viewer of this machine."""
+
+    geometry: Annotated[str, Meta(pattern=r"^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$")] = "1600x900"
+    """Width and height of a desktop that is started, in pixels."""
+    depth: Literal[16, 24] = 24
+    """Bits of a pixel; 16 halves what goes over a slow line."""
+    session: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f]*$")] = "auto"
+    """What runs in it: auto, a name such as xfce4 or openbox, or a command of your own."""
+    server: Literal["auto", "tigervnc", "turbovnc"] = "auto"
+    """VNC server that is started; auto takes the first that the box has."""
+    viewer: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f]*$")] = "auto"
+    """Viewer here: auto, none (shows the address), browser (noVNC), or a command with {host} and {port}."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -103,6 +118,7 @@ class Settings(Section, frozen=True, kw_only=True):
     ssh: Ssh = Ssh()
     thresholds: Thresholds = Thresholds()
     history: HistorySettings = HistorySettings()
+    desktop: Desktop = Desktop()
     keys: dict[str, str] = {}
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
     box: tuple[BoxEntry, ...] = ()
