@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
@@ -24,11 +25,13 @@ from gpubox.ui.widgets.gpu_facts import Limits, short_name
 from gpubox.ui.widgets.gpu_faults import draw_faults
 from gpubox.ui.widgets.gpu_table import columns
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, beside
-from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.lines import Draw, Lines
 from gpubox.ui.widgets.rows import Rows
 
 _WIDE = 58
-"""Cells that a card should have before a second one stands beside it."""
+"""Cells that a card should have before a second one stands beside it for want of lines."""
+_BROAD = 90
+"""Cells from which on cards stand side by side anyway."""
 
 
 class Gpus(Panel):
@@ -56,7 +59,10 @@ A lost GPU keeps its place, with the time it was lost.
             tooltip="Choose the GPU after"),
     ]  # fmt: skip
     DEFAULT_CSS = """
-    Gpus #notice { height: auto; }
+    Gpus {
+        & Lines { height: auto; max-height: 40vh; }
+        &.-maximized Lines { height: 1fr; max-height: 100%; }
+    }
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
@@ -66,7 +72,7 @@ A lost GPU keeps its place, with the time it was lost.
         self._per_row = 1
         self._card_height = 1
         self._tabular: bool | None = None
-        self._cards = Cards(self._draw_cards, id="cards")
+        self._cards = Cards(self._draw_cards, self._wanted, id="cards")
         self._table: Rows[Gpu] = Rows(
             columns(settings, box.history), lambda gpu: gpu.index, sort="gpu", empty="No GPU", id="table"
         )
@@ -159,6 +165,19 @@ A lost GPU keeps its place, with the time it was lost.
             out += [EMPTY] * self._air(height - len(notice), count)
         return out[: len(out) - self._air(height - len(notice), count)]
 
+    def _wanted(self, width: int, screen_height: int) -> int:
+        """Return the lines that the cards would like: up to two fifths of the screen."""
+        most = screen_height * 2 // 5
+        sample = self.sample
+        if sample is None or not sample.gpus:
+            return min(most, len(self._draw_cards(width, most)))
+        notice = len(draw_faults(sample.faults, width, 3))
+        count = len(sample.gpus)
+        per_row, each = arrange(count, width, most - notice)
+        rows = -(-count // per_row)
+        air = rows - 1 if rows * (each + 1) - 1 <= most - notice else 0
+        return min(most, notice + rows * each + air)
+
     def _air(self, height: int, count: int) -> int:
         """Return how many blank lines there is room for between cards: one or none."""
         rows = -(-count // self._per_row)
@@ -230,15 +249,23 @@ A lost GPU keeps its place, with the time it was lost.
 class Cards(Lines, inherit_bindings=False):
     """The cards; arrow keys go to the panel, which moves from card to card."""
 
+    def __init__(self, draw: Draw, wanted: Callable[[int, int], int], *, id: str) -> None:
+        super().__init__(draw, id=id)
+        self._wanted = wanted
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that the cards would like."""
+        return self._wanted(width, viewport.height)
+
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:
     """Return how many cards stand side by side and how many lines each gets."""
-    best = (1, 0)
-    for per_row in range(1, max(1, min(count, width // _WIDE)) + 1):
+    first = max(1, min(count, width // _BROAD))
+    best = (first, 0)
+    for per_row in range(first, max(first, min(count, width // _WIDE)) + 1):
         rows = -(-count // per_row)
-        each = min(gpu_card.MOST, height // rows)
-        airy = min(gpu_card.MOST, (height - rows + 1) // rows)
-        each = airy if airy >= gpu_card.RICH else each
+        airy = (height - rows + 1) // rows
+        each = min(gpu_card.MOST, airy if airy >= gpu_card.RICH else height // rows)
         if each > best[1] and best[1] < gpu_card.RICH:
             best = (per_row, each)
     per_row, each = best

@@ -63,7 +63,6 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         & > .lines--cursor { background: $foreground 8%; }
         & > .lines--cursor-focus { background: $primary 28%; }
     }
-    .-stale Lines { text-opacity: 55%; }
     """
     ALLOW_SELECT = False
     HEAD = 0
@@ -112,7 +111,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         old, self._lines = self._lines, list(self._draw(width, height))
         if self.virtual_size != (size := Size(width, len(self._lines))):
             self.virtual_size = size
-            if self.styles.is_auto_height:
+            if self.styles.is_auto_height and len(old) != len(self._lines):
                 self.refresh(layout=True)
         first = self.scroll_offset.y
         changed = [
