@@ -77,7 +77,7 @@ class Reading:
         self._probe = probe
         self._python = python
         self._environment = dict(environment or {})
-        self._plain: Understand | None = None
+        self._understand: Understand = decode
         self._wishes: list[str] = []
         self._wake = asyncio.Event()
         self._beat = 0
@@ -91,7 +91,7 @@ class Reading:
         self._lines = 0
 
     def say(self, wish: str) -> None:
-        """Send the probe one command line, such as `pcie 0`, as soon as it runs; the sh probe hears none."""
+        """Send the probe one command line, such as `pcie 0`, as soon as it runs; the sh probe passes it over."""
         self._wishes.append(wish)
         self._wake.set()
 
@@ -107,18 +107,17 @@ class Reading:
             if await ship.start(channel, mark) == "sh":
                 from gpubox.boxes.plain import PlainReader
 
-                self._plain = PlainReader().feed
+                self._understand = PlainReader().feed
             self._started = time.monotonic()
             await together(self._talk(channel), self._listen(channel))
 
     async def _listen(self, channel: Channel) -> None:
-        understand = self._plain or decode
         while line := await channel.read_line(LINE_LIMIT):
             if line.startswith(_PONG):
                 self._pong(line)
             else:
                 try:
-                    sample = understand(line)
+                    sample = self._understand(line)
                 except ProbeTooNew:
                     raise
                 except ProbeError as error:
@@ -169,7 +168,7 @@ class Reading:
         while True:
             now = time.monotonic()
             words = self._words(now)
-            if words and self._plain is None:
+            if words:
                 try:
                     async with asyncio.timeout(SILENCE_LIMIT):
                         await channel.write(words)
