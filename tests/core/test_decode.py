@@ -14,7 +14,7 @@ from gpubox.core.decode import decode
 from gpubox.core.errors import ProbeError, ProbeTooNew
 from gpubox.core.sample import Gpu, Host, Process, Sample
 from gpubox.core.text import LONGEST, clean
-from tests.samples import BUILDERS, HOSTILE, eight_gpus, hostile, training_box
+from tests.samples import BUILDERS, HOSTILE, eight_gpus, hostile
 
 _ENCODE = msgspec.json.encode
 CLEAN = [name for name in BUILDERS if name != "hostile"]

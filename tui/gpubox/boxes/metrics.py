@@ -91,7 +91,7 @@ class Reading:
         self._lines = 0
 
     def say(self, wish: str) -> None:
-        """Send the probe one command line, such as `pcie 0`, as soon as it runs; the sh probe passes it over."""
+        """Send the probe one line, such as `pcie 0`, as soon as it runs; a plain one passes it over."""
         self._wishes.append(wish)
         self._wake.set()
 
