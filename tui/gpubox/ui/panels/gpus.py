@@ -8,13 +8,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Gpu, Sample
-from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import gpu_card, trend
@@ -25,7 +23,7 @@ from gpubox.ui.widgets.gpu_facts import Limits, short_name
 from gpubox.ui.widgets.gpu_faults import draw_faults
 from gpubox.ui.widgets.gpu_table import columns
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, beside
-from gpubox.ui.widgets.lines import Draw, Lines
+from gpubox.ui.widgets.lines import Draw, Lines, caption
 from gpubox.ui.widgets.rows import Rows
 
 _WIDE = 58
@@ -102,7 +100,7 @@ A lost GPU keeps its place, with the time it was lost.
         """Draw the new reading."""
         if not self.is_mounted:
             return
-        self.border_subtitle = Content(self._subtitle(sample)).markup
+        caption(self, self._subtitle(sample))
         self._swap()
         if self._table.display:
             self._table.show(self._gpus())
@@ -114,12 +112,10 @@ A lost GPU keeps its place, with the time it was lost.
     def _subtitle(self, sample: Sample | None) -> str:
         if sample is None:
             return ""
-        driver = sample.driver
-        words = ["SIMULATED" if driver.simulated else ""]
-        words.append(f"driver {clean(driver.version, 24)}" if driver.version else "")
-        words.append(f"CUDA {clean(driver.cuda, 12)}" if driver.cuda else "")
-        words.append("by nvidia-smi" if driver.source == "nvidia-smi" else "")
-        return " · ".join(word for word in words if word)
+        words = ["SIMULATED"] if sample.driver.simulated else []
+        words += ["by nvidia-smi"] if sample.driver.source == "nvidia-smi" else []
+        words += [f"{len(sample.gpus)} GPUs"] if len(sample.gpus) > 1 else []
+        return " · ".join(words)
 
     def _swap(self) -> None:
         table = self.tabular and bool(self._gpus())
@@ -175,7 +171,7 @@ A lost GPU keeps its place, with the time it was lost.
         count = len(sample.gpus)
         per_row, each = arrange(count, width, most - notice)
         rows = -(-count // per_row)
-        air = rows - 1 if rows * (each + 1) - 1 <= most - notice else 0
+        air = rows - 1 if each >= gpu_card.RICH and rows * (each + 1) - 1 <= most - notice else 0
         return min(most, notice + rows * each + air)
 
     def _air(self, height: int, count: int) -> int:

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
@@ -16,7 +15,7 @@ from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
 from gpubox.ui.widgets.host_lines import draw_host
 from gpubox.ui.widgets.ink import Line, Span
-from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.lines import Lines, caption
 
 
 class HostPanel(Panel):
@@ -47,7 +46,7 @@ counts as free. `!` marks a disk that is nearly full or read-only.
         """Draw the new reading."""
         if not self.is_mounted:
             return
-        self.border_subtitle = Content(clean(sample.host.hostname, 32) if sample else "").markup
+        caption(self, clean(sample.host.hostname, 32) if sample else "")
         self._lines.redraw()
 
     def _draw(self, width: int, _height: int) -> Sequence[Line]:

@@ -15,6 +15,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from gpubox.ui.widgets.ink import TONES, Line, Span, fit, length
 
@@ -222,6 +223,13 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell the panel which line was clicked on."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         self.post_message(self.Clicked(self, index, event.x, event.chain > 1))
+
+
+def caption(widget: Widget, text: str) -> None:
+    """Write text as it is into a widget's lower border, without painting the whole widget for nothing."""
+    markup = Content(text).markup
+    if widget.border_subtitle != markup:
+        widget.border_subtitle = markup
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:
