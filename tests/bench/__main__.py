@@ -9,18 +9,20 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.bench import measures, programs
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
 from tests.bench.table import Row, lines, save
-from tests.fake_nvml import build
+from tests.fake_nvml.build import build
 
+T = TypeVar("T")
 RESULT = programs.ROOT / "build" / "bench.json"
 
 
@@ -65,20 +67,20 @@ async def starting(bench: Bench) -> None:
         data: dict[str, float | None] = {}
         for program in bench.there(OVER_SSH):
             async with bench.ground(round_trip=milliseconds / 1000) as (ground, _):
-                paint[program.name], data[program.name] = await _tried(
-                    measures.beginning(program, ground, bench.runs)
-                )
+                begun = await tried(measures.beginning(program, ground, bench.runs))
+                paint[program.name], data[program.name] = begun or (None, None)
         if not milliseconds:
             bench.add(_row("start to first paint", "s", 0.4, paint))
         bench.add(_row(f"start to first data, RTT {milliseconds} ms", "s", target, data))
 
 
-async def _tried(work: Awaitable[tuple[float, float]]) -> tuple[float | None, float | None]:
+async def tried(work: Coroutine[object, object, T]) -> T | None:
+    """Return what a measurement found, or None where the program never got there."""
     try:
         return await work
     except AssertionError as error:
         print(error, file=sys.stderr)
-        return None, None
+        return None
 
 
 def _row(what: str, unit: str, target: float | None, values: dict[str, float | None], note: str = "") -> Row:
@@ -92,7 +94,8 @@ async def settled(bench: Bench) -> None:
     found: dict[str, measures.Steady] = {}
     for program in bench.there(OVER_SSH):
         async with bench.ground() as (ground, way):
-            found[program.name] = await measures.steady(program, ground, way, bench.seconds)
+            if seen := await tried(measures.steady(program, ground, way, bench.seconds)):
+                found[program.name] = seen
     columns: tuple[tuple[str, str, float, Callable[[measures.Steady], float]], ...] = (
         ("wire, both ways, one box at 1 Hz", "kB/s", 1.0, lambda seen: (seen.down + seen.up) / 1000),
         ("processor of the box", "s/min", 0.6, lambda seen: seen.box),
@@ -109,8 +112,10 @@ async def here(bench: Bench) -> None:
     start: dict[str, float | None] = {}
     for program in bench.there(ON_THE_BOX):
         async with bench.ground() as (ground, way):
-            _, start[program.name] = await _tried(measures.beginning(program, ground, bench.runs))
-            found[program.name] = await measures.steady(program, ground, way, bench.seconds)
+            begun = await tried(measures.beginning(program, ground, bench.runs))
+            start[program.name] = begun[1] if begun else None
+            if seen := await tried(measures.steady(program, ground, way, bench.seconds)):
+                found[program.name] = seen
     bench.add(_row("on the box itself: start to first data", "s", None, start))
     cpu: dict[str, float | None] = {name: seen.laptop for name, seen in found.items()}
     memory: dict[str, float | None] = {name: seen.memory for name, seen in found.items()}
@@ -137,12 +142,9 @@ async def losing(bench: Bench) -> None:
         values: dict[str, float | None] = {}
         for program in bench.there(OVER_SSH):
             async with bench.ground() as (ground, way):
-                try:
-                    values[program.name] = await measures.after_cut(
-                        program, ground, way, silent=silent, outage=outage
-                    )
-                except AssertionError:
-                    values[program.name] = None
+                values[program.name] = await tried(
+                    measures.after_cut(program, ground, way, silent=silent, outage=outage)
+                )
         bench.add(_row(f"{what}: to data again", "s", 1.5, values, "waited 60 s for each"))
 
 

@@ -125,7 +125,7 @@ def ssh_gpu_monitor(ground: Ground) -> Start:
         f"ssh:\n  {login}  timeout: 10\ntargets:\n  individual: [{{host: box}}]\n"
         "display: {refresh_rate: 1}\ndebug: {enabled: false}\n"
     )
-    shim = ground.home / "ssh_gpu_monitor.py"
+    shim = ground.home / "start.py"
     shim.write_text(_SSH_GPU_MONITOR.format(port=ground.machine.port))
     command = [ground.python["ssh-gpu-monitor"], str(shim), "--config", str(config)]
     return Start(command, ground.environment)
