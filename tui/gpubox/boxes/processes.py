@@ -11,7 +11,6 @@ from gpubox.core.sample import Process
 from gpubox.core.shell import Result, Shell
 from gpubox.core.text import clean, clean_bytes
 
-
 SIGNALS: Mapping[str, str] = MappingProxyType(
     {
         "TERM": "asks it to end; it may save its work first",
