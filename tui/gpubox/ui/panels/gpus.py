@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from gpubox.ui.widgets.gpu_facts import Limits, short_name
 from gpubox.ui.widgets.gpu_faults import draw_faults
 from gpubox.ui.widgets.gpu_table import columns
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, beside
-from gpubox.ui.widgets.lines import Draw, Lines, caption
+from gpubox.ui.widgets.lines import Lines, caption
 from gpubox.ui.widgets.rows import Rows
 
 _WIDE = 58
@@ -56,21 +56,19 @@ A lost GPU keeps its place, with the time it was lost.
         Binding("down,right,j", "choose(1)", "Next GPU", show=False, id="gpus.next",
             tooltip="Choose the GPU after"),
     ]  # fmt: skip
+
     DEFAULT_CSS = """
-    Gpus {
-        & Lines { height: auto; max-height: 40vh; }
-        &.-maximized Lines { height: 1fr; max-height: 100%; }
-    }
+    Gpus Lines { height: 100h; }  /* not 1fr, which stretches a panel of height auto */
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
         self._index: int | None = None
-        self._had_gpus = False
+        self._shape = (0, 0)
         self._per_row = 1
         self._card_height = 1
         self._tabular: bool | None = None
-        self._cards = Cards(self._draw_cards, self._wanted, id="cards")
+        self._cards = Cards(self._draw_cards, id="cards")
         self._table: Rows[Gpu] = Rows(
             columns(settings, box.history), lambda gpu: gpu.index, sort="gpu", empty="No GPU", id="table"
         )
@@ -105,8 +103,10 @@ A lost GPU keeps its place, with the time it was lost.
         if self._table.display:
             self._table.show(self._gpus())
         self._cards.redraw()
-        if (has := bool(self._gpus())) != self._had_gpus:
-            self._had_gpus = has
+        shape = (len(self._gpus()), len(sample.faults) if sample else 0)
+        if shape != self._shape:
+            self._shape = shape
+            self.refresh(layout=True)
             self.refresh_bindings()
 
     def _subtitle(self, sample: Sample | None) -> str:
@@ -124,6 +124,7 @@ A lost GPU keeps its place, with the time it was lost.
         focused = self._cards.has_focus or self._table.has_focus
         self._table.display = table
         self._cards.display = not table
+        self.refresh(layout=True)
         if focused:
             (self._table if table else self._cards).focus(scroll_visible=False)
 
@@ -161,14 +162,16 @@ A lost GPU keeps its place, with the time it was lost.
             out += [EMPTY] * self._air(height - len(notice), count)
         return out[: len(out) - self._air(height - len(notice), count)]
 
-    def _wanted(self, width: int, screen_height: int) -> int:
-        """Return the lines that the cards would like: up to two fifths of the screen."""
-        most = screen_height * 2 // 5
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that the GPUs would like: as they need, up to two fifths of the screen."""
+        most = viewport.height * 2 // 5
         sample = self.sample
         if sample is None or not sample.gpus:
             return min(most, len(self._draw_cards(width, most)))
-        notice = len(draw_faults(sample.faults, width, 3))
         count = len(sample.gpus)
+        if self._table.display:
+            return min(most, count + 1)
+        notice = len(draw_faults(sample.faults, width, 3))
         per_row, each = arrange(count, width, most - notice)
         rows = -(-count // per_row)
         air = rows - 1 if each >= gpu_card.RICH and rows * (each + 1) - 1 <= most - notice else 0
@@ -244,14 +247,6 @@ A lost GPU keeps its place, with the time it was lost.
 
 class Cards(Lines, inherit_bindings=False):
     """The cards; arrow keys go to the panel, which moves from card to card."""
-
-    def __init__(self, draw: Draw, wanted: Callable[[int, int], int], *, id: str) -> None:
-        super().__init__(draw, id=id)
-        self._wanted = wanted
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that the cards would like."""
-        return self._wanted(width, viewport.height)
 
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:

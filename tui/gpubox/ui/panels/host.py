@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
@@ -34,6 +35,10 @@ counts as free. `!` marks a disk that is nearly full or read-only.
 """
     BINDINGS: ClassVar[list[BindingType]] = []
 
+    DEFAULT_CSS = """
+    HostPanel Lines { height: 100h; }  /* not 1fr, which stretches a panel of height auto */
+    """
+
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
         self._lines = Lines(self._draw)
@@ -47,7 +52,14 @@ counts as free. `!` marks a disk that is nearly full or read-only.
         if not self.is_mounted:
             return
         caption(self, clean(sample.host.hostname, 32) if sample else "")
+        before = len(self._lines.shown_lines)
         self._lines.redraw()
+        if before != len(self._lines.shown_lines):
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that there are to show, where the panel is as high as its content."""
+        return len(self._draw(width, viewport.height))
 
     def _draw(self, width: int, _height: int) -> Sequence[Line]:
         if self.sample is None:
