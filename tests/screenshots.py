@@ -105,7 +105,21 @@ def slim(svg: str) -> str:
     svg = re.sub(r' clip-path="url\(#terminal-line-\d+\)"', "", svg)
     svg = re.sub(r'<clipPath id="terminal-line-\d+">.*?</clipPath>\s*', "", svg, flags=re.DOTALL)
     svg = re.sub(r"<text[^>]*>(&#160;|\s)*</text>", "", svg)
+    svg = re.sub(
+        r'x="([\d.]+)"( y="[^"]*") textLength="([\d.]+)">((?:&#160;)*)(.*?)((?:&#160;)*)<', trimmed, svg
+    )
     return re.sub(rf"({_BLOCK.pattern})+", lambda row: joined(row.group()), svg)
+
+
+_CELL = 12.2
+"""Width of a character, which Rich fixes by its font size."""
+
+
+def trimmed(text: re.Match[str]) -> str:
+    """Return a text without the spaces around it: not every viewer draws those before it."""
+    x, y, length, before, words, after = text.groups()
+    left, right = before.count("&") * _CELL, after.count("&") * _CELL
+    return f'x="{float(x) + left:g}"{y} textLength="{float(length) - left - right:g}">{words}<'
 
 
 _SHARP = ' shape-rendering="crispEdges"'

@@ -57,7 +57,7 @@ class ScriptedChannel:
     @property
     def beats(self) -> list[int]:
         """Numbers of the heartbeats that came in."""
-        return [int(words[5:]) for words in self.written.split(b"\n") if words.startswith(b"beat ")]
+        return [int(number) for number in re.findall(rb"beat (\d+)\n", self.written)]
 
     def send(self, data: bytes) -> None:
         """Let the box print something."""

@@ -47,15 +47,15 @@ async def test_heartbeats_give_the_round_trip(opened: Open, monkeypatch: pytest.
         channel.sample(training_box())
         await until(lambda: channel.beats)
         assert box.rtt is None
-        await until(lambda: len(channel.beats) > 1)
-        channel.send(b'{"pong":%d}\n' % channel.beats[-1])
+        await until(lambda: len(channel.beats) > 2)
+        channel.send(b'{"pong":%d}\n' % channel.beats[0])  # late, as over a satellite
         await until(lambda: box.rtt is not None)
         assert box.rtt is not None
-        assert 0 <= box.rtt < 1
+        assert 0.03 <= box.rtt < 1
         assert box.trouble.value is None
 
 
-async def test_a_late_or_strange_pong_is_no_round_trip(opened: Open) -> None:
+async def test_a_strange_pong_is_no_round_trip(opened: Open) -> None:
     async with opened() as (box, shell):
         shell.channel.send(b'{"pong":7}\n{"pong":"x"}\n{"pong":\n{"pong":1e99}\n{"pong":\xff}\n')
         shell.channel.sample(training_box())
@@ -150,14 +150,13 @@ async def test_a_newer_line_format_is_refused_in_words_and_an_older_one_is_read(
 async def test_silence_over_a_live_link_starts_the_probe_anew(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"BEAT": 0.01, "SILENCE_LIMIT": 0.05, "FIRST_LIMIT": 0.05}.items():
+    for name, value in {"BEAT": 0.01, "SILENCE_LIMIT": 0.05, "FIRST_LIMIT": 0.05, "MISSED": 0}.items():
         monkeypatch.setattr(metrics, name, value)
-    quick = msgspec.structs.replace(training_box(), interval=0.001)
     async with opened() as (box, shell):
         await until(lambda: failures(box))
         assert failures(box)[0].title == "The probe sends nothing"
         await until(lambda: len(shell.channels) == 2)
-        shell.channel.sample(quick)
+        shell.channel.sample(training_box())
         await until(lambda: len(failures(box)) == 2)
         assert failures(box)[1].title == "The probe fell silent"
 
@@ -178,13 +177,13 @@ async def test_a_program_that_slept_itself_blames_no_probe(
 ) -> None:
     monkeypatch.setattr(metrics, "BEAT", 0.05)
     monkeypatch.setattr(metrics, "SILENCE_LIMIT", 0.15)
-    quick = msgspec.structs.replace(training_box(), interval=0.001)
+    monkeypatch.setattr(metrics, "MISSED", 0)
     async with opened() as (box, shell):
-        shell.channel.sample(quick)
+        shell.channel.sample(training_box())
         await until(lambda: box.sample.value)
         time.sleep(0.4)  # noqa: ASYNC251  # the whole program stands still, as in a suspended terminal
         await asyncio.sleep(0.02)  # what the box sent meanwhile is read only now
-        shell.channel.sample(quick)
+        shell.channel.sample(training_box())
         await asyncio.sleep(0.02)
         assert failures(box) == []
 
@@ -194,12 +193,11 @@ async def test_a_box_without_python_is_read_by_the_plain_reader(
 ) -> None:
     monkeypatch.setattr("gpubox.boxes.plain.PlainReader", _Plain)
     async with opened(ScriptedShell(say_plain)) as (box, shell):
-        start = shell.channel.written
         shell.channel.send(b"t 1\n.\n")
         await until(lambda: box.sample.value)
-        box.watch_pcie(0)
-        await asyncio.sleep(0.02)
-        assert shell.channel.written == start  # the plain probe reads no commands
+        await until(lambda: shell.channel.beats)  # without one it ends after 45 seconds
+        shell.channel.send(b'{"pong":1}\n')
+        await until(lambda: box.rtt is not None)
 
 
 class _Plain:

@@ -50,7 +50,7 @@ def seen(pid: int, shift: float = 0.0) -> Process:
     return Process(pid=pid, name="train.py", user="ada", started=started(pid) + shift)
 
 
-@pytest.mark.parametrize("name", [signal.name for signal in SIGNALS])
+@pytest.mark.parametrize("name", list(SIGNALS))
 async def test_each_signal_of_the_list_arrives(victim: subprocess.Popen[bytes], name: str) -> None:
     await processes.signal(LocalShell(), seen(victim.pid, 0.4), name)
     if name in ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2"):

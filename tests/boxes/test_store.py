@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +185,31 @@ async def test_a_locked_file_is_told(store: Store, path: Path) -> None:
     await store.write(Row("xub", past(), {"host/cpu": 1.0}))
     assert store.trouble.value is None
     assert _rows(path) == 1
+
+
+async def test_a_disk_that_hangs_holds_nothing_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_PATIENCE", 0.05)
+    freed = threading.Event()
+
+    def hang(*_: object) -> History:
+        freed.wait(10)
+        return History()
+
+    monkeypatch.setattr(tables, "last_hour", hang)
+    try:
+        history = History()
+        await asyncio.wait_for(store.load("xub", history), 5)
+        assert store.trouble.value is not None
+        assert "does not answer" in store.trouble.value.text
+        store.remember(Target("attic", "ssh"))
+        await store.write(Row("xub", past(), {"host/cpu": 1.0}))
+        assert store.trouble.value is not None
+        store.close()
+    finally:
+        freed.set()
+    await until(lambda: store.recent() == [] and store.trouble.value is None)
+    store.remember(Target("attic", "ssh"))
+    assert store.recent() == ["attic"]
 
 
 async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

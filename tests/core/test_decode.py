@@ -14,7 +14,7 @@ from gpubox.core.decode import decode
 from gpubox.core.errors import ProbeError, ProbeTooNew
 from gpubox.core.sample import Gpu, Host, Process, Sample
 from gpubox.core.text import LONGEST, clean
-from tests.samples import BUILDERS, HOSTILE, eight_gpus, hostile, training_box
+from tests.samples import BUILDERS, HOSTILE, eight_gpus, hostile
 
 _ENCODE = msgspec.json.encode
 CLEAN = [name for name in BUILDERS if name != "hostile"]
@@ -68,7 +68,9 @@ def test_a_hostile_sample_comes_back_harmless() -> None:
 @example('\\"' * 300, True)
 @example("\\" * 1000, True)
 @example('\\\x1b"', False)
-@example("x" * 600, True)
+@example("x" * 513, True)
+@example("1," * 600, True)
+@example('"' + ":[1," * 300, True)
 def test_text_is_cleaned_in_every_place(text: str, ascii_only: bool) -> None:
     sample = Sample(
         time=5,
@@ -85,6 +87,13 @@ def test_text_is_cleaned_in_every_place(text: str, ascii_only: bool) -> None:
     assert_safe(decoded)
     assert decoded.processes[0].command == clean(f'python "{text}"')
     assert decoded.gpus[0].missing == {clean(text): clean(text)}
+
+
+@given(st.integers(0, 600), st.integers(505, 520))
+def test_a_text_over_the_limit_is_found_wherever_it_stands(offset: int, length: int) -> None:
+    sample = Sample(time=5, host=Host(kernel="k" * (offset % 500), hostname="x" * length))
+    decoded = decode(b" " * offset + _ENCODE(sample))
+    assert decoded.host.hostname == clean("x" * length)
 
 
 @given(st.binary())
@@ -174,9 +183,11 @@ def test_plain_lines_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None
         raise AssertionError(value)
 
     monkeypatch.setattr("gpubox.core.decode._cleaned", fail)
-    sample = training_box()
+    sample = eight_gpus()
     quoting = msgspec.structs.replace(
-        sample, processes=(Process(pid=2, command="python -c \"print('a\\b')\""),), gpus=eight_gpus().gpus
+        sample,
+        processes=(Process(pid=2, command="python -c \"print('a\\b')\""),),
+        host=msgspec.structs.replace(sample.host, cores=(99.5,) * 256),
     )
     line = json.dumps(msgspec.to_builtins(quoting)).encode()
     assert line.isascii()

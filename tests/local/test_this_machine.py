@@ -23,6 +23,7 @@ from gpubox.core.ask import Nobody
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Phase
 from gpubox.core.sample import Process
+from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until
 
 SETTINGS = Settings(probe=Probe(interval=0.5, top_processes=100))
@@ -35,8 +36,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def opened() -> AsyncGenerator[Box]:
-    box = open_box(parse("local", SETTINGS), SETTINGS, Nobody())
+async def opened(box: Box | None = None) -> AsyncGenerator[Box]:
+    box = box or open_box(parse("local", SETTINGS), SETTINGS, Nobody())
     keeping = asyncio.create_task(box.keep())
     try:
         await until(lambda: box.sample.value or keeping.done(), 30)
@@ -60,6 +61,18 @@ async def test_this_machine_is_seen_as_it_is() -> None:
         assert "host/cpu" in set(box.history.keys())
         assert box.trouble.value is None
         assert box.link.health.value.phase is Phase.LIVE
+
+
+async def test_without_python_this_machine_is_seen_all_the_same() -> None:
+    target = parse("local", SETTINGS)
+    async with opened(Box(target, LocalLink(), probe=SETTINGS.probe, python="/nonexistent/python")) as box:
+        sample = box.sample.value
+        assert sample is not None
+        assert sample.host.hostname == socket.gethostname()
+        assert sample.probe.python == ""
+        await until(lambda: box.rtt is not None, 10)
+        await until(lambda: box.sample.value is not None and box.sample.value.host.cpu is not None, 10)
+        assert box.trouble.value is None
 
 
 async def test_closing_the_box_ends_its_probe() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.config.settings import Ssh
 from gpubox.core.ask import Asker, Question
@@ -28,7 +30,7 @@ LIMIT = 10.0
 class Person(Asker):
     """Answers by the title of the question; answers in a list are given one after the other."""
 
-    answers: Mapping[str, str | None | list[str | None]] = field(default_factory=dict[str, str])
+    answers: Mapping[str, str | list[str | None] | None] = field(default_factory=dict[str, str])
     asked: list[Question] = field(default_factory=list[Question])
     thinks: float = 0.0
     """Seconds before each answer."""
@@ -79,6 +81,20 @@ class Guest(asyncssh.SSHServer):
     """Lets in by one public key."""
 
     key: asyncssh.SSHKey | None = None
+    jump = False
+    """Whether connections to other ports are passed on."""
+
+    def __init__(self) -> None:
+        self.noted: list[asyncssh.SSHServerConnection] = []
+        """Where its connection is noted."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.noted.append(conn)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        if not self.jump:
+            raise asyncssh.ChannelOpenError(OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        return True
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -101,8 +117,14 @@ def guest(key: asyncssh.SSHKey) -> Callable[[], Guest]:
     return make
 
 
+async def _answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    # An error that leaves here would end the whole connection.
+    with contextlib.suppress(OSError):
+        await _talk(process)
+
+
 async def _talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    """`echo` sends lines back, `tick` counts for ever, `flood N` sends N bytes in one line; else: its name."""
+    """Play a command: `echo` sends lines back, `tick` counts for ever, `flood N` sends one long line."""
     match (process.command or "").split():
         case ["echo"]:
             async for line in process.stdin:
@@ -140,7 +162,7 @@ class Listening:
 @asynccontextmanager
 async def listening(
     folder: Folder,
-    factory: Callable[[], asyncssh.SSHServer] | None = None,
+    factory: Callable[[], Guest] | None = None,
     *,
     port: int = 0,
     host_keys: Sequence[object] | None = None,
@@ -150,17 +172,9 @@ async def listening(
     make = factory or guest(folder.login_key)
     here = Listening(0)
 
-    def noted() -> asyncssh.SSHServer:
+    def noted() -> Guest:
         server = make()
-        before = server.connection_made
-
-        def connection_made(connection: asyncssh.SSHServerConnection) -> None:
-            here.connections.append(connection)
-            before(connection)
-
-        server.connection_made = connection_made
-        if jump:
-            server.connection_requested = lambda *_: True
+        server.noted, server.jump = here.connections, jump
         return server
 
     acceptor = await asyncssh.listen(
@@ -168,7 +182,7 @@ async def listening(
         port,
         server_factory=noted,
         server_host_keys=host_keys or [folder.host_key],
-        process_factory=_talk,
+        process_factory=_answer,
         encoding=None,
         gss_host=None,
     )
@@ -216,5 +230,5 @@ async def phase(link: SshLink, *wanted: Phase, attempt: int = 0) -> Health:
 async def settled(condition: Callable[[], object]) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(LIMIT):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - most conditions have no event to wait for
             await asyncio.sleep(0.005)

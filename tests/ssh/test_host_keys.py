@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
 from pathlib import Path
 
 import asyncssh
@@ -13,6 +13,14 @@ from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
 from gpubox.core.health import Phase
 from gpubox.ssh.link import SshLink
 from tests.ssh.fakes import QUICK, Folder, Person, kept, listening, phase
+
+
+async def keygen(*arguments: str) -> int:
+    """Run ssh-keygen quietly and return its exit status."""
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec("ssh-keygen", *arguments, stdout=quiet, stderr=quiet)
+    return await process.wait()
+
 
 YES = {"New host key": "yes"}
 
@@ -54,12 +62,14 @@ async def test_an_unknown_host_key_is_refused_when_the_person_says_no(folder: Fo
 async def test_a_known_hosts_file_that_cannot_be_written_asks_once_a_run(folder: Folder) -> None:
     folder.known_hosts = Path("/proc/gpubox/known_hosts")
     person = Person(YES)
-    async with listening(folder) as server:
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
-            first = await phase(link, Phase.LIVE)
-            server.hang_up()
-            await phase(link, Phase.WAITING)
-            again = await phase(link, Phase.LIVE)
+    async with (
+        listening(folder) as server,
+        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+    ):
+        first = await phase(link, Phase.LIVE)
+        server.hang_up()
+        await phase(link, Phase.WAITING)
+        again = await phase(link, Phase.LIVE)
     assert again.since > first.since
     assert person.titles == ["New host key"]
 
@@ -67,9 +77,11 @@ async def test_a_known_hosts_file_that_cannot_be_written_asks_once_a_run(folder:
 async def test_strict_checking_refuses_an_unknown_host_key_without_asking(folder: Folder) -> None:
     folder.configure("StrictHostKeyChecking yes\n")
     person = Person(YES)
-    async with listening(folder) as server:
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
-            health = await phase(link, Phase.REFUSED)
+    async with (
+        listening(folder) as server,
+        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+    ):
+        health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyUnknown)
     assert person.asked == []
 
@@ -80,14 +92,18 @@ async def test_lenient_checking_remembers_an_unknown_key_but_refuses_a_changed_o
 ) -> None:
     folder.configure(f"StrictHostKeyChecking {word}\n")
     person = Person()
-    async with listening(folder) as server:
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
-            await phase(link, Phase.LIVE)
+    async with (
+        listening(folder) as server,
+        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+    ):
+        await phase(link, Phase.LIVE)
         port = server.port
     folder.host_key = asyncssh.generate_private_key("ssh-ed25519")
-    async with listening(folder, port=port):
-        async with kept(SshLink("box", folder.wanted(port), person, QUICK)) as link:
-            health = await phase(link, Phase.REFUSED)
+    async with (
+        listening(folder, port=port),
+        kept(SshLink("box", folder.wanted(port), person, QUICK)) as link,
+    ):
+        health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyChanged)
     assert person.asked == []
 
@@ -142,13 +158,12 @@ async def test_hashed_names_are_found_and_new_ones_are_hashed_alike(folder: Fold
     person = Person(YES)
     async with listening(folder) as server, listening(folder) as other:
         folder.trust(server.port)
-        subprocess.run(["ssh-keygen", "-q", "-H", "-f", folder.known_hosts], check=True, capture_output=True)
+        await keygen("-q", "-H", "-f", str(folder.known_hosts))
         for port in (server.port, other.port):
             async with kept(SshLink("box", folder.wanted(port), person, QUICK)) as link:
                 await phase(link, Phase.LIVE)
-        name = f"[127.0.0.1]:{other.port}"
-        asked = subprocess.run(["ssh-keygen", "-F", name, "-f", folder.known_hosts], capture_output=True)
-    assert asked.returncode == 0
+        found = await keygen("-F", f"[127.0.0.1]:{other.port}", "-f", str(folder.known_hosts))
+    assert found == 0
     assert len(person.asked) == 1
     assert "The same key is known for |1|" in person.asked[0].text
     assert all(line.startswith("|1|") for line in folder.known_hosts.read_text().splitlines())

@@ -149,10 +149,7 @@ async def test_a_certificate_logs_in(folder: Folder, beside: bool) -> None:
     certificate.write_certificate(file)
     folder.configure("" if beside else f"CertificateFile {file}\n")
 
-    class Certified(asyncssh.SSHServer):
-        def begin_auth(self, username: str) -> bool:
-            return True
-
+    class Certified(Guest):
         def public_key_auth_supported(self) -> bool:
             return True
 
@@ -231,7 +228,9 @@ async def test_a_wrong_code_is_refused_after_three_tries(folder: Folder) -> None
 async def test_time_that_the_person_thinks_does_not_count(folder: Folder) -> None:
     quick = type(QUICK)(connect_timeout=0.5, retry_first=0.05)
     person = Person({"Password": "right", "New host key": "yes"}, thinks=0.8)
-    async with listening(folder, questions(password="right")) as server:
-        async with kept(SshLink("box", folder.wanted(server.port), person, quick)) as link:
-            health = await phase(link, Phase.LIVE, Phase.WAITING)
+    async with (
+        listening(folder, questions(password="right")) as server,
+        kept(SshLink("box", folder.wanted(server.port), person, quick)) as link,
+    ):
+        health = await phase(link, Phase.LIVE, Phase.WAITING)
     assert health.phase is Phase.LIVE

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandPalette
+from textual.screen import Screen
 
-from gpubox.boxes.box import Target
+from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings, Ui
+from gpubox.core.ask import Asker
 from gpubox.core.errors import Cancelled, ConfigError, RemoteError
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.border import UNEXPECTED, guarded
@@ -56,18 +58,24 @@ async def test_boxes_stay_open_while_another_is_shown_and_close_at_the_end() -> 
     assert [target.name for target in opened] == ["xub", "lab-h100", "xub"]
 
 
-async def test_the_screen_is_painted_before_the_box_is_opened() -> None:
-    painted: list[bool] = []
-    box = make_box(training_box())
+async def test_the_screen_is_painted_before_the_box_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    display = GpuBoxApp._display
 
-    def opener(_target: object, _asker: object) -> object:
-        painted.append(app.screen.query_one("#state").size.width > 0)
+    def painted(app: GpuBoxApp, screen: Screen[object], update: object) -> None:
+        if update is not None and not app._batch_count and screen.query("#state"):
+            order.append("painted")
+        display(app, screen, update)  # pyright: ignore[reportArgumentType]
+
+    def opener(_target: Target, _asker: Asker) -> Box:
+        order.append("opened")
         return box
 
-    app = make_app(box, opener=opener)  # pyright: ignore[reportArgumentType]
-    async with app.run_test() as pilot:
-        await until(pilot, lambda: painted)
-    assert painted == [True]
+    monkeypatch.setattr(GpuBoxApp, "_display", painted)
+    box = make_box(training_box())
+    async with make_app(box, opener=opener).run_test() as pilot:
+        await until(pilot, lambda: "opened" in order)
+    assert order[0] == "painted"
 
 
 async def test_an_error_of_ours_is_a_toast_with_what_to_do() -> None:

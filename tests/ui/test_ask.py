@@ -12,6 +12,7 @@ from textual.widgets import Input
 from gpubox.core.ask import Kind, Question
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.ask import AskScreen
+from gpubox.ui.widgets.state_line import StateLine
 from tests.samples import training_box
 from tests.ui.fakes import Clock, make_app, make_box, until
 
@@ -121,6 +122,8 @@ async def test_questions_look_right(
 ) -> None:
     app = make_app(make_box(training_box()), targets=())
     async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query(StateLine) and app.screen.focused)
+        await until(pilot, lambda: "live" in app.screen.query_one(StateLine).render().plain)
         task = await asked(pilot, question)
         looks(app)
         await pilot.press("escape")

@@ -38,6 +38,13 @@ class BoxGroup(click.Group):
             return panel.name, panel, args
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a reader of our output that goes away ends it without a word, as it ends `cat`."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return leave_pipe()
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return commands, options and boxes."""
         items = super().shell_complete(ctx, incomplete)

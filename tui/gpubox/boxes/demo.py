@@ -30,6 +30,8 @@ class DemoLink:
 
     async def keep(self, work: Work) -> None:
         """Start the demo box, then keep the link to it, until cancelled."""
+        self.health.put(Health(Phase.CONNECTING, time.monotonic(), "starting the demo box"))
+        await asyncio.sleep(0)
         # These import asyncssh, 0.3 s: the screen is painted first.
         from gpubox.demo.box import demo_box
         from gpubox.ssh.link import SshLink
@@ -47,7 +49,8 @@ class DemoLink:
 
     async def _mirror(self, link: Link) -> None:
         async for health in link.health.follow():
-            self.health.put(health)
+            if health.phase is not Phase.IDLE:
+                self.health.put(health)
 
     def retry(self) -> None:
         """Try now."""

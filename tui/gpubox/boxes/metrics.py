@@ -25,7 +25,9 @@ BEAT = 2.0
 FIRST_LIMIT = 30.0
 """Seconds from the start to the first sample: a driver without persistence takes ten to wake its cards."""
 SILENCE_LIMIT = 15.0
-"""Seconds without a sample after which the probe is started anew, or five samples if that is longer."""
+"""Seconds without a sample after which the probe is started anew, or the time of MISSED samples."""
+MISSED = 5
+"""Samples in a row that may be missing."""
 GARBAGE_LIMIT = 100
 """Bad lines without a sample between them after which the probe is started anew."""
 GARBAGE_SHOWN = 10.0
@@ -34,6 +36,8 @@ PACE = 100
 """Lines a second that are read; a box that sends more waits, and this machine stays quick."""
 _PACE_BYTES = 64 * 1024
 """Bytes of a line that count as one more line."""
+_UNANSWERED = 30
+"""Heartbeats whose answer is waited for: a line by satellite or a busy box takes more than one period."""
 _PONG = b'{"pong":'
 
 Understand = Callable[[bytes], Sample | None]
@@ -77,21 +81,21 @@ class Reading:
         self._probe = probe
         self._python = python
         self._environment = dict(environment or {})
-        self._plain: Understand | None = None
+        self._understand: Understand = decode
         self._wishes: list[str] = []
         self._wake = asyncio.Event()
         self._beat = 0
         self._beat_at = 0.0
+        self._sent: dict[int, float] = {}
         self._started = 0.0
         self._sample_at: float | None = None
-        self._interval = probe.interval
         self._garbage = 0
         self._garbage_at: float | None = None
         self._window = 0.0
         self._lines = 0
 
     def say(self, wish: str) -> None:
-        """Send the probe one command line, such as `pcie 0`, as soon as it runs; the sh probe hears none."""
+        """Send the probe one line, such as `pcie 0`, as soon as it runs; a plain one passes it over."""
         self._wishes.append(wish)
         self._wake.set()
 
@@ -107,18 +111,17 @@ class Reading:
             if await ship.start(channel, mark) == "sh":
                 from gpubox.boxes.plain import PlainReader
 
-                self._plain = PlainReader().feed
+                self._understand = PlainReader().feed
             self._started = time.monotonic()
             await together(self._talk(channel), self._listen(channel))
 
     async def _listen(self, channel: Channel) -> None:
-        understand = self._plain or decode
         while line := await channel.read_line(LINE_LIMIT):
             if line.startswith(_PONG):
                 self._pong(line)
             else:
                 try:
-                    sample = understand(line)
+                    sample = self._understand(line)
                 except ProbeTooNew:
                     raise
                 except ProbeError as error:
@@ -134,7 +137,6 @@ class Reading:
         if self._sample_at is None:
             self._wake.set()  # now the first heartbeat: the start of the probe is no round trip
         self._sample_at = now
-        self._interval = sample.interval
         self._garbage = 0
         if self._garbage_at is not None and now - self._garbage_at > GARBAGE_SHOWN:
             self._garbage_at = None
@@ -159,23 +161,21 @@ class Reading:
             number = _PONG_DECODER.decode(line).pong
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        if (
-            number == self._beat
-        ):  # an answer to an older beat is late by a whole period and more: not a round trip
-            self._receiver.answered(time.monotonic() - self._beat_at)
+        sent = self._sent.pop(number, None)
+        if sent is not None:
+            self._receiver.answered(time.monotonic() - sent)
 
     async def _talk(self, channel: Channel) -> None:
         """Send heartbeats and wishes, and see that samples come."""
         while True:
             now = time.monotonic()
-            words = self._words(now)
-            if words and self._plain is None:
+            self._wake.clear()
+            if words := self._words(now):
                 try:
                     async with asyncio.timeout(SILENCE_LIMIT):
                         await channel.write(words)
                 except TimeoutError as error:
                     raise _silent("The probe does not listen", SILENCE_LIMIT) from error
-            self._wake.clear()
             try:
                 async with asyncio.timeout(BEAT):
                     await self._wake.wait()
@@ -188,7 +188,8 @@ class Reading:
         self._wishes.clear()
         if self._sample_at is not None and now - self._beat_at >= BEAT * 0.9:
             self._beat += 1
-            self._beat_at = now
+            self._beat_at = self._sent[self._beat] = now
+            self._sent.pop(self._beat - _UNANSWERED, None)
             words += f"beat {self._beat}\n"
         return words.encode()
 
@@ -197,7 +198,7 @@ class Reading:
             if time.monotonic() - self._started > FIRST_LIMIT:
                 raise _silent("The probe sends nothing", FIRST_LIMIT)
             return
-        limit = max(SILENCE_LIMIT, 5 * self._interval)
+        limit = max(SILENCE_LIMIT, MISSED * self._probe.interval)
         if time.monotonic() - self._sample_at > limit:
             raise _silent("The probe fell silent", limit)
 

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import floor
+from types import MappingProxyType
 
 from gpubox.core.errors import RemoteError
 from gpubox.core.sample import Process
 from gpubox.core.shell import Result, Shell
 from gpubox.core.text import clean, clean_bytes
 
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A signal that may be sent."""
-
-    name: str
-    """Without SIG: `TERM`."""
-    text: str
-    """What it does, in a few words."""
-
-
-SIGNALS = (
-    Signal("TERM", "asks it to end; it may save its work first"),
-    Signal("INT", "the same as ctrl+c in its terminal"),
-    Signal("HUP", "its terminal is gone; some programs read their settings anew"),
-    Signal("QUIT", "ends it with a core dump"),
-    Signal("KILL", "ends it at once; nothing is saved"),
-    Signal("STOP", "pauses it; its GPU memory stays taken"),
-    Signal("CONT", "lets a paused one go on"),
-    Signal("USR1", "means what the program says; PyTorch and Slurm jobs often save a checkpoint"),
-    Signal("USR2", "means what the program says"),
+SIGNALS: Mapping[str, str] = MappingProxyType(
+    {
+        "TERM": "asks it to end; it may save its work first",
+        "INT": "the same as ctrl+c in its terminal",
+        "HUP": "its terminal is gone; some programs read their settings anew",
+        "QUIT": "ends it with a core dump",
+        "KILL": "ends it at once; nothing is saved",
+        "STOP": "pauses it; its GPU memory stays taken",
+        "CONT": "lets a paused one go on",
+        "USR1": "means what the program says; many training jobs save a checkpoint",
+        "USR2": "means what the program says",
+    }
 )
-"""The only signals that are sent, mildest first."""
+"""The only signals that are sent, without SIG, and what each does to a process."""
 
 _MARK = "gpubox-signal:"
 _SLACK = 3
@@ -61,7 +53,7 @@ def command(process: Process, name: str) -> str:
     Raises RemoteError for a signal that is not in SIGNALS and for a process whose start time is unknown:
     nothing would tell it from a later one with the same number.
     """
-    if name not in {signal.name for signal in SIGNALS}:
+    if name not in SIGNALS:
         raise RemoteError("No such signal", f"{clean(name, 20)} is not among those that can be sent")
     if process.started is None or process.pid < 2:
         raise RemoteError(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PENDING = 10_000
 """Rows that wait for a slow disk; more are dropped."""
 _PRUNE_EVERY = 3600.0
+_PATIENCE = 1.0
+"""Seconds that anything waits for another thread's turn with the file: a home on a network disk may hang."""
 
 T = TypeVar("T")
 
@@ -73,10 +75,14 @@ class Store:
 
     def close(self) -> None:
         """Close the file; what comes later is not kept."""
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return  # a thread waits for a disk that hangs; it must not hold the whole program
+        try:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+        finally:
+            self._lock.release()
 
     def recent(self) -> list[str]:
         """Return the names of boxes, last used first."""
@@ -89,7 +95,12 @@ class Store:
     async def load(self, box: str, history: History) -> None:
         """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
         now = int(time.time())
-        read = await self._later(lambda connection: tables.last_hour(connection, box, now))
+        try:
+            async with asyncio.timeout(2 * _PATIENCE):
+                read = await self._later(lambda connection: tables.last_hour(connection, box, now))
+        except TimeoutError:
+            self.trouble.put(self._hangs())
+            return
         if read is not None and read.keys():
             history.take(read)
 
@@ -135,13 +146,19 @@ class Store:
         return self._tell(*await asyncio.to_thread(self._attempt, work))
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> tuple[T | None, GpuBoxError | None]:
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return None, self._hangs()
+        try:
             if self._connection is None:
                 return None, self.trouble.value
-            try:
-                return work(self._connection), None
-            except FAULTS as error:
-                return None, tables.told(error, self.path)
+            return work(self._connection), None
+        except FAULTS as error:
+            return None, tables.told(error, self.path)
+        finally:
+            self._lock.release()
+
+    def _hangs(self) -> StoreError:
+        return tables.told(TimeoutError("the disk does not answer"), self.path)
 
     def _tell(self, done: T | None, trouble: GpuBoxError | None) -> T | None:
         if trouble is not self.trouble.value:

@@ -79,7 +79,7 @@ def address(name: str) -> Address:
     user, at, rest = name.removeprefix("ssh://").rstrip("/").rpartition("@")
     if rest.startswith("["):
         host, bracket, port = rest[1:].partition("]")
-        good = bool(bracket) and (not port or len(port) > 1 and port.startswith(":")) and _is_v6(host)
+        good = bool(bracket) and (not port or (len(port) > 1 and port.startswith(":"))) and _is_v6(host)
         port = port[1:]
     elif _is_v6(rest):
         host, port, good = rest, "", True

@@ -15,6 +15,7 @@ def config() -> None:
 
 
 @config.command()
+@common_options
 @click.pass_context
 def path(ctx: click.Context) -> None:
     """Print where your settings file is, or would be."""
@@ -22,6 +23,7 @@ def path(ctx: click.Context) -> None:
 
 
 @config.command()
+@common_options
 @click.pass_context
 def show(ctx: click.Context) -> int:
     """Print every setting as it is in force now, as TOML."""
@@ -35,6 +37,7 @@ def show(ctx: click.Context) -> int:
 
 
 @config.command()
+@common_options
 @click.pass_context
 def init(ctx: click.Context) -> None:
     """Write a settings file to begin with: every setting with its default, commented out."""
@@ -51,6 +54,7 @@ def init(ctx: click.Context) -> None:
 @click.argument("where", required=False, default="", metavar="[USER@]HOST[:PORT]")
 @click.option("--identity", default="", metavar="FILE", help="Private key file.")
 @click.option("--jump", default="", metavar="HOSTS", help="Jump hosts, as for `ssh -J`.")
+@common_options
 @click.pass_context
 def add(ctx: click.Context, name: str, where: str, identity: str, jump: str) -> None:
     """Add a box to your settings file; everything else in the file stays as it is.

@@ -553,7 +553,9 @@ class Nvml:
         code = self.code(error)
         if code in (UNINITIALIZED, DRIVER_NOT_LOADED):
             raise Gone(self.text(error))
-        card.fail(self.text(error), code in (LOST, RESET_REQUIRED))
+        # pynvml has words of its own for the second; nvidia-smi's are the ones that people search for.
+        words = {LOST: "GPU is lost", RESET_REQUIRED: "GPU requires reset"}
+        card.fail(words.get(code, self.text(error)), code in words)
 
     def tick(self, lanes: set[str], now: float, pcie: int | None) -> None:
         """Read the lanes of all GPUs; raises Gone."""
@@ -1603,7 +1605,7 @@ class Host:
 CONTAINERS = (
     ("docker", re.compile(r"(?:/docker/|/docker-)([0-9a-f]{64})")),
     ("podman", re.compile(r"libpod-(?!conmon)([0-9a-f]{64})")),
-    ("k8s", re.compile(r"kubepods.*?(?:cri-containerd-|crio-|docker-|/)([0-9a-f]{64})")),
+    ("k8s", re.compile(r"kubepods.*?(?:cri-containerd[-:]|crio-|docker-|/)([0-9a-f]{64})")),
     ("containerd", re.compile(r"(?:cri-containerd[-:]|/(?:default|moby|k8s\.io)/|nerdctl-)([0-9a-f]{64})")),
     ("lxc", re.compile(r"/lxc(?:\.payload)?[./]([^/\n.]+)")),
     ("nspawn", re.compile(r"/machine\.slice/(?:machine-|systemd-nspawn@)([^/\n]+?)\.(?:scope|service)")),
@@ -1959,6 +1961,8 @@ class Wire:
         self.pong: int | None = None
         self.pcie: int | None = None
         self.interval: float | None = None
+        self.hurry = False
+        """Whether something was asked for that shows in the next sample, and should not wait for it."""
 
     def wait(self, until: float) -> None:
         """Obey commands until a moment; raises Stop."""
@@ -1970,6 +1974,9 @@ class Wire:
             left = min(until - now, SILENCE - silent + 0.01)
             if select.select([self.source], [], [], max(0.0, left))[0]:
                 self.take()
+                if self.hurry:
+                    self.hurry = False
+                    return
             elif time.monotonic() >= until:
                 return
 
@@ -1995,8 +2002,10 @@ class Wire:
                 self.send({"pong": self.pong})
         elif verb == "pcie":
             self.pcie = int(value) if value.isdigit() else None
+            self.hurry = True
         elif verb == "interval":
-            self.interval = seconds(value)
+            self.interval = seconds(value) or self.interval
+            self.hurry = True
 
     def send(self, row: Row) -> None:
         """Write one line; raises Stop when nobody reads for SILENCE seconds, or ever again."""
@@ -2073,9 +2082,10 @@ class Probe:
         """Read and write until told to stop; raises Stop."""
         begin = time.monotonic()
         while True:
-            self.wire.send(self.sample())
             self.interval = self.wire.interval or self.interval
-            begin = max(begin + self.interval, time.monotonic())
+            self.wire.send(self.sample())
+            now = time.monotonic()
+            begin = begin + self.interval if begin <= now < begin + self.interval else now + self.interval
             self.wire.wait(begin)
 
     def sample(self) -> Row:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
-from gpubox.core.errors import Dropped
+from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.shell import Result
 from gpubox.ssh.lines import Lines
 
@@ -108,15 +108,22 @@ class SshChannel:
         self._dropped = dropped
 
     async def write(self, data: bytes) -> None:
-        """Send to stdin; raises Dropped when the command or the link is gone."""
-        if self._session.closed.is_set() or self._channel.is_closing():
-            raise self._dropped()
+        """Send to stdin; raises Dropped when the link is gone, RemoteError when the command has ended."""
+        self._check_open()
         try:
             self._send(data)
         except (OSError, asyncssh.Error) as error:
             raise self._dropped() from error
         await self._session.drained()
-        if self._session.closed.is_set() and self._session.result is None:
+        self._check_open()
+
+    def _check_open(self) -> None:
+        result = self._session.result
+        if result is not None:
+            raise RemoteError(
+                "The command ended", "It takes no more input", "Start it again", status=result.status
+            )
+        if self._session.closed.is_set() or self._channel.is_closing():
             raise self._dropped()
 
     def _send(self, data: bytes) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import asyncssh
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.core.errors import (
     AuthFailed,
@@ -71,7 +72,7 @@ class Row:
     """A regular expression that the error's own text must hold."""
     stages: Sequence[Stage] = tuple(Stage)
     numbers: Sequence[int] = ()
-    """errno values that fit; empty fits all."""
+    """errno values, or codes of the ssh protocol, that fit; empty fits all."""
 
 
 _R, _H, _L, _LIVE = Stage.REACHING, Stage.HANDSHAKE, Stage.LOGIN, Stage.LIVE
@@ -96,7 +97,7 @@ TABLE: Sequence[Row] = (
     Row(OSError, Unreachable, "Cannot connect", "{box}: {host}:{port}: {said}", _NET, stages=(_R,)),
     Row(asyncssh.ChannelOpenError, Unreachable, "The jump host forbids it",
         "{box}: {through} does not pass connections on ({said})",
-        "AllowTcpForwarding must be on there", said="rohibit", stages=(_R, _H)),
+        "AllowTcpForwarding must be on there", numbers=(OPEN_ADMINISTRATIVELY_PROHIBITED,), stages=(_R, _H)),
     Row(asyncssh.ChannelOpenError, Unreachable, "Not reached through the jump host",
         "{box}: {through} gets no connection to {host}:{port} ({said})",
         "Check that the box is on, and its name as the jump host knows it", stages=(_R, _H)),
@@ -116,7 +117,7 @@ TABLE: Sequence[Row] = (
         "The box may be overloaded, or its home folders or name service hang", stages=(_L,)),
     Row((asyncssh.ProtocolNotSupported, asyncssh.ProtocolError), LinkError, "Not an ssh server",
         "{box}: what answers on {host}:{port} does not speak ssh ({said})", "Check the port",
-        said="version|Unsupported SSH|Invalid|banner|Incorrect|packet", stages=(_H,)),
+        said="(?i)version|banner|invalid|incorrect|packet", stages=(_H,)),
     # Who are you?
     Row(asyncssh.DisconnectError, AuthFailed, "Too many keys offered",
         "{box}: it ends the login after so many tries (offered: {tried})",
@@ -166,7 +167,8 @@ def explain(error: BaseException, facts: Facts, name: str = "") -> GpuBoxError:
 def _fits(row: Row, error: BaseException, stage: Stage, said: str) -> bool:
     if not isinstance(error, row.raised) or stage not in row.stages:
         return False
-    if row.numbers and getattr(error, "errno", None) not in row.numbers:
+    number = getattr(error, "errno", None) or getattr(error, "code", None)
+    if row.numbers and number not in row.numbers:
         return False
     return not row.said or re.search(row.said, said) is not None
 

@@ -109,8 +109,35 @@ class _House:
             self._running.discard(task)
 
     async def _run(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
-        command = channel.command
-        process = await asyncio.create_subprocess_exec(
+        async with self._started(channel.command) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            pumps = [
+                asyncio.ensure_future(_pump_in(channel, process)),
+                asyncio.ensure_future(_pump_out(process.stdout, channel.stdout)),
+                asyncio.ensure_future(_pump_out(process.stderr, channel.stderr)),
+            ]
+            closed = asyncio.ensure_future(channel.channel.wait_closed())
+            # It has ended once its output has: asyncio waits for both, and so does sshd.
+            ended = asyncio.ensure_future(process.wait())
+            try:
+                await asyncio.wait({closed, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done() and not closed.done():
+                    await asyncio.wait(pumps[1:])
+                    _report(channel, ended.result())
+            finally:
+                if not ended.done():
+                    await _end(process)
+                for task in (*pumps, closed, ended):
+                    task.cancel()
+                await asyncio.wait((*pumps, closed, ended))
+
+    @asynccontextmanager
+    async def _started(self, command: str | None) -> AsyncGenerator[asyncio.subprocess.Process]:
+        """Start the login shell; its pipes are closed at the end of the block, whoever holds them."""
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_PIECE, loop=loop),
             self._shell,
             *(("-c", command) if command else ()),
             stdin=asyncio.subprocess.PIPE,
@@ -120,28 +147,12 @@ class _House:
             env=self._environment,
             start_new_session=True,
         )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        pumps = [
-            asyncio.ensure_future(_pump_in(channel, process)),
-            asyncio.ensure_future(_pump_out(process.stdout, channel.stdout)),
-            asyncio.ensure_future(_pump_out(process.stderr, channel.stderr)),
-        ]
-        closed = asyncio.ensure_future(channel.channel.wait_closed())
-        ended = asyncio.ensure_future(process.wait())
+        process = asyncio.subprocess.Process(transport, protocol, loop)
         try:
-            await asyncio.wait({closed, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if ended.done() and not closed.done():
-                # Output that is still in the pipes; a child that holds them open is not waited for.
-                await asyncio.wait(pumps[1:], timeout=_GRACE)
-                _report(channel, ended.result())
+            yield process
         finally:
-            left = not ended.done() or not all(pump.done() for pump in pumps[1:])
-            for task in (*pumps, closed):
-                task.cancel()
-            if left:
-                await _end(process)
-            await asyncio.wait((*pumps, closed, ended))
+            transport.close()
+            await process.wait()
 
     async def close(self) -> None:
         """End every process."""
@@ -172,17 +183,24 @@ async def _pump_in(channel: asyncssh.SSHServerProcess[bytes], process: asyncio.s
 
 
 async def _pump_out(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
-    with contextlib.suppress(OSError, asyncssh.Error):
-        while data := await source.read(_PIECE):
-            target.write(data)
-            await target.drain()
+    """Pass output on; when nobody takes it any more it is thrown away, so that the command can end."""
+    gone = False
+    while data := await source.read(_PIECE):
+        if not gone:
+            try:
+                target.write(data)
+                await target.drain()
+            except (OSError, asyncssh.Error):
+                gone = True
 
 
 def _report(channel: asyncssh.SSHServerProcess[bytes], status: int) -> None:
-    if status < 0:
-        channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
-    else:
-        channel.exit(status)
+    # A client that leaves at this moment is no error; raised here it would end all of its channels.
+    with contextlib.suppress(OSError, asyncssh.Error):
+        if status < 0:
+            channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
+        else:
+            channel.exit(status)
 
 
 def _signal(process: asyncio.subprocess.Process, name: str) -> None:
@@ -198,5 +216,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_GRACE):
             await process.wait()
+            return
     _signal(process, "KILL")
-    await process.wait()

@@ -35,6 +35,8 @@ class GpuBoxApp(App[None]):
     """The panel. It is an Asker: questions come up as modals, one after the other."""
 
     CSS_PATH = "gpubox.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_key_provider}
     HELP = "One program, one ssh login per box. `b` shows all boxes; those that were opened stay open."
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -36,9 +36,9 @@ class Panel(Widget, can_focus=False):
     HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help screen: what is shown and what the signs mean."""
 
-    sample: reactive[Sample | None] = reactive(None)
+    sample: reactive[Sample | None] = reactive(None, repaint=False)
     """The newest sample of the box."""
-    stale: reactive[bool] = reactive(False)
+    stale: reactive[bool] = reactive(False, repaint=False)
     """Whether that sample is too old to pass for now; then the panel is dimmed."""
 
     def __init__(self, box: Box, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import cast
 
 from textual.app import App
 from textual.dom import DOMNode
+from textual.screen import Screen
 
 
 def program(node: DOMNode) -> App[object]:
@@ -18,3 +19,17 @@ def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:
     """Have `call` called whenever the keys that work on the node's screen may have changed."""
     signal = node.screen.bindings_updated_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     signal.subscribe(node, lambda _screen: call())  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
+
+
+def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:
+    """Have `call` called once the screen has been painted.
+
+    An app starts inside a batch in which nothing is painted, and call_after_refresh does not wait for its
+    end; but what the app calls later comes after it.
+    """
+
+    def paint() -> None:
+        screen.refresh(layout=True)
+        screen.call_after_refresh(call)
+
+    program(screen).call_later(paint)

@@ -8,12 +8,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
+from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Gpu, Sample
-from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import gpu_card, trend
@@ -24,11 +23,13 @@ from gpubox.ui.widgets.gpu_facts import Limits, short_name
 from gpubox.ui.widgets.gpu_faults import draw_faults
 from gpubox.ui.widgets.gpu_table import columns
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, beside
-from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.lines import Lines, caption
 from gpubox.ui.widgets.rows import Rows
 
 _WIDE = 58
-"""Cells that a card should have before a second one stands beside it."""
+"""Cells that a card should have before a second one stands beside it for want of lines."""
+_BROAD = 90
+"""Cells from which on cards stand side by side anyway."""
 
 
 class Gpus(Panel):
@@ -55,14 +56,15 @@ A lost GPU keeps its place, with the time it was lost.
         Binding("down,right,j", "choose(1)", "Next GPU", show=False, id="gpus.next",
             tooltip="Choose the GPU after"),
     ]  # fmt: skip
+
     DEFAULT_CSS = """
-    Gpus #notice { height: auto; }
+    Gpus Lines { height: 100h; }  /* not 1fr, which stretches a panel of height auto */
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
         self._index: int | None = None
-        self._had_gpus = False
+        self._shape = (0, 0)
         self._per_row = 1
         self._card_height = 1
         self._tabular: bool | None = None
@@ -96,24 +98,24 @@ A lost GPU keeps its place, with the time it was lost.
         """Draw the new reading."""
         if not self.is_mounted:
             return
-        self.border_subtitle = Content(self._subtitle(sample)).markup
+        caption(self, self._subtitle(sample))
         self._swap()
         if self._table.display:
             self._table.show(self._gpus())
         self._cards.redraw()
-        if (has := bool(self._gpus())) != self._had_gpus:
-            self._had_gpus = has
+        shape = (len(self._gpus()), len(sample.faults) if sample else 0)
+        if shape != self._shape:
+            self._shape = shape
+            self.refresh(layout=True)
             self.refresh_bindings()
 
     def _subtitle(self, sample: Sample | None) -> str:
         if sample is None:
             return ""
-        driver = sample.driver
-        words = ["SIMULATED" if driver.simulated else ""]
-        words.append(f"driver {clean(driver.version, 24)}" if driver.version else "")
-        words.append(f"CUDA {clean(driver.cuda, 12)}" if driver.cuda else "")
-        words.append("by nvidia-smi" if driver.source == "nvidia-smi" else "")
-        return " · ".join(word for word in words if word)
+        words = ["SIMULATED"] if sample.driver.simulated else []
+        words += ["by nvidia-smi"] if sample.driver.source == "nvidia-smi" else []
+        words += [f"{len(sample.gpus)} GPUs"] if len(sample.gpus) > 1 else []
+        return " · ".join(words)
 
     def _swap(self) -> None:
         table = self.tabular and bool(self._gpus())
@@ -122,6 +124,7 @@ A lost GPU keeps its place, with the time it was lost.
         focused = self._cards.has_focus or self._table.has_focus
         self._table.display = table
         self._cards.display = not table
+        self.refresh(layout=True)
         if focused:
             (self._table if table else self._cards).focus(scroll_visible=False)
 
@@ -158,6 +161,21 @@ A lost GPU keeps its place, with the time it was lost.
             out += beside([(gpu_card.card(one, part, self._card_height), part) for one in row], gap=0)
             out += [EMPTY] * self._air(height - len(notice), count)
         return out[: len(out) - self._air(height - len(notice), count)]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that the GPUs would like: as they need, up to two fifths of the screen."""
+        most = viewport.height * 2 // 5
+        sample = self.sample
+        if sample is None or not sample.gpus:
+            return min(most, len(self._draw_cards(width, most)))
+        count = len(sample.gpus)
+        if self._table.display:
+            return min(most, count + 1)
+        notice = len(draw_faults(sample.faults, width, 3))
+        per_row, each = arrange(count, width, most - notice)
+        rows = -(-count // per_row)
+        air = rows - 1 if each >= gpu_card.RICH and rows * (each + 1) - 1 <= most - notice else 0
+        return min(most, notice + rows * each + air)
 
     def _air(self, height: int, count: int) -> int:
         """Return how many blank lines there is room for between cards: one or none."""
@@ -233,12 +251,12 @@ class Cards(Lines, inherit_bindings=False):
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:
     """Return how many cards stand side by side and how many lines each gets."""
-    best = (1, 0)
-    for per_row in range(1, max(1, min(count, width // _WIDE)) + 1):
+    first = max(1, min(count, width // _BROAD))
+    best = (first, 0)
+    for per_row in range(first, max(first, min(count, width // _WIDE)) + 1):
         rows = -(-count // per_row)
-        each = min(gpu_card.MOST, height // rows)
-        airy = min(gpu_card.MOST, (height - rows + 1) // rows)
-        each = airy if airy >= gpu_card.RICH else each
+        airy = (height - rows + 1) // rows
+        each = min(gpu_card.MOST, airy if airy >= gpu_card.RICH else height // rows)
         if each > best[1] and best[1] < gpu_card.RICH:
             best = (per_row, each)
     per_row, each = best

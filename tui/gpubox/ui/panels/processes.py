@@ -6,7 +6,6 @@ from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widgets import Input
 
 from gpubox.boxes.box import Box
@@ -21,6 +20,7 @@ from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import process_table
 from gpubox.ui.widgets.details import Details
+from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.process_table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
 from gpubox.ui.widgets.rows import Rows
 from gpubox.ui.widgets.signals import SIGNALS, SignalChooser
@@ -135,7 +135,7 @@ A signal is sent only after you chose it and said yes, and only if the process i
         parts += ["GPU only"] if self._gpu_only else []
         parts += [f"“{clean(self.words, 24)}”"] if self.words else []
         parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")
-        self.border_subtitle = Content(" · ".join(parts)).markup
+        caption(self, " · ".join(parts))
         could = tuple(bool(self.check_action(action, ())) for action in ("details", "signal", "clear"))
         if could != self._could:
             self._could = could

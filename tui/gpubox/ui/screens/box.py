@@ -17,7 +17,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.ui.border import guarded
-from gpubox.ui.program import program
+from gpubox.ui.program import after_paint, program
 from gpubox.ui.widgets.board import Board
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
@@ -34,8 +34,6 @@ class BoxScreen(Screen[None]):
     AUTO_FOCUS = ""
     ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
     ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyLine"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box now, without waiting longer"
@@ -73,7 +71,7 @@ class BoxScreen(Screen[None]):
     def on_mount(self) -> None:
         """Open the box after the first paint."""
         self._state.show(Health(Phase.CONNECTING, step="opening"))
-        self.call_after_refresh(self._open)
+        after_paint(self, self._open)
 
     async def _open(self) -> None:
         """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
@@ -140,10 +138,7 @@ class BoxScreen(Screen[None]):
 
     def title_of(self, action: str) -> str | None:
         """Name the panel that a number key moves to."""
-        panel = next((panel for panel in self._board.panels if action == f"go({panel.ORDER})"), None)
-        if panel is not None:
-            return f"Go to {panel.TITLE}"
-        return "" if action.startswith("go(") else None
+        return self._board.title_of(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now."""

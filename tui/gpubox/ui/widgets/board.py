@@ -18,6 +18,17 @@ class Column(Vertical, can_focus=False):
     """A stack of panels; it shows as many as have room, the last used first."""
 
 
+class Lower(Container):
+    """Both columns; it tells when it gets another size."""
+
+    class Resized(Message):
+        """There is more or less room for panels."""
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Tell the board."""
+        self.post_message(self.Resized())
+
+
 class Board(Container):
     """All panels of a box; in a small terminal some wait behind the others until they are called."""
 
@@ -34,7 +45,7 @@ class Board(Container):
         """Make the places."""
         yield Column(id="top")
         yield PanelTabs()
-        with Container(id="lower"):
+        with Lower(id="lower"):
             yield Column(id="main")
             yield Column(id="side")
 
@@ -73,6 +84,13 @@ class Board(Container):
         """Return the panel with a number key, if there is one."""
         return next((panel for panel in self.panels if number == panel.ORDER), None)
 
+    def title_of(self, action: str) -> str | None:
+        """Return what `go(N)` is called, "" when there is no panel N, None for other actions."""
+        panel = next((panel for panel in self.panels if action == f"go({panel.ORDER})"), None)
+        if panel is not None:
+            return f"Go to {panel.TITLE}"
+        return "" if action.startswith("go(") else None
+
     def neighbor(self, step: int) -> Panel | None:
         """Return the panel that comes `step` after the focused one, also one that waits behind another."""
         if not self.panels:
@@ -106,26 +124,27 @@ class Board(Container):
         message.stop()
         self.go(message.panel)
 
-    @on(events.Resize)
-    def _resized(self) -> None:
-        self.call_after_refresh(self._settle)
-
+    @on(Lower.Resized)
     def _settle(self) -> None:
-        """Choose which panels are displayed."""
-        rows = self.query_one("#lower").size.height
+        """Choose which panels are displayed; the row of names is there only when it is needed."""
+        tabs = self.query_one(PanelTabs)
+        rows = self.query_one(Lower).size.height
         if not rows:
             return  # not laid out yet, or behind a panel that fills the screen
+        rows += int(tabs.display)
         lower = [panel for panel in self._used if panel.PLACE != "top"]
         if self.screen.has_class("-narrow"):
-            shown = chosen(lower, rows)
+            columns = [lower]
         else:
-            places = ("main", "side")
-            shown = {p for place in places for p in chosen((p for p in lower if place == p.PLACE), rows)}
+            columns = [[p for p in lower if place == p.PLACE] for place in ("main", "side")]
+        shown = {panel for column in columns for panel in chosen(column, rows)}
+        if len(shown) < len(lower):
+            shown = {panel for column in columns for panel in chosen(column, rows - 1)}
         for panel in lower:
             panel.display = panel in shown
         for column in self.query("#main, #side").results(Column):
             column.display = any(child.display for child in column.children)
-        self.query_one(PanelTabs).show(self.panels, self.focused)
+        tabs.show(self.panels, self.focused)
         self.post_message(self.Arranged())
 
 

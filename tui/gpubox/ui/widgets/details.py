@@ -33,7 +33,7 @@ class Details(ModalScreen[None]):
             background: $surface;
             padding: 0 1;
         }
-        & Lines { height: auto; }
+        & Lines { height: auto; max-height: 80vh; }
     }
     """
 

@@ -27,7 +27,7 @@ LEAST = 3
 """Lines that a card needs."""
 RICH = 6
 """From this many lines on a card shows five meters beside two graphs."""
-MOST = 13
+MOST = 10
 """Lines beyond which a card tells nothing more."""
 _GRAPH = 12
 """Cells under which a graph is left out."""

@@ -56,6 +56,10 @@ class Limits:
             alarm = min(alarm, gpu.temperature_slowdown)
         return cls((min(warn, alarm), alarm), settings.thresholds.memory, settings.ui.temperature_unit)
 
+    def of_degrees(self, value: float) -> Tone:
+        """Return the tone of a temperature of this card."""
+        return level(value, self.temperature)
+
     def of_temperature(self, gpu: Gpu) -> Tone:
         """Return the tone of a card's temperature."""
         return level(gpu.temperature, self.temperature)

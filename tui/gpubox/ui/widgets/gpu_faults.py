@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpubox.core.errors import GpuBoxError
+from gpubox.core.faults import explain
 from gpubox.core.sample import Fault
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, cut, wrapped
-
-try:
-    from gpubox.core.faults import explain
-except ImportError:
-
-    def explain(fault: Fault) -> GpuBoxError:
-        """Say what the driver says."""
-        return GpuBoxError(f"No GPU readings ({fault.code})", fault.detail)
 
 
 def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
@@ -33,6 +25,10 @@ def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
         out += wrapped(clean(error.text), width)
         out += wrapped(f"→ {clean(error.hint)}", width, "title") if error.hint else []
         looked = ", ".join(clean(place, 80) for place in fault.looked[:12])
-        out += wrapped(f"Looked for: {looked}", width, "muted", 3) if looked else []
+        out += (
+            wrapped(f"Looked for: {looked}", width, "muted", 3)
+            if looked and "Looked at" not in error.text
+            else []
+        )
         out.append(EMPTY)
     return out[:height]

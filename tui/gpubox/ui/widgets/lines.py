@@ -15,6 +15,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from gpubox.ui.widgets.ink import TONES, Line, Span, fit, length
 
@@ -63,7 +64,6 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         & > .lines--cursor { background: $foreground 8%; }
         & > .lines--cursor-focus { background: $primary 28%; }
     }
-    .-stale Lines { text-opacity: 55%; }
     """
     ALLOW_SELECT = False
     HEAD = 0
@@ -112,7 +112,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         old, self._lines = self._lines, list(self._draw(width, height))
         if self.virtual_size != (size := Size(width, len(self._lines))):
             self.virtual_size = size
-            if self.styles.is_auto_height:
+            if self.styles.is_auto_height and len(old) != len(self._lines):
                 self.refresh(layout=True)
         first = self.scroll_offset.y
         changed = [
@@ -223,6 +223,13 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell the panel which line was clicked on."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         self.post_message(self.Clicked(self, index, event.x, event.chain > 1))
+
+
+def caption(widget: Widget, text: str) -> None:
+    """Write text as it is into a widget's lower border, without painting the whole widget for nothing."""
+    markup = Content(text).markup
+    if widget.border_subtitle != markup:
+        widget.border_subtitle = markup
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

@@ -1,0 +1,184 @@
+"""The measurements: each starts programs on the simulated laptop and returns numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import signal
+import statistics
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tests.bench import usage
+from tests.bench.machine import SIGN
+from tests.bench.programs import Ground, Program, Start, ours
+from tests.bench.proxy import Network
+from tests.terminal import Terminal, opened
+
+COLUMNS, ROWS = 200, 50
+GPU = "H100"
+WARM_UP = 6.0
+"""Seconds until a program has settled."""
+
+
+@asynccontextmanager
+async def running(program: Program, ground: Ground) -> AsyncGenerator[Terminal]:
+    """Start a program in a terminal and end it afterwards as a person does, if it listens."""
+    start = program.start(ground)
+    async with opened(start.command, start.environment, columns=COLUMNS, rows=ROWS) as terminal:
+        yield terminal
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            terminal.process.send_signal(ending)
+            try:
+                await terminal.ended(3.0)
+            except TimeoutError:
+                continue
+            return
+
+
+async def beginning(program: Program, ground: Ground, runs: int) -> tuple[float, float]:
+    """Return the medians of the seconds from start to first paint and to first data; one run warms up."""
+    paints: list[float] = []
+    data: list[float] = []
+    for _ in range(runs + 1):
+        async with running(program, ground) as terminal:
+            painted = await terminal.until(lambda: bool(terminal.text.strip()), "paint")
+            paints.append(painted - terminal.started)
+            data.append(await terminal.shows(GPU) - terminal.started)
+    return statistics.median(paints[1:]), statistics.median(data[1:])
+
+
+@dataclass(frozen=True)
+class Steady:
+    """What a program takes while it runs, once it has settled."""
+
+    laptop: float
+    """Percent of one core of the laptop."""
+    box: float
+    """Seconds of processor time a minute on the box, sshd included."""
+    down: float
+    """Bytes a second from the box."""
+    up: float
+    """Bytes a second to the box."""
+    memory: float
+    """MiB on the laptop."""
+
+
+async def steady(program: Program, ground: Ground, way: Network, seconds: float) -> Steady:
+    """Watch a program for some seconds."""
+    async with running(program, ground) as terminal:
+        await terminal.shows(GPU)
+        await asyncio.sleep(WARM_UP)
+        return await _watched(terminal.process.pid, ground, way, seconds)
+
+
+async def _watched(pid: int, ground: Ground, way: Network, seconds: float) -> Steady:
+    def now() -> tuple[float, float, float, float, float]:
+        box = usage.cpu_seconds(ground.machine.pid)
+        return time.monotonic(), usage.cpu_seconds(pid), box, way.down, way.up
+
+    before = now()
+    await asyncio.sleep(seconds)
+    passed, laptop, box, down, up = (after - start for after, start in zip(now(), before, strict=True))
+    return Steady(100 * laptop / passed, 60 * box / passed, down / passed, up / passed, usage.memory(pid))
+
+
+async def keys(ground: Ground, presses: int) -> list[float]:
+    """Return the seconds from key to paint, sorted, for a modal that opens and closes while data pours in."""
+    program = Program("", lambda ground: ours(ground, "box1", "--set", "probe.interval=0.5"))
+    took: list[float] = []
+    async with running(program, ground) as terminal:
+        await terminal.shows(GPU)
+        await asyncio.sleep(WARM_UP)
+        chance = random.Random(7)
+        for number in range(presses):
+            await asyncio.sleep(chance.uniform(0.05, 0.3))
+            pressed = time.monotonic()
+            terminal.press("\x1b" if number % 2 else "?")
+            took.append(await (terminal.hides if number % 2 else terminal.shows)("app.quit") - pressed)
+    return sorted(took)
+
+
+async def after_cut(program: Program, ground: Ground, way: Network, *, silent: bool, outage: float) -> float:
+    """Return the seconds from the network's return to fresh data on the screen.
+
+    `silent` swallows all bytes in the outage; else every connection is reset and new ones are refused.
+    """
+    async with running(program, ground) as terminal:
+        await terminal.shows(GPU)
+        await asyncio.sleep(WARM_UP)
+        if silent:
+            way.hold()
+        else:
+            way.cut()
+        await asyncio.sleep(outage)
+        fresh = SIGN + random.randrange(24, 100)  # three digits that nothing else on the screen has
+        ground.machine.show(fresh)
+        back = time.monotonic()
+        way.mend()
+        try:
+            degrees = re.compile(rf"\b{fresh} ?°?C?\b")
+            return await terminal.until(lambda: bool(degrees.search(terminal.text)), "data", 60.0) - back
+        finally:
+            ground.machine.show(SIGN)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What many boxes at once cost, read once a second by `status --watch 1 --json`."""
+
+    first: float
+    """Seconds until each box gave its first reading."""
+    laptop: float
+    """Percent of one core."""
+    memory: float
+    """MiB."""
+
+
+async def fleet(ground: Ground, boxes: int, seconds: float) -> Fleet:
+    """Read many boxes at once; they are all the same one, which then is busier than fifty would be."""
+    names = [f"box{number + 1}" for number in range(boxes)]
+    start = ours(ground, "status", *names, "--json", "--watch", "1")
+    process = await asyncio.create_subprocess_exec(
+        *start.command, env=start.environment, stdout=asyncio.subprocess.PIPE, limit=2**22
+    )
+    assert process.stdout is not None
+    began, seen = time.monotonic(), set[str]()
+    try:
+        async with asyncio.timeout(120):
+            while len(seen) < boxes:
+                seen.add(json.loads(await process.stdout.readline())["box"])
+        first = time.monotonic() - began
+        reading = asyncio.create_task(_drain(process.stdout))
+        await asyncio.sleep(WARM_UP)
+        before = usage.cpu_seconds(process.pid), time.monotonic()
+        await asyncio.sleep(seconds)
+        spent = usage.cpu_seconds(process.pid) - before[0]
+        passed, memory = time.monotonic() - before[1], usage.memory(process.pid)
+        reading.cancel()
+        return Fleet(first, 100 * spent / passed, memory)
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65536):
+        pass
+
+
+async def one_shot(start: Start, runs: int) -> float:
+    """Return the median of the seconds that a command takes; one run warms up."""
+    took: list[float] = []
+    for _ in range(runs + 1):
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *start.command, env=start.environment, stdout=asyncio.subprocess.DEVNULL
+        )
+        await process.wait()
+        took.append(time.monotonic() - began)
+    return statistics.median(took[1:])

@@ -1,0 +1,84 @@
+"""A reading as lines for people, and as JSON for programs."""
+
+import json
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from gpubox.commands.report import SCHEMA, as_json, as_lines
+from gpubox.core.errors import Unreachable
+from gpubox.core.sample import Sample
+from tests import samples
+
+
+@pytest.mark.parametrize("builder", samples.BUILDERS.values(), ids=samples.BUILDERS)
+def test_every_box_makes_one_line_for_itself_each_gpu_and_each_fault(builder: Callable[[], Sample]) -> None:
+    sample = builder()
+    lines = as_lines("attic", sample)
+    assert len(lines) == 1 + len(sample.gpus) + len(sample.faults)
+    assert all(line.startswith("attic  ") and line.isprintable() for line in lines if "‍" not in line)
+    assert not any("\n" in line or "\x1b" in line for line in lines)
+
+
+def test_the_lines_tell_the_readings() -> None:
+    host, first, second = as_lines("attic", samples.training_box())
+    assert "Ubuntu 22.04.5 LTS" in host
+    for part in (
+        "gpu 0",
+        "util  97%",
+        " 7.1G/8.0G",
+        "79°C",
+        "148W/151W",
+        "GeForce GTX 1070",
+        "ada 6.8G, root",
+    ):
+        assert part in first
+    assert "GeForce RTX 4090" in second
+    assert "SIMULATED" not in host + first + second
+
+
+def test_simulated_gpus_are_marked_on_every_line() -> None:
+    assert all("SIMULATED" in line for line in as_lines("demo", samples.training_box(simulated=True)))
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    host, gpu = as_lines("attic", samples.sparse())
+    assert "cpu     –" in host
+    assert "util    –" in gpu
+    assert " 0%" not in gpu
+
+
+def test_lost_gpus_and_reasons_to_worry_are_said() -> None:
+    assert "LOST since" in as_lines("attic", samples.lost_gpu())[2]
+    _, hot, starved = as_lines("attic", samples.hot_and_throttled())
+    assert "  hot  " in hot
+    assert "  power brake  " in starved
+    assert "550.120" in as_lines("attic", samples.mismatch())[1]
+
+
+def test_numbers_stand_below_each_other() -> None:
+    lines = as_lines("attic", samples.eight_gpus())[1:]
+    assert len({line.index("H100") for line in lines}) == 1
+    names = [*as_lines("a", samples.no_driver(), 8), *as_lines("workshop", samples.no_driver(), 8)]
+    assert {line.index("host" if "host" in line else "fault") for line in names} == {10}
+
+
+def test_json_of_a_sample_is_one_line_with_the_sample_in_it() -> None:
+    sample = samples.training_box()
+    line = as_json("attic", sample)
+    assert "\n" not in line
+    told = json.loads(line)
+    assert list(told) == ["schema", "box", "time", "sample"]
+    assert (told["schema"], told["box"], told["time"]) == (SCHEMA, "attic", sample.time)
+    assert msgspec.convert(told["sample"], Sample) == sample
+
+
+def test_json_tells_what_is_unknown_as_null() -> None:
+    assert json.loads(as_json("attic", samples.sparse()))["sample"]["gpus"][0]["util"] is None
+
+
+def test_json_of_an_error_has_its_three_parts() -> None:
+    told = json.loads(as_json("attic", Unreachable("No answer", "attic is silent", "Wake it")))
+    assert list(told) == ["schema", "box", "time", "error"]
+    assert told["error"] == {"title": "No answer", "text": "attic is silent", "hint": "Wake it"}

@@ -1,0 +1,356 @@
+"""The real probe and the real pynvml, driven by a library that says what we want."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpubox.core.sample import Gpu, RemappedRows, Sample
+from tests.remote.conftest import Machine
+
+Library = Callable[..., Path]
+SLOW_AT_ONCE = "p.Lanes.due = lambda self, now: set(self.periods)"
+"""Reads every lane at each tick, so that a test need not wait five seconds for a slow one."""
+
+
+def first(sample: Sample) -> Gpu:
+    """The first GPU of a sample."""
+    return sample.gpus[0]
+
+
+def test_every_reading_of_a_server_gpu_arrives(machine: Machine, library: Library, python: str) -> None:
+    machine.gpus(library(), "a100")
+    machine.control.write_text("util.0=97\ntemp.0=71\nmem.0=40000\npower.0=388\nthrottle.0=4\n")
+    sample = machine.start(python=python).sample()
+    gpu = first(sample)
+    assert (gpu.name, gpu.bus) == ("NVIDIA A100-SXM4-80GB", "00000000:10:00.0")
+    assert gpu.uuid.startswith("GPU-abc00000")
+    assert (gpu.util, gpu.memory_util, gpu.temperature, gpu.power) == (97, 58, 71, 388)
+    assert (gpu.memory_used, gpu.memory_total) == (40000 << 20, 81920 << 20)
+    assert (gpu.temperature_slowdown, gpu.temperature_shutdown, gpu.temperature_memory) == (95, 98, 79)
+    assert (gpu.power_limit, gpu.pstate, gpu.throttle) == (400, 0, 4)
+    assert (gpu.clock_sm_max, gpu.clock_memory, gpu.clock_memory_max) == (1410, 1593, 1593)
+    assert (gpu.pcie_gen, gpu.pcie_gen_max, gpu.pcie_width, gpu.pcie_width_max) == (4, 4, 16, 16)
+    assert (gpu.encoder, gpu.decoder) == (0, 0)
+    assert (gpu.ecc_corrected, gpu.ecc_uncorrected) == (0, 0)
+    assert gpu.remapped_rows == RemappedRows()
+    assert (gpu.mig, gpu.persistence, gpu.compute_mode, gpu.display_active) == (False, True, "Default", False)
+    assert gpu.energy is not None
+    assert gpu.fan is None
+    assert gpu.missing["fan"] == "Not Supported"
+    assert (sample.driver.source, sample.driver.version, sample.driver.cuda) == ("nvml", "580.95.05", "13.0")
+    assert sample.faults == ()
+    assert not gpu.simulated
+
+
+@pytest.mark.parametrize("flavor", ["old", "ancient"])
+def test_an_old_driver_gives_the_same_by_its_own_calls(
+    machine: Machine, library: Library, flavor: str
+) -> None:
+    machine.gpus(library(flavor), "gtx1070", driver="470.256.02", cuda="11040")
+    machine.control.write_text("mem.0=4000\nthrottle.0=32\n")
+    machine.processes.write_text(f"{os.getpid()} 0 300 C 40\n")
+    sample = machine.start().sample()
+    gpu = first(sample)
+    assert (gpu.memory_used, gpu.throttle) == (4000 << 20, 32)
+    assert sample.driver.version == "470.256.02"
+    assert sample.driver.cuda == "11.4"
+    (process,) = [process for process in sample.processes if process.gpu == 0]
+    assert (process.pid, process.gpu_memory, process.kind) == (os.getpid(), 300 << 20, "C")
+
+
+def test_drivers_with_the_long_process_entry_are_asked_by_the_older_list(
+    machine: Machine, library: Library
+) -> None:
+    machine.gpus(library(), "rtx4090", driver="535.54.03", fail="nvmlDeviceGetComputeRunningProcesses_v3=999")
+    machine.processes.write_text(f"{os.getpid()} 0 300 C 40\n")
+    sample = machine.start().sample()
+    assert [process.gpu_memory for process in sample.processes if process.gpu == 0] == [300 << 20]
+
+
+@pytest.mark.parametrize(
+    ("model", "absent"),
+    [
+        ("gtx1070", {"ecc_corrected", "remapped_rows", "energy", "temperature_memory", "retired_pages"}),
+        (
+            "gt710",
+            {"util", "memory_util", "power", "power_limit", "clock_sm", "throttle", "pcie_gen", "encoder"},
+        ),
+        ("h100", {"fan", "retired_pages"}),
+    ],
+)
+def test_what_a_model_does_not_have_is_missing_with_the_drivers_reason(
+    machine: Machine, library: Library, model: str, absent: set[str]
+) -> None:
+    machine.gpus(library(), model)
+    gpu = first(machine.start().sample())
+    assert {gpu.missing.get(field) for field in absent} == {"Not Supported"}
+    assert {getattr(gpu, field) for field in absent} == {None}
+    assert (gpu.memory_total, gpu.temperature) != (None, None)
+
+
+def test_a_gpu_without_memory_of_its_own_shows_the_hosts(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "gb10")
+    sample = machine.start().sample()
+    gpu = first(sample)
+    assert gpu.unified
+    assert gpu.memory_total == sample.host.memory_total
+    assert gpu.memory_used is not None
+    assert "memory_total" not in gpu.missing
+
+
+def test_a_gpu_lost_at_the_start_keeps_its_row_and_hides_no_other(
+    machine: Machine, library: Library, python: str
+) -> None:
+    machine.gpus(library(), "h100", 3)
+    machine.control.write_text("lost.1=1\n")
+    gpus = machine.start(python=python).sample().gpus
+    assert [gpu.fault for gpu in gpus] == [None, "GPU is lost", None]
+    assert gpus[1].lost_at is not None
+    assert (gpus[1].index, gpus[1].util) == (1, None)
+    assert gpus[0].util is not None
+    assert gpus[2].util is not None
+
+
+def test_the_kernel_module_names_a_gpu_lost_at_the_start(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", 2)
+    machine.control.write_text("lost.1=1\n")
+    machine.file("/proc/driver/nvidia/gpus/0000:10:00.0/information", "Model: \t\t NVIDIA H100\n")
+    machine.file(
+        "/proc/driver/nvidia/gpus/0000:5e:00.0/information",
+        "Model: \t\t NVIDIA H100\nIRQ:   \t\t 77\nGPU UUID: \t GPU-77aa\n",
+    )
+    lost = machine.start().sample().gpus[1]
+    assert (lost.name, lost.uuid, lost.bus) == ("NVIDIA H100", "GPU-77aa", "00000000:5E:00.0")
+
+
+def test_a_gpu_lost_while_running_keeps_its_name_and_comes_back(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", 2)
+    probe = machine.start(patch=SLOW_AT_ONCE)
+    whole = probe.sample().gpus[1]
+    machine.control.write_text("lost.1=1\n")
+    sample = probe.until(lambda sample: sample.gpus[1].lost_at)
+    lost = sample.gpus[1]
+    assert (lost.fault, lost.uuid, lost.name) == ("GPU is lost", whole.uuid, whole.name)
+    assert (lost.util, lost.memory_used, lost.missing) == (None, None, {})
+    assert sample.gpus[0].util is not None
+    later = probe.sample().gpus[1]
+    assert later.lost_at == lost.lost_at
+    machine.control.write_text("\n")
+    back = probe.until(lambda sample: sample.gpus[1].lost_at is None).gpus[1]
+    assert back.fault is None
+    assert back.util is not None
+
+
+def test_a_gpu_that_wants_a_reset_says_so(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", 2)
+    probe = machine.start()
+    probe.sample()
+    machine.control.write_text("reset.0=1\n")
+    assert first(probe.until(lambda sample: first(sample).fault)).fault == "GPU requires reset"
+
+
+def test_a_mismatch_names_both_versions(machine: Machine, library: Library, python: str) -> None:
+    machine.gpus(library(), init=18)
+    machine.file(
+        "/proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\nGCC version: 12\n",
+    )
+    sample = machine.start(python=python).sample()
+    (fault,) = sample.faults
+    assert (fault.code, fault.kernel_version, fault.library_version) == ("mismatch", "550.54.14", "580.95.05")
+    assert sample.gpus == ()
+    assert sample.host.memory_total
+
+
+def test_a_driver_that_is_not_loaded_is_told_apart_from_no_card(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), init=9)
+    machine.card()
+    (fault,) = machine.start().sample().faults
+    assert fault.code == "no-driver"
+    assert "0000:01:00.0" in fault.detail
+
+
+def test_a_library_without_any_card_is_no_device(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), init=9)
+    (fault,) = machine.start().sample().faults
+    assert fault.code == "no-device"
+
+
+@pytest.mark.parametrize(("answer", "code"), [(4, "permission"), (999, "error")])
+def test_what_the_driver_refuses_is_told(machine: Machine, library: Library, answer: int, code: str) -> None:
+    machine.gpus(library(), init=answer)
+    (fault,) = machine.start().sample().faults
+    assert fault.code == code
+    assert fault.detail
+
+
+def test_a_box_without_anything_says_what_was_looked_at(machine: Machine, python: str) -> None:
+    sample = machine.start(python=python).sample()
+    (fault,) = sample.faults
+    assert fault.code == "no-device"
+    assert "/dev/nvidia*" in fault.looked
+    assert "nvidia-smi in PATH" in fault.looked
+    assert any("libnvidia-ml.so.1" in path for path in fault.looked)
+    assert sample.driver.source == "none"
+    assert sample.host.hostname
+
+
+def test_a_card_with_a_driver_but_no_library_is_told(machine: Machine) -> None:
+    machine.card()
+    machine.file("/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.1.2\n")
+    (fault,) = machine.start().sample().faults
+    assert (fault.code, fault.kernel_version) == ("no-library", "535.1.2")
+
+
+def test_a_library_that_is_no_library_is_told(machine: Machine) -> None:
+    machine.card()
+    machine.file("/dev/nvidia0", "")
+    machine.environment["GPUBOX_NVML_LIB"] = str(machine.file("/lib/libnvidia-ml.so.1", "not an ELF file"))
+    (fault,) = machine.start().sample().faults
+    assert fault.code == "no-library"
+    assert "libnvidia-ml.so.1" in fault.detail
+
+
+def test_a_driver_that_goes_and_comes_back_is_opened_again(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090")
+    machine.card()
+    probe = machine.start(patch="p.RETRY = 0.2")
+    probe.until(lambda sample: sample.gpus)
+    machine.control.write_text("init=9\n")
+    gone = probe.until(lambda sample: sample.faults)
+    assert gone.faults[0].code == "no-driver"
+    assert gone.gpus == ()
+    machine.control.write_text("\n")
+    assert probe.until(lambda sample: sample.gpus).faults == ()
+
+
+def test_a_driver_that_never_answers_leaves_the_host_alone(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090", delay_fn="nvmlDeviceGetPowerUsage=60000000")
+    probe = machine.start(patch="p.HANG = p.HANG_START = 0.2")
+    before = probe.sample()
+    assert before.faults == ()
+    hung = probe.until(lambda sample: sample.faults)
+    assert hung.faults[0].code == "hang"
+    assert "nvmlDeviceGetPowerUsage" in hung.faults[0].detail
+    assert hung.host.cpu is not None
+    probe.hang_up()
+    assert probe.end() == 0
+
+
+def test_slices_are_listed_with_their_memory_and_processes(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", mig="0:2")
+    machine.processes.write_text(f"{os.getpid()} 0 1000 C 10 2\n")
+    sample = machine.start().sample()
+    gpu = first(sample)
+    assert gpu.mig is True
+    assert gpu.util is None
+    assert gpu.missing["util"] == "Not Supported"
+    assert [(slice_.gpu_instance, slice_.compute_instance) for slice_ in gpu.mig_instances] == [
+        (1, 0),
+        (2, 0),
+    ]
+    assert gpu.mig_instances[1].memory_used == 1450 << 20
+    assert [process.gpu_instance for process in sample.processes if process.gpu == 0] == [2]
+
+
+def test_a_user_who_may_not_ask_the_whole_gpu_asks_its_slices(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", mig="0:2")
+    machine.processes.write_text(f"{os.getpid()} 0 1000 C 10 2\n")
+    refuse = (
+        "whole = p.Nvml.listed_on\n"
+        "def listed_on(self, handle, kind):\n"
+        "    if handle is self.cards[0].handle:\n"
+        "        raise self.errors[0](4)\n"
+        "    return whole(self, handle, kind)\n"
+        "p.Nvml.listed_on = listed_on"
+    )
+    sample = machine.start(patch=f"exec({refuse!r})").sample()
+    assert [process.gpu_instance for process in sample.processes if process.gpu == 0] == [2]
+
+
+def test_an_xid_is_kept_with_its_moment(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", 2)
+    probe = machine.start()
+    assert first(probe.sample()).xid is None
+    machine.control.write_text("xid.1=79\n")
+    sample = probe.until(lambda sample: sample.gpus[1].xid)
+    assert sample.gpus[1].xid == 79
+    assert abs((sample.gpus[1].xid_at or 0) - sample.time) < 2
+    assert first(sample).xid is None
+
+
+def test_faults_of_the_memory_arrive(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "t4,a100", 2)
+    machine.control.write_text("ecc.0=2\nretired.0=3\nremapped.1=1\n")
+    old, new = machine.start().sample().gpus
+    assert (old.ecc_uncorrected, old.retired_pages) == (2, 3)
+    assert new.remapped_rows == RemappedRows(correctable=1, uncorrectable=1, pending=True)
+
+
+def test_pcie_rates_are_read_only_of_the_gpu_that_is_watched(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090", 2)
+    probe = machine.start()
+    assert [gpu.pcie_rx for gpu in probe.sample().gpus] == [None, None]
+    probe.send("pcie 1")
+    sample = probe.until(lambda sample: sample.gpus[1].pcie_rx)
+    assert sample.gpus[0].pcie_rx is None
+    assert sample.gpus[1].pcie_tx
+    probe.send("pcie off")
+    probe.until(lambda sample: sample.gpus[1].pcie_rx is None)
+
+
+def test_a_process_on_two_gpus_and_of_two_kinds_has_a_row_per_gpu(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090", 2)
+    me = os.getpid()
+    machine.processes.write_text(f"{me} 0 300 C 40\n{me} 0 20 G 40\n{me} 1 500 C 37100\n{me} 1 500 M 5\n")
+    rows = [process for process in machine.start().sample().processes if process.gpu is not None]
+    assert [(row.gpu, row.kind, row.gpu_memory) for row in rows] == [
+        (0, "C+G", 300 << 20),
+        (1, "C+M", 500 << 20),
+    ]
+    assert rows[0].sm == 40
+    assert {row.name for row in rows} == {Path(f"/proc/{me}/comm").read_text().strip()}
+
+
+def test_a_share_over_a_hundred_percent_is_unknown(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090")
+    machine.processes.write_text(f"{os.getpid()} 0 300 C 37100\n")
+    rows = [process for process in machine.start().sample().processes if process.gpu == 0]
+    assert [row.sm for row in rows] == [None]
+
+
+def test_one_call_that_fails_takes_only_its_own_field(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100", fail="nvmlDeviceGetPowerUsage=4,nvmlDeviceGetTemperature=999")
+    gpu = first(machine.start().sample())
+    assert (gpu.power, gpu.missing["power"]) == (None, "Insufficient Permissions")
+    assert (gpu.temperature, gpu.util is None) == (None, False)
+    assert gpu.missing["temperature"] == "Unknown Error"
+
+
+def test_a_stand_in_for_pynvml_is_marked_as_simulated(machine: Machine) -> None:
+    module = machine.file(
+        "/sim.py",
+        "SIMULATED = True\n"
+        "class NVMLError(Exception):\n    def __init__(self, value):\n        self.value = value\n"
+        "def nvmlInit(): pass\n"
+        "def nvmlSystemGetDriverVersion(): return '550.1'\n"
+        "def nvmlDeviceGetCount(): return 1\n"
+        "def nvmlDeviceGetHandleByIndex(index): return index\n"
+        "def nvmlDeviceGetUUID(handle): return 'GPU-sim'\n"
+        "def nvmlDeviceGetName(handle): return 'Simulated'\n"
+        "def nvmlDeviceGetPowerUsage(handle): return 42000\n",
+    )
+    sample = machine.start("interval=0.25", f"env:GPUBOX_NVML_MODULE={module}").sample()
+    assert sample.driver.simulated
+    assert (first(sample).simulated, first(sample).power, first(sample).util) == (True, 42, None)
+
+
+def test_no_reading_is_ever_zero_for_unknown(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "gt710")
+    probe = machine.start()
+    probe.sample()
+    assert b'"util"' not in probe.lines[0].split(b'"missing"')[0]
