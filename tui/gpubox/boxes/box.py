@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,8 @@ from gpubox.boxes import processes
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.store import Store
 from gpubox.config.settings import Probe
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.doors import Doors
+from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Phase
 from gpubox.core.history import History, readings
@@ -46,6 +47,7 @@ class Box:
         python: str = "",
         environment: Mapping[str, str] | None = None,
         store: Store | None = None,
+        doors_of: Callable[[Shell], Doors] | None = None,
     ) -> None:
         self.target = target
         self.link = link
@@ -53,6 +55,10 @@ class Box:
         """The newest sample; it stays when the link drops."""
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """What is wrong with the probe while the link itself is live; None when nothing is."""
+        self.shell: Feed[Shell | None] = Feed(None)
+        """A way to run commands; None while the link is down. It outlives a probe that is started anew."""
+        self.doors: Feed[Doors | None] = Feed(None)
+        """Ways through the link besides commands; they come and go with `shell`."""
         self.history = History()
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
@@ -64,7 +70,7 @@ class Box:
         self._store = store
         self._loaded = asyncio.Event()
         self._loaded.set()
-        self._shell: Shell | None = None
+        self._doors_of = doors_of
         self._reading: Reading | None = None
         self._pcie: int | None = None
 
@@ -92,11 +98,30 @@ class Box:
         Never raises GpuBoxError: the link's trouble is in `link.health`, the probe's in `trouble`, the
         disk's in the store's.
         """
-        if self._store is None:
-            await self.link.keep(self._read)
-            return
-        self._loaded.clear()
-        await together(self._remember(self._store), self.link.keep(self._read))
+        jobs = [self.link.keep(self._read), self._watch()]
+        if self._store is not None:
+            self._loaded.clear()
+            jobs.append(self._remember(self._store))
+        try:
+            await together(*jobs)
+        finally:
+            self._part()
+
+    async def _watch(self) -> None:
+        """Let go of the doors of a link that went while no work was done over it."""
+        async for health in self.link.health.follow():
+            if health.phase in (Phase.IDLE, Phase.CONNECTING):
+                self._part()
+
+    def _meet(self, shell: Shell) -> None:
+        if shell is not self.shell.value:
+            self.shell.put(shell)
+            self.doors.put(self._doors_of(shell) if self._doors_of is not None else None)
+
+    def _part(self) -> None:
+        if self.shell.value is not None:
+            self.doors.put(None)
+            self.shell.put(None)
 
     async def _remember(self, store: Store) -> None:
         try:
@@ -115,11 +140,12 @@ class Box:
         Raises RemoteError when it is gone, when its number belongs to another process by now, when it
         belongs to another user, or when the box is not connected; Dropped when the link ends meanwhile.
         """
-        if self._shell is None:
+        shell = self.shell.value
+        if shell is None:
             raise RemoteError(
                 "Not connected", f"{self.name} cannot be reached now", "Try again when it is live"
             )
-        await processes.signal(self._shell, process, name)
+        await processes.signal(shell, process, name)
 
     def watch_pcie(self, gpu: int | None) -> None:
         """Have PCIe rates read for one GPU, by index, or for none.
@@ -133,18 +159,24 @@ class Box:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
 
     async def _read(self, shell: Shell) -> None:
-        """Read the box for as long as this link lasts; the link's work."""
+        """Read the box for as long as this link lasts; the link's work.
+
+        A probe that fails ends this, but not the doors: the link is still there, and does its work again.
+        """
+        self._meet(shell)
         await (
             self._loaded.wait()
         )  # history reads forward: what was seen yesterday cannot follow what is seen now
-        self._shell = shell
         self._reading = Reading(self, self._probe, python=self._python, environment=self._environment)
         if self._pcie is not None:
             self._reading.say(f"pcie {self._pcie}")
         try:
             await self._reading.read(shell)
+        except (Dropped, asyncio.CancelledError):
+            self._part()
+            raise
         finally:
-            self._shell = self._reading = None
+            self._reading = None
             self.rtt = None
             self.troubled(None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gpubox.boxes.box import Box, Target
 from gpubox.boxes.store import Store
@@ -12,7 +12,8 @@ from gpubox.config.settings import Settings
 from gpubox.core.ask import Asker
 
 if TYPE_CHECKING:
-    from gpubox.core.shell import Link
+    from gpubox.core.doors import Doors
+    from gpubox.core.shell import Link, Shell
 
 
 def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store | None = None) -> Box:
@@ -30,10 +31,19 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
         case "demo":
             from gpubox.boxes.demo import DemoLink
 
-            return Box(target, DemoLink(target.name, asker, settings.ssh), probe=settings.probe)
+            link = DemoLink(target.name, asker, settings.ssh)
+            return Box(target, link, probe=settings.probe, doors_of=_ssh_doors)
         case "ssh":
             python, link = _over_ssh(target, settings, asker)
-            return Box(target, link, probe=settings.probe, python=python, store=store)
+            return Box(target, link, probe=settings.probe, python=python, store=store, doors_of=_ssh_doors)
+
+
+def _ssh_doors(shell: Shell) -> Doors:
+    from gpubox.ssh.doors import SshDoors
+    from gpubox.ssh.shell import SshShell
+
+    assert isinstance(shell, SshShell)  # a link over ssh gives no other
+    return cast("Doors", SshDoors(shell))
 
 
 def _over_ssh(target: Target, settings: Settings, asker: Asker) -> tuple[str, Link]:

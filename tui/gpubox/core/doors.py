@@ -52,6 +52,8 @@ class Traffic:
     """Connections that the far side would not take: nothing listens there, or sshd forbids it."""
     refusal: str = ""
     """The far side's words for the last of those."""
+    forbidden: bool = False
+    """Whether the last of those was sshd's own no: it forbids the way, whatever listens there."""
 
 
 class Listening(Protocol):

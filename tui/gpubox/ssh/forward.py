@@ -1,0 +1,210 @@
+"""Ports that are forwarded through one open link, with every byte and every refusal counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+import asyncssh
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FAILED
+
+from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
+from gpubox.core.text import clean
+from gpubox.ssh.pipe import PACKET, WINDOW, Far, Near
+from gpubox.ssh.shell import SshShell
+from gpubox.ssh.socks import Greeting
+
+LOOPBACK = "127.0.0.1"
+"""The only address that this machine listens on."""
+_FAR_LOOPBACK = "localhost"
+"""What the box is asked to listen on; sshd takes both of its loopback addresses for it."""
+_PATIENCE = 1.0
+"""Seconds that connections get to end when their forward is closed."""
+
+
+class Forwarding:
+    """A forward that is open; see core.doors.Listening."""
+
+    def __init__(self, shell: SshShell, wish: Forward) -> None:
+        self.port = 0
+        """The port that listens, on the loopback of the listening side."""
+        self.traffic = Traffic()
+        """Live counts."""
+        self._connection = shell.connection.ssh
+        self._wish = wish
+        self._nears: set[Near] = set()
+        self._closed = False
+        self._quiet = asyncio.Event()
+
+    # On this machine.
+
+    @asynccontextmanager
+    async def here(self) -> AsyncGenerator[None]:
+        """Listen on this machine's loopback; raises PortTaken."""
+        loop = asyncio.get_running_loop()
+        listener = listen(self._wish.listen_port)
+        self.port = int(listener.getsockname()[1])
+        server = await loop.create_server(self._near, sock=listener)
+        try:
+            yield
+        finally:
+            server.close()
+            await self._end()
+
+    def _near(self) -> Near:
+        greeting = Greeting() if self._wish.way is Way.SOCKS else None
+        near = Near(self.traffic, self._begin, self._forget, greeting)
+        self._nears.add(near)
+        return near
+
+    def _begin(self, near: Near) -> None:
+        # The connection owns the task: an opening that is cancelled stays open on the box for ever, and
+        # one to a silent host takes minutes, so nobody here can wait for it.
+        self._connection.create_task(self._open(near))
+
+    async def _open(self, near: Near) -> None:
+        """Open the channel for one connection, or count the refusal."""
+        try:
+            await self._channel(near)
+        except asyncssh.ChannelOpenError as error:
+            self._refused(near, error)
+        except (asyncssh.Error, OSError):
+            near.abort()  # the link went
+
+    async def _channel(self, near: Near) -> None:
+        def far() -> Far:
+            return Far(near)
+
+        make = self._connection
+        if self._wish.path:
+            unix = cast("Callable[[], asyncssh.SSHUNIXSession[bytes]]", far)  # the same calls
+            await make.create_unix_connection(unix, self._wish.path, window=WINDOW, max_pktsize=PACKET)
+            return
+        host, port = self._wish.host, self._wish.port
+        if near.wish is not None:
+            host, port = near.wish.host, near.wish.port
+        await make.create_connection(far, host, port, *near.peer, window=WINDOW, max_pktsize=PACKET)
+
+    def _refused(self, near: Near, error: asyncssh.ChannelOpenError) -> None:
+        forbidden = error.code == OPEN_ADMINISTRATIVELY_PROHIBITED
+        self.traffic.refused += 1
+        self.traffic.refusal = clean(error.reason.strip(), 200)
+        self.traffic.forbidden = forbidden
+        near.refuse(forbidden=forbidden)
+
+    def _forget(self, near: Near) -> None:
+        self._nears.discard(near)
+        if not self._nears:
+            self._quiet.set()
+
+    async def _end(self) -> None:
+        """Cut every connection, and wait a moment until they have gone."""
+        self._closed = True
+        self._quiet.clear()
+        for near in tuple(self._nears):
+            near.abort()
+        if self._nears:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._quiet.wait()
+
+    # On the box.
+
+    @asynccontextmanager
+    async def there(self, dropped: Callable[[], GpuBoxError]) -> AsyncGenerator[None]:
+        """Listen on the box's loopback; raises PortTaken, RemoteError, or what `dropped` gives."""
+        listener = await self._ask(self._wish.listen_port)
+        if listener is None and self._wish.listen_port:
+            raise await self._why_not()
+        if listener is None:
+            raise dropped() if self._connection.is_closed() else _forbidden()
+        self.port = listener.get_port()
+        try:
+            yield
+        finally:
+            if not self._connection.is_closed():
+                listener.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_PATIENCE):
+                        await listener.wait_closed()
+            await self._end()
+
+    async def _ask(self, port: int) -> asyncssh.SSHListener | None:
+        try:
+            return await self._connection.create_server(
+                self._arrived, _FAR_LOOPBACK, port, window=WINDOW, max_pktsize=PACKET
+            )
+        except (asyncssh.Error, OSError):
+            return None  # it gives no reason
+
+    async def _why_not(self) -> GpuBoxError:
+        """Tell a port that is taken from a box that forwards none: does another one work?"""
+        other = await self._ask(0)
+        if other is None:
+            return _forbidden()
+        other.close()
+        port = self._wish.listen_port
+        return PortTaken(
+            "Port taken on the box",
+            f"The box does not listen on port {port} for us: something there has it, or it is not allowed",
+            "Choose another port; below 1024 only root may listen",
+        )
+
+    async def _arrived(self, host: str, port: int) -> Far:
+        """Connect to the program here that a connection from the box is for."""
+        near = Near(self.traffic, lambda _: None, self._forget)
+        loop = asyncio.get_running_loop()
+        try:
+            if self._wish.path:
+                await loop.create_unix_connection(lambda: near, self._wish.path)
+            else:
+                await loop.create_connection(lambda: near, self._wish.host, self._wish.port)
+        except OSError as error:
+            self.traffic.refused += 1
+            self.traffic.refusal = clean(error.strerror or str(error), 200)
+            raise asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, self.traffic.refusal) from error
+        self._nears.add(near)
+        if self._closed:
+            near.abort()
+        return Far(near)
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on this machine's loopback, on `port` or a free one; raises PortTaken."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((LOOPBACK, port))
+        made.listen(128)  # two programs may both bind a port that nobody listens on yet
+    except OSError as error:
+        made.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            hint = "Choose another port" if error.errno == errno.EADDRINUSE else "Take a port above 1023"
+            raise PortTaken(f"Port {port} taken", f"{LOOPBACK}:{port}: {error.strerror}", hint) from error
+        raise PortTaken("Cannot listen", f"{LOOPBACK}:{port}: {error.strerror}") from error
+    return made
+
+
+def _forbidden() -> RemoteError:
+    return RemoteError(
+        "Remote forwards are not allowed",
+        "The box does not listen on any port for us",
+        "AllowTcpForwarding in its sshd_config must be yes or remote",
+    )
+
+
+@asynccontextmanager
+async def forward(shell: SshShell, wish: Forward) -> AsyncGenerator[Forwarding]:
+    """Open a forward; see core.doors.Doors.forward."""
+    if shell.connection.ssh.is_closed():
+        raise shell.dropped()
+    made = Forwarding(shell, wish)
+    way = made.there(shell.dropped) if wish.way is Way.REMOTE else made.here()
+    async with way:
+        yield made
