@@ -1,0 +1,52 @@
+"""Reads command lines of X and VNC servers: `-name value`, `-name=value`, `name=value`, in any case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+_DISPLAY = re.compile(r"^:[0-9]{1,5}$")
+
+
+def display_of(arguments: Sequence[str]) -> str:
+    """Return the first word that is an X display, or an empty string."""
+    return next((word for word in arguments if _DISPLAY.match(word)), "")
+
+
+def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
+    """Return options by their name in small letters and without dashes; one without a value has ''.
+
+    An option that comes twice counts as it came last, as the servers have it.
+    """
+    found: dict[str, str] = {}
+    for word, after in zip(arguments, [*arguments[1:], "-"], strict=True):
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            alone = equals or (after.startswith("-") and number(after) is None)
+            found[name.lstrip("-").lower()] = value if alone else after
+        elif equals:
+            found.setdefault(name.lower(), value)
+    return found
+
+
+def number(text: str) -> int | None:
+    """Return text as a whole number, or None."""
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def port_of(display: str, port: str) -> int:
+    """Return the port of a server that was told this display and this port; below 0 it has none."""
+    told = number(port)
+    return told if told else 5900 + (number(display[1:]) or 0)
+
+
+def security_of(types: str) -> Literal["none", "password", "other"]:
+    """Return what a server with these security types asks of a viewer that can do little."""
+    asked = {one.strip().lower() for one in types.split(",")}
+    if "none" in asked:
+        return "none"
+    return "password" if asked & {"vncauth", "vnc"} else "other"

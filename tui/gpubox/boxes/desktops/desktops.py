@@ -1,0 +1,304 @@
+"""The desktops of one box: what runs there, and everything that can be done to it over the open link."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from secrets import choice
+from string import ascii_letters, digits
+
+from gpubox.boxes import des, rfb, viewers
+from gpubox.boxes.desktops import scan, start
+from gpubox.boxes.desktops.script import ask
+from gpubox.boxes.desktops.session import Session, Way, Wish
+from gpubox.boxes.desktops.start import Begun, State
+from gpubox.boxes.desktops.viewing import Viewing, forward_to
+from gpubox.config import settings
+from gpubox.core.doors import Doors
+from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean
+
+_POLL = 0.05
+"""Seconds between looks for a desktop that was started: it is there after 0.2 to 0.5."""
+_ASK = 10
+"""Looks between two questions to the box how it does."""
+_PATIENCE = 30.0
+"""Seconds for a desktop to answer."""
+_FORBIDDEN = 1.5
+"""Seconds that a socket may be there without answering; then sshd does not forward to it."""
+_SETTLED = 3.0
+"""Seconds after which a session counts as one that stays."""
+_LOOK = 15.0
+"""Seconds for one picture."""
+_LETTERS = ascii_letters + digits
+
+
+class Desktops:
+    """What can be done with the desktops of one box.
+
+    Everything here raises RemoteError "Not connected" while the link is down, and Dropped when it ends.
+    """
+
+    def __init__(
+        self,
+        shell: Feed[Shell | None],
+        doors: Feed[Doors | None],
+        wanted: settings.Desktop,
+        *,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.feed: Feed[tuple[Session, ...]] = Feed(())
+        """The desktops as they were last listed; it keeps what it has when the link drops."""
+        self.mortal = False
+        """Whether the box was seen to end the programs of those who log out."""
+        self._shell = shell
+        self._doors = doors
+        self._wanted = wanted
+        self._environment = environment
+        self._way: Way = "socket"
+
+    async def list(self) -> tuple[Session, ...]:
+        """Return the desktops that run on the box, one's own first."""
+        found = await scan.scan(self._open_shell())
+        if found != self.feed.value:
+            self.feed.put(found)
+        return found
+
+    async def ready(self, wish: Wish | None = None) -> Session:
+        """Return a desktop of one's own that runs, or start one; what `start` raises."""
+        running = [one for one in await self.list() if one.mine and not one.physical]
+        wanted = (wish or Wish()).display.lstrip(":")
+        fitting = [one for one in running if not wanted or one.display == f":{wanted}"]
+        ours = [one for one in fitting if one.ours]
+        return (ours or fitting)[0] if fitting else await self.start(wish)
+
+    async def start(self, wish: Wish | None = None) -> Session:
+        """Start a desktop and return it as soon as it answers; its session may still end, see `settled`.
+
+        Raises ToolMissing with the line that installs what the box lacks, and RemoteError for a display that
+        is taken or a server that ends, with the last words of its log.
+        """
+        full = self._full(wish or Wish())
+        shell = self._open_shell()
+        for attempt in (1, 2, 3):
+            begun = await start.begin(shell, full, self._way)
+            self.mortal = begun.mortal
+            try:
+                return await self._answered(shell, begun, full)
+            except _Forbidden:
+                # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
+                await self._end(shell, begun)
+                self._way = "port"
+            except start.Raced:
+                if wish is not None and wish.display:
+                    raise
+            if attempt == 3:
+                break
+        raise RemoteError(
+            "The desktop cannot be reached",
+            "It runs, but sshd forwards neither to its socket nor to its port",
+            "AllowTcpForwarding yes in the sshd_config of the box allows it",
+        )
+
+    async def settled(self, session: Session) -> None:
+        """Wait until a session that was just started has proved that it stays, three seconds.
+
+        Raises RemoteError with the last lines of the log when it ended at once.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SETTLED
+        while loop.time() < until:
+            await self.check(session)
+            await asyncio.sleep(_SETTLED / 6)
+
+    async def check(self, session: Session) -> None:
+        """Return when a desktop that was started here still runs; raise RemoteError with why it does not."""
+        if not session.ours:
+            return
+        begun = _begun(session)
+        state = await start.state(self._open_shell(), begun)
+        if state.ended:
+            raise start.why(begun, state)
+
+    async def stop(self, session: Session) -> str:
+        """End a desktop and what it leaves behind; return in words what was ended.
+
+        Raises RemoteError when it belongs to another user, is gone, or does not end.
+        """
+        self._must_be_mine(session, "stopped")
+        lines = await ask(
+            self._open_shell(),
+            "stop",
+            target=str(session.pid),
+            born=str(session.ticks),
+            dir=session.folder,
+            seats="" if session.physical else session.display.lstrip(":"),
+        )
+        told = {line.word: line.rest for line in lines}
+        await self.list()
+        if "failed" in told:
+            raise RemoteError("Not stopped", f"{session.name}: {clean(told['failed'])}")
+        if "gone" in told:
+            raise RemoteError("Already gone", f"{session.name} had ended before")
+        left = ", ".join(sorted(set(clean(told.get("left", "")).split())))
+        if session.physical:
+            return f"{session.server} no longer shows the screen of the machine; its desktop goes on"
+        return f"{session.name} ended, and with it {left}" if left else f"{session.name} ended"
+
+    async def restart(self, session: Session) -> Session:
+        """End a desktop that this program started, and start it again on its display."""
+        if not session.ours:
+            raise RemoteError(
+                "Not restarted",
+                f"{session.name} was not started from here, so what runs in it is not known",
+                "Stop it and start one",
+            )
+        await self.stop(session)
+        wish = Wish(session.geometry, session.depth or 0, session.session, "", session.display)
+        return await self.start(replace(wish, server=session.server.lower()))
+
+    async def open(self, session: Session) -> Viewing:
+        """Show a desktop in a viewer of this machine, or without one make its address ready.
+
+        Use what comes back as a block, and wait in it: `async with await desktops.open(one) as viewing`.
+        Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the way to the box.
+        """
+        self._must_be_mine(session, "opened")
+        viewer = await asyncio.to_thread(viewers.find, self._wanted.viewer, self._environment)
+        password = await self._password(session)
+        viewing = Viewing(session, self._doors, viewer, password, lambda: self._write(session, password))
+        await viewing.begin(self._open_doors())
+        return viewing
+
+    async def shot(self, session: Session) -> rfb.Picture:
+        """Return what a desktop shows now; raises RemoteError when it cannot be looked at."""
+        async with self._look(session) as screen, _in_time():
+            return await screen.picture()
+
+    async def watch(self, session: Session, seconds: float) -> AsyncGenerator[rfb.Picture]:
+        """Yield what a desktop shows, and again after each change, but no sooner than after `seconds`.
+
+        Nothing goes over the link while nothing changes. It ends only by an error, as those of `shot`.
+        """
+        async with self._look(session) as screen:
+            async with _in_time():
+                picture = await screen.picture()
+            while True:
+                yield picture
+                await asyncio.sleep(seconds)
+                picture = await screen.picture(fresh=False)
+
+    @asynccontextmanager
+    async def _look(self, session: Session) -> AsyncGenerator[rfb.Screen]:
+        self._must_be_mine(session, "looked at")
+        password = await self._password(session)
+        async with (
+            self._open_doors().forward(forward_to(session)) as listening,
+            rfb.connect(listening.port, password or None) as screen,
+        ):
+            yield screen
+
+    async def _answered(self, shell: Shell, begun: Begun, wish: Wish) -> Session:
+        """Wait until a desktop answers that was begun."""
+        loop = asyncio.get_running_loop()
+        session = start.session_of(begun, State(), wish)
+        since, looks, there = loop.time(), 0, 0.0
+        async with self._open_doors().forward(forward_to(session)) as listening:
+            while not await rfb.answers(listening.port):
+                looks += 1
+                if looks % _ASK == 0:
+                    state = await start.state(shell, begun)
+                    if state.ended:
+                        raise start.why(begun, state)
+                    up = state.socket if begun.path else bool(state.pid)
+                    there = (there or loop.time()) if up else 0.0
+                    if there and loop.time() - there > _FORBIDDEN and begun.path:
+                        raise _Forbidden
+                    if loop.time() - since > _PATIENCE:
+                        raise start.slow(begun, state)
+                await asyncio.sleep(_POLL)
+        state = await start.state(shell, begun)
+        if state.ended:
+            raise start.why(begun, state)
+        session = start.session_of(begun, state, wish)
+        self.feed.put((session, *(one for one in self.feed.value if one.display != session.display)))
+        return session
+
+    async def _end(self, shell: Shell, begun: Begun) -> None:
+        state = await start.state(shell, begun)
+        if state.pid:
+            await ask(shell, "stop", target=str(state.pid), born=str(state.ticks), dir=begun.folder, seats="")
+
+    async def _password(self, session: Session) -> str:
+        """Return what a desktop will ask for: a new one for ours, the user's own for others of theirs."""
+        if session.security != "password":
+            return ""
+        if session.ours:
+            password = "".join(choice(_LETTERS) for _ in range(8))
+            await self._write(session, password)
+            return password
+        lines = await ask(self._open_shell(), "password", octal="", path=session.secret)
+        stored = next((line.rest for line in lines if line.word == "bytes"), "")
+        try:
+            return des.reveal(bytes.fromhex(stored)) if len(stored) == 16 else ""
+        except ValueError:
+            return ""
+
+    async def _write(self, session: Session, password: str) -> None:
+        if session.ours and password:
+            octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
+            await ask(self._open_shell(), "password", octal=octal, dir=session.folder)
+
+    def _full(self, wish: Wish) -> Wish:
+        """Return a wish with the settings for what it leaves open."""
+        return Wish(
+            wish.geometry or self._wanted.geometry,
+            wish.depth or self._wanted.depth,
+            wish.session or self._wanted.session,
+            wish.server or self._wanted.server,
+            wish.display,
+        )
+
+    def _must_be_mine(self, session: Session, done: str) -> None:
+        if not session.mine:
+            raise RemoteError(
+                f"Not {done}",
+                f"{session.name} belongs to {session.user}",
+                "Only its owner can do that",
+            )
+
+    def _open_shell(self) -> Shell:
+        if self._shell.value is None:
+            raise _offline()
+        return self._shell.value
+
+    def _open_doors(self) -> Doors:
+        if self._doors.value is None:
+            raise _offline()
+        return self._doors.value
+
+
+class _Forbidden(Exception):
+    """sshd does not forward to sockets."""
+
+
+def _offline() -> GpuBoxError:
+    return RemoteError("Not connected", "The box cannot be reached now", "Try again when it is live")
+
+
+def _begun(session: Session) -> Begun:
+    return Begun(session.display, "", session.path, session.port, session.folder, session.session)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(_LOOK):
+            yield
+    except TimeoutError as error:
+        raise RemoteError("The desktop is slow", f"No picture came in {_LOOK:.0f} seconds") from error

@@ -1,0 +1,36 @@
+"""TigerVNC's x0vncserver: shows the screen that the machine itself has."""
+
+from __future__ import annotations
+
+from gpubox.boxes.desktops.arguments import number, options_of, security_of
+from gpubox.boxes.desktops.session import Address, Running, Way
+
+
+class _X0VncServer:
+    key = "x0vncserver"
+    name = "x0vncserver"
+    programs = ("x0vncserver", "x0tigervncserve", "X0tigervnc")
+    brand = ""
+    physical = True
+
+    def options(self, way: Way) -> str:
+        """Return nothing: it is not started from here."""
+        return ""
+
+    def read(self, running: Running) -> Address | None:
+        """Return what its command line says."""
+        options = options_of(running.arguments)
+        path = options.get("rfbunixpath", "")
+        port = number(options.get("rfbport", "")) or 5900
+        return Address(
+            display=options.get("display", ""),
+            path=path,
+            port=0 if path or port < 0 else port,
+            geometry=options.get("geometry", ""),
+            title=options.get("desktop", ""),
+            security=security_of(options.get("securitytypes", "TLSVnc,VncAuth")),
+            secret=options.get("passwordfile", "") or options.get("rfbauth", ""),
+        )
+
+
+SERVER = _X0VncServer()

@@ -1,0 +1,37 @@
+"""x11vnc: shows the screen that the machine itself has."""
+
+from __future__ import annotations
+
+from gpubox.boxes.desktops.arguments import number, options_of
+from gpubox.boxes.desktops.session import Address, Running, Way
+
+
+class _X11Vnc:
+    key = "x11vnc"
+    name = "x11vnc"
+    programs = ("x11vnc",)
+    brand = ""
+    physical = True
+
+    def options(self, way: Way) -> str:
+        """Return nothing: it is not started from here."""
+        return ""
+
+    def read(self, running: Running) -> Address | None:
+        """Return what its command line and its open port say: it moves on when 5900 is taken."""
+        options = options_of(running.arguments)
+        path = options.get("unixsockonly", "") or options.get("unixsock", "")
+        told = number(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
+        asks = {"rfbauth", "passwd", "passwdfile", "usepw"} & set(options)
+        return Address(
+            display=options.get("display", ""),
+            path=path,
+            port=0 if path else told,
+            geometry=options.get("geometry", ""),
+            title=options.get("desktop", ""),
+            security="other" if {"ssl", "unixpw"} & set(options) else "password" if asks else "none",
+            secret=options.get("rfbauth", ""),
+        )
+
+
+SERVER = _X11Vnc()

@@ -1,0 +1,194 @@
+"""A desktop that is being looked at: a forward, the viewer in front of it, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+from gpubox.boxes import des
+from gpubox.boxes.desktops.session import Session
+from gpubox.boxes.viewers import Viewer
+from gpubox.core.doors import Doors, Forward, Listening, Way
+from gpubox.core.errors import GpuBoxError, PortTaken, ToolMissing
+from gpubox.core.feed import Feed
+from gpubox.core.text import clean_bytes
+
+_LOOK = 0.5
+"""Seconds between looks at a window whose program has left."""
+_GONE = 3.0
+"""Seconds without a connection after which such a window counts as closed."""
+_EARLY = 3.0
+"""Seconds: a viewer that fails sooner has shown nothing."""
+_POLITE = 2.0
+
+
+def forward_to(session: Session, port: int = 0) -> Forward:
+    """Return the forward that a desktop needs, on a port of this machine or any free one."""
+    if session.path:
+        return Forward(Way.LOCAL, port, path=session.path)
+    return Forward(Way.LOCAL, port, port=session.port)
+
+
+class Viewing:
+    """A desktop being shown. Leaving its block, or `close`, ends the viewer and the forward."""
+
+    def __init__(
+        self,
+        session: Session,
+        doors: Feed[Doors | None],
+        viewer: Viewer | None,
+        password: str,
+        renew: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.session = session
+        self.viewer = viewer
+        """What shows it; None when a person has to open `address` by hand."""
+        self.password = password
+        """What the viewer will ask for; empty when it asks for nothing, or was given it."""
+        self._doors = doors
+        self._renew = renew
+        self._through: Doors | None = None
+        self._ways = AsyncExitStack()
+        self._folder = AsyncExitStack()
+        self._listening: Listening | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._said: Path | None = None
+        self._began = 0.0
+
+    @property
+    def port(self) -> int:
+        """The port of this machine's loopback behind which the desktop is."""
+        return self._listening.port if self._listening is not None else 0
+
+    @property
+    def address(self) -> str:
+        """What any VNC viewer takes: `127.0.0.1::5901`."""
+        return f"127.0.0.1::{self.port}"
+
+    async def __aenter__(self) -> Viewing:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def begin(self, doors: Doors) -> None:
+        """Open the forward and start the viewer; raises what they raise, and then holds nothing open."""
+        self._began = asyncio.get_running_loop().time()
+        try:
+            await self._forward(doors, 0)
+            if self.viewer is not None:
+                await self._start(self.viewer)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def wait(self) -> None:
+        """Wait for the viewer's end, or without a viewer until cancelled; the session on the box stays.
+
+        When the link drops, the forward comes back on the same port as soon as the link is there, so that the
+        viewer can connect again. Raises ToolMissing when the viewer could not show anything.
+        """
+        ended = asyncio.ensure_future(self._ended())
+        try:
+            while not ended.done():
+                back = asyncio.ensure_future(self._back())
+                try:
+                    await asyncio.wait({ended, back}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    back.cancel()
+                    await asyncio.gather(back, return_exceptions=True)
+            await ended
+        finally:
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
+            await self.close()
+
+    async def close(self) -> None:
+        """End the viewer and close the forward."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(_POLITE):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        await self._ways.aclose()
+        await self._folder.aclose()
+
+    async def _forward(self, doors: Doors, port: int) -> None:
+        self._listening = await self._ways.enter_async_context(doors.forward(forward_to(self.session, port)))
+        self._through = doors
+
+    async def _back(self) -> None:
+        """Put the forward back whenever the link has been away."""
+        async for doors in self._doors.follow():
+            if doors is None or doors is self._through:
+                continue
+            port = self.port
+            await self._ways.aclose()
+            with suppress(GpuBoxError):  # the next link tries again
+                try:
+                    await self._forward(doors, port)
+                except PortTaken:
+                    await self._forward(doors, 0)
+                if self.password:
+                    await self._renew()
+
+    async def _start(self, viewer: Viewer) -> None:
+        # A private folder: what a viewer says may name files, and a password lies there for its first second.
+        folder = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
+        secret = folder / "passwd"
+        if self.password and viewer.takes_password:
+            secret.touch(mode=0o600)
+            secret.write_bytes(des.hide(self.password))
+        self._said = folder / "said"
+        words = viewer.words(self.port, str(secret) if secret.exists() else "")
+        with self._said.open("wb") as said:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *words,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    start_new_session=True,  # ctrl+c in our terminal is not meant for it
+                )
+            except OSError as error:
+                raise ToolMissing(
+                    "The viewer does not start",
+                    f"{viewer.name}: {os.strerror(error.errno or 0)}",
+                    "Set desktop.viewer to another one, or to none",
+                ) from error
+
+    async def _ended(self) -> None:
+        """Wait until nobody looks any more."""
+        if self._process is None or self.viewer is None:
+            await asyncio.Event().wait()
+            return
+        status = await self._process.wait()
+        if status and asyncio.get_running_loop().time() - self._began < _EARLY:
+            said = self._said.read_bytes() if self._said is not None else b""
+            last = clean_bytes(said.strip().rpartition(b"\n")[2], 200) or f"it ended with status {status}"
+            raise ToolMissing(
+                "The viewer shows nothing",
+                f"{self.viewer.name}: {last}",
+                f"Open {self.address} in another viewer, or set desktop.viewer",
+            )
+        if self.viewer.leaves:
+            await self._window_closed()
+
+    async def _window_closed(self) -> None:
+        """Wait until a viewer that left its window alone has been connected and is no more."""
+        seen, idle = False, 0.0
+        while not seen or idle < _GONE:
+            await asyncio.sleep(_LOOK)
+            traffic = self._listening.traffic if self._listening is not None else None
+            connected = traffic is not None and traffic.open > 0
+            seen = seen or connected
+            idle = 0.0 if connected else idle + _LOOK
