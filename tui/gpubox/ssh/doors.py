@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 from gpubox.core.doors import Forward, Listening
 from gpubox.ssh.forward import forward
+from gpubox.ssh.line import Line
 from gpubox.ssh.shell import SshShell
 
 
@@ -14,7 +15,8 @@ class SshDoors:
 
     def __init__(self, shell: SshShell) -> None:
         self._shell = shell
+        self._line = Line(shell.connection.ssh)
 
     def forward(self, wish: Forward) -> AbstractAsyncContextManager[Listening]:
         """Open a forward on loopback; see core.doors.Doors.forward."""
-        return forward(self._shell, wish)
+        return forward(self._shell, self._line, wish)

@@ -16,6 +16,7 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FA
 from gpubox.core.doors import Forward, Traffic, Way
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
 from gpubox.core.text import clean
+from gpubox.ssh.line import Line
 from gpubox.ssh.pipe import PACKET, WINDOW, Far, Near
 from gpubox.ssh.shell import SshShell
 from gpubox.ssh.socks import Greeting
@@ -31,12 +32,13 @@ _PATIENCE = 1.0
 class Forwarding:
     """A forward that is open; see core.doors.Listening."""
 
-    def __init__(self, shell: SshShell, wish: Forward) -> None:
+    def __init__(self, shell: SshShell, line: Line, wish: Forward) -> None:
         self.port = 0
         """The port that listens, on the loopback of the listening side."""
         self.traffic = Traffic()
         """Live counts."""
         self._connection = shell.connection.ssh
+        self._line = line
         self._wish = wish
         self._nears: set[Near] = set()
         self._closed = False
@@ -59,7 +61,7 @@ class Forwarding:
 
     def _near(self) -> Near:
         greeting = Greeting() if self._wish.way is Way.SOCKS else None
-        near = Near(self.traffic, self._begin, self._forget, greeting)
+        near = Near(self.traffic, self._line, self._begin, self._forget, greeting)
         self._nears.add(near)
         return near
 
@@ -158,7 +160,7 @@ class Forwarding:
 
     async def _arrived(self, host: str, port: int) -> Far:
         """Connect to the program here that a connection from the box is for."""
-        near = Near(self.traffic, lambda _: None, self._forget)
+        near = Near(self.traffic, self._line, lambda _: None, self._forget)
         loop = asyncio.get_running_loop()
         try:
             if self._wish.path:
@@ -200,11 +202,11 @@ def _forbidden() -> RemoteError:
 
 
 @asynccontextmanager
-async def forward(shell: SshShell, wish: Forward) -> AsyncGenerator[Forwarding]:
+async def forward(shell: SshShell, line: Line, wish: Forward) -> AsyncGenerator[Forwarding]:
     """Open a forward; see core.doors.Doors.forward."""
     if shell.connection.ssh.is_closed():
         raise shell.dropped()
-    made = Forwarding(shell, wish)
+    made = Forwarding(shell, line, wish)
     way = made.there(shell.dropped) if wish.way is Way.REMOTE else made.here()
     async with way:
         yield made

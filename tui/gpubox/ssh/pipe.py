@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
 import asyncssh
 
 from gpubox.core.doors import Traffic
+from gpubox.ssh.line import Line
 from gpubox.ssh.socks import Greeting, Wish
 
 WINDOW = 2 * 1024 * 1024
@@ -29,6 +33,7 @@ class Near(asyncio.Protocol):
     def __init__(
         self,
         traffic: Traffic,
+        line: Line,
         ready: Callable[[Near], None],
         gone: Callable[[Near], None],
         greeting: Greeting | None = None,
@@ -36,6 +41,7 @@ class Near(asyncio.Protocol):
         self.wish: Wish | None = None
         """Where a SOCKS program wants to go."""
         self._traffic = traffic
+        self._line = line
         self._ready = ready
         self._gone = gone
         self._greeting = greeting
@@ -44,6 +50,7 @@ class Near(asyncio.Protocol):
         self._far: Far | None = None
         self._ended_here = False
         self._ended_there = False
+        self._holds = 0
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -67,7 +74,7 @@ class Near(asyncio.Protocol):
         self._traffic.open += 1
         self._traffic.total += 1
         if self._greeting is None:
-            self._transport.pause_reading()
+            self.hold(paused=True)
             self._ready(self)
 
     def join(self, far: Far) -> None:
@@ -82,7 +89,8 @@ class Near(asyncio.Protocol):
         if self._early:
             self._send(self._early)
             self._early = b""
-        self._transport.resume_reading()
+        self._line.add(self)
+        self.hold(paused=False)
 
     def refuse(self, *, forbidden: bool) -> None:
         """End the program's connection: the box did not take it."""
@@ -92,6 +100,9 @@ class Near(asyncio.Protocol):
             self._transport.write(self._greeting.refused(forbidden=forbidden))
             self._transport.close()
         else:
+            made = cast("socket.socket", self._transport.get_extra_info("socket"))
+            with contextlib.suppress(OSError):  # a reset says "nobody there"; an end would say "no answer"
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def abort(self) -> None:
@@ -115,11 +126,12 @@ class Near(asyncio.Protocol):
             self._transport.close()
         elif answer.wish is not None:
             self.wish, self._early = answer.wish, answer.rest
-            self._transport.pause_reading()
+            self.hold(paused=True)
             self._ready(self)
 
     def _send(self, data: bytes) -> None:
         self._traffic.sent += len(data)
+        self._line.moved(len(data))
         if self._far is not None:
             self._far.write(data)
 
@@ -134,6 +146,7 @@ class Near(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the channel too."""
         self._transport = None
+        self._line.remove(self)
         self._traffic.open -= 1
         if self._far is not None:
             self._far.close()
@@ -152,16 +165,19 @@ class Near(asyncio.Protocol):
     def deliver(self, data: bytes) -> None:
         """Hand the program what came from the box."""
         self._traffic.received += len(data)
+        self._line.moved(len(data))
         if self._transport is not None:
             self._transport.write(data)
 
     def hold(self, *, paused: bool) -> None:
-        """Read no further from the program while the channel is full, or go on."""
-        if self._transport is not None and not self._transport.is_closing():
-            if paused:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+        """Read no further from the program, for one more reason, or for one reason less."""
+        self._holds += 1 if paused else -1
+        if self._transport is None or self._ended_here:
+            return
+        if self._holds:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def ended(self) -> None:
         """Pass on that the box has said everything."""
