@@ -35,19 +35,17 @@ class BoxScreen(Screen[None]):
     ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
     ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyLine"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box without waiting"),
         Binding(
-            "r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box now, without waiting longer"
+            "m,enter", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"
         ),
-        Binding("m", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"),
-        Binding("escape", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
-        Binding("tab", "next(1)", "Next panel", id="box.next", tooltip="Move to the next panel", show=False),
+        Binding("escape,m", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
+        Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
-            "shift+tab", "next(-1)", "Previous panel", id="box.previous", tooltip="Move back", show=False
+            "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
         ),
         *(
-            Binding(
-                str(n), f"go({n})", "Panel by number", id=f"box.panel{n}", tooltip="Move to it", show=False
-            )
+            Binding(f"{n}", f"go({n})", "Panel", show=False, id=f"box.panel{n}", tooltip="Move to it")
             for n in range(1, 10)
         ),
     ]
@@ -122,8 +120,8 @@ class BoxScreen(Screen[None]):
             self._board.go(panel)
 
     def action_maximize(self) -> None:
-        """Let the focused panel fill the screen, or show all again."""
-        self._board.zoom(None if self.maximized else self._board.focused)
+        """Let the focused panel fill the screen."""
+        self._board.zoom(self._board.focused)
 
     def action_minimize(self) -> None:
         """Show all panels again."""
@@ -150,6 +148,6 @@ class BoxScreen(Screen[None]):
             case "minimize", _:
                 return self.maximized is not None
             case "maximize", _:
-                return self._board.focused is not None
+                return self.maximized is None and self._board.focused is not None
             case _:
                 return True

@@ -21,7 +21,7 @@ from gpubox.ui.state import phrase, summary
 from gpubox.ui.widgets.key_line import KeyLine
 
 LONGEST_NAME = 28
-LONGEST_DETAIL = 30
+LONGEST_DETAIL = 36
 SOURCE_WIDTH = 10
 
 
@@ -38,6 +38,7 @@ class PickerScreen(Screen[Target | None]):
         Binding("up", "move(-1)", "Up", id="picker.up", tooltip="Mark the box above", show=False),
         Binding("down", "move(1)", "Down", id="picker.down", tooltip="Mark the box below", show=False),
         Binding("escape", "back", "Back", id="picker.back", tooltip="Clear the filter, then go back"),
+        Binding("ctrl+q", "app.quit", "Quit", id="picker.quit", tooltip="Close all boxes and leave"),
     ]
 
     def __init__(
