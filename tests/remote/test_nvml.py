@@ -127,7 +127,7 @@ def test_the_kernel_module_names_a_gpu_lost_at_the_start(machine: Machine, libra
     assert (lost.name, lost.uuid, lost.bus) == ("NVIDIA H100", "GPU-77aa", "00000000:5E:00.0")
 
 
-def test_a_gpu_lost_while_running_keeps_its_name_and_comes_back(machine: Machine, library: Library) -> None:
+def test_a_gpu_lost_while_running_keeps_its_name(machine: Machine, library: Library) -> None:
     machine.gpus(library(), "h100", 2)
     probe = machine.start(patch=SLOW_AT_ONCE)
     whole = probe.sample().gpus[1]
@@ -157,7 +157,7 @@ def test_a_mismatch_names_both_versions(machine: Machine, library: Library, pyth
     machine.gpus(library(), init=18)
     machine.file(
         "/proc/driver/nvidia/version",
-        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\nGCC version: 12\n",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build\nGCC: 12\n",
     )
     sample = machine.start(python=python).sample()
     (fault,) = sample.faults
@@ -201,7 +201,7 @@ def test_a_box_without_anything_says_what_was_looked_at(machine: Machine, python
 
 def test_a_card_with_a_driver_but_no_library_is_told(machine: Machine) -> None:
     machine.card()
-    machine.file("/proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.1.2\n")
+    machine.file("/proc/driver/nvidia/version", "Version: x86_64 Kernel Module  535.1.2\n")
     (fault,) = machine.start().sample().faults
     assert (fault.code, fault.kernel_version) == ("no-library", "535.1.2")
 
