@@ -121,9 +121,12 @@ class GpuBoxApp(App[None]):
         from gpubox.boxes.targets import parse
         from gpubox.ui.screens.picker import PickerScreen
 
-        opened = {name: screen.box for name, screen in self.screens.items()}
         picker = PickerScreen(
-            self.targets, opened, lambda name: parse(name, self.settings), first=not self.screens
+            self.targets,
+            {name: screen.box for name, screen in self.screens.items()},
+            lambda name: parse(name, self.settings),
+            ui=self.settings.ui,
+            first=not self.screens,
         )
         self._picking = True
         self.push_screen(picker, self._picked)
