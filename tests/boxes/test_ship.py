@@ -4,113 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gpubox.boxes import ship
 from gpubox.boxes.plain import PlainReader
-from gpubox.config.settings import Probe
-from gpubox.core.decode import decode
-from gpubox.core.errors import ConfigError, ProbeError
-from gpubox.core.sample import Sample
-from gpubox.core.shell import Result
+from tests.boxes.login import LIMIT, cache, needs, shipped
 from tests.remote.running import pythons
 
 SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")
 RC = {"bash": ".bashrc", "zsh": ".zshenv", "fish": ".config/fish/config.fish", "tcsh": ".cshrc"}
 """What each shell reads for a command that comes over ssh; dash reads nothing."""
-FAST = Probe(interval=0.5)
-LIMIT = 30.0
-
-
-class Pipes:
-    """A channel to a process of this machine."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.written = 0
-
-    async def write(self, data: bytes) -> None:
-        assert self.process.stdin
-        self.written += len(data)
-        self.process.stdin.write(data)
-        await self.process.stdin.drain()
-
-    async def read_line(self, limit: int) -> bytes:
-        assert self.process.stdout
-        return await self.process.stdout.readline()
-
-    async def read_stderr(self) -> bytes:
-        assert self.process.stderr
-        return await self.process.stderr.read(4096)
-
-    async def wait(self) -> Result:
-        return Result(await self.process.wait(), None, b"", b"")
-
-    async def sample(self) -> Sample:
-        """The next sample of the Python probe."""
-        async with asyncio.timeout(LIMIT):
-            return decode(await self.read_line(1 << 22))
-
-
-@asynccontextmanager
-async def login(home: Path, shell: str, line: str, environment: Mapping[str, str]) -> AsyncGenerator[Pipes]:
-    """Run a command line by a login shell in a home, as sshd does."""
-    process = await asyncio.create_subprocess_exec(
-        shutil.which(shell) or shell,
-        "-c",
-        line,
-        stdin=-1,
-        stdout=-1,
-        stderr=-1,
-        limit=1 << 22,
-        cwd=home,
-        env={"HOME": str(home), "PATH": f"/usr/bin:/bin:{os.path.dirname(sys.executable)}", **environment},
-    )
-    pipes = Pipes(process)
-    try:
-        yield pipes
-    finally:
-        assert process.stdin
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), LIMIT)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-
-@asynccontextmanager
-async def shipped(
-    home: Path, shell: str = "sh", python: str = sys.executable, **environment: str
-) -> AsyncGenerator[tuple[Pipes, str]]:
-    """Start the probe in a home; gives its channel and which probe it is."""
-    mark = "gpubox-" + secrets.token_hex(6)
-    line = ship.command(mark, FAST, python)
-    async with login(home, shell, line, environment) as pipes:
-        yield pipes, await ship.start(pipes, mark)
-
-
-def cache(home: Path) -> Path:
-    """Where the probe is kept."""
-    return home / ".cache" / "gpubox"
-
-
-def needs(shell: str) -> str:
-    """A shell by name; the run says what is missing, and fails for it only where everything must be there."""
-    if shutil.which(shell) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{shell} is missing: apt-get install {shell}")
-        pytest.skip(f"{shell} is missing: apt-get install {shell}")
-    return shell
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -285,124 +193,3 @@ async def test_a_probe_of_the_plain_kind_quits_when_told(tmp_path: Path) -> None
         async with asyncio.timeout(LIMIT):
             while await pipes.read_line(4096):
                 pass
-
-
-async def failed(home: Path, line: str, mark: str = "gpubox-x", shell: str = "sh") -> ProbeError:
-    """The error of a start that cannot work."""
-    async with login(home, shell, line, {}) as pipes:
-        with pytest.raises(ProbeError) as caught:
-            await ship.start(pipes, mark)
-        if pipes.process.returncode is None:
-            pipes.process.kill()
-    return caught.value
-
-
-async def test_an_account_that_may_run_nothing_is_told_in_its_own_words(tmp_path: Path) -> None:
-    error = await failed(tmp_path, "echo This account is currently not available.; exit 1")
-    assert "This account is currently not available." in error.text
-    assert error.hint
-
-
-async def test_a_box_that_says_nothing_is_told(tmp_path: Path) -> None:
-    assert "printed nothing" in (await failed(tmp_path, "exit 0")).text
-
-
-async def test_what_went_to_stderr_is_told(tmp_path: Path) -> None:
-    assert "exec: not found" in (await failed(tmp_path, "echo exec: not found >&2; exit 127")).text
-
-
-async def test_a_wrong_mark_is_no_mark(tmp_path: Path) -> None:
-    assert "gpubox-y HAVE" in (await failed(tmp_path, "echo gpubox-y HAVE")).text
-
-
-async def test_a_strange_answer_behind_the_mark_is_told(tmp_path: Path) -> None:
-    assert "PERHAPS" in (await failed(tmp_path, "echo gpubox-x PERHAPS")).text
-
-
-async def test_a_box_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ship, "PATIENCE", 0.2)
-    error = await failed(tmp_path, "echo hello; read line")
-    assert "no answer" in error.text
-    assert "hello" in error.text
-
-
-async def test_endless_noise_is_given_up(tmp_path: Path) -> None:
-    assert "1000 lines" in (await failed(tmp_path, "while :; do echo noise || exit; done")).text
-
-
-async def test_noise_reaches_the_error_clean(tmp_path: Path) -> None:
-    error = await failed(tmp_path, r"printf '\033[2J[bold]hostile\n'")
-    assert "\x1b" not in error.text
-
-
-async def test_a_payload_that_is_cut_short_is_told(tmp_path: Path) -> None:
-    mark = "gpubox-x"
-    async with login(tmp_path, "sh", ship.command(mark, FAST, sys.executable), {}) as pipes:
-        while not (await pipes.read_line(4096)).startswith(mark.encode()):
-            pass
-        await pipes.write(ship.payload()[:1000])
-        assert pipes.process.stdin
-        pipes.process.stdin.close()
-        error = await ship.ended(pipes)
-    assert error.status == 3
-    assert "while the probe was coming over" in error.text
-    assert not cache(tmp_path).exists() or list(cache(tmp_path).iterdir()) == []
-
-
-@pytest.mark.parametrize("place", [0, 4, 12, 5000])
-async def test_a_payload_that_comes_damaged_is_not_run(tmp_path: Path, place: int) -> None:
-    mark = "gpubox-x"
-    damaged = bytearray(ship.payload())
-    damaged[place] ^= 1
-    async with login(tmp_path, "sh", ship.command(mark, FAST, sys.executable), {}) as pipes:
-        while not (await pipes.read_line(4096)).startswith(mark.encode()):
-            pass
-        await pipes.write(bytes(damaged) + b"\n" * 10)
-        assert pipes.process.stdin
-        pipes.process.stdin.close()
-        error = await ship.ended(pipes)
-    assert error.status in (3, 4)
-
-
-async def test_the_end_of_a_probe_is_told_in_words(tmp_path: Path) -> None:
-    async with login(
-        tmp_path, "sh", "echo Traceback >&2; echo gpubox: nobody listens >&2; exit 6", {}
-    ) as pipes:
-        error = await ship.ended(pipes)
-    assert error.again
-    assert "gpubox: nobody listens" in error.text
-
-
-def test_the_line_holds_nothing_that_shells_read_differently() -> None:
-    environment = {"GPUBOX_NVML_LIB": '/tmp/it\'s $HOME `x` "y" \\ !z\n'}
-    line = ship.command("gpubox-x", Probe(), "/opt/py thon/bin/python3", environment)
-    assert "\n" not in line
-    assert line.startswith("exec sh -c '")
-    assert not set("\\!") & set(line)
-    assert line.count("'") == 4
-    assert len(line) < 4000
-
-
-@pytest.mark.parametrize("python", ["/opt/it's/python", "$(reboot)", "`x`", 'a"b', "a\\b", "a!b", "a\nb"])
-def test_a_python_that_shells_would_trip_over_is_refused(python: str) -> None:
-    with pytest.raises(ConfigError):
-        ship.command("gpubox-x", Probe(), python)
-
-
-async def test_the_environment_reaches_the_probe_whole(tmp_path: Path) -> None:
-    library = tmp_path / "it's $HOME `x` !z"
-    line = ship.command(
-        "gpubox-x", FAST, sys.executable, {"GPUBOX_NVML_LIB": str(library), "GPUBOX_ROOT": "/none"}
-    )
-    async with login(tmp_path, "sh", line, {}) as pipes:
-        await ship.start(pipes, "gpubox-x")
-        assert str(library) in (await pipes.sample()).faults[0].looked
-
-
-async def test_settings_reach_the_probe(tmp_path: Path) -> None:
-    line = ship.command("gpubox-x", Probe(interval=7.5, top_processes=1, command_lines=False), sys.executable)
-    async with login(tmp_path, "sh", line, {}) as pipes:
-        await ship.start(pipes, "gpubox-x")
-        sample = await pipes.sample()
-    assert sample.interval == 7.5
-    assert [row.command == row.name for row in sample.processes if row.gpu is None] == [True]

@@ -1199,7 +1199,8 @@ class Gpus:
             if "apps" in lanes:
                 self.cost = time.monotonic() - begin
             self.rows = [card.row(self.nvml.simulated) for card in self.nvml.cards]
-            self.apps = [app for card in self.nvml.cards for app in card.apps]
+            if "apps" in lanes:  # a new list tells the probe that there is something new in it
+                self.apps = [app for card in self.nvml.cards for app in card.apps]
         elif self.smi is not None:
             self.smi.tick(now)
             self.rows, self.apps, self.faults = self.smi.rows, self.smi.apps, self.smi.faults
@@ -1968,15 +1969,15 @@ class Wire:
         """Obey commands until a moment; raises Stop."""
         while True:
             now = time.monotonic()
-            silent = now - self.beat_at
-            if silent > SILENCE:
-                raise Stop(0)
-            left = min(until - now, SILENCE - silent + 0.01)
+            left = min(until - now, self.beat_at + SILENCE - now)
+            # What came in is read before silence is counted: beats may have waited behind a stuck write.
             if select.select([self.source], [], [], max(0.0, left))[0]:
                 self.take()
                 if self.hurry:
                     self.hurry = False
                     return
+            elif time.monotonic() - self.beat_at >= SILENCE:
+                raise Stop(0)
             elif time.monotonic() >= until:
                 return
 
@@ -2075,6 +2076,7 @@ class Probe:
             psutil = find_psutil()
             self.host = PortableHost(psutil)
             self.processes = PortableProcesses(psutil, top, commands)
+        self.apps: list[App] = []
         self.rows: list[Row] = []
         self.seq = 0
 
@@ -2099,7 +2101,8 @@ class Probe:
         gpus, apps, driver, trouble = self.gpus.result(0.5 * min(1.0, self.interval) if self.seq else 1.0)
         if self.gpus.cost:
             self.lanes.periods["apps"] = min(10.0, max(2.0, 20 * self.gpus.cost))
-        if "apps" in lanes or not self.rows:
+        if "apps" in lanes or apps is not self.apps:
+            self.apps = apps
             self.rows = self.guarded("processes", lambda: self.processes.tick(apps, now), self.rows, faults)
         if self.processes.count is not None:
             host["processes"] = self.processes.count
