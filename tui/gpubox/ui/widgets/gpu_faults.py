@@ -31,4 +31,4 @@ def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
             else []
         )
         out.append(EMPTY)
-    return out[:height]
+    return out[: min(height, len(out) - 1)] if not out[-1] else out[:height]

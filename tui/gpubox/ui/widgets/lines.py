@@ -227,9 +227,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
 def caption(widget: Widget, text: str) -> None:
     """Write text as it is into a widget's lower border, without painting the whole widget for nothing."""
-    markup = Content(text).markup
-    if widget.border_subtitle != markup:
-        widget.border_subtitle = markup
+    content = Content(text)  # not as a str: Textual parses that, and its own escapes do not cover everything
+    if widget.border_subtitle != content.markup:
+        widget.border_subtitle = content
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:
