@@ -23,7 +23,6 @@ from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
 
 T = TypeVar("T")
-
 REDRAW = 0.5
 """Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
 
@@ -83,12 +82,11 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
-        follows = (
+        for follow in (
             self._follow(box.link.health, self._show_health),
             self._follow(box.trouble, lambda _: self._state.tick()),
             self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
-        )
-        for follow in follows:
+        ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._feed)
 
@@ -111,13 +109,11 @@ class BoxScreen(Screen[None]):
 
     def action_go(self, number: int) -> None:
         """Move to the panel with this number."""
-        if (panel := self._board.number(number)) is not None:
-            self._board.go(panel)
+        self._board.go(self._board.number(number))
 
     def action_next(self, step: int) -> None:
         """Move to the next panel, or back by -1."""
-        if (panel := self._board.neighbor(step)) is not None:
-            self._board.go(panel)
+        self._board.go(self._board.neighbor(step))
 
     def action_maximize(self) -> None:
         """Let the focused panel fill the screen."""
