@@ -84,6 +84,18 @@ def test_a_mismatch_names_both_versions(machine: Machine, library: Library, pyth
     assert sample.host.memory_total
 
 
+def test_a_library_without_version_in_its_name_is_known_by_the_module_on_disk(
+    machine: Machine, library: Library
+) -> None:
+    machine.gpus(library(), init=18)
+    copy = machine.root / "libnvidia-ml.so.1"
+    copy.write_bytes(library().read_bytes())
+    machine.environment["GPUBOX_NVML_LIB"] = str(copy)
+    machine.file("/bin/modinfo", "#!/bin/sh\necho 550.90.07\n").chmod(0o755)
+    (fault,) = machine.start().sample().faults
+    assert (fault.code, fault.library_version) == ("mismatch", "550.90.07")
+
+
 def test_a_driver_that_is_not_loaded_is_told_apart_from_no_card(machine: Machine, library: Library) -> None:
     machine.gpus(library(), init=9)
     machine.card()

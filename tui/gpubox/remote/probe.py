@@ -685,7 +685,7 @@ class Nvml:
                 }
             )
             found.append((handle, row))
-        if len(found) != len(card.instances):
+        if [row for _, row in found] != [row for _, row in card.instances]:
             card.instances = found
             card.values["mig_instances"] = [self.instance(handle, row) for handle, row in found]
 
@@ -1144,14 +1144,16 @@ class Gpus:
         self.done = threading.Event()
         threading.Thread(target=self.run, name="gpus", daemon=True).start()
 
-    def ask(self, lanes: set[str], pcie: int | None) -> None:
-        """Begin a reading; while one is under way the lanes are kept for the next."""
+    def ask(self, lanes: set[str], pcie: int | None) -> bool:
+        """Begin a reading and return True; while one is under way the lanes are kept for the next."""
         self.pending |= lanes
         self.pcie = pcie
         if self.since is None:
             self.done.clear()
             self.since = time.monotonic()
             self.wake.set()
+            return True
+        return False
 
     def result(self, patience: float) -> tuple[list[Row], list[App], Row, list[Row]]:
         """Wait a while for the reading, and return rows, processes, driver and faults as they are then."""
@@ -2095,10 +2097,12 @@ class Probe:
         now = time.monotonic()
         lanes = self.lanes.due(now)
         faults: list[Row] = []
-        self.gpus.ask(lanes, self.wire.pcie)
+        begun = self.gpus.ask(lanes, self.wire.pcie)
         host = self.guarded("host", lambda: self.host.tick(lanes, now), {}, faults)
-        # The first answer may take a while: the driver wakes the GPUs. The host does not wait for it long.
-        gpus, apps, driver, trouble = self.gpus.result(0.5 * min(1.0, self.interval) if self.seq else 1.0)
+        # The first answer may take a while, for the driver wakes the GPUs; one that was already overdue at
+        # the last tick is not waited for again.
+        patience = 0.5 * min(1.0, self.interval) if self.seq else 1.0
+        gpus, apps, driver, trouble = self.gpus.result(patience if begun else 0.0)
         if self.gpus.cost:
             self.lanes.periods["apps"] = min(10.0, max(2.0, 20 * self.gpus.cost))
         if "apps" in lanes or apps is not self.apps:
