@@ -1,3 +1,5 @@
+"""What the panel of GPUs says, in every state a GPU can be in."""
+
 from __future__ import annotations
 
 import itertools

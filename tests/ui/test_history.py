@@ -1,3 +1,5 @@
+"""The graphs of the last minutes: values, spans, gaps."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""The panel of the machine around the GPUs."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,8 +11,10 @@ from gpubox.core.sample import Sample
 from gpubox.ui.panels.host import HostPanel
 from gpubox.ui.widgets.host_lines import draw_host
 from gpubox.ui.widgets.ink import length
+from gpubox.ui.widgets.lines import Lines
 from tests import samples
 from tests.parts import host
+from tests.ui.fakes import until
 from tests.ui.stage import on_stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -86,6 +90,12 @@ async def test_the_host_is_shown_when_there_is_no_gpu() -> None:
 def test_lines_are_never_wider_than_the_panel(name: str, width: int) -> None:
     lines = draw_host(samples.BUILDERS[name](), Settings(), width)
     assert max(map(length, lines)) <= width
+
+
+async def test_nothing_is_hidden_behind_the_scroll_bar() -> None:
+    async with on_stage(HostPanel, samples.hot_and_throttled(), (48, 8)) as (stage, pilot):
+        await until(pilot, lambda: stage.query_one(Lines).show_vertical_scrollbar)
+        await until(pilot, lambda: "62.0G/64.0G!!" in stage.painted())
 
 
 async def test_the_panel_grows_with_its_content() -> None:

@@ -1,3 +1,5 @@
+"""Meters: exact, aligned, and understood without color."""
+
 from __future__ import annotations
 
 import pytest

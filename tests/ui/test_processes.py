@@ -1,3 +1,5 @@
+"""The list of processes: order, filter, sums, details, and signals that ask first."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""The table that lists are made of."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator

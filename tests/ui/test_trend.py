@@ -1,3 +1,5 @@
+"""The braille graph and the readings it is made from."""
+
 from __future__ import annotations
 
 from hypothesis import given

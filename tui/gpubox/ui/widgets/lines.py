@@ -104,9 +104,14 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """What was drawn last as text alone, for tests and for copying."""
         return "\n".join("".join(span.text for span in line) for line in self._lines)
 
+    @property
+    def _room(self) -> Size:
+        """The cells that lines may take, without those of the scroll bar."""
+        return self.scrollable_content_region.size
+
     def redraw(self) -> None:
         """Draw again now, unless nobody can see it; only lines that differ are painted."""
-        width, height = self.size
+        width, height = self._room
         if not self._shown or not width or (not height and not self.styles.is_auto_height):
             return
         old, self._lines = self._lines, list(self._draw(width, height))
@@ -152,7 +157,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         index = y if y < self.HEAD else y + self.scroll_offset.y
-        width = self.size.width
+        width = self._room.width
         chosen = index == self.cursor_line
         if index >= len(self._lines):
             return Strip.blank(width, self._style(Span("")))
@@ -200,6 +205,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.redraw()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Draw narrower or wider once the scroll bar came or went."""
+        self.call_after_refresh(self.redraw)
 
     def span_at(self, x: int, y: int) -> Span | None:
         """Return the span under a cell of this widget's content, if there is one."""
