@@ -122,12 +122,15 @@ def test_a_user_who_may_not_ask_the_whole_gpu_asks_its_slices(machine: Machine, 
     machine.gpus(library(), "h100", mig="0:2")
     machine.processes.write_text(f"{os.getpid()} 0 1000 C 10 2\n")
     refuse = (
-        "whole = p.Nvml.listed_on\n"
-        "def listed_on(self, handle, kind):\n"
-        "    if handle is self.cards[0].handle:\n"
-        "        raise self.errors[0](4)\n"
-        "    return whole(self, handle, kind)\n"
-        "p.Nvml.listed_on = listed_on"
+        "read, listed_on = p.Apps.read, p.Apps.listed_on\n"
+        "def remember(self, card, thorough):\n"
+        "    self.whole = card.handle\n"
+        "    return read(self, card, thorough)\n"
+        "def refuse(self, handle, kind):\n"
+        "    if handle is self.whole:\n"
+        "        raise self.calls.errors[0](4)\n"
+        "    return listed_on(self, handle, kind)\n"
+        "p.Apps.read, p.Apps.listed_on = remember, refuse"
     )
     sample = machine.start(patch=f"exec({refuse!r})").sample()
     assert [process.gpu_instance for process in sample.processes if process.gpu == 0] == [2]
