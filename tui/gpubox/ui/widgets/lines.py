@@ -63,6 +63,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         & > .lines--track { background: $foreground 10%; }
         & > .lines--cursor { background: $foreground 8%; }
         & > .lines--cursor-focus { background: $primary 28%; }
+        &:ansi > .lines--cursor-focus { background: transparent; text-style: reverse; }
+        &:ansi > .lines--cursor { background: transparent; text-style: underline; }
     }
     """
     ALLOW_SELECT = False
@@ -180,7 +182,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
             return style + Style(bgcolor=self.get_component_rich_style("lines--track").bgcolor)
         if chosen:
             name = "lines--cursor-focus" if self.has_focus else "lines--cursor"
-            return style + Style(bgcolor=self.get_component_rich_style(name).bgcolor)
+            cursor = self.get_component_rich_style(name)
+            return style + Style(bgcolor=cursor.bgcolor, reverse=cursor.reverse, underline=cursor.underline)
         return style
 
     def notify_style_update(self) -> None:
@@ -190,6 +193,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         """Draw the chosen line stronger while the keys come here."""
+        super().watch_has_focus(_has_focus)
         self._styles_of.clear()
         self.refresh()
 
