@@ -6,13 +6,27 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+static char *home, *shell, *hidden, preload[4096], hide[4096];
+
+__attribute__((constructor)) static void remember(void) {
+    const char *library = getenv("LD_PRELOAD");
+    home = getenv("GPUBOX_TEST_HOME");
+    shell = getenv("GPUBOX_TEST_SHELL");
+    hidden = getenv("GPUBOX_TEST_HIDE");
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", library == NULL ? "" : library);
+    snprintf(hide, sizeof hide, "GPUBOX_TEST_HIDE=%s", hidden == NULL ? "" : hidden);
+    home = home == NULL ? NULL : strdup(home);
+    shell = shell == NULL ? NULL : strdup(shell);
+    hidden = hidden == NULL ? NULL : strdup(hidden);
+}
+
 static struct passwd *moved(struct passwd *person) {
     static struct passwd copy;
-    char *home = getenv("GPUBOX_TEST_HOME"), *shell = getenv("GPUBOX_TEST_SHELL");
     if (person == NULL || person->pw_uid != getuid())
         return person;
     copy = *person;
@@ -33,13 +47,32 @@ struct passwd *getpwuid(uid_t number) {
     return moved(real(number));
 }
 
+/* Servers clear the environment of what they start: the hiding must be handed down by hand. */
+static char **handed_down(char *const envp[]) {
+    static char *longer[4096];
+    int count = 0;
+    for (; envp != NULL && envp[count] != NULL && count < 4093; count++)
+        longer[count] = envp[count];
+    longer[count++] = preload;
+    longer[count++] = hide;
+    longer[count] = NULL;
+    return longer;
+}
+
 int execve(const char *path, char *const argv[], char *const envp[]) {
     int (*real)(const char *, char *const[], char *const[]) =
         (int (*)(const char *, char *const[], char *const[])) dlsym(RTLD_NEXT, "execve");
-    const char *hidden = getenv("GPUBOX_TEST_HIDE"), *slash = strrchr(path, '/');
-    if (hidden != NULL && strstr(slash == NULL ? path : slash, hidden) != NULL) {
+    const char *slash = strrchr(path, '/');
+    if (hidden == NULL)
+        return real(path, argv, envp);
+    if (strstr(slash == NULL ? path : slash, hidden) != NULL) {
         errno = ENOENT;
         return -1;
     }
-    return real(path, argv, envp);
+    return real(path, argv, handed_down(envp));
+}
+
+/* libc's own execv does not come by the function above. */
+int execv(const char *path, char *const argv[]) {
+    return execve(path, argv, environ);
 }
