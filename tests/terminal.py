@@ -117,6 +117,7 @@ class Terminal:
         while not ready():
             if self._waiting and time.monotonic() - self._waiting[-1][0] >= self._pause:
                 self._draw()
+                await asyncio.sleep(0)  # what comes in meanwhile is to be read in time
                 continue
             if time.monotonic() > end:
                 raise AssertionError(f"no {what} within {limit} s; the screen:\n{self.text}")
@@ -125,6 +126,10 @@ class Terminal:
                 async with asyncio.timeout(min(limit, self._pause) or limit):
                     await self._news.wait()
         return self.arrived
+
+    async def caught_up(self) -> None:
+        """Wait until everything that came in is drawn."""
+        await self.until(lambda: not self._waiting, "pause in the output")
 
     async def shows(self, *words: str, limit: float = 20.0) -> float:
         """Wait until all words stand on the screen; return when they did."""

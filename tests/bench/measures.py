@@ -102,6 +102,7 @@ async def keys(ground: Ground, presses: int) -> tuple[list[float], list[float]]:
 
         async def press(key: str, shown: str = "", hidden: str = "") -> float:
             await asyncio.sleep(chance.uniform(0.05, 0.3))
+            await terminal.caught_up()
             pressed = time.monotonic()
             terminal.press(key)
             return await (terminal.shows(shown) if shown else terminal.hides(hidden)) - pressed
