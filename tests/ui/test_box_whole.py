@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from gpubox.core.sample import Sample
+from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
 from gpubox.ui.screens.box import BoxScreen
-from tests.samples import training_box
-from tests.ui.fakes import make_app, make_box, until
+from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
+from tests.ui.conftest import SIZES
+from tests.ui.fakes import Clock, make_app, make_box, until
 
 
 @pytest.mark.parametrize(
@@ -44,3 +49,23 @@ async def test_every_panel_can_be_reached_by_its_number() -> None:
             await until(
                 pilot, lambda wanted=panel: wanted.display and wanted.has_pseudo_class("focus-within")
             )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "sample",
+    [training_box(simulated=True), eight_gpus(), lost_gpu(), mismatch()],
+    ids=["training", "eight", "lost", "mismatch"],
+)
+async def test_the_whole_screen_looks_right(
+    sample: Sample, size: tuple[int, int], clock: Clock, looks: Callable[[GpuBoxApp], None]
+) -> None:
+    box = make_box(sample)
+    box.history = filled(sample)
+    app = make_app(box)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        panels = app.screen.query(Panel)
+        await until(pilot, lambda: all(panel.sample is sample for panel in panels if panel.display))
+        await until(pilot, lambda: size[0] < 100 or all(panel.display for panel in panels))
+        looks(app)
