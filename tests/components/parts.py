@@ -6,11 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 
@@ -141,24 +140,19 @@ def _apt(as_root: Sequence[str], packages: Sequence[str]) -> None:
     print(done.stdout[-1000:] + done.stderr[-2000:], file=sys.stderr)
 
 
-def _no_daemons(as_root: Sequence[str]) -> AbstractContextManager[object]:
-    """Return a context in which installing openssh-server does not open port 22 of this machine."""
-    if as_root or POLICY.exists():
-        # Through sudo this would take a file written by a shell; there sshd is left as the package has it.
-        return nullcontext()
-    return _Policy()
-
-
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian asks this program whether a package may start its daemon; 101 says no."""
 
 
-class _Policy:
-    def __enter__(self) -> None:
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        POLICY.unlink()
+@contextmanager
+def _no_daemons(as_root: Sequence[str]) -> Generator[None]:
+    """Keep openssh-server from opening port 22 of this machine when it is installed."""
+    if POLICY.exists():
+        yield
+        return
+    write = f"printf '#!/bin/sh\\nexit 101\\n' > {POLICY} && chmod 755 {POLICY}"
+    subprocess.run([*as_root, "sh", "-c", write], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*as_root, "rm", "-f", str(POLICY)], check=True)
