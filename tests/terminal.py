@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import pty
@@ -12,6 +13,7 @@ import struct
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -41,18 +43,22 @@ class _Screen(pyte.Screen):
 class Terminal:
     """One program in a pseudo-terminal. Use `opened`; times are seconds of time.monotonic()."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ours: int, columns: int, rows: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, ours: int, columns: int, rows: int, pause: float
+    ) -> None:
         self.process = process
         self.started = time.monotonic()
         self.raw = bytearray()
         """Everything the program wrote."""
         self.arrived = self.started
-        """When the newest of it came in, before it was drawn here."""
+        """When what was drawn last came in."""
         self.before = termios.tcgetattr(ours)
         """The line settings at the start."""
         self._screen = _Screen(columns, rows, self.press)
         self._stream = pyte.ByteStream(self._screen)
         self._left = b""
+        self._waiting: deque[tuple[float, bytes]] = deque()
+        self._pause = pause
         self._ours: int | None = ours
         self._news = asyncio.Event()
         os.set_blocking(ours, False)
@@ -79,34 +85,51 @@ class Terminal:
         return found
 
     def _read(self, ours: int) -> None:
-        try:
-            data = os.read(ours, 65536)
-        except BlockingIOError:
-            return
-        except OSError:  # the last program on the other side has gone
-            data = b""
-        self.arrived = time.monotonic()
-        if not data:
-            asyncio.get_running_loop().remove_reader(ours)
-        self.raw += data
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except BlockingIOError:
+                break
+            except OSError:  # the last program on the other side has gone
+                data = b""
+            if not data:
+                asyncio.get_running_loop().remove_reader(ours)
+                break
+            self.raw += data
+            self._waiting.append((time.monotonic(), data))
+        if not self._pause:
+            while self._waiting:
+                self._draw()
+        self._news.set()
+
+    def _draw(self) -> None:
+        """Draw the oldest piece that waits."""
+        self.arrived, data = self._waiting.popleft()
         data = self._left + data
         half = _HALF.search(data)
         cut = half.start() if half else len(data)
         self._left = data[cut:]
         self._stream.feed(_UNREAD.sub(b"", data[:cut]))
-        self._news.set()
 
     async def until(self, ready: Callable[[], bool], what: str, limit: float = 20.0) -> float:
         """Wait for something; return when the output came that made it so. Raises AssertionError."""
         end = time.monotonic() + limit
         while not ready():
+            if self._waiting and time.monotonic() - self._waiting[-1][0] >= self._pause:
+                self._draw()
+                await asyncio.sleep(0)  # what comes in meanwhile is to be read in time
+                continue
+            if time.monotonic() > end:
+                raise AssertionError(f"no {what} within {limit} s; the screen:\n{self.text}")
             self._news.clear()
-            try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(limit, self._pause) or limit):
                     await self._news.wait()
-            except TimeoutError:
-                raise AssertionError(f"no {what} within {limit} s; the screen:\n{self.text}") from None
         return self.arrived
+
+    async def caught_up(self) -> None:
+        """Wait until everything that came in is drawn."""
+        await self.until(lambda: not self._waiting, "pause in the output")
 
     async def shows(self, *words: str, limit: float = 20.0) -> float:
         """Wait until all words stand on the screen; return when they did."""
@@ -136,9 +159,18 @@ class Terminal:
 
 @asynccontextmanager
 async def opened(
-    command: Sequence[str], environment: Mapping[str, str], *, columns: int = 120, rows: int = 40
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    columns: int = 120,
+    rows: int = 40,
+    pause: float = 0.0,
 ) -> AsyncGenerator[Terminal]:
-    """Run a command in a terminal of its own; leaving the block ends the program if it still runs."""
+    """Run a command in a terminal of its own; leaving the block ends the program if it still runs.
+
+    With a `pause` the screen is drawn only after that many seconds without output: reading it takes no
+    processor from the program then, and the times tell when a piece of output came in.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     try:
@@ -149,7 +181,7 @@ async def opened(
         )  # fmt: skip
     finally:
         os.close(theirs)
-    terminal = Terminal(process, ours, columns, rows)
+    terminal = Terminal(process, ours, columns, rows, pause)
     try:
         yield terminal
     finally:

@@ -20,6 +20,8 @@ from tests.bench.proxy import Network
 from tests.terminal import Terminal, opened
 
 COLUMNS, ROWS = 200, 50
+PAUSE = 0.06
+"""Seconds without output after which it is looked at."""
 GPU = "H100"
 WARM_UP = 6.0
 """Seconds until a program has settled."""
@@ -29,7 +31,7 @@ WARM_UP = 6.0
 async def running(program: Program, ground: Ground) -> AsyncGenerator[Terminal]:
     """Start a program in a terminal and end it afterwards as a person does, if it listens."""
     start = program.start(ground)
-    async with opened(start.command, start.environment, columns=COLUMNS, rows=ROWS) as terminal:
+    async with opened(start.command, start.environment, columns=COLUMNS, rows=ROWS, pause=PAUSE) as terminal:
         yield terminal
         for ending in (signal.SIGTERM, signal.SIGKILL):
             terminal.process.send_signal(ending)
@@ -87,20 +89,39 @@ async def _watched(pid: int, ground: Ground, way: Network, seconds: float) -> St
     return Steady(100 * laptop / passed, 60 * box / passed, down / passed, up / passed, usage.memory(pid))
 
 
-async def keys(ground: Ground, presses: int) -> list[float]:
-    """Return the seconds from key to paint, sorted, for a modal that opens and closes while data pours in."""
+async def keys(ground: Ground, presses: int) -> tuple[list[float], list[float]]:
+    """Return the seconds from key to paint while data pours in, both sorted.
+
+    First of letters that narrow the list of processes, then of the help, which opens over the panels.
+    """
     program = Program("", lambda ground: ours(ground, "box1", "--set", "probe.interval=0.5"))
-    took: list[float] = []
+    letters: list[float] = []
+    helps: list[float] = []
+    chance = random.Random(7)
     async with running(program, ground) as terminal:
+
+        async def press(key: str, shown: str = "", hidden: str = "") -> float:
+            await asyncio.sleep(chance.uniform(0.05, 0.3))
+            await terminal.caught_up()
+            pressed = time.monotonic()
+            terminal.press(key)
+            return await (terminal.shows(shown) if shown else terminal.hides(hidden)) - pressed
+
         await terminal.shows(GPU)
         await asyncio.sleep(WARM_UP)
-        chance = random.Random(7)
-        for number in range(presses):
-            await asyncio.sleep(chance.uniform(0.05, 0.3))
-            pressed = time.monotonic()
-            terminal.press("\x1b" if number % 2 else "?")
-            took.append(await (terminal.hides if number % 2 else terminal.shows)("app.quit") - pressed)
-    return sorted(took)
+        for _ in range(presses // 4):
+            helps.append(await press("?", shown="app.quit"))
+            await press("?", hidden="app.quit")
+        await press("2", shown="/ Filter")
+        await press("/", shown="words in user")
+        for _ in range(presses // 8):
+            typed = ""
+            for letter in "resnet15":
+                typed += letter
+                letters.append(await press(letter, shown=f"│ {typed}    "))
+            terminal.press("\x15")  # deletes to the start of the line
+            await terminal.hides(f"│ {typed} ")
+    return sorted(letters), sorted(helps)
 
 
 async def after_cut(program: Program, ground: Ground, way: Network, *, silent: bool, outage: float) -> float:
@@ -121,8 +142,8 @@ async def after_cut(program: Program, ground: Ground, way: Network, *, silent: b
         back = time.monotonic()
         way.mend()
         try:
-            degrees = re.compile(rf"\b{fresh} ?°?C?\b")
-            return await terminal.until(lambda: bool(degrees.search(terminal.text)), "data", 60.0) - back
+            mark = re.compile(program.mark.format(sign=fresh))
+            return await terminal.until(lambda: bool(mark.search(terminal.text)), "data", 60.0) - back
         finally:
             ground.machine.show(SIGN)
 

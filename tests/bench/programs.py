@@ -34,8 +34,8 @@ class Program:
     start: Callable[[Ground], Start]
     package: str = ""
     """What pip installs; empty for ours."""
-    note: str = ""
-    """What a reader has to know to compare it."""
+    mark: str = r"\b{sign}(/\d+)? ?°?C\b"
+    """What shows that a temperature was read: a pattern for the screen."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def ssh_gpu_monitor(ground: Ground) -> Start:
 
 def nvitop(ground: Ground) -> Start:
     """Start nvitop's monitor, once a second."""
-    command = [ground.python["nvitop"], "-m", "nvitop", "monitor", "--interval", "1"]
+    command = [ground.python["nvitop"], "-m", "nvitop", "--monitor", "full", "--interval", "1"]
     return Start(command, {**ground.machine.environment, **ground.environment})
 
 
@@ -146,7 +146,8 @@ def gpustat(ground: Ground) -> Start:
 OVER_SSH = (
     Program("gpubox-tui", ours),
     Program("nvidb", nvidb, "nvidb"),
-    Program("ssh-gpu-monitor", ssh_gpu_monitor, "ssh-gpu-monitor", "through its jump host, from nvidia-smi"),
+    # It shows no temperature; the stand-in for nvidia-smi tells it as megabytes in use.
+    Program("ssh-gpu-monitor", ssh_gpu_monitor, "ssh-gpu-monitor", r"\b8{sign:03}\b"),
 )
 ON_THE_BOX = (
     Program("gpubox-tui local", ours_here),
@@ -168,10 +169,11 @@ def install(package: str) -> str | None:
     return str(python)
 
 
-def nvidia_smi(folder: Path) -> Path:
+def nvidia_smi(folder: Path, control: Path) -> Path:
     """Make an nvidia-smi that answers `-q -x` at once, and return its folder.
 
-    Drivers write 17 kB a GPU, most of it the clocks that it supports.
+    Drivers write 17 kB a GPU, most of it the clocks that it supports. The first GPU's temperature comes from
+    the file that steers the simulated GPUs; it stands in the megabytes in use.
     """
     clocks = "".join(
         f"\t\t\t\t<supported_graphics_clock>{1980 - 15 * step % 1700} MHz</supported_graphics_clock>\n"
@@ -180,14 +182,18 @@ def nvidia_smi(folder: Path) -> Path:
     gpus = "".join(
         f'\t<gpu id="00000000:{index:02x}:00.0">\n\t\t<product_name>NVIDIA H100 80GB HBM3</product_name>\n'
         f"\t\t<utilization><gpu_util>{10 * index} %</gpu_util></utilization>\n"
-        f"\t\t<fb_memory_usage><total>81559 MiB</total><used>{8000 + index} MiB</used></fb_memory_usage>\n"
+        f"\t\t<fb_memory_usage><total>81559 MiB</total><used>8{index:03} MiB</used></fb_memory_usage>\n"
         f"\t\t<processes>{_process * (PROCESSES // GPUS + 1)}</processes>\n"
         f"\t\t<supported_clocks>\n{clocks}\t\t</supported_clocks>\n\t</gpu>\n"
         for index in range(GPUS)
     )
     folder.mkdir()
     (folder / "answer.xml").write_text(f'<?xml version="1.0" ?>\n<nvidia_smi_log>\n{gpus}</nvidia_smi_log>\n')
-    (folder / "nvidia-smi").write_text(f"#!/bin/sh\nexec cat {shlex.quote(str(folder))}/answer.xml\n")
+    (folder / "nvidia-smi").write_text(
+        f"#!/bin/sh\nread -r line < {shlex.quote(str(control))}\n"
+        f"cd {shlex.quote(str(folder))} || exit\n"
+        'exec sed "s/<used>8000/<used>8$(printf %03d "${line#*=}")/" answer.xml\n'
+    )
     (folder / "nvidia-smi").chmod(0o755)
     return folder
 

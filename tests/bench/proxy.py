@@ -28,6 +28,7 @@ class Network:
         self._there = asyncio.Event()
         self._there.set()
         self._refusing = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         """Reset every connection and refuse new ones until `mend`."""
@@ -44,8 +45,20 @@ class Network:
         self._refusing = False
         self._there.set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward one connection."""
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward one connection until either side closes it."""
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End every connection."""
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
             writer.transport.abort()
             return
@@ -105,6 +118,6 @@ async def network(target: int, *, round_trip: float = 0.0) -> AsyncGenerator[Net
     try:
         yield middle
     finally:
-        middle.cut()
         server.close()
+        await middle.close()
         await server.wait_closed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.config.settings import Ssh
 from gpubox.core.ask import Asker, Question
+from gpubox.core.errors import GpuBoxError
 from gpubox.core.health import Health, Phase
 from gpubox.core.shell import Shell, Work
 from gpubox.ssh.link import SshLink
@@ -232,3 +234,25 @@ async def settled(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - most conditions have no event to wait for
             await asyncio.sleep(0.005)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+async def first_trouble(link: SshLink) -> GpuBoxError:
+    """Keep a link until it waits or is refused; return why."""
+    async with kept(link):
+        health = await phase(link, Phase.WAITING, Phase.REFUSED)
+    assert health.reason is not None
+    return health.reason

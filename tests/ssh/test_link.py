@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
 
-import asyncssh
 import pytest
 
 from gpubox.config.settings import Ssh
 from gpubox.core.ask import Nobody
 from gpubox.core.errors import (
-    AuthFailed,
     ConfigError,
     Dropped,
-    GpuBoxError,
     LinkError,
     ProbeError,
     RemoteError,
@@ -27,23 +22,19 @@ from gpubox.core.health import Phase
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import Wanted
-from gpubox.ssh.sleep import Clocks
-from tests.ssh.fakes import QUICK, Folder, Person, guest, idle, kept, listening, phase, settled
+from tests.ssh.fakes import (
+    QUICK,
+    Folder,
+    Person,
+    first_trouble,
+    free_port,
+    idle,
+    kept,
+    listening,
+    phase,
+    settled,
+)
 from tests.ssh.wire import peer, wire
-
-
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
-
-
-async def first_trouble(link: SshLink) -> GpuBoxError:
-    """Keep a link until it waits or is refused; return why."""
-    async with kept(link):
-        health = await phase(link, Phase.WAITING, Phase.REFUSED)
-    assert health.reason is not None
-    return health.reason
 
 
 async def test_a_closed_port_is_named_and_tried_again(folder: Folder) -> None:
@@ -226,75 +217,6 @@ async def test_an_error_of_our_own_is_not_hidden(folder: Folder) -> None:
     assert raised.group_contains(ZeroDivisionError)
 
 
-class Sleeper:
-    """Clocks of a machine that a test puts to sleep."""
-
-    def __init__(self) -> None:
-        self.slept = 0.0
-        self.looks = 0
-        self.clocks = Clocks(time.monotonic, self._always, 0.02)
-
-    def _always(self) -> float:
-        self.looks += 1
-        return time.monotonic() + self.slept
-
-
-async def test_after_sleep_a_dead_link_is_noticed_at_once(folder: Folder) -> None:
-    sleeper = Sleeper()
-    slow = Ssh(keepalive=60, retry_first=0.05)
-    async with listening(folder) as server, wire(server.port) as cable:
-        folder.trust(cable.port)
-        link = SshLink("box", folder.wanted(cable.port), Nobody(), slow, sleeper.clocks)
-        async with kept(link):
-            await phase(link, Phase.LIVE)
-            cable.freeze()
-            began = time.monotonic()
-            sleeper.slept = 3600.0
-            await phase(link, Phase.WAITING)
-            assert 2.5 < time.monotonic() - began < 6
-            cable.thaw()
-            await phase(link, Phase.LIVE)
-
-
-async def test_after_sleep_a_good_link_stays(folder: Folder) -> None:
-    sleeper = Sleeper()
-    async with listening(folder) as server, wire(server.port) as cable:
-        folder.trust(cable.port)
-        link = SshLink("box", folder.wanted(cable.port), Nobody(), Ssh(keepalive=60), sleeper.clocks)
-        async with kept(link):
-            live = await phase(link, Phase.LIVE)
-            sleeper.slept = 3600.0
-            passed = cable.passed
-            await settled(lambda: cable.passed > passed + 1000)  # it was asked, and it answered
-            assert link.health.value == live
-
-
-async def test_after_sleep_a_pause_is_over(folder: Folder) -> None:
-    sleeper = Sleeper()
-    port = free_port()
-    patient = Ssh(retry_first=300, retry_cap=300)
-    async with kept(SshLink("box", folder.wanted(port), Nobody(), patient, sleeper.clocks)) as link:
-        await phase(link, Phase.WAITING)
-        async with listening(folder, port=port):
-            folder.trust(port)
-            sleeper.slept = 60.0
-            await phase(link, Phase.LIVE)
-
-
-async def test_a_refused_link_is_not_tried_after_sleep(folder: Folder) -> None:
-    sleeper = Sleeper()
-    async with listening(folder) as server:
-        folder.trust(server.port)
-        wanted = folder.wanted(server.port, identity="/nowhere/key")
-        async with kept(SshLink("box", wanted, Nobody(), QUICK, sleeper.clocks)) as link:
-            await phase(link, Phase.REFUSED)
-            sleeper.slept = 60.0
-            looks = sleeper.looks
-            await settled(lambda: sleeper.looks > looks + 3)
-            assert link.health.value.phase is Phase.REFUSED
-        assert len(server.connections) == 1
-
-
 async def test_at_most_eight_shake_hands_at_a_time(folder: Folder) -> None:
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
@@ -346,86 +268,3 @@ async def test_bytes_that_come_one_by_one_make_whole_lines(folder: Folder) -> No
         async with kept(SshLink("box", folder.wanted(cable.port), Nobody(), QUICK), work):
             await settled(lambda: seen)
     assert seen == [b"hello there\n"]
-
-
-def proxied(folder: Folder, ports: Sequence[int]) -> str:
-    """Write a configuration of hops a, b, c..., each behind the one before; returns the last name."""
-    text, before = [], ""
-    for name, port in zip("abcdefgh", ports, strict=False):
-        jump = f"  ProxyJump {before}\n" if before else ""
-        text.append(f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n{jump}")
-        before = name
-    text.append(f"Host *\n  User ada\n  IdentityFile {folder.identity}\n")
-    folder.configure("".join(text))
-    return before
-
-
-def named(folder: Folder, host: str) -> Wanted:
-    return Wanted(host, config_file=folder.config, known_hosts=folder.known_hosts)
-
-
-async def test_two_jump_hosts_are_gone_through(folder: Folder) -> None:
-    results: list[bytes] = []
-
-    async def work(shell: Shell) -> None:
-        results.append((await shell.run("there")).stdout)
-
-    async with (
-        listening(folder, jump=True) as first,
-        listening(folder, jump=True) as second,
-        listening(folder) as box,
-    ):
-        ports = [first.port, second.port, box.port]
-        last = proxied(folder, ports)
-        person = Person({"New host key": "yes"})
-        link = SshLink("box", named(folder, last), person, QUICK)
-        async with kept(link, work):
-            await settled(lambda: results)
-            assert link.connection is not None
-            assert len(link.connection.hops) == 2
-            first.hang_up()
-            await phase(link, Phase.WAITING)
-            await settled(lambda: len(results) == 2)
-        assert [question.about for question in person.asked] == [
-            "box (through a)",
-            "box (through b)",
-            "box",
-        ]
-        # An unknown key takes a second handshake; the first hop forgot its two when it hung up.
-        assert [len(server.connections) for server in (first, second, box)] == [1, 3, 3]
-
-
-async def test_a_jump_host_that_passes_nothing_on_is_named(folder: Folder) -> None:
-    async with listening(folder) as first, listening(folder) as box:
-        folder.trust(first.port)
-        last = proxied(folder, [first.port, box.port])
-        error = await first_trouble(SshLink("box", named(folder, last), Nobody(), QUICK))
-    assert isinstance(error, Unreachable)
-    assert error.title == "The jump host forbids it"
-
-
-async def test_a_box_that_the_jump_host_does_not_reach_is_named(folder: Folder) -> None:
-    async with listening(folder, jump=True) as first:
-        folder.trust(first.port)
-        last = proxied(folder, [first.port, free_port()])
-        error = await first_trouble(SshLink("box", named(folder, last), Nobody(), QUICK))
-    assert isinstance(error, Unreachable)
-    assert error.title == "Not reached through the jump host"
-
-
-async def test_a_jump_host_that_refuses_the_login_is_named(folder: Folder) -> None:
-    stranger = guest(asyncssh.generate_private_key("ssh-ed25519"))
-    async with listening(folder, stranger, jump=True) as first, listening(folder) as box:
-        folder.trust(first.port)
-        last = proxied(folder, [first.port, box.port])
-        error = await first_trouble(SshLink("box", named(folder, last), Nobody(), QUICK))
-        assert box.connections == []
-    assert isinstance(error, AuthFailed)
-    assert f"ada@127.0.0.1:{first.port} takes none" in error.text
-
-
-async def test_a_jump_host_that_jumps_through_itself_is_named(folder: Folder) -> None:
-    folder.configure("Host box\n  ProxyJump a\nHost a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
-    error = await first_trouble(SshLink("box", named(folder, "box"), Nobody(), QUICK))
-    assert isinstance(error, ConfigError)
-    assert error.title == "A jump host that jumps through itself"

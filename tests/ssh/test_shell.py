@@ -6,7 +6,6 @@ import asyncio
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from gpubox.core.health import Phase
 from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import new_key, serve
-from tests.ssh.fakes import QUICK, Folder, kept, listening, phase, settled
+from tests.ssh.fakes import QUICK, Folder, alive, kept, listening, phase, settled
 from tests.ssh.wire import wire
 
 Check = Callable[[Shell], Awaitable[None]]
@@ -79,7 +78,7 @@ async def test_a_command_that_takes_too_long_is_killed(folder: Folder) -> None:
             await shell.run("echo $$ > pid; sleep 60", timeout=0.3)
         assert "did not end in 0.3 s" in raised.value.text
         pid = int((folder.path / "pid").read_text())
-        await settled(lambda: not Path(f"/proc/{pid}").exists())
+        await settled(lambda: not alive(pid))
 
     await on_real(folder, check)
 
@@ -97,8 +96,8 @@ async def test_leaving_a_stream_ends_its_whole_process_group(folder: Folder) -> 
     async def check(shell: Shell) -> None:
         async with shell.stream("sleep 77 & echo $!; wait") as channel:
             pid = int(await channel.read_line(100))
-            await settled(lambda: Path(f"/proc/{pid}").exists())
-        await settled(lambda: not Path(f"/proc/{pid}").exists())
+            await settled(lambda: alive(pid))
+        await settled(lambda: not alive(pid))
 
     await on_real(folder, check)
 
@@ -247,6 +246,6 @@ async def test_closing_the_server_ends_what_it_runs(folder: Folder) -> None:
         file = folder.path / "pid"
         await settled(lambda: file.exists() and file.read_text().strip())
     pid = int(file.read_text())
-    await settled(lambda: not Path(f"/proc/{pid}").exists())
+    await settled(lambda: not alive(pid))
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)

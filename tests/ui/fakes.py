@@ -97,6 +97,7 @@ def make_app(
     opener: Callable[[Target, Asker], Box] | None = None,
     warnings: Sequence[GpuBoxError] = (),
     remember: Callable[[Target], None] = lambda _: None,
+    trouble: Feed[GpuBoxError | None] | None = None,
 ) -> GpuBoxApp:
     """Return an app that opens the given boxes by name, and shows the first one or the list of boxes."""
     by_name = {box.name: box for box in boxes}
@@ -107,6 +108,7 @@ def make_app(
         opener=opener or (lambda target, _asker: by_name[target.name]),
         warnings=warnings,
         remember=remember,
+        trouble=trouble,
     )
 
 

@@ -14,7 +14,8 @@ from textual.screen import Screen
 from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings, Ui
 from gpubox.core.ask import Asker
-from gpubox.core.errors import Cancelled, ConfigError, RemoteError
+from gpubox.core.errors import Cancelled, ConfigError, GpuBoxError, RemoteError, StoreError
+from gpubox.core.feed import Feed
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.border import UNEXPECTED, guarded
 from gpubox.ui.keys import KeyProvider, everything, keymap
@@ -85,6 +86,17 @@ async def test_an_error_of_ours_is_a_toast_with_what_to_do() -> None:
         assert not await guarded(app, raising(error))
         await until(pilot, lambda: toasts(app))
         assert toasts(app) == [("Not sent", "pid 41 is another process now\nLook again [b]")]
+
+
+async def test_a_disk_that_keeps_no_history_is_told_and_the_rest_works() -> None:
+    feed: Feed[GpuBoxError | None] = Feed(None)
+    app = make_app(picker=True, trouble=feed)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert toasts(app) == []
+        feed.put(StoreError("History is not kept", "The disk is full", "Free some room"))
+        await until(pilot, lambda: toasts(app))
+        assert toasts(app) == [("History is not kept", "The disk is full\nFree some room")]
 
 
 async def test_who_said_no_is_not_told_so() -> None:

@@ -116,6 +116,19 @@ async def test_a_withdrawn_question_under_the_palette_goes_when_it_is_seen_again
         await until(pilot, lambda: len(app.screen_stack) == 2)
 
 
+async def test_a_long_question_never_pushes_the_answers_off_the_screen() -> None:
+    long = Question("[b]xub", "[i]Long", "\n".join(f"line {n} [red]" for n in range(60)), Kind.YES_NO)
+    async with make_app(make_box()).run_test(size=(80, 24)) as pilot:
+        task = await asked(pilot, long)
+        assert pilot.app.screen.query_one("#no").region.bottom <= 23
+        picture = pilot.app.export_screenshot()
+        assert "[i]Long" in picture
+        assert "[b]xub" in picture
+        assert "[red]" in picture
+        await pilot.press("escape")
+        assert await asyncio.wait_for(task, 5) is None
+
+
 @pytest.mark.parametrize("question", [KEY, SECRET, STOP], ids=["key", "secret", "danger"])
 async def test_questions_look_right(
     question: Question, clock: Clock, looks: Callable[[GpuBoxApp], None]

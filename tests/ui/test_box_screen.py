@@ -142,6 +142,14 @@ async def test_a_panel_fills_the_screen_and_escape_shows_all_again() -> None:
         await until(pilot, lambda: panel_of(app, "rows").size.width > 100)
         await pilot.press("3")
         await until(pilot, lambda: app.screen.maximized is panel_of(app, "machine"))
+        assert app.screen.query_one(StateLine).region.y == 0
+        line = app.screen.query_one(KeyLine)
+        await until(pilot, lambda: "Back" in line.render().plain)
+        assert "Maximize" not in line.render().plain
+        await pilot.press("m")
+        await until(pilot, lambda: app.screen.maximized is None)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.maximized is not None)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen.maximized is None)
         assert shown(app) == ["cards", "rows", "machine", "past", "tunnels"]

@@ -33,7 +33,7 @@ async def test_all_boxes_are_listed_in_order_with_their_source() -> None:
             "xub ada@10.0.0.7:22 settings",
             "lab-h100 lab-h100.example.org ssh config",
             "local this machine, without ssh built in",
-            "demo two simulated GPUs, to try th… built in",
+            "demo two simulated GPUs, to try the panel built in",
         ]
 
 

@@ -42,6 +42,11 @@ def quietly(path: Path) -> None:
     _install(handler, logging.WARNING)
 
 
+def nowhere() -> None:
+    """Let nothing of the log reach stderr, where Python would put warnings by default."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
 def _install(handler: logging.Handler, level: int) -> None:
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()

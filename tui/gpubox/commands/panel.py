@@ -64,6 +64,7 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
             opener=lambda target, asker: open_box(target, settings, asker, store=store),
             warnings=loaded.problems,
             remember=store.remember,
+            trouble=store.trouble,
         )
         app.run()
     return app.return_code or 0

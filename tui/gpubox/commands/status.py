@@ -77,12 +77,11 @@ def read(
     """Print readings of boxes and return the exit status: 0 all read, 1 some not."""
     import asyncio  # with msgspec the dearest import of all; `--help` does without
 
-    from gpubox.commands.log import to_file
+    from gpubox.commands.log import nowhere, to_file
 
     for problem in loaded.problems:
         complain(problem)
-    if log is not None:
-        to_file(log)
+    nowhere() if log is None else to_file(log)
     stdout: object = sys.stdout
     if isinstance(stdout, TextIOWrapper):  # not so under a test runner
         stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1

@@ -383,13 +383,11 @@ class OldProcess(ctypes.Structure):
     _fields_ = [("pid", ctypes.c_uint), ("usedGpuMemory", ctypes.c_ulonglong)]
 
 
-class Nvml:
-    """Reads every GPU through NVML; one that fails keeps its row and never hides the others."""
+class Calls:
+    """Asks NVML: by the first name that this driver knows, and with its errors told apart."""
 
-    def __init__(self, module: ModuleType, path: str) -> None:
+    def __init__(self, module: ModuleType) -> None:
         self.n = module
-        self.path = path
-        self.simulated = bool(getattr(module, "SIMULATED", False))
         self.errors: tuple[type[Exception], ...] = tuple(
             kind
             for kind in (
@@ -398,96 +396,9 @@ class Nvml:
             )
             if isinstance(kind, type) and issubclass(kind, Exception)
         )
-        self.cards: list[Card] = []
-        self.driver: Row = {}
         self.doing = ""
-        self.events: object = None
+        """The call that runs now; a hang is told by it."""
         self.chosen: dict[tuple[tuple[object, ...], ...], int] = {}
-        self.suffixes: tuple[str, ...] = ("_v3", "_v2", "")
-
-    def open(self) -> None:
-        """Initialize and find the GPUs; raises NVML's errors."""
-        n = self.n
-        self.doing = "nvmlInit"
-        try:
-            n.nvmlInit()
-        except self.errors as error:
-            if self.code(error) != FUNCTION_NOT_FOUND:
-                raise
-            self.check(n.nvmlLib.nvmlInit_v2())  # drivers before 390 have no nvmlInitWithFlags
-        version = self.maybe("nvmlSystemGetDriverVersion")
-        cuda = self.maybe("nvmlSystemGetCudaDriverVersion")
-        self.driver = given(
-            {
-                "source": "nvml",
-                "version": version,
-                "cuda": "%d.%d" % (cuda // 1000, cuda % 1000 // 10) if isinstance(cuda, int) else None,
-                "nvml": self.maybe("nvmlSystemGetNVMLVersion"),
-                "simulated": True if self.simulated else None,
-            }
-        )
-        parts = [int(part) for part in re.findall(r"\d+", str(version))[:2]]
-        if [530] <= parts < [535, 98]:
-            # Their `_v3` list has a longer entry than every later one; read with today's it gives nonsense.
-            self.suffixes = ("_v2", "")
-        self.doing = "nvmlDeviceGetCount"
-        self.cards = [Card(index) for index in range(n.nvmlDeviceGetCount())]
-        for card in self.cards:
-            self.attach(card)
-        self.listen()
-
-    def close(self) -> None:
-        """Let go of the driver, as far as it still listens."""
-        self.maybe("nvmlShutdown")
-
-    def attach(self, card: Card) -> None:
-        """Get hold of a GPU and of what never changes about it."""
-        try:
-            handle = self.call((("nvmlDeviceGetHandleByIndex",),), card.index)
-            identity: Row = {
-                "uuid": self.text(self.call((("nvmlDeviceGetUUID",),), handle)),
-                "name": self.text(self.call((("nvmlDeviceGetName",),), handle)),
-            }
-            if card.fault:
-                # A driver may tell names of a GPU that is long gone; only a reading proves that it is back.
-                self.prove(handle)
-        except self.errors as error:
-            self.failed(card, error)
-            if not card.identity:
-                card.identity = self.remembered(card)
-            return
-        info = self.maybe("nvmlDeviceGetPciInfo", handle)
-        if info is not None:
-            identity["bus"] = self.text(getattr(info, "busId", ""))
-        card.identity, card.handle = identity, handle
-        card.fault = card.lost_at = None
-        self.read_card(card, {"once", "rare"}, 0.0, None)
-
-    def prove(self, handle: object) -> None:
-        """Raise NVML's error when the GPU gives neither temperature nor memory for being lost."""
-        try:
-            self.call((("nvmlDeviceGetTemperature", 0), ("nvmlDeviceGetMemoryInfo",)), handle)
-        except self.errors as error:
-            if self.code(error) in (LOST, RESET_REQUIRED):
-                raise
-
-    def remembered(self, card: Card) -> Row:
-        """Return what the kernel module still tells of a GPU that NVML cannot reach."""
-        folder = rooted("/proc/driver/nvidia/gpus")
-        buses = listing(folder)
-        taken = {str(other.identity.get("bus", ""))[-12:].lower() for other in self.cards}
-        free = [bus for bus in buses if bus.lower() not in taken]
-        if self.simulated or len(free) != 1 or len(buses) != len(self.cards):
-            return {}
-        text = read_text("%s/%s/information" % (folder, free[0]))
-        facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        return given(
-            {
-                "name": facts.get("Model", "").strip() or None,
-                "uuid": facts.get("GPU UUID", "").strip() or None,
-                "bus": "0000" + free[0].upper(),
-            }
-        )
 
     def text(self, value: object) -> str:
         """Return NVML's text; old modules give bytes."""
@@ -548,19 +459,249 @@ class Nvml:
         kind = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal")
         return getattr(value.value, kind[value.valueType if value.valueType < len(kind) else 1])
 
+
+class Apps:
+    """Reads who is on a GPU."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.suffixes: tuple[str, ...] = ("_v3", "_v2", "")
+        """Versions of the process list, newest first."""
+
+    def read(self, card: Card, thorough: bool) -> None:
+        """Read one row per process, with its kinds together; raises NVML's errors."""
+        found = [("C", entry) for entry in self.listed(card, "Compute")]
+        found += [("G", entry) for entry in self.listed(card, "Graphics")]
+        if thorough:  # hardly any box runs MPS, and each list costs a driver lock of milliseconds
+            card.mps = self.listed(card, "MPSCompute")
+        found += [("M", entry) for entry in card.mps]
+        busy = self.busy(card) if found else {}
+        rows: dict[tuple[int, object], App] = {}
+        for kind, (pid, memory, slice_) in found:
+            row = rows.setdefault((pid, slice_), {"pid": pid, "gpu": card.index, "kind": ""})
+            if kind not in str(row["kind"]):
+                row["kind"] = "%s+%s" % (row["kind"], kind) if row["kind"] else kind
+            if memory is not None:
+                row["gpu_memory"] = max(int(str(memory)), int(str(row.get("gpu_memory", 0))))
+            if slice_ is not None:
+                row["gpu_instance"] = slice_
+            if pid in busy:
+                row["sm"] = busy[pid]
+        card.apps = list(rows.values())
+
+    def listed(self, card: Card, kind: str) -> list[tuple[int, object, object]]:
+        """Return pid, memory and slice of a GPU's processes of one kind; raises NVML's errors."""
+        try:
+            return self.listed_on(card.handle, kind)
+        except self.calls.errors as error:
+            code = self.calls.code(error)
+            if code == NO_PERMISSION and card.instances:
+                # Only root may ask the whole of a GPU in slices; each slice may be asked by its user.
+                rows: list[tuple[int, object, object]] = []
+                for handle, row in card.instances:
+                    entries = self.listed_on(handle, kind)
+                    rows += [(pid, memory, row.get("gpu_instance")) for pid, memory, _ in entries]
+                return rows
+            if code in (NOT_SUPPORTED, FUNCTION_NOT_FOUND):
+                if kind == "Compute":
+                    card.missing["processes"] = self.calls.text(error)
+                return []
+            raise
+
+    def listed_on(self, handle: object, kind: str) -> list[tuple[int, object, object]]:
+        """Return a list of processes by the newest structure that the driver knows."""
+        name = "nvmlDeviceGet%sRunningProcesses" % kind
+        calls = (*tuple((name + suffix,) for suffix in self.suffixes if suffix), (name,))
+        if self.suffixes[-1] == "" and self.calls.chosen.get(calls) is None and self.old(name):
+            return self.listed_old(handle, name)
+        entries = self.calls.call(calls, handle)
+        rows: list[tuple[int, object, object]] = []
+        for entry in entries if isinstance(entries, list) else []:
+            part = getattr(entry, "gpuInstanceId", None)
+            none = part is None or part >= 0xFFFFFFFF
+            rows.append((entry.pid, getattr(entry, "usedGpuMemory", None), None if none else part))
+        return rows
+
+    def old(self, name: str) -> bool:
+        """Return whether the library has only the first process list (drivers before 450)."""
+        library = getattr(self.calls.n, "nvmlLib", None)
+        if library is None:
+            return False
+        return not hasattr(library, name + "_v2") and hasattr(library, name)
+
+    def listed_old(self, handle: object, name: str) -> list[tuple[int, object, object]]:
+        """Return a list of processes as drivers before 450 give it."""
+        count = ctypes.c_uint(0)
+        function = getattr(self.calls.n.nvmlLib, name)
+        if not function(handle, ctypes.byref(count), None):
+            return []
+        count.value = count.value * 2 + 5
+        entries = (OldProcess * count.value)()
+        self.calls.check(function(handle, ctypes.byref(count), entries))
+        unknown = ctypes.c_ulonglong(-1).value
+        return [
+            (entry.pid, None if entry.usedGpuMemory == unknown else entry.usedGpuMemory, None)
+            for entry in entries[: count.value]
+        ]
+
+    def busy(self, card: Card) -> dict[int, float]:
+        """Return the newest share of the SMs of each process; raises NVML's errors for a lost GPU.
+
+        Shares over 100 are dropped: a zombie was seen with 37,100 percent.
+        """
+        function = getattr(self.calls.n, "nvmlDeviceGetProcessUtilization", None)
+        if function is None or card.resting.get("busy", 0.0) > time.monotonic():
+            return {}
+        self.calls.doing = "nvmlDeviceGetProcessUtilization"
+        try:
+            entries = function(card.handle, card.seen)
+        except self.calls.errors as error:
+            code = self.calls.code(error)
+            if code in (LOST, RESET_REQUIRED, UNINITIALIZED, DRIVER_NOT_LOADED):
+                raise
+            if code not in (0, NOT_FOUND):  # 0: pynvml raises "SUCCESS" when there are no samples
+                card.resting["busy"] = time.monotonic() + 60.0
+            return {}
+        newest: dict[int, tuple[int, int]] = {}
+        for entry in entries:
+            newest[entry.pid] = max(newest.get(entry.pid, (0, 0)), (entry.timeStamp, entry.smUtil))
+            card.seen = max(card.seen, entry.timeStamp)
+        return {pid: share for pid, (_, share) in newest.items() if share <= 100}
+
+
+class Events:
+    """Hears of the driver's critical errors (Xid), where it tells them."""
+
+    def __init__(self, calls: Calls, cards: list[Card]) -> None:
+        self.calls = calls
+        self.cards = cards
+        self.set: object = calls.maybe("nvmlEventSetCreate")
+        for card in cards:
+            if card.handle is not None and self.set is not None:
+                calls.maybe("nvmlDeviceRegisterEvents", card.handle, 8, self.set)
+
+    def hear(self) -> None:
+        """Take what errors came since the last tick; never waits."""
+        for _ in range(16):
+            event = self.calls.maybe("nvmlEventSetWait", self.set, 0) if self.set is not None else None
+            if event is None:
+                return
+            device = address(getattr(event, "device", None))
+            for card in self.cards:
+                if card.handle is not None and address(card.handle) == device:
+                    card.xid = int(getattr(event, "eventData", 0))
+                    card.xid_at = round(time.time(), 3)
+
+
+class Nvml:
+    """Reads every GPU through NVML; one that fails keeps its row and never hides the others."""
+
+    def __init__(self, module: ModuleType, path: str) -> None:
+        self.calls = Calls(module)
+        self.path = path
+        self.simulated = bool(getattr(module, "SIMULATED", False))
+        self.apps = Apps(self.calls)
+        self.cards: list[Card] = []
+        self.events: Events | None = None
+        self.driver: Row = {}
+
+    def open(self) -> None:
+        """Initialize and find the GPUs; raises NVML's errors."""
+        n = self.calls.n
+        self.calls.doing = "nvmlInit"
+        try:
+            n.nvmlInit()
+        except self.calls.errors as error:
+            if self.calls.code(error) != FUNCTION_NOT_FOUND:
+                raise
+            self.calls.check(n.nvmlLib.nvmlInit_v2())  # drivers before 390 have no nvmlInitWithFlags
+        version = self.calls.maybe("nvmlSystemGetDriverVersion")
+        cuda = self.calls.maybe("nvmlSystemGetCudaDriverVersion")
+        self.driver = given(
+            {
+                "source": "nvml",
+                "version": version,
+                "cuda": "%d.%d" % (cuda // 1000, cuda % 1000 // 10) if isinstance(cuda, int) else None,
+                "nvml": self.calls.maybe("nvmlSystemGetNVMLVersion"),
+                "simulated": True if self.simulated else None,
+            }
+        )
+        parts = [int(part) for part in re.findall(r"\d+", str(version))[:2]]
+        if [530] <= parts < [535, 98]:
+            # Their `_v3` list has a longer entry than every later one; read with today's it gives nonsense.
+            self.apps.suffixes = ("_v2", "")
+        self.calls.doing = "nvmlDeviceGetCount"
+        self.cards = [Card(index) for index in range(n.nvmlDeviceGetCount())]
+        for card in self.cards:
+            self.attach(card)
+        self.events = Events(self.calls, self.cards)
+
+    def close(self) -> None:
+        """Let go of the driver, as far as it still listens."""
+        self.calls.maybe("nvmlShutdown")
+
+    def attach(self, card: Card) -> None:
+        """Get hold of a GPU and of what never changes about it."""
+        try:
+            handle = self.calls.call((("nvmlDeviceGetHandleByIndex",),), card.index)
+            identity: Row = {
+                "uuid": self.calls.text(self.calls.call((("nvmlDeviceGetUUID",),), handle)),
+                "name": self.calls.text(self.calls.call((("nvmlDeviceGetName",),), handle)),
+            }
+            if card.fault:
+                # A driver may tell names of a GPU that is long gone; only a reading proves that it is back.
+                self.prove(handle)
+        except self.calls.errors as error:
+            self.failed(card, error)
+            if not card.identity:
+                card.identity = self.remembered(card)
+            return
+        info = self.calls.maybe("nvmlDeviceGetPciInfo", handle)
+        if info is not None:
+            identity["bus"] = self.calls.text(getattr(info, "busId", ""))
+        card.identity, card.handle = identity, handle
+        card.fault = card.lost_at = None
+        self.read_card(card, {"once", "rare"}, 0.0, None)
+
+    def prove(self, handle: object) -> None:
+        """Raise NVML's error when the GPU gives neither temperature nor memory for being lost."""
+        try:
+            self.calls.call((("nvmlDeviceGetTemperature", 0), ("nvmlDeviceGetMemoryInfo",)), handle)
+        except self.calls.errors as error:
+            if self.calls.code(error) in (LOST, RESET_REQUIRED):
+                raise
+
+    def remembered(self, card: Card) -> Row:
+        """Return what the kernel module still tells of a GPU that NVML cannot reach."""
+        folder = rooted("/proc/driver/nvidia/gpus")
+        buses = listing(folder)
+        taken = {str(other.identity.get("bus", ""))[-12:].lower() for other in self.cards}
+        free = [bus for bus in buses if bus.lower() not in taken]
+        if self.simulated or len(free) != 1 or len(buses) != len(self.cards):
+            return {}
+        text = read_text("%s/%s/information" % (folder, free[0]))
+        facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        return given(
+            {
+                "name": facts.get("Model", "").strip() or None,
+                "uuid": facts.get("GPU UUID", "").strip() or None,
+                "bus": "0000" + free[0].upper(),
+            }
+        )
+
     def failed(self, card: Card, error: BaseException) -> None:
         """Note that a whole GPU does not answer; raises Gone when it is the driver."""
-        code = self.code(error)
+        code = self.calls.code(error)
         if code in (UNINITIALIZED, DRIVER_NOT_LOADED):
-            raise Gone(self.text(error))
+            raise Gone(self.calls.text(error))
         # pynvml has words of its own for the second; nvidia-smi's are the ones that people search for.
         words = {LOST: "GPU is lost", RESET_REQUIRED: "GPU requires reset"}
-        card.fail(words.get(code, self.text(error)), code in words)
+        card.fail(words.get(code, self.calls.text(error)), code in words)
 
     def tick(self, lanes: set[str], now: float, pcie: int | None) -> None:
         """Read the lanes of all GPUs; raises Gone."""
-        if "fast" in lanes:
-            self.hear()
+        if "fast" in lanes and self.events is not None:
+            self.events.hear()
         for card in self.cards:
             if card.handle is None:
                 if "slow" in lanes:
@@ -577,8 +718,8 @@ class Nvml:
             if lane not in lanes or card.resting.get(fields[0], 0.0) > now:
                 continue
             try:
-                values = unpack(self.call(calls, card.handle))
-            except self.errors as error:
+                values = unpack(self.calls.call(calls, card.handle))
+            except self.calls.errors as error:
                 if self.trouble(card, fields, error, now):
                     return
                 continue
@@ -605,13 +746,13 @@ class Nvml:
 
     def trouble(self, card: Card, fields: tuple[str, ...], error: BaseException, now: float) -> bool:
         """Note why fields have no value; return whether the whole GPU is lost."""
-        code = self.code(error)
+        code = self.calls.code(error)
         if code in (LOST, RESET_REQUIRED, UNINITIALIZED, DRIVER_NOT_LOADED):
             self.failed(card, error)
             return True
         for field in fields:
             card.values.pop(field, None)
-            card.missing[field] = self.text(error)
+            card.missing[field] = self.calls.text(error)
         if code in (NOT_SUPPORTED, FUNCTION_NOT_FOUND, ARGUMENT_VERSION, NO_PERMISSION):
             card.resting[fields[0]] = now + 60.0
         return False
@@ -620,15 +761,15 @@ class Nvml:
         """Read memory by its new structure, which leaves the driver's own share out as nvidia-smi does."""
         if card.handle is None or card.resting.get("memory_used", 0.0) > now:
             return
-        version = getattr(self.n, "nvmlMemory_v2", None)
+        version = getattr(self.calls.n, "nvmlMemory_v2", None)
         name = "nvmlDeviceGetMemoryInfo"
         calls = ((name, version), (name,)) if version is not None else ((name,),)
         try:
-            info = self.call(calls, card.handle)
-        except self.errors as error:
+            info = self.calls.call(calls, card.handle)
+        except self.calls.errors as error:
             if self.trouble(card, ("memory_used", "memory_total"), error, now):
                 return
-            card.unified = self.code(error) == NOT_SUPPORTED and not self.migrated(card)
+            card.unified = self.calls.code(error) == NOT_SUPPORTED and not card.values.get("mig")
             return
         total = getattr(info, "total", 0)
         # Some drivers of unified parts answer with zeros where others say Not Supported.
@@ -638,16 +779,12 @@ class Nvml:
             card.missing.pop("memory_used", None)
             card.missing.pop("memory_total", None)
 
-    def migrated(self, card: Card) -> bool:
-        """Return whether the GPU is cut into slices now."""
-        return bool(card.values.get("mig"))
-
     def read_pcie(self, card: Card, now: float) -> None:
         """Read the rates of one GPU's link; each direction keeps the driver for 20 ms."""
         for field, counter in (("pcie_tx", 0), ("pcie_rx", 1)):
             try:
-                answer = self.call((("nvmlDeviceGetPcieThroughput", counter),), card.handle)
-            except self.errors as error:
+                answer = self.calls.call((("nvmlDeviceGetPcieThroughput", counter),), card.handle)
+            except self.calls.errors as error:
                 if self.trouble(card, (field,), error, now):
                     return
                 continue
@@ -659,8 +796,8 @@ class Nvml:
         if card.handle is None or card.resting.get("mig", 0.0) > now:
             return
         try:
-            mode = self.call((("nvmlDeviceGetMigMode",),), card.handle)
-        except self.errors as error:
+            mode = self.calls.call((("nvmlDeviceGetMigMode",),), card.handle)
+        except self.calls.errors as error:
             if not self.trouble(card, ("mig",), error, now):
                 card.missing.pop("mig", None)  # almost no GPU can; that is no news
             return
@@ -670,156 +807,41 @@ class Nvml:
             card.instances = []
             card.values.pop("mig_instances", None)
             return
-        count = self.maybe("nvmlDeviceGetMaxMigDeviceCount", card.handle)
+        count = self.calls.maybe("nvmlDeviceGetMaxMigDeviceCount", card.handle)
         found: list[tuple[object, Row]] = []
         for place in range(count if isinstance(count, int) else 0):
-            handle = self.maybe("nvmlDeviceGetMigDeviceHandleByIndex", card.handle, place)
+            handle = self.calls.maybe("nvmlDeviceGetMigDeviceHandleByIndex", card.handle, place)
             if handle is None:
                 continue
             row = given(
                 {
-                    "uuid": self.maybe("nvmlDeviceGetUUID", handle) or "",
-                    "name": self.maybe("nvmlDeviceGetName", handle),
-                    "gpu_instance": self.maybe("nvmlDeviceGetGpuInstanceId", handle),
-                    "compute_instance": self.maybe("nvmlDeviceGetComputeInstanceId", handle),
+                    "uuid": self.calls.maybe("nvmlDeviceGetUUID", handle) or "",
+                    "name": self.calls.maybe("nvmlDeviceGetName", handle),
+                    "gpu_instance": self.calls.maybe("nvmlDeviceGetGpuInstanceId", handle),
+                    "compute_instance": self.calls.maybe("nvmlDeviceGetComputeInstanceId", handle),
                 }
             )
             found.append((handle, row))
-        if len(found) != len(card.instances):
+        if [row for _, row in found] != [row for _, row in card.instances]:
             card.instances = found
             card.values["mig_instances"] = [self.instance(handle, row) for handle, row in found]
 
     def instance(self, handle: object, row: Row) -> Row:
         """Return a slice with its memory."""
-        info = self.maybe("nvmlDeviceGetMemoryInfo", handle)
+        info = self.calls.maybe("nvmlDeviceGetMemoryInfo", handle)
         total = getattr(info, "total", None)
         return dict(row, **given({"memory_used": getattr(info, "used", None), "memory_total": total}))
 
     def read_apps(self, card: Card, thorough: bool) -> None:
-        """Read who is on a GPU: one row per process, with its kinds together."""
+        """Read who is on a GPU."""
         if card.handle is None:
             return
+        card.missing.pop("processes", None)
         try:
-            found = [("C", entry) for entry in self.listed(card, "Compute")]
-            found += [("G", entry) for entry in self.listed(card, "Graphics")]
-            if thorough:  # hardly any box runs MPS, and each list costs a driver lock of milliseconds
-                card.mps = self.listed(card, "MPSCompute")
-            found += [("M", entry) for entry in card.mps]
-            card.missing.pop("processes", None)
-        except self.errors as error:
-            if not self.trouble(card, ("processes",), error, 0.0):
-                card.apps = []
-            return
-        busy = self.busy(card) if found else {}
-        rows: dict[tuple[int, object], App] = {}
-        for kind, (pid, memory, slice_) in found:
-            row = rows.setdefault((pid, slice_), {"pid": pid, "gpu": card.index, "kind": ""})
-            if kind not in str(row["kind"]):
-                row["kind"] = "%s+%s" % (row["kind"], kind) if row["kind"] else kind
-            if memory is not None:
-                row["gpu_memory"] = max(int(str(memory)), int(str(row.get("gpu_memory", 0))))
-            if slice_ is not None:
-                row["gpu_instance"] = slice_
-            if pid in busy:
-                row["sm"] = busy[pid]
-        card.apps = list(rows.values())
-
-    def listed(self, card: Card, kind: str) -> list[tuple[int, object, object]]:
-        """Return pid, memory and slice of a GPU's processes of one kind; raises NVML's errors."""
-        try:
-            return self.listed_on(card.handle, kind)
-        except self.errors as error:
-            code = self.code(error)
-            if code == NO_PERMISSION and card.instances:
-                # Only root may ask the whole of a GPU in slices; each slice may be asked by its user.
-                rows: list[tuple[int, object, object]] = []
-                for handle, row in card.instances:
-                    entries = self.listed_on(handle, kind)
-                    rows += [(pid, memory, row.get("gpu_instance")) for pid, memory, _ in entries]
-                return rows
-            if code in (NOT_SUPPORTED, FUNCTION_NOT_FOUND):
-                if kind == "Compute":
-                    card.missing["processes"] = self.text(error)
-                return []
-            raise
-
-    def listed_on(self, handle: object, kind: str) -> list[tuple[int, object, object]]:
-        """Return a list of processes by the newest structure that the driver knows."""
-        name = "nvmlDeviceGet%sRunningProcesses" % kind
-        calls = (*tuple((name + suffix,) for suffix in self.suffixes if suffix), (name,))
-        if self.suffixes[-1] == "" and self.chosen.get(calls) is None and self.old(name):
-            return self.listed_old(handle, name)
-        entries = self.call(calls, handle)
-        rows: list[tuple[int, object, object]] = []
-        for entry in entries if isinstance(entries, list) else []:
-            part = getattr(entry, "gpuInstanceId", None)
-            none = part is None or part >= 0xFFFFFFFF
-            rows.append((entry.pid, getattr(entry, "usedGpuMemory", None), None if none else part))
-        return rows
-
-    def old(self, name: str) -> bool:
-        """Return whether the library has only the first process list (drivers before 450)."""
-        library = getattr(self.n, "nvmlLib", None)
-        if library is None:
-            return False
-        return not hasattr(library, name + "_v2") and hasattr(library, name)
-
-    def listed_old(self, handle: object, name: str) -> list[tuple[int, object, object]]:
-        """Return a list of processes as drivers before 450 give it."""
-        count = ctypes.c_uint(0)
-        function = getattr(self.n.nvmlLib, name)
-        if not function(handle, ctypes.byref(count), None):
-            return []
-        count.value = count.value * 2 + 5
-        entries = (OldProcess * count.value)()
-        self.check(function(handle, ctypes.byref(count), entries))
-        unknown = ctypes.c_ulonglong(-1).value
-        return [
-            (entry.pid, None if entry.usedGpuMemory == unknown else entry.usedGpuMemory, None)
-            for entry in entries[: count.value]
-        ]
-
-    def busy(self, card: Card) -> dict[int, float]:
-        """Return the newest share of the SMs of each process; a zombie was seen with 37,100 percent."""
-        function = getattr(self.n, "nvmlDeviceGetProcessUtilization", None)
-        if function is None or card.resting.get("busy", 0.0) > time.monotonic():
-            return {}
-        self.doing = "nvmlDeviceGetProcessUtilization"
-        try:
-            entries = function(card.handle, card.seen)
-        except self.errors as error:
-            code = self.code(error)
-            if code in (LOST, RESET_REQUIRED, UNINITIALIZED, DRIVER_NOT_LOADED):
-                self.failed(card, error)
-            elif code not in (0, NOT_FOUND):  # 0: pynvml raises "SUCCESS" when there are no samples
-                card.resting["busy"] = time.monotonic() + 60.0
-            return {}
-        newest: dict[int, tuple[int, int]] = {}
-        for entry in entries:
-            newest[entry.pid] = max(newest.get(entry.pid, (0, 0)), (entry.timeStamp, entry.smUtil))
-            card.seen = max(card.seen, entry.timeStamp)
-        return {pid: share for pid, (_, share) in newest.items() if share <= 100}
-
-    def listen(self) -> None:
-        """Ask for the driver's critical errors; where it will not, there are none."""
-        self.events = self.maybe("nvmlEventSetCreate")
-        if self.events is None:
-            return
-        for card in self.cards:
-            if card.handle is not None:
-                self.maybe("nvmlDeviceRegisterEvents", card.handle, 8, self.events)
-
-    def hear(self) -> None:
-        """Take what errors came since the last tick; never waits."""
-        for _ in range(16):
-            event = self.maybe("nvmlEventSetWait", self.events, 0) if self.events is not None else None
-            if event is None:
-                return
-            device = address(getattr(event, "device", None))
-            for card in self.cards:
-                if card.handle is not None and address(card.handle) == device:
-                    card.xid = int(getattr(event, "eventData", 0))
-                    card.xid_at = round(time.time(), 3)
+            self.apps.read(card, thorough)
+        except self.calls.errors as error:
+            card.apps = []
+            self.trouble(card, ("processes",), error, 0.0)
 
 
 # What nvidia-smi is asked, the field it fills, and what its text means. Names that old versions lack come
@@ -1144,14 +1166,16 @@ class Gpus:
         self.done = threading.Event()
         threading.Thread(target=self.run, name="gpus", daemon=True).start()
 
-    def ask(self, lanes: set[str], pcie: int | None) -> None:
-        """Begin a reading; while one is under way the lanes are kept for the next."""
+    def ask(self, lanes: set[str], pcie: int | None) -> bool:
+        """Begin a reading and return True; while one is under way the lanes are kept for the next."""
         self.pending |= lanes
         self.pcie = pcie
         if self.since is None:
             self.done.clear()
             self.since = time.monotonic()
             self.wake.set()
+            return True
+        return False
 
     def result(self, patience: float) -> tuple[list[Row], list[App], Row, list[Row]]:
         """Wait a while for the reading, and return rows, processes, driver and faults as they are then."""
@@ -1160,7 +1184,7 @@ class Gpus:
         waited = time.monotonic() - since if since is not None else 0.0
         if waited <= (HANG if self.opened else HANG_START) + 1.5:
             return self.rows, self.apps, self.driver, self.faults
-        source = self.nvml or self.smi
+        source = self.nvml.calls if self.nvml else self.smi
         words = "%s has not answered for %d seconds" % (source.doing if source else "The driver", waited)
         keep = ("index", "uuid", "name", "bus", "simulated")
         rows = [{key: row[key] for key in keep if key in row} for row in self.rows]
@@ -1199,7 +1223,8 @@ class Gpus:
             if "apps" in lanes:
                 self.cost = time.monotonic() - begin
             self.rows = [card.row(self.nvml.simulated) for card in self.nvml.cards]
-            self.apps = [app for card in self.nvml.cards for app in card.apps]
+            if "apps" in lanes:  # a new list tells the probe that there is something new in it
+                self.apps = [app for card in self.nvml.cards for app in card.apps]
         elif self.smi is not None:
             self.smi.tick(now)
             self.rows, self.apps, self.faults = self.smi.rows, self.smi.apps, self.smi.faults
@@ -1227,7 +1252,7 @@ class Gpus:
         self.nvml = nvml  # so that a hang inside can name the call
         try:
             nvml.open()
-        except nvml.errors as error:
+        except nvml.calls.errors as error:
             self.nvml = None
             self.driver = given({"source": "none", "version": kernel_version()})
             self.faults = [self.refusal(nvml, error, tried)]
@@ -1245,8 +1270,8 @@ class Gpus:
 
     def refusal(self, nvml: Nvml, error: BaseException, tried: list[str]) -> Row:
         """Return the fault for an NVML that would not open."""
-        code = nvml.code(error)
-        words = nvml.text(error)
+        code = nvml.calls.code(error)
+        words = nvml.calls.text(error)
         if code == MISMATCH:
             fault = no_answer(tried, mapped_library(), "", words, "mismatch")
             if "library_version" not in fault:
@@ -1968,15 +1993,15 @@ class Wire:
         """Obey commands until a moment; raises Stop."""
         while True:
             now = time.monotonic()
-            silent = now - self.beat_at
-            if silent > SILENCE:
-                raise Stop(0)
-            left = min(until - now, SILENCE - silent + 0.01)
+            left = min(until - now, self.beat_at + SILENCE - now)
+            # What came in is read before silence is counted: beats may have waited behind a stuck write.
             if select.select([self.source], [], [], max(0.0, left))[0]:
                 self.take()
                 if self.hurry:
                     self.hurry = False
                     return
+            elif time.monotonic() - self.beat_at >= SILENCE:
+                raise Stop(0)
             elif time.monotonic() >= until:
                 return
 
@@ -2075,6 +2100,7 @@ class Probe:
             psutil = find_psutil()
             self.host = PortableHost(psutil)
             self.processes = PortableProcesses(psutil, top, commands)
+        self.apps: list[App] = []
         self.rows: list[Row] = []
         self.seq = 0
 
@@ -2093,13 +2119,16 @@ class Probe:
         now = time.monotonic()
         lanes = self.lanes.due(now)
         faults: list[Row] = []
-        self.gpus.ask(lanes, self.wire.pcie)
+        begun = self.gpus.ask(lanes, self.wire.pcie)
         host = self.guarded("host", lambda: self.host.tick(lanes, now), {}, faults)
-        # The first answer may take a while: the driver wakes the GPUs. The host does not wait for it long.
-        gpus, apps, driver, trouble = self.gpus.result(0.5 * min(1.0, self.interval) if self.seq else 1.0)
+        # The first answer may take a while, for the driver wakes the GPUs; one that was already overdue at
+        # the last tick is not waited for again.
+        patience = 0.5 * min(1.0, self.interval) if self.seq else 1.0
+        gpus, apps, driver, trouble = self.gpus.result(patience if begun else 0.0)
         if self.gpus.cost:
             self.lanes.periods["apps"] = min(10.0, max(2.0, 20 * self.gpus.cost))
-        if "apps" in lanes or not self.rows:
+        if "apps" in lanes or apps is not self.apps:
+            self.apps = apps
             self.rows = self.guarded("processes", lambda: self.processes.tick(apps, now), self.rows, faults)
         if self.processes.count is not None:
             host["processes"] = self.processes.count

@@ -31,7 +31,7 @@ class Vault:
     """What the person told us for one box; it lives in memory only, as long as the link."""
 
     keys: dict[Path, asyncssh.SSHKey] = field(default_factory=dict[Path, asyncssh.SSHKey], repr=False)
-    """Opened private keys."""
+    """Private keys that a passphrase opened."""
     passwords: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """Passwords that worked, by `user@host:port`; codes are never kept."""
     good: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -103,7 +103,8 @@ class Login:
                     self.trouble = f"{file} is no key that can be read ({clean(str(error), 120)})"
                     raise ValueError(self.trouble) from None
             else:
-                self._vault.keys[file] = key
+                if passphrase:
+                    self._vault.keys[file] = key
                 return key
             if attempt == TRIES:
                 break

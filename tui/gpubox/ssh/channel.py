@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import asyncssh
@@ -18,8 +19,11 @@ STDERR_KEPT = 4096
 _FULL = 1024 * 1024
 """Bytes waiting to be read at which the box is told to stop sending."""
 
+_GRACE = 0.3
+"""Seconds that a command gets to end after its stdin did."""
+
 _POLITE = 1.0
-"""Seconds that a channel gets to close in order."""
+"""Seconds that the box gets to agree to the end of a channel."""
 
 
 class Session(asyncssh.SSHClientSession[bytes]):
@@ -167,21 +171,27 @@ class SshChannel:
             raise self._dropped()
 
     def kill(self) -> None:
-        """Ask the box to kill the command; old servers ignore it."""
-        if not self._channel.is_closing():
-            self._channel.kill()
+        """Kill the command if it still runs.
 
-    def let_go(self) -> None:
-        """Close the channel without waiting."""
-        self._channel.close()
+        Best effort: sshd refuses signals in logins as root and with ForceCommand, and before version 7.9.
+        """
+        self._signal("KILL")
+
+    def _signal(self, name: str) -> None:
+        if self._session.result is None and not self._channel.is_closing():
+            self._channel.send_signal(name)
 
     async def close(self) -> None:
-        """Close stdin and the channel, and give the box a moment to agree."""
-        if not self._session.closed.is_set():
-            self.give(b"")
+        """Close stdin, end the command if that does not, and close the channel."""
+        self.give(b"")
+        if not await self._closes(_GRACE):
+            # Without a terminal nobody tells it that we are gone, and sshd counts the session till it ends.
+            self._signal("TERM")
             self._channel.close()
-            try:
-                async with asyncio.timeout(_POLITE):
-                    await self._session.closed.wait()
-            except TimeoutError:
-                return  # The box is silent or busy; the channel is closed on our side.
+            await self._closes(_POLITE)
+
+    async def _closes(self, limit: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._session.closed.wait()
+        return self._session.closed.is_set()

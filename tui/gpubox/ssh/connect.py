@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
-import tempfile
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
 from asyncssh.encryption import get_encryption_algs
@@ -24,6 +22,7 @@ from gpubox.ssh.client import Client
 from gpubox.ssh.errors import Facts, Stage, explain
 from gpubox.ssh.handshake import Handshake
 from gpubox.ssh.host_key import Gate
+from gpubox.ssh.proxy import Proxy, start
 from gpubox.ssh.reach import reach
 from gpubox.ssh.resolve import Resolved, Wanted, resolve
 
@@ -38,17 +37,61 @@ _FAILURES = (asyncssh.Error, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """An open login and the hops that carry it."""
+class Hop:
+    """One login on the way; the last one is the box."""
 
     where: Resolved
     ssh: asyncssh.SSHClientConnection
-    """The connection to the box itself."""
     client: Client
-    hops: Sequence[asyncssh.SSHClientConnection]
-    """Connections to the jump hosts, first hop first."""
-    peer: tuple[str, int] | None
-    """Address of the first machine on the way, when it was reached by TCP."""
+    proxy: Proxy | None
+    """The ProxyCommand that carries it."""
+
+    async def close(self) -> None:
+        """End it; never raises."""
+        self.ssh.close()
+        try:
+            async with asyncio.timeout(_POLITE):
+                await self.ssh.wait_closed()
+        except TimeoutError:
+            # A peer that went silent never takes what is still to be sent.
+            self.ssh.abort()
+            await self.ssh.wait_closed()
+        finally:
+            if self.proxy is not None:
+                await self.proxy.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open login and the hops that carry it."""
+
+    box: Hop
+    """The login to the box itself."""
+    hops: Sequence[Hop]
+    """Logins to the jump hosts, first hop first."""
+
+    @property
+    def where(self) -> Resolved:
+        """How the box was reached."""
+        return self.box.where
+
+    @property
+    def ssh(self) -> asyncssh.SSHClientConnection:
+        """The connection to the box, for channels and forwards."""
+        return self.box.ssh
+
+    @property
+    def lost(self) -> Exception | None:
+        """Why the connection ended, or None."""
+        return self.box.client.lost
+
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """Address of the first machine on the way, when it was reached by TCP."""
+        with contextlib.suppress(TypeError, IndexError, ValueError):
+            address = (*self.hops, self.box)[0].ssh.get_extra_info("peername")
+            return str(address[0]), int(address[1])
+        return None
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone, for whatever reason."""
@@ -56,19 +99,12 @@ class Connection:
 
     async def close(self) -> None:
         """End the login and its hops; never raises, and takes a second or two at most."""
-        await _close([*self.hops, self.ssh])
+        await _close([*self.hops, self.box])
 
 
-async def _close(connections: Sequence[asyncssh.SSHClientConnection]) -> None:
-    for connection in reversed(connections):
-        connection.close()
-        try:
-            async with asyncio.timeout(_POLITE):
-                await connection.wait_closed()
-        except TimeoutError:
-            # A peer that went silent never takes what is still to be sent.
-            connection.abort()
-            await connection.wait_closed()
+async def _close(hops: Sequence[Hop]) -> None:
+    for hop in reversed(hops):
+        await hop.close()
 
 
 class Dialer:
@@ -94,23 +130,17 @@ class Dialer:
         self.stage = Stage.REACHING
         self._tell("resolving", "")
         where = await resolve(self._wanted)
-        opened: list[asyncssh.SSHClientConnection] = []
-        client: Client | None = None
+        opened: list[Hop] = []
         try:
             for hop in (*where.jumps, where):
-                before = opened[-1] if opened else None
-                connection, client = await self._open(hop, where, before)
-                opened.append(connection)
+                opened.append(await self._open(hop, where, opened[-1] if opened else None))
         except BaseException:
             await _close(opened)
             raise
-        assert client is not None
         self.stage = Stage.LIVE
-        return Connection(where, opened[-1], client, opened[:-1], _peer(opened[0]))
+        return Connection(opened[-1], opened[:-1])
 
-    async def _open(
-        self, hop: Resolved, final: Resolved, before: asyncssh.SSHClientConnection | None
-    ) -> tuple[asyncssh.SSHClientConnection, Client]:
+    async def _open(self, hop: Resolved, final: Resolved, before: Hop | None) -> Hop:
         """Connect to one hop; a second time after the person accepted its key."""
         about = self._name if hop is final else f"{self._name} (through {hop.name})"
         gate = Gate(hop, about, self.vault)
@@ -121,42 +151,41 @@ class Dialer:
             await gate.settle(self._asker)
         return await self._log_in(hop, about, Gate(hop, about, self.vault), before)
 
-    async def _log_in(
-        self, hop: Resolved, about: str, gate: Gate, before: asyncssh.SSHClientConnection | None
-    ) -> tuple[asyncssh.SSHClientConnection, Client]:
-        limit = hop.connect_timeout or self._settings.connect_timeout
-        handshake = Handshake(f"{hop.host}:{hop.port}", limit, self._asker)
+    async def _log_in(self, hop: Resolved, about: str, gate: Gate, before: Hop | None) -> Hop:
+        handshake = Handshake(f"{hop.host}:{hop.port}", self._limit(hop), self._asker)
         login = Login(hop, about, self.vault, handshake.ask)
         client = Client(login, gate, lambda stage: self._reached(stage, hop))
         self._reached(Stage.REACHING, hop)
-        with tempfile.TemporaryDirectory(prefix="gpubox-") as folder:
-            complaints = Path(folder) / "proxy"
-            try:
-                async with handshake:
-                    connection = await self._connect(hop, client, gate, handshake, before, complaints)
-                return connection, client
-            except asyncssh.HostKeyNotVerifiable as error:
-                if gate.seen is not None:
-                    raise
-                raise self._explained(error, hop, about, login, client, before) from error
-            except _FAILURES as error:
-                if complaints.is_file() and (said := clean_bytes(complaints.read_bytes()[-300:], 200)):
-                    login.trouble = f"ProxyCommand says: {said}"
-                raise self._explained(error, hop, about, login, client, before) from error
-            finally:
-                await login.close()
+        proxy: Proxy | None = None
+        try:
+            options = self._options(hop, client, gate)
+            async with handshake:
+                if before is not None:
+                    await handshake.connected()
+                    connection = await before.ssh.connect_ssh(hop.host, hop.port, options=options)
+                else:
+                    if hop.proxy_command:
+                        proxy, way = await start(hop.proxy_command)
+                    else:
+                        way = await reach(hop.host, hop.port, self._limit(hop))
+                    connection = await _over(way, hop, handshake, options)
+            return Hop(hop, connection, client, proxy)
+        except BaseException as error:
+            if proxy is not None:
+                login.trouble = login.trouble or await _complaint(proxy)
+                await proxy.close()
+            if not isinstance(error, _FAILURES) or gate.seen is not None:
+                raise
+            raise self._explained(error, hop, about, login, client, before) from error
+        finally:
+            await login.close()
 
-    async def _connect(
-        self,
-        hop: Resolved,
-        client: Client,
-        gate: Gate,
-        handshake: Handshake,
-        before: asyncssh.SSHClientConnection | None,
-        complaints: Path,
-    ) -> asyncssh.SSHClientConnection:
+    def _limit(self, hop: Resolved) -> float:
+        return hop.connect_timeout or self._settings.connect_timeout
+
+    def _options(self, hop: Resolved, client: Client, gate: Gate) -> asyncssh.SSHClientConnectionOptions:
         none: list[asyncssh.SSHKey] = []  # the gate decides about plain keys and authorities
-        options = asyncssh.SSHClientConnectionOptions(
+        return asyncssh.SSHClientConnectionOptions(
             config=None,
             client_factory=lambda: client,
             username=hop.user,
@@ -177,18 +206,6 @@ class Dialer:
             keepalive_count_max=UNANSWERED,
             **_chosen(hop),
         )
-        if before is not None or hop.proxy_command:
-            await handshake.connected()
-            way = {"tunnel": before} if before is not None else {"proxy_command": _proxy(hop, complaints)}
-            return await asyncssh.connect(hop.host, hop.port, options=options, **way)
-        limit = hop.connect_timeout or self._settings.connect_timeout
-        connected = await reach(hop.host, hop.port, limit)
-        try:
-            await handshake.connected()
-        except BaseException:
-            connected.close()
-            raise
-        return await asyncssh.connect(hop.host, hop.port, sock=connected, options=options)
 
     def _reached(self, stage: Stage, hop: Resolved) -> None:
         self.stage = stage
@@ -201,17 +218,13 @@ class Dialer:
             self._tell(steps[stage], hop.address)
 
     def _explained(
-        self,
-        error: BaseException,
-        hop: Resolved,
-        about: str,
-        login: Login,
-        client: Client,
-        before: asyncssh.SSHClientConnection | None,
+        self, error: Exception, hop: Resolved, about: str, login: Login, client: Client, before: Hop | None
     ) -> GpuBoxError:
         if login.declined and isinstance(error, asyncssh.PermissionDenied):
             return Cancelled(
-                "Login cancelled", f"{hop.address} was not given what it asks for", "Press r to try again"
+                "Login cancelled",
+                f"{hop.address} was not given what it asks for",
+                f"Try again and answer, or use a key: `ssh-copy-id {hop.name}`",
             )
         facts = Facts(
             box=about,
@@ -223,22 +236,27 @@ class Dialer:
             methods=list(client.methods),
             trouble=login.trouble,
             banner=client.banner,
-            limit=hop.connect_timeout or self._settings.connect_timeout,
-            through=str(before.get_extra_info("host", "")) if before is not None else "",
+            limit=self._limit(hop),
+            through=before.where.name if before is not None else "",
         )
         return explain(error, facts, hop.name)
 
 
-def _peer(connection: asyncssh.SSHClientConnection) -> tuple[str, int] | None:
-    with contextlib.suppress(TypeError, IndexError):
-        address = connection.get_extra_info("peername")
-        return str(address[0]), int(address[1])
-    return None
+async def _over(
+    way: socket.socket, hop: Resolved, handshake: Handshake, options: asyncssh.SSHClientConnectionOptions
+) -> asyncssh.SSHClientConnection:
+    """Shake hands over a connected socket, which is closed when that fails."""
+    try:
+        await handshake.connected()
+    except BaseException:
+        way.close()
+        raise
+    return await asyncssh.connect(hop.host, hop.port, sock=way, options=options)
 
 
-def _proxy(hop: Resolved, complaints: Path) -> list[str]:
-    # asyncssh takes what the command writes to stderr for ssh data, so it must not get there.
-    return ["/bin/sh", "-c", f"exec 2>{shlex.quote(str(complaints))}; exec {hop.proxy_command}"]
+async def _complaint(proxy: Proxy) -> str:
+    said = clean_bytes(await proxy.complaint(), 200).strip()
+    return f"ProxyCommand says: {said}" if said else ""
 
 
 def _chosen(hop: Resolved) -> dict[str, list[str] | str]:

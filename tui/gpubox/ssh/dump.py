@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import os
 import pwd
 import re
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -79,6 +81,7 @@ async def _asked(program: str, arguments: Sequence[str], host: str) -> Dump:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(_LIMIT):
@@ -91,7 +94,8 @@ async def _asked(program: str, arguments: Sequence[str], host: str) -> Dump:
         ) from error
     finally:
         if process.returncode is None:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what a `Match exec` of it still runs
             await process.wait()
     if process.returncode:
         raise _refused(host, err)

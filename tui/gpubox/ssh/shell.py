@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, cast
@@ -19,6 +20,15 @@ from gpubox.ssh.errors import Facts, Stage, explain
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Bytes of stdout that `run` keeps; a command with more is ended."""
+
+_ASK_AGAIN, _ASK_SELDOM = 0.03, 0.5
+"""Seconds between the first requests, and later ones, of the first in line for a session."""
+
+_LATE = 1.0
+"""Seconds in which the box may still count a session of ours that has ended.
+
+sshd frees it only after it has read all that came with its end: a request right behind is refused once more.
+"""
 
 _QUEUE = 10.0
 """Seconds that a stream waits for one of the box's few channels."""
@@ -38,14 +48,15 @@ class SshShell:
         """The open connection, for what needs more than a command: forwards, a terminal, X11."""
         self._name = name
         self._open = 0
-        self._ended = asyncio.Event()
-        self._opening: set[asyncio.Task[SshChannel]] = set()
+        self._ended = -_LATE
+        self._line = asyncio.Lock()
+        self._abandoned: set[asyncio.Task[None]] = set()
 
     def dropped(self) -> Dropped:
         """Return why the connection is gone, in words."""
         where = self.connection.where
         facts = Facts(self._name, where.address, where.host, where.port, Stage.LIVE)
-        cause = self.connection.client.lost or asyncssh.ConnectionLost("Connection closed")
+        cause = self.connection.lost or asyncssh.ConnectionLost("Connection closed")
         error = explain(cause, facts, where.name)
         return error if isinstance(error, Dropped) else Dropped(error.title, error.text, error.hint)
 
@@ -54,11 +65,11 @@ class SshShell:
         channel: SshChannel | None = None
         try:
             async with asyncio.timeout(timeout):
-                channel = await self._start(command, timeout)
+                channel = await self._start(command)
                 return await self._all(channel, stdin)
         except TimeoutError as error:
-            if channel is not None:
-                channel.kill()
+            if channel is None and self._open:
+                raise self._none_free(f"none became free in {timeout:g} s") from error
             raise RemoteError(
                 "Command took too long",
                 f"{self._name}: `{clean(command, 60)}` did not end in {timeout:g} s",
@@ -66,6 +77,8 @@ class SshShell:
             ) from error
         finally:
             if channel is not None:
+                # One that still runs was given up: it would go on there, and hold its session.
+                channel.kill()
                 await self._finish(channel)
 
     @asynccontextmanager
@@ -73,7 +86,7 @@ class SshShell:
         """Start a command and hold its channel; leaving the block closes stdin and the channel."""
         try:
             async with asyncio.timeout(_QUEUE):
-                channel = await self._start(command, _QUEUE)
+                channel = await self._start(command)
         except TimeoutError as error:
             raise self._none_free(f"none became free in {_QUEUE:.0f} s") from error
         try:
@@ -83,7 +96,7 @@ class SshShell:
 
     async def close(self) -> None:
         """Wait for channels that were being opened when nobody wanted them any more."""
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        await asyncio.gather(*self._abandoned, return_exceptions=True)
 
     async def _all(self, channel: SshChannel, stdin: bytes) -> Result:
         """Feed stdin and collect the output of a command to its end."""
@@ -92,7 +105,6 @@ class SshShell:
         while piece := await channel.read():
             kept += piece
             if len(kept) > OUTPUT_LIMIT:
-                channel.kill()
                 raise RemoteError(
                     "Too much output", f"{self._name}: over {OUTPUT_LIMIT >> 20} MiB from one command"
                 )
@@ -103,26 +115,37 @@ class SshShell:
         try:
             await channel.close()
         finally:
-            self._open -= 1
-            self._ended.set()
+            self._one_less()
 
-    async def _start(self, command: str, limit: float) -> SshChannel:
-        """Open a channel; while the box allows no further one, wait for one of ours to end."""
-        while True:
-            self._ended.clear()
-            try:
-                channel = await self._new(command)
-            except asyncssh.ChannelOpenError as error:
-                if self.connection.ssh.is_closed():
-                    raise self.dropped() from error
-                if error.code != OPEN_CONNECT_FAILED or not self._open:
-                    raise self._refused(error) from error
-                await self._ended.wait()
-            except (asyncssh.Error, OSError) as error:
+    def _one_less(self) -> None:
+        self._open -= 1
+        self._ended = time.monotonic()
+
+    async def _start(self, command: str) -> SshChannel:
+        """Open a channel; while the box allows no further one, wait in line until one of ours ends."""
+        channel = await self._try(command)
+        if channel is None:
+            async with self._line:
+                pause = _ASK_AGAIN
+                while (channel := await self._try(command)) is None:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _ASK_SELDOM)
+        self._open += 1
+        return channel
+
+    async def _try(self, command: str) -> SshChannel | None:
+        """Return a new channel, or None when the box allows no further one beside those of ours."""
+        try:
+            return await self._new(command)
+        except asyncssh.ChannelOpenError as error:
+            if self.connection.ssh.is_closed():
                 raise self.dropped() from error
-            else:
-                self._open += 1
-                return channel
+            ours = self._open or time.monotonic() - self._ended < _LATE
+            if error.code != OPEN_CONNECT_FAILED or not ours:
+                raise self._refused(error) from error
+            return None
+        except (asyncssh.Error, OSError) as error:
+            raise self.dropped() from error
 
     async def _new(self, command: str) -> SshChannel:
         # A channel whose opening is cancelled stays open on the box for ever, and counts there: let it
@@ -131,20 +154,25 @@ class SshShell:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._opening.add(opening)
-            opening.add_done_callback(self._unwanted)
+            self._open += 1
+            abandoned = asyncio.ensure_future(self._abandon(opening))
+            self._abandoned.add(abandoned)
+            abandoned.add_done_callback(self._abandoned.discard)
             raise
+
+    async def _abandon(self, opening: asyncio.Task[SshChannel]) -> None:
+        try:
+            await (await opening).close()
+        except (asyncssh.Error, OSError):
+            return  # it did not open, which is as good
+        finally:
+            self._one_less()
 
     async def _create(self, command: str) -> SshChannel:
         session = Session()
         create = cast("_Create", self.connection.ssh.create_session)  # its own types leave the bytes open
         channel, _ = await create(lambda: session, command, encoding=None)
         return SshChannel(channel, session, self.dropped)
-
-    def _unwanted(self, opening: asyncio.Task[SshChannel]) -> None:
-        self._opening.discard(opening)
-        if not opening.cancelled() and opening.exception() is None:
-            opening.result().let_go()
 
     def _refused(self, error: asyncssh.ChannelOpenError) -> GpuBoxError:
         if "request failed" in error.reason:

@@ -18,7 +18,8 @@ from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings
 from gpubox.core.ask import Asker, Question
 from gpubox.core.errors import GpuBoxError
-from gpubox.ui.border import UNEXPECTED, toast, where_to_look
+from gpubox.core.feed import Feed
+from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
 
@@ -56,6 +57,7 @@ class GpuBoxApp(App[None]):
         opener: Callable[[Target, Asker], Box],
         warnings: Sequence[GpuBoxError] = (),
         remember: Callable[[Target], None] = lambda _: None,
+        trouble: Feed[GpuBoxError | None] | None = None,
     ) -> None:
         """Take what the command line found out.
 
@@ -66,6 +68,7 @@ class GpuBoxApp(App[None]):
             opener: makes a Box of a Target; called once a box, after the first paint.
             warnings: what is wrong with the settings; shown and kept in the help.
             remember: called with each box that is opened.
+            trouble: what is wrong with the history on this machine's disk, told once each.
         """
         super().__init__()
         self.settings = settings
@@ -77,6 +80,7 @@ class GpuBoxApp(App[None]):
         self._opener = opener
         self._remember = remember
         self._notices = list(warnings)
+        self._trouble = trouble
         self._asking = asyncio.Lock()
         self._picking = False
         self.animation_level = "none"
@@ -100,6 +104,14 @@ class GpuBoxApp(App[None]):
             self._notices += errors
         for notice in self._notices:
             toast(self, notice)
+        if self._trouble is not None:
+            self.run_worker(guarded(self, self._tell(self._trouble)), exit_on_error=False)
+
+    async def _tell(self, feed: Feed[GpuBoxError | None]) -> None:
+        async for trouble in feed.follow():
+            if trouble is not None:
+                self._notices.append(trouble)
+                toast(self, trouble)
 
     def show_box(self, target: Target) -> None:
         """Show a box; it is opened when it is not yet."""
@@ -121,9 +133,12 @@ class GpuBoxApp(App[None]):
         from gpubox.boxes.targets import parse
         from gpubox.ui.screens.picker import PickerScreen
 
-        opened = {name: screen.box for name, screen in self.screens.items()}
         picker = PickerScreen(
-            self.targets, opened, lambda name: parse(name, self.settings), first=not self.screens
+            self.targets,
+            {name: screen.box for name, screen in self.screens.items()},
+            lambda name: parse(name, self.settings),
+            ui=self.settings.ui,
+            first=not self.screens,
         )
         self._picking = True
         self.push_screen(picker, self._picked)

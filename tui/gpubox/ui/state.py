@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple, assert_never
 
 from gpubox.boxes.box import Box
+from gpubox.config.settings import Ui
 from gpubox.core import units
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.health import Health, Phase
@@ -88,7 +89,7 @@ def _lines(error: GpuBoxError) -> list[str]:
     return [*lines, *(f"{TO_DO}{line}" for line in error.hint.splitlines() if line.strip())]
 
 
-def summary(sample: Sample) -> str:
+def summary(sample: Sample, ui: Ui) -> str:
     """Return a box's reading in one short line, for the list of boxes: `2 GPUs 93% 66%  71°C  7.6G`."""
     gpus = sample.gpus
     if not gpus:
@@ -100,5 +101,5 @@ def summary(sample: Sample) -> str:
     load = units.percent(sum(loads) / len(loads) if loads else None)
     return (
         f"{count:<7} {load:>4} busy  {units.percent(max(fill, default=None)):>4} memory"
-        f"  {units.celsius(max(heat, default=None)):>5}"
+        f"  {units.temperature(max(heat, default=None), ui.temperature_unit):>5}"
     )

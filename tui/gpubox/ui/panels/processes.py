@@ -120,6 +120,7 @@ A signal is sent only after you chose it and said yes, and only if the process i
             for process in listed
             if (not self._gpu_only or process.gpu is not None) and (not words or matches(process, words))
         ]
+        kept.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
         empty = "No process matches" if listed else "No process is listed"
         self._list.empty = self._totals.empty = empty
         if self.grouped:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -39,7 +39,8 @@ class AskScreen(ModalScreen[str | None]):
         """Make the box with its title, the text, and a field or two buttons."""
         question = self.question
         with Vertical(id="question", classes="-danger" if question.danger else ""):
-            yield Static(Content(question.text), id="text", markup=False)
+            with VerticalScroll(id="text"):
+                yield Static(Content(question.text), markup=False)
             if question.kind is Kind.YES_NO:
                 with Horizontal(id="answers"):
                     yield Button("No", id="no", compact=True)

@@ -23,7 +23,6 @@ from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
 
 T = TypeVar("T")
-
 REDRAW = 0.5
 """Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
 
@@ -35,19 +34,17 @@ class BoxScreen(Screen[None]):
     ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
     ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyLine"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box without waiting"),
         Binding(
-            "r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box now, without waiting longer"
+            "m,enter", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"
         ),
-        Binding("m", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"),
-        Binding("escape", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
-        Binding("tab", "next(1)", "Next panel", id="box.next", tooltip="Move to the next panel", show=False),
+        Binding("escape,m", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
+        Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
-            "shift+tab", "next(-1)", "Previous panel", id="box.previous", tooltip="Move back", show=False
+            "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
         ),
         *(
-            Binding(
-                str(n), f"go({n})", "Panel by number", id=f"box.panel{n}", tooltip="Move to it", show=False
-            )
+            Binding(f"{n}", f"go({n})", "Panel", show=False, id=f"box.panel{n}", tooltip="Move to it")
             for n in range(1, 10)
         ),
     ]
@@ -85,12 +82,11 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
-        follows = (
+        for follow in (
             self._follow(box.link.health, self._show_health),
             self._follow(box.trouble, lambda _: self._state.tick()),
             self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
-        )
-        for follow in follows:
+        ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._feed)
 
@@ -113,17 +109,15 @@ class BoxScreen(Screen[None]):
 
     def action_go(self, number: int) -> None:
         """Move to the panel with this number."""
-        if (panel := self._board.number(number)) is not None:
-            self._board.go(panel)
+        self._board.go(self._board.number(number))
 
     def action_next(self, step: int) -> None:
         """Move to the next panel, or back by -1."""
-        if (panel := self._board.neighbor(step)) is not None:
-            self._board.go(panel)
+        self._board.go(self._board.neighbor(step))
 
     def action_maximize(self) -> None:
-        """Let the focused panel fill the screen, or show all again."""
-        self._board.zoom(None if self.maximized else self._board.focused)
+        """Let the focused panel fill the screen."""
+        self._board.zoom(self._board.focused)
 
     def action_minimize(self) -> None:
         """Show all panels again."""
@@ -150,6 +144,6 @@ class BoxScreen(Screen[None]):
             case "minimize", _:
                 return self.maximized is not None
             case "maximize", _:
-                return self._board.focused is not None
+                return self.maximized is None and self._board.focused is not None
             case _:
                 return True

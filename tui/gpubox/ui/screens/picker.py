@@ -15,13 +15,14 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from gpubox.boxes.box import Box, Target
+from gpubox.config.settings import Ui
 from gpubox.core.errors import ConfigError
 from gpubox.core.health import Phase
 from gpubox.ui.state import phrase, summary
 from gpubox.ui.widgets.key_line import KeyLine
 
 LONGEST_NAME = 28
-LONGEST_DETAIL = 30
+LONGEST_DETAIL = 36
 SOURCE_WIDTH = 10
 
 
@@ -38,6 +39,9 @@ class PickerScreen(Screen[Target | None]):
         Binding("up", "move(-1)", "Up", id="picker.up", tooltip="Mark the box above", show=False),
         Binding("down", "move(1)", "Down", id="picker.down", tooltip="Mark the box below", show=False),
         Binding("escape", "back", "Back", id="picker.back", tooltip="Clear the filter, then go back"),
+        Binding(
+            "ctrl+q", "app.quit", "Quit", id="picker.quit", tooltip="Close all boxes and leave", priority=True
+        ),
     ]
 
     def __init__(
@@ -46,13 +50,18 @@ class PickerScreen(Screen[Target | None]):
         opened: Mapping[str, Box | None],
         parse: Callable[[str], Target],
         *,
+        ui: Ui,
         first: bool = False,
     ) -> None:
-        """Take the boxes in order, those that are open, and what makes a box of a typed name."""
+        """Take the boxes in order, those that are open, and what makes a box of a typed name.
+
+        With `first` there is nothing behind the list to go back to.
+        """
         super().__init__()
         self._targets = targets
         self._opened = opened
         self._parse = parse
+        self._ui = ui
         self._first = first
         self._shown: list[Target | str] = []
 
@@ -119,7 +128,7 @@ class PickerScreen(Screen[Target | None]):
         health, sample = box.link.health.value, box.sample.value
         state = phrase(health, box)
         if sample is not None and health.phase is Phase.LIVE and not box.stale:
-            return state.sign, state.style, summary(sample)
+            return state.sign, state.style, summary(sample, self._ui)
         return state
 
     def action_move(self, step: int) -> None:

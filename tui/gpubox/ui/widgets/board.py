@@ -73,8 +73,10 @@ class Board(Container):
             return None
         return next((node for node in focus.ancestors_with_self if isinstance(node, Panel)), None)
 
-    def go(self, panel: Panel) -> None:
-        """Bring a panel to the front and give it the keyboard."""
+    def go(self, panel: Panel | None) -> None:
+        """Bring a panel to the front and give it the keyboard; None changes nothing."""
+        if panel is None:
+            return
         self._use(panel)
         if self.screen.maximized is not None:
             self.zoom(panel)

@@ -46,7 +46,7 @@ class Details(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Make the window."""
         frame = Vertical(self._lines)
-        frame.border_title = Content(self._heading).markup
+        frame.border_title = Content(self._heading)
         frame.border_subtitle = "esc close"
         yield frame
 

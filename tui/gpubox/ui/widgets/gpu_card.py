@@ -112,7 +112,7 @@ def _meters(of: Card) -> dict[str, tuple[float | None, str, Tone, str]]:
             limits.of_memory(gpu),
         ),
         "temperature": (heat, degrees, limits.of_temperature(gpu)),
-        "power": (memory_share_of(gpu.power, gpu.power_limit), power, "calm"),
+        "power": (_share(gpu.power, gpu.power_limit), power, "calm"),
         "fan": (gpu.fan, units.percent(gpu.fan), "calm"),
     }
     return {
@@ -137,8 +137,7 @@ _LABELS: dict[str, str] = {
 }
 
 
-def memory_share_of(now: float | None, most: float | None) -> float | None:
-    """Return one reading as a share of another in percent, or None when either is unknown."""
+def _share(now: float | None, most: float | None) -> float | None:
     return None if now is None or not most else 100 * now / most
 
 
@@ -241,19 +240,13 @@ def _slice(of: Card, instance: MigInstance, width: int) -> Line:
 def _small_print(of: Card, width: int, card_width: int, most: int) -> list[Line]:
     """Return the readings that are read once and then forgotten, on at most so many lines."""
     gpu = of.gpu
-    parts = [
-        Span(f"PCIe {pcie(gpu)}", "muted", "", _note(gpu, "pcie_gen")),
-        Span(
-            f"memory {clocks(gpu.clock_memory, gpu.clock_memory_max)}",
-            "muted",
-            "",
-            _note(gpu, "clock_memory"),
-        ),
-    ]
-    if not _clock_in_head(card_width):
-        parts.insert(
-            0, Span(f"SM {clocks(gpu.clock_sm, gpu.clock_sm_max)}", "muted", "", _note(gpu, "clock_sm"))
-        )
+    parts: list[Span] = []
+    if gpu.clock_sm is not None and not _clock_in_head(card_width):
+        parts.append(Span(f"SM {clocks(gpu.clock_sm, gpu.clock_sm_max)}", "muted"))
+    if gpu.pcie_gen is not None or gpu.pcie_width is not None:
+        parts.append(Span(f"PCIe {pcie(gpu)}", "muted"))
+    if gpu.clock_memory is not None:
+        parts.append(Span(f"memory {clocks(gpu.clock_memory, gpu.clock_memory_max)}", "muted"))
     if gpu.temperature_memory is not None:
         parts.append(Span(f"memory {units.temperature(gpu.temperature_memory, of.limits.unit)}", "muted"))
     if gpu.memory_util is not None:
@@ -268,10 +261,6 @@ def _small_print(of: Card, width: int, card_width: int, most: int) -> list[Line]
         if not line:
             break
     return out
-
-
-def _note(gpu: Gpu, field: str) -> str:
-    return why(gpu, field) if getattr(gpu, field) is None else ""
 
 
 def _lost_head(of: Card, width: int) -> Line:

@@ -13,7 +13,8 @@ from gpubox.ui.widgets.ink import EMPTY, Line, Span, cut, wrapped
 def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
     """Return what is wrong in at most `height` lines; with few of them, titles and hints alone."""
     if not faults:
-        return [] if height <= 3 else [(Span("No GPU", "muted"),)]
+        # A driver without persistence takes ten seconds and more to wake its cards.
+        return [] if height <= 3 else [(Span("Waiting for the driver", "muted"),)]
     out: list[Line] = []
     for fault in faults:
         error = explain(fault)
@@ -31,4 +32,4 @@ def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
             else []
         )
         out.append(EMPTY)
-    return out[:height]
+    return out[: min(height, len(out) - 1)] if not out[-1] else out[:height]

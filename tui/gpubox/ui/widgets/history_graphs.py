@@ -79,7 +79,7 @@ def draw_graphs(graphs: Sequence[Graph], view: View, width: int, height: int) ->
     columns = 2 if width >= _BROAD and len(graphs) > 1 else 1
     gap = 3
     part = (width - gap * (columns - 1)) // columns
-    room = max(_LEAST, height - 1)
+    room = max(1, height - 1)
     rows = max(1, min(-(-len(graphs) // columns), room // _LEAST))
     out: list[Line] = []
     for row in range(rows):

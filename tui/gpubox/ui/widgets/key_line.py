@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from textual import events
 from textual.content import Content
+from textual.screen import Screen
 from textual.widget import Widget
 
 from gpubox.ui.program import on_keys_changed, program
@@ -18,8 +19,8 @@ class Key(NamedTuple):
     shown: str
     description: str
     tooltip: str
-    general: bool
-    """Whether it works everywhere; such keys stand at the right and are kept longest."""
+    screen: bool
+    """Whether it belongs to the screen; then it is kept longer than a panel's own keys."""
 
     @property
     def width(self) -> int:
@@ -28,7 +29,7 @@ class Key(NamedTuple):
 
 
 class KeyLine(Widget, can_focus=False):
-    """Keys of the focused panel at the left, those of the program at the right, as many as fit."""
+    """Keys of the focused panel and its screen at the left, the program's at the right; as many as fit."""
 
     ALLOW_SELECT = False
 
@@ -46,18 +47,17 @@ class KeyLine(Widget, can_focus=False):
             if not binding.show or not enabled or binding.action in seen:
                 continue
             seen.add(binding.action)
-            everywhere = node is app
             key = Key(
                 binding.key,
                 app.get_key_display(binding),
                 binding.description,
                 binding.tooltip,
-                everywhere,
+                isinstance(node, Screen),
             )
-            (general if everywhere else here).append(key)
+            (general if node is app else here).append(key)
         width = self.content_size.width - sum(key.width for key in general)
         while here and sum(key.width for key in here) > width:
-            here.pop()
+            here.remove(next((key for key in reversed(here) if not key.screen), here[-1]))
         return here, general
 
     def render(self) -> Content:

@@ -63,6 +63,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         & > .lines--track { background: $foreground 10%; }
         & > .lines--cursor { background: $foreground 8%; }
         & > .lines--cursor-focus { background: $primary 28%; }
+        &:ansi > .lines--cursor-focus { background: transparent; text-style: reverse; }
+        &:ansi > .lines--cursor { background: transparent; text-style: underline; }
     }
     """
     ALLOW_SELECT = False
@@ -104,9 +106,14 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """What was drawn last as text alone, for tests and for copying."""
         return "\n".join("".join(span.text for span in line) for line in self._lines)
 
+    @property
+    def _room(self) -> Size:
+        """The cells that lines may take, without those of the scroll bar."""
+        return self.scrollable_content_region.size
+
     def redraw(self) -> None:
         """Draw again now, unless nobody can see it; only lines that differ are painted."""
-        width, height = self.size
+        width, height = self._room
         if not self._shown or not width or (not height and not self.styles.is_auto_height):
             return
         old, self._lines = self._lines, list(self._draw(width, height))
@@ -152,7 +159,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         index = y if y < self.HEAD else y + self.scroll_offset.y
-        width = self.size.width
+        width = self._room.width
         chosen = index == self.cursor_line
         if index >= len(self._lines):
             return Strip.blank(width, self._style(Span("")))
@@ -175,7 +182,8 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
             return style + Style(bgcolor=self.get_component_rich_style("lines--track").bgcolor)
         if chosen:
             name = "lines--cursor-focus" if self.has_focus else "lines--cursor"
-            return style + Style(bgcolor=self.get_component_rich_style(name).bgcolor)
+            cursor = self.get_component_rich_style(name)
+            return style + Style(bgcolor=cursor.bgcolor, reverse=cursor.reverse, underline=cursor.underline)
         return style
 
     def notify_style_update(self) -> None:
@@ -185,6 +193,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         """Draw the chosen line stronger while the keys come here."""
+        super().watch_has_focus(_has_focus)
         self._styles_of.clear()
         self.refresh()
 
@@ -200,6 +209,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Draw for the new size."""
         self.redraw()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Draw narrower or wider once the scroll bar came or went."""
+        self.call_after_refresh(self.redraw)
 
     def span_at(self, x: int, y: int) -> Span | None:
         """Return the span under a cell of this widget's content, if there is one."""
@@ -227,9 +240,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
 def caption(widget: Widget, text: str) -> None:
     """Write text as it is into a widget's lower border, without painting the whole widget for nothing."""
-    markup = Content(text).markup
-    if widget.border_subtitle != markup:
-        widget.border_subtitle = markup
+    content = Content(text)  # not as a str: Textual parses that, and its own escapes do not cover everything
+    if widget.border_subtitle != content.markup:
+        widget.border_subtitle = content
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpubox.core.units import DASH
 from gpubox.ui.widgets.ink import SIGNS, Line, Span, Tone
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -43,9 +44,8 @@ def meter(
     """
     sign = f"{SIGNS.get(tone, ''):<2}"
     room = width - label_width - value_width - 3
-    right = Span(
-        f"{value:>{value_width}}", tone if tone in SIGNS else "muted" if share is None else "text", "", note
-    )
+    plain: Tone = "faint" if value == DASH else "text"
+    right = Span(f"{value:>{value_width}}", tone if tone in SIGNS else plain, "", note)
     middle = (*bar(share, room, tone), Span(" ")) if room >= 4 else (Span(" " * max(0, room + 1)),)
     return (Span(f"{label:<{label_width}}", "muted", "", note), *middle, right, Span(sign, tone))
 

@@ -53,7 +53,7 @@ class SignalChooser(ModalScreen[str | None]):
             for name, text in SIGNALS.items()
         ]
         chooser = OptionList(*options, markup=False)
-        chooser.border_title = Content(f"Signal for {self._about}").markup
+        chooser.border_title = Content(f"Signal for {self._about}")
         chooser.border_subtitle = "enter choose · esc close"
         yield chooser
 

@@ -1,0 +1,21 @@
+"""What the tests against real servers share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.components.desk import Desk
+from tests.components.servers import new_key
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk with a key of its own and no agent."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    made = Desk(folder, new_key(folder / "id"))
+    made.configure("")
+    return made

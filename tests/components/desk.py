@@ -1,0 +1,70 @@
+"""The person's side of a test: a folder with keys and a configuration, and a link that is being used."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpubox.core.ask import Nobody
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.shell import Shell
+from gpubox.ssh.link import SshLink
+from gpubox.ssh.resolve import Wanted
+from tests.components.servers import Server
+from tests.ssh.fakes import QUICK, kept
+
+
+@dataclass
+class Desk:
+    """The person's side: a folder with keys and a configuration."""
+
+    folder: Path
+    public: str
+    """The public line of the folder's own key."""
+
+    @property
+    def identity(self) -> Path:
+        return self.folder / "id"
+
+    def trust(self, *servers: Server) -> None:
+        (self.folder / "known_hosts").write_text("".join(server.known_hosts for server in servers))
+
+    def configure(self, text: str) -> None:
+        (self.folder / "config").write_text(text)
+
+    def wanted(self, host: str = "127.0.0.1", port: int = 0, identity: str = "") -> Wanted:
+        return Wanted(
+            host,
+            port=port,
+            identity=identity,
+            config_file=self.folder / "config",
+            known_hosts=self.folder / "known_hosts",
+        )
+
+    def link(self, server: Server) -> SshLink:
+        """A link with the folder's own key."""
+        self.trust(server)
+        return SshLink("box", self.wanted(port=server.port, identity=str(self.identity)), Nobody(), QUICK)
+
+
+@asynccontextmanager
+async def working(link: SshLink, check: Callable[[Shell], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Keep a link whose work is a check; the block ends when it did, and raises what it raised."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work(shell: Shell) -> None:
+        try:
+            await check(shell)
+        except (AssertionError, GpuBoxError) as error:
+            if not done.done():
+                done.set_exception(error)
+        else:
+            if not done.done():
+                done.set_result(None)
+
+    async with kept(link, work), asyncio.timeout(30):
+        yield
+        await done

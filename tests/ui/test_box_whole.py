@@ -1,0 +1,71 @@
+"""The screen of a box with its real panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gpubox.core.sample import Sample
+from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.panel import Panel
+from gpubox.ui.screens.box import BoxScreen
+from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
+from tests.ui.conftest import SIZES
+from tests.ui.fakes import Clock, make_app, make_box, until
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((80, 24), ["gpus", "processes"]),
+        ((120, 40), ["gpus", "processes", "host", "history"]),
+        ((200, 50), ["gpus", "processes", "host", "history"]),
+    ],
+)
+async def test_every_panel_that_is_shown_has_the_room_it_needs(
+    size: tuple[int, int], expected: list[str]
+) -> None:
+    box = make_box(training_box())
+    app = make_app(box)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        panels = app.screen.query(Panel)
+        await until(pilot, lambda: [panel.NAME for panel in panels if panel.display] == expected)
+        for panel in panels:
+            if panel.display:
+                await until(pilot, lambda shown=panel: shown.sample is box.sample.value)
+                assert panel.outer_size.height >= panel.ROWS, panel.NAME
+                assert panel.region.right <= size[0], panel.NAME
+                assert panel.region.bottom <= size[1] - 1, panel.NAME
+
+
+async def test_every_panel_can_be_reached_by_its_number() -> None:
+    app = make_app(make_box(training_box()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        for panel in app.screen.query(Panel):
+            await pilot.press(str(panel.ORDER))
+            await until(
+                pilot, lambda wanted=panel: wanted.display and wanted.has_pseudo_class("focus-within")
+            )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "sample",
+    [training_box(simulated=True), eight_gpus(), lost_gpu(), mismatch()],
+    ids=["training", "eight", "lost", "mismatch"],
+)
+async def test_the_whole_screen_looks_right(
+    sample: Sample, size: tuple[int, int], clock: Clock, looks: Callable[[GpuBoxApp], None]
+) -> None:
+    box = make_box(sample)
+    box.history = filled(sample)
+    app = make_app(box)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        panels = app.screen.query(Panel)
+        await until(pilot, lambda: all(panel.sample is sample for panel in panels if panel.display))
+        await until(pilot, lambda: size[0] < 100 or all(panel.display for panel in panels))
+        looks(app)
