@@ -7,11 +7,9 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from secrets import choice
-from string import ascii_letters, digits
 
-from gpubox.boxes import des, rfb, viewers
-from gpubox.boxes.desktops import scan, start
+from gpubox.boxes import rfb, viewers
+from gpubox.boxes.desktops import password, scan, start
 from gpubox.boxes.desktops.script import ask
 from gpubox.boxes.desktops.session import Session, Way, Wish
 from gpubox.boxes.desktops.start import Begun, State
@@ -35,7 +33,6 @@ _SETTLED = 3.0
 """Seconds after which a session counts as one that stays."""
 _LOOK = 15.0
 """Seconds for one picture."""
-_LETTERS = ascii_letters + digits
 
 
 class Desktops:
@@ -196,10 +193,10 @@ class Desktops:
     @asynccontextmanager
     async def _look(self, session: Session) -> AsyncGenerator[rfb.Screen]:
         self._must_be_mine(session, "looked at")
-        password = await self._password(session)
+        secret = await self._password(session)
         async with (
             self._open_doors().forward(forward_to(session)) as listening,
-            rfb.connect(listening.port, password or None) as screen,
+            rfb.connect(listening.port, secret or None) as screen,
         ):
             yield screen
 
@@ -238,21 +235,11 @@ class Desktops:
         """Return what a desktop will ask for: a new one for ours, the user's own for others of theirs."""
         if session.security != "password":
             return ""
-        if session.ours:
-            password = "".join(choice(_LETTERS) for _ in range(8))
-            await self._write(session, password)
-            return password
-        lines = await ask(self._open_shell(), "password", octal="", path=session.secret)
-        stored = next((line.rest for line in lines if line.word == "bytes"), "")
-        try:
-            return des.reveal(bytes.fromhex(stored)) if len(stored) == 16 else ""
-        except ValueError:
-            return ""
-
-    async def _write(self, session: Session, password: str) -> None:
-        if session.ours and password:
-            octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
-            await ask(self._open_shell(), "password", octal=octal, dir=session.folder)
+        if not session.ours:
+            return await password.stored(self._open_shell(), session)
+        secret = password.fresh()
+        await password.write(self._open_shell(), session, secret)
+        return secret
 
     def _full(self, wish: Wish) -> Wish:
         """Return a wish with the settings for what it leaves open."""

@@ -19,7 +19,7 @@ class _TigerVnc:
 
         Both ways know the password file: the screen sharing of macOS takes no server without a password.
         """
-        common = '-AlwaysShared -PasswordFile "$dir/passwd"'
+        common = '-AlwaysShared -Log "*:stderr:10" -PasswordFile "$dir/passwd"'
         if way == "port":
             return f'{common} -rfbport "$port" -localhost -SecurityTypes VncAuth'
         return f'{common} -rfbport -1 -rfbunixpath "$socket" -rfbunixmode 0600 -SecurityTypes None,VncAuth'

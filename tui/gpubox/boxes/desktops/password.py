@@ -1,0 +1,35 @@
+"""Passwords of desktops: a new one for each look at one that was started here, the stored one of others."""
+
+from __future__ import annotations
+
+from secrets import choice
+from string import ascii_letters, digits
+
+from gpubox.boxes import des
+from gpubox.boxes.desktops.script import ask
+from gpubox.boxes.desktops.session import Session
+from gpubox.core.shell import Shell
+
+LENGTH = 8
+"""Characters of a VNC password that count."""
+
+
+def fresh() -> str:
+    """Return a new password."""
+    return "".join(choice(ascii_letters + digits) for _ in range(LENGTH))
+
+
+async def write(shell: Shell, session: Session, password: str) -> None:
+    """Make a desktop that was started here ask for this password from its next viewer on."""
+    octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
+    await ask(shell, "password", octal=octal, dir=session.folder)
+
+
+async def stored(shell: Shell, session: Session) -> str:
+    """Return the password that the user has set for a desktop, or an empty string when none can be read."""
+    lines = await ask(shell, "password", octal="", path=session.secret)
+    told = next((line.rest for line in lines if line.word == "bytes"), "")
+    try:
+        return des.reveal(bytes.fromhex(told)) if len(told) == 2 * LENGTH else ""
+    except ValueError:
+        return ""

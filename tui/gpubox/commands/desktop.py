@@ -1,0 +1,271 @@
+"""`gpubox-tui desktop`: the desktops of a box from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
+
+if TYPE_CHECKING:
+    from gpubox.boxes.desktops import Desktops, Session
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
+which = click.argument("display", required=False, default="", metavar="[DISPLAY]")
+
+
+@click.group(short_help="List, start, open and stop the desktops of a box.", subcommand_metavar="COMMAND")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@common_options
+@click.pass_context
+def desktop(ctx: click.Context, box: str) -> None:
+    """List, start, open, look at and stop the desktops (VNC sessions) of BOX.
+
+    DISPLAY is a desktop such as :1; without it the one that is yours is meant. A desktop that is started here
+    listens on a socket that only you can open, and is reached through the ssh link: it has no port.
+    """
+    ctx.meta[__name__] = box
+
+
+@desktop.command("list", short_help="Print the desktops that run.")
+@as_json
+@common_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> int:
+    """Print the desktops that run on the box, those of other users too."""
+
+    async def work(desktops: Desktops) -> int:
+        found = await desktops.list()
+        if as_json:
+            _print_json(ctx, [_told(one) for one in found])
+        else:
+            click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
+        return 0
+
+    return _over_link(ctx, work)
+
+
+@desktop.command(short_help="Start a desktop.")
+@click.option("--geometry", metavar="WxH", default="", help="Size in pixels, such as 1600x900.")
+@click.option("--depth", type=click.Choice(["16", "24"]), help="Bits of a pixel.")
+@click.option("--session", metavar="NAME", default="", help="auto, xfce4, openbox ... or a command.")
+@click.option("--server", type=click.Choice(["auto", "tigervnc", "turbovnc"]), help="VNC server.")
+@click.option("--display", metavar=":N", default="", help="X display; without it a free one.")
+@as_json
+@common_options
+@click.pass_context
+def start(
+    ctx: click.Context,
+    geometry: str,
+    depth: str | None,
+    session: str,
+    server: str | None,
+    display: str,
+    as_json: bool,
+) -> int:
+    """Start a desktop and wait until its session has stayed for three seconds."""
+    from gpubox.boxes.desktops import Wish
+
+    wish = Wish(_size(geometry), int(depth or 0), session, server or "", display)
+
+    async def work(desktops: Desktops) -> int:
+        started = await desktops.start(wish)
+        await desktops.settled(started)
+        if as_json:
+            _print_json(ctx, [_told(started)])
+        else:
+            click.echo(f"{started.name} runs {started.session}")
+        if desktops.mortal:
+            click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
+        return 0
+
+    return _over_link(ctx, work)
+
+
+@desktop.command(short_help="End a desktop.")
+@which
+@common_options
+@click.pass_context
+def stop(ctx: click.Context, display: str) -> int:
+    """End a desktop and the helpers that its session leaves behind."""
+
+    async def work(desktops: Desktops) -> int:
+        click.echo(await desktops.stop(_chosen(await desktops.list(), display)))
+        return 0
+
+    return _over_link(ctx, work)
+
+
+@desktop.command(short_help="End a desktop and start it again.")
+@which
+@common_options
+@click.pass_context
+def restart(ctx: click.Context, display: str) -> int:
+    """End a desktop that was started here, and start it again with the same session and size."""
+
+    async def work(desktops: Desktops) -> int:
+        again = await desktops.restart(_chosen(await desktops.list(), display))
+        await desktops.settled(again)
+        click.echo(f"{again.name} runs {again.session}")
+        return 0
+
+    return _over_link(ctx, work)
+
+
+@desktop.command("open", short_help="Show a desktop in a viewer.")
+@which
+@common_options
+@click.pass_context
+def open_(ctx: click.Context, display: str) -> int:
+    """Show a desktop in a viewer of this machine; start one when none runs. It stays until the viewer ends.
+
+    Without a viewer the address is printed, and the way to the box stays open until Ctrl-C.
+    """
+    from gpubox.boxes.desktops import Wish
+
+    async def work(desktops: Desktops) -> int:
+        session = await desktops.ready(Wish(display=display))
+        async with await desktops.open(session) as viewing:
+            by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
+            click.echo(f"{session.name} {by}: {viewing.address}")
+            if viewing.password:
+                click.echo(f"password, for this time only: {viewing.password}")
+            await viewing.wait()
+        await desktops.check(session)
+        return 0
+
+    return _over_link(ctx, work)
+
+
+@desktop.command(short_help="Save a picture of a desktop.")
+@click.argument("display", metavar="[DISPLAY]")
+@click.argument("file", required=False, metavar="FILE.png")
+@common_options
+@click.pass_context
+def shot(ctx: click.Context, display: str, file: str | None) -> int:
+    """Write what a desktop shows now to FILE.png, or to stdout when FILE is `-`."""
+    if file is None:
+        display, file = "", display
+    path = file
+
+    async def work(desktops: Desktops) -> int:
+        from gpubox.boxes.png import png
+
+        chosen = _chosen(await desktops.list(), display)
+        picture = await desktops.shot(chosen)
+        _save(path, png(picture.width, picture.height, picture.rgb))
+        if path != "-":
+            click.echo(f"{path}: {chosen.name}, {picture.width} x {picture.height}")
+        return 0
+
+    return _over_link(ctx, work)
+
+
+def _save(path: str, data: bytes) -> None:
+    if path == "-":
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise ConfigError("The picture cannot be written", f"{path}: {error.strerror}") from error
+
+
+def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> T:
+    """Connect to the box of this command and do something with its desktops."""
+    import asyncio
+
+    from gpubox.boxes.desktops import Desktops
+    from gpubox.boxes.open import open_box
+    from gpubox.boxes.targets import parse
+    from gpubox.commands.asker import TerminalAsker
+    from gpubox.commands.linked import linked
+    from gpubox.commands.log import to_file
+
+    common = common_of(ctx)
+    loaded = common.load()
+    for problem in loaded.problems:
+        complain(problem)
+    if common.log is not None:
+        to_file(common.log)
+    name: str = ctx.meta[__name__]
+    box = open_box(parse(name, loaded.settings), loaded.settings, TerminalAsker())
+    desktops = Desktops(box.shell, box.doors, loaded.settings.desktop)
+    try:
+        return asyncio.run(linked(box, lambda: work(desktops)))
+    except ConfigError:
+        raise
+    except GpuBoxError as error:
+        complain(error, box.name)
+        ctx.exit(1)
+
+
+def _size(text: str) -> str:
+    width, _, height = text.partition("x")
+    if text and not (width.isdecimal() and height.isdecimal() and 100 <= int(width) <= 32767 >= int(height)):
+        raise ConfigError(f"--geometry {text} is no size", "Expected width and height, such as 1600x900")
+    return text
+
+
+def _chosen(found: Sequence[Session], display: str) -> Session:
+    """Return the desktop that is meant; raises RemoteError in words when none or several are."""
+    number = display.lstrip(":")
+    mine = [one for one in found if one.mine and not one.physical]
+    named = [one for one in found if one.display == f":{number}"] if number else mine
+    if len(named) == 1:
+        return named[0]
+    told = ", ".join(f"{one.display or one.server} of {one.user}" for one in found) or "none"
+    if not named:
+        what = f"There is no desktop :{number}" if number else "You have no desktop there"
+        raise RemoteError(what, f"These run: {told}", "Start one with `desktop BOX start`")
+    raise RemoteError("Several desktops", f"These run: {told}", "Name the display, such as :1")
+
+
+def _rows(found: Sequence[Session]) -> list[str]:
+    rows = [("DISPLAY", "SERVER", "USER", "SIZE", "SESSION", "REACHED BY")]
+    for one in found:
+        way = "socket" if one.path else f"port {one.port}"
+        rows.append((one.display or "–", one.server, one.user, one.geometry or "–", one.session or "–", way))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _told(session: Session) -> dict[str, object]:
+    """Return a desktop as JSON has it."""
+    return {
+        "display": session.display,
+        "server": session.server,
+        "pid": session.pid,
+        "user": session.user,
+        "mine": session.mine,
+        "ours": session.ours,
+        "started": session.started,
+        "geometry": session.geometry,
+        "depth": session.depth,
+        "title": session.title,
+        "session": session.session,
+        "path": session.path,
+        "port": session.port,
+        "security": session.security,
+        "physical": session.physical,
+    }
+
+
+def _print_json(ctx: click.Context, desktops: list[dict[str, object]]) -> None:
+    import msgspec
+
+    told = {"schema": SCHEMA, "box": ctx.meta[__name__], "desktops": desktops}
+    click.echo(msgspec.json.encode(told).decode())
