@@ -82,11 +82,12 @@ class Desktops:
         """
         full = self._full(wish or Wish())
         shell = self._open_shell()
+        doors = self._open_doors()  # without them nobody could tell whether it runs
         for attempt in (1, 2, 3):
             begun = await start.begin(shell, full, self._way)
             self.mortal = begun.mortal
             try:
-                return await self._answered(shell, begun, full)
+                return await self._answered(shell, doors, begun, full)
             except _Forbidden:
                 # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
                 await self._end(shell, begun)
@@ -167,8 +168,13 @@ class Desktops:
         """
         self._must_be_mine(session, "opened")
         viewer = await asyncio.to_thread(viewers.find, self._wanted.viewer, self._environment)
-        password = await self._password(session)
-        viewing = Viewing(session, self._doors, viewer, password, lambda: self._write(session, password))
+        secret = await self._password(session)
+
+        async def renew() -> None:
+            if session.ours:
+                await password.write(self._open_shell(), session, secret)
+
+        viewing = Viewing(session, self._doors, viewer, secret, renew)
         await viewing.begin(self._open_doors())
         return viewing
 
@@ -200,12 +206,12 @@ class Desktops:
         ):
             yield screen
 
-    async def _answered(self, shell: Shell, begun: Begun, wish: Wish) -> Session:
+    async def _answered(self, shell: Shell, doors: Doors, begun: Begun, wish: Wish) -> Session:
         """Wait until a desktop answers that was begun."""
         loop = asyncio.get_running_loop()
         session = start.session_of(begun, State(), wish)
         since, looks, there = loop.time(), 0, 0.0
-        async with self._open_doors().forward(forward_to(session)) as listening:
+        async with doors.forward(forward_to(session)) as listening:
             while not await rfb.answers(listening.port):
                 looks += 1
                 if looks % _ASK == 0:
