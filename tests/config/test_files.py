@@ -1,5 +1,6 @@
 """Where settings come from, and what is said about those that cannot be used."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -123,12 +124,30 @@ def test_what_is_right_beside_it_still_counts(tmp_path: Path) -> None:
 
 def test_a_box_comes_with_all_of_its_fields(tmp_path: Path) -> None:
     box = BoxEntry(
-        name="attic", host="10.0.0.7", user="ada", port=2222, identity="~/k", jump="g", python="/p"
+        name="attic",
+        host="10.0.0.7",
+        user="ada",
+        port=2222,
+        identity="~/k",
+        jump="g",
+        python="/p",
+        tunnels=("8888", "db=5433:db:5432"),
     )
-    table = "\n".join(
-        f"{key} = {value!r}".replace("'", '"') for key, value in msgspec.structs.asdict(box).items()
-    )
+    table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in msgspec.structs.asdict(box).items())
     assert read(tmp_path, f"[[box]]\n{table}\n").settings.box == (box,)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('["8888", "70000"]', "`tunnels`: `70000`: `70000` is no port"),
+        ('"8888"', '`tunnels` is "8888"; expected a list of texts'),
+    ],
+)
+def test_a_box_with_a_tunnel_that_is_none_is_left_out(tmp_path: Path, value: str, said: str) -> None:
+    loaded = read(tmp_path, f'[[box]]\nname = "attic"\ntunnels = {value}\n')
+    assert loaded.settings.box == ()
+    assert said in lines(loaded)[0]
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gpubox.boxes import processes
 from gpubox.boxes.metrics import Reading
+from gpubox.boxes.ports import Ports
 from gpubox.boxes.store import Store
+from gpubox.boxes.tunnels import Tunnels
 from gpubox.config.settings import Probe
 from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
@@ -20,6 +22,7 @@ from gpubox.core.history import History, readings
 from gpubox.core.sample import Process, Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.together import together
+from gpubox.core.wishes import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Box:
         environment: Mapping[str, str] | None = None,
         store: Store | None = None,
         doors_of: Callable[[Shell], Doors] | None = None,
+        tunnels: Sequence[str] = (),
     ) -> None:
         self.target = target
         self.link = link
@@ -59,6 +63,11 @@ class Box:
         """A way to run commands; None while the link is down. It outlives a probe that is started anew."""
         self.doors: Feed[Doors | None] = Feed(None)
         """Ways through the link besides commands; they come and go with `shell`."""
+        self.tunnels = Tunnels(target.name, ports=Ports(target.name, store))
+        """Ports and sockets of the box that are here too, and what else goes through the link."""
+        for line in tunnels:
+            wished = parse(line)
+            self.tunnels.add(wished.wish, wished.name)
         self.history = History()
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
@@ -93,12 +102,12 @@ class Box:
         return self.link.health.value.phase is not Phase.LIVE or age > max(3.0, 3 * sample.interval)
 
     async def keep(self) -> None:
-        """Keep the link up, the probe running and the history on disk, until cancelled.
+        """Keep the link up, the probe running, tunnels open and the history on disk, until cancelled.
 
         Never raises GpuBoxError: the link's trouble is in `link.health`, the probe's in `trouble`, the
         disk's in the store's.
         """
-        jobs = [self.link.keep(self._read), self._watch()]
+        jobs = [self.link.keep(self._read), self._watch(), self.tunnels.keep(self.doors, self.shell)]
         if self._store is not None:
             self._loaded.clear()
             jobs.append(self._remember(self._store))

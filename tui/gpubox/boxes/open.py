@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from gpubox.boxes.box import Box, Target
 from gpubox.boxes.store import Store
 from gpubox.boxes.targets import entry_of
-from gpubox.config.settings import Settings
+from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.ask import Asker
 
 if TYPE_CHECKING:
@@ -34,8 +34,16 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
             link = DemoLink(target.name, asker, settings.ssh)
             return Box(target, link, probe=settings.probe, doors_of=_ssh_doors)
         case "ssh":
-            python, link = _over_ssh(target, settings, asker)
-            return Box(target, link, probe=settings.probe, python=python, store=store, doors_of=_ssh_doors)
+            entry = entry_of(target, settings)
+            return Box(
+                target,
+                _over_ssh(target, entry, settings, asker),
+                probe=settings.probe,
+                python=entry.python,
+                store=store,
+                doors_of=_ssh_doors,
+                tunnels=entry.tunnels,
+            )
 
 
 def _ssh_doors(shell: Shell) -> Doors:
@@ -46,12 +54,11 @@ def _ssh_doors(shell: Shell) -> Doors:
     return cast("Doors", SshDoors(shell))
 
 
-def _over_ssh(target: Target, settings: Settings, asker: Asker) -> tuple[str, Link]:
+def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:
     # asyncssh takes 0.3 s to import: the picker is painted first.
     from gpubox.ssh.link import SshLink
     from gpubox.ssh.wanted import Wanted
 
-    entry = entry_of(target, settings)
     wanted = Wanted(
         entry.host or entry.name,
         user=entry.user,
@@ -59,4 +66,4 @@ def _over_ssh(target: Target, settings: Settings, asker: Asker) -> tuple[str, Li
         identity=entry.identity,
         jump=entry.jump,
     )
-    return entry.python, SshLink(target.name, wanted, asker, settings.ssh)
+    return SshLink(target.name, wanted, asker, settings.ssh)

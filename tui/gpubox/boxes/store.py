@@ -92,6 +92,14 @@ class Store:
         """Note that a box is used now."""
         self._now(lambda connection: tables.remember(connection, target.name))
 
+    async def ports(self) -> dict[tuple[str, str], int]:
+        """Return the ports of this machine that tunnels had, by box and name of the tunnel."""
+        return await self._later(tables.ports) or {}
+
+    async def keep_port(self, box: str, tunnel: str, port: int) -> None:
+        """Remember the port of this machine that a tunnel has."""
+        await self._later(lambda connection: tables.keep_port(connection, box, tunnel, port))
+
     async def load(self, box: str, history: History) -> None:
         """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
         now = int(time.time())

@@ -19,6 +19,8 @@ WIDTH = 10
 """Seconds that one row stands for."""
 VERSION = 1
 """Version of the tables, kept in SQLite's user_version."""
+PORTS = 1000
+"""Tunnels whose port is remembered."""
 RECENT = 50
 """Boxes remembered as last used."""
 FAULTS = (sqlite3.Error, OSError, struct.error, msgspec.MsgspecError)
@@ -34,6 +36,13 @@ CREATE TABLE seen (
     layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
     PRIMARY KEY (box, second)
 ) WITHOUT ROWID;
+"""
+# Made wherever it is missing: a program that does not know of it passes it over.
+_PORTS = """
+CREATE TABLE IF NOT EXISTS port (
+    box TEXT NOT NULL, tunnel TEXT NOT NULL, port INTEGER NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (box, tunnel)
+) WITHOUT ROWID
 """
 # One row for all series of a box: eight GPUs take 190 bytes a row and 11 MB a week; a row for each
 # series would take six times that, and the last hour ten times as long to read.
@@ -67,6 +76,7 @@ def connect(path: Path) -> sqlite3.Connection:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(_PORTS)
         connection.commit()
     except BaseException:
         connection.close()
@@ -100,6 +110,26 @@ def remember(connection: sqlite3.Connection, name: str) -> None:
         connection.execute(
             "INSERT INTO box (name, used) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET used = ?2",
             (name, time.time()),
+        )
+
+
+def ports(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    """Return the ports of this machine that tunnels had, by box and name of the tunnel."""
+    rows = connection.execute("SELECT box, tunnel, port FROM port WHERE port BETWEEN 1 AND 65535")
+    return {(box, tunnel): port for box, tunnel, port in cast("list[tuple[str, str, int]]", rows.fetchall())}
+
+
+def keep_port(connection: sqlite3.Connection, box: str, tunnel: str, port: int) -> None:
+    """Remember the port of a tunnel; the longest unused ones are forgotten."""
+    with connection:
+        connection.execute(
+            "INSERT INTO port (box, tunnel, port, used) VALUES (?1, ?2, ?3, ?4) "
+            "ON CONFLICT (box, tunnel) DO UPDATE SET port = ?3, used = ?4",
+            (box, tunnel, port, time.time()),
+        )
+        connection.execute(
+            "DELETE FROM port WHERE used < (SELECT used FROM port ORDER BY used DESC LIMIT 1 OFFSET ?)",
+            (PORTS,),
         )
 
 

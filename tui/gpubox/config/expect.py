@@ -49,6 +49,8 @@ def _expected(about: inspect.Type, raw: object) -> str:
         item = about.item_types[0]
         one = _number(item) if isinstance(item, inspect.FloatType) else "a number"
         return f"expected [warn, alarm]: each {one}, warn not above alarm"
+    if isinstance(about, inspect.VarTupleType):
+        return 'expected a list of texts, such as ["8888"]'
     if isinstance(about, inspect.DictType):
         return 'expected a table of "binding id" = "key"'
     if isinstance(about, inspect.StrType) and about.pattern:

@@ -20,6 +20,7 @@ from gpubox.config.places import settings_file, short
 from gpubox.config.settings import BoxEntry, Section, Settings
 from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
+from gpubox.core.wishes import parse
 
 PREFIX = "GPUBOX_"
 """GPUBOX_PROBE_INTERVAL sets [probe] `interval`."""
@@ -173,6 +174,11 @@ def box_of(
             good[key] = value_of(raw, known[key].type)
         except Wrong as wrong:
             complain(f"`{key}` is {shown(raw)}; {wrong}")
+    for line in cast("tuple[str, ...]", good.get("tunnels", ())):
+        try:
+            parse(line)
+        except ConfigError as error:
+            complain(f"`tunnels`: {error.text}")
     name = good.get("name")
     if "name" not in table:
         complain("has no `name`; expected what you call the box")

@@ -34,6 +34,8 @@ class BoxEntry(Section, frozen=True, kw_only=True):
     """Jump hosts as for `ssh -J`; empty leaves it to ssh."""
     python: str = ""
     """Python on the box to run the probe with; empty finds one."""
+    tunnels: tuple[str, ...] = ()
+    """Opened by themselves: a service's name, PORT, LOCAL:HOST:PORT, /SOCKET, remote:PORT, socks:PORT."""
 
 
 class Ui(Section, frozen=True, kw_only=True):

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+"""What a client may call this machine."""
 
 _PIECE = 65536
 """Bytes passed on at a time."""
@@ -57,7 +61,7 @@ async def serve(
     acceptor = await asyncssh.listen(
         "127.0.0.1",
         port,
-        server_factory=asyncssh.SSHServer,
+        server_factory=_Door,
         server_host_keys=[private],
         authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
         password_auth=False,
@@ -78,6 +82,24 @@ async def serve(
         acceptor.close()
         await house.close()
         await acceptor.wait_closed()
+
+
+class _Door(asyncssh.SSHServer):
+    """Forwards what a box forwards, as far as it stays on this machine."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """Allow connections to this machine."""
+        if dest_host not in _HERE:
+            raise asyncssh.ChannelOpenError(OPEN_ADMINISTRATIVELY_PROHIBITED, "only this machine")
+        return True
+
+    def unix_connection_requested(self, dest_path: str) -> bool:
+        """Allow unix sockets."""
+        return True
+
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        """Allow to listen on loopback."""
+        return listen_host in _HERE
 
 
 class _House:

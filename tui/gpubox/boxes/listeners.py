@@ -1,0 +1,33 @@
+"""Which ports of a box somebody listens on, without connecting to any of them."""
+
+from __future__ import annotations
+
+from gpubox.core.shell import Shell
+
+_COMMAND = "grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6"
+_LISTEN = "0A"
+"""State of a socket that listens, as the kernel writes it."""
+
+
+def parse(text: str) -> frozenset[int]:
+    """Return the ports of the sockets that listen in lines of /proc/net/tcp and tcp6."""
+    found: set[int] = set()
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) > 3 and fields[3] == _LISTEN:
+            _, colon, port = fields[1].rpartition(":")
+            try:
+                found.add(int(port, 16) if colon else 0)
+            except ValueError:
+                continue
+    return frozenset(found - {0})
+
+
+async def listening(shell: Shell) -> frozenset[int] | None:
+    """Return the ports that somebody listens on, or None where the box has no /proc.
+
+    Raises Dropped and RemoteError as Shell.run does.
+    """
+    result = await shell.run(_COMMAND)
+    found = parse(result.stdout.decode("ascii", "replace"))
+    return found or None  # a box with a login has one listener at least: none means that it hides them

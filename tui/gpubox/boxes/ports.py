@@ -1,0 +1,102 @@
+"""Ports of this machine: which to listen on, which a tunnel had before, and who holds one that is taken."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Collection, Iterator
+
+from gpubox.boxes.store import Store
+from gpubox.core.doors import Forward, Way
+from gpubox.core.text import clean
+
+_TRIES = 30
+"""Ports after the wanted one that are tried before any free one is taken."""
+_LOWEST = 1024
+"""Below it only root may listen."""
+_HOME = (20_000, 10_000)
+"""Where ports without a natural number begin, and how many there are; no system hands these out itself."""
+_SOCKS = 1080
+
+
+class Ports:
+    """Which port of this machine each tunnel of a box has: the same one each time, as far as that goes."""
+
+    def __init__(self, box: str, store: Store | None = None) -> None:
+        self._box = box
+        self._store = store
+        self._all: dict[tuple[str, str], int] = {}
+        self._kept: set[str] = set()
+
+    async def load(self) -> None:
+        """Read what was kept on disk; later calls read what other windows kept meanwhile."""
+        if self._store is not None:
+            self._all |= await self._store.ports()
+
+    def candidates(self, wish: Forward, name: str) -> Iterator[int]:
+        """Yield ports to listen on for a tunnel, the best first."""
+        own = self._all.get((self._box, name))
+        others = {port for key, port in self._all.items() if key != (self._box, name)}
+        return candidates(wish, name, own, others)
+
+    async def keep(self, name: str, port: int) -> None:
+        """Remember the port of a tunnel."""
+        if self._all.get((self._box, name)) != port or name not in self._kept:
+            self._all[self._box, name] = port
+            self._kept.add(name)
+            if self._store is not None:
+                await self._store.keep_port(self._box, name, port)
+
+
+def candidates(wish: Forward, name: str, remembered: int | None, others: Collection[int]) -> Iterator[int]:
+    """Yield ports to listen on, the best first; 0, any free one, comes last.
+
+    The best is what the person said, what was used before, or the number that the service has on the box.
+    `others` are ports that belong to other tunnels, whether they are open or not: those come back too.
+    """
+    said = wish.listen_port or remembered
+    wanted = said or _natural(wish, name)
+    if said or wanted not in others:
+        yield wanted
+    for port in range(wanted + 1, min(wanted + _TRIES, 65535) + 1):
+        if port not in others:
+            yield port
+    yield 0
+
+
+def _natural(wish: Forward, name: str) -> int:
+    if wish.way is Way.SOCKS:
+        return _SOCKS
+    if not wish.path and wish.port >= _LOWEST:
+        return wish.port
+    first, count = _HOME
+    return first + zlib.crc32(name.encode()) % count
+
+
+def holder(port: int) -> str:
+    """Return who listens on a port of this machine, such as `jupyter-lab (4711)`; empty when unknown.
+
+    It looks through all processes, 10 to 200 ms: call it in a thread.
+    """
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.Error, OSError, RuntimeError):
+        return ""  # macOS tells only root
+    listeners = [
+        connection.pid
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+    ]
+    if not listeners:
+        return ""
+    pid = next((one for one in listeners if one), None)
+    if pid is None:
+        return "a program of another user"
+    if pid == os.getpid():
+        return "another tunnel of this program"
+    try:
+        return f"{clean(psutil.Process(pid).name(), 40)} ({pid})"
+    except (psutil.Error, OSError):
+        return f"process {pid}"
