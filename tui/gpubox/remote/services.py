@@ -1,0 +1,399 @@
+"""Says once what listens on a box, and what the box's own files tell of it; one JSON object, then it ends.
+
+Runs ON the box under Python 3.8 or newer with the standard library alone, as whoever logged in: it opens no
+connection and starts nothing. What the facts mean for a person is worked out by gpubox.boxes.services.
+
+Argument: a word that is printed before the JSON, because rc files print too.
+Environment: GPUBOX_ROOT goes before /proc, /etc and /tmp (for tests).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs 3 ms
+    from typing import Any, Dict, Iterator, List, Tuple
+
+    Row = Dict[str, Any]
+
+LISTENS = "0A"
+"""State of a TCP socket that listens, as the kernel writes it."""
+ACCEPTS = 0x10000
+"""Flag of a unix socket that listens."""
+MOST = 500
+"""Listeners, sockets and files of each kind that are told of: a box that runs away must not fill the link."""
+WORDS = 60
+"""Words of a command line that are kept."""
+LIMIT = 64 * 1024
+"""Bytes of a small file that are read."""
+TABLE = 16 * 1024 * 1024
+"""Bytes of a kernel table that are read: 100,000 connections."""
+NAMES = 40
+"""Programs of another user that are told of, to guess which of them listens."""
+SECONDS = 2.0
+"""How long it may look into processes; what is not found by then is told as unknown."""
+
+SERVERS = ("jpserver-", "nbserver-")
+TOKEN_FILE = "--connection-token-file"
+
+
+def rooted(path: str) -> str:
+    """Return the path below GPUBOX_ROOT."""
+    return os.environ.get("GPUBOX_ROOT", "") + path
+
+
+def read(path: str, limit: int = LIMIT) -> bytes:
+    """Return a file, or nothing when it cannot be read; pipes and devices are never waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        data = b""
+        while len(data) < limit:
+            block = os.read(handle, limit - len(data))
+            if not block:
+                break
+            data += block
+        return data
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
+
+
+def text(data: bytes) -> str:
+    """Return bytes of the box as text."""
+    return data.decode("utf-8", "replace")
+
+
+def address(word: str) -> str:
+    """Return an address of /proc/net/tcp or tcp6 as people write it; raises ValueError.
+
+    The kernel prints each 32 bits as one number of the machine's own byte order.
+    """
+    data = bytes.fromhex(word)
+    if sys.byteorder == "little":
+        data = b"".join(data[place : place + 4][::-1] for place in range(0, len(data), 4))
+    if len(data) == 4:
+        return ".".join(str(byte) for byte in data)
+    if len(data) != 16:
+        raise ValueError(word)
+    if data[:12] == b"\0" * 10 + b"\xff\xff":
+        return ".".join(str(byte) for byte in data[12:])
+    if data[:15] == b"\0" * 15 and data[15] < 2:
+        return "::1" if data[15] else "::"
+    return ":".join("%x" % (data[place] << 8 | data[place + 1]) for place in range(0, 16, 2))
+
+
+def listeners(table: str) -> Iterator[Row]:
+    """Yield the sockets that listen in lines of /proc/net/tcp and tcp6; other lines are passed over."""
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) < 10 or fields[3] != LISTENS:
+            continue
+        at, _, port = fields[1].rpartition(":")
+        try:
+            row: Row = {
+                "host": address(at),
+                "port": int(port, 16),
+                "uid": int(fields[7]),
+                "inode": int(fields[9]),
+            }
+        except ValueError:
+            continue
+        if 0 < row["port"] < 65536:
+            yield row
+
+
+def sockets(table: str) -> Iterator[Row]:
+    """Yield the unix sockets that listen and have a path, in lines of /proc/net/unix."""
+    for line in table.splitlines():
+        fields = line.split(None, 7)
+        if len(fields) < 8 or not fields[7].startswith("/"):
+            continue
+        try:
+            if int(fields[3], 16) & ACCEPTS:
+                yield {"path": fields[7], "inode": int(fields[6])}
+        except ValueError:
+            continue
+
+
+def processes() -> List[Tuple[int, int]]:
+    """Return pid and uid of each process, the oldest first, but init last.
+
+    A server that passed its socket on to workers is the first of them; init holds what it only starts
+    others for.
+    """
+    found: List[Tuple[int, int]] = []
+    for name in names(rooted("/proc")):
+        if name.isdigit():
+            try:
+                found.append((int(name), os.stat(rooted("/proc/" + name)).st_uid))
+            except OSError:
+                continue
+    found.sort(key=lambda one: (one[0] == 1, one[0]))
+    return found
+
+
+def names(folder: str) -> List[str]:
+    """Return the names in a folder, or none."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def holders(wanted: Dict[str, List[Row]], found: List[Tuple[int, int]], until: float) -> None:
+    """Write the pid into each row whose socket a process holds that may be looked into."""
+    mine = os.geteuid()
+    left = set(wanted)
+    for pid, uid in found:
+        if not left or time.monotonic() > until:
+            return
+        if mine not in (0, uid):
+            continue
+        folder = rooted("/proc/%d/fd" % pid)
+        try:
+            handles = os.listdir(folder)
+        except OSError:
+            continue
+        for handle in handles:
+            try:
+                target = os.readlink(folder + "/" + handle)
+            except OSError:
+                continue
+            if target in left:
+                left.discard(target)
+                for row in wanted[target]:
+                    row["pid"] = pid
+
+
+def words(pid: int) -> List[str]:
+    """Return the command line of a process, cut; none for a thread of the kernel.
+
+    A program that names itself leaves one long word with spaces and no zeros in it.
+    """
+    data = read(rooted("/proc/%d/cmdline" % pid), 8192).rstrip(b"\0")
+    return [text(word) for word in data.split(b"\0")[:WORDS]] if data else []
+
+
+def environment(pid: int) -> Dict[str, str]:
+    """Return the environment of a process that one may look into, else nothing."""
+    pairs = (part.partition(b"=") for part in read(rooted("/proc/%d/environ" % pid), 256 * 1024).split(b"\0"))
+    return {text(name): text(value) for name, _, value in pairs if name}
+
+
+class Users:
+    """Names of users, each looked up once: a directory server may take its time."""
+
+    def __init__(self) -> None:
+        self.known: Dict[int, str] = {}
+
+    def name(self, uid: int) -> str:
+        """Return the name of a user, or the number where there is none."""
+        if uid not in self.known:
+            import pwd
+
+            try:
+                self.known[uid] = pwd.getpwuid(uid).pw_name[:64]
+            except (KeyError, OverflowError):
+                self.known[uid] = str(uid)
+        return self.known[uid]
+
+
+def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[str, List[Row]]:
+    """Return the programs of those users whose sockets cannot be looked into, by uid.
+
+    A command line that names the port is as good as an answer: its pid is written into the row.
+    """
+    open_rows = [row for row in rows if "pid" not in row]
+    uids = {row["uid"] for row in open_rows}
+    told: Dict[str, List[Row]] = {}
+    seen = set()
+    for pid, uid in found:
+        if uid not in uids or time.monotonic() > until:
+            continue
+        line = words(pid)
+        if not line:
+            continue
+        for row in open_rows:
+            if row["uid"] == uid and "guess" not in row and named(str(row["port"]), line):
+                row["guess"] = pid
+        name = text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n")
+        programs = told.setdefault(str(uid), [])
+        if (uid, name) not in seen and len(programs) < NAMES:
+            seen.add((uid, name))
+            programs.append({"pid": pid, "name": name, "words": line[:4]})
+    return told
+
+
+def named(port: str, line: List[str]) -> bool:
+    """Whether a command line names a port: as a word, or at the end of one after = or a colon."""
+    return any(word == port or word.endswith(("=" + port, ":" + port)) for word in line[1:])
+
+
+def runtime_folders(variables: Dict[str, str]) -> Iterator[str]:
+    """Yield where Jupyter keeps what it knows of its servers, by the environment of one process."""
+    home = variables.get("HOME", "")
+    if variables.get("JUPYTER_RUNTIME_DIR"):
+        yield variables["JUPYTER_RUNTIME_DIR"]
+    elif variables.get("JUPYTER_DATA_DIR"):
+        yield variables["JUPYTER_DATA_DIR"] + "/runtime"
+    elif variables.get("XDG_DATA_HOME"):
+        yield variables["XDG_DATA_HOME"] + "/jupyter/runtime"
+    if home:
+        yield home + "/.local/share/jupyter/runtime"
+
+
+def jupyter(folder: str) -> Iterator[Row]:
+    """Yield what Jupyter's servers wrote about themselves into a folder."""
+    for name in names(folder):
+        if name.startswith(SERVERS) and name.endswith(".json"):
+            row = loaded(folder + "/" + name)
+            if row:
+                yield row
+
+
+def tensorboard(folder: str) -> Iterator[Row]:
+    """Yield what TensorBoards wrote about themselves below a folder for temporary files."""
+    inside = folder + "/.tensorboard-info"
+    for name in names(inside):
+        if name.startswith("pid-") and name.endswith(".info"):
+            row = loaded(inside + "/" + name)
+            if row:
+                yield row
+
+
+def loaded(path: str) -> Row:
+    """Return a small JSON object of one's own or of root's, or nothing.
+
+    Anybody may write into /tmp: a file of somebody else could send its reader to a port of theirs.
+    """
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return {}
+    try:
+        value = json.loads(text(read(path)))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    value["owner"] = owner
+    return value
+
+
+def token_of(line: List[str], variables: Dict[str, str]) -> str:
+    """Return the token that an editor in the browser keeps in a file, or nothing."""
+    for place, word in enumerate(line):
+        if word == TOKEN_FILE and place + 1 < len(line):
+            return text(read(line[place + 1], 1024)).strip()
+        if word.startswith(TOKEN_FILE + "="):
+            return text(read(word.partition("=")[2], 1024)).strip()
+    if "serve-web" in line and "--without-connection-token" not in line:
+        return text(read(variables.get("HOME", "") + "/.vscode/cli/serve-web-token", 1024)).strip()
+    return ""
+
+
+def zabbix() -> Row:
+    """Return where the pages of Zabbix are, as far as its packages' own files tell: by nginx or by Apache."""
+    row: Row = {}
+    for path in ("/etc/zabbix/nginx.conf", "/etc/nginx/conf.d/zabbix.conf"):
+        for line in text(read(rooted(path))).splitlines():
+            part = line.split("#")[0].split()
+            if len(part) > 1 and part[0] == "listen":
+                port = part[1].rstrip(";").rpartition(":")[2]
+                if port.isdigit():
+                    row.setdefault("nginx", int(port))
+        if os.path.exists(rooted(path)):
+            row.setdefault("nginx", 80)
+    for path in ("/etc/apache2/conf-enabled/zabbix.conf", "/etc/httpd/conf.d/zabbix.conf"):
+        if os.path.exists(rooted(path)):
+            row["apache"] = True
+    return row
+
+
+class Told:
+    """What is known of the processes that listen, and where they say more about themselves."""
+
+    def __init__(self, owners: Dict[int, int], users: Users) -> None:
+        self.owners = owners
+        self.users = users
+        self.processes: Dict[str, Row] = {}
+        self.runtime = list(runtime_folders(dict(os.environ)))
+        self.temporary = [os.environ.get("TMPDIR") or "/tmp", "/tmp"]
+
+    def add(self, pid: int) -> None:
+        """Take in a process that listens."""
+        if str(pid) in self.processes:
+            return
+        uid = self.owners.get(pid, -1)
+        variables = environment(pid)
+        self.runtime.extend(runtime_folders(variables))
+        self.temporary.append(variables.get("TMPDIR") or "/tmp")
+        line = words(pid)
+        row: Row = {
+            "name": text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n"),
+            "words": line,
+            "uid": uid,
+            "user": self.users.name(uid),
+        }
+        with contextlib.suppress(OSError):  # it belongs to somebody else
+            row["folder"] = os.readlink(rooted("/proc/%d/cwd" % pid))
+        token = token_of(line, variables)
+        if token:
+            row["token"] = token
+        self.processes[str(pid)] = row
+
+
+def look() -> Row:
+    """Return all that is told."""
+    until = time.monotonic() + SECONDS
+    users = Users()
+    table = text(read(rooted("/proc/net/tcp"), TABLE)) + text(read(rooted("/proc/net/tcp6"), TABLE))
+    rows = list(listeners(table))[:MOST]
+    local = list(sockets(text(read(rooted("/proc/net/unix"), TABLE))))[:MOST]
+    found = processes()
+    wanted: Dict[str, List[Row]] = {}
+    for row in rows + local:
+        wanted.setdefault("socket:[%s]" % row.pop("inode"), []).append(row)
+    holders(wanted, found, until)
+    programs = others(rows, found, until)
+    told = Told(dict(found), users)
+    for row in rows + local:
+        pid = row.get("pid", row.get("guess"))
+        if isinstance(pid, int):
+            told.add(pid)
+        if isinstance(row.get("uid"), int):
+            row["user"] = users.name(row["uid"])
+    runtime, temporary = dict.fromkeys(told.runtime), dict.fromkeys(told.temporary)
+    return {
+        "v": 1,
+        "uid": os.geteuid(),
+        "listeners": rows,
+        "sockets": [row for row in local if "pid" in row],
+        "processes": told.processes,
+        "programs": programs,
+        "jupyter": [row for folder in runtime for row in jupyter(rooted(folder))][:MOST],
+        "tensorboard": [row for folder in temporary for row in tensorboard(rooted(folder))][:MOST],
+        "zabbix": zabbix(),
+    }
+
+
+def main(arguments: List[str]) -> int:
+    """Print what there is behind the word that was given; return the exit status."""
+    mark = arguments[0] if arguments else "gpubox"
+    try:
+        answer = json.dumps(look())
+    except Exception as error:
+        sys.stderr.write("gpubox: %s: %s\n" % (type(error).__name__, str(error)[:200]))
+        return 70
+    sys.stdout.write(mark + " " + answer + "\n")
+    sys.stdout.flush()
+    return 0
