@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -142,7 +143,7 @@ class Forwarding:
             return await self._connection.create_server(
                 self._arrived, _FAR_LOOPBACK, port, window=WINDOW, max_pktsize=PACKET
             )
-        except (asyncssh.Error, OSError):
+        except (asyncssh.Error, asyncssh.ChannelListenError, OSError):
             return None  # it gives no reason
 
     async def _why_not(self) -> GpuBoxError:
@@ -169,7 +170,7 @@ class Forwarding:
                 await loop.create_connection(lambda: near, self._wish.host, self._wish.port)
         except OSError as error:
             self.traffic.refused += 1
-            self.traffic.refusal = clean(error.strerror or str(error), 200)
+            self.traffic.refusal = clean(os.strerror(error.errno) if error.errno else str(error), 200)
             raise asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, self.traffic.refusal) from error
         self._nears.add(near)
         if self._closed:
