@@ -45,6 +45,10 @@ PARTS = {
         Part("tcsh", "tcsh"),
         Part("sh", "dash"),
         Part("gcc", "gcc"),
+        Part("Xtigervnc", "tigervnc-standalone-server"),
+        Part("vncpasswd", "tigervnc-tools"),
+        Part("openbox", "openbox"),
+        Part("xterm", "xterm"),
     )
 }
 """Every part by the name of its program."""

@@ -224,7 +224,7 @@ async def answers(port: int) -> bool:
             try:
                 return (await reader.readexactly(4)) == b"RFB "
             finally:
-                writer.close()
+                await _leave(writer)
     except (OSError, asyncio.IncompleteReadError, TimeoutError):
         return False
 
@@ -244,6 +244,10 @@ async def connect(port: int, password: str | None = None) -> AsyncGenerator[Scre
         await screen.greet(password)
         yield screen
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await _leave(writer)
+
+
+async def _leave(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

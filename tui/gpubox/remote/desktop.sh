@@ -76,14 +76,12 @@ taken() {
 }
 
 private() { mkdir -p "$1" 2>/dev/null && [ -O "$1" ] && [ ! -L "$1" ] && chmod 700 "$1" 2>/dev/null; }
-# A folder for display $1 that nobody else has; fails when one of ours runs or starts there.
+# A folder for display $1; fails when one of ours runs or starts there.
 claim() {
     dir=$base/$1
-    if ! mkdir "$dir" 2>/dev/null; then
-        runs "$dir/keeper" && return 1
-        rm -rf "$dir" && mkdir "$dir" 2>/dev/null || return 1
-    fi
-    echo "$$ $(started $$)" >"$dir/keeper"
+    runs "$dir/keeper" && return 1
+    rm -rf "$dir"
+    mkdir "$dir" 2>/dev/null && echo "$$ $(started $$)" >"$dir/keeper"
 }
 choose() {
     base=$homes
@@ -91,6 +89,16 @@ choose() {
         base=$shared
         private "$base" || { say failed "no folder of your own can be made in $homes or in /tmp"; return 1; }
     fi
+    rm -f "$base/.writable"
+    # One start at a time takes a number; one that was killed meanwhile holds the others up for two seconds.
+    tries=0
+    until mkdir "$base/.turn" 2>/dev/null || [ $tries = 40 ]; do tries=$((tries + 1)); sleep 0.05; done
+    number
+    set -- $?
+    rmdir "$base/.turn"
+    return "$1"
+}
+number() {
     if [ -n "$display" ]; then
         who=$(taken "$display")
         if [ -n "$who" ]; then say taken "$display $who"; return 1; fi
@@ -152,8 +160,15 @@ start() {
     head -c 8 /dev/urandom >"$dir/passwd"
     printf "%b" "\0377\0377\0000\0000\0000\000${#n}$n\0000\0022MIT-MAGIC-COOKIE-1\0000\0020" >"$dir/Xauthority"
     head -c 16 /dev/urandom >>"$dir/Xauthority"
-    export n dir program kind socket command weight
+    export n dir program kind socket port command weight
+    mine=$(cat "$dir/keeper")
     stay
+    # Until the keeper has signed, the number would look free to the next start.
+    tries=0
+    while [ "$(cat "$dir/keeper" 2>/dev/null)" = "$mine" ] && [ $tries -lt 200 ]; do
+        tries=$((tries + 1))
+        sleep 0.01
+    done
     say at "$n $port $kind$US$dir$US$socket$US$chosen"
 }
 # Starts the keeper where neither the end of this login nor ctrl+c reaches it. What a plain `&` starts ignores
@@ -181,7 +196,7 @@ restore_locale() { if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; 
 # The keeper of one desktop: starts the server, then the session, and ends one with the other.
 keep() {
     trap : HUP TERM INT
-    echo "$$ $(started $$)" >"$dir/keeper"
+    echo "$$ $(started $$)" >"$dir/keeper.new" && mv "$dir/keeper.new" "$dir/keeper"
     mkfifo "$dir/ready" "$dir/life"
     title="$(id -un)@${host:-box} :$n"
     eval "options=\$options_$kind"
@@ -200,7 +215,7 @@ keep() {
         rm -f "$dir/seat"
         kill $server 2>/dev/null
     fi
-    wait $server
+    wait $server 2>/dev/null
     echo "server $? 0" >>"$dir/ended"
     left "GPUBOX_DESKTOP=$dir" >/dev/null
     [ -f "$dir/folder" ] && read -r folder <"$dir/folder" && rm -rf "$folder"
@@ -215,7 +230,7 @@ seat() {
     set -- sh -c "$command"
     [ "$weight" = full ] && has dbus-run-session && set -- dbus-run-session -- "$@"
     unset SESSION_MANAGER DBUS_SESSION_BUS_ADDRESS WAYLAND_DISPLAY XDG_SESSION_ID XDG_VTNR XDG_SEAT
-    unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_AUTH_SOCK n dir program kind socket command weight
+    unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_AUTH_SOCK n dir program kind socket port command weight
     exec "$@"
 }
 # A window manager alone shows a black screen, which looks like a fault.
@@ -252,7 +267,9 @@ state() {
     else
         say gone
     fi
-    [ -S "$socket" ] && say socket
+    if [ -S "$socket" ] || grep -q -i ":$(printf "%04x" "$port") .* 0A " /proc/net/tcp 2>/dev/null; then
+        say listens
+    fi
     tail -n 40 "$dir/log" 2>/dev/null | while IFS= read -r line; do say log "$line"; done
 }
 stop() {

@@ -20,7 +20,7 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
     An option that comes twice counts as it came last, as the servers have it.
     """
     found: dict[str, str] = {}
-    for word, after in zip(arguments, [*arguments[1:], "-"], strict=True):
+    for word, after in zip(arguments, (*arguments[1:], "-"), strict=False):
         name, equals, value = word.partition("=")
         if word.startswith("-"):
             alone = equals or (after.startswith("-") and number(after) is None)

@@ -28,7 +28,7 @@ _ASK = 10
 _PATIENCE = 30.0
 """Seconds for a desktop to answer."""
 _FORBIDDEN = 1.5
-"""Seconds that a socket may be there without answering; then sshd does not forward to it."""
+"""Seconds that a server may listen without being heard; then sshd does not forward to it."""
 _SETTLED = 3.0
 """Seconds after which a session counts as one that stays."""
 _LOOK = 15.0
@@ -88,20 +88,16 @@ class Desktops:
             self.mortal = begun.mortal
             try:
                 return await self._answered(shell, doors, begun, full)
-            except _Forbidden:
-                # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
+            except _Forbidden as error:
                 await self._end(shell, begun)
+                if begun.port:
+                    raise start.unreachable(begun) from error
+                # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
                 self._way = "port"
             except start.Raced:
-                if wish is not None and wish.display:
+                if full.display or attempt == 3:
                     raise
-            if attempt == 3:
-                break
-        raise RemoteError(
-            "The desktop cannot be reached",
-            "It runs, but sshd forwards neither to its socket nor to its port",
-            "AllowTcpForwarding yes in the sshd_config of the box allows it",
-        )
+        raise AssertionError("every way out of the loop is above")
 
     async def settled(self, session: Session) -> None:
         """Wait until a session that was just started has proved that it stays, three seconds.
@@ -218,9 +214,8 @@ class Desktops:
                     state = await start.state(shell, begun)
                     if state.ended:
                         raise start.why(begun, state)
-                    up = state.socket if begun.path else bool(state.pid)
-                    there = (there or loop.time()) if up else 0.0
-                    if there and loop.time() - there > _FORBIDDEN and begun.path:
+                    there = (there or loop.time()) if state.listens else 0.0
+                    if there and loop.time() - there > _FORBIDDEN:
                         raise _Forbidden
                     if loop.time() - since > _PATIENCE:
                         raise start.slow(begun, state)

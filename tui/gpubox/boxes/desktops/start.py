@@ -45,8 +45,8 @@ class State:
     ended: str = ""
     """What ended first and how: `session 1 0` or `server 1 0`: status and seconds; empty while it runs."""
     starting: bool = False
-    socket: bool = False
-    """Whether its socket is there."""
+    listens: bool = False
+    """Whether its socket is there, or its port listens."""
     log: tuple[str, ...] = ()
     """The last lines of its log, safe to draw."""
 
@@ -125,7 +125,7 @@ def _taken(words: Sequence[str]) -> RemoteError:
 
 async def state(shell: Shell, begun: Begun) -> State:
     """Return how a desktop does that was started."""
-    return read_state(await ask(shell, "state", dir=begun.folder, socket=begun.path))
+    return read_state(await ask(shell, "state", dir=begun.folder, socket=begun.path, port=str(begun.port)))
 
 
 def read_state(lines: Sequence[Line]) -> State:
@@ -139,7 +139,7 @@ def read_state(lines: Sequence[Line]) -> State:
         user=clean(user, 32),
         ended=told.get("ended", "server 0 0" if "gone" in told else ""),
         starting="starting" in told,
-        socket="socket" in told,
+        listens="listens" in told,
         log=log,
     )
 
@@ -159,6 +159,15 @@ def why(begun: Begun, state: State) -> RemoteError:
     return kind("The VNC server ended", text, "Try another display", status=number(status))
 
 
+def unreachable(begun: Begun) -> RemoteError:
+    """Return in words that sshd forwards neither to sockets nor to ports."""
+    return RemoteError(
+        "The desktop cannot be reached",
+        f"The server of {begun.display} listens, but sshd forwards neither to sockets nor to ports",
+        "AllowTcpForwarding yes in the sshd_config of the box allows it",
+    )
+
+
 def slow(begun: Begun, state: State) -> RemoteError:
     """Return in words that a desktop runs, or tries to, and does not answer."""
     said = " / ".join(_telling(state.log)) or "its log is empty"
@@ -175,22 +184,41 @@ _CHATTER = (
     "Copyright",
     "See ",
     "Underlying",
-    "vncext:",
+    "[mi] ",
     "Connections:",
     "SConnection:",
     "VNCSConnST:",
 )
-_NOISE = ("XKEYBOARD", "keysym", "Could not resolve", "Errors from xkbcomp", "_XSERVTrans")
+_NOISE = ("XKEYBOARD", "keysym", "Could not resolve", "Errors from xkbcomp", "_XSERVTrans", "Openbox-Message")
+_TROUBLE = (
+    "error",
+    "cannot",
+    "can't",
+    "could not",
+    "no such",
+    "not found",
+    "fail",
+    "denied",
+    "unable",
+    "bad ",
+)
 
 
 def _telling(log: Sequence[str]) -> list[str]:
-    """Return the lines that say something: servers greet, and their keyboard compiler warns each time."""
+    """Return the lines that say something: servers greet, and their keyboard compiler warns each time.
+
+    What sounds like trouble, and the line after it, come before all else: some programs print a page of
+    help behind their reason.
+    """
     kept = [
         line.strip()
         for line in log
         if not line.strip().startswith(_CHATTER) and not any(word in line for word in _NOISE)
     ]
-    return kept[-_TOLD:]
+    sad = [at for at, line in enumerate(kept) if any(word in line.lower() for word in _TROUBLE)]
+    if not sad:
+        return kept[-_TOLD:]
+    return kept[sad[-1] - 1 if sad[-1] - 1 in sad else sad[-1] : sad[-1] + 2]
 
 
 def session_of(begun: Begun, state: State, wish: Wish) -> Session:

@@ -1,0 +1,218 @@
+"""A box of one's own for a test of desktops: a home, a PATH and the ways to it, all on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import stat
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from gpubox.boxes.desktops import Desktops, Session
+from gpubox.config import settings
+from gpubox.core.doors import Doors, Forward, Listening, Traffic
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Channel, Result, Shell
+
+PACKAGES = Path(__file__).parents[3]
+TOOLS = (
+    "sh cat chmod cp cut date dirname env find getconf grep head id kill ls mkdir mkfifo mktemp mv od "
+    "printf readlink rm setsid sleep stat tail touch tr uname wc busybox"
+)
+
+
+@dataclass
+class Pipe:
+    """A forward to this machine; see core.doors.Listening."""
+
+    port: int
+    traffic: Traffic = field(default_factory=Traffic)
+
+
+@dataclass
+class LocalDoors:
+    """Forwards to this machine; `sockets` is what AllowStreamLocalForwarding says."""
+
+    sockets: bool = True
+    ports: bool = True
+    opened: list[int] = field(default_factory=list[int])
+    """The ports of this machine that were listened on, in order."""
+
+    @asynccontextmanager
+    async def forward(self, wish: Forward) -> AsyncGenerator[Listening]:
+        jobs: set[asyncio.Task[None]] = set()
+
+        async def near(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            jobs.add(task)
+            pipe.traffic.open += 1
+            try:
+                with suppress(
+                    OSError, asyncio.CancelledError
+                ):  # streams report a cancelled server as a fault
+                    await self._carry(wish, reader, writer)
+            finally:
+                pipe.traffic.open -= 1
+                jobs.discard(task)
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+
+        server = await asyncio.start_server(near, "127.0.0.1", wish.listen_port)
+        pipe = Pipe(int(server.sockets[0].getsockname()[1]))
+        self.opened.append(pipe.port)
+        try:
+            yield pipe
+        finally:
+            server.close()
+            for job in tuple(jobs):
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def _carry(self, wish: Forward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not (self.sockets if wish.path else self.ports):
+            return
+        if wish.path:
+            far, out = await asyncio.open_unix_connection(wish.path)
+        else:
+            far, out = await asyncio.open_connection(wish.host, wish.port)
+        try:
+            await asyncio.gather(_pump(reader, out), _pump(far, writer))
+        finally:
+            out.close()
+            with suppress(OSError):
+                await out.wait_closed()
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    target.close()
+
+
+@dataclass
+class Place:
+    """A home with programs; the commands of its shell see nothing else."""
+
+    folder: Path
+    login: str = "sh"
+
+    def __post_init__(self) -> None:
+        self.home.mkdir()
+        self.programs.mkdir()
+        for name in TOOLS.split():
+            for folder in ("/usr/bin", "/bin"):
+                if (tool := Path(folder, name)).exists() and not (self.programs / name).exists():
+                    (self.programs / name).symlink_to(tool)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def programs(self) -> Path:
+        return self.folder / "bin"
+
+    def program(self, name: str, text: str) -> Path:
+        """Put a program there."""
+        made = self.programs / name
+        made.write_text(text)
+        made.chmod(0o755)
+        return made
+
+    def add_vnc(self, *script: str) -> None:
+        """Put our VNC server there as TigerVNC's."""
+        self.program(
+            "Xtigervnc",
+            f"#!{sys.executable}\nimport sys\n"
+            f"sys.path[:0] = {[str(PACKAGES / 'tui'), str(PACKAGES)]!r}\n"
+            "import asyncio\nfrom tests.boxes.desktops.fake_vnc import run\n"
+            "sys.exit(asyncio.run(run(sys.argv[1:])))\n",
+        )
+        (self.programs / "FAKE").write_text(" ".join(script))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "PATH": str(self.programs), "LANG": "C.UTF-8"}
+
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+        process = await asyncio.create_subprocess_exec(
+            shutil.which(self.login) or self.login,
+            "-c",
+            command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self.environment,
+        )
+        async with asyncio.timeout(timeout):
+            stdout, stderr = await process.communicate(stdin)
+        return Result(process.returncode, None, stdout, stderr)
+
+    def stream(self, command: str) -> AbstractAsyncContextManager[Channel]:
+        raise NotImplementedError
+
+    def desktops(self, doors: LocalDoors | None = None, **wanted: str) -> Desktops:
+        """The desktops of this place."""
+        shell: Feed[Shell | None] = Feed(self)
+        ways: Feed[Doors | None] = Feed(cast("Doors", doors or LocalDoors()))  # only forwards are asked for
+        chosen = settings.Desktop(**{"session": "sleep 600", **wanted})  # pyright: ignore[reportArgumentType]
+        return Desktops(shell, ways, chosen, environment={"PATH": str(self.programs), "DISPLAY": ":9"})
+
+    async def here(self, desktops: Desktops) -> list[Session]:
+        """The desktops of this home; other tests may have theirs."""
+        return [one for one in await desktops.list() if one.secret.startswith(str(self.home))]
+
+    def running(self) -> dict[int, str]:
+        """The processes of this place: pid and command line."""
+        found: dict[int, str] = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (path / "environ").read_bytes().split(b"\0")
+                if f"HOME={self.home}".encode() in words:
+                    line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if line:
+                        found[int(path.name)] = line
+        return found
+
+    async def clear(self) -> None:
+        """End everything that runs here; only what has this home in its environment does."""
+        async with asyncio.timeout(10):
+            while left := self.running():
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                await asyncio.sleep(0.02)
+
+
+def mode(path: str | Path) -> str:
+    """What kind of file it is and who may use it, as `ls` shows it."""
+    return stat.filemode(Path(path).stat().st_mode)
+
+
+def ignored(pid: int) -> set[int]:
+    """The signals that a process ignores."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    bits = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn"))
+    return {number for number in range(1, 65) if bits >> number - 1 & 1}
+
+
+def free_display() -> str:
+    """A display whose usual port nobody listens on."""
+    while True:
+        number = random.randrange(1000, 20000)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", 5900 + number))
+            return f":{number}"

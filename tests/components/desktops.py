@@ -1,0 +1,91 @@
+"""Real desktops on a box whose home is a folder of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.rfb import Picture
+from gpubox.config import settings
+from gpubox.core.doors import Doors
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Shell
+from gpubox.ssh.doors import SshDoors
+from gpubox.ssh.shell import SshShell
+from tests.components.desk import Desk, working
+from tests.components.parts import program
+from tests.components.servers import sshd
+
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "DISPLAY": ""}
+
+
+def desktops_of(shell: Shell, **wanted: str) -> Desktops:
+    """The desktops behind an open link."""
+    assert isinstance(shell, SshShell)
+    ways: Feed[Doors | None] = Feed(cast("Doors", SshDoors(shell)))
+    chosen = settings.Desktop(**{"session": "openbox", **wanted})  # pyright: ignore[reportArgumentType]
+    return Desktops(Feed(shell), ways, chosen, environment=ENVIRONMENT)
+
+
+@asynccontextmanager
+async def homestead() -> AsyncGenerator[Path]:
+    """A home that others of this machine may enter, as homes often are; what runs in it is ended.
+
+    It is short: a socket's path may have 107 bytes.
+    """
+    for name in ("Xtigervnc", "openbox", "xterm"):
+        program(name)
+    home = Path(tempfile.mkdtemp(prefix="gpubox-home-"))
+    try:
+        yield home
+    finally:
+        await _clear(home)
+        shutil.rmtree(home)
+
+
+async def _clear(home: Path) -> None:
+    async with asyncio.timeout(10):
+        while left := [pid for pid in _of(home) if pid != os.getpid()]:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.02)
+
+
+def _of(home: Path) -> list[int]:
+    """The processes that have this home in their environment."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (path / "environ").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+    return found
+
+
+async def with_desktops(
+    desk: Desk, home: Path, check: Callable[[Desktops], Awaitable[None]], *, extra: str = "", **wanted: str
+) -> None:
+    """Do something with the desktops of a box behind OpenSSH's sshd."""
+
+    async def work(shell: Shell) -> None:
+        await check(desktops_of(shell, **wanted))
+
+    async with (
+        sshd(desk.folder / "box", desk.public, extra=extra, home=home) as server,
+        working(desk.link(server), work),
+    ):
+        pass
+
+
+def share(picture: Picture, color: tuple[int, int, int]) -> float:
+    """How much of a picture has a color."""
+    pixels = zip(picture.rgb[0::3], picture.rgb[1::3], picture.rgb[2::3], strict=True)
+    return sum(pixel == color for pixel in pixels) / (picture.width * picture.height)
