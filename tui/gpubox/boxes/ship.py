@@ -35,18 +35,35 @@ _FIND = (
 # No single quote, backslash, exclamation mark or newline may stand in here: fish, tcsh and the POSIX shells
 # agree on what a quoted word is only without them. The interpreter that worked is remembered per host name,
 # because homes on a network disk are shared by boxes with different Pythons, and a pyenv shim costs 50 ms.
-_SCRIPT = (
+_CHOOSE = (
     'd="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/gpubox/%(key)s"; h=; p=; '
     "{ read -r h </proc/sys/kernel/hostname; } 2>/dev/null; "
     '%(choose)s{ read -r p <"$d/python.$h"; } 2>/dev/null; '
     '[ -n "$p" ] && [ -x "$p" ] || { p=; for c in %(find)s; do '
     'if "$c" -I -S -c "import sys;sys.exit(sys.version_info<(3,8))" </dev/null >/dev/null 2>&1; '
-    "then p=$c; break; fi; done; }; echo; "
+    "then p=$c; break; fi; done; }; "
+)
+_SCRIPT = (
+    "%(chosen)secho; "
     'if [ -z "$p" ]; then echo %(mark)s SH; s=$(dd bs=1 count=%(plain)d 2>/dev/null); eval "$s"; exit; fi; '
     'if [ -O "$d" ] && [ -f "$d/run.py" ] && [ -f "$d/gpubox_probe.py" ] && [ -f "$d/pynvml.py" ]; '
     'then echo %(mark)s HAVE; exec "$p" -I -S "$d/run.py" %(words)s; fi; '
     'echo %(mark)s NEED; exec "$p" -I -S -c "$0" "$d" "$h" %(digest)s %(words)s'
 )
+
+
+def choose_python(python: str = "") -> str:
+    """Return commands of sh that leave a Python of the box in $p, or nothing in it where there is none.
+
+    They hold no single quote, so that they may stand between two of them. The Python that the probe found is
+    taken; `python` is one that the person named. Raises ConfigError when that holds a character that shells
+    disagree about.
+    """
+    return _CHOOSE % {
+        "key": hashlib.sha256(_files()).hexdigest()[:16],
+        "choose": "[ 1 = 0 ] && " if python else "",
+        "find": _python_word(python) if python else _FIND,
+    }
 
 
 def command(mark: str, probe: settings.Probe, python: str = "", environment: Mapping[str, str] = {}) -> str:
@@ -58,9 +75,7 @@ def command(mark: str, probe: settings.Probe, python: str = "", environment: Map
     """
     digest = hashlib.sha256(_files()).hexdigest()
     script = _SCRIPT % {
-        "key": digest[:16],
-        "choose": "[ 1 = 0 ] && " if python else "",
-        "find": _python_word(python) if python else _FIND,
+        "chosen": choose_python(python),
         "mark": mark,
         "plain": len(plain_script()),
         "words": " ".join(_words(probe, environment)),
