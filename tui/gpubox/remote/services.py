@@ -376,6 +376,7 @@ def look() -> Row:
     return {
         "v": 1,
         "uid": os.geteuid(),
+        "proc": os.path.exists(rooted("/proc/net/tcp")),
         "listeners": rows,
         "sockets": [row for row in local if "pid" in row],
         "processes": told.processes,

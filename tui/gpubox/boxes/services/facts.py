@@ -1,0 +1,101 @@
+"""What a box says of its listeners, as remote/services.py writes it; it may hold tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """Something that may hold a token: printed, it is only its name."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Listener(Hidden, frozen=True):
+    """A TCP socket that listens."""
+
+    host: str
+    port: Port
+    uid: int = -1
+    user: str = ""
+    pid: int | None = None
+    """Who holds the socket, where that may be seen."""
+    guess: int | None = None
+    """A process of its user whose command line names the port."""
+
+
+class Socket(Hidden, frozen=True):
+    """A unix socket that listens and whose holder may be seen."""
+
+    path: str
+    pid: int
+
+
+class Running(Hidden, frozen=True):
+    """A process that listens, or may."""
+
+    name: str = ""
+    words: tuple[str, ...] = ()
+    uid: int = -1
+    user: str = ""
+    folder: str = ""
+    """Where it was started; empty where that may not be seen."""
+    token: str = ""
+    """What its own file holds."""
+    pid: int | None = None
+
+
+class Jupyter(Hidden, frozen=True):
+    """What a Jupyter server wrote about itself."""
+
+    pid: int
+    owner: int
+    port: int = 0
+    sock: str = ""
+    token: str = ""
+    password: bool = False
+    base_url: str = "/"
+    secure: bool = False
+    root_dir: str = ""
+    notebook_dir: str = ""
+
+
+class TensorBoard(Hidden, frozen=True):
+    """What a TensorBoard wrote about itself."""
+
+    pid: int
+    owner: int
+    port: int = 0
+    logdir: str = ""
+    path_prefix: str = ""
+
+
+class Zabbix(Hidden, frozen=True):
+    """Where the pages of Zabbix are, by what its packages installed."""
+
+    nginx: int = 0
+    apache: bool = False
+
+
+class Facts(Hidden, frozen=True):
+    """All that one look at a box gives."""
+
+    v: int = 0
+    uid: int = -1
+    proc: bool = True
+    """Whether the box has the tables that were looked into."""
+    listeners: tuple[Listener, ...] = ()
+    sockets: tuple[Socket, ...] = ()
+    processes: dict[str, Running] = msgspec.field(default_factory=dict[str, Running])
+    """By pid."""
+    programs: dict[str, tuple[Running, ...]] = msgspec.field(default_factory=dict[str, tuple[Running, ...]])
+    """By uid: what the users run whose sockets may not be looked into."""
+    jupyter: tuple[msgspec.Raw, ...] = ()
+    """Files of Jupyter servers; they may be of any version, or not theirs at all."""
+    tensorboard: tuple[msgspec.Raw, ...] = ()
+    zabbix: Zabbix = Zabbix()

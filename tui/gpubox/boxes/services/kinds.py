@@ -1,0 +1,218 @@
+"""Kinds of services: a table of how each is told from the others, and what its page needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind; the first of the table that fits is taken."""
+
+    id: str
+    """What people type; also the beginning of the service's key."""
+    name: str
+    program: str = ""
+    """Expression for the whole name of the program, the script or the module."""
+    line: str = ""
+    """Expression to be found in the command line."""
+    ports: Collection[int] = ()
+    """Its usual ports; they decide where the program does not."""
+    bound: bool = False
+    """Whether only its usual ports count: its programs do other things as well."""
+    page: str = ""
+    """Path of its page, with nothing where a browser has nothing to look at."""
+    access: str = "unknown"
+    system: bool = False
+    about: tuple[str, ...] = ()
+    """Options that name what it is about."""
+    base: tuple[str, ...] = ()
+    """Options that put its page elsewhere."""
+    token: tuple[str, ...] = ()
+    """Options that give its token."""
+    parameter: str = "token"
+    local: bool = False
+    """Whether it is about the folder that it was started in."""
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "jupyter-kernel",
+        "Jupyter kernel",
+        r"ipykernel(_launcher|\.kernelapp)?|ir|xpython",
+        system=True,
+    ),
+    Kind("jupyterhub", "JupyterHub", "jupyterhub|configurable-http-proxy", page="/", access="password"),
+    Kind(
+        "jupyter",
+        "Jupyter",
+        r"jupyter(-\w+|_server|hub-singleuser)?|jupyterlab|notebook|nbclassic",
+        page="/",
+        base=("--ServerApp.base_url", "--NotebookApp.base_url"),
+        token=("--IdentityProvider.token", "--ServerApp.token", "--NotebookApp.token"),
+        about=(
+            "--ServerApp.root_dir",
+            "--notebook-dir",
+            "--ServerApp.notebook_dir",
+            "--NotebookApp.notebook_dir",
+        ),
+        local=True,
+    ),
+    Kind(
+        "tensorboard",
+        "TensorBoard",
+        r"tensorboard(\.main)?",
+        page="/",
+        access="open",
+        about=("--logdir", "--logdir_spec"),
+        base=("--path_prefix",),
+    ),
+    Kind(
+        "code-server", "code-server", "code-server", r"/code-server/", page="/", access="password", local=True
+    ),
+    Kind(
+        "vscode",
+        "VS Code",
+        "openvscode-server",
+        r"\bserve-web\b|/openvscode-server|/serve-web/",
+        page="/",
+        token=("--connection-token",),
+        parameter="tkn",
+        base=("--server-base-path",),
+    ),
+    Kind("vscode-remote", "VS Code's own server", line=r"[.-]vscode-server|\.cursor-server", system=True),
+    Kind(
+        "ray",
+        "Ray dashboard",
+        line=r"ray/dashboard/(dashboard|head)\.py|ray-dashboard|DashboardHead",
+        ports=range(8265, 8270),
+        bound=True,
+        page="/",
+        access="open",
+    ),
+    Kind(
+        "ray-internal",
+        "part of Ray",
+        r"raylet|gcs_server|ray::.*",
+        r"/ray/(dashboard|_private|core|autoscaler)|^ray::",
+        system=True,
+    ),
+    Kind(
+        "mlflow",
+        "MLflow",
+        "mlflow",
+        r"\bmlflow\.server",
+        page="/",
+        about=("--backend-store-uri",),
+        base=("--static-prefix",),
+    ),
+    Kind(
+        "streamlit",
+        "Streamlit",
+        "streamlit",
+        page="/",
+        access="open",
+        base=("--server.baseUrlPath",),
+        local=True,
+    ),
+    Kind(
+        "marimo",
+        "marimo",
+        "marimo",
+        page="/",
+        access="password",
+        token=("--token-password",),
+        parameter="access_token",
+        local=True,
+    ),
+    Kind("gradio", "Gradio", "gradio", ports=(), page="/", local=True),
+    Kind("comfyui", "ComfyUI", line=r"ComfyUI/main\.py", page="/", access="open"),
+    Kind("comfyui", "ComfyUI", r"main\.py", ports=(8188,), bound=True, page="/", access="open"),
+    Kind(
+        "dask",
+        "Dask dashboard",
+        r"dask(-scheduler)?|distributed.*",
+        ports=range(8787, 8790),
+        bound=True,
+        page="/status",
+        access="open",
+    ),
+    Kind("rstudio", "RStudio", "rserver", page="/", access="password"),
+    Kind("aim", "Aim", "aim", page="/", access="open"),
+    Kind("optuna", "Optuna dashboard", "optuna-dashboard", page="/", access="open"),
+    Kind("label-studio", "Label Studio", "label-studio", page="/", access="password"),
+    Kind("prometheus", "Prometheus", "prometheus", ports=(9090,), page="/", access="open"),
+    Kind("grafana", "Grafana", "grafana(-server)?", ports=(3000,), page="/", access="password"),
+    Kind("netdata", "Netdata", "netdata", ports=(19999,), page="/", access="open"),
+    Kind("zabbix-server", "Zabbix server", r"zabbix_(server|proxy)", ports=(10051,)),
+    Kind("zabbix-agent", "Zabbix agent", r"zabbix_agent[d2]?", ports=(10050,), system=True),
+    Kind("vllm", "vLLM", r"vllm|VLLM.*", r"\bvllm\b", page="/docs"),
+    Kind("sglang", "SGLang", r"sglang.*", r"\bsglang\.launch_server", page="/docs"),
+    Kind("ollama", "Ollama", "ollama", ports=(11434,), page="/", access="open"),
+    Kind("llama", "llama.cpp", "llama-server", page="/"),
+    Kind("tgi", "Text Generation Inference", r"text-generation-(router|launcher)", page="/docs"),
+    Kind("triton", "Triton", "tritonserver", ports=(8000, 8001, 8002)),
+    Kind("dcgm-exporter", "DCGM exporter", "dcgm-exporter", ports=(9400,), page="/metrics", access="open"),
+    Kind(
+        "node-exporter",
+        "node exporter",
+        "(prometheus-)?node[_-]exporter",
+        ports=(9100,),
+        page="/metrics",
+        access="open",
+        system=True,
+    ),
+    Kind("postgres", "PostgreSQL", "postgres|postmaster", ports=(5432,)),
+    Kind("mysql", "MySQL", "mysqld|mariadbd", ports=(3306, 33060)),
+    Kind("redis", "Redis", r"redis-server.*|valkey-server.*", ports=(6379,)),
+    Kind("mongodb", "MongoDB", "mongod", ports=(27017,)),
+    Kind("minio", "MinIO", "minio", page="/", access="password"),
+    Kind("container", "container", "docker-proxy|rootlessport|rootlesskit", about=("-container-port",)),
+    Kind("files", "files", r"http\.server|SimpleHTTPServer", page="/", access="open", local=True),
+    Kind(
+        "gradio", "Gradio", r"python[\d.]*|.*\.py", ports=range(7860, 7960), bound=True, page="/", local=True
+    ),
+    Kind(
+        "web",
+        "web app",
+        r"uvicorn|gunicorn|hypercorn|flask|daphne|waitress-serve|vite|next-server.*|webpack.*",
+        page="/",
+        local=True,
+    ),
+    Kind("web-server", "web server", "nginx|apache2|httpd|caddy|lighttpd", ports=(80, 443), page="/"),
+    Kind("ssh", "ssh", r"sshd.*|dropbear", ports=(22,), system=True),
+    Kind(
+        "desktop",
+        "desktop",
+        r"X(tiger|turbo)?vnc|x11vnc|x0(tiger)?vncserver|Xorg|vino-server|xrdp.*",
+        system=True,
+    ),
+    Kind(
+        "names",
+        "name service",
+        r"systemd-resolve[d]?|dnsmasq|named|avahi-daemon|unbound",
+        ports=(53,),
+        system=True,
+    ),
+    Kind("rpc", "RPC", r"rpcbind|rpc\..*", ports=(111, 2049), system=True),
+    Kind("printing", "printing", "cupsd", ports=(631,), system=True),
+    Kind("mail", "mail", "exim4|master|sendmail.*", ports=(25,), system=True),
+    Kind(
+        "cluster",
+        "cluster agent",
+        r"kubelet|kube-.*|k3s.*|containerd|dockerd|etcd|calico.*|slurmd|slurmctld|munged",
+        system=True,
+    ),
+    Kind(
+        "system",
+        "system",
+        r"systemd.*|init|chronyd|ntpd|snmpd|smbd|nmbd|winbindd|xinetd|inetd|tailscaled|multipathd|"
+        r"nvidia-.*|nv-hostengine|fabricmanager",
+        system=True,
+    ),
+)
+"""In the order in which they are tried."""
+
+ZABBIX = Kind("zabbix", "Zabbix", page="/", access="password")
+"""The pages of Zabbix; a web server gives them, so that only its settings tell."""

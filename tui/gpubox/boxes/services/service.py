@@ -1,0 +1,97 @@
+"""A service of a box: something that listens there, with a name that stays and the way in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import quote
+
+from gpubox.core.doors import Forward, Way
+
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+class Access(Enum):
+    """What a browser has to bring."""
+
+    OPEN = "open"
+    """Nothing: everybody who reaches it is let in."""
+    TOKEN = "token"
+    """A token that is known here; `Service.url` holds it."""
+    PASSWORD = "password"
+    """Something that the person types."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service as it was last seen."""
+
+    key: str
+    """What people type, and what its local port goes by: `jupyter-cats`, `grafana`, `python3-8000`."""
+    kind: str
+    """Which of the known kinds it is, such as `jupyter`; empty for any other listener."""
+    name: str
+    """The kind in words, or the program's name."""
+    bind: str = "127.0.0.1"
+    """The address that it listens on, where it has one."""
+    port: int = 0
+    """The port that it listens on; 0 where it listens on a unix socket."""
+    path: str = ""
+    """The unix socket that it listens on."""
+    pid: int | None = None
+    """Its process, or None where the box does not tell."""
+    user: str = ""
+    mine: bool = True
+    """Whether it is of the user who logged in."""
+    title: str = ""
+    """What it is about: the last part of its project's folder, or a port of a container."""
+    folder: str = ""
+    """That folder in full, on the box."""
+    access: Access = Access.UNKNOWN
+    page: bool = False
+    """Whether it has something to show in a browser."""
+    system: bool = False
+    """Whether it is part of the box's own works, that few people look for."""
+    secure: bool = False
+    """Whether it speaks https."""
+    base: str = "/"
+    """Path of its page."""
+    token: str = field(default="", repr=False)
+    parameter: str = "token"
+    """Name of the token in the query."""
+
+    @property
+    def host(self) -> str:
+        """Where the box itself reaches it."""
+        return "127.0.0.1" if self.bind in _EVERYWHERE else self.bind
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines may reach it, if no firewall is before it."""
+        return not self.path and not (self.bind.startswith("127.") or self.bind == "::1")
+
+    @property
+    def forward(self) -> Forward:
+        """The forward that brings it here."""
+        if self.path:
+            return Forward(Way.LOCAL, path=self.path)
+        return Forward(Way.LOCAL, host=self.host, port=self.port)
+
+    @property
+    def place(self) -> str:
+        """Where it listens, for a person: `8888`, `10.0.0.7:8888`, a path."""
+        if self.path:
+            return self.path
+        if self.host in ("127.0.0.1", "::1"):
+            return str(self.port)
+        return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
+
+    def shown_url(self, local_port: int) -> str:
+        """Return the address of its page behind a port of this machine, without the token."""
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{local_port}{self.base}"
+
+    def url(self, local_port: int) -> str:
+        """Return the same address with the token: a secret, for the person's browser and nothing else."""
+        address = self.shown_url(local_port)
+        return f"{address}?{self.parameter}={quote(self.token, safe='')}" if self.token else address

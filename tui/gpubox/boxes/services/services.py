@@ -1,0 +1,125 @@
+"""The services of one box: looked for over the open link, found again by name, opened through its tunnels."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Sequence
+
+from gpubox.boxes.services.ask import ask
+from gpubox.boxes.services.read import read
+from gpubox.boxes.services.service import Service
+from gpubox.boxes.tunnel import Tunnel
+from gpubox.boxes.tunnels import Tunnels
+from gpubox.core.doors import Forward, Way
+from gpubox.core.errors import RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean
+
+_TOLD = 8
+"""Services that an error names."""
+
+
+class Services:
+    """What listens on one box."""
+
+    def __init__(
+        self, box: str, shell: Feed[Shell | None], tunnels: Tunnels | None = None, *, python: str = ""
+    ) -> None:
+        self.feed: Feed[tuple[Service, ...]] = Feed(())
+        """The services as they were last looked for; it keeps what it has when the link drops."""
+        self._box = box
+        self._shell = shell
+        self._tunnels = tunnels or Tunnels(box)
+        self._python = python
+        self._looking = asyncio.Lock()
+
+    async def find(self) -> tuple[Service, ...]:
+        """Look what listens on the box and return it: one's own pages first, the box's own works last.
+
+        Raises RemoteError while the box is not connected and when it gives no answer, Dropped when the link
+        ends meanwhile.
+        """
+        async with self._looking:
+            shell = self._shell.value
+            if shell is None:
+                raise RemoteError(
+                    "Not connected", f"{self._box} cannot be reached now", "Try again when it is live"
+                )
+            facts = await ask(shell, self._python)
+            # Hundreds of listeners against fifty expressions take 10 ms: keys must not wait for them.
+            found = await asyncio.to_thread(read, facts)
+            if found != self.feed.value:
+                self.feed.put(found)
+            return found
+
+    def named(self, name: str) -> Service:
+        """Return the service that a name means, of those that were last found.
+
+        A name is a key, a kind, a port, or part of a title. Raises RemoteError with what there is when it
+        means none of them, or several.
+        """
+        return choose(self.feed.value, name, self._box)
+
+    async def place(self, name: str) -> Forward:
+        """Look for a service and return the forward that brings it here; raises as `find` and `named`."""
+        await self.find()
+        return self.named(name).forward
+
+    async def open(self, service: Service) -> Tunnel:
+        """Bring a service here and return its tunnel, which listens on the port that it had before.
+
+        One that is open already is returned as it is. Raises why it cannot be opened, and Dropped while the
+        box is not connected.
+        """
+        wish = service.forward
+        for tunnel in self._tunnels.feed.value:
+            if self._leads(tunnel, service) and tunnel.address:
+                return tunnel
+            if tunnel.name == service.key and tunnel.wish != wish:
+                await self._tunnels.forget(tunnel.id)  # it listened elsewhere before it was started anew
+        return await self._tunnels.open(wish, service.key)
+
+    def behind(self, tunnel: Tunnel) -> Service | None:
+        """Return the service that a tunnel leads to, of those that were last found."""
+        return next((one for one in self.feed.value if self._leads(tunnel, one)), None)
+
+    def _leads(self, tunnel: Tunnel, service: Service) -> bool:
+        wish = tunnel.wish
+        if wish is None or wish.way is not Way.LOCAL:
+            return False
+        if wish.path or service.path:
+            return wish.path == service.path
+        here = {service.host, service.bind, "localhost"} if service.host == "127.0.0.1" else {service.host}
+        return wish.port == service.port and wish.host in here
+
+
+def choose(services: Sequence[Service], name: str, box: str) -> Service:
+    """Return the service that a name means; see Services.named."""
+    word = name.strip().lower()
+    tests: tuple[Callable[[Service], bool], ...] = (
+        lambda one: one.key == word,
+        lambda one: one.kind == word or (word.isdecimal() and one.port == int(word)),
+        lambda one: one.key.startswith(word) or one.name.lower() == word,
+        lambda one: bool(word) and (word in one.key or word in one.title.lower()),
+    )
+    for test in tests:
+        fitting = [one for one in services if test(one)]
+        own = [one for one in fitting if one.mine and not one.system] or fitting
+        if len(own) == 1:
+            return own[0]
+        if own:
+            raise RemoteError(
+                "Several services", f"{clean(name, 40)} may be {_list(own)} on {box}", "Name one of them"
+            )
+    close = difflib.get_close_matches(word, [one.key for one in services], 3)
+    plain = [one for one in services if not one.system]
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There is {_list(plain)}" if plain else ""
+    raise RemoteError("No such service", f"Nothing called {clean(name, 40)} listens on {box}", hint)
+
+
+def _list(services: Sequence[Service]) -> str:
+    keys = [one.key for one in services[:_TOLD]]
+    more = len(services) - len(keys)
+    return ", ".join(keys) + (f" and {more} more" if more else "")
