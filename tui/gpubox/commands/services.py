@@ -1,0 +1,73 @@
+"""Services of a box as lines for people or as JSON; pure functions, and no token in either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpubox.boxes.services import Access, Service
+from gpubox.core.text import clean
+from gpubox.core.units import DASH
+
+_HEAD = ("NAME", "WHAT", "ABOUT", "USER", "LISTENS ON", "NEEDS")
+_NEEDS = {
+    Access.OPEN: "nothing",
+    Access.TOKEN: "token (known)",
+    Access.PASSWORD: "password",
+    Access.UNKNOWN: DASH,
+}
+_LONGEST = 40
+
+
+def rows(services: Sequence[Service], *, everything: bool = False) -> list[str]:
+    """Return services as aligned lines below a head; the box's own works only with `everything`.
+
+    What is left out is counted in a last line.
+    """
+    shown = [one for one in services if everything or not one.system]
+    hidden = len(services) - len(shown)
+    lines = _aligned([_HEAD, *map(_row, shown)]) if shown else ["Nothing listens there that is known."]
+    if hidden:
+        lines.append(f"{hidden} more: sshd, desktops and other works of the box; --all shows them")
+    return lines
+
+
+def _row(service: Service) -> tuple[str, ...]:
+    where = clean(service.place, _LONGEST) + (", all addresses" if service.exposed else "")
+    return (
+        service.key,
+        service.name,
+        clean(service.title, _LONGEST) or DASH,
+        service.user or DASH,
+        where,
+        _NEEDS[service.access],
+    )
+
+
+def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def told(service: Service) -> dict[str, object]:
+    """Return a service as JSON has it; the token is left out."""
+    return {
+        "service": service.key,
+        "kind": service.kind or None,
+        "name": service.name,
+        "title": service.title or None,
+        "folder": service.folder or None,
+        "user": service.user or None,
+        "mine": service.mine,
+        "pid": service.pid,
+        "address": service.bind or None,
+        "port": service.port or None,
+        "path": service.path or None,
+        "exposed": service.exposed,
+        "access": service.access.value,
+        "page": service.page,
+        "base": service.base if service.page else None,
+        "system": service.system,
+    }
