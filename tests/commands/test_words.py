@@ -148,7 +148,7 @@ def test_tab_offers_boxes_and_commands(home: Path, monkeypatch: pytest.MonkeyPat
     (home / ".ssh").mkdir()
     (home / ".ssh" / "config").write_text("Host lab1 *.example\n")
     monkeypatch.setattr(ssh, "home", lambda: home)  # ssh does not ask HOME
-    assert set(completed([], "")) == {"config", "panel", "status", "attic", "lab1", "local", "demo"}
+    assert set(completed([], "")) == {*cli.cli.commands, "attic", "lab1", "local", "demo"}
     assert completed(["status"], "la") == ["lab1"]
     assert completed(["status", "lab1"], "att") == ["attic"]
     assert completed(["panel"], "de") == ["demo"]

@@ -20,6 +20,7 @@ from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
 from gpubox.commands.panel import panel
 from gpubox.commands.status import status
+from gpubox.commands.tunnel import tunnel
 from gpubox.core.errors import GpuBoxError
 
 
@@ -89,6 +90,7 @@ def cli(ctx: click.Context) -> object:
 
 cli.add_command(panel)
 cli.add_command(status)
+cli.add_command(tunnel)
 cli.add_command(config)
 cli.add_command(desktop)
 

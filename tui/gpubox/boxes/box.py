@@ -101,14 +101,15 @@ class Box:
             return False
         return self.link.health.value.phase is not Phase.LIVE or age > max(3.0, 3 * sample.interval)
 
-    async def keep(self) -> None:
+    async def keep(self, *, probe: bool = True) -> None:
         """Keep the link up, the probe running, tunnels open and the history on disk, until cancelled.
 
-        Never raises GpuBoxError: the link's trouble is in `link.health`, the probe's in `trouble`, the
-        disk's in the store's.
+        Without the probe the box is not read, and no channel is taken for it. It never raises GpuBoxError:
+        the link's trouble is in `link.health`, the probe's in `trouble`, the disk's in the store's.
         """
-        jobs = [self.link.keep(self._read), self._watch(), self.tunnels.keep(self.doors, self.shell)]
-        if self._store is not None:
+        work = self._read if probe else self._stay
+        jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.doors, self.shell)]
+        if self._store is not None and probe:
             self._loaded.clear()
             jobs.append(self._remember(self._store))
         try:
@@ -166,6 +167,14 @@ class Box:
         self._pcie = gpu
         if self._reading is not None:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
+
+    async def _stay(self, shell: Shell) -> None:
+        """Hold the doors open for as long as this link lasts; a link's work without the probe."""
+        self._meet(shell)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._part()
 
     async def _read(self, shell: Shell) -> None:
         """Read the box for as long as this link lasts; the link's work.

@@ -33,28 +33,33 @@ class Ports:
         if self._store is not None:
             self._all |= await self._store.ports()
 
-    def candidates(self, wish: Forward, name: str) -> Iterator[int]:
-        """Yield ports to listen on for a tunnel, the best first."""
-        own = self._all.get((self._box, name))
+    def candidates(self, wish: Forward, name: str, before: int) -> Iterator[int]:
+        """Yield ports to listen on for a tunnel, the best first; `before` is where it listened, or 0."""
+        own = self._all.get((self._box, name), 0)
         others = {port for key, port in self._all.items() if key != (self._box, name)}
-        return candidates(wish, name, own, others)
+        return candidates(wish, name, before or wish.listen_port or own, others)
 
-    async def keep(self, name: str, port: int) -> None:
-        """Remember the port of a tunnel."""
-        if self._all.get((self._box, name)) != port or name not in self._kept:
-            self._all[self._box, name] = port
+    async def keep(self, wish: Forward, name: str, port: int) -> None:
+        """Remember the port of a tunnel.
+
+        One that is remembered stays, unless the person chose another: who took it may be gone next time.
+        """
+        key = (self._box, name)
+        if key in self._all and wish.listen_port != port:
+            return
+        if self._all.get(key) != port or name not in self._kept:
+            self._all[key] = port
             self._kept.add(name)
             if self._store is not None:
                 await self._store.keep_port(self._box, name, port)
 
 
-def candidates(wish: Forward, name: str, remembered: int | None, others: Collection[int]) -> Iterator[int]:
+def candidates(wish: Forward, name: str, said: int, others: Collection[int]) -> Iterator[int]:
     """Yield ports to listen on, the best first; 0, any free one, comes last.
 
-    The best is what the person said, what was used before, or the number that the service has on the box.
-    `others` are ports that belong to other tunnels, whether they are open or not: those come back too.
+    The best is the one `said`, or if that is 0 the number that the service has on the box. `others` are
+    ports that belong to other tunnels, whether those are open or not: they come back.
     """
-    said = wish.listen_port or remembered
     wanted = said or _natural(wish, name)
     if said or wanted not in others:
         yield wanted

@@ -77,9 +77,8 @@ class Held:
 
     def __init__(self, around: Around, now: Tunnel) -> None:
         self.now = now
-        self.settled = asyncio.Event()
-        """Set once it is open, or will not be for now."""
         self._around = around
+        self._to_find = now.wish is None
         self._task: asyncio.Task[None] | None = None
         self._listening: Listening | None = None
         self._before = Traffic()
@@ -99,16 +98,18 @@ class Held:
         if doors is None or group is None:
             self.rest()
             return
-        self.settled.clear()
         self.put(TunnelPhase.OPENING)
         self._task = group.create_task(self._hold(doors))
+
+    def anew(self) -> None:
+        """Forget where it listened: the better port may be free by now."""
+        self.now = replace(self.now, port=0, note="")
 
     def rest(self) -> None:
         """Note that there is no link."""
         self._task = None
         if self.now.phase is not TunnelPhase.STOPPED:
             self.put(TunnelPhase.WAITING)
-        self.settled.set()
 
     async def end(self) -> None:
         """Close it and its connections."""
@@ -116,7 +117,6 @@ class Held:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        self.settled.set()
 
     async def _hold(self, doors: Doors) -> None:
         """Hold it until cancelled; trouble is told in the tunnel and ends no other."""
@@ -126,17 +126,15 @@ class Held:
             self.put(TunnelPhase.WAITING)
         except GpuBoxError as error:
             self.put(TunnelPhase.FAILED, reason=error)
-        finally:
-            self.settled.set()
 
     async def _open(self, doors: Doors) -> None:
-        wish = self.now.wish or await self._found()
+        wish = await self._found() if self._to_find else self.now.wish or Forward(Way.LOCAL)
         if wish.way is Way.REMOTE:
             await self._over_there(doors, wish)
         taken = ""
-        for port in self._around.ports.candidates(wish, self.now.name):
+        for port in self._around.ports.candidates(wish, self.now.name, self.now.port):
             with suppress(PortTaken):
-                await self._listen(doors, replace(wish, listen_port=port))
+                await self._listen(doors, replace(wish, listen_port=port), wish)
             if not taken:
                 by = await asyncio.to_thread(ports.holder, port)
                 taken = f"{port} is taken by {by}" if by else f"{port} is taken"
@@ -148,13 +146,12 @@ class Held:
         while True:
             before = self.now.port
             try:
-                await self._listen(doors, replace(wish, listen_port=wish.listen_port or before))
+                await self._listen(doors, replace(wish, listen_port=wish.listen_port or before), wish)
             except PortTaken as error:
                 if not before:
                     raise
                 # The box may not know yet that the earlier link is gone, and holds the port for it.
                 self.put(TunnelPhase.OPENING, reason=error)
-                self.settled.set()
                 await asyncio.sleep(_AGAIN)
 
     async def _found(self) -> Forward:
@@ -165,18 +162,16 @@ class Held:
         self.put(TunnelPhase.OPENING, wish=wish)
         return wish
 
-    async def _listen(self, doors: Doors, wish: Forward) -> NoReturn:
+    async def _listen(self, doors: Doors, ready: Forward, wish: Forward) -> NoReturn:
         """Listen until cancelled; raises GpuBoxError when that is not possible."""
-        async with doors.forward(wish) as listening:
+        async with doors.forward(ready) as listening:
             self._listening = listening
             self._refused = self._received = 0
-            note = self.now.note if listening.port != self.now.port else ""
-            self.now = replace(self.now, port=listening.port, note=note)
+            self.now = replace(self.now, port=listening.port)
             self.put(TunnelPhase.OPEN)
-            self.settled.set()
             try:
                 if wish.way is not Way.REMOTE:
-                    await self._around.ports.keep(self.now.name, listening.port)
+                    await self._around.ports.keep(wish, self.now.name, listening.port)
                 await _forever()
             finally:
                 self._before = _sum(self._before, listening.traffic)

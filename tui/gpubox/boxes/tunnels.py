@@ -10,13 +10,15 @@ from gpubox.boxes.listeners import listening
 from gpubox.boxes.ports import Ports
 from gpubox.boxes.tunnel import Around, Find, Held, NothingListens, Tunnel, TunnelPhase
 from gpubox.core.doors import Doors, Forward
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import Cancelled, Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
 from gpubox.core.wishes import Wished, at_home, short
 
 TICK = 1.0
 """Seconds between two looks at what went through."""
+PATIENCE = 5.0
+"""Seconds that somebody who wants a tunnel waits for the link."""
 LISTEN = 5.0
 """Seconds between two looks whether somebody listens on the box by now."""
 
@@ -56,16 +58,28 @@ class Tunnels:
     async def open(self, wish: Forward | None, name: str = "") -> Tunnel:
         """Wish for a tunnel and wait until it is open.
 
-        Raises why it cannot be opened, and Dropped while the box is not connected; the wish is kept.
+        Raises why it cannot be opened, Cancelled when it is stopped meanwhile, and Dropped when the box is
+        not connected for PATIENCE seconds; the wish is kept then.
         """
         held = self._held[self.add(wish, name).id]
-        await held.settled.wait()
-        now = held.now
-        if now.phase is TunnelPhase.OPEN:
-            return now
-        raise now.reason or Dropped(
-            "Not connected", f"{self._box} cannot be reached now", "The tunnel opens when it is"
-        )
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as limit:
+                async for _ in self.feed.follow():
+                    now = held.now
+                    if now.phase is TunnelPhase.OPEN:
+                        return now
+                    if now.phase is TunnelPhase.FAILED and now.reason is not None:
+                        raise now.reason
+                    if now.phase is TunnelPhase.STOPPED:
+                        raise Cancelled("Stopped", f"{now.name} was stopped before it was open")
+                    if now.phase is not TunnelPhase.WAITING:
+                        limit.reschedule(None)
+                    elif limit.when() is None:
+                        limit.reschedule(clock() + PATIENCE)
+        except TimeoutError:
+            pass
+        raise Dropped("Not connected", f"{self._box} cannot be reached now", "The tunnel opens when it is")
 
     async def stop(self, tunnel: int) -> None:
         """Close a tunnel and its connections; it stays in the list. An unknown number does nothing."""
@@ -75,17 +89,19 @@ class Tunnels:
             held.put(TunnelPhase.STOPPED)
 
     async def restart(self, tunnel: int) -> None:
-        """Close a tunnel and open it anew; a stopped one is opened."""
+        """Close a tunnel and open it anew, on its own port if that is free again; a stopped one is opened."""
         held = self._held.get(tunnel)
         if held is not None:
             await held.end()
+            held.anew()
             held.begin(self._doors, self._group)
 
     async def forget(self, tunnel: int) -> None:
         """Close a tunnel and take it off the list."""
-        held = self._held.pop(tunnel, None)
+        held = self._held.get(tunnel)
         if held is not None:
-            await held.end()
+            await self.stop(tunnel)
+            self._held.pop(tunnel, None)
             self._publish()
 
     async def keep(self, doors: Feed[Doors | None], shell: Feed[Shell | None] | None = None) -> None:

@@ -18,7 +18,7 @@ class _Done(Exception):
 
 
 async def linked(box: Box, work: Callable[[], Awaitable[T]]) -> T:
-    """Keep a box while `work` is done and return what that returns.
+    """Keep a box, unread, while `work` is done and return what that returns.
 
     Work begins when the box is connected. Raises what work raises, and why the box cannot be reached when
     the first try fails; later losses are healed by the link meanwhile.
@@ -31,7 +31,7 @@ async def linked(box: Box, work: Callable[[], Awaitable[T]]) -> T:
         raise _Done
 
     with suppress(_Done):
-        await together(box.keep(), done())
+        await together(box.keep(probe=False), done())
     return found[0]
 
 

@@ -1,0 +1,110 @@
+"""Holds tunnels open outside the panel, and prints what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.tunnel import Tunnel, TunnelPhase
+from gpubox.commands.common import complain
+from gpubox.commands.linked import linked
+from gpubox.core.doors import Way
+from gpubox.core.health import Phase
+from gpubox.core.together import together
+from gpubox.core.wishes import Wished, target
+
+SCHEMA = 1
+"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
+
+
+async def hold(box: Box, wishes: Sequence[Wished], printer: Printer) -> None:
+    """Open tunnels and print each change until cancelled.
+
+    Raises GpuBoxError when the box cannot be reached at first, when only a person can bring the link back,
+    and when every one of the tunnels failed.
+    """
+    for wished in wishes:
+        box.tunnels.add(wished.wish, wished.name)
+
+    async def work() -> None:
+        await together(_show(box, printer), _health(box))
+
+    await linked(box, work)
+
+
+async def _show(box: Box, printer: Printer) -> None:
+    async for tunnels in box.tunnels.feed.follow():
+        printer.show(tunnels)
+        failed = [one.reason for one in tunnels if one.phase is TunnelPhase.FAILED]
+        if len(failed) == len(tunnels) and failed[0] is not None:
+            raise failed[0]
+
+
+async def _health(box: Box) -> None:
+    """Tell why the link went, once for each loss; raise what only a person can mend."""
+    told = ""
+    async for health in box.link.health.follow():
+        if health.phase is Phase.LIVE:
+            told = ""
+        elif health.reason is not None:
+            if health.phase is Phase.REFUSED:
+                raise health.reason
+            if str(health.reason) != told:
+                told = str(health.reason)
+                complain(health.reason, box.name)
+
+
+class Printer:
+    """Prints a tunnel whenever its state changed; counts alone are no change."""
+
+    def __init__(self, box: str, *, as_json: bool) -> None:
+        self._box = box
+        self._json = as_json
+        self._told: dict[int, str] = {}
+
+    def show(self, tunnels: Sequence[Tunnel]) -> None:
+        """Print what changed since the last time."""
+        for tunnel in tunnels:
+            line = self._line(tunnel)
+            news = self._told.get(tunnel.id) != line and tunnel.phase is not TunnelPhase.OPENING
+            if news and (tunnel.id in self._told or tunnel.phase is not TunnelPhase.WAITING):
+                self._told[tunnel.id] = line
+                click.echo(self._object(tunnel) if self._json else line)
+
+    def _line(self, tunnel: Tunnel) -> str:
+        detail = "".join(f" ({part})" for part in (tunnel.note, tunnel.reason and str(tunnel.reason)) if part)
+        if tunnel.phase is not TunnelPhase.OPEN:
+            return f"{tunnel.name}: {tunnel.phase.value}{detail}"
+        wish = tunnel.wish
+        if wish is None:
+            return f"{tunnel.name}: {tunnel.address}{detail}"
+        if wish.way is Way.REMOTE:
+            return f"{tunnel.name}: port {tunnel.port} of {self._box} leads to {target(wish)} here{detail}"
+        where = f"{target(wish)} of {self._box}" if wish.way is Way.LOCAL else f"anywhere, by {self._box}"
+        return f"{tunnel.name}: {tunnel.address} leads to {where}{detail}"
+
+    def _object(self, tunnel: Tunnel) -> str:
+        return msgspec.json.encode({"schema": SCHEMA, "box": self._box, **told(tunnel)}).decode()
+
+
+def told(tunnel: Tunnel) -> dict[str, object]:
+    """Return a tunnel as JSON has it."""
+    wish, reason = tunnel.wish, tunnel.reason
+    return {
+        "tunnel": tunnel.name,
+        "phase": tunnel.phase.value,
+        "way": wish.way.value if wish else None,
+        "port": tunnel.port or None,
+        "address": tunnel.address or None,
+        "host": wish.host if wish and not wish.path and wish.way is not Way.SOCKS else None,
+        "target_port": wish.port if wish and wish.port else None,
+        "path": wish.path if wish and wish.path else None,
+        "note": tunnel.note or None,
+        "reason": reason and {"title": reason.title, "text": reason.text, "hint": reason.hint},
+        "sent": tunnel.traffic.sent,
+        "received": tunnel.traffic.received,
+        "refused": tunnel.traffic.refused,
+    }

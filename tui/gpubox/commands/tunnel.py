@@ -1,0 +1,138 @@
+"""`gpubox-tui tunnel`: ports and sockets of a box on this machine, from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.core.errors import ConfigError, GpuBoxError
+
+if TYPE_CHECKING:
+    from gpubox.config.settings import Settings
+    from gpubox.core.wishes import Wished
+
+_FORWARD = """Open forwards and hold them until Ctrl-C; without any, those of the box's settings.
+
+\b
+SPEC is  8888               port 8888 of the box, here on the same port if that is free
+         8080:8888          port 8888 of the box, here on 8080
+         5433:db:5432       port 5432 of db as the box reaches it, here on 5433
+         /run/app.sock      a unix socket of the box, here on a port
+         remote:9000:3000   port 9000 on the box leads to port 3000 here
+         socks:1080         a SOCKS port here; the box connects to where programs ask
+and may have a name before it: web=8080:8888.
+"""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a change; see the README.")
+
+
+@click.group(short_help="Open ports and services of a box on this machine.", subcommand_metavar="COMMAND")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@common_options
+@click.pass_context
+def tunnel(ctx: click.Context, box: str) -> None:
+    """Open ports, sockets and services of BOX on this machine, and the other way round.
+
+    Tunnels listen on 127.0.0.1 only. They stay until Ctrl-C, and come back on the same port when the link
+    was lost. A port that is taken here moves to the next one, and says so.
+    """
+    ctx.meta[__name__] = box
+
+
+@tunnel.command("open", short_help="Open one port or service.")
+@click.argument("what", metavar="PORT|NAME")
+@click.option("--at", type=click.IntRange(1, 65535), metavar="PORT", help="Port of this machine to take.")
+@as_json
+@common_options
+@click.pass_context
+def open_(ctx: click.Context, what: str, at: int | None, as_json: bool) -> int:
+    """Open one port of the box, or a service by its name, and hold it until Ctrl-C."""
+    from dataclasses import replace
+
+    from gpubox.core.wishes import parse
+
+    wished = parse(what)
+    if at is not None and wished.wish is not None:
+        wished = replace(wished, wish=replace(wished.wish, listen_port=at))
+    return _hold(ctx, [wished], as_json)
+
+
+@tunnel.command(help=_FORWARD, short_help="Open forwards as ssh has them.")
+@click.argument("spec", nargs=-1, metavar="[SPEC]...")
+@click.option("-L", "local", multiple=True, metavar="[PORT:]HOST:PORT", help="As ssh -L.")
+@click.option("-R", "remote", multiple=True, metavar="PORT:HOST:PORT", help="As ssh -R.")
+@click.option("-D", "socks", multiple=True, metavar="PORT", help="As ssh -D.")
+@as_json
+@common_options
+@click.pass_context
+def forward(
+    ctx: click.Context,
+    spec: tuple[str, ...],
+    local: tuple[str, ...],
+    remote: tuple[str, ...],
+    socks: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Open forwards and hold them until Ctrl-C; without any, those of the box's settings."""
+    from gpubox.core.wishes import parse
+
+    texts = [
+        *spec,
+        *(f"local:{text}" for text in local),
+        *(f"remote:{text}" for text in remote),
+        *(f"socks:{text}" for text in socks),
+    ]
+    return _hold(ctx, [parse(text) for text in texts], as_json)
+
+
+def _hold(ctx: click.Context, wishes: Sequence[Wished], as_json: bool) -> int:
+    """Connect to the box of this command and hold tunnels until interrupted."""
+    import asyncio
+
+    from gpubox.boxes.open import open_box
+    from gpubox.boxes.store import Store
+    from gpubox.boxes.targets import parse
+    from gpubox.commands.asker import TerminalAsker
+    from gpubox.commands.holding import Printer, hold
+    from gpubox.commands.log import to_file
+
+    common = common_of(ctx)
+    loaded = common.load()
+    for problem in loaded.problems:
+        complain(problem)
+    if common.log is not None:
+        to_file(common.log)
+    target = parse(ctx.meta[__name__], loaded.settings)
+    wishes = wishes or _of_settings(target.name, loaded.settings)
+    with Store.open(loaded.settings) as store:
+        box = open_box(target, _bare(loaded.settings), TerminalAsker(), store=store)
+        try:
+            asyncio.run(hold(box, wishes, Printer(box.name, as_json=as_json)))
+        except ConfigError:
+            raise
+        except GpuBoxError as error:
+            complain(error, box.name)
+            return 1
+    return 0
+
+
+def _of_settings(box: str, settings: Settings) -> list[Wished]:
+    from gpubox.core.wishes import parse
+
+    for entry in settings.box:
+        if entry.name == box and entry.tunnels:
+            return [parse(text) for text in entry.tunnels]
+    raise ConfigError(
+        "Nothing to open", f"[[box]] {box} has no `tunnels` in the settings", "Write at least one SPEC"
+    )
+
+
+def _bare(settings: Settings) -> Settings:
+    """Return settings without tunnels that open by themselves: here only those that were asked for do."""
+    import msgspec
+
+    boxes = tuple(msgspec.structs.replace(entry, tunnels=()) for entry in settings.box)
+    return msgspec.structs.replace(settings, box=boxes)
