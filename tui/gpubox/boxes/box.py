@@ -11,10 +11,11 @@ from typing import Literal
 from gpubox.boxes import processes
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.ports import Ports
+from gpubox.boxes.services import Services
 from gpubox.boxes.store import Store
 from gpubox.boxes.tunnels import Tunnels
 from gpubox.config.settings import Probe
-from gpubox.core.doors import Doors
+from gpubox.core.doors import Doors, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Phase
@@ -63,8 +64,10 @@ class Box:
         """A way to run commands; None while the link is down. It outlives a probe that is started anew."""
         self.doors: Feed[Doors | None] = Feed(None)
         """Ways through the link besides commands; they come and go with `shell`."""
-        self.tunnels = Tunnels(target.name, ports=Ports(target.name, store))
+        self.tunnels = Tunnels(target.name, ports=Ports(target.name, store), find=self._place)
         """Ports and sockets of the box that are here too, and what else goes through the link."""
+        self.services = Services(target.name, self.shell, self.tunnels, python=python)
+        """What listens on the box, by names that stay."""
         for line in tunnels:
             wished = parse(line)
             self.tunnels.add(wished.wish, wished.name)
@@ -167,6 +170,10 @@ class Box:
         self._pcie = gpu
         if self._reading is not None:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
+
+    async def _place(self, name: str) -> Forward:
+        """Return the forward that brings a service here; how tunnels find what is wished by name."""
+        return await self.services.place(name)
 
     async def _stay(self, shell: Shell) -> None:
         """Hold the doors open for as long as this link lasts; a link's work without the probe."""
