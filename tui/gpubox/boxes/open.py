@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gpubox.boxes.box import Box, Target
 from gpubox.boxes.store import Store
@@ -27,7 +27,14 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
             from gpubox.local.link import LocalLink
 
             link = LocalLink(retry_first=settings.ssh.retry_first, retry_cap=settings.ssh.retry_cap)
-            return Box(target, link, probe=settings.probe, python=sys.executable, store=store)
+            return Box(
+                target,
+                link,
+                probe=settings.probe,
+                python=sys.executable,
+                store=store,
+                doors_of=_local_doors,
+            )
         case "demo":
             from gpubox.boxes.demo import DemoLink
 
@@ -51,7 +58,15 @@ def _ssh_doors(shell: Shell) -> Doors:
     from gpubox.ssh.shell import SshShell
 
     assert isinstance(shell, SshShell)  # a link over ssh gives no other
-    return cast("Doors", SshDoors(shell))
+    return SshDoors(shell)
+
+
+def _local_doors(shell: Shell) -> Doors:
+    from gpubox.local.doors import LocalDoors
+    from gpubox.local.shell import LocalShell
+
+    assert isinstance(shell, LocalShell)  # the link of this machine gives no other
+    return LocalDoors(shell)
 
 
 def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:

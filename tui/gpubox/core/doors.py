@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from signal import Signals
 from typing import Protocol
 
-from gpubox.core.shell import Channel
+from gpubox.core.shell import Channel, Result
 
 
 class Way(Enum):
@@ -90,6 +91,29 @@ class Terminal(Protocol):
         ...
 
 
+class Pipes(Protocol):
+    """A command on the box whose three pipes are ours, byte for byte."""
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin; raises Dropped when the link is gone, RemoteError when the command has ended."""
+        ...
+
+    def end(self) -> None:
+        """Close stdin."""
+        ...
+
+    async def read(self) -> tuple[bool, bytes]:
+        """Return whether the next piece is of stderr, and the piece; b"" at the end of both.
+
+        Raises Dropped when the link is gone.
+        """
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit status when the command has ended; 128 + n when signal n ended it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Display:
     """An X server of this machine."""
@@ -129,9 +153,24 @@ class Doors(Protocol):
         """
         ...
 
+    def pipes(self, command: str | None) -> AbstractAsyncContextManager[Pipes]:
+        """Start a command, or the login shell (None) to read commands from stdin; leaving the block ends it.
+
+        Raises RemoteError when the box opens no further channel, Dropped when the link is gone.
+        """
+        ...
+
     def graphical(self, command: str, display: Display) -> AbstractAsyncContextManager[Channel]:
         """Start a program whose windows open on `display`; leaving the block ends it.
 
         Raises RemoteError when sshd does not forward X11, has no xauth, or the display refuses.
         """
         ...
+
+
+def exit_status(result: Result) -> int:
+    """Return how a command ended as shells tell it: its status, or 128 + n when signal n ended it."""
+    if result.status is not None:
+        return result.status
+    number = Signals.__members__.get(f"SIG{result.signal}")
+    return 128 + number if number is not None else 255

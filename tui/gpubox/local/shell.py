@@ -34,18 +34,19 @@ async def _start(command: str) -> Process:
     try:
         # Its own process group, so that a command's children end with it and ctrl+c in our terminal does not.
         return await asyncio.create_subprocess_exec(
-            _SHELL, "-c", command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=_home()
+            _SHELL, "-c", command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=home()
         )
     except OSError as error:
         raise RemoteError("No shell", f"{_SHELL} cannot be started: {error.strerror}") from error
 
 
-def _home() -> str:
+def home() -> str:
+    """Return the folder that commands start in."""
     home = os.path.expanduser("~")
     return home if os.path.isdir(home) else "/"
 
 
-async def _end(process: Process, *, gently: bool) -> None:
+async def end_process(process: Process, *, gently: bool) -> None:
     """End a command and its children; gently means that the end of its stdin may be word enough."""
     if process.stdin is not None:
         process.stdin.close()
@@ -74,7 +75,7 @@ class LocalShell:
             raise RemoteError("No answer", f"The command ran for more than {duration(timeout)}") from error
         finally:
             if process.returncode is None:
-                await _end(process, gently=False)
+                await end_process(process, gently=False)
         return _result(process.returncode or 0, stdout, stderr)
 
     @asynccontextmanager
@@ -86,7 +87,7 @@ class LocalShell:
         try:
             yield channel
         finally:
-            await _end(process, gently=True)
+            await end_process(process, gently=True)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 

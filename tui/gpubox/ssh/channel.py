@@ -45,6 +45,11 @@ class Session(asyncssh.SSHClientSession[bytes]):
         """Keep the channel, to pause it."""
         self._channel = chan
 
+    def give_up(self) -> None:
+        """Close a channel on which the box refused something: it would count as a session there."""
+        if self._channel is not None:
+            self._channel.close()
+
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Take output."""
         if datatype == EXTENDED_DATA_STDERR:
@@ -52,8 +57,12 @@ class Session(asyncssh.SSHClientSession[bytes]):
             del self.stderr[:-STDERR_KEPT]
             return
         self.lines.feed(data)
+        self.arrived(self.lines.size)
+
+    def arrived(self, waiting: int) -> None:
+        """Wake who reads; with too many bytes waiting the box is told to stop."""
         self._news.set()
-        if self.lines.size > _FULL and not self._paused and self._channel is not None:
+        if waiting > _FULL and not self._paused and self._channel is not None:
             self._paused = True
             self._channel.pause_reading()
 
@@ -159,6 +168,11 @@ class SshChannel:
     async def read_stderr(self) -> bytes:
         """Return the end of stderr so far, at most STDERR_KEPT bytes; never waits."""
         return bytes(self._session.stderr)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the program the new size of its terminal."""
+        if not self._channel.is_closing():
+            self._channel.change_terminal_size(columns, rows)
 
     async def wait(self) -> Result:
         """Wait for the command's end; raises Dropped when the link ends first."""

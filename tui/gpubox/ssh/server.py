@@ -15,6 +15,8 @@ from pathlib import Path
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
+from gpubox.ssh.behind import run_behind
+
 _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
 
@@ -69,6 +71,7 @@ async def serve(
         gss_host=None,
         process_factory=house.run,
         encoding=None,
+        line_editor=False,  # the terminal itself does that
         agent_forwarding=False,
         x11_forwarding=False,
         allow_scp=False,
@@ -131,6 +134,12 @@ class _House:
             self._running.discard(task)
 
     async def _run(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
+        if channel.term_type is not None:
+            command = (self._shell, "-c", channel.command) if channel.command else (self._shell, "-l")
+            status = await run_behind(channel, command, self._environment, str(self._home))
+            if status is not None:
+                _report(channel, status)
+            return
         async with self._started(channel.command) as process:
             assert process.stdout is not None
             assert process.stderr is not None

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import asyncssh
-from asyncssh.constants import OPEN_CONNECT_FAILED
+from asyncssh.constants import (
+    OPEN_CONNECT_FAILED,
+    OPEN_REQUEST_PTY_FAILED,
+    OPEN_REQUEST_SESSION_FAILED,
+    OPEN_REQUEST_X11_FORWARDING_FAILED,
+)
 
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.shell import Result
@@ -34,10 +40,39 @@ _QUEUE = 10.0
 """Seconds that a stream waits for one of the box's few channels."""
 
 
+_REFUSALS = {
+    OPEN_REQUEST_PTY_FAILED: (
+        "No terminal",
+        "{name} logs in, but gives no terminal ({said})",
+        "Look at PermitTTY in its sshd_config, and at no-pty in its authorized_keys",
+    ),
+    OPEN_REQUEST_X11_FORWARDING_FAILED: (
+        "X11 is not forwarded",
+        "{name} logs in, but forwards no windows ({said})",
+        "X11Forwarding in its sshd_config must be yes",
+    ),
+    OPEN_REQUEST_SESSION_FAILED: (
+        "Command refused",
+        "{name} logs in, but runs no command ({said})",
+        "Look at ForceCommand and the login shell there",
+    ),
+}
+"""What the box did not want, by asyncssh's own numbers for it."""
+
+
 class _Create(Protocol):
     async def __call__(
-        self, factory: Callable[[], Session], command: str, *, encoding: None
+        self, factory: Callable[[], Session], command: str | None, *, encoding: None, **wishes: object
     ) -> tuple[asyncssh.SSHClientChannel[bytes], Session]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A session as it is asked for."""
+
+    command: str | None
+    make: Callable[[], Session]
+    wishes: Mapping[str, object]
 
 
 class SshShell:
@@ -65,7 +100,7 @@ class SshShell:
         channel: SshChannel | None = None
         try:
             async with asyncio.timeout(timeout):
-                channel = await self._start(command)
+                channel = await self._start(_Wanted(command, Session, {}))
                 return await self._all(channel, stdin)
         except TimeoutError as error:
             if channel is None and self._open:
@@ -81,12 +116,22 @@ class SshShell:
                 channel.kill()
                 await self._finish(channel)
 
-    @asynccontextmanager
-    async def stream(self, command: str) -> AsyncGenerator[SshChannel]:
+    def stream(self, command: str) -> AbstractAsyncContextManager[SshChannel]:
         """Start a command and hold its channel; leaving the block closes stdin and the channel."""
+        return self.session(command)
+
+    @asynccontextmanager
+    async def session(
+        self, command: str | None, make: Callable[[], Session] = Session, **wishes: object
+    ) -> AsyncGenerator[SshChannel]:
+        """Start a command, or the login shell (None), with a terminal, a display or whatever asyncssh offers.
+
+        Leaving the block closes stdin and the channel. Raises as Shell.stream does, and RemoteError when
+        the box refuses what was wished.
+        """
         try:
             async with asyncio.timeout(_QUEUE):
-                channel = await self._start(command)
+                channel = await self._start(_Wanted(command, make, wishes))
         except TimeoutError as error:
             raise self._none_free(f"none became free in {_QUEUE:.0f} s") from error
         try:
@@ -121,22 +166,22 @@ class SshShell:
         self._open -= 1
         self._ended = time.monotonic()
 
-    async def _start(self, command: str) -> SshChannel:
+    async def _start(self, wanted: _Wanted) -> SshChannel:
         """Open a channel; while the box allows no further one, wait in line until one of ours ends."""
-        channel = await self._try(command)
+        channel = await self._try(wanted)
         if channel is None:
             async with self._line:
                 pause = _ASK_AGAIN
-                while (channel := await self._try(command)) is None:
+                while (channel := await self._try(wanted)) is None:
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _ASK_SELDOM)
         self._open += 1
         return channel
 
-    async def _try(self, command: str) -> SshChannel | None:
+    async def _try(self, wanted: _Wanted) -> SshChannel | None:
         """Return a new channel, or None when the box allows no further one beside those of ours."""
         try:
-            return await self._new(command)
+            return await self._new(wanted)
         except asyncssh.ChannelOpenError as error:
             if self.connection.ssh.is_closed():
                 raise self.dropped() from error
@@ -147,10 +192,10 @@ class SshShell:
         except (asyncssh.Error, OSError) as error:
             raise self.dropped() from error
 
-    async def _new(self, command: str) -> SshChannel:
+    async def _new(self, wanted: _Wanted) -> SshChannel:
         # A channel whose opening is cancelled stays open on the box for ever, and counts there: let it
         # open, then close it.
-        opening = asyncio.ensure_future(self._create(command))
+        opening = asyncio.ensure_future(self._create(wanted))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -168,20 +213,22 @@ class SshShell:
         finally:
             self._one_less()
 
-    async def _create(self, command: str) -> SshChannel:
-        session = Session()
+    async def _create(self, wanted: _Wanted) -> SshChannel:
+        session = wanted.make()
         create = cast("_Create", self.connection.ssh.create_session)  # its own types leave the bytes open
-        channel, _ = await create(lambda: session, command, encoding=None)
+        try:
+            channel, _ = await create(lambda: session, wanted.command, encoding=None, **wanted.wishes)
+        except asyncssh.ChannelOpenError:
+            session.give_up()
+            raise
         return SshChannel(channel, session, self.dropped)
 
     def _refused(self, error: asyncssh.ChannelOpenError) -> GpuBoxError:
-        if "request failed" in error.reason:
-            return RemoteError(
-                "Command refused",
-                f"{self._name} logs in, but runs no command ({clean(error.reason, 120)})",
-                "Look at ForceCommand and the login shell there",
-            )
-        return self._none_free(clean(error.reason, 120))
+        said = clean(error.reason, 120)
+        if error.code not in _REFUSALS:
+            return self._none_free(said)
+        title, text, hint = _REFUSALS[error.code]
+        return RemoteError(title, text.format(name=self._name, said=said), hint)
 
     def _none_free(self, said: str) -> RemoteError:
         return RemoteError(

@@ -1,0 +1,55 @@
+"""The way out of a program that no longer answers: Enter, then a tilde, then a dot, as in ssh."""
+
+from __future__ import annotations
+
+_TILDE = ord("~")
+HELP = b"\r\n".join(
+    (
+        b"",
+        b"Keys after Enter:",
+        b" ~.  leave at once, whatever the box does",
+        b" ~~  send one tilde",
+        b" ~?  this",
+        b"",
+    )
+)
+"""What `~?` draws."""
+
+
+class Escape:
+    """Looks through what is typed; everything but its own words goes on to the program."""
+
+    def __init__(self) -> None:
+        self._fresh = True
+        self._held = False
+        self.left = False
+        """Whether the person wants to leave."""
+        self.asked = False
+        """Whether the person wants to know the keys; who shows them takes it back."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what of the keys goes to the program."""
+        out = bytearray()
+        for byte in data:
+            if self.left:
+                break
+            if self._held:
+                self._held = False
+                self._second(byte, out)
+            elif self._fresh and byte == _TILDE:
+                self._held = True
+                continue
+            else:
+                out.append(byte)
+            self._fresh = byte in b"\r\n"
+        return bytes(out)
+
+    def _second(self, byte: int, out: bytearray) -> None:
+        if byte == ord("."):
+            self.left = True
+        elif byte == ord("?"):
+            self.asked = True
+        elif byte == _TILDE:
+            out.append(byte)
+        else:
+            out += bytes((_TILDE, byte))

@@ -1,0 +1,107 @@
+"""Ports of this machine that lead to sockets and other ports of it: what a viewer needs to see a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.core.errors import PortTaken, RemoteError
+from gpubox.core.text import clean
+
+_LOOPBACK = "127.0.0.1"
+_PIECE = 65536
+
+
+class LocalForward:
+    """A forward from this machine to itself; see core.doors.Listening."""
+
+    def __init__(self, wish: Forward) -> None:
+        self.port = wish.port
+        """The port that listens."""
+        self.traffic = Traffic()
+        """Live counts; nothing is counted for a program that is reached at its own port."""
+        self._wish = wish
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def near(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection to its end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._jobs.add(task)
+        self.traffic.open += 1
+        self.traffic.total += 1
+        try:
+            await self._carry(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # streams report a cancelled connection as a fault
+        finally:
+            self.traffic.open -= 1
+            self._jobs.discard(task)
+            await _closed(writer)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wish = self._wish
+        try:
+            if wish.path:
+                source, target = await asyncio.open_unix_connection(wish.path)
+            else:
+                source, target = await asyncio.open_connection(wish.host, wish.port)
+        except OSError as error:
+            self.traffic.refused += 1
+            self.traffic.refusal = clean(error.strerror or str(error), 200)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(reader, target, sent=True))
+                group.create_task(self._pump(source, writer, sent=False))
+        finally:
+            await _closed(target)
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, sent: bool) -> None:
+        with suppress(OSError):
+            while data := await source.read(_PIECE):
+                if sent:
+                    self.traffic.sent += len(data)
+                else:
+                    self.traffic.received += len(data)
+                target.write(data)
+                await target.drain()
+            if target.can_write_eof():
+                target.write_eof()
+
+    async def close(self) -> None:
+        """Cut every connection."""
+        for job in tuple(self._jobs):
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def forward(wish: Forward) -> AsyncGenerator[LocalForward]:
+    """Open a forward; see core.doors.Doors.forward. A port of this machine stays where it is."""
+    made = LocalForward(wish)
+    if wish.way is Way.SOCKS:
+        raise RemoteError("No SOCKS here", "This is the machine itself", "Connect without a proxy")
+    if not wish.path and wish.listen_port in (0, wish.port):
+        yield made
+        return
+    try:
+        server = await asyncio.start_server(made.near, _LOOPBACK, wish.listen_port)
+    except OSError as error:
+        raise PortTaken(
+            f"Port {wish.listen_port} taken", f"{_LOOPBACK}: {error.strerror}", "Choose another port"
+        ) from error
+    made.port = int(server.sockets[0].getsockname()[1])
+    try:
+        yield made
+    finally:
+        server.close()
+        await made.close()

@@ -1,0 +1,59 @@
+"""Graphical programs of the box whose windows open on a display of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from asyncssh import ChannelOpenError
+from asyncssh.constants import OPEN_REQUEST_X11_FORWARDING_FAILED
+
+from gpubox.core.doors import Display
+from gpubox.core.errors import GpuBoxError, RemoteError, ToolMissing
+from gpubox.core.text import clean
+from gpubox.ssh.channel import SshChannel
+from gpubox.ssh.shell import SshShell
+
+_FIND_XAUTH = "command -v xauth || test -x /usr/bin/xauth || test -x /usr/X11R6/bin/xauth"
+"""The places where sshd looks, by its own build."""
+
+_BY_THE_BOX = "X11 forwarding request failed"
+"""asyncssh's words when the box said no; others are its own."""
+
+
+@asynccontextmanager
+async def graphical(shell: SshShell, command: str, display: Display) -> AsyncGenerator[SshChannel]:
+    """Start a program whose windows open on `display`; see core.doors.Doors.graphical."""
+    session = shell.session(
+        command,
+        x11_forwarding=True,
+        x11_display=display.name,
+        x11_auth_path=display.authority or None,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            channel = await stack.enter_async_context(session)
+        except RemoteError as error:
+            raise await _why(shell, error) from error
+        yield channel
+
+
+async def _why(shell: SshShell, error: RemoteError) -> GpuBoxError:
+    """Tell a box without xauth from one that forwards no windows: sshd says no word about it."""
+    refused = error.__cause__
+    if not isinstance(refused, ChannelOpenError) or refused.code != OPEN_REQUEST_X11_FORWARDING_FAILED:
+        return error
+    if refused.reason != _BY_THE_BOX:
+        return RemoteError(
+            "Another display is in use",
+            f"Windows of this box open on another display already ({clean(refused.reason, 80)})",
+            "Close the programs that run there first: one link serves one display",
+        )
+    found = await shell.run(_FIND_XAUTH)
+    if found.ok:
+        return error
+    return ToolMissing(
+        "No xauth on the box",
+        "sshd forwards no windows without it",
+        "There: apt install xauth, or dnf install xorg-x11-xauth; then try again",
+    )
