@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import click
 import msgspec
@@ -16,12 +16,19 @@ from gpubox.core.health import Phase
 from gpubox.core.together import together
 from gpubox.core.wishes import Wished, target
 
+Job = Coroutine[object, object, None]
+
 SCHEMA = 1
 """Version of the JSON that is printed; it grows with a change that breaks a reader."""
 
 
-async def hold(box: Box, wishes: Sequence[Wished], printer: Printer) -> None:
-    """Open tunnels and print each change until cancelled.
+async def hold(
+    box: Box,
+    wishes: Sequence[Wished],
+    printer: Printer,
+    then: Callable[[], Job] | None = None,
+) -> None:
+    """Open tunnels, do one thing more when the box is connected, and print each change until cancelled.
 
     Raises GpuBoxError when the box cannot be reached at first, when only a person can bring the link back,
     and when every one of the tunnels failed.
@@ -30,7 +37,10 @@ async def hold(box: Box, wishes: Sequence[Wished], printer: Printer) -> None:
         box.tunnels.add(wished.wish, wished.name)
 
     async def work() -> None:
-        await together(_show(box, printer), _health(box))
+        jobs: list[Job] = [_show(box, printer), _health(box)]
+        if then is not None:
+            jobs.append(then())
+        await together(*jobs)
 
     await linked(box, work)
 
@@ -39,7 +49,7 @@ async def _show(box: Box, printer: Printer) -> None:
     async for tunnels in box.tunnels.feed.follow():
         printer.show(tunnels)
         failed = [one.reason for one in tunnels if one.phase is TunnelPhase.FAILED]
-        if len(failed) == len(tunnels) and failed[0] is not None:
+        if tunnels and len(failed) == len(tunnels) and failed[0] is not None:
             raise failed[0]
 
 
@@ -60,7 +70,7 @@ async def _health(box: Box) -> None:
 class Printer:
     """Prints a tunnel whenever its state changed; counts alone are no change."""
 
-    def __init__(self, box: str, *, as_json: bool) -> None:
+    def __init__(self, box: Box, *, as_json: bool) -> None:
         self._box = box
         self._json = as_json
         self._told: dict[int, str] = {}
@@ -81,13 +91,20 @@ class Printer:
         wish = tunnel.wish
         if wish is None:
             return f"{tunnel.name}: {tunnel.address}{detail}"
+        box = self._box.name
         if wish.way is Way.REMOTE:
-            return f"{tunnel.name}: port {tunnel.port} of {self._box} leads to {target(wish)} here{detail}"
-        where = f"{target(wish)} of {self._box}" if wish.way is Way.LOCAL else f"anywhere, by {self._box}"
-        return f"{tunnel.name}: {tunnel.address} leads to {where}{detail}"
+            return f"{tunnel.name}: port {tunnel.port} of {box} leads to {target(wish)} here{detail}"
+        where = f"{target(wish)} of {box}" if wish.way is Way.LOCAL else f"anywhere, by {box}"
+        return f"{tunnel.name}: {self._url(tunnel) or tunnel.address} leads to {where}{detail}"
+
+    def _url(self, tunnel: Tunnel) -> str:
+        """Return the address of the page behind a tunnel, without its token; empty where there is none."""
+        service = self._box.services.behind(tunnel)
+        return service.shown_url(tunnel.port) if service and service.page and tunnel.address else ""
 
     def _object(self, tunnel: Tunnel) -> str:
-        return msgspec.json.encode({"schema": SCHEMA, "box": self._box, **told(tunnel)}).decode()
+        url = {"url": self._url(tunnel) or None}
+        return msgspec.json.encode({"schema": SCHEMA, "box": self._box.name, **told(tunnel), **url}).decode()
 
 
 def told(tunnel: Tunnel) -> dict[str, object]:

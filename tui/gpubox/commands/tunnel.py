@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ from gpubox.commands.common import common_of, common_options, complain, complete
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
     from gpubox.core.wishes import Wished
 
@@ -42,22 +43,53 @@ def tunnel(ctx: click.Context, box: str) -> None:
     ctx.meta[__name__] = box
 
 
-@tunnel.command("open", short_help="Open one port or service.")
-@click.argument("what", metavar="PORT|NAME")
-@click.option("--at", type=click.IntRange(1, 65535), metavar="PORT", help="Port of this machine to take.")
+@tunnel.command("list", short_help="Print what listens on the box.")
+@click.option("--all", "everything", is_flag=True, help="The box's own works too.")
 @as_json
 @common_options
 @click.pass_context
-def open_(ctx: click.Context, what: str, at: int | None, as_json: bool) -> int:
-    """Open one port of the box, or a service by its name, and hold it until Ctrl-C."""
-    from dataclasses import replace
+def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
+    """Print the services of the box that can be opened, by the names that `open` takes."""
+    from gpubox.commands import services
+    from gpubox.commands.linked import linked
 
+    async def work(box: Box) -> None:
+        async def show() -> None:
+            found = await box.services.find()
+            if as_json:
+                shown = [one for one in found if everything or not one.system]
+                _print_json(box, [services.told(one) for one in shown])
+            else:
+                click.echo("\n".join(services.rows(found, everything=everything)))
+
+        await linked(box, show)
+
+    return _with_box(ctx, work)
+
+
+@tunnel.command("open", short_help="Open one port or service.")
+@click.argument("what", metavar="PORT|NAME")
+@click.option("--at", type=click.IntRange(1, 65535), metavar="PORT", help="Port of this machine.")
+@click.option("--browser/--no-browser", default=True, help="Whether its page is shown in the browser.")
+@as_json
+@common_options
+@click.pass_context
+def open_(ctx: click.Context, what: str, at: int | None, browser: bool, as_json: bool) -> int:
+    """Open a port of the box, or a service by its name, and hold it until Ctrl-C.
+
+    A page is shown in the browser, with the token that it needs.
+    """
+    from gpubox.commands.holding import Printer, hold
+    from gpubox.commands.opening import opening
     from gpubox.core.wishes import parse
 
     wished = parse(what)
-    if at is not None and wished.wish is not None:
-        wished = replace(wished, wish=replace(wished.wish, listen_port=at))
-    return _hold(ctx, [wished], as_json)
+
+    async def work(box: Box) -> None:
+        printer = Printer(box, as_json=as_json)
+        await hold(box, (), printer, lambda: opening(box, wished, at or 0, browser=browser and not as_json))
+
+    return _with_box(ctx, work)
 
 
 @tunnel.command(help=_FORWARD, short_help="Open forwards as ssh has them.")
@@ -90,13 +122,24 @@ def forward(
 
 def _hold(ctx: click.Context, wishes: Sequence[Wished], as_json: bool) -> int:
     """Connect to the box of this command and hold tunnels until interrupted."""
+    from gpubox.commands.holding import Printer, hold
+
+    wished = wishes or _of_settings(ctx.meta[__name__], common_of(ctx).load().settings)
+
+    async def work(box: Box) -> None:
+        await hold(box, wished, Printer(box, as_json=as_json))
+
+    return _with_box(ctx, work)
+
+
+def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object, None]]) -> int:
+    """Do something with the box of this command, and return the exit status."""
     import asyncio
 
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
     from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.holding import Printer, hold
     from gpubox.commands.log import to_file
 
     common = common_of(ctx)
@@ -106,17 +149,25 @@ def _hold(ctx: click.Context, wishes: Sequence[Wished], as_json: bool) -> int:
     if common.log is not None:
         to_file(common.log)
     target = parse(ctx.meta[__name__], loaded.settings)
-    wishes = wishes or _of_settings(target.name, loaded.settings)
     with Store.open(loaded.settings) as store:
         box = open_box(target, _bare(loaded.settings), TerminalAsker(), store=store)
         try:
-            asyncio.run(hold(box, wishes, Printer(box.name, as_json=as_json)))
+            asyncio.run(work(box))
         except ConfigError:
             raise
         except GpuBoxError as error:
             complain(error, box.name)
             return 1
     return 0
+
+
+def _print_json(box: Box, services: list[dict[str, object]]) -> None:
+    import msgspec
+
+    from gpubox.commands.holding import SCHEMA
+
+    told = {"schema": SCHEMA, "box": box.name, "services": services}
+    click.echo(msgspec.json.encode(told).decode())
 
 
 def _of_settings(box: str, settings: Settings) -> list[Wished]:
