@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -120,7 +121,7 @@ def _service(
     if kind.id == "jupyter":
         return _jupyter(told, process, line, _note(jupyters, place))
     if kind.id == "tensorboard":
-        return _tensorboard(told, _note(boards, place))
+        return _tensorboard(told, process, _note(boards, place))
     if kind is ZABBIX and facts.zabbix.apache and place.port != facts.zabbix.nginx:
         return replace(told, base="/zabbix/")
     return told
@@ -156,7 +157,7 @@ def _bare(place: _Place) -> str:
 def _told(service: Service, kind: Kind, process: Running) -> Service:
     """Return a service with what its command line tells."""
     words = process.words
-    about = option(words, kind.about) or (process.folder if kind.local else "")
+    about = _whole(option(words, kind.about) or (process.folder if kind.local else ""), process)
     token = process.token or option(words, kind.token)
     open_ = "--without-connection-token" in words or (
         "--auth" in words and option(words, ("--auth",)) == "none"
@@ -209,15 +210,18 @@ def _jupyter(service: Service, process: Running, line: str, note: Jupyter | None
     )
 
 
-def _tensorboard(service: Service, note: TensorBoard | None) -> Service:
+def _tensorboard(service: Service, process: Running, note: TensorBoard | None) -> Service:
     if note is None:
         return service
-    return replace(
-        service,
-        base=_path(note.path_prefix),
-        folder=clean(note.logdir, 256),
-        title=_title(note.logdir),
-    )
+    folder = _whole(note.logdir, process)
+    return replace(service, base=_path(note.path_prefix), folder=clean(folder, 256), title=_title(folder))
+
+
+def _whole(folder: str, process: Running) -> str:
+    """Return a folder from the root on; one of a command line counts from where that was given."""
+    if not folder or "://" in folder or not process.folder:
+        return folder
+    return posixpath.normpath(posixpath.join(process.folder, folder))
 
 
 def _path(text: str) -> str:
