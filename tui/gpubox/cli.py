@@ -19,8 +19,10 @@ from gpubox.commands.common import (
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
 from gpubox.commands.panel import panel
+from gpubox.commands.shell import shell
 from gpubox.commands.status import status
 from gpubox.commands.tunnel import tunnel
+from gpubox.commands.x11 import x11
 from gpubox.core.errors import GpuBoxError
 
 
@@ -90,7 +92,9 @@ def cli(ctx: click.Context) -> object:
 
 cli.add_command(panel)
 cli.add_command(status)
+cli.add_command(shell)
 cli.add_command(tunnel)
+cli.add_command(x11)
 cli.add_command(config)
 cli.add_command(desktop)
 

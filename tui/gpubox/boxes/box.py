@@ -14,6 +14,7 @@ from gpubox.boxes.ports import Ports
 from gpubox.boxes.services import Services
 from gpubox.boxes.store import Store
 from gpubox.boxes.tunnels import Tunnels
+from gpubox.boxes.x11 import Windows
 from gpubox.config.settings import Probe
 from gpubox.core.doors import Doors, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
@@ -71,6 +72,8 @@ class Box:
         for line in tunnels:
             wished = parse(line)
             self.tunnels.add(wished.wish, wished.name)
+        self.windows = Windows(target.name, self.doors, store)
+        """Graphical programs of the box on this machine's display."""
         self.history = History()
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""

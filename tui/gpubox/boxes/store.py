@@ -100,6 +100,14 @@ class Store:
         """Remember the port of this machine that a tunnel has."""
         await self._later(lambda connection: tables.keep_port(connection, box, tunnel, port))
 
+    async def programs(self, box: str) -> list[str]:
+        """Return the graphical programs that were run on a box, last used first."""
+        return await self._later(lambda connection: tables.programs(connection, box)) or []
+
+    async def keep_program(self, box: str, command: str) -> None:
+        """Remember that a graphical program was run on a box."""
+        await self._later(lambda connection: tables.keep_program(connection, box, command))
+
     async def load(self, box: str, history: History) -> None:
         """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
         now = int(time.time())

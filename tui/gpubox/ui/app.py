@@ -157,8 +157,28 @@ class GpuBoxApp(App[None]):
         self.push_screen(help_of(self.screen, self.settings.keys, self._notices))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the boxes where they are not shown already."""
+        """Offer the boxes where they are not shown already, and a box's doors where they are open."""
+        if action in ("shell", "windows"):
+            return (box := self._shown()) is not None and box.doors.value is not None
         return action != "boxes" or not self._picking
+
+    def _shown(self) -> Box | None:
+        """Return the box that the screen shows."""
+        return self.screen.box if isinstance(self.screen, BoxScreen) else None
+
+    def action_shell(self) -> None:
+        """Let the panel give way to a shell of the box that is shown."""
+        from gpubox.ui.shell import visit
+
+        if (box := self._shown()) is not None:
+            visit(self, box)
+
+    def action_windows(self) -> None:
+        """Ask for a graphical program of the box that is shown, and run it."""
+        from gpubox.ui.windows import open_windows
+
+        if (box := self._shown()) is not None:
+            open_windows(self, box)
 
     async def ask(self, question: Question) -> str | None:
         """Put a question to the person as a modal; questions that come together wait for each other."""

@@ -57,10 +57,10 @@ def everything() -> dict[str, Entry]:
     """Return every binding of the program by its id; imports all screens and panels."""
     from gpubox.ui.app import GpuBoxApp
     from gpubox.ui.discover import panel_modules
-    from gpubox.ui.screens import ask, box, help, picker
+    from gpubox.ui.screens import ask, box, help, picker, run
 
     classes: list[type] = [GpuBoxApp]
-    for module in (ask, box, help, picker, *panel_modules()):
+    for module in (ask, box, help, picker, run, *panel_modules()):
         classes += [
             value
             for value in vars(module).values()

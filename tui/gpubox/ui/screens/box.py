@@ -16,6 +16,7 @@ from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
+from gpubox.ui import shell, windows
 from gpubox.ui.border import guarded
 from gpubox.ui.program import after_paint, program
 from gpubox.ui.widgets.board import Board
@@ -39,6 +40,8 @@ class BoxScreen(Screen[None]):
             "m,enter", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"
         ),
         Binding("escape,m", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
+        shell.BINDING,
+        windows.BINDING,
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
@@ -84,6 +87,7 @@ class BoxScreen(Screen[None]):
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
         for follow in (
             self._follow(box.link.health, self._show_health),
+            self._follow(box.doors, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
             self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
         ):

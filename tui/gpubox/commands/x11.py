@@ -1,0 +1,64 @@
+"""`gpubox-tui x11`: a graphical program of a box on this machine's display."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.commands.shell import LINK_FAILED
+from gpubox.core.errors import ConfigError, GpuBoxError
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+
+
+@click.command(short_help="Run a graphical program of a box, its windows here.")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@click.argument("program", nargs=-1, required=True, metavar="-- PROGRAM...", type=click.UNPROCESSED)
+@common_options
+@click.pass_context
+def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
+    """Run PROGRAM on BOX with its windows on the display of this machine, until it ends or Ctrl-C.
+
+    Exit status: the program's own; 128 + n when signal n ended it; 255 when it could not be run.
+    """
+    import asyncio
+
+    from gpubox.boxes.open import open_box
+    from gpubox.boxes.targets import parse
+    from gpubox.boxes.x11 import display
+    from gpubox.commands.asker import TerminalAsker
+    from gpubox.commands.linked import linked
+
+    common = common_of(ctx)
+    loaded = common.load()
+    for problem in loaded.problems:
+        complain(problem)
+    if common.log is not None:
+        from gpubox.commands.log import to_file
+
+        to_file(common.log)
+    target = parse(box, loaded.settings)
+    try:
+        display()  # before a login that would be for nothing
+        opened = open_box(target, loaded.settings, TerminalAsker())
+        return asyncio.run(linked(opened, lambda: _run(opened, " ".join(program))))
+    except ConfigError:
+        raise
+    except GpuBoxError as error:
+        complain(error, target.name)
+        return LINK_FAILED
+
+
+async def _run(box: Box, command: str) -> int:
+    """Run a program, pass on what it prints, and return its exit status."""
+    from gpubox.core.doors import exit_status
+
+    async with box.windows.started(command) as channel:
+        while line := await channel.read_line(65536):
+            click.echo(line, nl=False)
+        result = await channel.wait()
+        click.echo(await channel.read_stderr(), nl=False, err=True)
+        return exit_status(result)

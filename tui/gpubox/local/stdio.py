@@ -1,0 +1,67 @@
+"""The three pipes of this process, joined to those of a command on a box."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+
+from gpubox.core.doors import Pipes
+from gpubox.core.errors import Dropped, RemoteError
+
+_PIECE = 65536
+_AHEAD = 4
+"""Pieces of stdin that are read before the box took them."""
+
+
+async def carry(pipes: Pipes) -> int:
+    """Pass stdin, stdout and stderr on until the command ends; return its exit status.
+
+    Raises Dropped when the link goes, and BrokenPipeError when the reader of our output does.
+    """
+    feeding = asyncio.ensure_future(_feed(pipes))
+    try:
+        while True:
+            is_error, data = await pipes.read()
+            if not data:
+                return await pipes.wait()
+            # A reader that is slow must not hold the link up: it would be taken for dead.
+            await asyncio.to_thread(_write, 2 if is_error else 1, data)
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+def _write(file: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+async def _feed(pipes: Pipes) -> None:
+    """Pass stdin on to its end."""
+    pieces: asyncio.Queue[bytes] = asyncio.Queue(_AHEAD)
+    loop = asyncio.get_running_loop()
+    # A thread of its own, which the end of the program does not wait for: it may wait for keys for ever,
+    # and stdin may be a file, which no event loop can watch.
+    threading.Thread(target=_read, args=(pieces, loop), name="stdin", daemon=True).start()
+    with suppress(RemoteError, Dropped):  # the command has ended: it needs no more
+        while data := await pieces.get():
+            await pipes.write(data)
+        pipes.end()
+
+
+def _read(pieces: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
+    data = b"more"
+    while data:
+        try:
+            data = os.read(0, _PIECE)
+        except OSError:  # closed before the start
+            data = b""
+        putting = pieces.put(data)
+        try:
+            asyncio.run_coroutine_threadsafe(putting, loop).result()
+        except (RuntimeError, asyncio.CancelledError):  # the program has ended
+            putting.close()
+            return

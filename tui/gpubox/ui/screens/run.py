@@ -1,0 +1,71 @@
+"""Asks for a program of the box to run, as a modal with the ones that were run before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+from gpubox.ui.widgets.key_line import KeyLine
+
+
+class RunScreen(ModalScreen[str | None]):
+    """A field for a command; its result is the command, or None when the person would rather not."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "past(1)", "Earlier", id="run.earlier", tooltip="Take the one that was run before"),
+        Binding("down", "past(-1)", "Later", id="run.later", tooltip="Take the one that was run after it"),
+        Binding("escape", "decline", "Close", id="run.close", tooltip="Run nothing"),
+    ]
+
+    def __init__(self, box: str, past: Sequence[str]) -> None:
+        super().__init__()
+        self._box = box
+        self._past = list(past)
+        self._at = -1
+
+    def compose(self) -> ComposeResult:
+        """Make the frame with its field."""
+        with Vertical(id="question"):
+            yield Static(
+                Content("A program of the box whose windows open here, such as xterm or nvidia-settings"),
+                id="prompt",
+                markup=False,
+            )
+            yield Input(id="answer", placeholder="program", suggester=SuggestFromList(self._past))
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Name the box in the border."""
+        frame = self.query_one("#question")
+        frame.border_title = "Run a program"
+        frame.border_subtitle = Content(self._box).markup
+        self.query_one(Input).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer earlier ones only where there are some."""
+        return action != "past" or bool(self._past)
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value if event.value.strip() else None)
+
+    def action_past(self, step: int) -> None:
+        """Go through what was run before."""
+        self._at = max(-1, min(self._at + step, len(self._past) - 1))
+        field = self.query_one(Input)
+        field.value = self._past[self._at] if self._at >= 0 else ""
+        field.cursor_position = len(field.value)
+
+    def action_decline(self) -> None:
+        """Run nothing."""
+        self.dismiss(None)

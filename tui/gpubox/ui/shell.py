@@ -1,0 +1,65 @@
+"""A shell of the box in the place of the panel; everything else of the panel goes on meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from textual.app import App, SuspendNotSupported
+from textual.binding import Binding
+
+from gpubox.boxes.box import Box
+from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.text import clean
+from gpubox.ui.border import guarded
+
+T = TypeVar("T")
+AT_ONCE = 1.0
+"""Seconds within which a shell that fails is told: nobody could read what it said."""
+
+
+BINDING = Binding("s", "app.shell", "Shell", id="box.shell", tooltip="Log in: a shell over the open link")
+
+
+def visit(app: App[None], box: Box) -> None:
+    """Open a shell of the box, and come back when it ends; what went wrong is shown."""
+    app.run_worker(guarded(app, _shell(app, box)), group="shell", exclusive=True, exit_on_error=False)
+
+
+async def _shell(app: App[None], box: Box) -> None:
+    from gpubox.local.tty import hand_over, wish
+
+    doors = box.doors.value
+    if doors is None:
+        raise RemoteError("Not connected", f"{box.name} cannot be reached now", "Try again when it is live")
+    greeting = f"{clean(box.name, 60)}: a shell over the open link; Enter ~ . comes back at once"
+    async with doors.terminal(None, wish()) as terminal:
+        ended = await give_way(app, lambda: hand_over(terminal, greeting))
+    if ended.status and ended.seconds < AT_ONCE and not ended.left:
+        raise RemoteError(
+            "The shell ended at once",
+            ended.last or f"{box.name}: it ended with status {ended.status}",
+            "Look at the login shell there",
+            status=ended.status,
+        )
+
+
+async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:
+    """Let `work` have the terminal, and draw again when it is done; raises what it raises.
+
+    Nothing may leave the block but by its end: Textual would stay suspended. And nothing may be drawn in
+    it: Textual's writer has stopped, and its queue of 30 would fill and hold the whole program.
+    """
+    done: list[T] = []
+    failed: BaseException | None = None
+    try:
+        with app.suspend(), app.batch_update():
+            try:
+                done.append(await work())
+            except BaseException as error:  # a cancelled one too
+                failed = error
+    except SuspendNotSupported as error:
+        raise GpuBoxError("No terminal here", "Only a panel in a terminal can give way to a shell") from error
+    if failed is not None:
+        raise failed
+    return done[0]
