@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.components.parts import install
+from tests.components import parts, served
 
 if __name__ == "__main__":
-    sys.exit(install())
+    sys.exit(max(parts.install(), served.install()))

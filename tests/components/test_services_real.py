@@ -1,0 +1,127 @@
+"""A real Jupyter server and a real TensorBoard, found by themselves and opened by name over a real link."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from gpubox.boxes.box import Box, Target
+from gpubox.boxes.services import Access, Service
+from gpubox.core.doors import Doors
+from gpubox.core.shell import Shell
+from gpubox.ssh.doors import SshDoors
+from gpubox.ssh.shell import SshShell
+from tests.boxes.scripted import until
+from tests.components import served
+from tests.components.desk import Desk
+from tests.components.served import serving
+from tests.components.servers import free_port, sshd
+
+LIMIT = 60.0
+"""Seconds for a service to start on a machine that is busy with other tests."""
+TOKEN = "a0b1c2d3e4f5a6b7"
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def doors_of(shell: Shell) -> Doors:
+    assert isinstance(shell, SshShell)
+    return SshDoors(shell)
+
+
+@asynccontextmanager
+async def connected(desk: Desk, folder: Path) -> AsyncGenerator[Box]:
+    """A box behind a real sshd, reached."""
+    async with sshd(folder, desk.public) as server:
+        box = Box(Target("xub", "ssh"), desk.link(server), doors_of=doors_of)
+        keeping = asyncio.ensure_future(box.keep(probe=False))
+        try:
+            await until(lambda: box.doors.value is not None, 20)
+            yield box
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+
+async def found(box: Box, fits: Callable[[Service], bool]) -> Service:
+    """Look for a service until it is there."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            for service in await box.services.find():
+                if fits(service):
+                    return service
+            await asyncio.sleep(0.1)
+
+
+def answer(url: str) -> object:
+    """Return what a service answers, as JSON."""
+    with _DIRECT.open(url, timeout=20) as reply:
+        return cast("object", json.loads(reply.read()))
+
+
+async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
+    desk: Desk, tmp_path: Path
+) -> None:
+    project, runtime = tmp_path / "cats", tmp_path / "runtime"
+    project.mkdir()
+    runtime.mkdir()
+    port = free_port()
+    words = ["-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    words += ["--ServerApp.base_url=/lab7/", "--ServerApp.ip=127.0.0.1"]
+    environment = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
+    async with serving(words, project, environment) as process, connected(desk, tmp_path / "box") as box:
+        service = await found(box, lambda one: one.port == port and bool(one.token))
+        assert (service.key, service.pid, service.mine) == ("jupyter-cats", process.pid, True)
+        assert (service.access, service.base, service.folder) == (Access.TOKEN, "/lab7/", str(project))
+        assert TOKEN not in repr(box.services.feed.value)
+
+        tunnel = await box.services.open(box.services.named("jupyter"))
+        assert tunnel.name == "jupyter-cats"
+        base, _, query = service.url(tunnel.port).partition("?")
+        told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
+        assert isinstance(told, dict)
+        assert "kernels" in told
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            await asyncio.to_thread(answer, f"{base}api/status?token=wrong")
+
+        assert box.services.behind(tunnel) == service
+        assert (await box.services.open(service)).id == tunnel.id
+
+
+async def test_tensorboard_is_found_with_its_folder_and_opened_by_name(desk: Desk, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    (runs / "exp").mkdir(parents=True)
+    port = free_port()
+    words = ["-W", "ignore", "-m", "tensorboard.main", "--logdir", "exp", "--host", "127.0.0.1"]
+    words += ["--port", str(port), "--load_fast", "false", "--path_prefix", "/tb"]
+    async with (
+        serving(words, runs, {"TMPDIR": str(tmp_path)}) as process,
+        connected(desk, tmp_path / "box") as box,
+    ):
+        service = await found(box, lambda one: one.port == port and one.kind == "tensorboard")
+        assert (service.pid, service.title, service.folder) == (process.pid, "exp", str(runs / "exp"))
+        tunnel = await box.tunnels.open(None, "tensorboard-exp")
+        url = f"{service.url(tunnel.port)}data/environment"
+        told = await asyncio.to_thread(answer, url)
+        assert isinstance(told, dict)
+        assert cast("dict[str, object]", told)["data_location"] == "exp"
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", "Failed"), ("", "Skipped")])
+def test_services_that_are_not_installed_skip_their_tests_but_fail_them_in_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: str
+) -> None:
+    pins = tmp_path / "services.txt"
+    pins.write_text("another==1\n")
+    monkeypatch.setattr(served, "PINS", pins)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(BaseException, match="are not in tests/.parts") as raised:
+        served.python()
+    assert type(raised.value).__name__ == outcome
