@@ -231,6 +231,17 @@ async def test_a_port_that_is_taken_here_says_so(folder: Folder) -> None:
     await with_doors(folder, check)
 
 
+async def test_a_box_that_is_this_machine_gets_no_port_that_leads_to_itself(folder: Folder) -> None:
+    port = free_port()
+
+    async def check(doors: SshDoors) -> None:
+        with pytest.raises(PortTaken, match="is this machine"):
+            async with doors.forward(Forward(Way.LOCAL, listen_port=port, port=port)):
+                pass
+
+    await with_doors(folder, check)
+
+
 async def test_where_nobody_listens_the_program_is_reset_and_the_refusal_counted(folder: Folder) -> None:
     async def check(doors: SshDoors) -> None:
         async with doors.forward(Forward(Way.LOCAL, port=free_port())) as opened:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NoReturn
@@ -133,11 +132,14 @@ class Held:
             await self._over_there(doors, wish)
         taken = ""
         for port in self._around.ports.candidates(wish, self.now.name, self.now.port):
-            with suppress(PortTaken):
+            try:
                 await self._listen(doors, replace(wish, listen_port=port), wish)
-            if not taken:
+            except PortTaken as error:
+                if taken:
+                    continue
                 by = await asyncio.to_thread(ports.holder, port)
-                taken = f"{port} is taken by {by}" if by else f"{port} is taken"
+                detail = f": {error.text}" if error.text else ""
+                taken = f"{port} is taken by {by}" if by else f"{port} is taken{detail}"
                 self.now = replace(self.now, note=taken)
         raise PortTaken("No free port", f"{taken}, and so are the others", "Close a program that listens")
 

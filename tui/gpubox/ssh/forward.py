@@ -23,9 +23,10 @@ from gpubox.ssh.shell import SshShell
 from gpubox.ssh.socks import Greeting
 
 LOOPBACK = "127.0.0.1"
-"""The only address that this machine listens on."""
-_FAR_LOOPBACK = "localhost"
-"""What the box is asked to listen on; sshd takes both of its loopback addresses for it."""
+"""The only address that this machine or the box listens on.
+
+Asked for `localhost`, sshd takes what it gets of 127.0.0.1 and ::1, and says nothing when one is taken.
+"""
 _PATIENCE = 1.0
 """Seconds that connections get to end when their forward is closed."""
 
@@ -141,7 +142,7 @@ class Forwarding:
     async def _ask(self, port: int) -> asyncssh.SSHListener | None:
         try:
             return await self._connection.create_server(
-                self._arrived, _FAR_LOOPBACK, port, window=WINDOW, max_pktsize=PACKET
+                self._arrived, LOOPBACK, port, window=WINDOW, max_pktsize=PACKET
             )
         except (asyncssh.Error, asyncssh.ChannelListenError, OSError):
             return None  # it gives no reason
@@ -194,6 +195,15 @@ def listen(port: int) -> socket.socket:
     return made
 
 
+def _to_itself(shell: SshShell, wish: Forward) -> bool:
+    """Whether what listens here would lead to itself, and the first connection to connections without end."""
+    if wish.way is not Way.LOCAL or wish.path or wish.listen_port != wish.port:
+        return False
+    ends = [shell.connection.ssh.get_extra_info(name) for name in ("peername", "sockname")]
+    addresses = [cast("tuple[str, int]", end)[0] for end in ends if isinstance(end, tuple)]
+    return len(addresses) == 2 and addresses[0] == addresses[1]
+
+
 def _forbidden() -> RemoteError:
     return RemoteError(
         "Remote forwards are not allowed",
@@ -207,6 +217,8 @@ async def forward(shell: SshShell, line: Line, wish: Forward) -> AsyncGenerator[
     """Open a forward; see core.doors.Doors.forward."""
     if shell.connection.ssh.is_closed():
         raise shell.dropped()
+    if _to_itself(shell, wish):
+        raise PortTaken(f"Port {wish.listen_port} taken", f"{shell.connection.where.name} is this machine")
     made = Forwarding(shell, line, wish)
     way = made.there(shell.dropped) if wish.way is Way.REMOTE else made.here()
     async with way:
