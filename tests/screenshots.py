@@ -44,8 +44,8 @@ class Step(NamedTuple):
 
 TOUR = (
     Step((), 3),
-    Step(("v",), 2.5),
-    Step(("v", "enter"), 3),
+    Step(("c",), 2.5),
+    Step(("c", "enter"), 3),
     Step(("escape", "2"), 2.5),
     Step(("slash", *"train"), 3),
     Step(("escape", "question_mark"), 3),

@@ -35,6 +35,8 @@ PLACES = {
     "processes": "Processes",
     "host": "Host",
     "history": "History",
+    "tunnels": "Tunnels",
+    "desktop": "Desktop",
 }
 
 

@@ -191,11 +191,11 @@ async def test_many_gpus_come_as_a_table_and_a_key_switches() -> None:
         assert stage.panel.tabular
         assert "RECENT" in stage.text
         assert "78.6G/79.6G!!" in stage.text
-        await pilot.press("v")
+        await pilot.press("c")
         assert not stage.panel.tabular
         assert "RECENT" not in stage.text
         assert stage.query_one("#cards").has_focus
-        await pilot.press("v")
+        await pilot.press("c")
         assert stage.panel.tabular
 
 
@@ -243,7 +243,7 @@ def test_cards_share_the_room(count: int, width: int, height: int, expected: tup
 async def test_before_the_first_reading_nothing_can_be_done() -> None:
     async with on_stage(Gpus, None) as (stage, pilot):
         assert "No reading yet" in stage.text
-        await pilot.press("enter", "v", "down")
+        await pilot.press("enter", "c", "down")
         assert not isinstance(stage.screen, Details)
 
 

@@ -34,10 +34,10 @@ async def test_a_low_panel_shows_fewer_graphs_and_a_key_brings_the_others() -> N
     async with on_stage(HistoryPanel, samples.training_box(), (80, 8)) as (stage, pilot):
         assert "util" in stage.text
         assert "power" not in stage.text
-        await pilot.press(*"vvvv")
+        await pilot.press(*"cccc")
         assert "power" in stage.text
         assert "util" not in stage.text
-        await pilot.press("v")
+        await pilot.press("c")
         assert "util" in stage.text
 
 

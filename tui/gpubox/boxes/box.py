@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gpubox.boxes import processes
+from gpubox.boxes.desktops import Desktops
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.ports import Ports
 from gpubox.boxes.services import Services
 from gpubox.boxes.store import Store
 from gpubox.boxes.tunnels import Tunnels
 from gpubox.boxes.x11 import Windows
-from gpubox.config.settings import Probe
+from gpubox.config.settings import Desktop, Probe
 from gpubox.core.doors import Doors, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
@@ -54,6 +55,7 @@ class Box:
         store: Store | None = None,
         doors_of: Callable[[Shell], Doors] | None = None,
         tunnels: Sequence[str] = (),
+        desktop: Desktop | None = None,
     ) -> None:
         self.target = target
         self.link = link
@@ -69,6 +71,8 @@ class Box:
         """Ports and sockets of the box that are here too, and what else goes through the link."""
         self.services = Services(target.name, self.shell, self.tunnels, python=python)
         """What listens on the box, by names that stay."""
+        self.desktops = Desktops(self.shell, self.doors, desktop or Desktop())
+        """Desktops that run on the box, and new ones."""
         for line in tunnels:
             wished = parse(line)
             self.tunnels.add(wished.wish, wished.name)

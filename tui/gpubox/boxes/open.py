@@ -34,12 +34,13 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 python=sys.executable,
                 store=store,
                 doors_of=_local_doors,
+                desktop=settings.desktop,
             )
         case "demo":
             from gpubox.boxes.demo import DemoLink
 
             link = DemoLink(target.name, asker, settings.ssh)
-            return Box(target, link, probe=settings.probe, doors_of=_ssh_doors)
+            return Box(target, link, probe=settings.probe, doors_of=_ssh_doors, desktop=settings.desktop)
         case "ssh":
             entry = entry_of(target, settings)
             return Box(
@@ -50,6 +51,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 store=store,
                 doors_of=_ssh_doors,
                 tunnels=entry.tunnels,
+                desktop=settings.desktop,
             )
 
 

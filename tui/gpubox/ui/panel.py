@@ -63,6 +63,19 @@ class Panel(Widget, can_focus=False):
                 widget.focus(scroll_visible=False)
                 return
 
+    @property
+    def displayed(self) -> bool:
+        """Whether it has a place on its screen now: it is not behind another panel."""
+        return self.is_mounted and self.display and self.screen.maximized in (None, self)
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is displayed, and no other screen lies over it."""
+        return self.displayed and self.screen.is_current
+
+    def summon(self, *, again: bool) -> None:
+        """Do what the panel's own key means besides moving here; `again` when the keyboard was here."""
+
     def attempt(self, work: Awaitable[object], done: str = "") -> None:
         """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
         self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)

@@ -33,7 +33,7 @@ class HistoryPanel(Panel):
     HELP = """\
 Load, memory, temperature and power over time, for one GPU after the other and then for the host.
 `┈` marks a time without readings: the link was down, or this program did not run.
-`v` shows one reading alone, then the next.
+`c` shows one reading alone, then the next.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -50,7 +50,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
             id="history.longer",
             tooltip="More time",
         ),
-        Binding("v", "view", "View", id="history.view", tooltip="One reading alone, then the next, then all"),
+        Binding("c", "view", "View", id="history.view", tooltip="One reading alone, then the next, then all"),
     ]
 
     def __init__(self, box: Box, settings: Settings) -> None:

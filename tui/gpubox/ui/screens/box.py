@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 from textual import events, on
@@ -27,6 +28,9 @@ T = TypeVar("T")
 REDRAW = 0.5
 """Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
 
+DOORS = Binding.Group("Through the link")
+"""Keys that lead elsewhere; where room is short, those that act here and now are named instead."""
+
 
 class BoxScreen(Screen[None]):
     """One box. It is painted before the box is opened, for opening imports the ssh library (0.3 s)."""
@@ -40,8 +44,24 @@ class BoxScreen(Screen[None]):
             "m,enter", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"
         ),
         Binding("escape,m", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
-        shell.BINDING,
-        windows.BINDING,
+        replace(shell.BINDING, group=DOORS),
+        Binding(
+            "v",
+            "summon('desktop')",
+            "Desktop",
+            id="box.desktop",
+            group=DOORS,
+            tooltip="List the desktops; with none, start one and open it",
+        ),
+        Binding(
+            "t",
+            "summon('tunnels')",
+            "Tunnels",
+            id="box.tunnels",
+            group=DOORS,
+            tooltip="List services and tunnels",
+        ),
+        replace(windows.BINDING, group=DOORS),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
@@ -119,6 +139,13 @@ class BoxScreen(Screen[None]):
         """Move to the next panel, or back by -1."""
         self._board.go(self._board.neighbor(step))
 
+    def action_summon(self, name: str) -> None:
+        """Move to a panel by its own key, and have it do what that key means."""
+        if (panel := self._board.named(name)) is not None:
+            again = panel is self._board.focused
+            self._board.go(panel)
+            panel.summon(again=again)
+
     def action_maximize(self) -> None:
         """Let the focused panel fill the screen."""
         self._board.zoom(self._board.focused)
@@ -145,6 +172,8 @@ class BoxScreen(Screen[None]):
                 return self.box is None or self.box.sample.value is None or self.box.stale
             case "go", (int(number),):
                 return self._board.number(number) is not None
+            case "summon", (str(name),):
+                return self._board.named(name) is not None
             case "minimize", _:
                 return self.maximized is not None
             case "maximize", _:

@@ -86,6 +86,10 @@ class Board(Container):
         """Return the panel with a number key, if there is one."""
         return next((panel for panel in self.panels if number == panel.ORDER), None)
 
+    def named(self, name: str) -> Panel | None:
+        """Return the panel of a name, if there is one."""
+        return next((panel for panel in self.panels if name == panel.NAME), None)
+
     def title_of(self, action: str) -> str | None:
         """Return what `go(N)` is called, "" when there is no panel N, None for other actions."""
         panel = next((panel for panel in self.panels if action == f"go({panel.ORDER})"), None)
@@ -104,7 +108,9 @@ class Board(Container):
         """Let a panel fill the screen; None shows all again."""
         if panel is None:
             self.screen.minimize()
+            self.call_after_refresh(self._settle)
         else:
+            panel.styles.max_height = None
             self.screen.maximize(panel, container=False)
         self.screen.refresh_bindings()
         self.post_message(self.Arranged())
@@ -135,15 +141,21 @@ class Board(Container):
             return  # not laid out yet, or behind a panel that fills the screen
         rows += int(tabs.display)
         lower = [panel for panel in self._used if panel.PLACE != "top"]
-        if self.screen.has_class("-narrow"):
+        narrow = self.screen.has_class("-narrow")
+        if narrow:
             columns = [lower]
         else:
             columns = [[p for p in lower if place == p.PLACE] for place in ("main", "side")]
         shown = {panel for column in columns for panel in chosen(column, rows)}
         if len(shown) < len(lower):
-            shown = {panel for column in columns for panel in chosen(column, rows - 1)}
-        for panel in lower:
-            panel.display = panel in shown
+            rows -= 1
+            shown = {panel for column in columns for panel in chosen(column, rows)}
+        for column in columns:
+            room = rows - sum(panel.ROWS for panel in column if panel in shown)
+            for panel in column:
+                panel.display = panel in shown
+                # One that is as high as its content leaves the others of its column what they need.
+                panel.styles.max_height = None if narrow else max(panel.ROWS, room + panel.ROWS)
         for column in self.query("#main, #side").results(Column):
             column.display = any(child.display for child in column.children)
         tabs.show(self.panels, self.focused)

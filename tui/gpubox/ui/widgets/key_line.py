@@ -52,7 +52,7 @@ class KeyLine(Widget, can_focus=False):
                 app.get_key_display(binding),
                 binding.description,
                 binding.tooltip,
-                isinstance(node, Screen),
+                isinstance(node, Screen) and binding.group is None,
             )
             (general if node is app else here).append(key)
         width = self.content_size.width - sum(key.width for key in general)

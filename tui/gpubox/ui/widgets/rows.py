@@ -133,6 +133,12 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         self._items = list(items)
         self._arrange()
 
+    def choose(self, key: Hashable) -> None:
+        """Put the cursor on the row of a key, if there is one."""
+        for place, item in enumerate(self._order):
+            if self._key(item) == key:
+                self._move_to(place)
+
     def narrow(self, keep: Callable[[T], bool] | None) -> None:
         """Show only what `keep` is true of; None shows everything."""
         self._filter = keep

@@ -1,0 +1,57 @@
+"""Looking at a box again and again, but only while somebody sees what comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from textual.worker import Worker
+
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.health import Phase
+from gpubox.ui.border import guarded
+from gpubox.ui.panel import Panel
+
+
+class Looks:
+    """Calls `look` every `period` seconds while a panel is seen and its box is live, one at a time.
+
+    A panel calls `tick` once a second, and `soon` when there may be something new.
+    """
+
+    def __init__(self, panel: Panel, period: float, look: Callable[[], Awaitable[object]]) -> None:
+        self.trouble: GpuBoxError | None = None
+        """Why the last look failed; None when it did not."""
+        self.done = False
+        """Whether a look has succeeded yet."""
+        self._panel = panel
+        self._period = period
+        self._look = look
+        self._next = 0.0
+        self._worker: Worker[bool] | None = None
+
+    def soon(self) -> None:
+        """Look at the next chance, without waiting for the period to end."""
+        self._next = 0.0
+        self.tick()
+
+    def tick(self) -> None:
+        """Look when it is time."""
+        busy = self._worker is not None and self._worker.is_running
+        if busy or time.monotonic() < self._next or not self._panel.seen or not live(self._panel):
+            return
+        self._next = time.monotonic() + self._period
+        self._worker = self._panel.run_worker(guarded(self._panel, self._once()), exit_on_error=False)
+
+    async def _once(self) -> None:
+        try:
+            await self._look()
+        except GpuBoxError as error:
+            self.trouble = error  # it stands in the panel until a look succeeds; a toast would come each time
+        else:
+            self.trouble, self.done = None, True
+
+
+def live(panel: Panel) -> bool:
+    """Tell whether the panel's box can be asked now."""
+    return panel.box.link.health.value.phase is Phase.LIVE

@@ -1,0 +1,259 @@
+"""The desktops of the box: list, start, open in a viewer, stop; and a small picture of the chosen one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.desktops import Session, Wish
+from gpubox.config.settings import Settings
+from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.text import clean
+from gpubox.ui.border import guarded
+from gpubox.ui.looks import Looks, live
+from gpubox.ui.panel import Panel
+from gpubox.ui.program import program
+from gpubox.ui.viewers import Viewers
+from gpubox.ui.widgets.desktop_form import DesktopForm
+from gpubox.ui.widgets.desktop_picture import DesktopPicture
+from gpubox.ui.widgets.desktop_table import columns, key, session_words
+from gpubox.ui.widgets.lines import caption
+from gpubox.ui.widgets.rows import Rows
+
+LIST = 10.0
+"""Seconds between two lists of what runs, while the panel is seen."""
+_BESIDE = 96
+"""Cells from which on the picture stands beside the list."""
+
+
+class DesktopPanel(Panel):
+    """The list, and the picture below or beside it."""
+
+    NAME = "desktop"
+    TITLE = "Desktop"
+    ORDER = 6
+    PLACE = "side"
+    ROWS = 11
+    HELP = """\
+The desktops (VNC sessions) of the box. `v` from any panel comes here, and when you have none starts one and
+opens it. A desktop is reached through the ssh link alone: by a socket that only you can open, or by a port of
+the box's own loopback. Closing the viewer leaves it running. The picture shows the chosen one as it is now.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", id="desktop.open", tooltip="Show the desktop in a viewer"),
+        Binding("n", "new", "New", id="desktop.new", tooltip="Start a desktop of a size and session"),
+        Binding("x", "stop", "Stop", id="desktop.stop", tooltip="End the desktop; asks before"),
+        Binding("R", "restart", "Restart", id="desktop.restart", tooltip="End it, start it anew; asks"),
+        Binding("y", "copy", "Copy address", id="desktop.copy", tooltip="Copy the address for a viewer"),
+        Binding("d", "close", "Disconnect", id="desktop.close", tooltip="End the viewer, not the desktop"),
+    ]
+    DEFAULT_CSS = """
+    DesktopPanel {
+        layout: vertical;
+        & #desktops { height: 1fr; }
+        &.-picture #desktops { height: auto; max-height: 34%; min-height: 2; }
+        & Thumbnail { display: none; }
+        &.-picture Thumbnail { display: block; }
+        &.-picture.-beside { layout: horizontal; }
+        &.-picture.-beside #desktops { width: 58; height: 1fr; max-height: 100%; }
+    }
+    """
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings)
+        self._doing = ""
+        self._could: tuple[bool | None, ...] = ()
+        self._looks = Looks(self, LIST, box.desktops.list)
+        self._viewers = Viewers(self, self._show)
+        self._list: Rows[Session] = Rows(
+            columns(self._now, self._viewers.where), key, sort="display", empty="", id="desktops"
+        )
+        self._picture = DesktopPicture(box)
+
+    def compose(self) -> ComposeResult:
+        """Make the list and the picture."""
+        yield self._list
+        yield self._picture
+
+    def on_mount(self) -> None:
+        """Follow what is known of the desktops, and look again while the panel is seen."""
+        self.run_worker(guarded(self, self._follow()), exit_on_error=False)
+        self.set_interval(1.0, self._tick)
+
+    async def _follow(self) -> None:
+        async for _ in self.box.desktops.feed.follow():
+            self._show()
+
+    def _tick(self) -> None:
+        self._looks.tick()
+        self._show()
+
+    def on_show(self) -> None:
+        """Look at once."""
+        self._looks.tick()
+
+    def on_resize(self) -> None:
+        """Put the picture where it gets the most room."""
+        self.set_class(self.size.width >= _BESIDE, "-beside")
+
+    def _now(self) -> float:
+        return self.sample.time if self.sample else 0.0
+
+    @property
+    def chosen(self) -> Session | None:
+        """The desktop under the cursor."""
+        return self._list.chosen
+
+    def _show(self) -> None:
+        """Draw what is known now."""
+        if not self.displayed:
+            self._picture.aim(None)
+            return
+        found = self.box.desktops.feed.value
+        self._list.empty = self._empty()
+        self._list.show(found)
+        mine = sum(one.mine for one in found)
+        parts = [self._doing] if self._doing else []
+        parts += [f"{mine} yours" if mine == len(found) else f"{mine} of {len(found)} yours"] if found else []
+        caption(self, " · ".join(parts))
+        could = tuple(self.check_action(binding, ()) for binding in ("open", "new", "restart", "close"))
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
+        self.set_class(self._picture.aim(self.chosen), "-picture")
+
+    def _empty(self) -> str:
+        if not live(self):
+            return "Not connected"
+        trouble = self._looks.trouble
+        if trouble is not None:
+            return f"{trouble.title}: {trouble.text}"
+        if not self._looks.done:
+            return "Looking …"
+        return "No desktop runs · v starts one and opens it"
+
+    def on_rows_chosen(self) -> None:
+        """Look at the desktop that the cursor came to."""
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        session = self.chosen
+        match action:
+            case "new":
+                return live(self)
+            case "open" | "stop" | "copy":
+                return live(self) and session is not None and session.mine
+            case "restart":
+                return live(self) and session is not None and session.mine and session.ours
+            case "close":
+                return session is not None and bool(self._viewers.where(session))
+            case _:
+                return True
+
+    def summon(self, *, again: bool) -> None:
+        """List the desktops; with none of one's own, start one and open it; when here already, open it."""
+        if again and self.check_action("open", ()):
+            self.action_open()
+        elif live(self):
+            self.run_worker(guarded(self, self._ready()), group="ready", exclusive=True, exit_on_error=False)
+
+    async def _ready(self) -> None:
+        found = await self.box.desktops.list()
+        if not any(one.mine and not one.physical for one in found):
+            await self._start(None)
+
+    def on_rows_opened(self) -> None:
+        """Open the desktop that was clicked twice."""
+        if self.check_action("open", ()):
+            self.action_open()
+
+    def action_open(self) -> None:
+        """Show the chosen desktop in a viewer; one that is shown already only says where."""
+        if (session := self.chosen) is not None:
+            self._viewers.open(session)
+
+    def action_copy(self) -> None:
+        """Copy the address behind which the chosen desktop is, making the way to it when there is none."""
+        if (session := self.chosen) is not None:
+            self._viewers.open(session, copy=True)
+
+    def action_close(self) -> None:
+        """End the viewer of the chosen desktop, or the way to it."""
+        if (session := self.chosen) is not None:
+            self._viewers.close(session)
+
+    def action_new(self) -> None:
+        """Ask for a size and a session, then start a desktop."""
+        self.attempt(self._new())
+
+    async def _new(self) -> None:
+        form = DesktopForm(self.settings.desktop, self.box.name)
+        wish = await program(self).push_screen_wait(form)
+        if wish is not None:
+            await self._start(wish, show=False)
+
+    async def _start(self, wish: Wish | None, *, show: bool = True) -> None:
+        """Start a desktop, open it, and say so when its session ends at once."""
+        desktops = self.box.desktops
+        self._doing = "starting a desktop"
+        self._show()
+        try:
+            session = await desktops.start(wish)
+        finally:
+            self._doing = ""
+            self._show()
+        if show:
+            self._viewers.open(session)
+        if desktops.mortal:
+            self.notify(
+                "The box ends it when you log out; there: loginctl enable-linger",
+                title=session.name,
+                severity="warning",
+                markup=False,
+            )
+        await desktops.settled(session)
+        if not show:
+            self.notify(f"{session.name} runs {clean(session_words(session), 40)}", markup=False)
+
+    def action_stop(self) -> None:
+        """Ask, then end the chosen desktop."""
+        if (session := self.chosen) is not None:
+            self.attempt(self._stop(session))
+
+    async def _stop(self, session: Session) -> None:
+        if await self._sure("Stop", session):
+            self._viewers.close(session)
+            self.notify(await self.box.desktops.stop(session), markup=False)
+
+    def action_restart(self) -> None:
+        """Ask, then end the chosen desktop and start it anew."""
+        if (session := self.chosen) is not None:
+            self.attempt(self._restart(session))
+
+    async def _restart(self, session: Session) -> None:
+        if await self._sure("Restart", session):
+            again = await self.box.desktops.restart(session)
+            await self.box.desktops.settled(again)
+            self.notify(f"{again.name} runs {clean(session_words(again), 40)}", markup=False)
+
+    async def _sure(self, verb: str, session: Session) -> bool:
+        asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py
+        return await asker.ask(question(self.box.name, verb, session)) == "yes"
+
+
+def question(box: str, verb: str, session: Session) -> Question:
+    """Return the question that names the desktop and what is lost."""
+    runs = clean(session_words(session), 60)
+    text = (
+        f"{session.server} ends; the screen of the machine itself goes on."
+        if session.physical
+        else f"{clean(session.server, 20)} {clean(session.geometry, 20)} {runs}\n\nEvery program in it ends; "
+        "what they have not saved is lost. Trainings that were started elsewhere go on."
+    )
+    return Question(
+        about=box, title=f"{verb} {clean(session.name, 40)}?", text=text, kind=Kind.YES_NO, danger=True
+    )

@@ -1,0 +1,64 @@
+"""A small window that asks how a new desktop shall be: its size, and what runs in it."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from gpubox.boxes.desktops import Wish
+from gpubox.config.settings import Desktop
+from gpubox.ui.widgets.key_line import KeyLine
+
+SIZE = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}")
+"""Width and height in pixels."""
+
+
+class DesktopForm(ModalScreen[Wish | None]):
+    """Returns the wish, or None; it begins with what the settings say."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "start", "Start", id="new-desktop.start", tooltip="Start the desktop", priority=True
+        ),
+        Binding("escape", "dismiss(None)", "Close", id="new-desktop.close", tooltip="Start nothing"),
+    ]
+
+    def __init__(self, wanted: Desktop, box: str) -> None:
+        super().__init__()
+        self._box = box
+        self._size = Input(wanted.geometry, id="geometry", classes="labelled", select_on_focus=True)
+        self._session = Input(wanted.session, id="session", classes="labelled", select_on_focus=True)
+        self._problem = Static("", id="problem", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Make the window."""
+        with Vertical(id="question", classes="form"):
+            yield Static("Size in pixels", classes="label")
+            yield self._size
+            yield Static("Session: auto, xfce4, openbox …, or a command", classes="label")
+            yield self._session
+            yield self._problem
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Name the box in the border."""
+        frame = self.query_one("#question")
+        frame.border_title = "Start a desktop"
+        frame.border_subtitle = Content(self._box).markup
+        self._session.focus()
+
+    def action_start(self) -> None:
+        """Give the wish back, or say what is wrong with it."""
+        size, session = self._size.value.strip().lower(), self._session.value.strip()
+        if not SIZE.fullmatch(size):
+            self._problem.update(Content("A size is written as 1600x900"))
+            self._size.focus()
+            return
+        self.dismiss(Wish(geometry=size, session=session or "auto"))

@@ -1,0 +1,59 @@
+"""What a desktop shows now, as a thumbnail that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from textual.worker import Worker
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.desktops import Session
+from gpubox.core.errors import GpuBoxError
+from gpubox.ui.border import guarded
+from gpubox.ui.widgets.desktop_table import key
+from gpubox.ui.widgets.thumbnail import Thumbnail
+
+LOOK = 3.0
+"""Seconds between two pictures at least; none comes while nothing on the desktop changes."""
+_COVERED = 0.5
+"""Seconds between looks whether another screen still hides this one."""
+
+
+class DesktopPicture(Thumbnail):
+    """Looks at one desktop at a time, over a connection that ends with the look."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(id="picture")
+        self._box = box
+        self._aimed: tuple[object, ...] = ()
+        self._worker: Worker[bool] | None = None
+
+    def aim(self, session: Session | None) -> bool:
+        """Look at this desktop from now on, or at none; return whether it can be looked at."""
+        doors = self._box.doors.value
+        if session is None or not session.mine or doors is None:
+            aimed: tuple[object, ...] = ()
+        else:
+            aimed = (key(session), doors)  # a new link begins anew
+        if aimed != self._aimed:
+            same = self._aimed[:1] == aimed[:1]
+            self._aimed = aimed
+            if self._worker is not None:
+                self._worker.cancel()
+                self._worker = None
+            if not same:
+                self.show(None)
+            if session is not None and aimed:
+                self._worker = self.run_worker(guarded(self, self._watch(session)), exit_on_error=False)
+        return bool(aimed)
+
+    async def _watch(self, session: Session) -> None:
+        try:
+            async with contextlib.aclosing(self._box.desktops.watch(session, LOOK)) as pictures:
+                async for picture in pictures:
+                    self.show(picture)
+                    while not self.screen.is_current:  # nobody sees it: ask for no other  # noqa: ASYNC110
+                        await asyncio.sleep(_COVERED)
+        except GpuBoxError as error:
+            self.show(None, f"No picture: {error}")

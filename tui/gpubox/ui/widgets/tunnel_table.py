@@ -1,0 +1,240 @@
+"""Services and tunnels as rows: where each is on the box and here, how it does, and what goes through."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gpubox.boxes.services import Service
+from gpubox.boxes.tunnel import Tunnel, TunnelPhase
+from gpubox.core import units
+from gpubox.core.doors import Way
+from gpubox.core.text import clean
+from gpubox.core.wishes import target
+from gpubox.ui.widgets.ink import Line, Span, Tone
+from gpubox.ui.widgets.rows import Column
+
+_WINDOW = 4.0
+"""Seconds over which a rate is the mean: counts come once a second, and not exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A service of the box, a tunnel, or a service with its tunnel."""
+
+    service: Service | None
+    tunnel: Tunnel | None
+    up: float = 0.0
+    """Bytes a second to the box."""
+    down: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str | int]:
+        """What tells it from the others; it stays when a service gets a tunnel."""
+        if self.service is not None:
+            return "service", self.service.key
+        return "tunnel", self.tunnel.id if self.tunnel is not None else 0
+
+    @property
+    def name(self) -> str:
+        """What it is called; safe to draw."""
+        if self.service is not None:
+            return clean(self.service.key, 40)
+        return clean(self.tunnel.name, 40) if self.tunnel is not None else ""
+
+    @property
+    def kind(self) -> str:
+        """What sort of thing it is: `Jupyter`, or `local`, `remote`, `socks`, `socket` for a tunnel."""
+        if self.service is not None:
+            return clean(self.service.name, 20)
+        wish = self.tunnel.wish if self.tunnel is not None else None
+        if wish is None:
+            return "service"
+        return "socket" if wish.path else wish.way.value
+
+    @property
+    def open(self) -> bool:
+        """Whether its tunnel listens."""
+        return self.tunnel is not None and self.tunnel.phase is TunnelPhase.OPEN
+
+
+def rows(
+    services: Iterable[Service],
+    tunnels: Iterable[Tunnel],
+    behind: Callable[[Tunnel], Service | None],
+    rates: Rates,
+) -> list[Row]:
+    """Return one row for each service, with the tunnel to it, and one for each other tunnel.
+
+    `behind` returns the service that a tunnel leads to.
+    """
+    others: list[Tunnel] = []
+    found: dict[str, Tunnel] = {}
+    for tunnel in tunnels:
+        service = behind(tunnel)
+        if service is None or service.key in found:
+            others.append(tunnel)
+        else:
+            found[service.key] = tunnel
+    out = [_row(service, found.get(service.key), rates) for service in services]
+    return [*out, *(_row(None, tunnel, rates) for tunnel in others)]
+
+
+def _row(service: Service | None, tunnel: Tunnel | None, rates: Rates) -> Row:
+    up, down = rates.of(tunnel.id) if tunnel is not None else (0.0, 0.0)
+    return Row(service, tunnel, up, down)
+
+
+class Rates:
+    """How fast bytes go through each tunnel, from counts that are looked at now and then."""
+
+    def __init__(self) -> None:
+        self._seen: Mapping[int, deque[tuple[float, int, int]]] = {}
+
+    def note(self, tunnels: Iterable[Tunnel]) -> None:
+        """Take the counts as they are now."""
+        now = time.monotonic()
+        seen: dict[int, deque[tuple[float, int, int]]] = {}
+        for one in tunnels:
+            counts = seen[one.id] = self._seen.get(one.id, deque())
+            counts.append((now, one.traffic.sent, one.traffic.received))
+            while len(counts) > 2 and now - counts[0][0] > _WINDOW:
+                counts.popleft()
+        self._seen = seen
+
+    def of(self, tunnel: int) -> tuple[float, float]:
+        """Return bytes a second to the box and from it."""
+        counts = self._seen.get(tunnel)
+        if not counts or (seconds := counts[-1][0] - counts[0][0]) < 0.2:
+            return 0.0, 0.0
+        (_, sent, received), (_, sent_now, received_now) = counts[0], counts[-1]
+        return max(0, sent_now - sent) / seconds, max(0, received_now - received) / seconds
+
+
+def state(row: Row) -> tuple[str, Tone]:
+    """Return how a tunnel does, in words."""
+    tunnel = row.tunnel
+    if tunnel is None:
+        return "", "muted"
+    reason = clean(tunnel.reason.title, 60).lower() if tunnel.reason else ""
+    match tunnel.phase:
+        case TunnelPhase.OPEN if reason:
+            return reason, "warn"
+        case TunnelPhase.OPEN:
+            busy = tunnel.traffic.open
+            return ("open" if not busy else f"open · {busy} in use"), "util"
+        case TunnelPhase.OPENING:
+            return reason or "opening", "warn" if reason else "muted"
+        case TunnelPhase.WAITING:
+            return "waits for the link", "warn"
+        case TunnelPhase.FAILED:
+            return reason or "failed", "alarm"
+        case TunnelPhase.STOPPED:
+            return "stopped", "muted"
+
+
+def why(row: Row) -> list[str]:
+    """Return what else there is to know: who else gets there, what is wrong, and what to do about it."""
+    tunnel, service = row.tunnel, row.service
+    out: list[str] = []
+    if service is not None and service.exposed:
+        out.append(f"It listens on {clean(service.bind, 40)}: other machines may reach it too")
+    if tunnel is None:
+        return out
+    out += [clean(tunnel.note)] if tunnel.note and row.open else []
+    if tunnel.reason is not None:
+        out += [clean(tunnel.reason.text)] if tunnel.reason.text else []
+        out += [f"→ {clean(tunnel.reason.hint)}"] if tunnel.reason.hint else []
+    return out
+
+
+def _there(row: Row) -> str:
+    if row.service is not None:
+        return clean(row.service.place, 60)
+    wish = row.tunnel.wish if row.tunnel is not None else None
+    if wish is None:
+        return ""
+    if wish.way is Way.REMOTE:
+        return str(row.tunnel.port or wish.listen_port) if row.tunnel is not None else ""
+    return clean(target(wish), 60).removeprefix("port ")
+
+
+def _here(row: Row) -> str:
+    tunnel = row.tunnel
+    if tunnel is None:
+        return ""
+    if tunnel.wish is not None and tunnel.wish.way is Way.REMOTE:
+        return clean(target(tunnel.wish), 60).removeprefix("port ")
+    return str(tunnel.port) if tunnel.port else ""
+
+
+def _numbers(text: Callable[[Row], str]) -> Callable[[Row], str | None]:
+    """Sort ports by their number, and what is none after them."""
+    return lambda row: f"{text(row):>5}" if text(row) else None
+
+
+def _state_cell(row: Row) -> Line:
+    words, tone = state(row)
+    return (Span(words or "not open", tone if words else "faint"),)
+
+
+def _who(row: Row) -> str:
+    return clean(row.service.user, 32) if row.service is not None else ""
+
+
+def _who_cell(row: Row) -> str | Line:
+    return _who(row) if row.service is not None else (Span(""),)
+
+
+def _bytes(count: Callable[[Tunnel], int]) -> Callable[[Row], Line]:
+    def cell(row: Row) -> Line:
+        if row.tunnel is None:
+            return (Span(""),)
+        return (Span(units.size(count(row.tunnel)), "text" if count(row.tunnel) else "faint"),)
+
+    return cell
+
+
+def _rate(rate: Callable[[Row], float]) -> Callable[[Row], Line]:
+    def cell(row: Row) -> Line:
+        return (Span(units.rate(rate(row)) if row.open and rate(row) >= 1 else "", "util"),)
+
+    return cell
+
+
+def _sent(row: Row) -> float | None:
+    return row.tunnel.traffic.sent if row.tunnel is not None else None
+
+
+def _received(row: Row) -> float | None:
+    return row.tunnel.traffic.received if row.tunnel is not None else None
+
+
+def _name_cell(row: Row) -> Line:
+    return (Span(row.name or units.DASH, "title" if row.open else "text"),)
+
+
+def _title(row: Row) -> str:
+    return clean(row.service.title, 40) if row.service is not None else ""
+
+
+def _about(row: Row) -> Line:
+    return (Span(_title(row), "muted"),)
+
+
+COLUMNS: Sequence[Column[Row]] = (
+    Column("name", 16, _name_cell, lambda row: row.name, left=True),
+    Column("kind", 11, lambda row: row.kind, lambda row: row.kind, left=True, tone="muted", need=3),
+    Column("box", 10, _there, _numbers(_there), "ON THE BOX"),
+    Column("here", 6, _here, _numbers(_here), tone="accent"),
+    Column("state", 18, _state_cell, lambda row: state(row)[0] or "~", left=True, grows=True),
+    Column("up", 6, _bytes(lambda one: one.traffic.sent), _sent, falling=True, need=4),
+    Column("up-rate", 7, _rate(lambda row: row.up), lambda row: row.up, "UP/S", falling=True, need=7),
+    Column("down", 6, _bytes(lambda one: one.traffic.received), _received, falling=True, need=2),
+    Column("down-rate", 7, _rate(lambda row: row.down), lambda row: row.down, "DOWN/S", falling=True, need=6),
+    Column("who", 8, _who_cell, _who, "RUN BY", left=True, tone="muted", need=5),
+    Column("about", 14, _about, _title, left=True, tone="muted", need=8),
+)
+"""The columns of the list."""
