@@ -8,6 +8,7 @@ flat() { tr "\000\n\r" "\037  " <"$1" 2>/dev/null; }
 owner() { stat -c %u "$1" 2>/dev/null || ls -ldn "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 name_of() { ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 
+echo
 say u "$(id -u)"
 inodes=
 table=$(grep -h " 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null)
