@@ -26,7 +26,8 @@ from tests.components.servers import free_port
 
 RED = (205, 0, 0)
 """What xterm takes for `red3`."""
-WINDOW = "xterm -bg red3 -fg red3 -geometry 400x200+0+0 -e sleep 600 & exec openbox"
+BLACK = (0, 0, 0)
+WINDOW = "exec xterm -bg red3 -fg red3 -geometry 400x200+0+0 -e sleep 600"
 
 
 async def _red(desktops: Desktops, session: Session) -> Picture:
@@ -52,6 +53,18 @@ async def test_a_window_on_a_real_desktop_is_in_the_picture(desk: Desk) -> None:
     async with homestead() as home:
         await with_desktops(desk, home, check)
         assert not (home / ".vnc").exists()
+
+
+async def test_openbox_comes_with_a_terminal(desk: Desk) -> None:
+    async def check(desktops: Desktops) -> None:
+        session = await desktops.start(Wish(geometry="800x600"))
+        assert session.session == "openbox"
+        async with asyncio.timeout(20):
+            while share(await desktops.shot(session), BLACK) > 0.8:  # noqa: ASYNC110 - one more look
+                await asyncio.sleep(0.1)
+
+    async with homestead() as home:
+        await with_desktops(desk, home, check)
 
 
 async def test_changes_come_by_themselves_and_stillness_costs_nothing(desk: Desk) -> None:

@@ -237,7 +237,8 @@ seat() {
 furnish() {
     has xsetroot && xsetroot -solid "#263238"
     for terminal in x-terminal-emulator xfce4-terminal xterm; do
-        has $terminal && { $terminal & return; }
+        # Later: a window that opens while the window manager starts may stay hidden.
+        has $terminal && { (sleep 1; exec $terminal) & return; }
     done
 }
 
