@@ -185,7 +185,6 @@ def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> 
     """Connect to the box of this command and do something with its desktops."""
     import asyncio
 
-    from gpubox.boxes.desktops import Desktops
     from gpubox.boxes.open import open_box
     from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
@@ -200,9 +199,8 @@ def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> 
         to_file(common.log)
     name: str = ctx.meta[__name__]
     box = open_box(parse(name, loaded.settings), loaded.settings, TerminalAsker())
-    desktops = Desktops(box.shell, box.doors, loaded.settings.desktop)
     try:
-        return asyncio.run(linked(box, lambda: work(desktops)))
+        return asyncio.run(linked(box, lambda: work(box.desktops)))
     except ConfigError:
         raise
     except GpuBoxError as error:

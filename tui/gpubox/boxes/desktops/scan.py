@@ -53,7 +53,7 @@ def _note(seen: _Seen, line: Line) -> None:
             seen.boot, seen.hertz = number(words[0]), number(words[1]) or 100
         case "process" if len(words) == 5 and all(number(word) is not None for word in words[:3]):
             seen.processes.append((words, parts[1:]))
-        case "ours" if len(parts) == 3 and number(words[0]) is not None:
+        case "ours" if len(parts) == 3 and words and number(words[0]) is not None:
             seen.ours[int(words[0])] = (parts[1], parts[2].strip())
         case "sockets" if words and number(words[0]) is not None:
             seen.sockets[int(words[0])] = set(words[1:])

@@ -1,0 +1,171 @@
+"""A desktop in a viewer: its end is noticed, the session stays, and the way comes back after a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpubox.boxes import des, rfb
+from gpubox.boxes.desktops.viewing import Viewing
+from gpubox.boxes.viewers import find
+from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
+from tests.boxes.desktops.places import LocalDoors, Place, mode
+from tests.boxes.scripted import until
+
+LOOKS = f"""#!{sys.executable}
+import pathlib, socket, sys, time
+here = pathlib.Path(sys.argv[0]).parent
+(here / "words").write_text(repr(sys.argv[1:]))
+host, port = sys.argv[-1].split("::")
+made = socket.create_connection((host, int(port)))
+(here / "heard").write_bytes(made.recv(12))
+while not (here / "leave").exists(): time.sleep(0.01)
+"""
+
+
+def words(place: Place) -> list[str]:
+    """What the viewer was told."""
+    text = (place.programs / "words").read_text()
+    return [part.strip("'") for part in text.strip("[]").split(", ")]
+
+
+async def test_the_end_of_a_viewer_is_noticed_and_the_session_stays(place: Place) -> None:
+    place.program("xtigervncviewer", LOOKS)
+    desktops = place.desktops()
+    session = await desktops.start()
+    async with await desktops.open(session) as viewing:
+        assert viewing.viewer is not None
+        assert viewing.viewer.name == "TigerVNC"
+        waiting = asyncio.ensure_future(viewing.wait())
+        await until(lambda: (place.programs / "heard").exists())
+        assert (place.programs / "heard").read_bytes() == b"RFB 003.008\n"
+        assert words(place) == ["-Shared", viewing.address]
+        assert not waiting.done()
+        (place.programs / "leave").touch()
+        await asyncio.wait_for(waiting, 10)
+    await desktops.check(session)
+    assert [one.pid for one in await place.here(desktops)] == [session.pid]
+
+
+async def test_leaving_early_ends_the_viewer(place: Place) -> None:
+    place.program("xtigervncviewer", LOOKS)
+    desktops = place.desktops()
+    async with await desktops.open(await desktops.start()) as viewing:
+        await until(lambda: (place.programs / "heard").exists())
+        port = viewing.port
+    assert not [line for line in place.running().values() if "xtigervncviewer" in line]
+    assert not await rfb.answers(port)
+
+
+async def test_a_viewer_that_cannot_show_anything_is_told_in_its_words(place: Place) -> None:
+    place.program("xtigervncviewer", "#!/bin/sh\necho Can not open display: :9 >&2\nexit 1\n")
+    desktops = place.desktops()
+    async with await desktops.open(await desktops.start()) as viewing:
+        with pytest.raises(ToolMissing, match="TigerVNC: Can not open display: :9"):
+            await viewing.wait()
+
+
+async def test_a_password_reaches_the_viewer_in_a_private_file(place: Place) -> None:
+    copy = "import shutil; shutil.copy2(sys.argv[2], here / 'secret')\n"
+    place.program("xtigervncviewer", LOOKS.replace("host, port", copy + "host, port"))
+    desktops = place.desktops(LocalDoors(sockets=False))
+    session = await desktops.start()
+    async with await desktops.open(session) as viewing:
+        await until(lambda: (place.programs / "heard").exists())
+        assert words(place)[0] == "-passwd"
+        assert viewing.password not in " ".join(words(place))
+        assert mode(place.programs / "secret") == "-rw-------"
+        assert des.reveal((place.programs / "secret").read_bytes()) == viewing.password
+        async with rfb.connect(viewing.port, viewing.password) as screen:
+            assert screen.width
+
+
+async def test_without_a_viewer_the_address_is_ready_until_it_is_left(place: Place) -> None:
+    desktops = place.desktops(viewer="none")
+    async with await desktops.open(await desktops.start()) as viewing:
+        assert viewing.viewer is None
+        assert viewing.address == f"127.0.0.1::{viewing.port}"
+        assert await rfb.answers(viewing.port)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(viewing.wait(), 0.1)
+    assert not await rfb.answers(viewing.port)
+
+
+async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) -> None:
+    desktops = place.desktops(viewer="none")
+    viewing: Viewing = await desktops.open(await desktops.start())
+    waiting = asyncio.ensure_future(viewing.wait())
+    port = viewing.port
+    doors = desktops._doors
+    doors.put(None)
+    again = place.desktops()._doors.value
+    doors.put(again)
+    async with asyncio.timeout(10):
+        while viewing._through is not again or not await rfb.answers(port):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert viewing.port == port
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not await rfb.answers(port)
+
+
+def test_the_viewer_of_the_settings_is_taken(tmp_path: Path) -> None:
+    own = tmp_path / "mine"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    place = {"PATH": str(tmp_path)}
+    found = find("mine --at {host}:{port}", place)
+    assert found is not None
+    assert found.words(5) == [str(own), "--at", "127.0.0.1:5"]
+    found = find("mine --full", place)
+    assert found is not None
+    assert found.words(5) == [str(own), "--full", "127.0.0.1::5"]
+    with pytest.raises(ToolMissing, match=r"names other, which is not installed here"):
+        find("other", place)
+    with pytest.raises(ConfigError, match=r"desktop\.viewer cannot be read"):
+        find("'", place)
+
+
+@pytest.mark.parametrize(
+    ("program", "says", "name", "told"),
+    [
+        ("vncviewer", "TigerVNC Viewer 64-bit v1.12.0", "TigerVNC", ["-Shared", "127.0.0.1::5"]),
+        ("vncviewer", "TurboVNC Viewer v3.1", "TurboVNC", ["-shared", "127.0.0.1::5"]),
+        ("vncviewer", "RealVNC Viewer 7", "RealVNC", ["-WarnUnencrypted=0", "-Shared=1", "127.0.0.1::5"]),
+        ("vncviewer", "something", "vncviewer", ["127.0.0.1::5"]),
+        ("remmina", "", "Remmina", ["-c", "vnc://127.0.0.1:5"]),
+    ],
+)
+def test_viewers_are_told_apart_by_what_they_say(
+    tmp_path: Path, program: str, says: str, name: str, told: list[str]
+) -> None:
+    made = tmp_path / program
+    made.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
+    made.chmod(0o755)
+    found = find("auto", {"PATH": str(tmp_path), "DISPLAY": ":0"}, "linux")
+    assert found is not None
+    assert (found.name, found.words(5)) == (name, [str(made), *told])
+
+
+def test_without_a_screen_or_a_viewer_there_is_none(tmp_path: Path) -> None:
+    assert find("auto", {"PATH": str(tmp_path), "DISPLAY": ":0"}, "linux") is None
+    assert find("auto", {"PATH": str(tmp_path)}, "linux") is None
+    assert find("none", {"PATH": str(tmp_path), "DISPLAY": ":0"}, "linux") is None
+
+
+def test_a_mac_shows_a_desktop_by_itself(tmp_path: Path) -> None:
+    found = find("auto", {"PATH": str(tmp_path)}, "darwin")
+    assert found is not None
+    assert found.words(5) == ["open", "vnc://127.0.0.1:5"]
+    assert found.leaves
+
+
+async def test_a_desktop_that_is_gone_is_not_opened(place: Place) -> None:
+    desktops = place.desktops(viewer="none")
+    session = await desktops.start()
+    await desktops.stop(session)
+    with pytest.raises(RemoteError, match="No desktop answers"):
+        await desktops.shot(session)
