@@ -17,13 +17,21 @@ def tracked() -> list[Path]:
     if listed.returncode == 0:
         paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     else:
-        paths = [path for top in ("tui", "tests", "config") for path in (ROOT / top).rglob("*")]
+        paths = [
+            path for top in (ROOT / "tui", *_tests(), ROOT / "config") for path in (top, *top.rglob("*"))
+        ]
     return sorted(path for path in paths if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _tests() -> list[Path]:
+    """What lies in tests/, without the programs of others that the tests fetch into hidden folders."""
+    return [path for path in (ROOT / "tests").iterdir() if not path.name.startswith(".")]
 
 
 def sources() -> list[Path]:
     """The Python files on disk, also those not yet under version control."""
-    return sorted([*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+    found = (path for top in (PACKAGE, *_tests()) for path in (top, *top.rglob("*.py")))
+    return sorted(path for path in found if path.suffix == ".py" and path.is_file())
 
 
 def name(path: Path) -> str:
