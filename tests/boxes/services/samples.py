@@ -7,6 +7,7 @@ import msgspec
 from gpubox.boxes.services.facts import Facts, Listener, Running, Socket, Zabbix
 
 ADA = 1000
+PYTHON = "/home/ada/env/bin/python3"
 
 
 class Told:
