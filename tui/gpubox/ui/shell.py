@@ -47,8 +47,9 @@ async def _shell(app: App[None], box: Box) -> None:
 async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:
     """Let `work` have the terminal, and draw again when it is done; raises what it raises.
 
-    Nothing may leave the block but by its end: Textual would stay suspended. And nothing may be drawn in
-    it: Textual's writer has stopped, and its queue of 30 would fill and hold the whole program.
+    Nothing may leave the block but by its end: Textual would stay suspended, as is right only when the
+    program ends meanwhile. And nothing may be drawn in it: Textual's writer has stopped, and its queue of
+    30 would fill and hold the whole program.
     """
     done: list[T] = []
     failed: BaseException | None = None
@@ -58,6 +59,8 @@ async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:
                 done.append(await work())
             except BaseException as error:  # a cancelled one too
                 failed = error
+                if not app.is_running:
+                    raise
     except SuspendNotSupported as error:
         raise GpuBoxError("No terminal here", "Only a panel in a terminal can give way to a shell") from error
     if failed is not None:
