@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from gpubox.boxes import processes
 from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.limits import Limits, learn
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.ports import Ports
 from gpubox.boxes.services import Services
@@ -26,6 +28,9 @@ from gpubox.core.sample import Process, Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.together import together
 from gpubox.core.wishes import parse
+
+_LEARN = 2.0
+"""Seconds after which the first sample of a link is there, and there is time for what can wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Box:
         """What listens on the box, by names that stay."""
         self.desktops = Desktops(self.shell, self.doors, desktop or Desktop())
         """Desktops that run on the box, and new ones."""
+        self.limits: Feed[Limits] = Feed(Limits())
+        """What sshd allows, learned once for each link."""
         for line in tunnels:
             wished = parse(line)
             self.tunnels.add(wished.wish, wished.name)
@@ -119,6 +126,8 @@ class Box:
         """
         work = self._read if probe else self._stay
         jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.doors, self.shell)]
+        if probe:
+            jobs.append(self._learn())
         if self._store is not None and probe:
             self._loaded.clear()
             jobs.append(self._remember(self._store))
@@ -132,6 +141,15 @@ class Box:
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._part()
+
+    async def _learn(self) -> None:
+        """Learn what sshd allows, once nobody waits for the first sample any more."""
+        async for doors in self.doors.follow():
+            await asyncio.sleep(_LEARN)
+            shell = self.shell.value
+            if shell is not None and doors is not None and doors is self.doors.value:
+                with suppress(Dropped):
+                    self.limits.put(await learn(shell, doors))
 
     def _meet(self, shell: Shell) -> None:
         if shell is not self.shell.value:

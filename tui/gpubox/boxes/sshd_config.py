@@ -1,0 +1,60 @@
+"""Reads an sshd_config as far as a user of the box needs it; what depends on a Match stays open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+END = "#gpubox end"
+"""Stands where an included file ends: a Match does not reach beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Keywords in lower case with their words; the first one counts, as for sshd."""
+
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    open: set[str] = field(default_factory=set[str])
+    """Keywords that some Match sets: whether it is about us is not known."""
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        """Return the words of a keyword; empty when it is not there or not known."""
+        return () if keyword in self.open else self.values.get(keyword, ())
+
+    def flag(self, keyword: str, *, default: bool) -> bool | None:
+        """Return a yes or no, or None when it is not known."""
+        if keyword in self.open:
+            return None
+        words = self.values.get(keyword)
+        return default if not words else words[0].lower() == "yes"
+
+    def side(self, keyword: str, side: str) -> bool | None:
+        """Return whether a keyword of yes, no, local, remote or all allows a side; it does by default."""
+        if keyword in self.open:
+            return None
+        return self.values.get(keyword, ("yes",))[0].lower() in ("yes", "all", side)
+
+    def number(self, keyword: str, *, default: int) -> int | None:
+        """Return a number, or None when it is not known."""
+        words = self.values.get(keyword, (str(default),))
+        return int(words[0]) if keyword not in self.open and words[0].isdecimal() else None
+
+
+def parse(text: str) -> Config:
+    """Return what the lines of a configuration say, included files in their places."""
+    config = Config()
+    matching = False
+    for raw in text.splitlines():
+        line = raw.strip()
+        if line == END:
+            matching = False
+        if not line or line.startswith("#"):
+            continue
+        keyword, *words = line.replace("=", " ", 1).replace('"', " ").split()
+        keyword = keyword.lower()
+        if keyword == "match":
+            matching = [word.lower() for word in words] != ["all"]
+        elif matching:
+            config.open.add(keyword)
+        elif words:
+            config.values.setdefault(keyword, tuple(words))
+    return config
