@@ -20,8 +20,8 @@ from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.servers import Server, sshd
+from tests.ssh.carried import BIG, asked, count, echo, free_port, listeners, program
 from tests.ssh.fakes import QUICK, settled
-from tests.ssh.test_forward import BIG, asked, count, echo, free_port, listeners, program
 from tests.ssh.wire import wire
 
 
