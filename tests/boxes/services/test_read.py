@@ -169,10 +169,10 @@ def test_ones_own_pages_come_first_and_the_box_itself_last() -> None:
 
 def test_an_unknown_program_is_named_and_a_port_that_the_kernel_chose_is_no_service() -> None:
     told = Told()
-    told.listens(9000, f"{PYTHON} train/serve.py")
+    told.listens(9000, f"{PYTHON} train/serve.py", folder="/home/ada/birds")
     told.listens(45001, f"{PYTHON} -m torch.distributed.run")
     known, chance = read(told.facts)
-    assert (known.key, known.system, known.page) == ("serve.py-9000", False, False)
+    assert (known.key, known.title, known.system, known.page) == ("serve.py-9000", "birds", False, False)
     assert (chance.key, chance.system) == ("torch.distributed.run-45001", True)
 
 

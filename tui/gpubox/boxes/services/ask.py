@@ -19,6 +19,8 @@ from gpubox.core.text import clean_bytes
 
 _DECODER = msgspec.json.Decoder(Facts)
 _RUN = "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read()))"
+_PATIENCE = 30.0
+"""Seconds for an answer: login shells with slow homes take many of them."""
 _PLAIN = """exec sh -c 's=$(cat); eval "$s"' gpubox-services"""
 
 
@@ -61,10 +63,10 @@ async def ask(shell: Shell, python: str = "") -> Facts:
     ConfigError for a `python` that cannot be named.
     """
     mark = f"gpubox-{token_hex(6)}"
-    result = await shell.run(command(mark, python), stdin=source())
+    result = await shell.run(command(mark, python), stdin=source(), timeout=_PATIENCE)
     answer = _marked(result, mark)
     if answer == b"SH":
-        result = await shell.run(_PLAIN, stdin=f"mark={mark}\n".encode() + _script())
+        result = await shell.run(_PLAIN, stdin=f"mark={mark}\n".encode() + _script(), timeout=_PATIENCE)
         facts = plain.read(result.stdout, mark)
         if facts is None:
             raise _no_answer(result)

@@ -116,7 +116,8 @@ def _service(
         system=kind.system if kind else place.port >= _EPHEMERAL or (place.uid == 0 and not mine),
     )
     if kind is None:
-        return bare
+        folder = process.folder if process.folder != "/" else ""
+        return replace(bare, folder=clean(folder, 256), title=_title(folder))
     told = _told(bare, kind, process)
     if kind.id == "jupyter":
         return _jupyter(told, process, line, _note(jupyters, place))
