@@ -39,6 +39,8 @@ from tests.boxes.services.samples import PYTHON, Told
         (8000, f"{PYTHON} /home/ada/env/bin/vllm serve llama", "vllm", True),
         (8000, f"{PYTHON} -m vllm.entrypoints.openai.api_server", "vllm", True),
         (11434, "/usr/local/bin/ollama serve", "ollama", True),
+        (45123, "/usr/local/bin/ollama runner --model x --port 45123", "ollama-internal", False),
+        (45124, "VLLM::EngineCore", "vllm-internal", False),
         (8001, "tritonserver --model-repository=/models", "triton", False),
         (9090, "/usr/bin/prometheus --config.file=p.yml", "prometheus", True),
         (3000, "/usr/share/grafana/bin/grafana server", "grafana", True),

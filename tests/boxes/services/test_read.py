@@ -139,11 +139,19 @@ def test_two_of_a_kind_are_told_apart_by_folder_and_then_by_port() -> None:
     for port, folder in ((8888, "/a/cats"), (8889, "/b/cats"), (8890, "/b/dogs")):
         pid = told.listens(port, f"{PYTHON} -m jupyterlab")
         told.jupyter_file(pid, port, folder)
-    assert [one.key for one in read(told.facts)] == [
-        "jupyter-cats-8888",
-        "jupyter-cats-8889",
-        "jupyter-dogs",
-    ]
+    found = {one.port: one.key for one in read(told.facts)}
+    assert found == {8888: "jupyter-cats", 8889: "jupyter-cats-8889", 8890: "jupyter-dogs"}
+
+
+def test_what_a_server_listens_on_besides_its_page_is_part_of_its_works() -> None:
+    told = Told()
+    for port in (8000, 41001, 41002):
+        told.listens(port, f"{PYTHON} /env/bin/vllm serve llama", pid=7)
+    told.listens(41003, f"{PYTHON} -m jupyterlab", pid=8)
+    found = {one.port: (one.key, one.page, one.system) for one in read(told.facts)}
+    assert found[8000] == ("vllm", True, False)
+    assert found[41001] == ("vllm-41001", False, True)
+    assert found[41003] == ("jupyter", True, False)  # it has no other port: Slurm gives out such ones
 
 
 def test_a_key_stays_when_the_port_changes() -> None:

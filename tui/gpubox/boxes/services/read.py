@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -14,7 +13,7 @@ import msgspec
 
 from gpubox.boxes.services.facts import Facts, Jupyter, Listener, Running, TensorBoard
 from gpubox.boxes.services.kinds import ZABBIX, Kind
-from gpubox.boxes.services.recognize import kind_by_port, kind_of, names_of, option
+from gpubox.boxes.services.recognize import kind_by_port, kind_of, names_of, option, program_of
 from gpubox.boxes.services.service import Access, Service
 from gpubox.core.text import clean
 
@@ -47,8 +46,18 @@ def read(facts: Facts) -> tuple[Service, ...]:
     """Return the services of a box: one's own first, pages before the rest, the box's own works last."""
     notes = (_each(facts.jupyter, Jupyter), _each(facts.tensorboard, TensorBoard))
     found = [service for place in _places(facts) if (service := _service(place, facts, *notes)) is not None]
-    found.sort(key=lambda one: (one.system, not one.mine, not one.page, one.key, one.port, one.path))
-    return _distinct(found)
+    found.sort(key=lambda one: (one.system, not one.mine, not one.page, one.port, one.path))
+    return _distinct(_inner(found))
+
+
+def _inner(found: Sequence[Service]) -> list[Service]:
+    """Take for inner works what a server listens on besides its page, on ports that the kernel chose."""
+    fronts = {(one.pid, one.kind) for one in found if one.page and one.port < _EPHEMERAL}
+    out: list[Service] = []
+    for one in found:
+        inner = one.port >= _EPHEMERAL and (one.pid, one.kind) in fronts
+        out.append(replace(one, page=False, system=True) if inner else one)
+    return out
 
 
 def _each(files: Iterable[msgspec.Raw], kind: type[F]) -> list[F]:
@@ -146,11 +155,11 @@ def _zabbix(place: _Place, facts: Facts, names: Iterable[str]) -> bool:
 
 def _bare(place: _Place) -> str:
     """Return a name for what is of no known kind."""
-    process = place.process
-    if process.name:
-        program = process.words[0].rpartition("/")[2] if process.words else ""
-        scripts = names_of("", process.words) - {program}
-        return clean(max(scripts, key=len, default=process.name), _BARE_NAME)
+    words = place.process.words
+    known = names_of("", words)
+    program = program_of(words)
+    if known or place.process.name:
+        return clean(max(known - {program}, key=len, default=program or place.process.name), _BARE_NAME)
     alone = place.names if len(place.names) == 1 else ()
     return clean(next(iter(alone), ""), _BARE_NAME) or "unknown"
 
@@ -236,20 +245,18 @@ def _title(folder: str) -> str:
 
 
 def _distinct(services: Sequence[Service]) -> tuple[Service, ...]:
-    """Give each service a key that no other has and that it gets again next time."""
-    plain = [_plain_key(service) for service in services]
-    several = Counter(plain)
+    """Give each service a key that no other has; the first of several keeps the one without a number."""
     keys: set[str] = set()
     out: list[Service] = []
-    for service, key in zip(services, plain, strict=True):
-        if several[key] > 1 and service.port and not key.endswith(f"-{service.port}"):
-            key = f"{key}-{service.port}"
+    for service in services:
+        plain = key = _plain_key(service)
+        if key in keys and service.port:
+            plain = key = f"{key}-{service.port}"
         number = 2
-        unique = key
-        while unique in keys:
-            unique, number = f"{key}-{number}", number + 1
-        keys.add(unique)
-        out.append(replace(service, key=unique))
+        while key in keys:
+            key, number = f"{plain}-{number}", number + 1
+        keys.add(key)
+        out.append(replace(service, key=key))
     return tuple(sorted(out, key=lambda one: (one.system, not one.mine, not one.page, one.key)))
 
 

@@ -17,11 +17,16 @@ def names_of(name: str, words: Sequence[str]) -> set[str]:
     found = {name} if name else set[str]()
     if not words:
         return found
-    program = words[0].split(" ")[0].rstrip(":").rpartition("/")[2]
+    program = program_of(words)
     found.add(program)
     if _INTERPRETER.fullmatch(program):
         found |= _interpreted(words[1:])
     return found
+
+
+def program_of(words: Sequence[str]) -> str:
+    """Return the program of a command line, also of one that names itself, as `nginx: master process`."""
+    return words[0].split(" ")[0].rstrip(":").rpartition("/")[2] if words else ""
 
 
 def _interpreted(words: Sequence[str]) -> set[str]:
