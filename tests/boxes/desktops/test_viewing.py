@@ -169,3 +169,18 @@ async def test_a_desktop_that_is_gone_is_not_opened(place: Place) -> None:
     await desktops.stop(session)
     with pytest.raises(RemoteError, match="No desktop answers"):
         await desktops.shot(session)
+
+
+async def test_a_browser_gets_the_page_of_the_desktop(place: Place) -> None:
+    folder = place.home / "noVNC"
+    for name in ("app", "core", "vendor"):
+        (folder / name).mkdir(parents=True)
+    (folder / "vnc.html").write_text("<html>")
+    place.program("browse", f'#!/bin/sh\ncat "${{1#file://}}" >{place.home}/shown\n')
+    desktops = place.desktops(viewer="browser")
+    desktops._environment = {**desktops._environment, "BROWSER": str(place.programs / "browse")}
+    async with await desktops.open(await desktops.start()) as viewing:
+        assert viewing.viewer is None
+        assert viewing.page.startswith("http://127.0.0.1:")
+        shown = place.home / "shown"
+        await until(lambda: shown.exists() and viewing.page.replace("&", "&amp;") in shown.read_text())

@@ -31,7 +31,7 @@ which = click.argument("display", required=False, default="", metavar="[DISPLAY]
 def desktop(ctx: click.Context, box: str) -> None:
     """List, start, open, look at and stop the desktops (VNC sessions) of BOX.
 
-    DISPLAY is a desktop such as :1; without it the one that is yours is meant. A desktop that is started here
+    DISPLAY is a desktop such as :1; without it yours is meant. A desktop that is started here
     listens on a socket that only you can open, and is reached through the ssh link: it has no port.
     """
     ctx.meta[__name__] = box
@@ -138,6 +138,10 @@ def open_(ctx: click.Context, display: str) -> int:
         async with await desktops.open(session) as viewing:
             by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
             click.echo(f"{session.name} {by}: {viewing.address}")
+            if viewing.page:
+                click.echo(f"in a browser: {viewing.page}")
+            elif viewing.viewer is None:
+                click.echo("in a browser, where the box has noVNC: --set desktop.viewer=browser")
             if viewing.password:
                 click.echo(f"password, for this time only: {viewing.password}")
             await viewing.wait()
@@ -219,7 +223,8 @@ def _chosen(found: Sequence[Session], display: str) -> Session:
     """Return the desktop that is meant; raises RemoteError in words when none or several are."""
     number = display.lstrip(":")
     mine = [one for one in found if one.mine and not one.physical]
-    named = [one for one in found if one.display == f":{number}"] if number else mine
+    ours = [one for one in mine if one.ours]
+    named = [one for one in found if one.display == f":{number}"] if number else ours or mine
     if len(named) == 1:
         return named[0]
     told = ", ".join(f"{one.display or one.server} of {one.user}" for one in found) or "none"

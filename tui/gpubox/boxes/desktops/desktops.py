@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from gpubox.boxes import rfb, viewers
+from gpubox.boxes import browser, novnc, rfb, viewers
 from gpubox.boxes.desktops import password, scan, start
 from gpubox.boxes.desktops.script import ask
 from gpubox.boxes.desktops.session import Session, Way, Wish
@@ -171,7 +171,11 @@ class Desktops:
                 await password.write(self._open_shell(), session, secret)
 
         viewing = Viewing(session, self._doors, viewer, secret, renew)
+        pages = await novnc.fetch(self._open_shell()) if self._wanted.viewer == "browser" else None
         await viewing.begin(self._open_doors())
+        if pages is not None:
+            address = await viewing.browse(pages)
+            await browser.show(address, secret=True, environment=self._environment)
         return viewing
 
     async def shot(self, session: Session) -> rfb.Picture:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from gpubox.boxes import des
+from gpubox.boxes import des, novnc
 from gpubox.boxes.desktops.session import Session
 from gpubox.boxes.viewers import Viewer
 from gpubox.core.doors import Doors, Forward, Listening, Way
@@ -48,12 +48,14 @@ class Viewing:
         self.viewer = viewer
         """What shows it; None when a person has to open `address` by hand."""
         self.password = password
-        """What the viewer will ask for; empty when it asks for nothing, or was given it."""
+        """What a viewer will ask for, and nothing asks for twice; empty when it asks for nothing."""
+        self.page = ""
+        """Address of the desktop's page for a browser; empty unless `browse` was asked for."""
         self._doors = doors
         self._renew = renew
         self._through: Doors | None = None
         self._ways = AsyncExitStack()
-        self._folder = AsyncExitStack()
+        self._kept = AsyncExitStack()
         self._listening: Listening | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said: Path | None = None
@@ -85,6 +87,12 @@ class Viewing:
         except BaseException:
             await self.close()
             raise
+
+    async def browse(self, files: Mapping[str, bytes]) -> str:
+        """Serve noVNC's files with this desktop in them; return the address, which is a secret."""
+        serving = novnc.page(files, lambda: self.port, self.password)
+        self.page = await self._kept.enter_async_context(serving)
+        return self.page
 
     async def wait(self) -> None:
         """Wait for the viewer's end, or without a viewer until cancelled; the session on the box stays.
@@ -120,7 +128,7 @@ class Viewing:
                 process.kill()
                 await process.wait()
         await self._ways.aclose()
-        await self._folder.aclose()
+        await self._kept.aclose()
 
     async def _forward(self, doors: Doors, port: int) -> None:
         self._listening = await self._ways.enter_async_context(doors.forward(forward_to(self.session, port)))
@@ -143,7 +151,7 @@ class Viewing:
 
     async def _start(self, viewer: Viewer) -> None:
         # A private folder: what a viewer says may name files, and a password lies there for its first second.
-        folder = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
+        folder = Path(self._kept.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
         secret = folder / "passwd"
         if self.password and viewer.takes_password:
             secret.touch(mode=0o600)
