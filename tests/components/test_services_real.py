@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Callable
@@ -14,16 +16,17 @@ from typing import cast
 import pytest
 
 from gpubox.boxes.box import Box, Target
-from gpubox.boxes.services import Access, Service
+from gpubox.boxes.services import Access, Service, Services
 from gpubox.core.doors import Doors
+from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
 from gpubox.ssh.doors import SshDoors
 from gpubox.ssh.shell import SshShell
 from tests.boxes.scripted import until
 from tests.components import served
-from tests.components.desk import Desk
+from tests.components.desk import Desk, working
 from tests.components.served import serving
-from tests.components.servers import free_port, sshd
+from tests.components.servers import dropbear, free_port, sshd
 
 LIMIT = 60.0
 """Seconds for a service to start on a machine that is busy with other tests."""
@@ -112,6 +115,29 @@ async def test_tensorboard_is_found_with_its_folder_and_opened_by_name(desk: Des
         told = await asyncio.to_thread(answer, url)
         assert isinstance(told, dict)
         assert cast("dict[str, object]", told)["data_location"] == "exp"
+
+
+async def test_a_real_box_without_python_tells_what_listens(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing that is named python can be started by what the server starts.
+    monkeypatch.setenv("GPUBOX_TEST_HIDE", "python")
+    home = tmp_path / "home"
+    home.mkdir()
+
+    async def check(shell: Shell) -> None:
+        services = Services("xub", Feed(shell))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            await services.find()
+            service = services.named(str(listening.getsockname()[1]))
+        assert (service.pid, service.mine) == (os.getpid(), True)
+        assert (await shell.run("python3 -c 1")).status != 0
+
+    async with (
+        dropbear(tmp_path / "box", desk.public, home, "bash") as server,
+        working(desk.link(server), check),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "Failed"), ("", "Skipped")])
