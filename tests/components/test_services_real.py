@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.doors import SshDoors
 from gpubox.ssh.shell import SshShell
 from tests.boxes.scripted import until
+from tests.commands.run import PROGRAM, environment
 from tests.components import served
 from tests.components.desk import Desk, working
 from tests.components.served import serving
@@ -78,8 +81,8 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
     port = free_port()
     words = ["-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
     words += ["--ServerApp.base_url=/lab7/", "--ServerApp.ip=127.0.0.1"]
-    environment = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
-    async with serving(words, project, environment) as process, connected(desk, tmp_path / "box") as box:
+    told_it = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
+    async with serving(words, project, told_it) as process, connected(desk, tmp_path / "box") as box:
         service = await found(box, lambda one: one.port == port and bool(one.token))
         assert (service.key, service.pid, service.mine) == ("jupyter-cats", process.pid, True)
         assert (service.access, service.base, service.folder) == (Access.TOKEN, "/lab7/", str(project))
@@ -96,6 +99,47 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
 
         assert box.services.behind(tunnel) == service
         assert (await box.services.open(service)).id == tunnel.id
+
+
+def opener(folder: Path) -> dict[str, str]:
+    """A browser that keeps the page it is given as `saw`, and an environment that names it."""
+    file, saw = folder / "browser", folder / "saw"
+    file.write_text(f'#!/bin/sh\ncat "${{1#file://}}" >{saw}.half && mv {saw}.half {saw}\n')
+    file.chmod(0o755)
+    pages = folder / "pages"
+    pages.mkdir()
+    return environment(HOME=str(folder), BROWSER=f"{file} %s", TMPDIR=str(pages))
+
+
+def led_to(folder: Path) -> str:
+    """Where the page leads that the browser was given."""
+    return html.unescape((folder / "saw").read_text().partition('href="')[2].partition('"')[0])
+
+
+async def test_one_command_opens_jupyter_in_the_browser_with_its_token(tmp_path: Path) -> None:
+    project = tmp_path / "dogs"
+    project.mkdir()
+    words = ["-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={free_port()}"]
+    runtime = {"JUPYTER_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
+    async with serving(words, project, runtime):
+        await until(lambda: list(tmp_path.glob("jpserver-*.json")), LIMIT)
+        process = await asyncio.create_subprocess_exec(
+            *(*PROGRAM, "tunnel", "local", "open", "jupyter-dogs"),
+            env=opener(tmp_path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            await until((tmp_path / "saw").exists, LIMIT)
+            base, _, query = led_to(tmp_path).partition("?")
+            told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
+        finally:
+            process.send_signal(signal.SIGINT)
+            said = (await process.communicate())[0].decode()
+    assert "kernels" in cast("dict[str, object]", told)
+    assert base in said
+    assert TOKEN not in said
+    assert os.listdir(tmp_path / "pages") == [], "the page with the token is gone with the program"
 
 
 async def test_tensorboard_is_found_with_its_folder_and_opened_by_name(desk: Desk, tmp_path: Path) -> None:
