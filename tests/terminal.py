@@ -144,6 +144,12 @@ class Terminal:
         assert self._ours is not None
         os.write(self._ours, keys.encode())
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size; the program is told by the system."""
+        assert self._ours is not None
+        self._screen.resize(rows, columns)
+        termios.tcsetwinsize(self._ours, (rows, columns))
+
     def close(self) -> None:
         """Close the window: the program is hung up."""
         if self._ours is not None:

@@ -37,6 +37,8 @@ class Visit:
     """Its exit status; 255 when the person left with `~.`."""
     seconds: float
     """How long it ran."""
+    typed: bool = False
+    """Whether any key was pressed in it."""
     left: bool = False
     """Whether the person left by `~.`, or by closing the window."""
     last: str = ""
@@ -107,6 +109,7 @@ class _Visit:
         self._news = asyncio.Event()
         self._gone = asyncio.Event()
         self._last = b""
+        self._any = False
 
     async def run(self, greeting: str) -> Visit:
         began = time.monotonic()
@@ -123,7 +126,8 @@ class _Visit:
         except (OSError, termios.error) as error:  # the window was closed
             raise GpuBoxError("The terminal is gone", str(error)) from error
         last = self._last.replace(b"\r", b"\n").strip().rpartition(b"\n")[2]
-        return Visit(status, time.monotonic() - began, self._gone.is_set(), clean_bytes(last, 160))
+        seconds = time.monotonic() - began
+        return Visit(status, seconds, self._any, self._gone.is_set(), clean_bytes(last, 160))
 
     async def _until_over(self) -> int:
         """Pass keys and pictures until the program ends or the person leaves; return the status."""
@@ -194,6 +198,7 @@ class _Visit:
             self._loop.remove_reader(self._screen)
             self._gone.set()
             return
+        self._any = True
         self._typed += self._escape.feed(data)
         if self._escape.asked:
             self._escape.asked = False

@@ -35,7 +35,7 @@ async def _shell(app: App[None], box: Box) -> None:
     greeting = f"{clean(box.name, 60)}: a shell over the open link; Enter ~ . comes back at once"
     async with doors.terminal(None, wish()) as terminal:
         ended = await give_way(app, lambda: hand_over(terminal, greeting))
-    if ended.status and ended.seconds < AT_ONCE and not ended.left:
+    if ended.status and ended.seconds < AT_ONCE and not (ended.typed or ended.left):
         raise RemoteError(
             "The shell ended at once",
             ended.last or f"{box.name}: it ended with status {ended.status}",
