@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gpubox.boxes.services import Service
+from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.config.settings import Settings, Ui
+from gpubox.core.doors import Forward, Way
+from gpubox.core.errors import RemoteError
 from gpubox.ui.panel import Panel
+from gpubox.ui.panels.desktop import DesktopPanel
 from gpubox.ui.panels.gpus import Gpus
 from gpubox.ui.panels.history import HistoryPanel
 from gpubox.ui.panels.host import HostPanel
 from gpubox.ui.panels.processes import Processes
+from gpubox.ui.panels.tunnels import TunnelsPanel
 from tests import samples
-from tests.ui.fakes import until
+from tests.ui.doors import MINE, FakeDesktops, FakeServices, FakeTunnels, furnish, serve
+from tests.ui.fakes import make_box, until
 from tests.ui.stage import Stage, on_stage
 
 P = TypeVar("P", bound=Panel)
@@ -59,6 +67,43 @@ async def everywhere(text: str) -> None:
 @pytest.mark.parametrize("text", samples.HOSTILE, ids=range(len(samples.HOSTILE)))
 async def test_no_text_of_a_box_reaches_the_terminal_raw(text: str) -> None:
     await everywhere(text)
+
+
+async def doors_of(text: str) -> None:
+    """Show desktops, services and tunnels whose every text is `text`, in a broad and in a narrow panel."""
+    session = replace(
+        MINE, server=text, user=text, display=text, geometry=text, title=text, session=text, path=text
+    )
+    service = Service(text, text, text, "0.0.0.0", 80, user=text, title=text, folder=text, page=True)
+    reason = RemoteError(text or "x", text, text)
+    tunnel = Tunnel(
+        1, text, Forward(Way.LOCAL, host=text, port=9), TunnelPhase.OPEN, 9, note=text, reason=reason
+    )
+    for size in ((160, 14), (78, 14)):
+        desktops = FakeDesktops(session, replace(session, pid=2, mine=False))
+        desktops.blind = reason
+        box = furnish(make_box(samples.training_box()), desktops)
+        async with on_stage(DesktopPanel, samples.training_box(), size, box=box, answers=["no"]) as (
+            stage,
+            pilot,
+        ):
+            await until(pilot, lambda stage=stage: stage.panel.chosen)
+            harmless(stage)
+            await pilot.press("x")
+        held = FakeTunnels(tunnel)
+        box = serve(furnish(make_box(samples.training_box()), tunnels=held), FakeServices(held, service))
+        async with on_stage(TunnelsPanel, samples.training_box(), size, box=box) as (stage, pilot):
+            await until(pilot, lambda stage=stage: stage.panel.chosen)
+            await pilot.press("end")
+            harmless(stage)
+            await pilot.press("y")
+            await pilot.pause()
+            harmless(stage)
+
+
+@pytest.mark.parametrize("text", samples.HOSTILE, ids=range(len(samples.HOSTILE)))
+async def test_no_text_of_a_desktop_or_a_service_reaches_the_terminal_raw(text: str) -> None:
+    await doors_of(text)
 
 
 @settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow])

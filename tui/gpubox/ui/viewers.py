@@ -26,12 +26,14 @@ class Viewers:
     def where(self, session: Session) -> str:
         """Say where a desktop is looked at: `in TigerVNC`, an address, `opening`, or nothing."""
         viewing = self._viewings.get(key(session))
+        if viewing is not None and viewing.page:
+            return "in the browser"
         if viewing is not None:
             return f"in {viewing.viewer.name}" if viewing.viewer else viewing.address
         return "opening" if key(session) in self._workers else ""
 
     def open(self, session: Session, *, copy: bool = False) -> None:
-        """Show a desktop; one that is shown already only says where, and with `copy` how to get there."""
+        """Show a desktop, or with `copy` only make the way to it; one that is shown already says where."""
         name = key(session)
         if name not in self._workers:
             work = guarded(self._panel, self._view(session, copy=copy))
@@ -54,10 +56,10 @@ class Viewers:
         name = key(session)
         desktops = self._panel.box.desktops
         try:
-            async with await desktops.open(session) as viewing:
+            async with await desktops.open(session, viewer="none" if copy else "") as viewing:
                 self._viewings[name] = viewing
                 self._changed()
-                if copy or viewing.viewer is None:
+                if viewing.viewer is None:
                     self._tell(viewing)
                 await viewing.wait()
         finally:
@@ -68,6 +70,14 @@ class Viewers:
 
     def _tell(self, viewing: Viewing) -> None:
         """Copy the address, and say it with what else a person needs."""
+        if viewing.page:
+            program(self._panel).copy_to_clipboard(viewing.page)
+            self._panel.notify(
+                "noVNC shows it in the browser; its address is copied, with the password in it",
+                title=viewing.session.name,
+                markup=False,
+            )
+            return
         program(self._panel).copy_to_clipboard(viewing.address)
         password = f"\npassword, for this time only: {viewing.password}" if viewing.password else ""
         self._panel.notify(

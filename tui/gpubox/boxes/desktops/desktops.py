@@ -156,22 +156,25 @@ class Desktops:
         wish = Wish(session.geometry, session.depth or 0, session.session, "", session.display)
         return await self.start(replace(wish, server=session.server.lower()))
 
-    async def open(self, session: Session) -> Viewing:
+    async def open(self, session: Session, *, viewer: str = "") -> Viewing:
         """Show a desktop in a viewer of this machine, or without one make its address ready.
+
+        `viewer` takes the place of what the settings say; `none` makes only the address ready.
 
         Use what comes back as a block, and wait in it: `async with await desktops.open(one) as viewing`.
         Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the way to the box.
         """
         self._must_be_mine(session, "opened")
-        viewer = await asyncio.to_thread(viewers.find, self._wanted.viewer, self._environment)
+        wanted = viewer or self._wanted.viewer
+        program = await asyncio.to_thread(viewers.find, wanted, self._environment)
         secret = await self._password(session)
 
         async def renew() -> None:
             if session.ours:
                 await password.write(self._open_shell(), session, secret)
 
-        viewing = Viewing(session, self._doors, viewer, secret, renew)
-        pages = await novnc.fetch(self._open_shell()) if self._wanted.viewer == "browser" else None
+        viewing = Viewing(session, self._doors, program, secret, renew)
+        pages = await novnc.fetch(self._open_shell()) if wanted == "browser" else None
         await viewing.begin(self._open_doors())
         if pages is not None:
             address = await viewing.browse(pages)

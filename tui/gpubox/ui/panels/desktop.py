@@ -59,6 +59,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         &.-picture Thumbnail { display: block; }
         &.-picture.-beside { layout: horizontal; }
         &.-picture.-beside #desktops { width: 58; height: 1fr; max-height: 100%; }
+        &.-picture.-beside Thumbnail { margin: 0 0 0 2; }
     }
     """
 
@@ -130,7 +131,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
             return "Not connected"
         trouble = self._looks.trouble
         if trouble is not None:
-            return f"{trouble.title}: {trouble.text}"
+            return clean(f"{trouble.title}: {trouble.text}")
         if not self._looks.done:
             return "Looking …"
         return "No desktop runs · v starts one and opens it"

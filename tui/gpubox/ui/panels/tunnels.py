@@ -146,7 +146,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         if not live(self):
             return "Not connected"
         if (trouble := self._looks.trouble) is not None:
-            return str(trouble)
+            return clean(str(trouble))
         return "Nothing listens on the box · n opens a tunnel by hand" if self._looks.done else "Looking …"
 
     def _subtitle(self) -> str:

@@ -33,17 +33,17 @@ class DesktopForm(ModalScreen[Wish | None]):
     def __init__(self, wanted: Desktop, box: str) -> None:
         super().__init__()
         self._box = box
-        self._size = Input(wanted.geometry, id="geometry", classes="labelled", select_on_focus=True)
-        self._session = Input(wanted.session, id="session", classes="labelled", select_on_focus=True)
+        self._geometry = Input(wanted.geometry, id="geometry", classes="labelled", select_on_focus=True)
+        self._program = Input(wanted.session, id="session", classes="labelled", select_on_focus=True)
         self._problem = Static("", id="problem", markup=False)
 
     def compose(self) -> ComposeResult:
         """Make the window."""
         with Vertical(id="question", classes="form"):
             yield Static("Size in pixels", classes="label")
-            yield self._size
+            yield self._geometry
             yield Static("Session: auto, xfce4, openbox …, or a command", classes="label")
-            yield self._session
+            yield self._program
             yield self._problem
         yield KeyLine()
 
@@ -52,13 +52,13 @@ class DesktopForm(ModalScreen[Wish | None]):
         frame = self.query_one("#question")
         frame.border_title = "Start a desktop"
         frame.border_subtitle = Content(self._box).markup
-        self._session.focus()
+        self._program.focus()
 
     def action_start(self) -> None:
         """Give the wish back, or say what is wrong with it."""
-        size, session = self._size.value.strip().lower(), self._session.value.strip()
+        size, session = self._geometry.value.strip().lower(), self._program.value.strip()
         if not SIZE.fullmatch(size):
             self._problem.update(Content("A size is written as 1600x900"))
-            self._size.focus()
+            self._geometry.focus()
             return
         self.dismiss(Wish(geometry=size, session=session or "auto"))

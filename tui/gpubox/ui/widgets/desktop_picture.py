@@ -16,6 +16,8 @@ from gpubox.ui.widgets.thumbnail import Thumbnail
 
 LOOK = 3.0
 """Seconds between two pictures at least; none comes while nothing on the desktop changes."""
+AGAIN = 5.0
+"""Seconds after which a desktop that could not be looked at is tried again."""
 _COVERED = 0.5
 """Seconds between looks whether another screen still hides this one."""
 
@@ -49,11 +51,17 @@ class DesktopPicture(Thumbnail):
         return bool(aimed)
 
     async def _watch(self, session: Session) -> None:
-        try:
-            async with contextlib.aclosing(self._box.desktops.watch(session, LOOK)) as pictures:
-                async for picture in pictures:
-                    self.show(picture)
-                    while not self.screen.is_current:  # nobody sees it: ask for no other  # noqa: ASYNC110
-                        await asyncio.sleep(_COVERED)
-        except GpuBoxError as error:
-            self.show(None, f"No picture: {error}")
+        while True:
+            try:
+                await self._follow(session)
+            except GpuBoxError as error:
+                self.show(None, f"No picture: {error}")
+            await asyncio.sleep(AGAIN)
+
+    async def _follow(self, session: Session) -> None:
+        """Show what the desktop shows until that fails."""
+        async with contextlib.aclosing(self._box.desktops.watch(session, LOOK)) as pictures:
+            async for picture in pictures:
+                self.show(picture)
+                while not self.screen.is_current:  # nobody sees it: ask for no other  # noqa: ASYNC110
+                    await asyncio.sleep(_COVERED)

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gpubox.boxes.rfb import Picture
+from gpubox.core.text import clean
 
 _HALF = "▀"
 _FINE = 0xFC
@@ -33,13 +34,13 @@ class Thumbnail(Widget, can_focus=False):
         self.picture: Picture | None = None
         """What is shown."""
         self.words = ""
-        """What is said where there is no picture; drawn as it is."""
+        """What is said where there is no picture; safe to draw, and never parsed."""
         self._strips: list[Strip] = []
         self._top = 0
 
     def show(self, picture: Picture | None, words: str = "") -> None:
         """Show a picture from now on; None shows `words`."""
-        self.picture, self.words = picture, words
+        self.picture, self.words = picture, clean(words)
         if picture is None:
             self._strips = []
             self.refresh()
