@@ -195,11 +195,18 @@ class Place:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 await asyncio.sleep(0.02)
+        for told in self.home.glob(".local/state/gpubox/desktops/*/*/folder"):
+            shutil.rmtree(told.read_text().strip())  # nobody was left to do it
 
 
 def mode(path: str | Path) -> str:
     """What kind of file it is and who may use it, as `ls` shows it."""
     return stat.filemode(Path(path).stat().st_mode)
+
+
+def there(path: str) -> bool:
+    """Whether anything has this name."""
+    return Path(path).exists()
 
 
 def ignored(pid: int) -> set[int]:

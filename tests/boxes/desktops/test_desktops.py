@@ -15,7 +15,7 @@ from gpubox.boxes.desktops.script import ask
 from gpubox.boxes.desktops.sessions import KINDS
 from gpubox.core.errors import RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
-from tests.boxes.desktops.places import LocalDoors, Place, free_display, ignored, mode
+from tests.boxes.desktops.places import LocalDoors, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "tcsh", "fish") if shutil.which(shell)]
@@ -155,7 +155,9 @@ async def test_what_a_crash_left_behind_is_in_nobodys_way(place: Place) -> None:
     await until(lambda: keeper not in place.running() and session.pid not in place.running())
     assert mode(session.path) == "srw-------", "it is left behind"
     assert await place.here(desktops) == []
-    assert (await desktops.start()).display == session.display
+    again = await desktops.start()
+    assert again.display == session.display
+    assert again.path == session.path or not there(session.path)
 
 
 async def test_when_sshd_forwards_no_sockets_a_port_with_a_password_has_to_do(place: Place) -> None:

@@ -1,8 +1,8 @@
 # Desktops of a box: finds VNC servers, starts one that needs no port, tells how it does, ends it.
 #
 # gpubox.boxes.desktops sends this with assignments before it: mark, act and what the act needs. It is run by
-# `sh -c 's=$(cat); eval "$s"'`, so all of it is in $s. Each line of the answer begins with $mark. `start` keeps
-# a copy in the desktop's folder, runs that as its keeper, and does not wait for it.
+# `sh -c 's=$(cat); eval "$s"'`, so all of it is in $s. Each line of the answer begins with $mark. `start`
+# keeps a copy in the desktop's folder, runs that as its keeper, and does not wait for it.
 locale=${LC_ALL-}
 export LC_ALL=C PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/opt/TurboVNC/bin"
 umask 077
@@ -28,7 +28,9 @@ runs() {
     { read -r pid ticks <"$1"; } 2>/dev/null || return 1
     [ -n "$ticks" ] && [ "$(started "$pid")" = "$ticks" ]
 }
-owner() { stat -c %U "$1" 2>/dev/null || ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
+owner() {
+    stat -c %U "$1" 2>/dev/null || ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }
+}
 lines_of() { tr "\000\n\r" "\037  " <"$1" 2>/dev/null; }
 
 list() {
@@ -52,7 +54,9 @@ list() {
             grep -o "socket:[0-9]*" | tr -dc "0-9\n" | tr "\n" " ")"
     done
     grep -h " 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-        while read -r x at x x x x x user x inode x; do [ "$user" = "$uid" ] && say listens "$inode" "$at"; done
+        while read -r x at x x x x x user x inode x; do
+            [ "$user" = "$uid" ] && say listens "$inode" "$at"
+        done
 }
 
 # Says who has a display number; stays silent when it is free, or was left behind by one of ours.
@@ -80,8 +84,14 @@ private() { mkdir -p "$1" 2>/dev/null && [ -O "$1" ] && [ ! -L "$1" ] && chmod 7
 claim() {
     dir=$base/$1
     runs "$dir/keeper" && return 1
+    vacate
     rm -rf "$dir"
     mkdir "$dir" 2>/dev/null && echo "$$ $(started $$)" >"$dir/keeper"
+}
+# Removes the folder of a socket that lies apart from its desktop's, and nothing else in /tmp.
+vacate() {
+    { read -r folder <"$dir/folder"; } 2>/dev/null || return 0
+    case $folder in /tmp/gpubox-*/*) ;; /tmp/gpubox-*) [ -O "$folder" ] && rm -rf "$folder" ;; esac
 }
 choose() {
     base=$homes
@@ -116,7 +126,7 @@ number() {
 }
 system() { say system "$({ . /etc/os-release; echo "$ID $ID_LIKE"; } 2>/dev/null)"; }
 
-# Each line of $servers: name, a word of its -version, programs; $sessions: name, light or full, program, command.
+# Each line of $servers: name, a word of its -version, programs; of $sessions: name, weight, program, command.
 pick_server() {
     program=
     while read -r kind brand programs; do
@@ -158,7 +168,9 @@ start() {
     printf "%s\n" "$chosen" >"$dir/session"
     printf "%s\n" "$s" >"$dir/run"
     head -c 8 /dev/urandom >"$dir/passwd"
-    printf "%b" "\0377\0377\0000\0000\0000\000${#n}$n\0000\0022MIT-MAGIC-COOKIE-1\0000\0020" >"$dir/Xauthority"
+    # One entry of Xauthority, without the program xauth: any address, this display, 16 bytes of cookie.
+    entry="\0377\0377\0000\0000\0000\000${#n}$n\0000\0022MIT-MAGIC-COOKIE-1\0000\0020"
+    printf "%b" "$entry" >"$dir/Xauthority"
     head -c 16 /dev/urandom >>"$dir/Xauthority"
     export n dir program kind socket port command weight
     mine=$(cat "$dir/keeper")
@@ -218,7 +230,7 @@ keep() {
     wait $server 2>/dev/null
     echo "server $? 0" >>"$dir/ended"
     left "GPUBOX_DESKTOP=$dir" >/dev/null
-    [ -f "$dir/folder" ] && read -r folder <"$dir/folder" && rm -rf "$folder"
+    vacate
     for name in server passwd Xauthority rfb folder ready life run keeper; do rm -f "$dir/$name"; done
 }
 seat() {
