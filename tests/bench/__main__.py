@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import measures, programs
+from tests.bench import measures, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -174,6 +174,12 @@ async def asking(bench: Bench) -> None:
         bench.add(Row("gpubox-tui status BOX", "s", value, note=note))
 
 
+async def tunneling(bench: Bench) -> None:
+    """Tunnels beside `ssh -L`, and through a link that is cut again and again."""
+    for row in await tunnels.measure(bench.machine, min(3, bench.runs), max(30.0, bench.seconds)):
+        bench.add(row)
+
+
 PARTS = {
     "start": starting,
     "steady": settled,
@@ -182,6 +188,7 @@ PARTS = {
     "fleet": many,
     "local": here,
     "commands": asking,
+    "tunnels": tunneling,
 }
 
 

@@ -55,10 +55,10 @@ async def test_a_taken_port_moves_to_the_next_and_says_who_has_it() -> None:
         other.listen()
         port = int(other.getsockname()[1])
         tunnels = Tunnels("attic")
-        async with kept(tunnels, ScriptedDoors({port: taken(port), port + 1: taken(port + 1)})):
+        async with kept(tunnels, ScriptedDoors({port: taken(port), port + 1: taken(port + 1)})) as box:
             opened = await tunnels.open(replace(JUPYTER, listen_port=port))
-    assert opened.port == port + 2
-    assert opened.note == f"{port} is taken by another tunnel of this program"
+            assert (opened.port, opened.note) == (port + 2, f"{port} is taken")
+            await until(lambda: box["8888"].note == f"{port} is taken by another tunnel of this program")
 
 
 async def test_a_restart_tries_its_own_port_again() -> None:

@@ -130,18 +130,18 @@ class Held:
         wish = await self._found() if self._to_find else self.now.wish or Forward(Way.LOCAL)
         if wish.way is Way.REMOTE:
             await self._over_there(doors, wish)
-        taken = ""
+        taken = 0
         for port in self._around.ports.candidates(wish, self.now.name, self.now.port):
             try:
-                await self._listen(doors, replace(wish, listen_port=port), wish)
+                await self._listen(doors, replace(wish, listen_port=port), wish, taken)
             except PortTaken as error:
-                if taken:
-                    continue
-                by = await asyncio.to_thread(ports.holder, port)
-                detail = f": {error.text}" if error.text else ""
-                taken = f"{port} is taken by {by}" if by else f"{port} is taken{detail}"
-                self.now = replace(self.now, note=taken)
-        raise PortTaken("No free port", f"{taken}, and so are the others", "Close a program that listens")
+                if not taken:
+                    taken = port
+                    detail = f": {error.text}" if error.text else ""
+                    self.now = replace(self.now, note=f"{port} is taken{detail}")
+        raise PortTaken(
+            "No free port", f"{self.now.note}, and so are the others", "Close a program that listens"
+        )
 
     async def _over_there(self, doors: Doors, wish: Forward) -> NoReturn:
         """Have the box listen; programs there know the port, so that no other one will do."""
@@ -164,8 +164,11 @@ class Held:
         self.put(TunnelPhase.OPENING, wish=wish)
         return wish
 
-    async def _listen(self, doors: Doors, ready: Forward, wish: Forward) -> NoReturn:
-        """Listen until cancelled; raises GpuBoxError when that is not possible."""
+    async def _listen(self, doors: Doors, ready: Forward, wish: Forward, taken: int = 0) -> NoReturn:
+        """Listen until cancelled; raises GpuBoxError when that is not possible.
+
+        When the port that was `taken` has a holder that can be told, that is told once it is found out.
+        """
         async with doors.forward(ready) as listening:
             self._listening = listening
             self._refused = self._received = 0
@@ -174,6 +177,9 @@ class Held:
             try:
                 if wish.way is not Way.REMOTE:
                     await self._around.ports.keep(wish, self.now.name, listening.port)
+                if taken and (by := await asyncio.to_thread(ports.holder, taken)):
+                    self.now = replace(self.now, note=f"{taken} is taken by {by}")
+                    self._around.changed()
                 await _forever()
             finally:
                 self._before = _sum(self._before, listening.traffic)

@@ -28,8 +28,9 @@ CHECK_LIMIT = 3.0
 _CHECK_STEPS = 12
 """Keep-alives in that time; a box that has forgotten the link says so to the first of them."""
 
-STEADY = 5.0
-"""Seconds after which a link counts as good, and its loss as a first one."""
+STEADY = 2.0
+"""Seconds after which a link counts as good, and its loss as a first one: on a network that cuts every few
+seconds each loss is."""
 
 _KNOCK = 1.0
 """Seconds between two looks whether a box that could not be reached can be reached again."""
