@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 _AHEAD = 128 * 1024
 """Bytes that the system may hold unsent: more would only make what is typed wait behind an upload."""
-FAST = 8 * 1024 * 1024
+FAST = 4 * 1024 * 1024
 """Bytes in a second from which a line is so fast that compressing slows it: zlib comes to 40 MB/s."""
 
 
