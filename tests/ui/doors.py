@@ -15,7 +15,7 @@ from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.boxes.tunnels import Tunnels
 from gpubox.boxes.viewers import Viewer
 from gpubox.core.doors import Doors, Forward, Way
-from gpubox.core.errors import GpuBoxError
+from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from tests.parts import NOW
 
@@ -123,6 +123,8 @@ class FakeDesktops:
 
     async def stop(self, session: Session) -> str:
         self._fail()
+        if not session.mine:
+            raise RemoteError("Not stopped", f"{session.name} belongs to {session.user}")
         self.running.remove(session)
         self.done.append(f"stop {session.display}")
         await self.list()

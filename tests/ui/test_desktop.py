@@ -9,15 +9,14 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
-from textual.widgets import Input
 
-from gpubox.boxes.desktops import Session, Wish
+from gpubox.boxes.desktops import Session
+from gpubox.boxes.limits import Limits
 from gpubox.boxes.viewers import Viewer
-from gpubox.core.errors import RemoteError, ToolMissing
+from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
 from gpubox.ui.panels.desktop import DesktopPanel
 from gpubox.ui.screens.box import BoxScreen
-from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.desktop_picture import DesktopPicture
 from tests import samples
 from tests.ui.doors import MINE, SCREEN, THEIRS, FakeDesktops, drawn, furnish
@@ -80,6 +79,19 @@ async def test_a_box_that_is_away_is_not_asked() -> None:
         assert not desktops.lists
         link_of(box).health.put(Health(Phase.LIVE))
         await until(pilot, lambda: "xfce4" in stage.text)
+
+
+async def test_where_sshd_lets_none_be_reached_that_is_said_and_none_is_started() -> None:
+    desktops = FakeDesktops()
+    async with desktop(desktops, (110, 24)) as (stage, pilot):
+        stage.panel.box.limits.put(Limits(forward=False, sockets=False))
+        await until(pilot, lambda: "sshd forbids it" in stage.text)
+        assert "AllowTcpForwarding" in stage.text
+        stage.panel.summon(again=False)
+        await pilot.press("n")
+        assert not desktops.wishes
+        stage.panel.box.limits.put(Limits(forward=True, sockets=False))
+        await until(pilot, lambda: "v starts one" in stage.text)
 
 
 async def test_the_chosen_desktop_is_shown_and_follows_what_happens_on_it() -> None:
@@ -190,6 +202,7 @@ async def test_one_of_another_user_can_only_be_seen_in_the_list() -> None:
     desktops = FakeDesktops(THEIRS, viewer=TIGER)
     async with desktop(desktops) as (stage, pilot):
         await pilot.press("enter", "x", "R", "y")
+        await until(pilot, lambda: "desktop :7 belongs to grace" in toasts(stage))
         assert not desktops.viewings
         assert not stage.asked
 
@@ -221,32 +234,6 @@ async def test_a_restart_asks_first() -> None:
     async with desktop(desktops, answers=("yes",)) as (_, pilot):
         await pilot.press("R")
         await until(pilot, lambda: desktops.done == ["restart :1"])
-
-
-async def test_the_form_takes_a_size_and_a_session() -> None:
-    desktops = FakeDesktops()
-    async with desktop(desktops) as (stage, pilot):
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(stage.screen, DesktopForm))
-        fields = {field.id: field for field in stage.screen.query(Input)}
-        assert (fields["geometry"].value, fields["session"].value) == ("1600x900", "auto")
-        fields["geometry"].value = "wide"
-        await pilot.press("enter")
-        assert isinstance(stage.screen, DesktopForm)
-        assert not desktops.wishes
-        fields["geometry"].value, fields["session"].value = "1280x720", "openbox"
-        await pilot.press("enter")
-        await until(pilot, lambda: desktops.wishes == [Wish("1280x720", session="openbox")])
-        await until(pilot, lambda: "desktop :1 runs xfce4" in toasts(stage))
-        assert not desktops.viewings
-
-
-async def test_what_prevents_a_start_is_told_with_the_next_step() -> None:
-    desktops = FakeDesktops()
-    async with desktop(desktops) as (stage, pilot):
-        desktops.error = ToolMissing("No VNC server", "The box has none", "On the box: sudo apt install x")
-        await pilot.press("n", "enter")
-        await until(pilot, lambda: "sudo apt install x" in toasts(stage))
 
 
 @pytest.mark.parametrize("running", [(), (THEIRS,), (SCREEN,)])

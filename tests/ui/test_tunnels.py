@@ -10,6 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from gpubox.boxes import browser
+from gpubox.boxes.limits import Limits
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.core.doors import Forward, Traffic, Way
 from gpubox.core.errors import PortTaken, RemoteError
@@ -120,6 +121,18 @@ async def test_a_service_that_others_may_reach_says_so() -> None:
     held = FakeTunnels()
     async with tunnels_of(held, FakeServices(held, MLFLOW)) as (stage, pilot):
         await until(pilot, lambda: "It listens on 0.0.0.0: other machines may reach it too" in stage.text)
+
+
+async def test_what_sshd_does_not_allow_is_greyed_with_the_reason() -> None:
+    held = FakeTunnels()
+    async with tunnels_of(held, FakeServices(held, JUPYTER, REDIS)) as (stage, pilot):
+        stage.panel.box.limits.put(Limits(forward=True, places=("localhost:6379",)))
+        await until(pilot, lambda: "not allowed" in line(stage, "jupyter"))
+        assert "not open" in line(stage, "redis")
+        assert "PermitOpen in its sshd_config" in stage.text
+        await pilot.press("enter")
+        await until(pilot, lambda: "It passes on to localhost:6379 only" in toasts(stage))
+        assert not held.feed.value
 
 
 async def test_why_a_service_cannot_be_opened_is_told() -> None:

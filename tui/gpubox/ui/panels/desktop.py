@@ -11,6 +11,8 @@ from gpubox.boxes.box import Box
 from gpubox.boxes.desktops import Session, Wish
 from gpubox.config.settings import Settings
 from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.doors import Forward, Way
+from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 from gpubox.ui.looks import Looks, live
@@ -25,6 +27,8 @@ from gpubox.ui.widgets.rows import Rows
 
 LIST = 10.0
 """Seconds between two lists of what runs, while the panel is seen."""
+_BY_PORT = Forward(Way.LOCAL, port=5901)
+"""How a desktop is reached where its socket cannot be."""
 _BESIDE = 96
 """Cells from which on the picture stands beside the list."""
 
@@ -134,7 +138,14 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
             return clean(f"{trouble.title}: {trouble.text}")
         if not self._looks.done:
             return "Looking …"
+        if (forbidden := self._forbidden()) is not None:
+            return str(forbidden)
         return "No desktop runs · v starts one and opens it"
+
+    def _forbidden(self) -> GpuBoxError | None:
+        """Return why sshd lets no desktop be reached, where that is known: neither by socket nor by port."""
+        limits = self.box.limits.value
+        return None if limits.sockets is not False else limits.against(_BY_PORT)
 
     def on_rows_chosen(self) -> None:
         """Look at the desktop that the cursor came to."""
@@ -145,9 +156,12 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         session = self.chosen
         match action:
             case "new":
-                return live(self)
-            case "open" | "stop" | "copy":
-                return live(self) and session is not None and session.mine
+                return live(self) and self._forbidden() is None
+            case "open" | "copy":
+                return live(self) and session is not None and session.mine and self._forbidden() is None
+            case "stop":
+                # True for those of others too: the key would mean something else on the screen.
+                return live(self) and session is not None
             case "restart":
                 return live(self) and session is not None and session.mine and session.ours
             case "close":
@@ -159,7 +173,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         """List the desktops; with none of one's own, start one and open it; when here already, open it."""
         if again and self.check_action("open", ()):
             self.action_open()
-        elif live(self):
+        elif self.check_action("new", ()):
             self.run_worker(guarded(self, self._ready()), group="ready", exclusive=True, exit_on_error=False)
 
     async def _ready(self) -> None:
@@ -226,7 +240,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
             self.attempt(self._stop(session))
 
     async def _stop(self, session: Session) -> None:
-        if await self._sure("Stop", session):
+        if not session.mine or await self._sure("Stop", session):  # one of others is refused with words
             self._viewers.close(session)
             self.notify(await self.box.desktops.stop(session), markup=False)
 

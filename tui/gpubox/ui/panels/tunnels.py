@@ -15,6 +15,7 @@ from gpubox.boxes.box import Box
 from gpubox.boxes.services import Service
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.config.settings import Settings
+from gpubox.core.doors import Forward
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 from gpubox.ui.looks import Looks, live
@@ -77,7 +78,8 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
 
     def on_mount(self) -> None:
         """Follow both lists, and look again while the panel is seen."""
-        for feed in (self.box.tunnels.feed.follow(), self.box.services.feed.follow()):
+        box = self.box
+        for feed in (box.tunnels.feed.follow(), box.services.feed.follow(), box.limits.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
         self.set_interval(1.0, self._tick)
 
@@ -110,7 +112,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         services = self.box.services
         self._list.show(
             row
-            for row in rows(services.feed.value, tunnels, services.behind, self._rates)
+            for row in rows(services.feed.value, tunnels, services.behind, self._rates, self.box.limits.value)
             if row.tunnel is not None or self._shows(row.service)
         )
         caption(self, self._subtitle())
@@ -181,7 +183,8 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             case "page" | "copy":
                 return row is not None and row.tunnel is not None and bool(row.tunnel.address)
             case "stop" | "restart":
-                return row is not None and row.tunnel is not None
+                # True also where there is nothing to stop: the key would mean something else on the screen.
+                return row is not None
             case _:
                 return True
 
@@ -213,10 +216,15 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             self.attempt(self._browse(row.service, row.tunnel))
 
     async def _open(self, service: Service) -> None:
-        """Bring a service here, and show its page if it has one."""
+        """Bring a service here, and show its page if it has one; raises why sshd would not let it."""
+        self._allowed(service.forward)
         tunnel = await self.box.services.open(service)
         if service.page:
             await self._browse(service, tunnel)
+
+    def _allowed(self, wish: Forward | None) -> None:
+        if wish is not None and (forbidden := self.box.limits.value.against(wish)) is not None:
+            raise forbidden
 
     async def _browse(self, service: Service | None, tunnel: Tunnel) -> None:
         """Show a page in the browser; without one its address is copied, for the person to open."""
@@ -260,6 +268,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
     async def _new(self) -> None:
         wished = await program(self).push_screen_wait(TunnelForm(self.box.name))
         if wished is not None:
+            self._allowed(wished.wish)
             tunnel = self.box.tunnels.add(wished.wish, wished.name)
             self._show()
             self._list.choose(("tunnel", tunnel.id))

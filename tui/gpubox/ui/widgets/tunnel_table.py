@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gpubox.boxes.limits import Limits
 from gpubox.boxes.services import Service
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.core import units
 from gpubox.core.doors import Way
+from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.core.wishes import target
 from gpubox.ui.widgets.ink import Line, Span, Tone
@@ -29,6 +31,8 @@ class Row:
     up: float = 0.0
     """Bytes a second to the box."""
     down: float = 0.0
+    forbidden: GpuBoxError | None = None
+    """Why sshd would not let it be opened, where that is known."""
 
     @property
     def key(self) -> tuple[str, str | int]:
@@ -65,6 +69,7 @@ def rows(
     tunnels: Iterable[Tunnel],
     behind: Callable[[Tunnel], Service | None],
     rates: Rates,
+    limits: Limits,
 ) -> list[Row]:
     """Return one row for each service, with the tunnel to it, and one for each other tunnel.
 
@@ -78,7 +83,10 @@ def rows(
             others.append(tunnel)
         else:
             found[service.key] = tunnel
-    out = [_row(service, found.get(service.key), rates) for service in services]
+    out = [
+        replace(_row(service, found.get(service.key), rates), forbidden=limits.against(service.forward))
+        for service in services
+    ]
     return [*out, *(_row(None, tunnel, rates) for tunnel in others)]
 
 
@@ -117,7 +125,7 @@ def state(row: Row) -> tuple[str, Tone]:
     """Return how a tunnel does, in words."""
     tunnel = row.tunnel
     if tunnel is None:
-        return "", "muted"
+        return ("not allowed", "muted") if row.forbidden is not None else ("", "muted")
     reason = clean(tunnel.reason.title, 60).lower() if tunnel.reason else ""
     match tunnel.phase:
         case TunnelPhase.OPEN if reason:
@@ -141,12 +149,11 @@ def why(row: Row) -> list[str]:
     out: list[str] = []
     if service is not None and service.exposed:
         out.append(f"It listens on {clean(service.bind, 40)}: other machines may reach it too")
-    if tunnel is None:
-        return out
-    out += [clean(tunnel.note)] if tunnel.note and row.open else []
-    if tunnel.reason is not None:
-        out += [clean(tunnel.reason.text)] if tunnel.reason.text else []
-        out += [f"→ {clean(tunnel.reason.hint)}"] if tunnel.reason.hint else []
+    out += [clean(tunnel.note)] if tunnel is not None and tunnel.note and row.open else []
+    reason = tunnel.reason if tunnel is not None else row.forbidden
+    if reason is not None:
+        out += [clean(reason.text)] if reason.text else []
+        out += [f"→ {clean(reason.hint)}"] if reason.hint else []
     return out
 
 
@@ -213,7 +220,8 @@ def _received(row: Row) -> float | None:
 
 
 def _name_cell(row: Row) -> Line:
-    return (Span(row.name or units.DASH, "title" if row.open else "text"),)
+    tone: Tone = "title" if row.open else "muted" if row.forbidden else "text"
+    return (Span(row.name or units.DASH, tone),)
 
 
 def _title(row: Row) -> str:
