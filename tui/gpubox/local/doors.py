@@ -49,17 +49,25 @@ class LocalDoors:
     async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
         """Start a command with three pipes; see core.doors.Doors.pipes."""
         words = [login_shell()] if command is None else [login_shell(), "-c", command]
+        loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, cwd=home()
+            transport, protocol = await loop.subprocess_exec(
+                lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_PIECE, loop=loop),
+                *words,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                start_new_session=True,
+                cwd=home(),
             )
         except OSError as error:
             raise RemoteError("No shell", f"{words[0]} cannot be started: {error.strerror}") from error
-        made = LocalPipes(process)
+        made = LocalPipes(Process(transport, protocol, loop))
         try:
             yield made
         finally:
             await made.close()
+            transport.close()  # what nobody read would keep its pipes open
 
     def graphical(self, command: str, display: Display) -> AbstractAsyncContextManager[Channel]:
         """Start a program on a display of this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -17,6 +18,20 @@ from gpubox.ssh.shell import SshShell
 _FIND_XAUTH = "command -v xauth || test -x /usr/bin/xauth || test -x /usr/X11R6/bin/xauth"
 """The places where sshd looks, by its own build."""
 
+_UNTIL_EOF = (
+    "exec 3<&0; "
+    'case "$(ps -o pgid= -p $$ 2>/dev/null | tr -d " ")" in $$) all=0;; *) all=;; esac; '
+    '"${SHELL:-/bin/sh}" -c "$1" </dev/null 3<&- & p=$!; '
+    '{ cat <&3; trap "" TERM; kill -TERM ${all:-$p}; sleep 1; kill -KILL ${all:-$p}; } '
+    ">/dev/null 2>&1 & w=$!; "
+    "wait $p; s=$?; kill -KILL $w 2>/dev/null; exit $s"
+)
+"""Runs a program until it ends or stdin does.
+
+The end of its channel is no word to a program with windows: they go through the link, not through the
+channel, and sshd passes no signals on in logins as root. What the program started is its group, as sshd
+gives each command one; elsewhere only the program itself is ended.
+"""
 _BY_THE_BOX = "X11 forwarding request failed"
 """asyncssh's words when the box said no; others are its own."""
 
@@ -25,7 +40,7 @@ _BY_THE_BOX = "X11 forwarding request failed"
 async def graphical(shell: SshShell, command: str, display: Display) -> AsyncGenerator[SshChannel]:
     """Start a program whose windows open on `display`; see core.doors.Doors.graphical."""
     session = shell.session(
-        command,
+        f"exec sh -c {shlex.quote(_UNTIL_EOF)} sh {shlex.quote(command)}",
         x11_forwarding=True,
         x11_display=display.name,
         x11_auth_path=display.authority or None,
