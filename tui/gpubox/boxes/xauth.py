@@ -69,6 +69,8 @@ def _entries(data: bytes) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
                 (length,) = struct.unpack_from(">H", data, position)
                 fields.append(data[position + 2 : position + 2 + length])
                 position += 2 + length
+            if position > len(data):
+                return
             yield family, fields[0], fields[1], fields[2], fields[3]
     except struct.error:
         return  # cut short
