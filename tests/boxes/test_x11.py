@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,13 @@ def test_a_broken_file_of_cookies_harms_nothing(data: bytes) -> None:
 async def test_a_display_that_hangs_or_hangs_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     hang_up = True
 
-    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if hang_up:
-            writer.close()
-        else:
-            await asyncio.sleep(0.3)
-            writer.close()
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not hang_up:
+            with suppress(OSError):
+                await reader.read()  # to the caller's end
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = int(server.sockets[0].getsockname()[1])

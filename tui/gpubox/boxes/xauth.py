@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +119,9 @@ async def _greet(where: Address, name: bytes, value: bytes) -> tuple[int, str]:
         rest = b"" if head[0] == 1 else await reader.readexactly(4 * struct.unpack("<H", head[6:8])[0])
         return head[0], clean_bytes(rest[: head[1]] if head[0] == 0 else rest.rstrip(b"\0"), 120).strip()
     finally:
-        writer.close()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _connected(where: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
