@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar
@@ -89,6 +90,10 @@ class GpuBoxApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the first box, or the list of boxes."""
+        # Textual minds Ctrl-C only: a program that is told to end must give the terminal back as it was.
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM)
+        )
         if self._first is not None:
             self.show_box(self._first)
         else:
