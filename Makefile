@@ -38,7 +38,7 @@ spelling: $(VENV)/.tests
 types: $(VENV)/.tests
 	@$(PY) -m basedpyright
 imports: $(VENV)/.tests
-	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 fix: $(VENV)/.tests ## Format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .

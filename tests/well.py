@@ -138,6 +138,17 @@ def eight_gpus(count: int = 8, rows: int = 30) -> Sample:
     )
 
 
+def mig_slice(uuid: str, profile: str, number: int, used: int, total: int) -> MigInstance:
+    return MigInstance(
+        uuid=f"MIG-{uuid}",
+        name=f"MIG {profile}",
+        gpu_instance=number,
+        compute_instance=0,
+        memory_used=used,
+        memory_total=total,
+    )
+
+
 def mig_box() -> Sample:
     """An A100 cut in three."""
     card = h100(
@@ -150,30 +161,9 @@ def mig_box() -> Sample:
         decoder=None,
         mig=True,
         mig_instances=(
-            MigInstance(
-                uuid="MIG-0a",
-                name="MIG 3g.40gb",
-                gpu_instance=1,
-                compute_instance=0,
-                memory_used=fraction(27.1),
-                memory_total=fraction(39.5),
-            ),
-            MigInstance(
-                uuid="MIG-0b",
-                name="MIG 2g.20gb",
-                gpu_instance=5,
-                compute_instance=0,
-                memory_used=fraction(4.2),
-                memory_total=fraction(19.5),
-            ),
-            MigInstance(
-                uuid="MIG-0c",
-                name="MIG 1g.10gb",
-                gpu_instance=9,
-                compute_instance=0,
-                memory_used=13 * MIB,
-                memory_total=fraction(9.5),
-            ),
+            mig_slice("0a", "3g.40gb", 1, fraction(27.1), fraction(39.5)),
+            mig_slice("0b", "2g.20gb", 5, fraction(4.2), fraction(19.5)),
+            mig_slice("0c", "1g.10gb", 9, 13 * MIB, fraction(9.5)),
         ),
         missing={
             "util": "not given while MIG is on",

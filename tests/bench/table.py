@@ -20,7 +20,9 @@ class Row:
     peers: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     """The competitors' figures by name; None where they never got there."""
     note: str = ""
-    """Why the target is missed, or what to know."""
+    """What to know of it."""
+    why: str = ""
+    """Why the target is missed, if it is."""
 
     @property
     def verdict(self) -> str:
@@ -30,6 +32,11 @@ class Row:
         if self.target is None:
             return ""
         return "hit" if self.value <= self.target else "MISS"
+
+    @property
+    def remark(self) -> str:
+        """What to know of it, and the reason of a miss."""
+        return "; ".join(filter(None, [self.note, self.why if self.verdict == "MISS" else ""]))
 
     @property
     def against(self) -> str:
@@ -62,7 +69,7 @@ def lines(rows: list[Row]) -> list[str]:
             "" if row.target is None else number(row.target),
             row.verdict,
             row.against,
-            row.note,
+            row.remark,
         )
         for row in rows
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes import ship
+from gpubox.boxes.unpack import Unpacker
 from gpubox.config.settings import Probe
 from gpubox.core.decode import decode
 from gpubox.core.sample import Sample
@@ -29,6 +30,7 @@ class Pipes:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.written = 0
+        self._unpacker = Unpacker()
 
     async def write(self, data: bytes) -> None:
         assert self.process.stdin
@@ -50,7 +52,7 @@ class Pipes:
     async def sample(self) -> Sample:
         """The next sample of the Python probe."""
         async with asyncio.timeout(LIMIT):
-            return decode(await self.read_line(1 << 22))
+            return decode(self._unpacker.line(await self.read_line(1 << 22)))
 
 
 @asynccontextmanager

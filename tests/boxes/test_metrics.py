@@ -15,6 +15,7 @@ from gpubox.config.settings import Probe
 from gpubox.core.decode import LINE_LIMIT
 from gpubox.core.errors import GpuBoxError, ProbeError
 from gpubox.core.health import Phase
+from gpubox.remote.probe import Pack
 from tests.boxes.conftest import Open
 from tests.boxes.scripted import ScriptedChannel, ScriptedLink, ScriptedShell, line_of, say_plain, until
 from tests.samples import eight_gpus, training_box
@@ -61,6 +62,22 @@ async def test_a_strange_pong_is_no_round_trip(opened: Open) -> None:
         shell.channel.sample(training_box())
         await until(lambda: box.sample.value)
         assert box.rtt is None
+        assert failures(box) == []
+
+
+async def test_a_broken_stream_of_packed_lines_is_begun_anew(opened: Open) -> None:
+    async with opened() as (box, shell):
+        first, second = line_of(training_box()), line_of(eight_gpus())
+        pack = Pack()
+        shell.channel.send(pack.line(first))
+        await until(lambda: box.sample.value == training_box())
+        lost = pack.line(second)
+        shell.channel.send(lost[:20] + b"Broadcast message\n" + pack.line(second) + pack.line(second))
+        await until(lambda: b"fresh\n" in shell.channel.written)
+        assert box.trouble.value is not None
+        shell.channel.send(Pack().line(second))
+        await until(lambda: box.sample.value == eight_gpus())
+        assert shell.channel.written.count(b"fresh") == 1
         assert failures(box) == []
 
 

@@ -155,6 +155,11 @@ def test_any_line_of_a_known_kind_is_read_or_passed_over(kind: str, text: str) -
     assert sample.v == probe.WIRE
 
 
+@pytest.mark.parametrize("line", ["u 1E100", "l 1E100 0 0", f"m MemTotal: {'9' * 30} kB"])
+def test_a_number_that_no_box_has_is_not_believed(line: str) -> None:
+    assert tell(line).host.uptime is None
+
+
 def test_hostile_words_come_out_clean() -> None:
     sample = tell(*smi("\x1b]0;x\x07\x1b[2J[red]", status=9), "g .")
     assert "\x1b" not in sample.faults[0].detail

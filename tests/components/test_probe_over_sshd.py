@@ -10,6 +10,7 @@ import pytest
 
 from gpubox.boxes import ship
 from gpubox.boxes.plain import PlainReader
+from gpubox.boxes.unpack import Unpacker
 from gpubox.config import settings
 from gpubox.core.ask import Nobody
 from gpubox.core.decode import LINE_LIMIT, decode
@@ -53,11 +54,11 @@ async def first_sample(shell: Shell) -> tuple[str, Sample]:
     mark = secrets.token_hex(8)
     async with shell.stream(ship.command(mark, settings.Probe())) as channel:
         kind = await ship.start(channel, mark)
-        reader = PlainReader()
+        reader, unpacker = PlainReader(), Unpacker()
         while True:
             line = await channel.read_line(LINE_LIMIT)
             assert line, await channel.read_stderr()
-            sample = decode(line) if kind == "python" else reader.feed(line)
+            sample = decode(unpacker.line(line)) if kind == "python" else reader.feed(line)
             if sample is not None:
                 return kind, sample
 

@@ -117,14 +117,16 @@ def test_the_busiest_of_the_host_are_listed_as_many_as_asked(machine: Machine) -
     assert child.stdout
     try:
         child.stdout.readline()
-        probe = machine.start("interval=0.25", "top=2", patch="p.Processes.period = 0.5")
+        # The machine that runs this may have busier processes than the child: many are asked for.
+        probe = machine.start("interval=0.25", "top=40", patch="p.Processes.period = 0.5")
         sample = probe.until(lambda sample: any(row.pid == child.pid for row in sample.processes))
     finally:
         child.kill()
         child.communicate()
-    assert len(sample.processes) == 2
     (row,) = [row for row in sample.processes if row.pid == child.pid]
     assert row.gpu is None
+    few = machine.start("interval=0.25", "top=2", patch="p.Processes.period = 0.5")
+    assert len(few.until(lambda sample: sample.processes).processes) == 2
 
 
 def test_a_shell_that_becomes_another_program_changes_its_command(machine: Machine, library: Library) -> None:

@@ -62,7 +62,8 @@ class Folder:
 
     def key(self, name: str, key: asyncssh.SSHKey, passphrase: str | None = None) -> Path:
         file = self.path / name
-        key.write_private_key(file, passphrase=passphrase)
+        # The fewest rounds that bcrypt does not warn of: 128 take a second a passphrase on a busy machine.
+        key.write_private_key(file, passphrase=passphrase, rounds=50)
         file.chmod(0o600)
         return file
 

@@ -147,7 +147,7 @@ async def test_what_ends_the_program_is_told_in_a_sentence(capsys: pytest.Captur
 
 
 async def test_wrong_settings_are_shown_and_the_rest_works() -> None:
-    warning = ConfigError("Unknown setting", "ui.colour in gpubox.toml", "Did you mean color?")
+    warning = ConfigError("Unknown setting", "ui.color in gpubox.toml", "Did you mean color?")
     settings = Settings(
         ui=Ui(theme="nope"), keys={"box.retri": "R", "app.help": "nokey", "box.maximize": "z"}
     )

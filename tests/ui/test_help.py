@@ -40,14 +40,14 @@ async def test_help_tells_of_the_focused_panel_and_of_every_key(key: str) -> Non
 
 
 async def test_the_list_of_boxes_has_help_too_and_the_settings_errors_stay_in_it() -> None:
-    warning = ConfigError("Unknown setting", "ui.colour", "Did you mean color?")
+    warning = ConfigError("Unknown setting", "ui.color", "Did you mean color?")
     app = make_app(picker=True, warnings=[warning])
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.screen.focused)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         assert "picker.open" in table(app)
-        assert any("ui.colour" in str(static.render()) for static in app.screen.query("#help > Static"))
+        assert any("ui.color" in str(static.render()) for static in app.screen.query("#help > Static"))
 
 
 async def test_in_a_narrow_terminal_the_sentences_go_but_keys_and_ids_stay() -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from gpubox.boxes import ship
+from gpubox.boxes.unpack import Unpacker
 from gpubox.config.settings import Probe
 from gpubox.core.decode import LINE_LIMIT, decode
 from gpubox.core.errors import GpuBoxError, ProbeError, ProbeTooNew
@@ -81,7 +82,8 @@ class Reading:
         self._probe = probe
         self._python = python
         self._environment = dict(environment or {})
-        self._understand: Understand = decode
+        self._understand: Understand = self._unpacked
+        self._unpacker = Unpacker()
         self._wishes: list[str] = []
         self._wake = asyncio.Event()
         self._beat = 0
@@ -131,6 +133,17 @@ class Reading:
                         self._good(sample)
             await self._keep_pace(len(line))
         raise await ship.ended(channel)
+
+    def _unpacked(self, line: bytes) -> Sample:
+        """Understand a line of the probe; of one whose stream is broken, none before it begins anew."""
+        was_broken = self._unpacker.broken
+        try:
+            plain = self._unpacker.line(line)
+        except ProbeError:
+            if line.endswith(b"\n") and not was_broken:
+                self.say("fresh")
+            raise
+        return decode(plain)
 
     def _good(self, sample: Sample) -> None:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from gpubox.core.decode import decode
+from gpubox.core.errors import ProbeError
 from gpubox.core.sample import Sample
 from gpubox.core.text import clean_bytes
 from gpubox.remote import probe
@@ -72,15 +73,17 @@ class PlainReader:
         self._seq += 1
         self._read_host(block)
         gpus = self._read_gpus(block)
-        row = {
+        frame: dict[str, object] = {
             "v": probe.WIRE,
             "seq": self._seq,
             "time": round(time.time(), 3),
             "interval": max(0.1, interval),
-            "host": self._host,
-            **gpus,
         }
-        return decode(msgspec.json.encode(row))
+        try:
+            return decode(msgspec.json.encode({**frame, "host": self._host, **gpus}))
+        except (ProbeError, OverflowError):  # a number that no box has; what it came with is not believed
+            self._host, self._gpus = {}, {}
+            return decode(msgspec.json.encode(frame))
 
     def _read_host(self, block: Mapping[str, list[str]]) -> None:
         host = self._host

@@ -197,6 +197,7 @@ def _words(probe: settings.Probe, environment: Mapping[str, str]) -> list[str]:
         f"interval={probe.interval:g}",
         f"top={probe.top_processes}",
         f"commands={int(probe.command_lines)}",
+        "pack=1",
     ]
     return words + [f"env:{quote(name)}={quote(value)}" for name, value in environment.items()]
 

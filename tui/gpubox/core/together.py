@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import cast
 
 
@@ -13,11 +13,17 @@ async def together(*jobs: Coroutine[object, object, object]) -> None:
     The first one that raises ends the others, and its error is raised as it is: a TaskGroup wraps it in an
     ExceptionGroup, which no `except GpuBoxError` would catch.
     """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
                 group.create_task(job)
     except BaseExceptionGroup as group:
+        # A group of Python 3.11 leaves its own request to cancel counted, and every asyncio.timeout after it
+        # takes its expiry for that.
+        if task and task.cancelling() > before:
+            task.uncancel()
         error = _first(group)
         raise error from error.__cause__
 
@@ -26,3 +32,21 @@ def _first(error: BaseException) -> BaseException:
     if not isinstance(error, BaseExceptionGroup):
         return error
     return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+
+
+async def in_time(work: Awaitable[object], seconds: float) -> bool:
+    """Return whether work ended within `seconds`; if not, it is cancelled. Raises what the work raises.
+
+    For cleaning up: in a task that was cancelled before, `asyncio.timeout` of Python 3.11.3 and older
+    ends in CancelledError instead of TimeoutError, and the rest of the cleaning would not be done.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([doing], timeout=seconds)
+        return doing.done()
+    finally:
+        if doing.done():
+            doing.result()
+        else:
+            doing.cancel()
+            await asyncio.wait([doing])

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.shell import Channel, Result
+from gpubox.core.together import in_time
 from gpubox.core.units import duration
 
 _SHELL = "/bin/sh"
@@ -54,12 +55,8 @@ async def end_process(process: Process, *, gently: bool) -> None:
         if number is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)
-        try:
-            async with asyncio.timeout(_GRACE):
-                await process.wait()
-        except TimeoutError:
-            continue
-        return
+        if await in_time(process.wait(), _GRACE):
+            return
 
 
 class LocalShell:

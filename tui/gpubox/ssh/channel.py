@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import asyncssh
@@ -11,6 +10,7 @@ from asyncssh.constants import EXTENDED_DATA_STDERR
 
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.shell import Result
+from gpubox.core.together import in_time
 from gpubox.ssh.lines import Lines
 
 STDERR_KEPT = 4096
@@ -205,7 +205,4 @@ class SshChannel:
             await self._closes(_POLITE)
 
     async def _closes(self, limit: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit):
-                await self._session.closed.wait()
-        return self._session.closed.is_set()
+        return await in_time(self._session.closed.wait(), limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from gpubox.config.settings import Ssh
 from gpubox.core.ask import Asker
 from gpubox.core.errors import Cancelled, GpuBoxError
 from gpubox.core.text import clean_bytes
+from gpubox.core.together import in_time
 from gpubox.ssh.auth import Login, Vault
 from gpubox.ssh.client import Client
 from gpubox.ssh.errors import Facts, Stage, explain
@@ -50,12 +50,10 @@ class Hop:
         """End it; never raises."""
         self.ssh.close()
         try:
-            async with asyncio.timeout(_POLITE):
+            if not await in_time(self.ssh.wait_closed(), _POLITE):
+                # A peer that went silent never takes what is still to be sent.
+                self.ssh.abort()
                 await self.ssh.wait_closed()
-        except TimeoutError:
-            # A peer that went silent never takes what is still to be sent.
-            self.ssh.abort()
-            await self.ssh.wait_closed()
         finally:
             if self.proxy is not None:
                 await self.proxy.close()
@@ -199,7 +197,8 @@ class Dialer:
             gss_host=None,
             host_based_auth=False,
             preferred_auth=list(hop.methods),
-            compression_algs=["zlib@openssh.com", "zlib", "none"],
+            # The probe packs its own lines; zlib around everything would hold a fast tunnel to a tenth.
+            compression_algs=["none", "zlib@openssh.com", "zlib"],
             connect_timeout=None,
             login_timeout=0,
             keepalive_interval=self._settings.keepalive,

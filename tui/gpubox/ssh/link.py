@@ -33,7 +33,9 @@ STEADY = 2.0
 seconds each loss is."""
 
 _KNOCK = 1.0
-"""Seconds between two looks whether a box that could not be reached can be reached again."""
+"""Seconds that a look whether a box can be reached again may take."""
+_KNOCKS = 0.4
+"""Seconds between two such looks: a person back in the network is not to wait for the next try."""
 
 
 class SshLink(Link):
@@ -211,7 +213,7 @@ async def _until_first(*coroutines: Coroutine[object, object, object] | asyncio.
 async def _knock(host: str, port: int) -> None:
     """Return when somebody listens again."""
     while True:
-        await asyncio.sleep(_KNOCK * random.uniform(0.8, 1.0))
+        await asyncio.sleep(_KNOCKS * random.uniform(0.8, 1.0))
         try:
             connected = await reach(host, port, _KNOCK)
         except OSError:

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 
+from gpubox.core.together import in_time
+
 _KEPT = 300
 """Bytes of what the command complains of that are kept."""
 
@@ -36,9 +38,7 @@ class Proxy:
 
     async def close(self) -> None:
         """End it and all that it started."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
-                await self._process.wait()
+        await in_time(self._process.wait(), _GRACE)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._listening.cancel()

@@ -17,6 +17,8 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.ssh.behind import run_behind
 
+from gpubox.core.together import in_time
+
 _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
 
@@ -244,8 +246,5 @@ def _signal(process: asyncio.subprocess.Process, name: str) -> None:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End the command and everything in its group."""
     _signal(process, "TERM")
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
-            return
-    _signal(process, "KILL")
+    if not await in_time(process.wait(), _GRACE):
+        _signal(process, "KILL")

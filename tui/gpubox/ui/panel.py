@@ -60,7 +60,8 @@ class Panel(Widget, can_focus=False):
         """Move the keyboard here: to the panel itself, or to the first thing in it that takes keys."""
         for widget in (self, *self.query("*").results(Widget)):
             if widget.focusable and widget.display:
-                widget.focus(scroll_visible=False)
+                # At once: widget.focus() would let keys typed quickly reach the panel before.
+                self.screen.set_focus(widget, scroll_visible=False)
                 return
 
     @property

@@ -1,6 +1,6 @@
 """The default theme: dark, quiet, and safe for color-blind eyes.
 
-Good, warn and alarm are sky blue, orange and vermillion of the palette of Okabe and Ito, which stay apart
+Good, warn and alarm are sky blue, orange and vermilion of the palette of Okabe and Ito, which stay apart
 for every common kind of color blindness and differ in brightness too. Every other theme of Textual
 works as well: nothing is drawn with a color of its own, only with a theme's variables.
 """
@@ -11,7 +11,7 @@ from textual.theme import Theme
 
 SKY = "#56b4e9"
 ORANGE = "#e69f00"
-VERMILLION = "#e8601c"
+VERMILION = "#e8601c"
 PURPLE = "#cc79a7"
 
 GPUBOX = Theme(
@@ -20,7 +20,7 @@ GPUBOX = Theme(
     secondary="#7f9bb8",
     success=SKY,
     warning=ORANGE,
-    error=VERMILLION,
+    error=VERMILION,
     accent=PURPLE,
     foreground="#cfd6df",
     background="#0e1217",

@@ -117,7 +117,8 @@ class BoxScreen(Screen[None]):
     async def _follow(self, feed: Feed[T], react: Callable[[T], None], pause: float = 0.0) -> None:
         async for value in feed.follow():
             react(value)
-            await asyncio.sleep(pause)
+            if value is not None:  # the first sample of all is not to wait
+                await asyncio.sleep(pause)
 
     def _show_health(self, health: Health) -> None:
         self._state.show(health)

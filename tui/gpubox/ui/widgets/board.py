@@ -80,7 +80,7 @@ class Board(Container):
         self._use(panel)
         if self.screen.maximized is not None:
             self.zoom(panel)
-        self.call_after_refresh(panel.take_focus)
+        panel.take_focus()
 
     def number(self, number: int) -> Panel | None:
         """Return the panel with a number key, if there is one."""

@@ -85,8 +85,8 @@ def _dots(value: float | None, most: int, low: float, high: float) -> int:
     if value is None:
         return 0
     span = high - low
-    share = (value - low) / span if span > 0 else 0.0
-    return max(1, min(most, round(share * most)))
+    share = max(0.0, min(1.0, (value - low) / span)) if span > 0 else 0.0
+    return max(1, round(share * most))
 
 
 def _tones(values: Sequence[float | None], tone: Tone | Toning) -> list[Tone | None]:
