@@ -27,8 +27,8 @@ _READ = (
     'case $l in *sshd*" -f "*) c=${l#* -f }; c=${c%% *};; esac; '
     'p=$(sed -n "s/^PPid:[[:space:]]*//p" /proc/$p/status 2>/dev/null); done; '
     '[ -r "$c" ] || exit 3; cd "${c%/*}"; '
-    'while IFS= read -r l || [ -n "$l" ]; do case $l in '
-    "[Ii]nclude[[:space:]]*) set -- ${l#[Ii]nclude}; "
+    'while read -r l || [ -n "$l" ]; do case $l in '
+    "[Ii][Nn][Cc][Ll][Uu][Dd][Ee][[:space:]]*) set -- ${l#???????}; "
     'for f; do [ -r "$f" ] && cat "$f"; echo; echo "#gpubox end"; done;; '
     '*) printf "%s\\n" "$l";; esac; done <"$c" | head -c 262144'
 )
