@@ -131,7 +131,6 @@ class Near(asyncio.Protocol):
 
     def _send(self, data: bytes) -> None:
         self._traffic.sent += len(data)
-        self._line.moved(len(data))
         if self._far is not None:
             self._far.write(data)
 
@@ -165,7 +164,6 @@ class Near(asyncio.Protocol):
     def deliver(self, data: bytes) -> None:
         """Hand the program what came from the box."""
         self._traffic.received += len(data)
-        self._line.moved(len(data))
         if self._transport is not None:
             self._transport.write(data)
 

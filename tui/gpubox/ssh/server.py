@@ -15,9 +15,8 @@ from pathlib import Path
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
-from gpubox.ssh.behind import run_behind
-
 from gpubox.core.together import in_time
+from gpubox.ssh.behind import run_behind
 
 _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
