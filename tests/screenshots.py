@@ -24,6 +24,8 @@ from gpubox.core.ask import Asker
 from gpubox.core.health import Health
 from gpubox.core.sample import Disk, Host, Sample
 from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.widgets.desktop_picture import DesktopPicture
+from tests import scenes
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -89,6 +91,7 @@ def open_elsewhere(target: Target, settings: Settings, asker: Asker) -> Box:
         )
 
     box.sample.put, box.link.health.put = sample, health
+    scenes.furnish(box, USER)
     return box
 
 
@@ -193,7 +196,7 @@ async def settle(pilot: Pilot[None], box: Box) -> None:
 
 async def draw(folder: Path) -> None:
     """Draw all pictures into a folder."""
-    settings = Settings(ui=Ui(history_minutes=1))
+    settings = Settings(ui=Ui(history_minutes=1), desktop=scenes.DESKTOP)
     opened: list[Box] = []
 
     def opener(target: Target, asker: Asker) -> Box:
@@ -219,6 +222,30 @@ async def draw(folder: Path) -> None:
             await settle(pilot, opened[0])
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
+        await draw_doors(folder, app, pilot, opened[0])
+
+
+async def draw_doors(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
+    """Draw the panels of tunnels and desktops; the latter only where this machine can start one."""
+    await pilot.press("escape", "escape", "t")
+    await scenes.flow(box, 6)
+    await pilot.pause()
+    (folder / "tunnels.svg").write_text(picture(app))
+    if not scenes.has_server():
+        print("no desktop.svg: it takes TigerVNC, openbox and xterm", file=sys.stderr)
+        return
+    try:
+        await pilot.press("v", "m")
+        async with asyncio.timeout(30):
+            shown = app.screen.query_one(DesktopPicture)
+            while shown.picture is None or not any(one.ours for one in box.desktops.feed.value):
+                await pilot.pause(0.1)
+        await scenes.flow(box, 8)  # its windows open, and the next picture comes
+        app.clear_notifications()
+        await pilot.pause()
+        (folder / "desktop.svg").write_text(picture(app))
+    finally:
+        await scenes.clear(box)
 
 
 def main() -> None:

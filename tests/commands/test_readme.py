@@ -9,6 +9,9 @@ import msgspec
 import pytest
 
 from gpubox import cli
+from gpubox.boxes.tunnel import Tunnel
+from gpubox.commands import holding, services
+from gpubox.commands.desktop import _told
 from gpubox.commands.report import SCHEMA, Reading, Words
 from gpubox.config.files import SECTIONS, fields
 from gpubox.config.schema import descriptions
@@ -16,6 +19,7 @@ from gpubox.config.settings import BoxEntry
 from gpubox.core import faults, sample
 from gpubox.ui.keys import everything
 from tests.commands.run import ROOT
+from tests.ui.doors import JUPYTER, MINE
 
 TEXT = (ROOT / "README.md").read_text()
 KEYS = {
@@ -72,6 +76,7 @@ def test_every_command_exists(words: list[str]) -> None:
     rest = words[1:]
     while isinstance(command, click.Group):
         context = click.Context(command)
+        rest = rest[sum(isinstance(each, click.Argument) for each in command.params) :]
         _, found, rest = command.resolve_command(context, rest) if rest else (None, None, [])
         if found is None:
             return
@@ -144,6 +149,20 @@ def test_the_json_fields_are_those_of_the_code(head: str, struct: type[msgspec.S
 )
 def test_the_fields_of_inner_objects_are_told(struct: type[msgspec.Struct], head: str, cell: str) -> None:
     assert set(names(rows(head)[cell][1])) == set(struct.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("`desktops[]`", _told(MINE)),
+        ("`services[]`", services.told(JUPYTER)),
+        ("a tunnel", {**holding.told(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
+    ],
+)
+def test_the_json_of_desktops_services_and_tunnels_is_told(head: str, fields: dict[str, object]) -> None:
+    told = [name for cell in rows(head) for name in names(cell)]
+    assert len(told) == len(set(told))
+    assert set(told) == set(fields)
 
 
 def test_the_schema_number_is_told() -> None:

@@ -29,8 +29,10 @@ LIST = 10.0
 """Seconds between two lists of what runs, while the panel is seen."""
 _BY_PORT = Forward(Way.LOCAL, port=5901)
 """How a desktop is reached where its socket cannot be."""
-_BESIDE = 96
-"""Cells from which on the picture stands beside the list."""
+_LIST = 60
+"""Cells that the list and the gap behind it take when the picture stands beside it."""
+_SHAPE = 3.5
+"""Cells of width for each row that a usual screen takes."""
 
 
 class DesktopPanel(Panel):
@@ -102,7 +104,9 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
 
     def on_resize(self) -> None:
         """Put the picture where it gets the most room."""
-        self.set_class(self.size.width >= _BESIDE, "-beside")
+        width, height = self.size
+        beside, below = min(height, (width - _LIST) / _SHAPE), min(height - 4, width / _SHAPE)
+        self.set_class(beside > below, "-beside")
 
     def _now(self) -> float:
         return self.sample.time if self.sample else 0.0
@@ -221,6 +225,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         finally:
             self._doing = ""
             self._show()
+        self._looks.soon()  # the list knows when it began
         if show:
             self._viewers.open(session)
         if desktops.mortal:
