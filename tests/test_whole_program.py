@@ -71,9 +71,9 @@ async def test_a_person_starts_looks_around_and_quits(tmp_path: Path) -> None:
         assert len(everyone) > 1, "the demo box runs the probe as a process"
 
         terminal.press("?")
-        await terminal.shows("Everywhere", "app.quit")
+        await terminal.shows("On this screen", "box.retry")
         terminal.press(ESCAPE)
-        await terminal.hides("app.quit")
+        await terminal.hides("box.retry")
 
         terminal.press("2/")  # in one go: the second key is for the panel that the first one moves to
         await terminal.shows("words in user, command")

@@ -33,8 +33,8 @@ class DesktopForm(ModalScreen[Wish | None]):
     def __init__(self, wanted: Desktop, box: str) -> None:
         super().__init__()
         self._box = box
-        self._geometry = Input(wanted.geometry, id="geometry", classes="labelled", select_on_focus=True)
-        self._program = Input(wanted.session, id="session", classes="labelled", select_on_focus=True)
+        self._geometry = Input(wanted.geometry, id="geometry", classes="labeled", select_on_focus=True)
+        self._program = Input(wanted.session, id="session", classes="labeled", select_on_focus=True)
         self._problem = Static("", id="problem", markup=False)
 
     def compose(self) -> ComposeResult:
