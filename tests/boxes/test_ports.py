@@ -16,6 +16,13 @@ from gpubox.core.doors import Forward, Way
 from tests.boxes.tunnels import JUPYTER, ScriptedDoors, kept, taken
 
 
+async def remembered(store: Store, box: str, port: int) -> None:
+    """Wait until the disk has the port of a box's Jupyter: it is written after the tunnel is open."""
+    async with asyncio.timeout(5):
+        while (await store.ports()).get((box, "jupyter")) != port:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.01)
+
+
 async def test_ports_are_remembered_by_box_and_name(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     with Store(path, HistorySettings()) as store:
@@ -23,6 +30,8 @@ async def test_ports_are_remembered_by_box_and_name(tmp_path: Path) -> None:
         async with kept(attic, ScriptedDoors()), kept(lab, ScriptedDoors({8888: taken(8888)})):
             assert (await attic.open(JUPYTER, "jupyter")).port == 8888
             assert (await lab.open(JUPYTER, "jupyter")).port == 8889
+            await remembered(store, "attic", 8888)
+            await remembered(store, "lab", 8889)
     with Store(path, HistorySettings()) as store:
         lab = Tunnels("lab", ports=Ports("lab", store))
         async with kept(lab, ScriptedDoors()):
@@ -37,12 +46,11 @@ async def test_a_port_that_is_taken_for_once_is_not_forgotten(tmp_path: Path) ->
             tunnels = Tunnels("attic", ports=Ports("attic", store))
             async with kept(tunnels, ScriptedDoors(errors)):
                 assert (await tunnels.open(JUPYTER, "jupyter")).port == port
+                await remembered(store, "attic", 8888)
         tunnels = Tunnels("attic", ports=Ports("attic", store))
         async with kept(tunnels, ScriptedDoors()):
             assert (await tunnels.open(replace(JUPYTER, listen_port=7000), "jupyter")).port == 7000
-            async with asyncio.timeout(5):
-                while await store.ports() != {("attic", "jupyter"): 7000}:  # noqa: ASYNC110 - a file
-                    await asyncio.sleep(0.01)
+            await remembered(store, "attic", 7000)
 
 
 @pytest.mark.parametrize(

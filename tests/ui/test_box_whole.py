@@ -68,4 +68,5 @@ async def test_the_whole_screen_looks_right(
         panels = app.screen.query(Panel)
         await until(pilot, lambda: all(panel.sample is sample for panel in panels if panel.display))
         await until(pilot, lambda: {panel.NAME for panel in panels if panel.display} >= {*SHOWN[size]})
+        await until(pilot, lambda: "Looking" not in app.export_screenshot())
         looks(app)
