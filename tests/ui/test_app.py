@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -77,6 +78,25 @@ async def test_the_screen_is_painted_before_the_box_is_opened(monkeypatch: pytes
     async with make_app(box, opener=opener).run_test() as pilot:
         await until(pilot, lambda: "opened" in order)
     assert order[0] == "painted"
+
+
+async def test_tasks_begin_in_their_turn_as_asyncssh_needs_it() -> None:
+    begun: list[str] = []
+
+    async def work() -> None:
+        begun.append("task")
+
+    class Eager(asyncio.Task[None]):
+        """What Python 3.12 lets Textual make of every task."""
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, work, **more: Eager(work, loop=loop, **more))  # type: ignore[arg-type]
+    async with make_app(make_box()).run_test():
+        task = asyncio.create_task(work())
+        assert not isinstance(task, Eager)
+        begun.append("caller")
+        await task
+    assert begun == ["caller", "task"]
 
 
 async def test_an_error_of_ours_is_a_toast_with_what_to_do() -> None:

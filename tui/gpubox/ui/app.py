@@ -90,10 +90,11 @@ class GpuBoxApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the first box, or the list of boxes."""
+        loop = asyncio.get_running_loop()
+        # From Python 3.12 on Textual lets tasks begin inside create_task; no login of asyncssh ends then.
+        loop.set_task_factory(None)
         # Textual minds Ctrl-C only: a program that is told to end must give the terminal back as it was.
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM)
-        )
+        loop.add_signal_handler(signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM))
         if self._first is not None:
             self.show_box(self._first)
         else:
