@@ -60,11 +60,12 @@ async def serve(
     Leaving the block ends the connections and every process that they started.
     """
     house = _House(home, environment)
+    doors: set[asyncssh.SSHServerConnection] = set()
     private = asyncssh.import_private_key(host_key)
     acceptor = await asyncssh.listen(
         "127.0.0.1",
         port,
-        server_factory=_Door,
+        server_factory=lambda: _Door(doors),
         server_host_keys=[private],
         authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
         password_auth=False,
@@ -85,11 +86,27 @@ async def serve(
     finally:
         acceptor.close()
         await house.close()
-        await acceptor.wait_closed()
+        for connection in tuple(doors):
+            connection.abort()
+        await acceptor.wait_closed()  # from Python 3.12 on it waits for the connections too
 
 
 class _Door(asyncssh.SSHServer):
     """Forwards what a box forwards, as far as it stays on this machine."""
+
+    def __init__(self, doors: set[asyncssh.SSHServerConnection]) -> None:
+        self._doors = doors
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Remember who is here."""
+        self._connection = conn
+        self._doors.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget who left."""
+        if self._connection is not None:
+            self._doors.discard(self._connection)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         """Allow connections to this machine."""
