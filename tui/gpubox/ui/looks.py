@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,9 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.health import Phase
 from gpubox.ui.border import guarded
 from gpubox.ui.panel import Panel
+
+CALM = 6
+"""How many times longer it waits while the keyboard is elsewhere: a look sends up to 13 kB."""
 
 
 class Looks:
@@ -27,20 +31,24 @@ class Looks:
         self._panel = panel
         self._period = period
         self._look = look
-        self._next = 0.0
+        self._last = -math.inf
         self._worker: Worker[bool] | None = None
 
     def soon(self) -> None:
         """Look at the next chance, without waiting for the period to end."""
-        self._next = 0.0
+        self._last = -math.inf
         self.tick()
 
     def tick(self) -> None:
         """Look when it is time."""
         busy = self._worker is not None and self._worker.is_running
-        if busy or time.monotonic() < self._next or not self._panel.seen or not live(self._panel):
+        here = self._panel.has_pseudo_class("focus-within")
+        due = self._last + self._period * (1 if here else CALM)
+        if busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
             return
-        self._next = time.monotonic() + self._period
+        if self._panel.box.sample.value is None and not here:
+            return  # the first reading is what a person waits for
+        self._last = time.monotonic()
         self._worker = self._panel.run_worker(guarded(self._panel, self._once()), exit_on_error=False)
 
     async def _once(self) -> None:
