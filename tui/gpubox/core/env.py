@@ -1,0 +1,106 @@
+"""Software environments of a box, as remote/envs.py tells of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["conda", "venv", "uv", "pixi"]
+"""What made an environment; conda stands for mamba, micromamba and Miniforge too."""
+
+
+class Build(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A framework in an environment, judged by its metadata alone; nothing was imported."""
+
+    framework: str
+    """`torch`, `tensorflow` or `jax`."""
+    version: str = ""
+    target: Literal["cuda", "rocm", "cpu", "unknown"] = "unknown"
+    """What it was built for."""
+    cuda: str = ""
+    """CUDA version that it was built for, such as `12.4`; empty when not told."""
+    why: str = ""
+    """Where that is written, such as `torch/version.py`."""
+    missing: str = ""
+    """Libraries that a CUDA build needs and that the environment does not bring, in words."""
+
+
+class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an environment answered when it was asked whether it sees the GPUs; kept on the box."""
+
+    at: float
+    """When, in seconds since the epoch."""
+    job: str = ""
+    """The job that asked."""
+    sees: bool | None = None
+    """None when no framework could be asked."""
+    devices: tuple[str, ...] = ()
+    """Names of what it sees."""
+    words: str = ""
+    """The framework's own last words when it sees none, cleaned for one line."""
+    current: bool = True
+    """False when the environment or the driver changed since."""
+
+
+class Env(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One environment of a box."""
+
+    prefix: str
+    """Its folder, absolute, links resolved; what tells environments apart."""
+    name: str
+    """What people call it: the conda name, or the project's folder for those in projects."""
+    kind: Kind
+    root: str = ""
+    """The installation that it belongs to (conda), or the project's folder (venv, uv, pixi)."""
+    base: bool = False
+    """Whether it is the root of a conda installation itself."""
+    tool: str = ""
+    """Path of the program on the box that changes it: conda, mamba, micromamba, uv, pixi or its python."""
+    python: str = ""
+    """Version of its Python; empty when it has none."""
+    packages: int | None = None
+    """How many packages it has; None when that cannot be told."""
+    builds: tuple[Build, ...] = ()
+    broken: str = ""
+    """Why it cannot be used, in words; empty when it can."""
+    used: float | None = None
+    """When something in it last ran or changed, in seconds since the epoch, as far as files tell."""
+    size: int | None = None
+    """Bytes on disk; counted on demand only."""
+    sight: Sight | None = None
+
+
+class Root(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An installation that environments come from."""
+
+    path: str
+    flavor: str
+    """`miniconda`, `anaconda`, `miniforge`, `mamba`, `micromamba`, `uv` or `pixi`, as far as files tell."""
+    tool: str = ""
+    """The program that makes environments there."""
+    envs: str = ""
+    """Folder where new ones go."""
+
+
+class Envs(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that one look at a box gives."""
+
+    v: int = 1
+    envs: tuple[Env, ...] = ()
+    roots: tuple[Root, ...] = ()
+    modules: str = ""
+    """The module system, such as `Lmod 8.7`; empty without one."""
+    cuda: str = ""
+    """Highest CUDA version that the driver runs, where the box tells it without NVML; else empty."""
+
+
+class Package(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A package in an environment."""
+
+    name: str
+    version: str
+    build: str = ""
+    """conda's build string."""
+    source: str = ""
+    """conda channel, or `pypi`."""

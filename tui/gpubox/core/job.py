@@ -1,0 +1,84 @@
+"""Jobs as they are wished; core.record tells what came of them.
+
+All times are seconds since the epoch by the box's clock; all durations are seconds, all sizes bytes.
+Unknown fields are ignored and new ones have defaults, so that old records stay readable.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class GpuWish(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which GPUs a job wants."""
+
+    mode: Literal["count", "chosen", "none", "any"] = "count"
+    """A number of free ones; those named; none, with CUDA_VISIBLE_DEVICES empty; or all, without a lease."""
+    count: int = 1
+    uuids: tuple[str, ...] = ()
+
+
+class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A process that does not count as using a GPU."""
+
+    pid: int
+    start: int = 0
+    """Field 22 of /proc/PID/stat; 0 fits any."""
+
+
+class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A job as it is wanted. Values of secrets in `environment` never reach the box's disk."""
+
+    id: str
+    """`YYYYMMDD-HHMMSS-xxxx`; made by the one who wishes, so that sending it twice starts one job."""
+    argv: tuple[str, ...]
+    """The program and its arguments."""
+    line: str = ""
+    """What a person typed, for showing and editing; empty when `argv` was given."""
+    name: str = ""
+    cwd: str = ""
+    """Working folder; `~` and relative ones are taken from the home folder; empty is the home folder."""
+    prefix: str = ""
+    """The environment's folder; empty runs without one."""
+    kind: str = ""
+    """The environment's kind; see core.env.Kind."""
+    env: str = ""
+    """The environment's name, for showing."""
+    environment: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """Variables that are set on top."""
+    hidden: tuple[str, ...] = ()
+    """Names in `environment` whose values were left out of the record, because they look like secrets."""
+    gpus: GpuWish = GpuWish(mode="none")
+    now: bool = False
+    """Start at once, on GPUs in use if none is free, instead of waiting for free ones."""
+    exclude: tuple[str, ...] = ()
+    """UUIDs or indices of GPUs that the queue may not use."""
+    ignore: tuple[Ignored, ...] = ()
+    after: str = ""
+    """Id of a job that must end first."""
+    after_any: bool = False
+    """Whether it may have ended in any way; else only with exit code 0."""
+    limit: float | None = None
+    """Seconds that it may run."""
+    grace: float = 10.0
+    """Seconds between TERM and KILL when it is stopped."""
+    results: tuple[str, ...] = ()
+    """Files to fetch in the end: names or patterns, taken from the working folder."""
+    files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """Small programs that travel along: plain names and their text, put into `files/` of the record.
+
+    `{files}` in `argv` and `environment` stands for that folder, `{folder}` there and in `cwd` for the
+    record's.
+    """
+    notify: bool = True
+    group: str = ""
+    """Runs that belong together, such as the repeats of a comparison."""
+    template: str = ""
+    """The template that it was made from."""
+    backend: Literal["box", "slurm"] = "box"
+    partition: str = ""
+    """Slurm only; empty is Slurm's default."""
+    by: str = ""
+    """Who asked: `user@laptop`."""

@@ -1,0 +1,248 @@
+"""The record of a job, as remote/supervisor.py keeps it and answers with it; units as in core.job."""
+
+from __future__ import annotations
+
+from signal import Signals
+from typing import Literal
+
+import msgspec
+
+from gpubox.core.job import JobWish
+
+State = Literal["queued", "starting", "running", "stopping", "ended"]
+"""Where a job is; how it ended is told by its Ending."""
+
+How = Literal[
+    "exit",  # it exited by itself: `code`
+    "signal",  # a signal ended it: `signal`, `core`
+    "stopped",  # somebody stopped it: `by`
+    "limit",  # its time limit passed
+    "exec",  # the command could not be started: `words`
+    "folder",  # the working folder could not be entered: `words`
+    "env",  # its environment could not be activated: `words`
+    "gpus",  # the GPUs that it wants are not there, or excluded: `words`
+    "after",  # the job that it waited for did not succeed, or is gone: `words`
+    "reboot",  # the box was booted anew meanwhile
+    "lost",  # its supervisor was killed; what became of it is not known
+    "slurm",  # Slurm ended it before the supervisor could write: `words`
+]
+
+
+class Process(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A process that cannot be mistaken for another."""
+
+    pid: int
+    start: int
+    """Field 22 of /proc/PID/stat: clock ticks after boot."""
+    boot: str = ""
+    """The boot id of the kernel."""
+    pidns: str = ""
+    """The pid namespace, as /proc/PID/ns/pid links to it."""
+
+
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a job ended."""
+
+    how: How
+    code: int | None = None
+    """Exit code; None when a signal ended it or it never started."""
+    signal: str = ""
+    """Name without SIG, such as `ABRT`; also how a stopped job died."""
+    core: bool = False
+    """Whether the kernel dumped core."""
+    core_file: str = ""
+    """Where the core lies, or which command shows it; empty when that is not known."""
+    by: str = ""
+    """Who stopped it: `ada@laptop`, `a signal to the supervisor`."""
+    words: str = ""
+    """One sentence for people; remote text, to be cleaned before it is drawn."""
+    why: str = ""
+    """What is known of the cause, such as the CPU feature that an illegal instruction wanted."""
+    leftovers: tuple[int, ...] = ()
+    """Processes that it left behind and that were ended."""
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a job took: the figures of GNU time, of the command itself and what it waited for (wait4)."""
+
+    real: float
+    user: float = 0.0
+    sys: float = 0.0
+    max_rss: int = 0
+    """Peak memory of the largest single process, in bytes (ru_maxrss)."""
+    peak_tree: int | None = None
+    """Peak memory of all its processes together, sampled each second; None when never sampled."""
+    major_faults: int = 0
+    minor_faults: int = 0
+    voluntary: int = 0
+    involuntary: int = 0
+    """Context switches: those it waited for itself, and those it was made to do."""
+    inputs: int = 0
+    outputs: int = 0
+    """Blocks of 512 bytes read from and written to disks."""
+    others_user: float = 0.0
+    others_sys: float = 0.0
+    """CPU of processes that it left behind."""
+    floor: int = 0
+    """Memory below which max_rss says nothing: that of the process that started it."""
+
+    @property
+    def cpu(self) -> float:
+        """CPU use in percent of one core."""
+        return 100 * (self.user + self.sys) / self.real if self.real > 0 else 0.0
+
+
+class GpuUse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One GPU during a job; None where the driver does not tell."""
+
+    uuid: str
+    index: int = -1
+    name: str = ""
+    simulated: bool = False
+    memory_total: int | None = None
+    peak_memory: int | None = None
+    """Most memory of the job's processes at a sample, in bytes."""
+    mean_util: float | None = None
+    """Percent, over the whole run."""
+    busy_util: float | None = None
+    """Percent, over the samples in which it was not idle."""
+    max_temperature: float | None = None
+    mean_power: float | None = None
+    """Watts."""
+    max_power: float | None = None
+    energy: float | None = None
+    """Joules of the whole GPU while the job ran."""
+    energy_by: Literal["counter", "power", ""] = ""
+    """Whether that is the card's own counter, or the sum of power readings."""
+    mean_clock: float | None = None
+    """MHz of the SMs."""
+    throttled: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    """Seconds by reason, named as core.sample names them."""
+    used: bool = False
+    """Whether a process of the job was seen on it."""
+    inferred: bool = False
+    """Whether that was guessed from the memory alone, for lack of process numbers that fit."""
+    shared: tuple[str, ...] = ()
+    """Strangers seen on it meanwhile: `python (pid 812, bob)`."""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that is known of a job."""
+
+    id: str
+    state: State
+    wish: JobWish
+    submitted: float
+    v: int = 1
+    started: float | None = None
+    ended: float | None = None
+    waits: str = ""
+    """What a queued job waits for, in words: `2 free GPUs; GPU 0: python (pid 812, bob)`."""
+    ahead: int = 0
+    """Jobs before it in the queue."""
+    ending: Ending | None = None
+    usage: Usage | None = None
+    gpus: tuple[GpuUse, ...] = ()
+    """The GPUs that it got."""
+    supervisor: Process | None = None
+    main: Process | None = None
+    orphaned: bool = False
+    """Whether it still runs though its supervisor was killed."""
+    activation: float | None = None
+    """Seconds that activating the environment took; not part of `usage`."""
+    log_bytes: int = 0
+    host: str = ""
+    user: str = ""
+    folder: str = ""
+    """Where the record lies on the box."""
+    cwd: str = ""
+    """The working folder as it was entered, absolute."""
+    cpu_model: str = ""
+    commit: str = ""
+    """Git commit of the working folder, with a `+` when files differed from it; empty without git."""
+    results: tuple[str, ...] = ()
+    """Files that fit `wish.results` in the end, absolute."""
+    slurm: str = ""
+    """Slurm's own job id."""
+    now: float = 0.0
+    """The box's clock when this was read."""
+    spark: tuple[float | None, ...] = ()
+    """At most 20 means of what the job kept busy, 0 to 100: its GPUs, or the CPU where it has none."""
+
+
+class GpuTick(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One GPU at one second of a job."""
+
+    uuid: str
+    util: float | None = None
+    """Percent of the GPU."""
+    memory: int | None = None
+    """Bytes of the job's processes on it."""
+    total: int | None = None
+    """Bytes in use on it by anybody."""
+    power: float | None = None
+    temperature: float | None = None
+    clock: float | None = None
+    throttle: tuple[str, ...] = ()
+
+
+class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One second of a job: a line of its samples file."""
+
+    t: float
+    """Seconds since it started."""
+    log: int = 0
+    """Bytes of log by then, which ties the graphs to the log."""
+    cpu: float | None = None
+    """Percent of one core, all its processes."""
+    rss: int | None = None
+    """Bytes of memory, all its processes."""
+    processes: int = 0
+    gpus: tuple[GpuTick, ...] = ()
+    width: float = 1.0
+    """Seconds that it stands for: after an hour, means of ten."""
+
+
+class GpuPlace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A GPU as the queue sees it."""
+
+    uuid: str
+    index: int
+    name: str = ""
+    free: bool = True
+    """Whether a queued job could take it now."""
+    job: str = ""
+    """The job that has it."""
+    strangers: tuple[str, ...] = ()
+    """Processes on it that belong to no job: `python (pid 812, bob, 642 MiB)`."""
+
+
+class Listing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer to `list`: all jobs, newest first, and the GPUs they queue for."""
+
+    now: float
+    jobs: tuple[Record, ...] = ()
+    gpus: tuple[GpuPlace, ...] = ()
+
+
+ACTIVE: tuple[State, ...] = ("queued", "starting", "running", "stopping")
+"""States that will change by themselves."""
+
+
+def exit_status(record: Record) -> int:
+    """Return the exit status that a shell would give for an ended job.
+
+    Its own code; 128 + n for signal n; 124 for its time limit, as timeout(1); 127 when it could not be
+    started; 125 for all that is no ending of the command itself.
+    """
+    ending = record.ending
+    if ending is None:
+        return 125
+    if ending.how == "limit":
+        return 124
+    if ending.how == "exec":
+        return 127
+    if ending.code is not None:
+        return ending.code
+    number = Signals.__members__.get(f"SIG{ending.signal}")
+    return 128 + number if number is not None else 125
