@@ -36,7 +36,7 @@ _FIND = (
 # agree on what a quoted word is only without them. The interpreter that worked is remembered per host name,
 # because homes on a network disk are shared by boxes with different Pythons, and a pyenv shim costs 50 ms.
 _CHOOSE = (
-    'd="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/gpubox/%(key)s"; h=; p=; '
+    'd="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox/%(key)s"; h=; p=; '
     "{ read -r h </proc/sys/kernel/hostname; } 2>/dev/null; "
     '%(choose)s{ read -r p <"$d/python.$h"; } 2>/dev/null; '
     '[ -n "$p" ] && [ -x "$p" ] || { p=; for c in %(find)s; do '
@@ -48,7 +48,7 @@ _SCRIPT = (
     'if [ -z "$p" ]; then echo %(mark)s SH; s=$(dd bs=1 count=%(plain)d 2>/dev/null); eval "$s"; exit; fi; '
     'if [ -O "$d" ] && [ -f "$d/run.py" ] && [ -f "$d/gpubox_probe.py" ] && [ -f "$d/pynvml.py" ]; '
     'then echo %(mark)s HAVE; exec "$p" -I -S "$d/run.py" %(words)s; fi; '
-    'echo %(mark)s NEED; exec "$p" -I -S -c "$0" "$d" "$h" %(digest)s %(words)s'
+    'echo %(mark)s NEED; exec "$p" -I -S -c "$0" "$d" "$h" %(digest)s run.py %(words)s'
 )
 
 
@@ -81,7 +81,7 @@ def command(mark: str, probe: settings.Probe, python: str = "", environment: Map
         "words": " ".join(_words(probe, environment)),
         "digest": digest,
     }
-    return f"exec sh -c '{script}' '{_stub()}' {probe.interval:g}"
+    return f"exec sh -c '{script}' '{stub()}' {probe.interval:g}"
 
 
 async def start(channel: Channel, mark: str) -> Literal["python", "sh"]:
@@ -156,7 +156,7 @@ def _files() -> bytes:
     files = {
         "gpubox_probe.py": remote.joinpath("probe.py").read_text("utf-8"),
         "run.py": remote.joinpath("run.py").read_text("utf-8"),
-        "pynvml.py": _pynvml_source(),
+        "pynvml.py": pynvml_source(),
     }
     return json.dumps(files).encode()
 
@@ -170,18 +170,18 @@ def plain_script() -> bytes:
 
 
 @functools.cache
-def _stub() -> str:
+def stub() -> str:
     """Return boot.py as one line without quotes that a shell could trip over; tcsh takes no newline."""
     source = resources.files("gpubox.remote").joinpath("boot.py").read_text("utf-8")
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             del node.body[0]
     packed = base64.b64encode(zlib.compress(ast.unparse(tree).encode(), 9)).decode()
     return f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
 
 
-def _pynvml_source() -> str:
+def pynvml_source() -> str:
     """Return pynvml as installed here; its license text is part of the file and travels with it."""
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None:

@@ -1,8 +1,9 @@
-"""What the box runs first when it has no probe yet: takes it from stdin, keeps it if it can, runs it.
+"""What the box runs first when it lacks a program of ours: takes it from stdin, keeps it if it can, runs it.
 
 Sent as one line inside the command, so it stays small; the comments do not travel.
-Arguments: cache folder, name of this box, sha256 of the files, then the probe's own arguments. On stdin comes
-the size in eight digits, then the files as compressed JSON.
+Arguments: the program's folder, name of this box (or - to note no Python there), sha256 of the files, the
+file to run (or - for none), then the program's own arguments. On stdin comes the size in eight digits, then
+the files as compressed JSON; what follows is the program's.
 Exit codes: 3 the payload ended early, 4 it is damaged.
 """
 
@@ -13,16 +14,20 @@ import hashlib
 import json
 import os
 import sys
+import time
 import zlib
+from importlib.machinery import ModuleSpec
+
+MONTH = 30 * 86400
 
 
 def take(size: int) -> bytes:
-    """Return exactly `size` bytes of stdin, and not one more: what follows belongs to the probe."""
+    """Return exactly `size` bytes of stdin, and not one more: what follows belongs to the program."""
     data = b""
     while len(data) < size:
         block = os.read(0, min(65536, size - len(data)))
         if not block:
-            sys.stderr.write("gpubox: the channel ended while the probe was coming over\n")
+            sys.stderr.write("gpubox: the channel ended while a program was coming over\n")
             sys.exit(3)
         data += block
     return data
@@ -37,7 +42,7 @@ def sweep(folder: str) -> None:
 
 
 def keep(files: dict[str, str], target: str, box: str) -> None:
-    """Write the files under a name of their own, then rename: a half-written probe never carries the name."""
+    """Write the files under a name of their own, then rename: half a program never carries the name."""
     parent = os.path.dirname(target)
     os.makedirs(parent, 0o700, exist_ok=True)
     fresh = target + ".%d" % os.getpid()
@@ -46,45 +51,65 @@ def keep(files: dict[str, str], target: str, box: str) -> None:
         for name, text in files.items():
             with open(os.path.join(fresh, name), "wb") as file:
                 file.write(text.encode())
-        with open(os.path.join(fresh, "python." + box), "w") as file:
-            file.write(sys.executable + "\n")
+        if box != "-":
+            with open(os.path.join(fresh, "python." + box), "w") as file:
+                file.write(sys.executable + "\n")
         if os.path.isdir(target):
-            # Somebody tidied half of it away, or another probe was faster; either way ours is whole.
+            # Somebody tidied half of it away, or another one of us was faster; either way ours is whole.
             os.rename(target, fresh + ".old")
         os.rename(fresh, target)
     finally:
         for rest in (fresh, fresh + ".old"):
             if os.path.isdir(rest):
                 sweep(rest)
-    known = [os.path.join(parent, name) for name in os.listdir(parent)]
-    known.sort(key=os.path.getmtime, reverse=True)
-    for old in known[3:]:
-        sweep(old)
+    # A job that runs for weeks keeps its folder young; what was only looked with comes over again.
+    for name in os.listdir(parent):
+        if os.path.getmtime(os.path.join(parent, name)) < time.time() - MONTH:
+            sweep(os.path.join(parent, name))
+
+
+class Memory:
+    """Imports what could not be kept."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = files
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return how a module is loaded that is one of the files."""
+        return ModuleSpec(name, self) if name + ".py" in self.files else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python."""
+        return None
+
+    def exec_module(self, module: object) -> None:
+        """Run a file as a module."""
+        name = module.__name__ + ".py"  # type: ignore[attr-defined]
+        exec(compile(self.files[name], name, "exec", dont_inherit=True), module.__dict__)
 
 
 def main(arguments: list[str]) -> None:
-    """Take the payload and become the probe."""
-    target, box, digest = arguments[:3]
+    """Take the payload and become the program."""
+    target, box, digest, name = arguments[:4]
     try:
         data = zlib.decompress(take(int(take(8))))
     except (ValueError, zlib.error):
         data = b""
     if hashlib.sha256(data).hexdigest() != digest:
-        sys.stderr.write("gpubox: the probe came over damaged\n")
+        sys.stderr.write("gpubox: the program came over damaged\n")
         sys.exit(4)
     files = json.loads(data.decode())
-    sys.argv[1:] = arguments[3:]
     # No home, a full or read-only disk: it runs from memory, and comes over again next time.
     with contextlib.suppress(OSError):
         keep(files, target, box)
-    if os.path.isfile(os.path.join(target, "gpubox_probe.py")):
-        sys.path.insert(0, target)
-        probe = __import__("gpubox_probe")
-    else:
-        probe = type(sys)("gpubox_probe")
-        probe.__dict__["PYNVML"] = files["pynvml.py"]
-        exec(compile(files["gpubox_probe.py"], "gpubox_probe.py", "exec"), probe.__dict__)
-    sys.exit(probe.main(sys.argv[1:]))
+    if name == "-":
+        sys.exit(0)
+    path = os.path.join(target, name)
+    if not os.path.isfile(path):
+        sys.meta_path.insert(0, Memory(files))  # type: ignore[arg-type]
+    sys.argv = [path, *arguments[4:]]
+    globals()["__file__"] = path
+    exec(compile(files[name], path, "exec", dont_inherit=True), globals())
 
 
 main(sys.argv[1:])

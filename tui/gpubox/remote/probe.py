@@ -61,9 +61,6 @@ UNINITIALIZED = 1
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
-PYNVML = ""
-"""Source of pynvml when the probe runs from memory."""
-
 
 def read(path: str, limit: int = 1 << 20) -> bytes:
     """Return the beginning of a file; raises OSError."""
@@ -1320,11 +1317,7 @@ class Gpus:
         """Return pynvml, bound to this library."""
         module = self.module
         if module is None:
-            if PYNVML:
-                module = type(sys)("pynvml")
-                exec(compile(PYNVML, "pynvml.py", "exec"), module.__dict__)
-            else:
-                module = __import__("pynvml")
+            module = __import__("pynvml")
             self.module = module
         if getattr(module, "nvmlLib", None) is not library:
             module.__dict__["nvmlLib"] = library

@@ -13,5 +13,5 @@ if sys.version_info < (3, 8):
     sys.exit(5)
 sys.path.insert(0, HERE)
 with contextlib.suppress(OSError):
-    os.utime(HERE, None)  # the three youngest folders stay when a new probe comes
+    os.utime(HERE, None)  # what nobody used for a month goes when something new comes
 sys.exit(__import__("gpubox_probe").main(sys.argv[1:]))
