@@ -1,0 +1,245 @@
+"""Jobs of a box that is not there: they do what a test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from gpubox.boxes.jobs.backend import Page
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.feed import Feed
+from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.record import Ending, GpuPlace, GpuTick, GpuUse, Record, Tick, Usage
+from tests.parts import GIB, NOW, UUID_1070, UUID_4090
+
+
+def record(name: str, state: str = "running", **changes: object) -> Record:
+    """A job of ten minutes on the second GPU."""
+    wish = JobWish(
+        id=f"20261123-12{len(name):04d}-{name[:4]:x<4}",
+        argv=("python", f"{name}.py"),
+        line=f"python {name}.py --epochs 30",
+        name=name,
+        cwd="~/style",
+        prefix="/home/ada/miniconda3/envs/tf-gpu",
+        env="tf-gpu",
+        kind="conda",
+        gpus=GpuWish(count=1),
+        by="ada@laptop",
+    )
+    full = Record(
+        id=wish.id,
+        state=state,  # pyright: ignore[reportArgumentType] a test names one of them
+        wish=wish,
+        submitted=NOW - 640,
+        started=NOW - 600,
+        now=NOW,
+        host="xub",
+        user="ada",
+        cwd="/home/ada/style",
+        folder=f"/home/ada/.local/state/gpubox/xub/jobs/{wish.id}",
+        gpus=(GpuUse(UUID_4090, 1, "NVIDIA GeForce RTX 4090", memory_total=24 * GIB),),
+        log_bytes=1_310_000,
+        spark=(10.0, 40.0, 75.0, 92.0, 95.0, 97.0, 96.0, 98.0, 97.0, 95.0),
+    )
+    return replace(full, **changes)
+
+
+def ended(name: str, how: str = "exit", code: int | None = 0, **changes: object) -> Record:
+    """A job that ended ten minutes after it began."""
+    ending = Ending(how=how, code=code, **changes)  # pyright: ignore[reportArgumentType]
+    return record(
+        name,
+        "ended",
+        submitted=NOW - 4000,
+        started=NOW - 3960,
+        ended=NOW - 3360,
+        ending=ending,
+        usage=Usage(real=600.0, user=1130.0, sys=42.0, max_rss=3 * GIB, peak_tree=5 * GIB),
+        gpus=(
+            GpuUse(
+                UUID_4090, 1, "NVIDIA GeForce RTX 4090", memory_total=24 * GIB, peak_memory=15 * GIB,
+                mean_util=91.0, busy_util=95.0, max_temperature=71.0, mean_power=318.0, max_power=402.0,
+                energy=190_800.0, energy_by="counter", mean_clock=2710.0, used=True,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def queued(name: str, ahead: int = 0, **changes: object) -> Record:
+    """A job that waits."""
+    return record(
+        name,
+        "queued",
+        started=None,
+        submitted=NOW - 125,
+        ahead=ahead,
+        waits="1 free GPU; GPU 0: python (pid 812, bob, 642 MiB)",
+        gpus=(),
+        log_bytes=0,
+        spark=(),
+        **changes,
+    )
+
+
+RUNNING = record("train")
+FAILED = ended("evaluate", code=3)
+DONE = ended("prepare")
+ABORTED = ended("crash", "signal", None, signal="ABRT", core=True, core_file="coredumpctl info 4711",
+    why="the program wants AVX-512, which this CPU lacks")  # fmt: skip
+STOPPED = ended("sweep", "stopped", None, signal="TERM", by="ada@laptop")
+LATE = ended("slow", "limit", None, signal="TERM")
+WAITING = queued("finetune", 1)
+ALL = (WAITING, RUNNING, FAILED, ABORTED, STOPPED, LATE, DONE)
+PLACES = (
+    GpuPlace(UUID_1070, 0, "NVIDIA GeForce GTX 1070", False, strangers=("python (pid 812, bob, 642 MiB)",)),
+    GpuPlace(UUID_4090, 1, "NVIDIA GeForce RTX 4090", False, job=RUNNING.id),
+)
+
+
+def ticks(count: int, gpu: bool = True) -> tuple[Tick, ...]:
+    """The first seconds of a job: up, then busy."""
+    return tuple(
+        Tick(
+            float(second), log=1000 * second, cpu=120.0, rss=2 * GIB, processes=3,
+            gpus=(GpuTick(UUID_4090, util=min(97.0, 7.0 * second), memory=second * GIB // 20, power=90.0 + second),)
+            if gpu
+            else (),
+        )
+        for second in range(count)
+    )  # fmt: skip
+
+
+class FakeStream:
+    """A log as it grows."""
+
+    def __init__(self, jobs: FakeJobs, job: str, offset: int) -> None:
+        self._jobs = jobs
+        self._job = job
+        self.offset = offset
+
+    async def read(self) -> bytes:
+        log = self._jobs.log(self._job)
+        while len(log.data) <= self.offset:
+            if log.over:
+                return b""
+            log.news.clear()
+            await log.news.wait()
+        if self._jobs.error is not None:
+            raise self._jobs.error
+        piece = bytes(log.data[self.offset : self.offset + self._jobs.piece])
+        self.offset += len(piece)
+        await asyncio.sleep(0)
+        return piece
+
+
+class FakeLog:
+    """The log of one job."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.over = False
+        self.news = asyncio.Event()
+
+
+class FakeJobs:
+    """Stands in for Jobs."""
+
+    def __init__(self, *records: Record, places: Sequence[GpuPlace] = PLACES) -> None:
+        self.feed: Feed[tuple[Record, ...]] = Feed(tuple(records))
+        self.gpus: Feed[tuple[GpuPlace, ...]] = Feed(tuple(places))
+        self.finished: Feed[tuple[Record, ...]] = Feed(())
+        self.error: GpuBoxError | None = None
+        self.piece = 32 * 1024
+        self.done: list[str] = []
+        self.launched: list[JobWish] = []
+        self.seconds: tuple[Tick, ...] = ticks(60)
+        self.watching = 0
+        self.pages = 0
+        """How many pages were asked for."""
+        self.streams = 0
+        """How many streams were opened."""
+        self._logs: dict[str, FakeLog] = {}
+
+    def log(self, job: str) -> FakeLog:
+        return self._logs.setdefault(job, FakeLog())
+
+    def write(self, job: str, data: bytes, *, over: bool = False) -> None:
+        """Have a job write into its log."""
+        log = self.log(job)
+        log.data += data
+        log.over = over
+        log.news.set()
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    @asynccontextmanager
+    async def follow(self, job: str, offset: int) -> AsyncGenerator[FakeStream]:
+        self.streams += 1
+        size = len(self.log(job).data)
+        yield FakeStream(self, job, max(0, size + offset) if offset < 0 else offset)
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        self._fail()
+        self.pages += 1
+        data = self.log(job).data
+        begin = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
+        return Page(begin, bytes(data[begin : begin + length]), len(data))
+
+    async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
+        self._fail()
+        return self.seconds[start:], len(self.seconds)
+
+    async def look(self) -> None:
+        self._fail()
+        self.done.append("look")
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncGenerator[None]:
+        self.watching += 1
+        try:
+            yield
+        finally:
+            self.watching -= 1
+
+    async def launch(self, wish: JobWish) -> Record:
+        self._fail()
+        self.launched.append(wish)
+        made = record(wish.name or "job", id=wish.id, wish=wish)
+        self.feed.put((made, *self.feed.value))
+        return made
+
+    async def stop(self, job: str) -> Record:
+        self._fail()
+        self.done.append(f"stop {job}")
+        return self.put(job, state="stopping")
+
+    async def remove(self, jobs: Sequence[str]) -> None:
+        self._fail()
+        self.done.append(f"remove {' '.join(jobs)}")
+        self.feed.put(tuple(one for one in self.feed.value if one.id not in jobs))
+
+    async def rerun(self, job: str) -> Record:
+        self._fail()
+        self.done.append(f"rerun {job}")
+        return self.feed.value[0]
+
+    def wish_again(self, record: Record) -> JobWish:
+        return replace(record.wish, id="20261123-140000-new1")
+
+    async def told(self, jobs: Sequence[str]) -> None:
+        self.done.append(f"told {' '.join(jobs)}")
+        self.finished.put(tuple(one for one in self.finished.value if one.id not in jobs))
+
+    async def keep(self, *_: object) -> None:
+        await asyncio.Event().wait()
+
+    def put(self, job: str, **changes: object) -> Record:
+        """Change what is known of a job."""
+        self.feed.put(tuple(replace(one, **changes) if one.id == job else one for one in self.feed.value))
+        return next(one for one in self.feed.value if one.id == job)

@@ -1,0 +1,195 @@
+"""A window of lines over a log that may be endless: only what is near the view is kept."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from typing import NamedTuple
+
+from gpubox.ui.widgets.log_ansi import PLAIN, Pen, after, shown_last
+
+KEPT = 2 * 1024 * 1024
+"""Bytes of the log in the window; with as many short lines as these can hold it takes some 20 MiB."""
+MOST = 40_000
+"""Lines in the window."""
+LONGEST = 8192
+"""Bytes of a line that stay in one piece; a longer one goes on in the next, as less does not do."""
+
+
+_STARTS = re.compile(rb"[\r\n]")
+_ENDED = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|[ -/]*[0-Z\\^-~])")
+
+
+class Raw(NamedTuple):
+    """One line as it lies in the file."""
+
+    data: bytes
+    """What is drawn of it: of a progress bar only what it showed last."""
+    offset: int
+    """Where it begins in the file."""
+    size: int
+    """Bytes that it takes there, its end included."""
+    pen: Pen
+    """The colors that it begins with."""
+    whole: bool
+    """Whether it has ended; the last line may still grow."""
+
+    @property
+    def end(self) -> int:
+        """Where the next line begins in the file."""
+        return self.offset + self.size
+
+
+class Window:
+    """Lines from `start` to `end` of a log, in order and without a gap."""
+
+    def __init__(self) -> None:
+        self.lines: list[Raw] = []
+        """The lines; the last one may not be whole."""
+        self.start = 0
+        """Byte of the file where the first begins."""
+        self.end = 0
+        """Byte of the file behind the last."""
+        self._open = b""
+        self._since = 0
+        self._pen = PLAIN
+        self._skips = False
+
+    def restart(self, offset: int, *, within: bool) -> None:
+        """Forget all lines; what is added next lies at `offset`, maybe `within` a line, which is left out."""
+        self.lines = []
+        self.start = self.end = self._since = offset
+        self._open, self._pen, self._skips = b"", PLAIN, within
+
+    def add(self, data: bytes) -> None:
+        """Add what comes next in the file."""
+        if self._skips:
+            data = self._skip(data)
+        if not data:
+            return
+        if self.lines and not self.lines[-1].whole:
+            self.lines.pop()
+        parts = data.split(b"\n")
+        for part in parts[:-1]:
+            self.end += len(part) + 1
+            self._close(self._open + part if self._open else part, self.end)
+            self._open = b""
+        self.end += len(parts[-1])
+        self._hold(self._open + parts[-1])
+
+    def _skip(self, data: bytes) -> bytes:
+        """Leave out the rest of a line whose beginning is not known; a bar or an endless one only in part."""
+        found = _STARTS.search(data)
+        if found is not None:
+            skipped = found.end()
+        elif self.end - self.start + len(data) >= LONGEST:
+            skipped = 0
+            while skipped < len(data) and data[skipped] & 0xC0 == 0x80:
+                skipped += 1
+        else:
+            self.end += len(data)
+            return b""
+        self._skips = False
+        self.end += skipped
+        self.start = self._since = self.end
+        return data[skipped:]
+
+    def _close(self, line: bytes, end: int) -> None:
+        """Take a line that has ended; `end` is behind its end in the file."""
+        if b"\r" in line:
+            begin, last = shown_last(line)
+            pen = after(line[:begin], self._pen) if begin else self._pen
+            self.lines.append(
+                Raw(line[begin:last][:LONGEST], self._since, end - self._since, pen, whole=True)
+            )
+        else:
+            if len(line) > LONGEST:
+                line = self._pieces(line)
+            self.lines.append(Raw(line, self._since, end - self._since, self._pen, whole=True))
+        if b"\x1b" in line:
+            self._pen = after(line, self._pen)
+        self._since = end
+
+    def _pieces(self, line: bytes) -> bytes:
+        """Take the pieces of a line that is too long, all but the last, which is returned."""
+        while len(line) > LONGEST:
+            cut = _cut(line)
+            piece, line = line[:cut], line[cut:]
+            self.lines.append(Raw(piece, self._since, cut, self._pen, whole=True))
+            if b"\x1b" in piece:
+                self._pen = after(piece, self._pen)
+            self._since += cut
+        return line
+
+    def _hold(self, line: bytes) -> None:
+        """Keep a line that has not ended, and show what there is of it."""
+        if len(line) > LONGEST:
+            if b"\r" in line:
+                # What bars drew over is not kept, but it counts; the last two parts are.
+                bar = line.rfind(b"\r", 0, line.rfind(b"\r"))
+                cut = max(bar, len(line) - LONGEST)
+                self._pen = after(line[:cut], self._pen)
+                line = line[cut:]
+            else:
+                line = self._pieces(line)
+        self._open = line
+        if line:
+            begin, last = shown_last(line) if b"\r" in line else (0, len(line))
+            pen = after(line[:begin], self._pen) if begin else self._pen
+            self.lines.append(
+                Raw(line[begin:last][:LONGEST], self._since, self.end - self._since, pen, whole=False)
+            )
+
+    def put_before(self, offset: int, data: bytes) -> int:
+        """Put the bytes that end where the window starts before it; returns how many lines came."""
+        page = Window()
+        page.restart(offset, within=offset > 0)
+        page.add(data)
+        lines = page.lines
+        if lines and not lines[-1].whole:
+            lines[-1] = lines[-1]._replace(whole=True)
+        if lines:
+            self.start = lines[0].offset
+            self.lines[:0] = lines
+        return len(lines)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more lines than are kept."""
+        return len(self.lines) > MOST or self.end - self.start > KEPT
+
+    def drop_before(self) -> int:
+        """Drop lines at the front until the window is small enough; returns how many went."""
+        count = max(0, len(self.lines) - MOST)
+        least = self.end - KEPT
+        if self.lines and self.lines[count].offset < least:
+            count = max(count, bisect_left(self.lines, least, key=lambda line: line.offset))
+            count = min(count, len(self.lines) - 1)
+        if count:
+            del self.lines[:count]
+            self.start = self.lines[0].offset
+        return count
+
+    def drop_behind(self) -> bool:
+        """Drop lines at the end until the window is small enough; says whether any went."""
+        keep = min(len(self.lines), MOST)
+        if keep and self.lines[keep - 1].end - self.start > KEPT:
+            keep = max(1, bisect_left(self.lines, self.start + KEPT, hi=keep, key=lambda line: line.end))
+        if keep == len(self.lines):
+            return False
+        del self.lines[keep:]
+        self.end = self._since = self.lines[-1].end
+        self._open, self._skips = b"", False
+        self._pen = after(self.lines[-1].data, self.lines[-1].pen)
+        return True
+
+
+def _cut(line: bytes) -> int:
+    """Return where to cut a line that is too long: not inside a character, and not inside an escape."""
+    cut = LONGEST
+    while cut > LONGEST - 4 and line[cut] & 0xC0 == 0x80:
+        cut -= 1
+    escape = line.rfind(b"\x1b", cut - 64, cut)
+    if escape > 0 and not _ENDED.match(line, escape, cut):
+        cut = escape
+    return cut

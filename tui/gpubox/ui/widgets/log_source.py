@@ -1,0 +1,205 @@
+"""Where a log view gets its lines from: the stream of what comes, and pages of what was."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gpubox.boxes.jobs.backend import LogStream, Page
+from gpubox.core.errors import GpuBoxError
+from gpubox.ui.widgets.log_lines import LONGEST, Window
+
+TAIL = 192 * 1024
+"""Bytes before the end that a view begins with."""
+PAGE = 256 * 1024
+"""Bytes that are fetched at once when somebody scrolls."""
+FAR = 1024 * 1024
+"""Bytes that are fetched at once when something is searched for."""
+BUDGET = 192 * 1024
+"""Most bytes that are taken between two drawings; what pours in faster waits on the box, then is skipped."""
+BEHIND = 4 * 1024 * 1024
+"""Bytes that the view may be behind before it skips to the end."""
+
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
+
+
+class Logs(Protocol):
+    """Who has logs: box.jobs."""
+
+    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
+        """Follow the log from a byte on, through drops of the link; a negative offset counts from the end."""
+        ...
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of the log; a negative offset counts from the end."""
+        ...
+
+
+class Log:
+    """One job's log as far as it is looked at. `stream` runs as long as the view is at the end of it."""
+
+    def __init__(self, logs: Logs, job: str) -> None:
+        self.job = job
+        self.window = Window()
+        self.size = 0
+        """Bytes of the whole log, as far as is known."""
+        self.live = False
+        """Whether what comes is read; else the window stands still."""
+        self.begun = False
+        """Whether anything was read yet, be it that the log is empty."""
+        self.over = False
+        """Whether the job has ended and everything was read."""
+        self.trouble: GpuBoxError | None = None
+        """Why the last reading failed; None when it did not."""
+        self.searched = 0
+        """Bytes that the search under way has looked through."""
+        self._logs = logs
+        self._pending = bytearray()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the window reaches the end of what is known."""
+        return self.window.end >= self.size
+
+    async def stream(self, *, anew: bool) -> None:
+        """Read what comes until the job has ended or this is cancelled; `anew` begins near the end.
+
+        What fails is kept in `trouble`.
+        """
+        self.live, self.trouble = True, None
+        self._pending.clear()
+        self._room.set()
+        try:
+            while await self._read(-TAIL if anew else self.window.end):
+                anew = True
+        except GpuBoxError as error:
+            self.trouble = error
+        finally:
+            self.live = False
+
+    async def _read(self, offset: int) -> bool:
+        """Read from a byte on; returns whether to begin anew, because the log is too fast to be looked at."""
+        async with self._logs.follow(self.job, offset) as stream:
+            if offset < 0:
+                self.window.restart(stream.offset, within=stream.offset > 0)
+            self.begun, self.over = True, False
+            full: float | None = None
+            while data := await stream.read():
+                self._pending += data
+                if len(self._pending) < BUDGET:
+                    full = None
+                    continue
+                self._room.clear()
+                await self._room.wait()
+                full = full or time.monotonic()
+                if time.monotonic() - full > 1.0:
+                    full = time.monotonic()
+                    self.size = (await self._logs.page(self.job, -1, 1)).size
+                    if self.size - stream.offset > BEHIND:
+                        return True
+        self.over = True
+        return False
+
+    def flush(self, *, at_end: bool) -> bool:
+        """Put what came into the window, and say whether anything did; called some ten times a second.
+
+        With the view `at_end` the oldest lines go; else they stay, and the end is left to be fetched later.
+        """
+        if not self._pending:
+            return False
+        self.window.add(bytes(self._pending))
+        self._pending.clear()
+        self._room.set()
+        self.size = max(self.size, self.window.end)
+        if at_end:
+            self.window.drop_before()
+        return True
+
+    async def earlier(self) -> None:
+        """Fetch the lines before the window; those at its end go when there are too many."""
+        start = self.window.start
+        offset = max(0, start - PAGE)
+        page = await self._page(offset, start - offset)
+        if start == self.window.start and page.offset == offset:
+            self.window.put_before(offset, page.data)
+
+    async def later(self) -> None:
+        """Fetch the lines behind the window; those at its front go when there are too many."""
+        end = self.window.end
+        page = await self._page(end, PAGE)
+        if end == self.window.end and page.offset == end:
+            self.window.add(page.data)
+            self.window.drop_before()
+
+    async def around(self, offset: int) -> None:
+        """Have the window stand around a byte."""
+        begin = max(0, offset - PAGE // 2)
+        page = await self._page(begin, PAGE)
+        self.window.restart(page.offset, within=page.offset > 0)
+        self.window.add(page.data)
+
+    async def _page(self, offset: int, length: int) -> Page:
+        page = await self._logs.page(self.job, offset, length)
+        while page.data and len(page.data) < length and page.end < page.size:
+            more = await self._logs.page(self.job, page.end, length - len(page.data))
+            if not more.data:
+                break
+            page = Page(page.offset, page.data + more.data, more.size)
+        self.size = max(self.size, page.size)
+        return page
+
+    async def find(self, matches: Callable[[bytes], bool], offset: int, step: int) -> int | None:
+        """Return where the next line begins that matches, before (-1) or behind (1) the line at a byte.
+
+        It looks at the window first, then at the rest of the log in that direction, page by page.
+        """
+        self.searched = 0
+        lines = self.window.lines if step > 0 else reversed(self.window.lines)
+        for line in lines:
+            if (line.offset - offset) * step > 0 and matches(_plain(line.data)):
+                return line.offset
+        edge = self.window.end if step > 0 else self.window.start
+        return await (self._ahead(matches, edge) if step > 0 else self._back(matches, edge))
+
+    async def _ahead(self, matches: Callable[[bytes], bool], edge: int) -> int | None:
+        left = b""
+        while True:
+            page = await self._page(edge, FAR)
+            if not page.data:
+                return edge - len(left) if matches(_plain(left)) else None
+            lines = (left + page.data).split(b"\n")
+            at = edge - len(left)
+            for line in lines[:-1]:
+                if matches(_plain(line)):
+                    return at
+                at += len(line) + 1
+            edge, left = page.end, lines[-1][-LONGEST:]
+            self.searched += len(page.data)
+
+    async def _back(self, matches: Callable[[bytes], bool], edge: int) -> int | None:
+        right = b""
+        while edge > 0:
+            begin = max(0, edge - FAR)
+            page = await self._page(begin, edge - begin)
+            data = page.data + right
+            first = 0 if begin == 0 else data.find(b"\n") + 1
+            end = begin + len(data)
+            for line in reversed(data[first:].split(b"\n")):
+                end -= len(line)
+                if line and matches(_plain(line)):
+                    return end
+                end -= 1
+            edge, right = begin, data[:first][:LONGEST]
+            self.searched += len(page.data)
+        return None
+
+
+def _plain(line: bytes) -> bytes:
+    """Return a line without its colors, which would tear words apart."""
+    return _ESCAPES.sub(b"", line) if b"\x1b" in line else line
