@@ -1,0 +1,253 @@
+"""Starts a supervisor that outlives the login, and exactly one for each job, however often it is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import time
+
+import records
+import trees
+import turns
+import waking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Optional
+
+    Row = Dict[str, Any]
+
+BEGIN = 10.0
+"""Seconds that a supervisor may take for its first record."""
+PATIENCE = 0.12
+"""Seconds for which a launch waits for the command itself, once its record is there."""
+FILES = 8 << 20
+"""Bytes of small programs that may travel with a job."""
+
+
+def _wrong(text: str) -> records.Refused:
+    return records.Refused("Not a job", text)
+
+
+def _words(value: object, what: str) -> List[str]:
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(word, str) and "\0" not in word for word in value
+    ):
+        raise _wrong("%s is not a list of words" % what)
+    return list(value)
+
+
+def _table(value: object, what: str) -> Dict[str, str]:
+    if not isinstance(value, dict):
+        raise _wrong("%s is not a table of words" % what)
+    _words([*value, *value.values()], what)
+    return dict(value)
+
+
+def checked(wish: object) -> Row:
+    """Return a wish whose fields can be relied on; raises Refused. What we do not know stays in it."""
+    if not isinstance(wish, dict):
+        raise _wrong("There is no wish")
+    if not isinstance(wish.get("id"), str) or not records.ID.fullmatch(wish["id"]):
+        raise _wrong("%s is not an id of the form YYYYMMDD-HHMMSS-xxxx" % ascii(wish.get("id"))[:80])
+    if not _words(wish.get("argv"), "The command") or not wish["argv"][0]:
+        raise _wrong("The command is empty")
+    for name in ("cwd", "name", "prefix", "kind", "after"):
+        _words([wish.get(name) or ""], name)
+    if wish.get("after") and not records.ID.fullmatch(wish["after"]):
+        raise _wrong("%s is not an id of a job to wait for" % ascii(wish["after"])[:80])
+    for name in _table(wish.get("environment") or {}, "The environment"):
+        if not name or "=" in name:
+            raise _wrong("%s cannot be the name of a variable" % ascii(name)[:80])
+    for name in ("hidden", "exclude", "results"):
+        _words(wish.get(name) or [], name)
+    files = _table(wish.get("files") or {}, "The files")
+    if sum(map(len, files.values())) > FILES:
+        raise _wrong("The files that travel along are larger than %d MiB" % (FILES >> 20))
+    for name in files:
+        if "/" in name or name in ("", ".", ".."):
+            raise _wrong("%s is not a plain file name" % ascii(name)[:80])
+    gpus = wish.get("gpus") or {}
+    if not isinstance(gpus, dict) or gpus.get("mode", "count") not in ("count", "chosen", "none", "any"):
+        raise _wrong("The wish for GPUs is not understood")
+    _words(gpus.get("uuids") or [], "The wish for GPUs")
+    limit, grace = wish.get("limit"), wish.get("grace", 10.0)
+    if not (limit is None or isinstance(limit, (int, float))) or not isinstance(grace, (int, float)):
+        raise _wrong("A time is not a number")
+    # A wish that leaves `gpus` out has none; one that leaves out its mode means a count.
+    return dict(wish, gpus=dict(gpus, mode=gpus.get("mode", "count")) if gpus else {"mode": "none"})
+
+
+def prepare_folder(job: str) -> str:
+    """Return the record folder of a job, made if need be; raises Refused."""
+    folder = os.path.join(records.jobs_folder(), job)
+    with contextlib.suppress(FileExistsError):
+        _noting(folder, lambda: os.mkdir(folder, 0o700))
+    found = os.lstat(folder)
+    if found.st_uid != os.getuid() or os.path.islink(folder):
+        raise records.Refused("The record is not yours", "%s belongs to somebody else" % folder)
+    return folder
+
+
+def _noting(folder: str, action: Callable[[], None]) -> None:
+    try:
+        action()
+    except FileExistsError:
+        raise
+    except OSError as error:
+        hint = "Make room there: `df %s`" % folder
+        raise records.Refused(
+            "The job could not be noted", "%s: %s" % (folder, error.strerror), hint
+        ) from None
+
+
+def prepare(folder: str, wish: Row) -> None:
+    """Write a wish and what travels with it into its record folder; raises Refused."""
+
+    def write() -> None:
+        for name, text in (wish.get("files") or {}).items():
+            path = os.path.join(records.private(os.path.join(folder, "files")), name)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with open(handle, "wb") as file:
+                file.write(text.encode("utf-8", "surrogateescape"))
+        if not records.store(os.path.join(folder, "spec.json"), records.publishable(wish)):
+            raise OSError(errno.ENOSPC, "The disk does not take the record")
+
+    _noting(folder, write)
+
+
+def launch(wish: object) -> Row:
+    """Start or queue a job and return its record; raises Refused.
+
+    Sent again it starts nothing more: whoever has the lock of the record folder and finds no status begins the
+    job, also when an earlier launch was cut half-way.
+    """
+    job = checked(wish)
+    umask = os.umask(0o077)
+    folder = prepare_folder(job["id"])
+    handle = turns.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
+    try:
+        if not os.path.exists(os.path.join(folder, "status.json")):
+            prepare(folder, job)
+            _begin(folder, job, umask, handle)
+    finally:
+        if handle is not None:
+            os.close(handle)
+    record = records.current(folder)
+    if record is None:
+        raise records.Refused("The job did not start", "There is no record in %s" % folder)
+    return record
+
+
+def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
+    """Start the supervisor and wait for its first record; until then it holds the lock with us."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            held = [] if lock is None else [lock]
+            _detach(folder, write, *held)
+            _supervise(folder, job, umask, lambda: _tell(write, held))
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    try:
+        if not select.select([read], [], [], BEGIN)[0] or not os.read(read, 1):
+            said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
+            raise records.Refused(
+                "The job did not start", said.splitlines()[-1] if said else "Its supervisor did not come up"
+            )
+        # The command itself follows within milliseconds, unless it waits or its environment takes time.
+        select.select([read], [], [], PATIENCE)
+    finally:
+        os.close(read)
+
+
+def _detach(folder: str, *keep: int) -> None:
+    """Leave the login: a session of our own, no terminal, no pipe of sshd, and init for a parent."""
+    os.setsid()
+    if os.fork() != 0:
+        os._exit(0)
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(os.path.join(folder, "supervisor.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    waking.close_others(*keep)
+
+
+def _tell(write: int, held: List[int]) -> None:
+    while held:  # the record is there: whoever launches it again finds it
+        os.close(held.pop())
+    with contextlib.suppress(OSError):
+        os.write(write, b".")  # whoever launched it may be gone
+
+
+def _supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
+    supervisor = __import__("supervisor")
+    try:
+        supervisor.Supervisor(folder, job, umask, tell).run()
+    except BaseException:
+        __import__("traceback").print_exc()  # into supervisor.log
+        raise
+
+
+def stop(job: object, by: object) -> Row:
+    """Ask for the end of a job and all its processes; returns its record as it is a moment later."""
+    folder = records.folder_of(job)
+    record = records.current(folder) or {}
+    if record.get("state") not in records.ACTIVE:
+        return record
+    name = by if isinstance(by, str) and by else user()
+    records.store(os.path.join(folder, "stop.json"), {"by": name, "at": time.time()})
+    if record.get("orphaned"):
+        _end_orphan(folder, record, name)
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        if trees.alive(record.get("supervisor")):
+            trees.send(record["supervisor"]["pid"], 15)
+        select.select([], [], [], 0.03)
+        record = records.current(folder) or record
+        if record.get("state") in ("stopping", "ended"):
+            break
+    return record
+
+
+def user() -> str:
+    """Return whom to name for what was asked without a name."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+
+
+def _end_orphan(folder: str, record: Row, by: str) -> None:
+    """End a job whose supervisor was killed, from a process of our own: TERM, the grace, KILL."""
+    if os.fork() != 0:
+        return
+    try:
+        _detach(folder)
+        status = os.path.join(folder, "status.json")
+        kept = records.load(status) or {}
+        records.save(folder, dict(kept, state="stopping"))
+        press = trees.Press()
+        kill = time.monotonic() + float((record.get("wish") or {}).get("grace", 10.0))
+        while True:
+            left = trees.of_job(record["id"])
+            if trees.alive(record.get("main")):
+                left[record["main"]["pid"]] = trees.stat(record["main"]["pid"])
+            left.pop(os.getpid(), None)
+            if not left:
+                break
+            if time.monotonic() < kill:
+                press.ask(left)
+            else:
+                press.kill(left)
+            time.sleep(0.1)
+        words = "Its supervisor had been killed before; with what status the command ended is not known"
+        ending = {"how": "stopped", "by": by, "words": words}
+        records.save(folder, dict(kept, state="ended", ended=time.time(), ending=ending), last=True)
+    finally:
+        os._exit(0)

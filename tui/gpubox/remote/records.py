@@ -1,0 +1,314 @@
+"""Records of jobs on the box's disk: where they lie, how they are written, and what is true of them now.
+
+A record is a folder: spec.json (the wish), status.json (a Record, see gpubox.core.record), log, samples,
+gpus.json, activation.log, supervisor.log, files/, stop.json (who asked for its end) and reserve (blocks for
+the last write on a full disk).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import time
+
+import trees
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    Row = Dict[str, Any]
+
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
+SECRET = re.compile(
+    r"(?i)secret|token(?!i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
+)
+"""Names of variables whose values never reach the disk, whatever the laptop says."""
+RESERVE = 65536
+ACTIVE = ("queued", "starting", "running", "stopping")
+DAWN = 10.0
+"""Seconds after which a record without a status is a launch that was cut."""
+
+
+class Refused(Exception):
+    """A request that cannot be served, in words."""
+
+    def __init__(self, title: str, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.title = title
+        self.text = text
+        self.hint = hint
+
+
+def _machine() -> str:
+    name = trees.read("/etc/machine-id").decode("ascii", "replace").strip()[:12]
+    return (
+        name if re.fullmatch("[0-9a-f]{12}", name) else re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
+    )
+
+
+def state_folder() -> str:
+    """Return the folder that holds a folder for each machine; a home may be shared by several."""
+    own = os.environ.get("GPUBOX_STATE_DIR", "")
+    if own:
+        return os.path.abspath(own)
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):
+        state = os.path.expanduser("~/.local/state")
+    return os.path.join(state, "gpubox")
+
+
+def private(folder: str) -> str:
+    """Make a folder of ours that nobody else can enter, and return it; raises Refused when it is not ours."""
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        found = os.lstat(folder)
+    except OSError as error:
+        raise Refused(
+            "No place for jobs on the box",
+            "%s: %s" % (folder, error.strerror),
+            "Make room there, or name another folder with GPUBOX_STATE_DIR",
+        ) from None
+    if found.st_uid != os.getuid() or not os.path.isdir(folder) or os.path.islink(folder):
+        raise Refused(
+            "The folder of jobs is not yours",
+            "%s belongs to user number %d, or is no folder" % (folder, found.st_uid),
+            "Remove it, or name another one with GPUBOX_STATE_DIR",
+        )
+    if found.st_mode & 0o077:
+        os.chmod(folder, 0o700)
+    return folder
+
+
+def jobs_folder() -> str:
+    """Return the folder of this machine's records, made private; raises Refused."""
+    private(state_folder())
+    return private(os.path.join(state_folder(), _machine(), "jobs"))
+
+
+def folder_of(job: object, *, anywhere: bool = False) -> str:
+    """Return where a job's record lies; raises Refused for what cannot be an id, and when there is none.
+
+    `anywhere` looks among the records of other machines too: Slurm may run a job on another one than the one
+    that took it.
+    """
+    if not isinstance(job, str) or not ID.fullmatch(job):
+        raise Refused("Not a job's id", "%s is not of the form YYYYMMDD-HHMMSS-xxxx" % ascii(job)[:80])
+    folder = os.path.join(jobs_folder(), job)
+    if os.path.isdir(folder):
+        return folder
+    if anywhere:
+        with contextlib.suppress(OSError):
+            for machine in os.listdir(state_folder()):
+                other = os.path.join(state_folder(), machine, "jobs", job)
+                if os.path.isdir(other) and os.stat(other).st_uid == os.getuid():
+                    return other
+    raise Refused("No such job", "This box has no record of %s" % job, "It may have been removed")
+
+
+def load(path: str) -> Optional[Row]:
+    """Return a JSON object of the disk, or None when there is none or it is damaged."""
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read().decode("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def store(path: str, value: object, reserve: str = "") -> bool:
+    """Write JSON so that a reader finds the old or the new one; says whether the disk took it.
+
+    On a full disk the file `reserve` is given up for it. Only with one it is waited for the platters, which
+    may take longer than a launch.
+    """
+    data = (json.dumps(value, indent=1) + "\n").encode()
+    fresh = "%s.%d.tmp" % (path, os.getpid())
+    for last in (False, True):
+        try:
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                if os.write(handle, data) != len(data):
+                    raise OSError(errno.ENOSPC, "short write")
+                if reserve:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+            os.rename(fresh, path)
+            return True
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+            if last or not reserve or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                return False
+            with contextlib.suppress(OSError):
+                os.unlink(reserve)
+    return False
+
+
+def touch(jobs: str) -> None:
+    """Note that something changed: the probe tells of this file's time."""
+    path = os.path.join(jobs, ".changed")
+    try:
+        os.utime(path, None)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def save(folder: str, record: Row, *, last: bool = False) -> bool:
+    """Write a job's status; `last` gives up the reserve for it. Says whether the disk took it."""
+    times = {}
+    for name in ("submitted", "started", "ended"):
+        if record.get(name):
+            times[name] = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(record[name]))
+    shown = {"id": record["id"], "state": record["state"], "times": times}
+    shown.update((name, value) for name, value in record.items() if value not in ("", None, [], {}))
+    done = store(os.path.join(folder, "status.json"), shown, os.path.join(folder, "reserve") if last else "")
+    touch(os.path.dirname(folder))
+    return done
+
+
+def publishable(wish: Row) -> Row:
+    """Return a wish as it may lie on a disk: without the values of secrets."""
+    given = wish.get("environment") or {}
+    names = set(wish.get("hidden") or ())
+    hidden = sorted(names | {name for name in given if SECRET.search(name)})
+    open_ones = {name: value for name, value in given.items() if name not in hidden}
+    return dict(wish, environment=open_ones, hidden=hidden)
+
+
+def size(path: str) -> int:
+    """Return how long a file is; 0 when there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _changed(folder: str, *names: str) -> float:
+    times = [0.0]
+    for name in names:
+        with contextlib.suppress(OSError):
+            times.append(os.stat(os.path.join(folder, name)).st_mtime)
+    return max(times)
+
+
+def _unborn(folder: str, job: str) -> Optional[Row]:
+    """Return the record of a folder without a status: it is being begun, or its launch was cut."""
+    spec = load(os.path.join(folder, "spec.json"))
+    try:
+        begun = os.stat(folder).st_mtime
+    except OSError:
+        return None
+    record = {"id": job, "state": "starting", "submitted": begun, "wish": spec or {"id": job, "argv": [""]}}
+    if time.time() - begun > DAWN:
+        words = "Its launch was cut before it began; nothing of it ran"
+        record.update(state="ended", ended=begun, ending={"how": "lost", "words": words})
+    return record
+
+
+def _derive(folder: str, record: Row) -> None:
+    """Correct a status by what is true now: a supervisor that was killed cannot write that it was."""
+    if record.get("state") not in ACTIVE:
+        return
+    supervisor, main = record.get("supervisor") or {}, record.get("main")
+    elsewhere = record.get("slurm") or (record.get("wish") or {}).get("backend") == "slurm"
+    if trees.alive(supervisor) or (elsewhere and supervisor.get("boot") != trees.boot_id()):
+        return
+    last = max(_changed(folder, "log", "samples", "status.json"), record.get("started") or 0.0)
+    if supervisor.get("boot") != trees.boot_id():
+        words = "The box was booted anew while it was %s" % record["state"]
+        record.update(state="ended", ended=last, ending={"how": "reboot", "words": words})
+    elif trees.alive(main):
+        record.update(orphaned=True, state="stopping" if record["state"] == "stopping" else "running")
+        return
+    elif supervisor.get("pidns") != trees.pid_namespace():
+        words = "It ran in another container, whose processes cannot be seen from here"
+        record.update(state="ended", ended=last, ending={"how": "lost", "words": words})
+    else:
+        words = "Its supervisor was killed; with what status the command ended is not known"
+        if not record.get("started"):
+            words = "Its supervisor was killed before the command began"
+        record.update(state="ended", ended=last, ending={"how": "lost", "words": words})
+    record.update(waits="", ahead=0)
+
+
+def current(folder: str) -> Optional[Row]:
+    """Return a job's record as it is true now; None when there is nothing to be read."""
+    record = load(os.path.join(folder, "status.json"))
+    if record is None:
+        record = _unborn(folder, os.path.basename(folder))
+        if record is None:
+            return None
+    _derive(folder, record)
+    record.pop("times", None)
+    record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())
+    if record["state"] != "ended":
+        record["gpus"] = gpus(folder) or record.get("gpus") or []
+        record["spark"] = spark(folder)
+    return record
+
+
+def gpus(folder: str) -> List[Row]:
+    """Return what the sampler wrote of the job's GPUs; fields as core.record.GpuUse."""
+    try:
+        with open(os.path.join(folder, "gpus.json"), "rb") as file:
+            found = json.loads(file.read().decode("utf-8", "replace"))
+    except (OSError, ValueError):
+        return []
+    return (
+        [row for row in found if isinstance(row, dict) and row.get("uuid")] if isinstance(found, list) else []
+    )
+
+
+def _busy(line: bytes) -> Optional[List[float]]:
+    """Return time and how busy it was of one line of samples, or None for a line that is cut."""
+    try:
+        tick = json.loads(line.decode("utf-8", "replace"))
+        utils = [gpu["util"] for gpu in tick.get("gpus") or () if gpu.get("util") is not None]
+        value = sum(utils) / len(utils) if utils else min(100.0, tick.get("cpu"))
+        return [float(tick["t"]), value]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def spark(folder: str, width: int = 20) -> List[Optional[float]]:
+    """Return up to `width` means of what the job kept busy, 0 to 100.
+
+    Reads a few lines in each part of the samples instead of all: a job of a day has megabytes of them.
+    """
+    path = os.path.join(folder, "samples")
+    total = size(path)
+    points: Dict[float, float] = {}
+    if not total:
+        return []
+    try:
+        with open(path, "rb") as file:
+            for part in range(3 * width):
+                file.seek(total * part // (3 * width))
+                if part:
+                    file.readline(4096)
+                found = _busy(file.readline(65536))
+                if found:
+                    points[found[0]] = found[1]
+    except OSError:
+        return []
+    if not points:
+        return []
+    span = max(points) or 1.0
+    fill: Dict[int, List[float]] = {}
+    count = min(width, len(points))
+    for when, value in points.items():
+        fill.setdefault(min(count - 1, int(count * when / span)), []).append(value)
+    return [
+        round(sum(fill[place]) / len(fill[place]), 1) if place in fill else None for place in range(count)
+    ]
+
+
+def ids(jobs: str) -> List[str]:
+    """Return all ids in a folder of records, newest first."""
+    return sorted((name for name in os.listdir(jobs) if ID.fullmatch(name)), reverse=True)

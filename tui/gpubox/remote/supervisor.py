@@ -1,0 +1,318 @@
+"""Runs one job on the box, from its place in the queue to its last line in the record.
+
+Lives as a process of its own, away from any login (see launcher.py): a child subreaper, so that nothing that
+the job starts gets out of sight. It never asks a GPU driver for anything itself: a sick one never answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import signal
+import time
+
+import causes
+import records
+import trees
+import turns
+import waking
+from command import Command, Over, keep_orphans
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Sequence
+
+    Row = Dict[str, Any]
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ACTIVATION = 30.0
+"""Seconds that activating an environment may take; its scripts may ask or call the network."""
+LINK = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "OLDPWD", "_")
+"""Variables that tell of the login that launched the job, and are wrong as soon as it ends."""
+
+
+def cpu_model() -> str:
+    """Return what the kernel calls the CPU."""
+    for line in trees.read("/proc/cpuinfo", 4096).decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("model name", "Model", "cpu"):
+            return value.strip()
+    return os.uname().machine
+
+
+def user_name() -> str:
+    """Return who we are."""
+    try:
+        return __import__("pwd").getpwuid(os.getuid()).pw_name
+    except (KeyError, ImportError):
+        return os.environ.get("USER", str(os.getuid()))
+
+
+def results(patterns: Sequence[str], cwd: str) -> List[str]:
+    """Return the files that fit the wished names, absolute; 200 at most, looked for during 5 s at most."""
+    found: List[str] = []
+    end = time.monotonic() + 5
+    for pattern in patterns if cwd else ():
+        full = os.path.join(glob.escape(cwd), os.path.expanduser(pattern))
+        for path in glob.iglob(full, recursive=True):
+            if len(found) >= 200 or time.monotonic() > end:
+                return found
+            if os.path.isfile(path) and path not in found:
+                found.append(path)
+    return found
+
+
+def run_activation(wish: Row, base: Dict[str, str]) -> Dict[str, str]:
+    """Return the environment with the wished one active; this is where envs.py is called."""
+    try:
+        envs = __import__("envs")
+    except ImportError:
+        raise RuntimeError("The part of gpubox that activates environments is not there") from None
+    os.environ.clear()
+    os.environ.update(base)
+    return dict(envs.activate(wish["prefix"], wish.get("kind") or "conda"))
+
+
+class Supervisor:
+    """The life of one job."""
+
+    def __init__(
+        self, folder: str, wish: Row, umask: int, tell: Callable[[], None], *, slurm: str = ""
+    ) -> None:
+        self.folder = folder
+        self.wish = wish
+        self.umask = umask
+        self.tell = tell
+        """Called when the launch may be answered, and again when the command runs."""
+        self.slurm = slurm
+        """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
+        self.ears = waking.Ears()
+        self.lease = turns.Lease(wish["id"])
+        shown = dict(records.publishable(wish), files={})
+        self.record: Row = {"v": 1, "id": wish["id"], "state": "starting", "wish": shown, "slurm": slurm}
+        self.mode = str((wish.get("gpus") or {}).get("mode", "none"))
+
+    def path(self, name: str) -> str:
+        """Return a file of the record."""
+        return os.path.join(self.folder, name)
+
+    def save(self, *, last: bool = False, **fields: object) -> bool:
+        """Write the record with some fields changed."""
+        self.record.update(fields)
+        return records.save(self.folder, self.record, last=last)
+
+    def run(self) -> int:
+        """Run the job and return its raw wait status; -1 when its command never began."""
+        self.begin()
+        live = turns.live(self.wish["id"])
+        command = Command(self.folder, self.wish, self.ears, self.save, slurm=self.slurm)
+        try:
+            self.check_asked()
+            self.wait_for_job()
+            self.wait_for_gpus()
+            environment = self.environment()
+            command.start(environment, self.umask, self.lease)
+            self.tell()
+            ending = command.attend(self.lease)
+        except Over as over:
+            ending = over.ending
+        except Exception as error:
+            traceback = __import__("traceback")
+            traceback.print_exc()  # into supervisor.log
+            command.abandon()
+            ending = {"how": "lost", "words": "The supervisor failed: %s" % error}
+        self.finish(ending, command)
+        if live is not None:
+            with contextlib.suppress(OSError, records.Refused):
+                os.unlink(os.path.join(turns.queue_folder(), "live-" + self.wish["id"]))
+            os.close(live)
+        return command.status
+
+    def finish(self, ending: Row, command: Command) -> None:
+        """Write the last record; a full disk may be emptied within ten minutes."""
+        gpus = command.end_sampler() or self.record.get("gpus") or []
+        fields: Row = {
+            "state": "ended",
+            "ended": command.ended or time.time(),
+            "ending": ending,
+            "usage": command.usage,
+            "gpus": gpus,
+            "results": results(self.wish.get("results") or (), self.record.get("cwd", "")),
+            "spark": records.spark(self.folder),
+            "waits": "",
+        }
+        if not self.save(last=True, **fields):
+            end = time.monotonic() + 600
+            while not self.save(last=True) and time.monotonic() < end:
+                time.sleep(1)
+        with contextlib.suppress(OSError):
+            os.unlink(self.path("reserve"))
+        self.tell()
+
+    def begin(self) -> None:
+        """Write the first record."""
+        with contextlib.suppress(OSError), open(self.path("reserve"), "wb") as file:
+            file.write(b"\0" * records.RESERVE)
+        waits = self.wish.get("after") or self.queues()
+        self.save(
+            state="queued" if waits else "starting",
+            submitted=time.time(),
+            supervisor=trees.identity(os.getpid()),
+            host=os.uname().nodename,
+            user=user_name(),
+            cpu_model=cpu_model(),
+        )
+        self.tell()
+
+    def queues(self) -> bool:
+        """Return whether the job takes a place in the queue."""
+        return self.mode in ("count", "chosen") and not self.wish.get("now") and not self.slurm
+
+    def check_asked(self) -> None:
+        """Raise Over when somebody asked for the end before the command began."""
+        if self.ears.asked or os.path.exists(self.path("stop.json")):
+            by, why = causes.stopped_by(self.folder, self.slurm)
+            raise Over("stopped", "It was stopped before its command began", by=by, why=why)
+
+    def waits(self, words: str) -> None:
+        """Write what is waited for, when that changed; keeps the program's folder young."""
+        with contextlib.suppress(OSError):
+            os.utime(HERE, None)
+        self.check_asked()
+        if self.record.get("waits") != words:
+            self.save(state="queued", waits=words)
+
+    def wait_for_job(self) -> None:
+        """Sleep until the job that must end first has ended; raises Over when it did not succeed."""
+        other = self.wish.get("after")
+        while other:
+            try:
+                found = records.current(records.folder_of(other))
+            except records.Refused as refused:
+                raise Over("after", refused.text) from None
+            if found is None:
+                raise Over("after", "The record of %s cannot be read" % other)
+            if found["state"] == "ended":
+                words = causes.refusal(found)
+                if words and not self.wish.get("after_any"):
+                    raise Over("after", words)
+                return
+            self.waits("job %s to end" % (found["wish"].get("name") or other))
+            sign = os.path.join(turns.queue_folder(), "live-" + other)
+            if turns.held(sign):
+                turns.sleep_on(sign, self.ears)
+            else:
+                self.ears.wait(1.0)
+            self.check_asked()
+
+    def wait_for_gpus(self) -> None:
+        """Wait in the queue until the GPUs are ours; raises Over when they can never be."""
+        if self.mode not in ("count", "chosen") or self.slurm:
+            return
+        turn = turns.Turn(self.wish["id"], self.wish)
+        self.lease = turn.lease
+        try:
+            if self.wish.get("now"):
+                turn.at_once(self.ears)
+                return
+            turn.enter()
+            self.queue(turn)
+        except turns.Unanswered as error:
+            self.check_asked()
+            raise Over("gpus", str(error)) from None
+        except records.Refused as refused:
+            raise Over("gpus", refused.text) from None
+        finally:
+            turn.leave()
+
+    def queue(self, turn: turns.Turn) -> None:
+        """Stay in the queue until it is our turn; a driver that is silent is asked again and again."""
+        pause, silent = 0.5, 0
+        while True:
+            try:
+                words = turn.attempt(self.ears)
+                silent = 0
+            except turns.Unanswered as error:
+                silent += 1
+                if silent >= 3 and str(error) != "The GPU driver does not answer":
+                    raise
+                words = str(error)
+            if not words:
+                return
+            self.waits(words)
+            if turn.behind and not silent:
+                turns.sleep_on(turn.behind, self.ears)
+                pause = 0.2
+            else:
+                self.ears.wait(pause)
+                pause = min(2.0, pause * 1.5)
+            self.check_asked()
+
+    def environment(self) -> Dict[str, str]:
+        """Return the variables of the command; raises Over when its environment cannot be activated."""
+        if self.record["state"] != "starting" or self.wish.get("prefix"):
+            words = "its environment to be activated" if self.wish.get("prefix") else ""
+            self.save(state="starting", waits=words)
+        wish = self.wish
+        base = {name: value for name, value in os.environ.items() if name not in LINK}
+        base["GPUBOX_JOB"] = wish["id"]
+        if wish.get("prefix"):
+            begun = time.monotonic()
+            base = self.activate(base)
+            self.record["activation"] = round(time.monotonic() - begun, 4)
+        base.update(PYTHONUNBUFFERED="1", GPUBOX_JOB=wish["id"])
+        base.update((name, self.filled(value)) for name, value in (wish.get("environment") or {}).items())
+        if not self.slurm:
+            if self.lease.places:
+                base.update(CUDA_VISIBLE_DEVICES=",".join(self.lease.uuids), CUDA_DEVICE_ORDER="PCI_BUS_ID")
+            elif self.mode == "none":
+                base["CUDA_VISIBLE_DEVICES"] = ""
+        return base
+
+    def filled(self, text: str) -> str:
+        """Return text with the record's folders put in."""
+        return text.replace("{files}", self.path("files")).replace("{folder}", self.folder)
+
+    def activate(self, base: Dict[str, str]) -> Dict[str, str]:
+        """Run the activation in a child of its own, because its scripts may hang."""
+        keep_orphans()
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            self._activate_in_child(base, write)
+        os.close(write)
+        data = waking.collect(read, self.ears, ACTIVATION)
+        os.close(read)
+        for process in [pid, *trees.tree(pid), *trees.tree(os.getpid())]:
+            trees.send(process, signal.SIGKILL)
+        self.ears.until(trees.reaped, 2.0)
+        self.check_asked()
+        if data is None:
+            raise Over("env", "Activating %s took longer than %d s" % (self.wish["prefix"], ACTIVATION))
+        found: Row = {}
+        with contextlib.suppress(ValueError):
+            found = json.loads(data.decode())
+        if "environment" not in found:
+            raise Over(
+                "env", found.get("words") or causes.last_line(self.path("activation.log")) or "It broke off"
+            )
+        return found["environment"]
+
+    def _activate_in_child(self, base: Dict[str, str], write: int) -> None:
+        said: Row = {}
+        try:
+            waking.fresh_child()
+            os.setsid()
+            log = os.open(self.path("activation.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            waking.close_others(write)
+            said = {"environment": run_activation(self.wish, base)}
+        except BaseException as error:  # whatever its scripts do ends as words in the record
+            said = {"words": str(error) or type(error).__name__}
+        finally:
+            with contextlib.suppress(OSError), open(write, "wb") as out:
+                out.write(json.dumps(said).encode())
+            os._exit(0)

@@ -1,0 +1,258 @@
+"""What the program for jobs can be asked: a verb in its arguments, the request as JSON on stdin, JSON back.
+
+A request that cannot be served is answered by {"error": {"title", "text", "hint"}} and exit code 1.
+`page` and `follow` answer a line of JSON and then bytes of the log as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import sys
+import time
+
+import launcher
+import records
+import trees
+import turns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Tuple
+
+    Row = Dict[str, Any]
+
+REQUEST = 32 << 20
+"""Bytes that a request may have."""
+MOST = 1000
+"""Jobs that a list tells of."""
+BLOCK = 1 << 18
+TICKS = 1 << 20
+"""Bytes of samples in one answer."""
+
+
+def emit(value: object) -> None:
+    """Write an answer as one line; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    text = json.dumps(_whole(value))
+    _write(text.encode() + b"\n")
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_whole(name): _whole(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole(inner) for inner in value]
+    return value
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def request() -> Row:
+    """Return the request on stdin; raises Refused."""
+    data = b""
+    while len(data) <= REQUEST:
+        block = os.read(0, 1 << 20)
+        if not block:
+            break
+        data += block
+    try:
+        found = json.loads(data.decode("utf-8", "surrogateescape") or "{}")
+    except ValueError as error:
+        raise records.Refused("Not understood", "The request is no JSON: %s" % error) from None
+    if not isinstance(found, dict):
+        raise records.Refused("Not understood", "The request is no JSON object")
+    return found
+
+
+def _number(value: object, other: int = 0) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else other
+
+
+def _placed(record: Row, waiting: Dict[str, int]) -> Row:
+    """Put into a queued job's record how many are before it."""
+    before = waiting.get(record["id"])
+    if record["state"] == "queued" and before is not None:
+        record["ahead"] = before
+        if before and record.get("waits"):
+            record["waits"] += "; %d job%s before it" % (before, "" if before == 1 else "s")
+    return record
+
+
+def _waiting() -> Dict[str, int]:
+    return {job: place for place, job in enumerate(turns.order())}
+
+
+def show(asked: Row) -> Row:
+    """Return one record as it is now."""
+    folder = records.folder_of(asked.get("id"))
+    record = records.current(folder)
+    if record is None:
+        raise records.Refused("The record cannot be read", "%s is damaged" % folder)
+    spec = records.load(os.path.join(folder, "spec.json")) or {}
+    if spec.get("files"):
+        record["wish"] = dict(record["wish"], files=spec["files"])
+    return _placed(record, _waiting())
+
+
+def listing(asked: Row) -> Row:
+    """Return all records, newest first, and the GPUs that are queued for unless `gpus` is false."""
+    jobs = records.jobs_folder()
+    found = (records.current(os.path.join(jobs, job)) for job in records.ids(jobs)[:MOST])
+    rows = [record for record in found if record]
+    waiting = _waiting() if any(record["state"] == "queued" for record in rows) else {}
+    answer: Row = {"now": time.time(), "jobs": [_placed(record, waiting) for record in rows], "gpus": []}
+    if asked.get("gpus", True):
+        with contextlib.suppress(turns.Unanswered):
+            folder = turns.queue_folder()
+            answer["gpus"] = turns.with_leases(folder, turns.places(folder, None, 5.0))
+    return answer
+
+
+def ticks(asked: Row) -> Row:
+    """Return samples from a byte of their file on, and where the next ones begin."""
+    path = os.path.join(records.folder_of(asked.get("id")), "samples")
+    start = max(0, _number(asked.get("start")))
+    data = b""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(start)
+        data = file.read(TICKS)
+    whole = data[: data.rfind(b"\n") + 1]
+    rows: List[object] = []
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line.decode("utf-8", "replace")))
+    return {"ticks": rows, "next": start + len(whole)}
+
+
+def remove(asked: Row) -> Row:
+    """Delete the records of ended jobs; raises Refused for one that has not ended."""
+    shutil = __import__("shutil")
+    for job in asked.get("ids") or ():
+        try:
+            folder = records.folder_of(job)
+        except records.Refused as refused:
+            if refused.title == "No such job":
+                continue
+            raise
+        record = records.current(folder)
+        if record and record["state"] in records.ACTIVE:
+            raise records.Refused(
+                "The job has not ended", "%s is %s" % (job, record["state"]), "Stop it first"
+            )
+        gone = os.path.join(os.path.dirname(folder), ".gone-%s" % job)
+        os.rename(folder, gone)  # at once for whoever reads the list
+        shutil.rmtree(gone, ignore_errors=True)
+        records.touch(os.path.dirname(folder))
+    return {}
+
+
+def ignore(asked: Row) -> Row:
+    """Let a process no longer count as using a GPU."""
+    pid = _number(asked.get("pid"), -1)
+    turns.ignore(pid, _number(asked.get("start")) or trees.start_of(pid))
+    return {}
+
+
+def _open_log(folder: str) -> int:
+    path = os.path.join(folder, "log")
+    return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _header(log: int, offset: int) -> Tuple[int, int]:
+    size = os.fstat(log).st_size
+    offset = max(0, size + offset) if offset < 0 else min(offset, size)
+    emit({"offset": offset, "size": size})
+    return offset, size
+
+
+def page(asked: Row) -> None:
+    """Write a piece of the log."""
+    log = _open_log(records.folder_of(asked.get("id")))
+    offset, size = _header(log, _number(asked.get("offset")))
+    end = min(size, offset + max(0, _number(asked.get("length"), BLOCK)))
+    _copy(log, offset, end)
+
+
+def _copy(log: int, offset: int, end: int) -> int:
+    while offset < end:
+        data = os.pread(log, min(BLOCK, end - offset), offset)
+        if not data:
+            break
+        _write(data)
+        offset += len(data)
+    return offset
+
+
+def follow(job: str, offset: int) -> None:
+    """Write the log from a byte on as it grows, until the job has ended and all of it was written."""
+    folder = records.folder_of(job, anywhere=True)
+    log = _open_log(folder)
+    offset, _ = _header(log, offset)
+    out = select.poll()
+    out.register(1, 0)
+    pause, next_look, ended = 0.01, 0.0, False
+    while True:
+        size = os.fstat(log).st_size
+        if offset < size:
+            offset = _copy(log, offset, size)
+            pause = 0.01
+            continue
+        if ended or out.poll(0):  # all is out; or nobody reads any more
+            return
+        if time.monotonic() >= next_look:
+            record = records.current(folder)
+            # What it wrote last may have come after the size was read: one more round.
+            ended = record is None or record["state"] == "ended"
+            next_look = time.monotonic() + 0.3
+            continue
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.1)
+
+
+VERBS: Dict[str, Callable[[Row], Any]] = {
+    "launch": lambda asked: launcher.launch(asked.get("wish")),
+    "list": listing,
+    "show": show,
+    "ticks": ticks,
+    "stop": lambda asked: launcher.stop(asked.get("id"), asked.get("by")),
+    "remove": remove,
+    "ignore": ignore,
+    "page": page,
+}
+
+
+def _serve(words: List[str]) -> int:
+    verb = words[0] if words else ""
+    if verb == "follow" and len(words) == 3:
+        follow(words[1], int(words[2]))
+    elif verb in VERBS:
+        answer = VERBS[verb](request())
+        if verb != "page":
+            emit(answer)
+    else:
+        raise records.Refused("Not understood", "There is no verb %s" % ascii(" ".join(words)))
+    return 0
+
+
+def main(words: List[str]) -> int:
+    """Serve one request; returns the exit code."""
+    try:
+        return _serve(words)
+    except records.Refused as refused:
+        emit({"error": {"title": refused.title, "text": refused.text, "hint": refused.hint}})
+    except BrokenPipeError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        where = __import__("traceback").extract_tb(error.__traceback__)[-1]
+        text = "%s: %s (%s line %s)" % (type(error).__name__, error, os.path.basename(where[0]), where[1])
+        emit({"error": {"title": "Jobs failed on the box", "text": text, "hint": ""}})
+    sys.stdout.flush()
+    return 1
