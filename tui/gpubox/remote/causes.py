@@ -1,4 +1,4 @@
-"""Why a job ended, as exactly as the box can tell: what the kernel says, and what may be concluded from it."""
+"""Why a job ended, as exactly as the box can tell: what the kernel says, and what follows from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 
-import illegal
 import records
 import trees
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish")
+CORES = ("ABRT", "BUS", "FPE", "ILL", "QUIT", "SEGV", "SYS", "TRAP", "XCPU", "XFSZ")
+"""Signals that dump core."""
 FULL = 65536
 """Free bytes below which a disk counts as full."""
 
@@ -26,14 +27,16 @@ def execute(argv: Sequence[str], environment: Dict[str, str]) -> None:
     """Become a program, looked for in the PATH of its own environment; raises OSError."""
     if "/" in argv[0]:
         os.execve(argv[0], list(argv), environment)
-    refused: Optional[OSError] = None
-    for folder in environment.get("PATH", os.defpath).split(":"):
-        try:
-            os.execve(os.path.join(folder or ".", argv[0]), list(argv), environment)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                refused = error
-    raise refused or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    tries = [_attempt(folder, argv, environment) for folder in environment.get("PATH", os.defpath).split(":")]
+    raise next(filter(None, tries), FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+
+
+def _attempt(folder: str, argv: Sequence[str], environment: Dict[str, str]) -> Optional[OSError]:
+    """Become a program of one folder; returns why that failed, and None when it simply is not there."""
+    try:
+        os.execve(os.path.join(folder or ".", argv[0]), list(argv), environment)
+    except OSError as error:
+        return None if error.errno in (errno.ENOENT, errno.ENOTDIR) else error
 
 
 def exec_words(program: str, environment: Dict[str, str], error: BaseException) -> str:
@@ -145,13 +148,11 @@ def out_of_memory(before: Row) -> str:
         more = _count(path) - count
         if count >= 0 and more > 0:
             if path == "/proc/vmstat":
-                return (
-                    "Memory ran out on the box meanwhile, and the kernel ended %d process%s: probably this one"
-                    % (
-                        more,
-                        "" if more == 1 else "es",
-                    )
+                many = "" if more == 1 else "es"
+                words = (
+                    "Memory ran out on the box meanwhile, and the kernel ended %d process%s: probably this"
                 )
+                return words % (more, many)
             return "The kernel ended it because the memory that its control group may use ran out"
     return ""
 
@@ -170,33 +171,27 @@ def full_disk(*paths: str) -> str:
     return ""
 
 
-def _number(name: str) -> int:
-    return int(getattr(signal, "SIG" + name, 0))
-
-
 def explain(
     found: Row, pid: int, cwd: str, since: float, before: Row, argv: Sequence[str], folder: str
 ) -> None:
     """Add to an Ending where the core lies and what is known of the cause."""
-    if found["how"] == "exit" and found["code"] == 0:
+    code = found.get("code") or 0
+    if found["how"] == "exit" and code == 0:
         return
     name = str(found.get("signal", ""))
-    core = ""
-    if found.get("core"):
-        core, place = illegal.core_of(pid, cwd, since, _number(name))
-        found["core_file"] = place
     why: List[str] = []
+    if os.path.basename(argv[0]) in SHELLS and 128 < code < 192:
+        name, pid = signal_name(code - 128), 0
+        why.append("A shell says %d when its command was ended by signal %s" % (code, name))
+    import illegal  # here, because those who wait in the queue need no memory for it
+
+    core = ""
+    if found.get("core") or (not pid and name in CORES):
+        core, found["core_file"] = illegal.core_of(pid, cwd, since)
     if name == "ILL":
         why.append(illegal.why(core))
     if name == "KILL":
-        why.append(out_of_memory(before) or "The kernel does not tell who sent the signal")
-    code = found.get("code") or 0
-    if os.path.basename(argv[0]) in SHELLS and 128 < code < 192:
-        why.append(
-            "A shell says %d when its command was ended by signal %s" % (code, signal_name(code - 128))
-        )
-        if code == 128 + signal.SIGKILL:
-            why.append(out_of_memory(before))
+        why.append(out_of_memory(before) or ("Who sent the signal is not told by the kernel" if pid else ""))
     why.append(full_disk(cwd, folder))
     text = ". ".join(part for part in why if part)
     if text:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import select
 import time
 
@@ -122,8 +123,8 @@ def prepare(folder: str, wish: Row) -> None:
 def launch(wish: object) -> Row:
     """Start or queue a job and return its record; raises Refused.
 
-    Sent again it starts nothing more: whoever has the lock of the record folder and finds no status begins the
-    job, also when an earlier launch was cut half-way.
+    Sent again it starts nothing more: whoever has the lock of the record folder and finds no status begins
+    the job, also when an earlier launch was cut half-way.
     """
     job = checked(wish)
     umask = os.umask(0o077)
@@ -218,6 +219,42 @@ def stop(job: object, by: object) -> Row:
     return record
 
 
+def prepared(wish: object) -> Row:
+    """Write a job's record for Slurm to run later by `payload`, and return it; raises Refused."""
+    job = checked(wish)
+    os.umask(0o077)
+    folder = prepare_folder(job["id"])
+    if not os.path.exists(os.path.join(folder, "status.json")):
+        prepare(folder, job)
+        shown = dict(records.publishable(job), files={})
+        record = {"v": 1, "id": job["id"], "state": "queued", "wish": shown, "submitted": time.time()}
+        if not records.save(folder, record):
+            raise records.Refused(
+                "The job could not be noted", "The disk does not take its record: %s" % folder
+            )
+    return records.current(folder) or {}
+
+
+def payload(job: str) -> int:
+    """Run a prepared job under Slurm, in the foreground, and end as it ended, signals included."""
+    folder = records.folder_of(job, anywhere=True)
+    wish = records.load(os.path.join(folder, "spec.json"))
+    if wish is None:
+        raise records.Refused("The job cannot be run", "There is no spec.json in %s" % folder)
+    umask = os.umask(0o077)
+    # Hidden variables are not in the record; Slurm hands on those that sbatch was given.
+    number = os.environ.get("SLURM_JOB_ID", "") or "0"
+    supervisor = __import__("supervisor").Supervisor(folder, wish, umask, lambda: None, slurm=number)
+    status = supervisor.run()
+    if status < 0:
+        return 127 if (records.current(folder) or {}).get("ending", {}).get("how") == "exec" else 125
+    if os.WIFSIGNALED(status):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        waking.fresh_child()
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    return os.WEXITSTATUS(status)
+
+
 def user() -> str:
     """Return whom to name for what was asked without a name."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
@@ -231,7 +268,8 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
         _detach(folder)
         status = os.path.join(folder, "status.json")
         kept = records.load(status) or {}
-        records.save(folder, dict(kept, state="stopping"))
+        # We take the place of its supervisor, so that it does not count as lost before we are done.
+        records.save(folder, dict(kept, state="stopping", supervisor=trees.identity(os.getpid())))
         press = trees.Press()
         kill = time.monotonic() + float((record.get("wish") or {}).get("grace", 10.0))
         while True:

@@ -126,27 +126,32 @@ def store(path: str, value: object, reserve: str = "") -> bool:
     may take longer than a launch.
     """
     data = (json.dumps(value, indent=1) + "\n").encode()
+    number = _replace(path, data, bool(reserve))
+    if number in (errno.ENOSPC, errno.EDQUOT) and reserve:
+        with contextlib.suppress(OSError):
+            os.unlink(reserve)
+        number = _replace(path, data, True)
+    return number == 0
+
+
+def _replace(path: str, data: bytes, settled: bool) -> int:
+    """Put bytes in the place of a file; returns the number of the error, or 0."""
     fresh = "%s.%d.tmp" % (path, os.getpid())
-    for last in (False, True):
+    try:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                if os.write(handle, data) != len(data):
-                    raise OSError(errno.ENOSPC, "short write")
-                if reserve:
-                    os.fsync(handle)
-            finally:
-                os.close(handle)
-            os.rename(fresh, path)
-            return True
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh)
-            if last or not reserve or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                return False
-            with contextlib.suppress(OSError):
-                os.unlink(reserve)
-    return False
+            if os.write(handle, data) != len(data):
+                raise OSError(errno.ENOSPC, "short write")
+            if settled:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.rename(fresh, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(fresh)
+        return error.errno or errno.EIO
+    return 0
 
 
 def touch(jobs: str) -> None:

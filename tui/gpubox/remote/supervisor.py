@@ -7,7 +7,6 @@ the job starts gets out of sight. It never asks a GPU driver for anything itself
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 import signal
@@ -52,6 +51,8 @@ def user_name() -> str:
 
 def results(patterns: Sequence[str], cwd: str) -> List[str]:
     """Return the files that fit the wished names, absolute; 200 at most, looked for during 5 s at most."""
+    import glob  # here, because those who wait in the queue need no memory for it
+
     found: List[str] = []
     end = time.monotonic() + 5
     for pattern in patterns if cwd else ():
@@ -143,6 +144,7 @@ class Supervisor:
             "spark": records.spark(self.folder),
             "waits": "",
         }
+        self.record.pop("ahead", None)
         if not self.save(last=True, **fields):
             end = time.monotonic() + 600
             while not self.save(last=True) and time.monotonic() < end:
@@ -155,10 +157,11 @@ class Supervisor:
         """Write the first record."""
         with contextlib.suppress(OSError), open(self.path("reserve"), "wb") as file:
             file.write(b"\0" * records.RESERVE)
+        before = records.load(self.path("status.json")) or {}
         waits = self.wish.get("after") or self.queues()
         self.save(
             state="queued" if waits else "starting",
-            submitted=time.time(),
+            submitted=before.get("submitted") or time.time(),
             supervisor=trees.identity(os.getpid()),
             host=os.uname().nodename,
             user=user_name(),

@@ -139,12 +139,11 @@ def of_job(job: str) -> Dict[int, List[bytes]]:
 
 def reaped() -> bool:
     """Take leave of all our children that ended; says whether there are none left."""
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                return False
-        except ChildProcessError:
-            return True
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        return False
+    return True
 
 
 def send(pid: int, number: int) -> None:

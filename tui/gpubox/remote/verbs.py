@@ -219,6 +219,7 @@ def follow(job: str, offset: int) -> None:
 
 VERBS: Dict[str, Callable[[Row], Any]] = {
     "launch": lambda asked: launcher.launch(asked.get("wish")),
+    "prepare": lambda asked: launcher.prepared(asked.get("wish")),
     "list": listing,
     "show": show,
     "ticks": ticks,
@@ -233,6 +234,8 @@ def _serve(words: List[str]) -> int:
     verb = words[0] if words else ""
     if verb == "follow" and len(words) == 3:
         follow(words[1], int(words[2]))
+    elif verb == "payload" and len(words) == 2:
+        return launcher.payload(words[1])
     elif verb in VERBS:
         answer = VERBS[verb](request())
         if verb != "page":
