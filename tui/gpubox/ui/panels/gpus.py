@@ -51,9 +51,9 @@ A lost GPU keeps its place, with the time it was lost.
         Binding("enter", "details", "Details", id="gpus.details",
             tooltip="Every field of the chosen GPU, and why some are missing"),
         Binding("c", "view", "View", id="gpus.view", tooltip="Switch between cards and the compact table"),
-        Binding("up,left,k", "choose(-1)", "Previous GPU", show=False, id="gpus.previous",
+        Binding("up,left", "choose(-1)", "Previous GPU", show=False, id="gpus.previous",
             tooltip="Choose the GPU before"),
-        Binding("down,right,j", "choose(1)", "Next GPU", show=False, id="gpus.next",
+        Binding("down,right", "choose(1)", "Next GPU", show=False, id="gpus.next",
             tooltip="Choose the GPU after"),
     ]  # fmt: skip
 

@@ -134,6 +134,8 @@ class LogView(Widget, can_focus=True):
             return
         port = self._port
         port.width, port.height, port.base = width - 1, height, self.rich_style
+        look = self.get_component_rich_style
+        port.marks = look("log--found"), look("log--here")
         old, self._rows = self._rows, port.rows(self._lines, follows=self.follows)
         if len(old) != len(self._rows):
             self.refresh()
@@ -169,8 +171,6 @@ class LogView(Widget, can_focus=True):
 
     def notify_style_update(self) -> None:
         """Forget the colors of the old theme."""
-        look = self.get_component_rich_style
-        self._port.marks = look("log--found"), look("log--here")
         self._port.forget()
         super().notify_style_update()
 

@@ -51,8 +51,8 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
     """A table. Its rows are sorted, filtered and redrawn here; what a row means is its columns' business."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "end(-1)", "Top", show=False),
