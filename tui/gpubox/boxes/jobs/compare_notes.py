@@ -1,0 +1,187 @@
+"""What is to know before two jobs are compared: what failed, what was unfair, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import mean
+
+from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names, succeeded
+from gpubox.core.env import Package
+from gpubox.core.job import GpuWish
+from gpubox.core.record import Record
+from gpubox.core.text import clean
+
+_HOW = {
+    "limit": "its time limit passed",
+    "exec": "could not be started",
+    "folder": "its folder could not be entered",
+    "env": "its environment could not be activated",
+    "gpus": "its GPUs are not there",
+    "after": "the job before it did not succeed",
+    "reboot": "the box was booted anew",
+    "lost": "its supervisor was killed",
+    "slurm": "Slurm ended it",
+}
+_MANY = 30
+"""Packages that are named at most; two environments may differ in hundreds."""
+
+
+def outcome(record: Record) -> str:
+    """Return how a job ended: `exit 0`, `ABRT, core dumped`, `stopped by ada@laptop`, `still running`."""
+    ending = record.ending
+    if ending is None:
+        return f"still {record.state}" if record.state != "ended" else "not known"
+    match ending.how:
+        case "exit":
+            return f"exit {ending.code if ending.code is not None else '?'}"
+        case "signal":
+            return f"{clean(ending.signal, 12) or 'a signal'}{', core dumped' if ending.core else ''}"
+        case "stopped":
+            return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
+        case _:
+            words = clean(ending.words, 120)
+            return f"{_HOW[ending.how]}: {words}" if words else _HOW[ending.how]
+
+
+def notes(them: Sequence[Side]) -> list[str]:
+    """Return sentences about what failed and what makes the comparison unfair."""
+    out: list[str] = []
+    for side in them:
+        out += [*_failures(side), *_gpu_notes(side)]
+    models = {gpu_names(side.last) for side in them if side.last.gpus}
+    if len(models) > 1:
+        out.append(f"They ran on different GPUs: {' and '.join(sorted(models))}")
+    return [*out, *_energy(them)]
+
+
+def _failures(side: Side) -> list[str]:
+    failed = [record for record in side.records if not succeeded(record)]
+    if not failed:
+        return []
+    words = outcome(failed[-1])
+    why = clean(failed[-1].ending.why, 160) if failed[-1].ending else ""
+    words += f" ({why})" if why else ""
+    if any(record.ending is None for record in failed):
+        return [f"{side.label} has not ended: {words}"]
+    if not side.finished:
+        return [f"{side.label} did not finish: {words}"]
+    return [
+        f"{len(failed)} of {len(side.records)} runs of {side.label} failed: {words}; "
+        "the figures are those of the others"
+    ]
+
+
+def _gpu_notes(side: Side) -> list[str]:
+    out: list[str] = []
+    ran = [record for record in side.records if record.gpus and record.usage is not None]
+    unused = [record for record in ran if not any(gpu.used for gpu in record.gpus)]
+    if unused:
+        some = "" if len(unused) == len(side.records) else f" in {len(unused)} of {len(side.records)} runs"
+        out.append(f"{side.label} never used the GPU that it had{some}")
+    gpus = [gpu for record in side.records for gpu in record.gpus]
+    strangers = dict.fromkeys(clean(one, 80) for gpu in gpus for one in gpu.shared)
+    if strangers:
+        shown = ", ".join(list(strangers)[:3]) + (" and others" if len(strangers) > 3 else "")
+        out.append(f"{side.label} shared its GPU with {shown}")
+    throttled: dict[str, float] = {}
+    for gpu in gpus:
+        for reason, seconds in gpu.throttled.items():
+            throttled[reason] = max(throttled.get(reason, 0.0), seconds)
+    slowed = [
+        f"{clean(reason, 40)} for {seconds:.0f} s" for reason, seconds in throttled.items() if seconds >= 1
+    ]
+    if slowed:
+        out.append(f"{side.label} was throttled: {', '.join(slowed)}")
+    if any(gpu.inferred for gpu in gpus):
+        out.append(f"{side.label}: that it used the GPU is guessed from the GPU's memory alone")
+    if any(gpu.simulated for gpu in gpus):
+        out.append(f"{side.label}: the GPU is simulated")
+    return out
+
+
+def _energy(them: Sequence[Side]) -> list[str]:
+    """Return the ratio of energies, where two sides that finished tell it."""
+    known: list[tuple[float, Side]] = []
+    for side in them:
+        sums = [
+            sum(told)
+            for record in side.finished
+            if (told := [gpu.energy for gpu in record.gpus if gpu.energy is not None])
+        ]
+        if sums and mean(sums) > 0:
+            known.append((mean(sums), side))
+    if len(known) < 2:
+        return []
+    known.sort(key=lambda pair: pair[0])
+    (least, best), *others = known
+    return [
+        f"{best.label} took {amount / least:.1f} x less GPU energy than {side.label}"
+        for amount, side in others
+        if amount / least >= 1.05
+    ]
+
+
+def _gpus_wanted(wish: GpuWish) -> str:
+    match wish.mode:
+        case "none":
+            return "none"
+        case "any":
+            return "all"
+        case "chosen":
+            return f"{len(wish.uuids)} chosen"
+        case _:
+            return str(wish.count)
+
+
+_FACTS: tuple[tuple[str, Callable[[Record], str]], ...] = (
+    ("command", command),
+    ("environment", lambda record: clean(record.wish.env or record.wish.prefix, 80)),
+    ("GPUs wanted", lambda record: _gpus_wanted(record.wish.gpus)),
+    ("GPUs", gpu_names),
+    ("box", lambda record: clean(record.host, 60)),
+    ("CPU", lambda record: clean(record.cpu_model, 60)),
+    ("user", lambda record: clean(record.user, 40)),
+    ("backend", lambda record: record.wish.backend),
+    ("commit", lambda record: clean(record.commit[:12] + ("+" if record.commit.endswith("+") else ""), 20)),
+)
+
+
+def differences(
+    them: Sequence[Side], packages: Mapping[str, Sequence[Package]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what differs besides the figures, with a value for each side; empty is what a side has not."""
+    last = [side.last for side in them]
+    rows = [(name, tuple(of(record) for record in last)) for name, of in _FACTS]
+    names = dict.fromkeys(name for record in last for name in record.wish.environment)
+    rows += [(f"${clean(name, 40)}", tuple(_variable(record, name) for record in last)) for name in names]
+    differing = [row for row in rows if len(set(row[1])) > 1]
+    return (*differing, *_packages([packages.get(record.wish.prefix) for record in last]))
+
+
+def _variable(record: Record, name: str) -> str:
+    if name in record.wish.hidden:
+        return "(hidden)"
+    return clean(record.wish.environment.get(name, ""), 80)
+
+
+def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the packages in which environments differ; none where one of them is not known."""
+    known = [{one.name: one for one in each} for each in lists if each is not None]
+    if len(known) < len(lists):
+        return []
+    names = sorted({name for each in known for name in each})
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for name in names:
+        versions = tuple(_version(each.get(name)) for each in known)
+        if len(set(versions)) > 1:
+            rows.append((clean(name, 60), versions))
+    if len(rows) > _MANY:
+        more = len(rows) - _MANY
+        return [*rows[:_MANY], (f"and {more} packages more", ("",) * len(known))]
+    return rows
+
+
+def _version(package: Package | None) -> str:
+    if package is None:
+        return ""
+    return clean(f"{package.version} {package.build}".strip(), 60)

@@ -1,0 +1,93 @@
+"""Puts records into sides: the runs of one command in one environment belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from gpubox.core.record import Record
+from gpubox.core.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The runs of one command in one environment."""
+
+    label: str
+    """What tells it from the other sides in a sentence; safe to draw."""
+    records: tuple[Record, ...]
+    """Its runs, in the order they ran."""
+
+    @property
+    def finished(self) -> tuple[Record, ...]:
+        """The runs that ended by themselves with exit code 0; only their times mean something."""
+        return tuple(record for record in self.records if succeeded(record))
+
+    @property
+    def last(self) -> Record:
+        """The newest run."""
+        return self.records[-1]
+
+
+def succeeded(record: Record) -> bool:
+    """Tell whether a job ended by itself, with exit code 0."""
+    ending = record.ending
+    return ending is not None and ending.how == "exit" and ending.code == 0
+
+
+def sides(records: Sequence[Record]) -> tuple[Side, ...]:
+    """Return the sides in the order in which they were given."""
+    found: dict[Hashable, list[Record]] = {}
+    for record in records:
+        found.setdefault(_key(record), []).append(record)
+    runs = [sorted(each, key=lambda record: record.started or record.submitted) for each in found.values()]
+    labels = _labels([each[-1] for each in runs])
+    return tuple(Side(label, tuple(each)) for label, each in zip(labels, runs, strict=True))
+
+
+def _key(record: Record) -> Hashable:
+    wish = record.wish
+    if wish.group:
+        return "group", wish.group
+    variables = tuple(sorted(wish.environment.items()))
+    gpus = (wish.gpus.mode, wish.gpus.count, wish.gpus.uuids)
+    return wish.argv, wish.prefix, wish.cwd, variables, gpus, wish.backend, wish.partition
+
+
+def command(record: Record) -> str:
+    """Return the command as a person types it, safe to draw."""
+    return clean(record.wish.line or " ".join(record.wish.argv), 200)
+
+
+def gpu_names(record: Record) -> str:
+    """Return the GPUs of a job by model: `2 x NVIDIA H200`, or `CPU` for one without."""
+    names = [clean(gpu.name, 60) or "GPU" for gpu in record.gpus]
+    if not names:
+        return (
+            "CPU"
+            if record.wish.gpus.mode == "none"
+            else "all GPUs"
+            if record.wish.gpus.mode == "any"
+            else "GPU"
+        )
+    kinds = {name: names.count(name) for name in names}
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in kinds.items())
+
+
+_LABELS: tuple[Callable[[Record], str], ...] = (
+    lambda record: clean(record.wish.env, 40),
+    lambda record: clean(record.wish.name, 40),
+    gpu_names,
+    lambda record: " ".join(filter(None, (clean(record.wish.env, 40), gpu_names(record)))),
+    lambda record: " ".join(filter(None, (clean(record.wish.name, 40), clean(record.wish.env, 40)))),
+    lambda record: clean(command(record), 48),
+)
+"""What sides can be told apart by, the plainest first."""
+
+
+def _labels(records: Sequence[Record]) -> list[str]:
+    for label in _LABELS:
+        labels = [label(record) for record in records]
+        if len(set(labels)) == len(labels) and all(labels):
+            return labels
+    return [clean(record.id, 40) for record in records]

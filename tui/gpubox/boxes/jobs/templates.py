@@ -1,0 +1,167 @@
+"""Jobs that are ready to run: those that ship in config/jobs/, and those of the settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from gpubox.boxes.jobs.wishes import duration, gpu_wish
+from gpubox.config.expect import near
+from gpubox.config.places import shipped
+from gpubox.core.env import Env
+from gpubox.core.errors import ConfigError
+from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.record import GpuPlace
+from gpubox.core.text import clean
+
+AUTO = "auto"
+"""GPUs: one if the environment was built for GPUs and the box has some, else none."""
+_OF_BOX = ("files", "folder")
+"""Words in braces that the box fills in."""
+_FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!\n]")
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A job with a name, whose variables are filled in when it is started."""
+
+    name: str = ""
+    """What it is called on the command line; the file's name for those that ship."""
+    title: str = ""
+    """A few words for a list."""
+    about: str = ""
+    """What it does, in sentences."""
+    command: str = ""
+    """A command as a person types it; with shell syntax it runs in /bin/sh."""
+    argv: tuple[str, ...] = ()
+    """The program and its arguments; comes before `command`. `{name}` stands for a variable, `{files}` for
+    the folder of the files that travel along, `{folder}` for the record's, `{python}` for Python."""
+    files: dict[str, str] = {}
+    """Small programs that travel along: plain names and their text."""
+    gpus: str = AUTO
+    """`auto`, or what a new job's GPUs can be: `1`, `none`, `any`."""
+    folder: str = ""
+    """Working folder; empty is the home folder."""
+    limit: str = ""
+    """Time that it may run, such as `2h`; empty is for ever."""
+    results: tuple[str, ...] = ()
+    """Files to fetch in the end."""
+    variables: dict[str, str] = {}
+    """Names and what they are when nobody says otherwise."""
+    environment: dict[str, str] = {}
+    """Environment variables on top."""
+
+
+def read(path: Path) -> Template:
+    """Return the template of a file, with the programs that travel along; raises ConfigError.
+
+    The file names them in `files`; they lie beside it, in a folder that is called like it.
+    """
+    try:
+        raw: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
+        names = msgspec.convert(raw.pop("files", ()), tuple[str, ...])
+        files = {name: (path.with_suffix("") / name).read_text("utf-8") for name in names}
+        found = msgspec.convert({**raw, "name": path.stem, "files": files}, Template)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
+        raise ConfigError("Template", f"{path.name} cannot be used: {clean(str(error), 200)}") from error
+    return msgspec.structs.replace(found, about=" ".join(found.about.split()))
+
+
+@cache
+def all_shipped() -> tuple[Template, ...]:
+    """Return the templates that come with this program, by name."""
+    folder = shipped("gpubox.toml").parent / "jobs"
+    return tuple(read(path) for path in sorted(folder.glob("*.toml")))
+
+
+def named(name: str, templates: Iterable[Template]) -> Template:
+    """Return the template of a name; raises ConfigError with what is close to it."""
+    known = {template.name: template for template in templates}
+    if name not in known:
+        what = f"{clean(name, 40)} is none of {', '.join(known)}{near(name, list(known))}"
+        raise ConfigError("No such template", what)
+    return known[name]
+
+
+def gpus_for(template: Template, env: Env | None, places: Sequence[GpuPlace]) -> GpuWish:
+    """Return the GPUs that a template gets in an environment on a box with these; raises ConfigError."""
+    if template.gpus != AUTO:
+        return gpu_wish(template.gpus, places)
+    return gpu_wish("1" if places and built_for_gpus(env) else "none")
+
+
+def built_for_gpus(env: Env | None) -> bool:
+    """Tell whether a framework of an environment was built for GPUs; without one nobody knows, so not."""
+    return env is not None and any(build.target in ("cuda", "rocm") for build in env.builds)
+
+
+def fill(
+    template: Template, *, id: str, env: Env | None, gpus: GpuWish, values: Mapping[str, str]
+) -> JobWish:
+    """Return the job that a template makes with these variables; raises ConfigError for an unknown one.
+
+    A value stays one word of the command, whatever stands in it.
+    """
+    unknown = [name for name in values if name not in template.variables]
+    if unknown:
+        known = list(template.variables)
+        what = f"{template.name} has no variable {clean(unknown[0], 40)}{near(unknown[0], known)}"
+        raise ConfigError("Template", what, f"It has: {', '.join(known) or 'none'}")
+    filled = {**template.variables, **values, "python": "python3" if env is None else "python"}
+    return JobWish(
+        id=id,
+        argv=_argv(template, filled),
+        line=_line(template, filled),
+        name=template.name,
+        cwd=_put(template.folder, filled),
+        prefix=env.prefix if env else "",
+        kind=env.kind if env else "",
+        env=env.name if env else "",
+        environment={name: _put(text, filled) for name, text in template.environment.items()},
+        gpus=gpus,
+        limit=duration(template.limit) if template.limit else None,
+        results=tuple(_put(text, filled) for text in template.results),
+        files=template.files,
+        template=template.name,
+    )
+
+
+def _put(text: str, filled: Mapping[str, str], *, shell: bool = False) -> str:
+    """Return text with its variables filled in; what the box fills in stays."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in _OF_BOX or name not in filled:
+            return match[0]
+        return shlex.quote(filled[name]) if shell else filled[name]
+
+    return _FIELD.sub(value, text)
+
+
+def _argv(template: Template, filled: Mapping[str, str]) -> tuple[str, ...]:
+    if template.argv:
+        return tuple(_put(word, filled) for word in template.argv)
+    if _SHELL.search(template.command):
+        return "/bin/sh", "-c", _put(template.command, filled, shell=True)
+    return tuple(_put(word, filled) for word in shlex.split(template.command))
+
+
+def _line(template: Template, filled: Mapping[str, str]) -> str:
+    """Return the command as a person would type it."""
+    if template.argv:
+        return " ".join(_quoted(_put(word, filled)) for word in template.argv)
+    return _put(template.command, filled, shell=True)
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a shell; braces that the box fills in need no quotes."""
+    bare = word
+    for name in _OF_BOX:
+        bare = bare.replace(f"{{{name}}}", name)
+    return word if shlex.quote(bare) == bare else shlex.quote(word)
