@@ -28,7 +28,8 @@ def run(
     )
     record = Record(
         id=wish.id, state="ended", wish=wish, submitted=at, started=at, ended=at + real,
-        ending=Ending("exit", code=0), usage=Usage(real=real, user=2 * real, sys=0.5, max_rss=3 * GIB, peak_tree=4 * GIB),
+        ending=Ending("exit", code=0),
+        usage=Usage(real=real, user=2 * real, sys=0.5, max_rss=3 * GIB, peak_tree=4 * GIB),
         gpus=gpus, host="xub", user="ada",
     )  # fmt: skip
     return replace(record, **more)
