@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -60,19 +62,23 @@ def test_an_exit_code_is_kept(any_box: Box) -> None:
     assert record.ending is not None
     assert (record.ending.how, record.ending.code, record.ending.signal) == ("exit", 3, "")
     assert any_box.log(record.id) == b"out\nerr\n"
-    assert record.started and record.ended and record.submitted <= record.started <= record.ended
+    assert record.started
+    assert record.ended
+    assert record.submitted <= record.started <= record.ended
     assert (record.log_bytes, record.user != "", record.host) == (8, True, os.uname().nodename)
 
 
 def test_success_has_no_cause(box: Box) -> None:
     ending = box.run("true").ending
-    assert ending and (ending.how, ending.code, ending.why, ending.leftovers) == ("exit", 0, "", ())
+    assert ending
+    assert (ending.how, ending.code, ending.why, ending.leftovers) == ("exit", 0, "", ())
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
 def test_a_signal_and_its_core_are_told(any_box: Box, tmp_path: Path, number: signal.Signals) -> None:
     record = any_box.run("sh", "-c", f"kill -{int(number)} $$", cwd=str(tmp_path))
-    assert record.ending and record.ending.how == "signal"
+    assert record.ending
+    assert record.ending.how == "signal"
     assert f"SIG{record.ending.signal}" == number.name
     if CORES.startswith("|") or not resource_allows_cores():
         pytest.skip("this machine hands cores to a program, or allows none")
@@ -83,20 +89,20 @@ def test_a_signal_and_its_core_are_told(any_box: Box, tmp_path: Path, number: si
 
 def resource_allows_cores() -> bool:
     """Whether the hard limit lets a process dump core."""
-    import resource
-
     return resource.getrlimit(resource.RLIMIT_CORE)[1] != 0
 
 
 def test_a_kill_from_outside_is_a_signal(box: Box) -> None:
     record = box.run("sh", "-c", "kill -9 $$")
-    assert record.ending and (record.ending.how, record.ending.signal) == ("signal", "KILL")
+    assert record.ending
+    assert (record.ending.how, record.ending.signal) == ("signal", "KILL")
     assert record.ending.why
 
 
 def test_what_a_shell_says_of_a_signal_is_explained(box: Box) -> None:
     record = box.run("sh", "-c", "sh -c 'kill -11 $$'; exit $?")
-    assert record.ending and record.ending.code == 139
+    assert record.ending
+    assert record.ending.code == 139
     assert "ended by signal SEGV" in record.ending.why
 
 
@@ -111,9 +117,11 @@ def test_what_a_shell_says_of_a_signal_is_explained(box: Box) -> None:
 )
 def test_a_command_that_cannot_be_started_says_why(any_box: Box, argv: tuple[str, ...], words: str) -> None:
     record = any_box.run(*argv)
-    assert record.ending and (record.ending.how, record.ending.code) == ("exec", None)
+    assert record.ending
+    assert (record.ending.how, record.ending.code) == ("exec", None)
     assert words in record.ending.words
-    assert record.started is None and record.usage is None
+    assert record.started is None
+    assert record.usage is None
 
 
 def test_a_missing_interpreter_is_named(box: Box, tmp_path: Path) -> None:
@@ -121,20 +129,24 @@ def test_a_missing_interpreter_is_named(box: Box, tmp_path: Path) -> None:
     script.write_text("#!/opt/none/python\n")
     script.chmod(0o755)
     ending = box.run(str(script)).ending
-    assert ending and ending.words == f"{script}: its interpreter /opt/none/python is missing"
+    assert ending
+    assert ending.words == f"{script}: its interpreter /opt/none/python is missing"
 
 
 def test_a_missing_folder_is_its_own_ending(any_box: Box) -> None:
     ending = any_box.run("true", cwd="~/gone").ending
-    assert ending and ending.how == "folder"
+    assert ending
+    assert ending.how == "folder"
     assert ending.words == f"{any_box.home}/gone: No such file or directory"
 
 
 def test_a_time_limit_ends_the_job(any_box: Box) -> None:
     record = any_box.run("sleep", "100", limit=0.3)
-    assert record.ending and (record.ending.how, record.ending.signal) == ("limit", "TERM")
+    assert record.ending
+    assert (record.ending.how, record.ending.signal) == ("limit", "TERM")
     assert record.ending.words == "Its time limit of 0.3 s passed"
-    assert record.usage and 0.3 <= record.usage.real < 20
+    assert record.usage
+    assert 0.3 <= record.usage.real < 20
 
 
 def test_stop_ends_the_whole_tree_and_names_who_asked(any_box: Box) -> None:
@@ -145,7 +157,8 @@ def test_stop_ends_the_whole_tree_and_names_who_asked(any_box: Box) -> None:
     asked = any_box.record(any_box.ask("stop", id=job, by="ada@laptop"))
     assert asked.state in ("stopping", "ended")
     record = any_box.ended(job)
-    assert record.ending and (record.ending.how, record.ending.by) == ("stopped", "ada@laptop")
+    assert record.ending
+    assert (record.ending.how, record.ending.by) == ("stopped", "ada@laptop")
     assert not any(alive(pid) for pid in pids)
 
 
@@ -155,7 +168,8 @@ def test_processes_that_multiply_on_term_are_ended_too(box: Box) -> None:
     box.ask("stop", id=job, by="ada")
     record = box.ended(job)
     pids = [int(word) for word in box.log(job).split(b"\n") if word.isdigit()]
-    assert record.ending and record.ending.how == "stopped"
+    assert record.ending
+    assert record.ending.how == "stopped"
     assert len(pids) > 1
     assert not any(alive(pid) for pid in pids)
 
@@ -165,7 +179,8 @@ def test_a_stopped_process_takes_its_term(box: Box) -> None:
     ready(box, job)
     box.ask("stop", id=job, by="ada")
     record = box.ended(job)
-    assert record.ending and (record.ending.how, record.ending.signal) == ("stopped", "TERM")
+    assert record.ending
+    assert (record.ending.how, record.ending.signal) == ("stopped", "TERM")
 
 
 def test_a_bare_signal_to_the_supervisor_is_told_as_such(box: Box) -> None:
@@ -173,19 +188,22 @@ def test_a_bare_signal_to_the_supervisor_is_told_as_such(box: Box) -> None:
     assert record.supervisor
     os.kill(record.supervisor.pid, signal.SIGTERM)
     ending = box.ended(record.id).ending
-    assert ending and (ending.how, ending.by) == ("stopped", "a signal to the supervisor")
+    assert ending
+    assert (ending.how, ending.by) == ("stopped", "a signal to the supervisor")
 
 
 def test_what_a_job_leaves_behind_is_named_and_ended(any_box: Box) -> None:
     record = any_box.run("sh", "-c", "setsid sleep 100 & echo $!; sleep 0.05; exit 5")
-    assert record.ending and (record.ending.how, record.ending.code) == ("exit", 5)
+    assert record.ending
+    assert (record.ending.how, record.ending.code) == ("exit", 5)
     assert len(record.ending.leftovers) == 1
     assert not any(alive(pid) for pid in record.ending.leftovers)
 
 
 def test_a_job_outlives_its_supervisor_and_then_is_lost(any_box: Box) -> None:
     record = any_box.launch("sh", "-c", "echo ready; sleep 100")
-    assert record.supervisor and record.main
+    assert record.supervisor
+    assert record.main
     ready(any_box, record.id)
     kill(record.supervisor.pid)
     orphan = any_box.show(record.id)
@@ -193,18 +211,21 @@ def test_a_job_outlives_its_supervisor_and_then_is_lost(any_box: Box) -> None:
     assert [job.orphaned for job in any_box.list().jobs] == [True]
     kill(record.main.pid)
     lost = any_box.show(record.id)
-    assert lost.ending and (lost.state, lost.ending.how) == ("ended", "lost")
+    assert lost.ending
+    assert (lost.state, lost.ending.how) == ("ended", "lost")
     assert lost.ended
 
 
 def test_an_orphan_can_be_stopped_with_all_it_started(box: Box) -> None:
     record = box.launch(sys.executable, "-c", STUBBORN)
-    assert record.supervisor and record.main
+    assert record.supervisor
+    assert record.main
     pids = ready(box, record.id)
     kill(record.supervisor.pid)
     box.ask("stop", id=record.id, by="ada")
     ending = box.ended(record.id).ending
-    assert ending and (ending.how, ending.by) == ("stopped", "ada")
+    assert ending
+    assert (ending.how, ending.by) == ("stopped", "ada")
     assert all(gone(pid) for pid in [*pids, record.main.pid])
 
 
@@ -221,7 +242,8 @@ def test_a_box_that_was_booted_anew_is_noticed(box: Box) -> None:
     assert record.supervisor
     edit(box, record.id, boot="another")
     ending = box.show(record.id).ending
-    assert ending and ending.how == "reboot"
+    assert ending
+    assert ending.how == "reboot"
     edit(box, record.id, boot=record.supervisor.boot)
     assert box.show(record.id).state == "running"
 
@@ -244,7 +266,8 @@ def test_another_container_is_not_judged_from_here(box: Box) -> None:
     status["main"] = {**kept, "pidns": "pid:[1]"}
     path.write_text(json.dumps(status))
     ending = box.show(record.id).ending
-    assert ending and "another container" in ending.words
+    assert ending
+    assert "another container" in ending.words
     status["main"], status["supervisor"]["pidns"] = kept, record.supervisor.pidns
     path.write_text(json.dumps(status))
 
@@ -267,7 +290,9 @@ def test_a_full_disk_is_told_and_the_record_still_written(tmp_path: Path, small_
         box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
         (box.root / "state").symlink_to(small_disk / "state")
         record = box.run("sh", "-c", "head -c 5000000 /dev/zero")
-        assert record.ending and record.ending.how == "exit" and record.ending.code
+        assert record.ending
+        assert record.ending.how == "exit"
+        assert record.ending.code
         assert "was full when it ended" in record.ending.why
         assert record.usage
         shutil.rmtree(box.folder(record.id))
@@ -276,10 +301,8 @@ def test_a_full_disk_is_told_and_the_record_still_written(tmp_path: Path, small_
 
 
 def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):
         (small_disk / "fill").write_bytes(b"\0" * (1 << 20))
-    except OSError:
-        pass
     try:
         box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
         words = box.refused("launch", wish={"id": "20261123-000000-full", "argv": ["true"]})
@@ -299,13 +322,16 @@ def test_the_figures_are_those_of_the_command(any_box: Box) -> None:
     assert 0.3 <= usage.user + usage.sys <= wall
     assert 0.3 <= usage.real <= wall
     assert 80e6 < usage.max_rss < 160e6
-    assert usage.peak_tree and usage.peak_tree > 5e6
+    assert usage.peak_tree
+    assert usage.peak_tree > 5e6
     assert 0 < usage.floor < 40e6
     assert usage.minor_faults > 1000
 
 
 def test_memory_of_all_workers_is_added_up(box: Box) -> None:
-    script = "import os, time\nfor _ in range(3): os.fork() == 0 and (x := bytearray(b'1') * 40_000_000, time.sleep(1.5), os._exit(0))\n"
-    record = box.run(sys.executable, "-c", script + "for _ in range(3): os.wait()")
-    assert record.usage and record.usage.peak_tree
+    work = "(x := bytearray(b'1') * 40_000_000, time.sleep(1.5), os._exit(0))"
+    script = f"import os, time\nfor _ in range(3): os.fork() == 0 and {work}\nfor _ in range(3): os.wait()"
+    record = box.run(sys.executable, "-c", script)
+    assert record.usage
+    assert record.usage.peak_tree
     assert record.usage.peak_tree > 110e6 > record.usage.max_rss

@@ -325,7 +325,6 @@ class Command:
         if pid == 0:
             try:
                 waking.fresh_child()
-                os.setsid()
                 signal.alarm(int(2 * GIT))
                 waking.close_others(write)
                 os.write(write, commit_of(self._cwd).encode())
@@ -346,7 +345,8 @@ class Command:
     def _start_sampler(self, lease: turns.Lease) -> None:
         """Start the process that samples the job, and again when it is gone, three times at most.
 
-        A sick driver may hang or kill it, and the job goes on.
+        A sick driver may hang or kill it, and the job goes on. It stays in our session, by which it tells
+        itself from the job.
         """
         program = os.path.join(HERE, "meter.py")
         if self._sampler or self._stop or self.status >= 0 or len(self._again) >= 3:
@@ -370,7 +370,6 @@ class Command:
         if self._sampler == 0:
             try:
                 waking.fresh_child()
-                os.setsid()
                 os.dup2(read, 0)
                 waking.close_others()
                 os.execv(sys.executable, [sys.executable, "-I", "-S", program, "sample"])

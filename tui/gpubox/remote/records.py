@@ -249,7 +249,8 @@ def current(folder: str) -> Optional[Row]:
         record = _unborn(folder, os.path.basename(folder))
         if record is None:
             return None
-    _derive(folder, record)
+    else:
+        _derive(folder, record)
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())
     if record["state"] != "ended":
