@@ -54,6 +54,9 @@ PARTS = {
         Part("vncpasswd", "tigervnc-tools"),
         Part("openbox", "openbox"),
         Part("xterm", "xterm"),
+        Part("sbatch", "slurm-client"),
+        Part("slurmctld", "slurmctld"),
+        Part("slurmd", "slurmd"),
     )
 }
 """Every part by the name of its program."""

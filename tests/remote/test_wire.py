@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -167,3 +168,23 @@ def test_every_line_decodes_and_costs_are_told(machine: Machine, python: str) ->
     assert len(host.load) == 3
     assert host.processes
     assert any(disk.mount == "/" and disk.total > disk.used > 0 for disk in host.disks)
+
+
+def test_a_sample_tells_when_a_job_last_changed(machine: Machine, tmp_path: Path) -> None:
+    machine.environment["GPUBOX_STATE_DIR"] = str(tmp_path / "state")
+    probe = machine.start()
+    assert probe.sample().jobs is None
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import records; print(records.jobs_folder())"
+    place = subprocess.run(
+        [sys.executable, "-c", script, str(resources.files("gpubox.remote"))],
+        env=machine.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mark = Path(place.stdout.strip()) / ".changed"
+    mark.touch()
+    os.utime(mark, (1_763_901_234.5, 1_763_901_234.5))
+    assert probe.until(lambda sample: sample.jobs is not None).jobs == 1_763_901_234.5
+    os.utime(mark, (1_763_901_235.0, 1_763_901_235.0))
+    probe.until(lambda sample: sample.jobs == 1_763_901_235.0)

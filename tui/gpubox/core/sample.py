@@ -232,6 +232,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     probe: Cost = Cost()
     pong: Whole | None = None
     """Number of the last heartbeat that came in; gives the round trip."""
+    jobs: Moment | None = None
+    """When a job of ours last changed its state there; None on a box that never ran one."""
 
 
 def memory_share(used: int | None, total: int | None) -> float | None:

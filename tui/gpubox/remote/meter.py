@@ -18,7 +18,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-if HERE not in sys.path:
+if __name__ == "__main__":
     sys.path.insert(0, HERE)
 
 import trees  # noqa: E402 - the folder is known only now
@@ -107,7 +107,7 @@ class Nvml:
     def _pynvml(probe: Any) -> Any:
         library, _, detail = probe.load_library([])
         if library is None:
-            raise NoLibrary(detail or "There is no NVML library")
+            raise NoLibrary(detail)
         module = __import__("pynvml")
         module.__dict__["nvmlLib"] = library
         return module
@@ -244,7 +244,7 @@ def all_gpus() -> List[Row]:
         )
     if fault["code"] == "no-device":
         return []
-    raise NoAnswer(str(fault["detail"]) or "The GPUs of the box cannot be read")
+    raise NoAnswer(str(fault["detail"]) or "There is no NVML library on the box")
 
 
 def _by_smi(probe: Any, path: str) -> List[Row]:
@@ -395,6 +395,8 @@ class Use:
         """Take a reading that stands for some seconds; returns it as a core.record.GpuTick."""
         self.facts.update(index=row["index"], name=row["name"], memory_total=row["size"], simulated=simulated)
         memory = self._memory(row, set(ours))
+        if self.first is None and not self.sums["power"][1]:
+            self.first = row["energy"]  # later it would leave out what came before
         for name in self.SUMS:
             self._sum(name, row[name], seconds)
         if row["util"]:
@@ -419,8 +421,6 @@ class Use:
             self.sums[name][1] += seconds
 
     def _energy(self, counter: Optional[float]) -> None:
-        if counter is not None and self.first is None and not self.sums["power"][1]:
-            self.first = counter
         if counter is not None and self.first is not None and counter >= self.first:
             self.joules, self.by = round(counter - self.first, 3), "counter"
         elif self.by != "counter" and self.sums["power"][1]:
@@ -473,7 +473,7 @@ class Use:
         row.update(used=self.used, inferred=self.inferred, shared=list(self.shared))
         if not last:
             row["sums"] = dict(self.sums, first=self.first)
-        return {name: value for name, value in row.items() if value not in (None, "", False, {}, [])}
+        return {name: value for name, value in row.items() if value or isinstance(value, (int, float))}
 
 
 def _total(apps: Sequence[Row]) -> Optional[int]:
