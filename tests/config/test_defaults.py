@@ -5,12 +5,13 @@ import tomllib
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from gpubox.config.edit import template
 from gpubox.config.files import SECTIONS, load
 from gpubox.config.places import shipped
 from gpubox.config.schema import descriptions, schema
-from gpubox.config.settings import BoxEntry, Settings
+from gpubox.config.settings import BoxEntry, JobEntry, Section, Settings
 
 
 def test_the_shipped_file_gives_exactly_the_defaults() -> None:
@@ -30,24 +31,25 @@ def test_the_shipped_file_explains_settings_in_the_words_of_the_code() -> None:
     for struct, sentences in descriptions().items():
         if struct not in ("Section", "Settings"):
             for field, sentence in sentences.items():
-                if field or struct != "BoxEntry":
+                if field or struct not in ("BoxEntry", "JobEntry"):
                     assert sentence in text, f"{struct}.{field}"
 
 
 def test_every_setting_is_explained_in_the_code() -> None:
     told = descriptions()
-    for kind in (*SECTIONS.values(), BoxEntry):
+    for kind in (*SECTIONS.values(), BoxEntry, JobEntry):
         assert set(told[kind.__name__]) == {"", *kind.__struct_fields__}
 
 
-def test_the_example_box_of_the_shipped_file_is_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "kind"), [("box", BoxEntry), ("job", JobEntry)])
+def test_the_examples_of_the_shipped_file_can_be_used(tmp_path: Path, key: str, kind: type[Section]) -> None:
     text = shipped("gpubox.toml").read_text()
-    example = text[text.index("# [[box]]") :].replace("\n# ", "\n").removeprefix("# ")
+    example = text[text.index(f"# [[{key}]]") :].partition("\n\n")[0].replace("\n# ", "\n").removeprefix("# ")
     file = tmp_path / "gpubox.toml"
     file.write_text(example)
     loaded = load(file, environment={})
     assert not loaded.problems
-    assert [set(entry) for entry in tomllib.loads(example)["box"]] == [set(BoxEntry.__struct_fields__)]
+    assert [set(entry) for entry in tomllib.loads(example)[key]] == [set(kind.__struct_fields__)]
 
 
 def test_the_template_changes_nothing_until_a_line_is_uncommented(tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_the_schema_knows_every_setting_its_default_and_its_bounds() -> None:
     parts = schema()["$defs"]
     assert isinstance(parts, dict)
     assert set(parts["Settings"]["properties"]) == set(Settings.__struct_fields__)
-    for kind in (*SECTIONS.values(), BoxEntry):
+    for kind in (*SECTIONS.values(), BoxEntry, JobEntry):
         properties = parts[kind.__name__]["properties"]
         assert set(properties) == set(kind.__struct_fields__)
         assert all(about["description"] for about in properties.values())

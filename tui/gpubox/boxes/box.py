@@ -11,6 +11,7 @@ from typing import Literal
 
 from gpubox.boxes import processes
 from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.limits import Limits, learn
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.ports import Ports
@@ -18,7 +19,7 @@ from gpubox.boxes.services import Services
 from gpubox.boxes.store import Store
 from gpubox.boxes.tunnels import Tunnels
 from gpubox.boxes.x11 import Windows
-from gpubox.config.settings import Desktop, Probe
+from gpubox.config.settings import Desktop, JobSettings, Probe
 from gpubox.core.doors import Doors, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
@@ -61,6 +62,7 @@ class Box:
         doors_of: Callable[[Shell], Doors] | None = None,
         tunnels: Sequence[str] = (),
         desktop: Desktop | None = None,
+        jobs: JobSettings | None = None,
     ) -> None:
         self.target = target
         self.link = link
@@ -80,6 +82,17 @@ class Box:
         """Desktops that run on the box, and new ones."""
         self.limits: Feed[Limits] = Feed(Limits())
         """What sshd allows, learned once for each link."""
+        self.jobs = Jobs(
+            target.name,
+            self.shell,
+            self.doors,
+            store=store,
+            settings=jobs,
+            limits=self.limits,
+            python=python,
+            environment=environment,
+        )
+        """What runs, waits and ended on the box."""
         for line in tunnels:
             wished = parse(line)
             self.tunnels.add(wished.wish, wished.name)
@@ -127,7 +140,7 @@ class Box:
         work = self._read if probe else self._stay
         jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.doors, self.shell)]
         if probe:
-            jobs.append(self._learn())
+            jobs += [self._learn(), self.jobs.keep(self.sample)]
         if self._store is not None and probe:
             self._loaded.clear()
             jobs.append(self._remember(self._store))

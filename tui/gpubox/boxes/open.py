@@ -35,12 +35,20 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 store=store,
                 doors_of=_local_doors,
                 desktop=settings.desktop,
+                jobs=settings.jobs,
             )
         case "demo":
             from gpubox.boxes.demo import DemoLink
 
             link = DemoLink(target.name, asker, settings.ssh)
-            return Box(target, link, probe=settings.probe, doors_of=_ssh_doors, desktop=settings.desktop)
+            return Box(
+                target,
+                link,
+                probe=settings.probe,
+                doors_of=_ssh_doors,
+                desktop=settings.desktop,
+                jobs=settings.jobs,
+            )
         case "ssh":
             entry = entry_of(target, settings)
             return Box(
@@ -52,6 +60,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 doors_of=_ssh_doors,
                 tunnels=entry.tunnels,
                 desktop=settings.desktop,
+                jobs=settings.jobs,
             )
 
 

@@ -6,11 +6,11 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gpubox.boxes import tables
+from gpubox.boxes import memory, tables
 from gpubox.boxes.tables import FAULTS, WIDTH, Row
 from gpubox.config.places import APP
 from gpubox.config.settings import HistorySettings, Settings
@@ -102,11 +102,35 @@ class Store:
 
     async def programs(self, box: str) -> list[str]:
         """Return the graphical programs that were run on a box, last used first."""
-        return await self._later(lambda connection: tables.programs(connection, box)) or []
+        return await self._later(lambda connection: memory.programs(connection, box)) or []
 
     async def keep_program(self, box: str, command: str) -> None:
         """Remember that a graphical program was run on a box."""
-        await self._later(lambda connection: tables.keep_program(connection, box, command))
+        await self._later(lambda connection: memory.keep_program(connection, box, command))
+
+    async def commands(self, box: str) -> list[str]:
+        """Return the command lines of jobs that were run on a box, last used first."""
+        return await self._later(lambda connection: memory.commands(connection, box)) or []
+
+    async def keep_command(self, box: str, line: str) -> None:
+        """Remember the command line of a job."""
+        await self._later(lambda connection: memory.keep_command(connection, box, line))
+
+    async def told(self, box: str, now: float) -> tuple[float, set[str]]:
+        """Return when a box was first seen by its own clock (`now`), and the jobs whose end was told."""
+        return await self._later(lambda connection: memory.told_jobs(connection, box, now)) or (now, set())
+
+    async def keep_told(self, box: str, jobs: Sequence[str]) -> None:
+        """Note that the end of jobs was told."""
+        await self._later(lambda connection: memory.keep_told(connection, box, jobs))
+
+    async def choice(self, box: str) -> str:
+        """Return the folder of the environment that is chosen on a box; empty without one."""
+        return await self._later(lambda connection: memory.choice(connection, box)) or ""
+
+    async def keep_choice(self, box: str, prefix: str) -> None:
+        """Remember the environment that is chosen on a box; an empty one forgets it."""
+        await self._later(lambda connection: memory.keep_choice(connection, box, prefix))
 
     async def load(self, box: str, history: History) -> None:
         """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from gpubox.boxes import memory
 from gpubox.core.errors import StoreError
 from gpubox.core.history import SPAN, History
 from gpubox.core.text import clean
@@ -23,8 +24,6 @@ PORTS = 1000
 """Tunnels whose port is remembered."""
 RECENT = 50
 """Boxes remembered as last used."""
-PROGRAMS = 50
-"""Graphical programs remembered for each box."""
 FAULTS = (sqlite3.Error, OSError, struct.error, msgspec.MsgspecError)
 """What a disk, SQLite or a row of another make can raise."""
 _LAYOUTS = 64
@@ -44,11 +43,6 @@ _PORTS = """
 CREATE TABLE IF NOT EXISTS port (
     box TEXT NOT NULL, tunnel TEXT NOT NULL, port INTEGER NOT NULL, used REAL NOT NULL,
     PRIMARY KEY (box, tunnel)
-) WITHOUT ROWID
-"""
-_PROGRAMS = """
-CREATE TABLE IF NOT EXISTS program (
-    box TEXT NOT NULL, command TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (box, command)
 ) WITHOUT ROWID
 """
 # One row for all series of a box: eight GPUs take 190 bytes a row and 11 MB a week; a row for each
@@ -84,7 +78,8 @@ def connect(path: Path) -> sqlite3.Connection:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute(_PORTS)
-        connection.execute(_PROGRAMS)
+        for statement in memory.TABLES:
+            connection.execute(statement)
         connection.commit()
     except BaseException:
         connection.close()
@@ -138,29 +133,6 @@ def keep_port(connection: sqlite3.Connection, box: str, tunnel: str, port: int) 
         connection.execute(
             "DELETE FROM port WHERE used < (SELECT used FROM port ORDER BY used DESC LIMIT 1 OFFSET ?)",
             (PORTS,),
-        )
-
-
-def programs(connection: sqlite3.Connection, box: str) -> list[str]:
-    """Return the graphical programs that were run on a box, last used first."""
-    rows = connection.execute(
-        "SELECT command FROM program WHERE box = ? ORDER BY used DESC LIMIT ?", (box, PROGRAMS)
-    )
-    return [command for (command,) in cast("list[tuple[str]]", rows.fetchall())]
-
-
-def keep_program(connection: sqlite3.Connection, box: str, command: str) -> None:
-    """Remember a program of a box; the longest unused ones are forgotten."""
-    with connection:
-        connection.execute(
-            "INSERT INTO program (box, command, used) VALUES (?1, ?2, ?3) "
-            "ON CONFLICT (box, command) DO UPDATE SET used = ?3",
-            (box, command, time.time()),
-        )
-        connection.execute(
-            "DELETE FROM program WHERE box = ?1 AND used < "
-            "(SELECT used FROM program WHERE box = ?1 ORDER BY used DESC LIMIT 1 OFFSET ?2)",
-            (box, PROGRAMS - 1),
         )
 
 

@@ -63,7 +63,7 @@ def add(ctx: click.Context, name: str, where: str, identity: str, jump: str) -> 
     """
     from gpubox.boxes.targets import address
     from gpubox.config import edit
-    from gpubox.config.files import box_of
+    from gpubox.config.entries import box_of
     from gpubox.config.places import settings_file, short
 
     at = address(where) if where else None

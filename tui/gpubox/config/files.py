@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
+from gpubox.config.entries import box_of, fields, job_of, unknown
 from gpubox.config.expect import Wrong, near, shown, value_of
 from gpubox.config.places import settings_file, short
-from gpubox.config.settings import BoxEntry, Section, Settings
+from gpubox.config.settings import BoxEntry, JobEntry, Section, Settings
 from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
-from gpubox.core.wishes import parse
 
 PREFIX = "GPUBOX_"
 """GPUBOX_PROBE_INTERVAL sets [probe] `interval`."""
-RESERVED = ("local", "demo")
-"""Names of boxes that are built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,7 @@ class _Reader:
     values: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     keys: dict[str, str] = field(default_factory=dict[str, str])
     boxes: list[BoxEntry] = field(default_factory=list[BoxEntry])
+    jobs: list[JobEntry] = field(default_factory=list[JobEntry])
     problems: list[ConfigError] = field(default_factory=list[ConfigError])
 
     def complain(self, where: str, what: str, hint: str) -> None:
@@ -55,8 +54,8 @@ class _Reader:
     def file(self, name: str, table: Mapping[str, object]) -> None:
         known = fields(Settings)
         for key, raw in table.items():
-            if key == "box":
-                self._boxes(name, raw)
+            if key in ("box", "job"):
+                self._entries(name, key, raw)
             elif key == "keys":
                 self._keys(name, raw)
             elif key not in known:
@@ -78,7 +77,7 @@ class _Reader:
     ) -> None:
         found = fields(kind).get(key)
         if found is None:
-            self.problems.append(_unknown(where, key, kind, "It is left out"))
+            self.problems.append(unknown(where, key, kind, "It is left out"))
             return
         try:
             self.values.setdefault(section, {})[key] = value_of(raw, found.type, text=text)
@@ -99,19 +98,23 @@ class _Reader:
                 what = f'[keys] "{clean(binding, 40)}" is {shown(key)}; expected a key such as "k"'
                 self.complain(name, what, "The binding keeps its own key")
 
-    def _boxes(self, name: str, raw: object) -> None:
+    def _entries(self, name: str, key: str, raw: object) -> None:
         if not isinstance(raw, list):
-            self.complain(name, f"`box` is {shown(raw)}; expected [[box]] tables", "It is left out")
+            self.complain(name, f"`{key}` is {shown(raw)}; expected [[{key}]] tables", "It is left out")
             return
         for number, entry in enumerate(cast("list[object]", raw), 1):
-            where = f"{name}: [[box]] number {number}"
+            where = f"{name}: [[{key}]] number {number}"
             if not isinstance(entry, dict):
-                self.complain(where, f"is {shown(entry)}; expected a table", "The box is left out")
-            else:
-                taken = {box.name for box in self.boxes}
-                box, problems = box_of(cast("dict[str, object]", entry), where, taken)
-                self.problems += problems
+                self.complain(where, f"is {shown(entry)}; expected a table", f"The {key} is left out")
+                continue
+            table = cast("dict[str, object]", entry)
+            if key == "box":
+                box, problems = box_of(table, where, {box.name for box in self.boxes})
                 self.boxes += [] if box is None else [box]
+            else:
+                job, problems = job_of(table, where, {job.name for job in self.jobs})
+                self.jobs += [] if job is None else [job]
+            self.problems += problems
 
     def environment(self, environment: Mapping[str, str]) -> None:
         for variable in sorted(environment):
@@ -132,12 +135,8 @@ class _Reader:
 
     def settings(self) -> Settings:
         data: dict[str, object] = {**self.values, "keys": self.keys}
-        return msgspec.structs.replace(msgspec.convert(data, Settings), box=tuple(self.boxes))
-
-
-def fields(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
-    """Return the settings of a table by name, in the order they are written down."""
-    return {info.name: info for info in msgspec.structs.fields(kind)}
+        whole = msgspec.convert(data, Settings)
+        return msgspec.structs.replace(whole, box=tuple(self.boxes), job=tuple(self.jobs))
 
 
 def _sections() -> Iterator[tuple[str, type[Section]]]:
@@ -148,45 +147,6 @@ def _sections() -> Iterator[tuple[str, type[Section]]]:
 
 SECTIONS: Mapping[str, type[Section]] = dict(_sections())
 """The tables whose keys can come from a flag or the environment."""
-
-
-def _unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigError:
-    known = list(fields(kind))
-    what = f"`{clean(key, 40)}` is no setting; expected one of {', '.join(known)}{near(key, known)}"
-    return ConfigError("Settings", f"{where}: {what}", hint)
-
-
-def box_of(
-    table: Mapping[str, object], where: str, taken: Collection[str] = ()
-) -> tuple[BoxEntry | None, list[ConfigError]]:
-    """Return the box of one table, or None and what is wrong with it; `taken` are the names before it."""
-    known, good, problems = fields(BoxEntry), dict[str, object](), list[ConfigError]()
-    out = "The box is left out until that is put right"
-
-    def complain(what: str) -> None:
-        problems.append(ConfigError("Settings", f"{where}: {what}", out))
-
-    for key, raw in table.items():
-        if key not in known:
-            problems.append(_unknown(where, key, BoxEntry, out))
-            continue
-        try:
-            good[key] = value_of(raw, known[key].type)
-        except Wrong as wrong:
-            complain(f"`{key}` is {shown(raw)}; {wrong}")
-    for line in cast("tuple[str, ...]", good.get("tunnels", ())):
-        try:
-            parse(line)
-        except ConfigError as error:
-            complain(f"`tunnels`: {error.text}")
-    name = good.get("name")
-    if "name" not in table:
-        complain("has no `name`; expected what you call the box")
-    elif name in RESERVED:
-        complain(f"`name` is {shown(name)}, which is built in; expected another name")
-    elif name in taken:
-        complain(f"`name` is {shown(name)}, which an earlier [[box]] has already")
-    return (None if problems else msgspec.convert(good, BoxEntry)), problems
 
 
 def load(

@@ -112,6 +112,48 @@ class Desktop(Section, frozen=True, kw_only=True):
     """Viewer here: auto, none (shows the address), browser (noVNC), or a command with {host} and {port}."""
 
 
+class JobSettings(Section, frozen=True, kw_only=True):
+    """Jobs on the boxes."""
+
+    gpus: Annotated[int, Meta(ge=0, le=64)] = 1
+    """GPUs that a new job asks for on a box that has some."""
+    exclude: tuple[str, ...] = ()
+    """GPUs that jobs never get, by index or UUID; one that drives a screen, for example."""
+    grace: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    """Seconds that a job gets to end by itself when it is stopped."""
+    notify: bool = True
+    """Whether the end of a job is told with a bell and a message."""
+    notify_command: Annotated[str, Meta(max_length=1000)] = ""
+    """A command of yours that runs here at the end of a job; it finds GPUBOX_JOB_NAME and others set."""
+    results: str = "~/gpubox-results"
+    """Folder of this machine where results of jobs go."""
+
+
+class JobEntry(Section, frozen=True, kw_only=True):
+    """A job of one's own, ready to run."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """What you call it: `gpubox-tui run BOX --template NAME`."""
+    title: str = ""
+    """A few words for a list."""
+    about: str = ""
+    """What it does, in sentences."""
+    command: Annotated[str, Meta(min_length=1)] = "true"
+    """The command, as you would type it; {size} stands for the variable `size`."""
+    gpus: str = "auto"
+    """A number, none, any, all, or auto: one where the environment was built for GPUs."""
+    folder: str = ""
+    """Folder to run in; empty is the home folder."""
+    limit: str = ""
+    """Time that it may run, such as 2h30m; empty is for ever."""
+    results: tuple[str, ...] = ()
+    """Files to fetch in the end."""
+    variables: dict[str, str] = {}
+    """Names in the command, and what they are when nobody says otherwise."""
+    environment: dict[str, str] = {}
+    """Environment variables that are set for it."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -121,7 +163,10 @@ class Settings(Section, frozen=True, kw_only=True):
     thresholds: Thresholds = Thresholds()
     history: HistorySettings = HistorySettings()
     desktop: Desktop = Desktop()
+    jobs: JobSettings = JobSettings()
     keys: dict[str, str] = {}
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
     box: tuple[BoxEntry, ...] = ()
     """Boxes of your own, one [[box]] table each."""
+    job: tuple[JobEntry, ...] = ()
+    """Jobs of your own, one [[job]] table each."""

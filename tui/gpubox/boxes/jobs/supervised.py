@@ -1,0 +1,250 @@
+"""Jobs under our own supervisor: each verb of its program on the box as a method; see remote/verbs.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from typing import TypeVar
+
+import msgspec
+
+from gpubox.boxes import kept
+from gpubox.boxes.jobs.backend import Page
+from gpubox.core.doors import Doors, Pipes
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import Ignored, JobWish
+from gpubox.core.record import Listing, Record, Tick
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean, clean_bytes
+
+T = TypeVar("T")
+FILES = (
+    "jobs.py",
+    "verbs.py",
+    "launcher.py",
+    "supervisor.py",
+    "command.py",
+    "records.py",
+    "turns.py",
+    "trees.py",
+    "causes.py",
+    "waking.py",
+    "illegal.py",
+    "meter.py",
+    "envs.py",
+    "probe.py",
+    "pynvml.py",
+)
+"""The program for jobs; the first one is run."""
+PAGE = 4 * 1024 * 1024
+"""Most bytes of log that are fetched at once."""
+_HEAD = 64 * 1024
+"""Bytes in which the first line of a log stream must come."""
+_PATIENCE = 30.0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why the program does not do what it was asked."""
+
+    title: str = "Jobs failed on the box"
+    text: str = ""
+    hint: str = ""
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    error: Refusal
+
+
+class _Ticks(msgspec.Struct, frozen=True):
+    ticks: tuple[Tick, ...]
+    next: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    offset: int
+    size: int
+
+
+class Supervised:
+    """See backend.Backend. It works over whatever link there is now."""
+
+    def __init__(
+        self,
+        box: str,
+        shell: Feed[Shell | None],
+        doors: Feed[Doors | None],
+        *,
+        python: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.python = python
+        """The Python of the box that the person named, or nothing."""
+        self._box = box
+        self._shell = shell
+        self._doors = doors
+        self._environment = dict(environment or {})
+
+    @property
+    def program(self) -> kept.Program:
+        """The program as the box keeps it."""
+        return kept.program("jobs", *FILES)
+
+    def shell(self) -> Shell:
+        """Return the shell of the link there is now; raises Dropped without one."""
+        shell = self._shell.value
+        if shell is None:
+            raise not_connected(self._box)
+        return shell
+
+    async def call(self, verb: str, asked: object, answer: type[T]) -> T:
+        """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
+        return _decoded(await self._raw(verb, asked), answer)
+
+    async def _raw(self, verb: str, asked: object) -> bytes:
+        result = await kept.run(
+            self.shell(),
+            self.program,
+            verb,
+            stdin=msgspec.json.encode(asked),
+            python=self.python,
+            environment=self._environment,
+            timeout=_PATIENCE,
+        )
+        if not result.ok and not result.stdout.strip():
+            said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+            raise RemoteError("Jobs failed on the box", f"{self._box}: {said}", status=result.status)
+        return result.stdout
+
+    async def launch(self, wish: JobWish) -> Record:
+        """Start or queue a job; see Backend.launch."""
+        return await self.call("launch", {"wish": wish}, Record)
+
+    async def prepare(self, wish: JobWish) -> Record:
+        """Make a job's record without starting it: another queue runs its payload."""
+        return await self.call("prepare", {"wish": wish}, Record)
+
+    async def look(self, *, gpus: bool = True) -> Listing:
+        """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
+        return await self.call("list", {"gpus": gpus}, Listing)
+
+    async def list(self) -> tuple[Record, ...]:
+        """Return all records, newest first."""
+        return (await self.look(gpus=False)).jobs
+
+    async def show(self, job: str) -> Record:
+        """Return one record as it is now, with the files that travel with it."""
+        return await self.call("show", {"id": job}, Record)
+
+    async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
+        """Return its seconds from a byte of their file on; see Backend.ticks."""
+        found: list[Tick] = []
+        while True:
+            answer = await self.call("ticks", {"id": job, "start": start}, _Ticks)
+            found += answer.ticks
+            if not answer.ticks or answer.next == start:
+                return tuple(found), answer.next
+            start = answer.next
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of the log, of PAGE bytes at most; see Backend.page."""
+        asked = {"id": job, "offset": offset, "length": min(length, PAGE)}
+        head, newline, data = (await self._raw("page", asked)).partition(b"\n")
+        header = _decoded(head + newline, _Header)
+        return Page(header.offset, data, header.size)
+
+    @asynccontextmanager
+    async def follow(self, job: str, offset: int) -> AsyncGenerator[Stream]:
+        """Follow the log over this link; see Backend.follow."""
+        program, shell, doors = self.program, self.shell(), self._doors.value
+        if doors is None:
+            raise not_connected(self._box)
+        await kept.ensure(shell, program, self.python)
+        mark = f"gpubox-{token_hex(6)}"
+        words = ("follow", job, str(offset))
+        line = kept.command(program, mark, words, self.python, self._environment)
+        async with doors.pipes(line) as pipes:
+            stream = Stream(pipes)
+            await stream.begin(mark.encode())
+            yield stream
+
+    async def stop(self, job: str, by: str) -> Record:
+        """Ask for the end of a job; see Backend.stop."""
+        return await self.call("stop", {"id": job, "by": by}, Record)
+
+    async def remove(self, jobs: Sequence[str]) -> None:
+        """Delete records of ended jobs; see Backend.remove."""
+        await self.call("remove", {"ids": list(jobs)}, dict[str, object])
+
+    async def ignore(self, process: Ignored) -> None:
+        """Let a process no longer count as using a GPU."""
+        await self.call("ignore", {"pid": process.pid, "start": process.start}, dict[str, object])
+
+
+class Stream:
+    """A log over one link; see backend.LogStream."""
+
+    def __init__(self, pipes: Pipes) -> None:
+        self.offset = 0
+        """Where the next piece begins in the file."""
+        self.size = 0
+        """Bytes of the log when the stream began."""
+        self._pipes = pipes
+        self._early = b""
+        self._said = b""
+
+    async def begin(self, mark: bytes) -> None:
+        """Read up to the first byte of the log; raises RemoteError in words."""
+        seen = b""
+        head = b"\n" + mark + b" HAVE\n"
+        while head not in seen or b"\n" not in seen.partition(head)[2]:
+            piece = await self._piece()
+            seen += piece
+            if not piece or len(seen) > _HEAD:
+                said = clean_bytes(self._said.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+                raise RemoteError("The log cannot be read", f"The box gave no log: {said}")
+        line, _, self._early = seen.partition(head)[2].partition(b"\n")
+        header = _decoded(line, _Header)
+        self.offset, self.size = header.offset, header.size
+
+    async def read(self) -> bytes:
+        """Return what came next, or b"" at the end; see LogStream.read."""
+        piece, self._early = self._early, b""
+        if not piece:
+            piece = await self._piece()
+        if not piece and (status := await self._pipes.wait()):
+            said = clean_bytes(self._said.strip().rpartition(b"\n")[2], 200)
+            # The reader of the box went before the job did: killed, or its login was.
+            raise Dropped("The log stopped coming", said or f"The reader on the box ended with {status}")
+        self.offset += len(piece)
+        return piece
+
+    async def _piece(self) -> bytes:
+        while True:
+            words, piece = await self._pipes.read()
+            if not words:
+                return piece
+            if piece:
+                self._said = (self._said + piece)[-4096:]
+
+
+def not_connected(box: str) -> Dropped:
+    """Return that a box cannot be asked now."""
+    return Dropped("Not connected", f"{box} cannot be reached now", "Try again when it is live")
+
+
+def _decoded(data: bytes, answer: type[T]) -> T:
+    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
+    try:
+        refusal = msgspec.json.decode(data, type=_Failed).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        refusal = None
+    if refusal is not None:
+        raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
+    try:
+        return msgspec.json.decode(data, type=answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteError(
+            "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
+        ) from None
