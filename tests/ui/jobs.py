@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from msgspec.structs import replace
 
+from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.backend import Page
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.job import GpuWish, JobWish
@@ -100,14 +103,17 @@ PLACES = (
 )
 
 
+def busy(second: int) -> GpuTick:
+    """The GPU of a job at one of its first seconds."""
+    return GpuTick(UUID_4090, util=min(97.0, 7.0 * second), memory=second * GIB // 20, power=90.0 + second)
+
+
 def ticks(count: int, gpu: bool = True) -> tuple[Tick, ...]:
     """The first seconds of a job: up, then busy."""
     return tuple(
         Tick(
             float(second), log=1000 * second, cpu=120.0, rss=2 * GIB, processes=3,
-            gpus=(GpuTick(UUID_4090, util=min(97.0, 7.0 * second), memory=second * GIB // 20, power=90.0 + second),)
-            if gpu
-            else (),
+            gpus=(busy(second),) if gpu else (),
         )
         for second in range(count)
     )  # fmt: skip
@@ -152,7 +158,10 @@ class FakeJobs:
         self.feed: Feed[tuple[Record, ...]] = Feed(tuple(records))
         self.gpus: Feed[tuple[GpuPlace, ...]] = Feed(tuple(places))
         self.finished: Feed[tuple[Record, ...]] = Feed(())
+        self.trouble: Feed[GpuBoxError | None] = Feed(None)
+        self.looked = True
         self.error: GpuBoxError | None = None
+        self.past: tuple[str, ...] = ()
         self.piece = 32 * 1024
         self.done: list[str] = []
         self.launched: list[JobWish] = []
@@ -232,6 +241,9 @@ class FakeJobs:
     def wish_again(self, record: Record) -> JobWish:
         return replace(record.wish, id="20261123-140000-new1")
 
+    async def history(self) -> tuple[str, ...]:
+        return self.past
+
     async def told(self, jobs: Sequence[str]) -> None:
         self.done.append(f"told {' '.join(jobs)}")
         self.finished.put(tuple(one for one in self.finished.value if one.id not in jobs))
@@ -243,3 +255,9 @@ class FakeJobs:
         """Change what is known of a job."""
         self.feed.put(tuple(replace(one, **changes) if one.id == job else one for one in self.feed.value))
         return next(one for one in self.feed.value if one.id == job)
+
+
+def employ(box: Box, jobs: FakeJobs) -> Box:
+    """Give a box jobs that a test commands."""
+    box.jobs = cast("Jobs", jobs)
+    return box

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tracemalloc
 
@@ -120,7 +121,7 @@ def test_lines_do_not_depend_on_where_the_stream_was_cut(cuts: list[int], rng: r
     rng.shuffle(parts)
     log = b"".join(parts) + b"open"
     edges = sorted({0, len(log), *(cut for cut in cuts if cut < len(log))})
-    cut_up = window_of(*(log[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    cut_up = window_of(*(log[a:b] for a, b in itertools.pairwise(edges)))
     whole = window_of(log)
     assert cut_up.lines == whole.lines
     assert cut_up.end == len(log)
@@ -194,6 +195,7 @@ def test_the_window_stays_small_whichever_end_grows() -> None:
 def test_a_million_lines_take_flat_memory() -> None:
     window = window_of()
     piece = b"".join(b"epoch %d loss 0.123456 lr 0.001 time 12.3\n" % n for n in range(4000))
+    after_some = 0
     tracemalloc.start()
     for number in range(250):
         window.add(piece)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 from textual.worker import Worker
 
@@ -58,6 +60,32 @@ class Looks:
             self.trouble = error  # it stands in the panel until a look succeeds; a toast would come each time
         else:
             self.trouble, self.done = None, True
+
+
+class Watching:
+    """Holds a watch open for as long as a panel is seen and its box is live.
+
+    A panel calls `tick` once a second.
+    """
+
+    def __init__(self, panel: Panel, watch: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._panel = panel
+        self._watch = watch
+        self._worker: Worker[bool] | None = None
+
+    def tick(self) -> None:
+        """Begin to watch, or stop."""
+        worker = self._worker
+        watching = worker is not None and worker.is_running
+        wanted = self._panel.seen and live(self._panel)
+        if wanted and not watching:
+            self._worker = self._panel.run_worker(guarded(self._panel, self._hold()), exit_on_error=False)
+        elif worker is not None and watching and not wanted:
+            worker.cancel()
+
+    async def _hold(self) -> None:
+        async with self._watch():
+            await asyncio.Event().wait()
 
 
 def live(panel: Panel) -> bool:

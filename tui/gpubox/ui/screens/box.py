@@ -19,6 +19,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.ui import shell, windows
 from gpubox.ui.border import guarded
+from gpubox.ui.endings import tell
 from gpubox.ui.program import after_paint, program
 from gpubox.ui.widgets.board import Board
 from gpubox.ui.widgets.key_line import KeyLine
@@ -61,6 +62,10 @@ class BoxScreen(Screen[None]):
             group=DOORS,
             tooltip="List services and tunnels",
         ),
+        Binding(
+            "j", "summon('jobs')", "Jobs", id="box.jobs", group=DOORS, tooltip="List the jobs of the box"
+        ),
+        Binding("n", "launch", "New job", id="box.launch", group=DOORS, tooltip="Start a job, or queue it"),
         replace(windows.BINDING, group=DOORS),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
@@ -104,6 +109,8 @@ class BoxScreen(Screen[None]):
             return
         self._state.box = box
         program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
+        endings = tell(program(self), box, notify=self.settings.jobs.notify)
+        program(self).run_worker(guarded(self, endings), exit_on_error=False)
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
         for follow in (
             self._follow(box.link.health, self._show_health),
@@ -147,6 +154,12 @@ class BoxScreen(Screen[None]):
             self._board.go(panel)
             panel.summon(again=again)
 
+    def action_launch(self) -> None:
+        """Ask for a job from wherever the keyboard is, and start it."""
+        panel = self._board.named("jobs")
+        if panel is not None:
+            self.run_worker(guarded(self, panel.run_action("new")), exit_on_error=False)
+
     def action_maximize(self) -> None:
         """Let the focused panel fill the screen."""
         self._board.zoom(self._board.focused)
@@ -175,6 +188,8 @@ class BoxScreen(Screen[None]):
                 return self._board.number(number) is not None
             case "summon", (str(name),):
                 return self._board.named(name) is not None
+            case "launch", _:
+                return self._board.named("jobs") is not None
             case "minimize", _:
                 return self.maximized is not None
             case "maximize", _:

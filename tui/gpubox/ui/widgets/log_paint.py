@@ -88,6 +88,8 @@ class Viewport:
 
     def move(self, lines: Sequence[Raw], step: int) -> int:
         """Move by rows, and return which line is at the top then."""
+        if not lines:
+            return 0
         index, sub = self.index(lines), self._sub + step
         while sub < 0 and index > 0:
             index -= 1

@@ -57,6 +57,7 @@ class LogPane(Vertical):
         self._found: int | None = None
         self._missed = ""
         self._search: Worker[bool] | None = None
+        self._searching = False
 
     def compose(self) -> ComposeResult:
         """Make the view and the line to search in."""
@@ -87,7 +88,7 @@ class LogPane(Vertical):
         caption(self, "" if source is None else " · ".join(self._parts(source)))
 
     def _parts(self, source: Log) -> list[str]:
-        if self._search is not None and self._search.is_running:
+        if self._searching:
             return [f"searching, {units.size(source.searched)} looked through", "esc stops"]
         parts = [self._missed] if self._missed else []
         if self._box.link.health.value.phase is not Phase.LIVE and not source.over:
@@ -134,18 +135,22 @@ class LogPane(Vertical):
     def action_next(self, step: int) -> None:
         """Go to the next line that matches, in the whole log."""
         source, wanted = self.view.source, self._wanted
-        if source is None or wanted is None or (self._search is not None and self._search.is_running):
+        if source is None or wanted is None or self._searching:
             return
         begin, end, _ = self.view.place
         start = self._found if self._found is not None else (begin - 1 if step > 0 else end + 1)
         self._missed = ""
+        self._searching = True
         self._search = self.run_worker(
             guarded(self, self._go(source, wanted, start, step)), exit_on_error=False
         )
 
     async def _go(self, source: Log, wanted: re.Pattern[str], start: int, step: int) -> None:
         raw = re.compile(wanted.pattern.encode(), wanted.flags & re.IGNORECASE)
-        found = await source.find(lambda line: raw.search(line) is not None, start, step)
+        try:
+            found = await source.find(lambda line: raw.search(line) is not None, start, step)
+        finally:
+            self._searching = False
         if source is not self.view.source or wanted is not self._wanted:
             return
         if found is None:

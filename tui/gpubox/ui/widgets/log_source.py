@@ -19,7 +19,7 @@ PAGE = 256 * 1024
 """Bytes that are fetched at once when somebody scrolls."""
 FAR = 1024 * 1024
 """Bytes that are fetched at once when something is searched for."""
-BUDGET = 192 * 1024
+BUDGET = 128 * 1024
 """Most bytes that are taken between two drawings; what pours in faster waits on the box, then is skipped."""
 BEHIND = 4 * 1024 * 1024
 """Bytes that the view may be behind before it skips to the end."""

@@ -68,6 +68,7 @@ class LogView(Widget, can_focus=True):
         self._port = Viewport()
         self._left = 0
         self._rows: list[Row] = []
+        self._thumb: int | None = None
         self._reading: Worker[bool] | None = None
         self._fetching: Worker[bool] | None = None
 
@@ -137,6 +138,7 @@ class LogView(Widget, can_focus=True):
         look = self.get_component_rich_style
         port.marks = look("log--found"), look("log--here")
         old, self._rows = self._rows, port.rows(self._lines, follows=self.follows)
+        self._thumb = self._thumb_at(height)
         if len(old) != len(self._rows):
             self.refresh()
         elif changed := [y for y, row in enumerate(self._rows) if row != old[y]]:
@@ -161,13 +163,16 @@ class LogView(Widget, can_focus=True):
 
     def _bar(self, y: int) -> Segment:
         """Return the cell at the right that tells where in the whole log this is."""
-        height = self.size.height
-        begin, _, size = self.place
-        if begin == 0 and self.at_end:
+        if self._thumb is None:
             return Segment(" ", self.rich_style)
-        thumb = height - 1 if self.at_end else min(height - 1, int(begin / max(1, size) * height))
-        look = self.get_component_rich_style("log--thumb" if y == thumb else "log--bar")
-        return Segment("┃" if y == thumb else "│", self.rich_style + look)
+        look = self.get_component_rich_style("log--thumb" if y == self._thumb else "log--bar")
+        return Segment("┃" if y == self._thumb else "│", self.rich_style + look)
+
+    def _thumb_at(self, height: int) -> int | None:
+        begin, _, size = self.place
+        if self.at_end:
+            return height - 1 if begin else None
+        return min(height - 1, int(begin / max(1, size) * height))
 
     def notify_style_update(self) -> None:
         """Forget the colors of the old theme."""
@@ -262,18 +267,24 @@ class LogView(Widget, can_focus=True):
             self._read_on(anew=not source.complete)
         self.draw()
 
-    def go(self, offset: int) -> None:
-        """Have the line at a byte at the top; it is fetched where it is not in the window."""
+    def go(self, offset: int, above: int = 0) -> None:
+        """Have the line at a byte at the top, under some lines `above`; it is fetched where need be."""
         source = self.source
         if source is None:
             return
         self.follows = False
-        self._port.go(offset)
-        if not source.window.start <= offset < max(1, source.window.end):
-            self._stop()
-            self._fetch(source, source.around(offset))
-        else:
+        if source.window.start <= offset < max(1, source.window.end):
+            self._port.go(offset)
+            self._port.move(self._lines, -above)
             self.draw()
+        else:
+            self._stop()
+            self._fetch(source, self._around(source, offset, above))
+
+    async def _around(self, source: Log, offset: int, above: int) -> None:
+        await source.around(offset)
+        self._port.go(offset)
+        self._port.move(self._lines, -above)
 
     def mark(self, wanted: re.Pattern[str] | None, found: int | None) -> None:
         """Mark what fits a pattern, and more the line at byte `found`."""
@@ -283,9 +294,6 @@ class LogView(Widget, can_focus=True):
 
     def reveal(self, offset: int) -> None:
         """Bring the line at a byte into sight, with some lines above it where it was not."""
-        if any(row.offset == offset for row in self._rows):
-            self.follows = False
-            return
-        self.go(offset)
-        if self._lines and self._port.index(self._lines):
-            self.action_move(-min(4, self.size.height // 3))
+        self.follows = False
+        if all(row.offset != offset for row in self._rows):
+            self.go(offset, min(4, self.size.height // 3))

@@ -1,0 +1,41 @@
+"""Gathers what the form for a job has to know of a box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import templates
+from gpubox.config.settings import Settings
+from gpubox.core.env import Env
+from gpubox.core.errors import ConfigError
+from gpubox.core.job import JobWish
+from gpubox.core.record import GpuPlace
+from gpubox.ui.widgets.job_fields import Context
+
+
+async def context(box: Box, settings: Settings) -> Context:
+    """Return what is known now; nothing is asked of the box, so that the form is there at once."""
+    places = box.jobs.gpus.value
+    return Context(
+        box=box.name,
+        places=places,
+        records=box.jobs.feed.value,
+        past=await box.jobs.history(),
+        templates=tuple(_templates(settings, None, places)),
+        gpus=settings.jobs.gpus,
+        exclude=settings.jobs.exclude,
+        grace=settings.jobs.grace,
+    )
+
+
+def _templates(
+    settings: Settings, env: Env | None, places: Sequence[GpuPlace]
+) -> Iterator[tuple[str, JobWish]]:
+    """Yield the jobs of templates that can run here, by name."""
+    for template in templates.known(settings):
+        try:
+            gpus = templates.gpus_for(template, env, places)
+            yield template.name, templates.fill(template, id="", env=env, gpus=gpus, values={})
+        except ConfigError:
+            continue  # what is wrong with it is told where it is used by its name

@@ -1,0 +1,289 @@
+"""The jobs of the box: what runs, what waits, how each ended; start, look into, stop, repeat, compare."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core.record import Record
+from gpubox.core.sample import Sample
+from gpubox.core.text import clean
+from gpubox.ui.border import guarded
+from gpubox.ui.job_verbs import VERBS, JobVerbs
+from gpubox.ui.looks import Watching, live
+from gpubox.ui.panel import Panel
+from gpubox.ui.program import program
+from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.job_table import COLUMNS, Row, matches
+from gpubox.ui.widgets.lines import caption
+from gpubox.ui.widgets.rows import Rows
+
+
+class JobsPanel(Panel):
+    """One list of all jobs: those at work first, then those that wait, then the newest."""
+
+    NAME = "jobs"
+    TITLE = "Jobs"
+    ORDER = 8
+    PLACE = "main"
+    ROWS = 6
+    HELP = """\
+Programs that run on the box whether you are connected or not. `n` starts one, `enter` shows its log as it
+grows. **BUSY** is what its GPUs (or the CPU, without one) did so far. `▶` runs, `◌` waits, `✔` ended with
+exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and compare them with `c`.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Log", id="jobs.open", tooltip="Show the job and its log as it grows"),
+        Binding("n", "new", "New", id="jobs.new", tooltip="Start a job, or queue it"),
+        Binding("x", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; one that ended is removed"),
+        Binding("R", "do('rerun')", "Run again", id="jobs.rerun", tooltip="Start it once more as it was"),
+        Binding("E", "do('edit')", "Edit", id="jobs.edit", tooltip="Change it, and start it once more"),
+        Binding(
+            "space", "mark", "Mark", id="jobs.mark", tooltip="Choose it to compare or remove with others"
+        ),
+        Binding("c", "compare", "Compare", id="jobs.compare", tooltip="Put the marked jobs side by side"),
+        Binding(
+            "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
+        ),
+        Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
+        Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
+        Binding("s", "sort", "Sort", id="jobs.sort", tooltip="Sort by the next column", show=False),
+        Binding("S", "reverse", "Reverse", id="jobs.reverse", tooltip="Sort the other way", show=False),
+        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
+    ]
+    DEFAULT_CSS = """
+    JobsPanel #words {
+        dock: bottom;
+        height: 1;
+        border: none;
+        padding: 0;
+        background: $surface;
+        display: none;
+        &.-shown { display: block; }
+    }
+    """
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings)
+        self._marked: set[str] = set()
+        self._could: tuple[bool, ...] = ()
+        self._known = False
+        self._watching = Watching(self, box.jobs.watch)
+        self._verbs = JobVerbs(self, box, settings)
+        self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
+        self._words = Input(
+            placeholder="words in name, command, env, state …", id="words", select_on_focus=False
+        )
+
+    def compose(self) -> ComposeResult:
+        """Make the list and the filter's line."""
+        yield self._list
+        yield self._words
+
+    def on_mount(self) -> None:
+        """Follow the list, and have it looked at more often while it is seen."""
+        jobs = self.box.jobs
+        for feed in (jobs.feed.follow(), jobs.trouble.follow(), self.box.link.health.follow()):
+            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
+        self.set_interval(1.0, self._tick)
+
+    async def _follow(self, changes: AsyncGenerator[object]) -> None:
+        async for _ in changes:
+            self._show()
+
+    def _tick(self) -> None:
+        self._watching.tick()
+        if self.displayed:
+            self._show()
+
+    def on_show(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def watch_sample(self, _sample: Sample | None) -> None:
+        """Let times go on."""
+        if self.is_mounted:
+            self._show()
+
+    @property
+    def chosen(self) -> Record | None:
+        """The job under the cursor."""
+        return self._list.chosen.record if self._list.chosen is not None else None
+
+    @property
+    def marked(self) -> list[Record]:
+        """The jobs that are marked, oldest first."""
+        return [record for record in reversed(self.box.jobs.feed.value) if record.id in self._marked]
+
+    @property
+    def words(self) -> str:
+        """What the list is narrowed to."""
+        return self._words.value.strip()
+
+    def _show(self) -> None:
+        if not self.displayed:
+            return
+        records = self.box.jobs.feed.value
+        seen = self.sample.time if self.sample is not None else None
+        words = self.words.lower().split()
+        self._list.empty = self._empty(bool(records))
+        self._list.show(
+            Row(record, record.id in self._marked, job_words.now(record, seen))
+            for record in records
+            if not words or matches(record, words)
+        )
+        caption(self, self._subtitle(records))
+        self._offer()
+
+    def _empty(self, some: bool) -> str:
+        if some:
+            return "No job matches"
+        if not live(self):
+            return "Not connected"
+        if (trouble := self.box.jobs.trouble.value) is not None:
+            return clean(str(trouble))
+        return "No job yet · n starts one" if self.box.jobs.looked else "Looking …"
+
+    def _subtitle(self, records: tuple[Record, ...]) -> str:
+        counts = (
+            (sum(record.state == "queued" for record in records), "waiting"),
+            (sum(record.state in ("running", "starting", "stopping") for record in records), "running"),
+            (len(self.marked), "marked"),
+        )
+        parts = [f"{count} {word}" for count, word in counts if count]
+        if len(self._list.shown) < len(records):
+            parts.append(f"{len(self._list.shown)} of {len(records)}")
+        parts += [f"“{clean(self.words, 24)}”"] if self.words else []
+        name, falling = self._list.sort
+        if name != "state" and records:
+            parts.append(f"by {name} {'▼' if falling else '▲'}")
+        return " · ".join(parts)
+
+    def _offer(self) -> None:
+        """Have the keys shown that work on the chosen job."""
+        could = tuple(
+            bool(self.check_action(*each))
+            for each in (("open", ()), ("compare", ()), ("clear", ()), *(("do", (verb,)) for verb in VERBS))
+        )
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        record = self.chosen
+        match action:
+            case "open" | "mark" | "stop":
+                return record is not None
+            case "do":
+                return record is not None and self._verbs.can(str(parameters[0]), record)
+            case "compare":
+                return len(self._marked) > 1
+            case "clear":
+                return bool(self.words or self._marked) or self._words.has_class("-shown")
+            case _:
+                return True
+
+    def on_rows_chosen(self) -> None:
+        """Show the keys that work on the row that the cursor came to."""
+        self._offer()
+
+    def on_rows_opened(self) -> None:
+        """Open what was clicked twice."""
+        self.action_open()
+
+    def on_rows_sorted(self) -> None:
+        """Say by what it is sorted now."""
+        self._show()
+
+    def summon(self, *, again: bool) -> None:
+        """Look now."""
+        if again and live(self):
+            self.attempt(self.box.jobs.look())
+
+    def action_open(self) -> None:
+        """Show the chosen job."""
+        from gpubox.ui.screens.job import JobScreen
+
+        if (record := self.chosen) is not None:
+            program(self).push_screen(JobScreen(self.box, self.settings, record))
+
+    def action_new(self) -> None:
+        """Ask for a job, and start it."""
+        self.attempt(self._new())
+
+    async def _new(self) -> None:
+        record = await self._verbs.new()
+        if record is not None:
+            self._show()
+            self._list.choose(record.id)
+
+    def action_do(self, verb: str) -> None:
+        """Do what JobVerbs does to the chosen job."""
+        if (record := self.chosen) is not None:
+            self.attempt(self._verbs.do(verb, record))
+
+    def action_stop(self) -> None:
+        """Stop the chosen job; remove it, or the marked ones, where it has ended."""
+        record = self.chosen
+        if record is None:
+            return
+        if job_words.active(record):
+            self.attempt(self._verbs.stop(record))
+        else:
+            over = [one for one in self.marked if not job_words.active(one)]
+            self.attempt(self._remove(over if record.id in self._marked else [record]))
+
+    async def _remove(self, records: list[Record]) -> None:
+        if await self._verbs.remove(records):
+            self._marked -= {record.id for record in records}
+            self._show()
+
+    def action_mark(self) -> None:
+        """Mark the chosen job or not, and go to the next."""
+        if (record := self.chosen) is not None:
+            self._marked ^= {record.id}
+            self._list.action_move(1)
+            self._show()
+
+    def action_compare(self) -> None:
+        """Put the marked jobs side by side."""
+        from gpubox.ui.screens.compare import CompareScreen
+
+        program(self).push_screen(CompareScreen(self.box, self.marked))
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._list.sort_by_next()
+
+    def action_reverse(self) -> None:
+        """Sort the other way."""
+        self._list.reverse()
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self._words.add_class("-shown")
+        self._words.focus(scroll_visible=False)
+
+    def on_input_changed(self) -> None:
+        """Narrow the list while somebody types."""
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the list."""
+        self._words.set_class(bool(self.words), "-shown")
+        self._list.focus(scroll_visible=False)
+
+    def action_clear(self) -> None:
+        """Drop the filter and the marks."""
+        self._words.value = ""
+        self._words.remove_class("-shown")
+        self._marked.clear()
+        self._list.focus(scroll_visible=False)
+        self._show()

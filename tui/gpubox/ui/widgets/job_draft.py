@@ -1,0 +1,255 @@
+"""A job as it is being written: the text of each field, what it means, and what is wrong with it."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from gpubox.boxes.jobs import wishes
+from gpubox.core import units
+from gpubox.core.env import Env
+from gpubox.core.errors import ConfigError
+from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.record import GpuPlace
+from gpubox.core.text import clean
+from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.job_fields import FIELDS, NONE, Choice, Context, Wrong, env_words, who
+
+T = TypeVar("T")
+
+
+class Draft:
+    """The texts of a form, and what they come to."""
+
+    def __init__(self, context: Context, begin: JobWish | None) -> None:
+        self._context = context
+        self._begin = begin
+        self.texts: dict[str, str] = _texts(begin, context)
+        """What stands in each field, by its name."""
+
+    def take(self, field: str, choice: Choice) -> Sequence[str]:
+        """Fill the other fields where a whole job was chosen; returns which were."""
+        if choice.wish is None:
+            return ()
+        self.texts = _texts(choice.wish, self._context)
+        self._begin = choice.wish
+        return [name for name in self.texts if name != field]
+
+    def meaning(self, field: str) -> str:
+        """Return what a field means, in words; raises Wrong."""
+        return _READ[field](self)[1]
+
+    def wish(self) -> JobWish:
+        """Return the job; raises Wrong."""
+        begin = self._begin or JobWish("", ())
+        variables, hidden = self._variables()[0]
+        now, after, after_any = self._when()[0]
+        line = self._command()[0]
+        context = self._context
+        same = begin.line == line or (not begin.line and shlex.join(begin.argv) == line)
+        env = self._env()[0]
+        return replace(
+            begin,
+            id=wishes.new_id(time.time()),
+            argv=begin.argv if same and begin.argv else wishes.argv_of(line),
+            line=line,
+            name=self.texts["name"].strip(),
+            cwd=self.texts["folder"].strip(),
+            env=env.name if env is not None else "",
+            prefix=env.prefix if env is not None else "",
+            kind=env.kind if env is not None else "",
+            gpus=self._gpus()[0],
+            environment=variables,
+            hidden=hidden,
+            now=now,
+            after=after,
+            after_any=after_any,
+            limit=self._limit()[0],
+            notify=self._notify()[0],
+            backend="slurm" if context.slurm and self.texts["backend"].strip() == "slurm" else "box",
+            partition=self.texts["partition"].strip() if context.slurm else "",
+            exclude=begin.exclude or context.exclude,
+            grace=begin.grace if self._begin else context.grace,
+            by=f"{getpass.getuser()}@{socket.gethostname()}",
+        )
+
+    # Each reader returns what a field holds and what that means, or raises Wrong.
+
+    def _command(self) -> tuple[str, str]:
+        line = self.texts["command"].strip()
+        if not line:
+            raise Wrong("command", "what shall run?")
+        argv = _understood("command", lambda: wishes.argv_of(line))
+        return line, "a shell runs it" if argv[:2] == ("/bin/sh", "-c") else ""
+
+    def _folder(self) -> tuple[str, str]:
+        return self.texts["folder"].strip(), "" if self.texts["folder"].strip() else "your home folder"
+
+    def _env(self) -> tuple[Env | None, str]:
+        name = self.texts["env"].strip()
+        if name in ("", NONE):
+            return None, "as a login finds it"
+        found = [env for env in self._context.envs if name in (env.name, env.prefix)]
+        if not found:
+            begin = self._begin
+            if begin is not None and name == begin.env and begin.prefix:
+                return Env(begin.prefix, begin.env, begin.kind or "conda"), clean(begin.prefix, 60)  # pyright: ignore[reportArgumentType]
+            close = [env.name for env in self._context.envs if name.lower() in env.name.lower()]
+            raise Wrong("env", f"no such env{': ' + ', '.join(close[:3]) + '?' if close else ''}")
+        if len(found) > 1:
+            raise Wrong("env", f"{len(found)} are called so: write its path")
+        if found[0].broken:
+            raise Wrong("env", clean(found[0].broken, 60))
+        return found[0], env_words(found[0])
+
+    def _gpus(self) -> tuple[GpuWish, str]:
+        text = self.texts["gpus"].strip()
+        places = self._context.places
+        if not text:
+            text = str(self._context.gpus) if places else "none"
+        wish = _understood("gpus", lambda: wishes.gpu_wish(text, places))
+        if wish.mode in ("count", "chosen") and not places and self.texts["backend"].strip() != "slurm":
+            raise Wrong("gpus", "the box shows no GPU: none")
+        match wish.mode:
+            case "none":
+                return wish, "runs on the CPU"
+            case "any":
+                return wish, "all, without a lease"
+            case "count":
+                if places and wish.count > len(places):
+                    raise Wrong("gpus", f"the box has {len(places)}")
+                free = sum(place.free for place in places)
+                return wish, f"{free} of {len(places)} free" if places else ""
+            case "chosen":
+                busy = [place for place in places if place.uuid in wish.uuids and not place.free]
+                return wish, f"GPU {busy[0].index}: {who(busy[0])}" if busy else "free"
+
+    def _name(self) -> tuple[str, str]:
+        return self.texts["name"].strip(), ""
+
+    def _variables(self) -> tuple[tuple[dict[str, str], tuple[str, ...]], str]:
+        text = self.texts["variables"]
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            raise Wrong("variables", "a quote is not closed") from None
+        found: dict[str, str] = {}
+        for word in words:
+            name, value = _understood("variables", lambda word=word: wishes.variable(word))
+            found[name] = value
+        secret = wishes.hidden(found)
+        for name in secret:
+            if not found[name]:
+                raise Wrong("variables", f"{clean(name, 24)} was not kept: write it")
+        return (found, secret), f"{', '.join(secret)}: not recorded" if secret else ""
+
+    def _when(self) -> tuple[tuple[bool, str, bool], str]:
+        text = self.texts["when"].strip()
+        if text in ("", "free"):
+            return (False, "", False), "when its GPUs are free"
+        if text == "now":
+            return (True, "", False), "also on GPUs in use"
+        words = text.split()
+        if words[0] != "after" or len(words) < 2:
+            raise Wrong("when", "free, now, or after JOB")
+        anyway = words[2:] == ["any"]
+        found = [one for one in self._context.records if words[1] in (one.id, one.wish.name)]
+        if not found:
+            raise Wrong("when", "no such job")
+        name = job_words.name(found[0])
+        return (False, found[0].id, anyway), f"after {name}{', however it ends' if anyway else ' succeeded'}"
+
+    def _limit(self) -> tuple[float | None, str]:
+        text = self.texts["limit"].strip()
+        if text in ("", "none"):
+            return None, "runs as long as it takes"
+        seconds = _understood("limit", lambda: wishes.duration(text))
+        return seconds, f"is ended after {units.duration(seconds)}"
+
+    def _notify(self) -> tuple[bool, str]:
+        text = self.texts["notify"].strip().lower()
+        if text not in ("", "yes", "no", "y", "n"):
+            raise Wrong("notify", "yes or no")
+        return not text.startswith("n"), "" if text.startswith("n") else "a toast when it ended"
+
+    def _backend(self) -> tuple[str, str]:
+        text = self.texts["backend"].strip()
+        if text not in ("", "box", "slurm"):
+            raise Wrong("backend", "box or slurm")
+        return text or "box", "sbatch queues it" if text == "slurm" else "our own supervisor"
+
+    def _partition(self) -> tuple[str, str]:
+        text = self.texts["partition"].strip()
+        known = dict(self._context.partitions)
+        if text and known and text not in known:
+            raise Wrong("partition", f"there is {', '.join(list(known)[:4])}")
+        return text, clean(known.get(text, ""), 40) if text else "Slurm's default"
+
+
+_READ: dict[str, Callable[[Draft], tuple[object, str]]] = {
+    field.name: getattr(Draft, f"_{field.name}") for field in FIELDS
+}
+
+
+def _understood(field: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ConfigError as error:
+        raise Wrong(field, error.text or error.title) from None
+
+
+def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
+    """Return what the fields begin with."""
+    if wish is None:
+        env = context.chosen.name if context.chosen is not None and not context.chosen.broken else NONE
+        folder = context.records[0].wish.cwd if context.records else ""
+        count = str(context.gpus) if context.places and context.gpus else NONE
+        limit = _span(context.limit)
+        return {
+            "command": "", "folder": folder, "env": env, "gpus": count, "name": "", "variables": "",
+            "when": "free", "limit": limit, "notify": "yes", "backend": "box", "partition": "",
+        }  # fmt: skip
+    variables = {**wish.environment, **{name: wish.environment.get(name, "") for name in wish.hidden}}
+    return {
+        "command": wish.line or shlex.join(wish.argv),
+        "folder": wish.cwd,
+        "env": wish.env or wish.prefix or NONE,
+        "gpus": _gpu_text(wish.gpus, context.places),
+        "name": wish.name,
+        "variables": " ".join(
+            f"{name}={shlex.quote(value) if value else ''}" for name, value in variables.items()
+        ),
+        "when": "now"
+        if wish.now
+        else f"after {wish.after}{' any' * wish.after_any}"
+        if wish.after
+        else "free",
+        "limit": _span(wish.limit),
+        "notify": "yes" if wish.notify else "no",
+        "backend": wish.backend,
+        "partition": wish.partition,
+    }
+
+
+def _span(seconds: float | None) -> str:
+    """Return a time limit as it is written."""
+    if seconds is None:
+        return "none"
+    whole = int(seconds)
+    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or f"{seconds:g}s"
+
+
+def _gpu_text(wish: GpuWish, places: Sequence[GpuPlace]) -> str:
+    if wish.mode == "count":
+        return str(wish.count)
+    if wish.mode != "chosen":
+        return wish.mode
+    index = {place.uuid: f"#{place.index}" for place in places}
+    return ",".join(index.get(uuid, uuid) for uuid in wish.uuids)

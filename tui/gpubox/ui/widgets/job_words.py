@@ -1,0 +1,143 @@
+"""What there is to say about a job, in a few words: how it does, how it ended, what it took."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from gpubox.core import units
+from gpubox.core.record import ACTIVE, Ending, Record
+from gpubox.core.text import clean
+from gpubox.ui.widgets.ink import Tone
+
+
+class Phrase(NamedTuple):
+    """A state as it is drawn: the sign alone tells it from the others, without color."""
+
+    sign: str
+    words: str
+    tone: Tone
+
+
+_ACTIVE = {
+    "queued": Phrase("◌", "waiting", "warn"),
+    "starting": Phrase("▷", "starting", "accent"),
+    "running": Phrase("▶", "running", "accent"),
+    "stopping": Phrase("▽", "stopping", "warn"),
+}
+_HOW = {
+    "limit": "time limit",
+    "exec": "could not be started",
+    "folder": "no such folder",
+    "env": "its environment is broken",
+    "gpus": "its GPUs are not there",
+    "after": "the job before it did not succeed",
+    "reboot": "the box was booted anew",
+    "lost": "its supervisor was killed",
+    "slurm": "ended by Slurm",
+}
+"""Words for endings that come without an exit code; the box's own words are added where there are some."""
+
+
+def active(record: Record) -> bool:
+    """Tell whether a job will change by itself."""
+    return record.state in ACTIVE
+
+
+def succeeded(record: Record) -> bool:
+    """Tell whether a job ended by itself, with exit code 0."""
+    ending = record.ending
+    return ending is not None and ending.how == "exit" and ending.code == 0
+
+
+def phrase(record: Record) -> Phrase:
+    """Return the state of a job."""
+    if record.state in _ACTIVE:
+        return _ACTIVE[record.state]
+    ending = record.ending
+    if ending is None:
+        return Phrase("?", "ended", "muted")
+    if ending.how == "exit":
+        return Phrase("✔", "done", "util") if ending.code == 0 else Phrase("✖", "failed", "alarm")
+    if ending.how == "stopped":
+        return Phrase("■", "stopped", "muted")
+    return Phrase("✖", "failed" if ending.how not in ("reboot", "lost") else "lost", "alarm")
+
+
+def how(ending: Ending) -> str:
+    """Return how a job ended: `exit 3`, `ABRT, core dumped`, `stopped by ada@laptop`, `time limit`."""
+    match ending.how:
+        case "exit":
+            return f"exit {ending.code if ending.code is not None else '?'}"
+        case "signal":
+            return f"{clean(ending.signal, 12) or 'a signal'}{', core dumped' if ending.core else ''}"
+        case "stopped":
+            return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
+        case _:
+            return _HOW[ending.how]
+
+
+def about(record: Record) -> str:
+    """Return what is to know beside the state: how it ended, or what it waits for."""
+    if record.state == "queued":
+        place = "next" if not record.ahead else f"{record.ahead} before it"
+        if record.wish.after and not record.waits:
+            return f"{place} · after {clean(record.wish.after, 40)}"
+        return f"{place} · needs {clean(record.waits, 200)}" if record.waits else place
+    ending = record.ending
+    if ending is None:
+        return "without its supervisor" if record.orphaned else ""
+    words = how(ending)
+    more = ending.words if ending.how not in ("exit", "signal", "stopped", "limit") else ending.why
+    return f"{words}: {clean(more, 200)}" if more else words
+
+
+def gpus(record: Record) -> str:
+    """Return which GPUs a job has, or wants: `0,1`, `2 free`, `all`, `CPU`."""
+    if record.gpus:
+        return ",".join(str(gpu.index) if gpu.index >= 0 else "?" for gpu in record.gpus)
+    wish = record.wish.gpus
+    match wish.mode:
+        case "none":
+            return "CPU"
+        case "any":
+            return "all"
+        case "chosen":
+            return f"{len(wish.uuids)}"
+        case _:
+            return f"{wish.count}"
+
+
+def now(record: Record, seen: float | None = None) -> float:
+    """Return the box's clock: as its newest sample has it, or as the record had it."""
+    return max(record.now, seen or 0.0) or time.time()
+
+
+def seconds(record: Record, at: float) -> float | None:
+    """Return how long a job has run, or waited while it is queued."""
+    if record.state == "queued":
+        return at - record.submitted
+    if record.started is None:
+        return None
+    if record.usage is not None:
+        return record.usage.real
+    return (record.ended or at) - record.started
+
+
+def name(record: Record) -> str:
+    """Return what a job is called: its name, or its command where it has none."""
+    return clean(record.wish.name, 60) or command(record, 60)
+
+
+def command(record: Record, most: int = 400) -> str:
+    """Return its command as it was typed."""
+    return clean(record.wish.line or " ".join(record.wish.argv), most)
+
+
+def farewell(record: Record) -> str:
+    """Return the sentence that tells of a job's end: `train ended: exit 0 after 2h 03m on GPU 1`."""
+    words = about(record) if record.ending is not None else "it is not known how"
+    took = seconds(record, record.ended or record.now)
+    after = f" after {units.duration(took)}" if took is not None else ""
+    where = f" on GPU {gpus(record)}" if record.gpus else ""
+    return f"{name(record)} ended: {words}{after}{where}"
