@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIRST = (0.02, 0.1, 0.3, 0.6, 1.0)
+FIRST = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
 """Seconds after the start of the first looks at the job's memory: short jobs have a peak too."""
 STUBBORN = 60.0
 """Seconds after the first KILL at which processes are left alone that a driver does not let end."""

@@ -244,12 +244,14 @@ def _derive(folder: str, record: Row) -> None:
 
 def current(folder: str) -> Optional[Row]:
     """Return a job's record as it is true now; None when there is nothing to be read."""
-    record = load(os.path.join(folder, "status.json"))
+    path = os.path.join(folder, "status.json")
+    record = load(path)
     if record is None:
         record = _unborn(folder, os.path.basename(folder))
         if record is None:
             return None
-    else:
+    elif record.get("state") in ACTIVE and not trees.alive(record.get("supervisor")):
+        record = load(path) or record  # it may have written its last and gone just after we read
         _derive(folder, record)
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 
 import causes
@@ -239,7 +240,7 @@ class Supervisor:
                 silent = 0
             except turns.Unanswered as error:
                 silent += 1
-                if silent >= 3 and str(error) != "The GPU driver does not answer":
+                if silent >= 3 and str(error) != turns.NO_ANSWER:
                     raise
                 words = str(error)
             if not words:
@@ -316,6 +317,9 @@ class Supervisor:
         except BaseException as error:  # whatever its scripts do ends as words in the record
             said = {"words": str(error) or type(error).__name__}
         finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             with contextlib.suppress(OSError), open(write, "wb") as out:
                 out.write(json.dumps(said).encode())
             os._exit(0)

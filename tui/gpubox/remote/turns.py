@@ -34,6 +34,11 @@ FRESH = 2.0
 """Seconds for which a look counts."""
 
 
+SILENT = 20.0
+"""Seconds for which a driver that did not answer is left alone."""
+NO_ANSWER = "The GPU driver does not answer"
+
+
 class Unanswered(Exception):
     """The GPUs could not be asked, in words."""
 
@@ -167,7 +172,7 @@ def look(ears: Optional[waking.Ears], skip: Sequence[Sequence[int]] = (), limit:
         os.close(read)
         trees.send(pid, signal.SIGKILL)
     if data is None:
-        raise Unanswered("The GPU driver does not answer")
+        raise Unanswered(NO_ANSWER)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
     try:
@@ -181,15 +186,24 @@ def look(ears: Optional[waking.Ears], skip: Sequence[Sequence[int]] = (), limit:
 
 
 def places(
-    folder: str, ears: Optional[waking.Ears], age: float, skip: Sequence[Sequence[int]] = ()
+    folder: str,
+    ears: Optional[waking.Ears],
+    age: float,
+    skip: Sequence[Sequence[int]] = (),
+    limit: float = LOOK,
 ) -> List[Row]:
-    """Return the newest look at the GPUs, taken anew when it is older than `age`; raises Unanswered."""
+    """Return the newest look at the GPUs, taken anew when it is older than `age`; raises Unanswered.
+
+    What failed is tried again soon, and a driver that was silent later: those who look wait for it.
+    """
     path = os.path.join(folder, "places.json")
     kept: Row = {} if skip else records.load(path) or {}
+    if "error" in kept:
+        age = SILENT if kept["error"] == NO_ANSWER else min(age, FRESH)
     if not -1 < time.time() - kept.get("at", 0.0) < age:
         kept = {"at": time.time()}
         try:
-            kept["places"] = look(ears, [*skip, *ignored(folder)])
+            kept["places"] = look(ears, [*skip, *ignored(folder)], limit)
         except Unanswered as error:
             kept["error"] = str(error)
         if not skip and not (ears and ears.asked):

@@ -28,6 +28,8 @@ REQUEST = 32 << 20
 """Bytes that a request may have."""
 MOST = 1000
 """Jobs that a list tells of."""
+PATIENCE = 2.0
+"""Seconds that a list waits for the GPUs."""
 BLOCK = 1 << 18
 TICKS = 1 << 20
 """Bytes of samples in one answer."""
@@ -112,7 +114,7 @@ def listing(asked: Row) -> Row:
     if asked.get("gpus", True):
         with contextlib.suppress(turns.Unanswered):
             folder = turns.queue_folder()
-            answer["gpus"] = turns.with_leases(folder, turns.places(folder, None, 5.0))
+            answer["gpus"] = turns.with_leases(folder, turns.places(folder, None, 5.0, limit=PATIENCE))
     return answer
 
 
