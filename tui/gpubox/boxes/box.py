@@ -11,6 +11,7 @@ from typing import Literal
 
 from gpubox.boxes import processes
 from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.files import Files
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.limits import Limits, learn
 from gpubox.boxes.metrics import Reading
@@ -82,6 +83,8 @@ class Box:
         """Desktops that run on the box, and new ones."""
         self.limits: Feed[Limits] = Feed(Limits())
         """What sshd allows, learned once for each link."""
+        self.files = Files(target.name, self.shell, self.doors, python=python)
+        """Copies files and folders both ways."""
         self.jobs = Jobs(
             target.name,
             self.shell,
