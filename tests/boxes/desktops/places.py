@@ -25,7 +25,7 @@ from gpubox.core.shell import Channel, Result, Shell
 
 PACKAGES = Path(__file__).parents[3]
 TOOLS = (
-    "sh cat chmod cp cut date dirname env find getconf grep head id kill ls mkdir mkfifo mktemp mv od "
+    "sh cat chmod cp cut date dd dirname env find getconf grep head id kill ls mkdir mkfifo mktemp mv od "
     "printf readlink rm setsid sleep stat tail tar touch tr uname wc busybox"
 )
 

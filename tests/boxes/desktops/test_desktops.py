@@ -52,7 +52,7 @@ async def test_nobody_else_can_reach_what_it_listens_on(place: Place) -> None:
 async def test_the_folder_of_a_person_for_vnc_is_left_alone(place: Place) -> None:
     desktops = place.desktops()
     await desktops.stop(await desktops.start())
-    assert sorted(path.name for path in place.home.iterdir()) == [".local"]
+    assert sorted(path.name for path in place.home.iterdir()) == [".cache", ".local"]
 
 
 async def test_a_running_desktop_is_used_again(place: Place) -> None:
