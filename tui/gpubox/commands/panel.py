@@ -53,9 +53,11 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
     from gpubox.boxes.targets import known
+    from gpubox.ui import graphics
     from gpubox.ui.app import GpuBoxApp
 
     settings = loaded.settings
+    graphics.find(settings.desktop.pictures)
     with Store.open(settings) as store:
         app = GpuBoxApp(
             settings=settings,
