@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.machine import Machine, machine
+from tests.bench.machine import machine
 from tests.bench.measures import GPU, WARM_UP, running
 from tests.bench.programs import Ground, Program, ours, settle
 from tests.bench.table import Row, lines
@@ -38,7 +38,7 @@ _CELL = "▀"
 
 
 async def first_pictures(ground: Ground) -> tuple[float, float]:
-    """Press `v` on a box without a desktop; return the seconds to the viewer's picture, and to the panel's."""
+    """Press `v` where no desktop runs; return the seconds to the picture in the viewer, and on the panel."""
     script, told = ground.home / "viewer.py", ground.home / "told"
     script.write_text(_VIEWER)
     told.unlink(missing_ok=True)
