@@ -23,7 +23,7 @@ _GONE = 3.0
 """Seconds without a connection after which such a window counts as closed."""
 _EARLY = 3.0
 """Seconds: a viewer that fails sooner, and was sent no picture, has shown nothing."""
-_GREETED = 1024
+_GREETED = 256
 """Bytes that a server sends at most before any picture: its greeting, a challenge, why it refuses."""
 _POLITE = 2.0
 
@@ -201,5 +201,6 @@ class Viewing:
             await asyncio.sleep(_LOOK)
             traffic = self._listening.traffic if self._listening is not None else None
             connected = traffic is not None and traffic.open > 0
-            seen = seen or connected
+            # It may have come and gone before its command left: Remmina's first one stays with its window.
+            seen = seen or (traffic is not None and traffic.total > 0)
             idle = 0.0 if connected else idle + _LOOK
