@@ -56,6 +56,7 @@ class LocalDoors:
             assert task is not None
             jobs.add(task)
             pipe.traffic.open += 1
+            pipe.traffic.total += 1
             try:
                 with suppress(
                     OSError, asyncio.CancelledError
