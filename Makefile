@@ -20,9 +20,7 @@ test: $(VENV)/.tests ## Run every check and every test, after fetching the real 
 	@status=0; \
 	$(MAKE) --no-print-directory -k lint || status=1; \
 	$(PY) -m tests.components || status=1; \
-	$(PY) -m pytest -n 2 || { \
-		echo "What failed runs once more, alone: only what fails then too has failed."; \
-		$(PY) -m pytest --last-failed --last-failed-no-failures none; } || status=1; \
+	$(PY) -m pytest -n 2 || status=1; \
 	exit $$status
 
 check: lint ## The same, with the parts this machine already has

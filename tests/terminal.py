@@ -22,10 +22,10 @@ import pyte
 _LOGIN = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
 # What the screen reader takes for text or colors and a terminal does not: keyboard protocols and queries.
 _UNREAD = re.compile(
-    rb"\x1b\[[<>=?][\d;]*[a-gi-km-zA-Z]|\x1b\[\?[\d;]*\$p|\x1bP.*?\x1b\\|\x1b\[[<>=][\d;]*[a-zA-Z]"
+    rb"\x1b\[[<>=?][\d;]*[a-gi-km-zA-Z]|\x1b\[\?[\d;]*\$p|\x1b[P_].*?\x1b\\|\x1b\[[<>=][\d;]*[a-zA-Z]|\x1b\[c"
 )
 _MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
-_HALF = re.compile(rb"\x1b(?:\[[\x20-\x3f]*|P(?:(?!\x1b\\).)*)?$", re.DOTALL)
+_HALF = re.compile(rb"\x1b(?:\[[\x20-\x3f]*|[P_](?:(?!\x1b\\).)*)?$", re.DOTALL)
 
 
 class _Screen(pyte.Screen):
@@ -44,7 +44,13 @@ class Terminal:
     """One program in a pseudo-terminal. Use `opened`; times are seconds of time.monotonic()."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, ours: int, columns: int, rows: int, pause: float
+        self,
+        process: asyncio.subprocess.Process,
+        ours: int,
+        columns: int,
+        rows: int,
+        pause: float,
+        kind: str,
     ) -> None:
         self.process = process
         self.started = time.monotonic()
@@ -59,6 +65,7 @@ class Terminal:
         self._left = b""
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._pause = pause
+        self._kind = kind
         self._ours: int | None = ours
         self._news = asyncio.Event()
         os.set_blocking(ours, False)
@@ -96,6 +103,8 @@ class Terminal:
                 asyncio.get_running_loop().remove_reader(ours)
                 break
             self.raw += data
+            if b"\x1b[c" in data:
+                self.press(self._kind)
             self._waiting.append((time.monotonic(), data))
         if not self._pause:
             while self._waiting:
@@ -171,11 +180,13 @@ async def opened(
     columns: int = 120,
     rows: int = 40,
     pause: float = 0.0,
+    kind: str = "\x1b[?6c",
 ) -> AsyncGenerator[Terminal]:
     """Run a command in a terminal of its own; leaving the block ends the program if it still runs.
 
     With a `pause` the screen is drawn only after that many seconds without output: reading it takes no
-    processor from the program then, and the times tell when a piece of output came in.
+    processor from the program then, and the times tell when a piece of output came in. `kind` is what the
+    terminal says when it is asked what it is, at once as terminals do.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -187,7 +198,7 @@ async def opened(
         )  # fmt: skip
     finally:
         os.close(theirs)
-    terminal = Terminal(process, ours, columns, rows, pause)
+    terminal = Terminal(process, ours, columns, rows, pause, kind)
     try:
         yield terminal
     finally:

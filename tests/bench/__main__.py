@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import measures, programs, tunnels
+from tests.bench import desktop, measures, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -104,9 +104,7 @@ async def settled(bench: Bench) -> None:
         async with bench.ground() as (ground, way):
             if seen := await tried(measures.steady(program, ground, way, bench.seconds)):
                 found[program.name] = seen
-    sent = (
-        "of it 0.6 are samples; the rest is the script that looks for desktops, sent anew every ten seconds"
-    )
+    sent = "of it 0.6 are samples; the rest are looks for desktops and services every ten seconds"
     drawn = "eight graphs and a table of forty rows are drawn anew every second"
     columns: tuple[tuple[str, str, float, Callable[[measures.Steady], float], str], ...] = (
         ("wire, both ways, one box at 1 Hz", "kB/s", 1.0, lambda seen: (seen.down + seen.up) / 1000, sent),
@@ -194,6 +192,13 @@ async def tunneling(bench: Bench) -> None:
         bench.add(row)
 
 
+async def showing(bench: Bench) -> None:
+    """A desktop by one key."""
+    async with bench.ground() as (ground, _):
+        for row in await desktop.measure(ground, bench.runs):
+            bench.add(row)
+
+
 PARTS = {
     "start": starting,
     "steady": settled,
@@ -203,6 +208,7 @@ PARTS = {
     "local": here,
     "commands": asking,
     "tunnels": tunneling,
+    "desktop": showing,
 }
 
 

@@ -58,7 +58,7 @@ async def working(link: SshLink, check: Callable[[Shell], Awaitable[None]]) -> A
     async def work(shell: Shell) -> None:
         try:
             await check(shell)
-        except (AssertionError, GpuBoxError) as error:
+        except (AssertionError, GpuBoxError, TimeoutError) as error:
             if not done.done():
                 done.set_exception(error)
         else:

@@ -57,6 +57,14 @@ PARTS = {
         Part("sbatch", "slurm-client"),
         Part("slurmctld", "slurmctld"),
         Part("slurmd", "slurmd"),
+        Part("xtigervncviewer", "tigervnc-viewer"),
+        Part("X0tigervnc", "tigervnc-scraping-server"),
+        Part("x11vnc", "x11vnc"),
+        Part("xfce4-session", "xfce4-session"),
+        Part("xfwm4", "xfwm4"),
+        Part("xfdesktop", "xfdesktop4"),
+        Part("xfce4-panel", "xfce4-panel"),
+        Part("dbus-launch", "dbus-x11"),
     )
 }
 """Every part by the name of its program."""

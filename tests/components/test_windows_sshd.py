@@ -34,7 +34,14 @@ async def over(
         assert isinstance(shell, SshShell)
         await check(shell, SshDoors(shell))
 
-    async with sshd(folder / "box", desk.public, extra=extra) as server, working(desk.link(server), work):
+    # sshd writes a cookie for each program with windows into the home folder, and waits 20 s for a lock that
+    # another test holds there, or that one which was killed left behind.
+    home = folder / "home"
+    home.mkdir()
+    async with (
+        sshd(folder / "box", desk.public, extra=extra, home=home) as server,
+        working(desk.link(server), work),
+    ):
         pass
 
 
@@ -128,8 +135,9 @@ async def screen(folder: Path) -> AsyncGenerator[Display]:
     words = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
     file.write_bytes(b"\xff\xff" + b"".join(struct.pack(">H", len(word)) + word for word in words))
     process = await asyncio.create_subprocess_exec(
-        program("Xvfb"), "-displayfd", str(writing), "-screen", "0", "640x480x24", "-nolisten", "tcp",
-        "-auth", str(file), pass_fds=[writing], stderr=asyncio.subprocess.DEVNULL,
+        # When its last window's program leaves, an X server begins anew and drops who comes in meanwhile.
+        program("Xvfb"), "-noreset", "-displayfd", str(writing), "-screen", "0", "640x480x24",
+        "-nolisten", "tcp", "-auth", str(file), pass_fds=[writing], stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writing)
     try:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -17,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.boxes.services import ask
+from gpubox.boxes import kept
 from gpubox.boxes.services.facts import Facts, Jupyter, TensorBoard
 from gpubox.remote import services
 from tests.remote.running import LIMIT
@@ -85,19 +84,16 @@ def test_a_port_is_named_only_by_a_whole_number() -> None:
 
 def asked(python: str, environment: Mapping[str, str]) -> Facts:
     """What a box answers that runs the program as it is sent there, by some Python."""
-    run = "import sys,zlib;exec(zlib.decompress(sys.stdin.buffer.read()))"
     done = subprocess.run(
-        [python, "-I", "-S", "-c", run, "mark"],
-        input=ask.source(),
+        [python, "-I", "-S", "-"],
+        input=kept.program("services", "services.py").files["services.py"],
         env={**os.environ, **environment},
         capture_output=True,
         timeout=LIMIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    word, _, answer = done.stdout.partition(b" ")
-    assert word == b"mark"
-    return msgspec.json.decode(answer, type=Facts)
+    return msgspec.json.decode(done.stdout, type=Facts)
 
 
 @pytest.fixture
@@ -259,12 +255,6 @@ def test_where_the_pages_of_zabbix_are_is_read_from_its_packages_files(
     assert services.zabbix() == found
 
 
-def test_what_travels_is_small_and_has_no_docstrings() -> None:
-    text = zlib.decompress(ask.source()).decode()
-    assert len(ask.source()) < 6000
-    assert '"""' not in text
-
-
 def test_a_fault_is_one_line_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,5 +262,5 @@ def test_a_fault_is_one_line_and_no_traceback(
         raise ValueError("odd table")
 
     monkeypatch.setattr(services, "look", broken)
-    assert services.main(["mark"]) == 70
+    assert services.main() == 70
     assert capsys.readouterr() == ("", "gpubox: ValueError: odd table\n")

@@ -19,6 +19,8 @@ class Wire:
         """Bytes so far, both ways."""
         self.grain = 65536
         """Bytes passed on at a time."""
+        self.says: bytes | None = None
+        """What new connections are told before they are cut at once; None lets them through."""
         self._target = target
         self._open = asyncio.Event()
         self._open.set()
@@ -45,6 +47,10 @@ class Wire:
         self.accepted += 1
         self._writers.add(writer)
         try:
+            if self.says is not None:
+                writer.write(self.says)
+                await writer.drain()
+                raise ConnectionResetError
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             await asyncio.wait(
                 [

@@ -25,7 +25,7 @@ from gpubox.core.shell import Channel, Result, Shell
 
 PACKAGES = Path(__file__).parents[3]
 TOOLS = (
-    "sh cat chmod cp cut date dirname env find getconf grep head id kill ls mkdir mkfifo mktemp mv od "
+    "sh cat chmod cp cut date dd dirname env find getconf grep head id kill ls mkdir mkfifo mktemp mv od "
     "printf readlink rm setsid sleep stat tail tar touch tr uname wc busybox"
 )
 
@@ -56,6 +56,7 @@ class LocalDoors:
             assert task is not None
             jobs.add(task)
             pipe.traffic.open += 1
+            pipe.traffic.total += 1
             try:
                 with suppress(
                     OSError, asyncio.CancelledError

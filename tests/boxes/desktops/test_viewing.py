@@ -163,6 +163,17 @@ def test_a_mac_shows_a_desktop_by_itself(tmp_path: Path) -> None:
     assert found.leaves
 
 
+async def test_a_viewer_whose_command_stays_with_its_window_ends_with_it(place: Place) -> None:
+    place.program("remmina", LOOKS.replace('split("::")', 'removeprefix("vnc://").split(":")'))
+    desktops = place.desktops()
+    async with await desktops.open(await desktops.start()) as viewing:
+        assert viewing.viewer is not None
+        assert viewing.viewer.leaves
+        await until(lambda: (place.programs / "heard").exists())
+        (place.programs / "leave").touch()
+        await asyncio.wait_for(viewing.wait(), 10)
+
+
 async def test_a_desktop_that_is_gone_is_not_opened(place: Place) -> None:
     desktops = place.desktops(viewer="none")
     session = await desktops.start()

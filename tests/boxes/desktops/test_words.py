@@ -65,6 +65,12 @@ def test_servers_that_others_started_are_known_by_their_words(
     assert (one.pid, one.ticks, one.started, one.ours) == (7, 5000, 1000050.0, False)
 
 
+def test_a_wrapper_that_waits_for_its_server_is_none() -> None:
+    wrapper = process(7, "x0tigervncserve", "/usr/bin/perl", "/usr/bin/x0tigervncserver", "-display", ":0")
+    server = process(8, "X0tigervnc", "/usr/bin/X0tigervnc", "-display", ":0", "-rfbport", "5910")
+    assert [one.pid for one in scan.read([CLOCK, wrapper, server])] == [8]
+
+
 def test_the_port_that_a_server_took_in_truth_counts() -> None:
     lines = [
         CLOCK,

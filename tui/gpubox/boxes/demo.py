@@ -32,7 +32,10 @@ class DemoLink:
         """Start the demo box, then keep the link to it, until cancelled."""
         self.health.put(Health(Phase.CONNECTING, time.monotonic(), "starting the demo box"))
         await asyncio.sleep(0)
-        # These import asyncssh, 0.3 s: the screen is painted first.
+        # These import asyncssh, 0.1 s and more: the screen is painted first.
+        from gpubox.ssh.library import load
+
+        load()
         from gpubox.demo.box import demo_box
         from gpubox.ssh.link import SshLink
 

@@ -81,7 +81,10 @@ def _local_doors(shell: Shell) -> Doors:
 
 
 def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:
-    # asyncssh takes 0.3 s to import: the picker is painted first.
+    # asyncssh takes 0.1 s and more to import: the screen is painted first.
+    from gpubox.ssh.library import load
+
+    load()
     from gpubox.ssh.link import SshLink
     from gpubox.ssh.wanted import Wanted
 

@@ -15,6 +15,7 @@ from gpubox.commands.common import (
     parse_boxes,
 )
 from gpubox.config.places import log_file
+from gpubox.core import garbage
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Target
@@ -46,6 +47,7 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
     """Run the panel until it is left; return the exit status."""
     from gpubox.commands.log import quietly, to_file
 
+    garbage.hold()  # the app lets go of it once it has started
     if log is None:
         quietly(log_file())
     else:
@@ -53,9 +55,11 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
     from gpubox.boxes.targets import known
+    from gpubox.ui import graphics
     from gpubox.ui.app import GpuBoxApp
 
     settings = loaded.settings
+    graphics.find(settings.desktop.pictures)
     with Store.open(settings) as store:
         app = GpuBoxApp(
             settings=settings,

@@ -110,6 +110,8 @@ class Desktop(Section, frozen=True, kw_only=True):
     """VNC server that is started; auto takes the first that the box has."""
     viewer: Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f]*$")] = "auto"
     """Viewer here: auto, none (shows the address), browser (noVNC), or a command with {host} and {port}."""
+    pictures: Literal["auto", "cells"] = "auto"
+    """Small pictures in the panel: auto takes the terminal's own graphics where it has them, else cells."""
 
 
 class JobSettings(Section, frozen=True, kw_only=True):

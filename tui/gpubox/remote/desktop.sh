@@ -1,12 +1,12 @@
 # Desktops of a box: finds VNC servers, starts one that needs no port, tells how it does, ends it.
 #
-# gpubox.boxes.desktops sends this with assignments before it: mark, act and what the act needs. It is run by
-# `sh -c 's=$(cat); eval "$s"'`, so all of it is in $s. Each line of the answer begins with $mark. `start`
-# keeps a copy in the desktop's folder, runs that as its keeper, and does not wait for it.
+# gpubox.boxes.desktops sends assignments on stdin: act and what the act needs. Each line of the answer begins
+# with a word. `start` lays a copy with the assignments before it in the desktop's folder, runs that as its keeper,
+# and does not wait for it. The text of this is in $s where the box could not keep it, else in $0.
 locale=${LC_ALL-}
 export LC_ALL=C PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/opt/TurboVNC/bin"
 umask 077
-say() { printf "%s\n" "$mark $*"; }
+say() { printf "%s\n" "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 US=$(printf "\037")
 host=
@@ -166,7 +166,7 @@ start() {
     port=0
     [ "$way" = port ] && port=$((5900 + n)) socket=
     printf "%s\n" "$chosen" >"$dir/session"
-    printf "%s\n" "$s" >"$dir/run"
+    printf "%s\n" "$request" "${s:-$(cat "$0")}" >"$dir/run"
     head -c 8 /dev/urandom >"$dir/passwd"
     # One entry of Xauthority, without the program xauth: any address, this display, 16 bytes of cookie.
     entry="\0377\0377\0000\0000\0000\000${#n}$n\0000\0022MIT-MAGIC-COOKIE-1\0000\0020"
@@ -312,5 +312,10 @@ password() {
         done
     fi
 }
-[ "$1" = keep ] && act=keep
+if [ "$1" = keep ]; then
+    act=keep
+else
+    request=$(cat)
+    eval "$request"
+fi
 $act

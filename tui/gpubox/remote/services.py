@@ -3,7 +3,6 @@
 Runs ON the box under Python 3.8 or newer with the standard library alone, as whoever logged in: it opens no
 connection and starts nothing. What the facts mean for a person is worked out by gpubox.boxes.services.
 
-Argument: a word that is printed before the JSON, because rc files print too.
 Environment: GPUBOX_ROOT goes before /proc, /etc and /tmp (for tests).
 """
 
@@ -398,14 +397,17 @@ def look() -> Row:
     }
 
 
-def main(arguments: List[str]) -> int:
-    """Print what there is behind the word that was given; return the exit status."""
-    mark = arguments[0] if arguments else "gpubox"
+def main() -> int:
+    """Print what there is; return the exit status."""
     try:
         answer = json.dumps(look())
     except Exception as error:
         sys.stderr.write("gpubox: %s: %s\n" % (type(error).__name__, str(error)[:200]))
         return 70
-    sys.stdout.write(mark + " " + answer + "\n")
+    sys.stdout.write(answer + "\n")
     sys.stdout.flush()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

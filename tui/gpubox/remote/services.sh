@@ -1,14 +1,13 @@
 # What listens on a box without Python: the kernel's tables, who holds the sockets, and Jupyter's own files.
 #
-# gpubox.boxes.services sends this with `mark` assigned before it, and reads the answer. Each line begins with
-# $mark and a letter: t a line of a table, h pid and inode, p a process, j and b a file of Jupyter and TensorBoard.
+# gpubox.boxes.services reads the answer. Each line begins with a letter: t a line of a table, h pid and inode,
+# p a process, j and b a file of Jupyter and TensorBoard.
 export LC_ALL=C
-say() { printf "%s %s\n" "$mark" "$*"; }
+say() { printf "%s\n" "$*"; }
 flat() { tr "\000\n\r" "\037  " <"$1" 2>/dev/null; }
 owner() { stat -c %u "$1" 2>/dev/null || ls -ldn "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 name_of() { ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 
-echo
 say u "$(id -u)"
 inodes=
 table=$(grep -h " 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null)
@@ -43,7 +42,7 @@ for pid in $pids; do
     { read -r name <"/proc/$pid/comm"; } 2>/dev/null
     say p "$pid $(owner "/proc/$pid") $(name_of "/proc/$pid") $name"
     say w "$pid $(flat "/proc/$pid/cmdline")"
-    say f "$pid $(readlink "/proc/$pid/cwd" 2>/dev/null)"
+    say f "$pid $(readlink "/proc/$pid/cwd" 2>/dev/null | tr "\n" " ")"
     folder=$(tr "\000" "\n" <"/proc/$pid/environ" 2>/dev/null | grep "^JUPYTER_RUNTIME_DIR=")
     [ -n "$folder" ] && homes="$homes
 ${folder#*=}"

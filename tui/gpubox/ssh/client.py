@@ -23,6 +23,8 @@ class Client(asyncssh.SSHClient):
         """What the box says to everyone who logs in, on one line."""
         self.lost: Exception | None = None
         """Why the connection ended; None while it is up or when it ended in order."""
+        self.greeted = False
+        """Whether an ssh server said its version; known when the connection has ended."""
         self._login = login
         self._gate = gate
         self._reached = reached
@@ -34,8 +36,10 @@ class Client(asyncssh.SSHClient):
         self._reached(Stage.HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Keep the reason."""
+        """Keep the reason, and how far it came."""
         self.lost = exc
+        if self._connection is not None:
+            self.greeted = bool(self._connection.get_extra_info("server_version"))
         self._connection = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:

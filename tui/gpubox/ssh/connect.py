@@ -117,6 +117,8 @@ class Dialer:
         self.vault = Vault()
         self.stage = Stage.REACHING
         """How far the last attempt came."""
+        self.unmet = False
+        """Whether the last attempt ended before the first machine on the way spoke as an ssh server."""
         self._tell = tell
         self._name = name
         self._wanted = wanted
@@ -126,6 +128,7 @@ class Dialer:
     async def dial(self) -> Connection:
         """Return a new connection; raises GpuBoxError."""
         self.stage = Stage.REACHING
+        self.unmet = False
         self._tell("resolving", "")
         where = await resolve(self._wanted)
         opened: list[Hop] = []
@@ -169,6 +172,7 @@ class Dialer:
                     connection = await _over(way, hop, handshake, options)
             return Hop(hop, connection, client, proxy)
         except BaseException as error:
+            self.unmet = before is None and not client.greeted
             if proxy is not None:
                 login.trouble = login.trouble or await _complaint(proxy)
                 await proxy.close()

@@ -14,10 +14,8 @@ from gpubox.core.errors import GpuBoxError, LinkError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.core.shell import Link, Work
-from gpubox.ssh import sleep
+from gpubox.ssh import knock, sleep
 from gpubox.ssh.connect import UNANSWERED, Connection, Dialer
-from gpubox.ssh.errors import Stage
-from gpubox.ssh.reach import reach
 from gpubox.ssh.resolve import Wanted
 from gpubox.ssh.shell import SshShell
 
@@ -31,11 +29,6 @@ _CHECK_STEPS = 12
 STEADY = 2.0
 """Seconds after which a link counts as good, and its loss as a first one: on a network that cuts every few
 seconds each loss is."""
-
-_KNOCK = 1.0
-"""Seconds that a look whether a box can be reached again may take."""
-_KNOCKS = 0.4
-"""Seconds between two such looks: a person back in the network is not to wait for the next try."""
 
 
 class SshLink(Link):
@@ -150,8 +143,8 @@ class SshLink(Link):
         ends: list[Coroutine[object, object, object]] = [asyncio.sleep(pause), self._again.wait()]
         if connection is not None:
             ends.append(connection.wait_closed())
-        elif self._peer is not None and self._dialer.stage is Stage.REACHING:
-            ends.append(_knock(*self._peer))
+        elif self._peer is not None and self._dialer.unmet:
+            ends.append(knock.knock(*self._peer))
         await _until_first(*ends)
 
     def _pause(self) -> float:
@@ -175,7 +168,7 @@ class SshLink(Link):
         if self._calm is not None:
             self._calm.cancel()
         later = asyncio.get_running_loop().call_later
-        self._calm = later(CHECK_LIMIT + _KNOCK, self._calm_down, connection)
+        self._calm = later(CHECK_LIMIT + knock.LIMIT, self._calm_down, connection)
 
     def _calm_down(self, connection: Connection) -> None:
         self._calm = None
@@ -208,15 +201,3 @@ async def _until_first(*coroutines: Coroutine[object, object, object] | asyncio.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _knock(host: str, port: int) -> None:
-    """Return when somebody listens again."""
-    while True:
-        await asyncio.sleep(_KNOCKS * random.uniform(0.8, 1.0))
-        try:
-            connected = await reach(host, port, _KNOCK)
-        except OSError:
-            continue
-        connected.close()
-        return

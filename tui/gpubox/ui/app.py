@@ -17,6 +17,7 @@ from textual.screen import Screen
 
 from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings
+from gpubox.core import garbage
 from gpubox.core.ask import Asker, Question
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
@@ -25,6 +26,9 @@ from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
 
 log = logging.getLogger("gpubox.ui")
+
+STARTED = 4.0
+"""Seconds after which everything that stays has been made: panels, the link, the first readings."""
 
 
 def _key_provider() -> type[Provider]:
@@ -100,6 +104,8 @@ class GpuBoxApp(App[None]):
         else:
             self.action_boxes()
         self.call_after_refresh(self._say_what_is_wrong)
+        if garbage.held():
+            self.set_timer(STARTED, garbage.release)
 
     def _say_what_is_wrong(self) -> None:
         if self.settings.keys:

@@ -75,6 +75,8 @@ def _session(seen: _Seen, words: list[str], parts: list[str]) -> Session | None:
     user, program = clean(words[3], 32), words[4]
     while parts and not parts[-1]:
         parts = parts[:-1]
+    if parts and parts[0].rpartition("/")[2].startswith("perl"):
+        return None  # Debian's x0tigervncserver: it waits for the server, which is listed by itself
     inodes = seen.sockets.get(pid, set())
     ports = tuple(sorted({port for inode, port in seen.ports.items() if inode in inodes}))
     running = Running(program, parts[0] if parts else program, tuple(parts[1:]), ports)

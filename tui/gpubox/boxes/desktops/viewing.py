@@ -22,7 +22,9 @@ _LOOK = 0.5
 _GONE = 3.0
 """Seconds without a connection after which such a window counts as closed."""
 _EARLY = 3.0
-"""Seconds: a viewer that fails sooner has shown nothing."""
+"""Seconds: a viewer that fails sooner, and was sent no picture, has shown nothing."""
+_GREETED = 256
+"""Bytes that a server sends at most before any picture: its greeting, a challenge, why it refuses."""
 _POLITE = 2.0
 
 
@@ -180,7 +182,8 @@ class Viewing:
             await asyncio.Event().wait()
             return
         status = await self._process.wait()
-        if status and asyncio.get_running_loop().time() - self._began < _EARLY:
+        sent = self._listening.traffic.received if self._listening is not None else 0
+        if status and sent < _GREETED and asyncio.get_running_loop().time() - self._began < _EARLY:
             said = self._said.read_bytes() if self._said is not None else b""
             last = clean_bytes(said.strip().rpartition(b"\n")[2], 200) or f"it ended with status {status}"
             raise ToolMissing(
@@ -198,5 +201,6 @@ class Viewing:
             await asyncio.sleep(_LOOK)
             traffic = self._listening.traffic if self._listening is not None else None
             connected = traffic is not None and traffic.open > 0
-            seen = seen or connected
+            # It may have come and gone before its command left: Remmina's first one stays with its window.
+            seen = seen or (traffic is not None and traffic.total > 0)
             idle = 0.0 if connected else idle + _LOOK

@@ -86,17 +86,13 @@ class _Lines:
             self.files[kind].append({**value, "owner": int(owner)})
 
 
-def read(answer: bytes, mark: str) -> Facts | None:
-    """Return the facts of an answer, or None when it is none; lines of others are passed over."""
-    head = f"{mark} "
-    lines = _Lines()
-    seen = False
-    for line in answer.decode("utf-8", "replace").split("\n"):
-        if line.startswith(head):
-            seen = True
-            lines.take(line[len(head) :])
-    if not seen:
+def read(answer: bytes) -> Facts | None:
+    """Return the facts of an answer, or None when there is none; lines that make no sense are passed over."""
+    if not answer:
         return None
+    lines = _Lines()
+    for line in answer.decode("utf-8", "replace").split("\n"):
+        lines.take(line)
     users = {process.get("uid"): process.get("user") for process in lines.processes.values()}
     for row in lines.listeners:
         row["user"] = users.get(row["uid"], f"{row['uid']}")

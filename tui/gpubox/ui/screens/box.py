@@ -119,7 +119,7 @@ class BoxScreen(Screen[None]):
             self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
         ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
-        self.set_interval(1.0, self._feed)
+        self.set_interval(1.0, self._grow_old)
 
     async def _follow(self, feed: Feed[T], react: Callable[[T], None], pause: float = 0.0) -> None:
         async for value in feed.follow():
@@ -136,8 +136,13 @@ class BoxScreen(Screen[None]):
     @on(Board.Arranged)
     def _feed(self) -> None:
         if self.box is not None and self.is_current:
-            self._board.feed(self.box.sample.value, stale=self.box.stale)
+            self._grow_old()
             self._state.tick()
+
+    def _grow_old(self) -> None:
+        """Give the panels what there is; without a new reading only its age can have changed."""
+        if self.box is not None and self.is_current:
+            self._board.feed(self.box.sample.value, stale=self.box.stale)
 
     def action_go(self, number: int) -> None:
         """Move to the panel with this number."""

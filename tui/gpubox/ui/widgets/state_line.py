@@ -16,6 +16,8 @@ from gpubox.core.sample import Sample
 from gpubox.ui.state import TO_DO, lasting, phrase
 
 GAP = "   "
+ALONE = 1.4
+"""Seconds without a reading after which the line is drawn by itself, once a second."""
 
 
 class Piece(NamedTuple):
@@ -36,12 +38,23 @@ class StateLine(Widget, can_focus=False):
         self.health = Health()
         """The state of its link, or of the attempt to open it."""
         self._trouble: list[str] = []
+        self._ticked = 0.0
 
     def on_mount(self) -> None:
         """Keep clock, age and countdown going."""
-        self.set_interval(1.0, self.tick)
+        self.set_interval(1.0, self._second)
 
     def tick(self) -> None:
+        """Draw anew, together with a new reading."""
+        self._ticked = time.monotonic()
+        self._redraw()
+
+    def _second(self) -> None:
+        """Draw anew where no reading comes to draw it with: each painting costs, however little changed."""
+        if time.monotonic() - self._ticked > ALONE:
+            self._redraw()
+
+    def _redraw(self) -> None:
         """Draw anew; the rows below move only when there is more or less to say."""
         trouble = lasting(self.health, self.box)
         layout = trouble != self._trouble

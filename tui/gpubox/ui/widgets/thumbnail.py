@@ -1,13 +1,18 @@
-"""A small picture in the terminal: two pixels in each cell, the upper one as `▀`, the lower one behind it."""
+"""A small picture in the terminal: two pixels in each cell, the upper one as `▀`, the lower one behind it.
+
+Where the terminal draws pixels it gets them instead; see ui.graphics.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
@@ -15,6 +20,10 @@ from textual.widget import Widget
 
 from gpubox.boxes.rfb import Picture
 from gpubox.core.text import clean
+from gpubox.ui import graphics
+
+if TYPE_CHECKING:
+    from textual_image.widget import SixelImage, TGPImage
 
 _HALF = "▀"
 _FINE = 0xFC
@@ -25,7 +34,7 @@ class Thumbnail(Widget, can_focus=False):
     """Shows a picture as large as it fits, in the middle of its room, and repaints the lines that changed."""
 
     DEFAULT_CSS = """
-    Thumbnail { width: 1fr; height: 1fr; color: $foreground 62%; }
+    Thumbnail { width: 1fr; height: 1fr; color: $foreground 62%; align: center middle; }
     """
     ALLOW_SELECT = False
 
@@ -37,12 +46,20 @@ class Thumbnail(Widget, can_focus=False):
         """What is said where there is no picture; safe to draw, and never parsed."""
         self._strips: list[Strip] = []
         self._top = 0
+        self._pixels: SixelImage | TGPImage | None = graphics.found() if graphics.found else None
+
+    def compose(self) -> ComposeResult:
+        """Make what draws pixels, if anything does."""
+        if self._pixels is not None:
+            self._pixels.display = False
+            yield self._pixels
 
     def show(self, picture: Picture | None, words: str = "") -> None:
         """Show a picture from now on; None shows `words`."""
         self.picture, self.words = picture, clean(words)
-        if picture is None:
+        if picture is None or self._pixels is not None:
             self._strips = []
+            self._paint()
             self.refresh()
             return
         old, top = self._strips, self._top
@@ -58,11 +75,33 @@ class Thumbnail(Widget, can_focus=False):
     def on_resize(self) -> None:
         """Draw for the new size."""
         self._draw()
+        self._fit()
         self.refresh()
+
+    def on_unmount(self) -> None:
+        """Take the picture out of the terminal's memory."""
+        if self._pixels is not None:
+            self._pixels.image = None
+
+    def _paint(self) -> None:
+        """Hand the picture to what draws pixels."""
+        if self._pixels is None:
+            return
+        self._pixels.display = self.picture is not None
+        if self.picture is not None:
+            from PIL import Image
+
+            size = (self.picture.width, self.picture.height)
+            self._fit()
+            self._pixels.image = Image.frombytes("RGB", size, self.picture.rgb)
+
+    def _fit(self) -> None:
+        if self._pixels is not None and self.picture is not None and all(self.size):
+            self._pixels.styles.width, self._pixels.styles.height = fit(self.picture, *self.size)
 
     def _draw(self) -> None:
         width, height = self.size
-        if self.picture is None or not width or not height:
+        if self.picture is None or self._pixels is not None or not width or not height:
             self._strips = []
             return
         columns, rows = fit(self.picture, width, height)
