@@ -66,8 +66,10 @@ class LocalDoors:
         try:
             yield made
         finally:
-            await made.close()
-            transport.close()  # what nobody read would keep its pipes open
+            try:
+                await made.close()
+            finally:
+                transport.close()  # what nobody read would keep its pipes open
 
     def graphical(self, command: str, display: Display) -> AbstractAsyncContextManager[Channel]:
         """Start a program on a display of this machine."""
