@@ -253,6 +253,9 @@ def current(folder: str) -> Optional[Row]:
     elif record.get("state") in ACTIVE and not trees.alive(record.get("supervisor")):
         record = load(path) or record  # it may have written its last and gone just after we read
         _derive(folder, record)
+    if not record.get("slurm"):
+        number = trees.read(os.path.join(folder, "slurm"), 64).decode("ascii", "replace").strip()
+        record.update({"slurm": number} if number else {})
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())
     if record["state"] != "ended":

@@ -156,6 +156,34 @@ def remove(asked: Row) -> Row:
     return {}
 
 
+def settle(asked: Row) -> Row:
+    """Note how a job ended that could not say so itself, as its queue knows it; returns its record.
+
+    What it wrote itself is kept, unless it only knows of a signal that the queue can explain. The last word
+    of a job that ran on another machine may take a while to come through a network disk.
+    """
+    folder = records.folder_of(asked.get("id"))
+    record = records.load(os.path.join(folder, "status.json")) or {}
+    supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
+    ended = asked.get("ended") or time.time()
+    waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
+    explained = ending.get("how") == "stopped" and ending.get("by") == "scancel"
+    if trees.alive(supervisor) or waits or not (record.get("state") in records.ACTIVE or explained):
+        return show(asked)
+    found = {name: text for name, text in (asked.get("ending") or {}).items() if isinstance(text, str)}
+    if found.get("how") == "stopped":
+        by = records.load(os.path.join(folder, "stop.json")) or {}
+        found["by"] = str(by.get("by") or "scancel")
+    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(ending, **found))
+    if explained:
+        record["ending"].pop("by", None)
+        record["ending"].pop("why", None)
+    record["gpus"] = records.gpus(folder) or record.get("gpus") or []
+    record["spark"] = records.spark(folder)
+    records.save(folder, record, last=True)
+    return show(asked)
+
+
 def ignore(asked: Row) -> Row:
     """Let a process no longer count as using a GPU."""
     pid = _number(asked.get("pid"), -1)
@@ -228,6 +256,7 @@ VERBS: Dict[str, Callable[[Row], Any]] = {
     "stop": lambda asked: launcher.stop(asked.get("id"), asked.get("by")),
     "remove": remove,
     "ignore": ignore,
+    "settle": settle,
     "page": page,
 }
 

@@ -84,7 +84,8 @@ class Supervised:
         self._box = box
         self._shell = shell
         self._doors = doors
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
+        """Variables that our program gets on the box."""
 
     @property
     def program(self) -> kept.Program:
@@ -109,7 +110,7 @@ class Supervised:
             verb,
             stdin=msgspec.json.encode(asked),
             python=self.python,
-            environment=self._environment,
+            environment=self.environment,
             timeout=_PATIENCE,
         )
         if not result.ok and not result.stdout.strip():
@@ -163,7 +164,7 @@ class Supervised:
         await kept.ensure(shell, program, self.python)
         mark = f"gpubox-{token_hex(6)}"
         words = ("follow", job, str(offset))
-        line = kept.command(program, mark, words, self.python, self._environment)
+        line = kept.command(program, mark, words, self.python, self.environment)
         async with doors.pipes(line) as pipes:
             stream = Stream(pipes)
             await stream.begin(mark.encode())

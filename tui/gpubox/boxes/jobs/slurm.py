@@ -1,0 +1,259 @@
+"""Jobs that Slurm queues: our supervisor is the payload, so that the record, log and figures are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+
+import msgspec
+
+from gpubox.boxes import kept
+from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
+from gpubox.boxes.jobs.backend import LogStream, Page
+from gpubox.boxes.jobs.slurm_shell import Place
+from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
+from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.core.errors import RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobWish
+from gpubox.core.record import ACTIVE, Record, Tick
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean
+
+FORGOTTEN = 60.0
+"""Seconds after which a job that Slurm knows nothing of will not come any more."""
+RECENT = 600.0
+"""Seconds for which Slurm is asked once more about a job that ended unclearly."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmView:
+    """Slurm on a box."""
+
+    partitions: tuple[Partition, ...] = ()
+    queue: tuple[QueueRow, ...] = ()
+    """Jobs of everybody that wait or run."""
+    now: float = 0.0
+    """The box's clock then."""
+    trouble: str = ""
+    """Why Slurm could not be asked, in words; the rest is what was known before."""
+
+
+class _Settled(msgspec.Struct, frozen=True):
+    id: str
+    ending: dict[str, object]
+    ran: bool = True
+    """Whether it ran on a node; then its own last word may still be on its way through a network disk."""
+    ended: float = 0.0
+
+
+class Slurm:
+    """See backend.Backend. Without Slurm on the box each method raises RemoteError."""
+
+    def __init__(self, box: str, supervised: Supervised) -> None:
+        self.view: Feed[SlurmView | None] = Feed(None)
+        """Partitions and queue as they were last looked at; None on a box without Slurm."""
+        self._box = box
+        self._supervised = supervised
+        self._place: Place | None = None
+        self._found_by: Shell | None = None
+        self._rows: tuple[QueueRow, ...] = ()
+        """The queue, and those of our jobs that ended a moment ago."""
+
+    async def find(self) -> bool:
+        """Return whether the box has Slurm; asks once for each link. Raises RemoteError and Dropped."""
+        shell = self._supervised.shell()
+        if shell is not self._found_by:
+            self._place = await slurm_shell.find(shell)
+            self._found_by = shell
+            if self._place is None and self.view.value is not None:
+                self.view.put(None)
+        return self._place is not None
+
+    async def look(self) -> SlurmView | None:
+        """Look at partitions and queue; None on a box without Slurm. Raises RemoteError in words, Dropped."""
+        if not await self.find():
+            return None
+        found = await slurm_shell.ask(self._supervised.shell(), self._there())
+        queue = tuple(row for row in found.rows if slurm_words.phase(row.state) != "ended")
+        view = SlurmView(found.partitions, queue, found.now)
+        self._rows = found.rows
+        self.view.put(view)
+        return view
+
+    async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        """Return records with what Slurm alone knows: what a job waits for, and how it ended unheard.
+
+        A Slurm that does not answer leaves them as they are, and says so in `view`. Raises Dropped.
+        """
+        if not any(_open(record) for record in records):
+            return tuple(records)
+        try:
+            view = await self.look()
+            if view is None:
+                return tuple(records)
+            return await self._settled(records, view.now)
+        except RemoteError as error:
+            old = self.view.value or SlurmView()
+            self.view.put(replace(old, trouble=error.text))
+            return tuple(
+                msgspec.structs.replace(record, waits=error.text)
+                if _open(record) and record.state == "queued"
+                else record
+                for record in records
+            )
+
+    async def _settled(self, records: Sequence[Record], now: float) -> tuple[Record, ...]:
+        by_number = {row.id: row for row in self._rows}
+        by_job = {row.job: row for row in self._rows if row.job}
+        found: list[Record] = []
+        over: list[tuple[int, Record]] = []
+        for place, record in enumerate(records):
+            row = by_number.get(record.slurm) or by_job.get(record.id)
+            if not _open(record):
+                found.append(record)
+            elif row is not None and slurm_words.phase(row.state) != "ended":
+                found.append(_alive(record, row, now) if record.state != "ended" else record)
+            else:
+                known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
+                over.append((place, known))
+                found.append(known)
+        if over:
+            numbers = [record.slurm for _, record in over if record.slurm]
+            told = await slurm_shell.ends(self._supervised.shell(), self._there(), numbers) if numbers else {}
+            for place, record in over:
+                found[place] = await self._close(record, told.get(record.slurm), now)
+        return tuple(found)
+
+    async def _close(self, record: Record, told: Ended | None, now: float) -> Record:
+        """Write how a job ended into its record, unless it could do so itself."""
+        if told is not None:
+            if slurm_words.phase(told.state) != "ended":
+                return record
+            canceled = told.state.startswith("CANCELLED")
+            if record.state == "ended" and not (
+                told.state in slurm_words.FORCED or (canceled and _lost(record))
+            ):
+                return record
+            ran = not canceled or told.started is not None
+            words, ended = slurm_words.ending(told), told.ended or now
+        elif record.state == "ended" or now - record.submitted < FORGOTTEN:
+            return record
+        elif record.slurm:
+            words, ran, ended = f"Slurm no longer knows its job {record.slurm}", True, 0.0
+        else:
+            words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
+        how = "stopped" if told is not None and told.state.startswith("CANCELLED") else "slurm"
+        asked = _Settled(record.id, {"how": how, "words": words}, ran, ended)
+        settled = await self._supervised.call("settle", asked, Record)
+        return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
+
+    async def launch(self, wish: JobWish) -> Record:
+        """Hand a job to Slurm and return its record; see Backend.launch."""
+        place, shell = await self._required(), self._supervised.shell()
+        after = await self._after(wish)
+        options = slurm_submit.options(wish, after)
+        record = await self._supervised.prepare(msgspec.structs.replace(wish, backend="slurm"))
+        if record.slurm or record.state != "queued":
+            return record
+        await kept.ensure(shell, self._supervised.program, self._supervised.python)
+        supervised, mark = self._supervised, f"gpubox-{token_hex(6)}"
+        words = ("payload", wish.id)
+        line = kept.command(supervised.program, mark, words, supervised.python, supervised.environment)
+        script = slurm_submit.script(wish, record.folder, options, line)
+        result, out = await slurm_shell.run(shell, place, script)
+        number = out.decode("ascii", "replace").strip()
+        if result.ok and number.isdigit():
+            return await self.show(wish.id)
+        error = slurm_shell.refused(result, "Slurm refused the job")
+        if result.status == slurm_submit.SAID_NO:
+            asked = _Settled(wish.id, {"how": "slurm", "words": error.text}, ran=False)
+            await self._supervised.call("settle", asked, Record)
+            await self._supervised.remove([wish.id])
+        raise error
+
+    async def _after(self, wish: JobWish) -> str:
+        """Return Slurm's number of the job that must end first; raises RemoteError for one it has not."""
+        if not wish.after:
+            return ""
+        other = await self._supervised.show(wish.after)
+        if not other.slurm:
+            raise RemoteError(
+                "Slurm cannot wait for that job",
+                f"{clean(other.wish.name, 40) or other.id} is not one of Slurm's",
+                "Run both by Slurm, or both by the box itself",
+            )
+        return other.slurm
+
+    async def list(self) -> tuple[Record, ...]:
+        """Return all records of the box; see Backend.list."""
+        return await self.settle(await self._supervised.list())
+
+    async def show(self, job: str) -> Record:
+        """Return one record as it is now; see Backend.show."""
+        return (await self.settle((await self._supervised.show(job),)))[0]
+
+    async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
+        """Return its seconds; see Backend.ticks."""
+        return await self._supervised.ticks(job, start)
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of the log; see Backend.page."""
+        return await self._supervised.page(job, offset, length)
+
+    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
+        """Follow the log; see Backend.follow."""
+        return self._supervised.follow(job, offset)
+
+    async def stop(self, job: str, by: str) -> Record:
+        """Ask for the end of a job, first as any other, then by scancel; see Backend.stop."""
+        place = await self._required()
+        record = await self.show(job)
+        if record.state in ACTIVE:
+            await self._supervised.stop(job, by)
+            if record.slurm.isdigit():
+                result, _ = await slurm_shell.run(
+                    self._supervised.shell(), place, f"limited scancel {record.slurm}"
+                )
+                if not result.ok and b"nvalid job id" not in result.stderr:
+                    raise slurm_shell.refused(result, "Slurm did not cancel the job")
+        record = await self.show(job)
+        return record if record.state != "running" else msgspec.structs.replace(record, state="stopping")
+
+    async def remove(self, jobs: Sequence[str]) -> None:
+        """Delete records of ended jobs; see Backend.remove."""
+        await self._supervised.remove(jobs)
+
+    async def _required(self) -> Place:
+        if not await self.find():
+            raise RemoteError("No Slurm", f"{self._box} has no sbatch", "Leave it to the box itself")
+        return self._there()
+
+    def _there(self) -> Place:
+        assert self._place is not None
+        return self._place
+
+
+def _lost(record: Record) -> bool:
+    return record.ending is not None and record.ending.how in ("lost", "reboot")
+
+
+def _open(record: Record) -> bool:
+    """Return whether Slurm may know more of a job than its record."""
+    if record.wish.backend != "slurm":
+        return False
+    if record.state in ACTIVE:
+        return True
+    unclear = _lost(record) or (record.ending is not None and record.ending.by == "scancel")
+    return unclear and record.now - (record.ended or 0.0) < RECENT
+
+
+def _alive(record: Record, row: QueueRow, now: float) -> Record:
+    """Return a record with what the queue says of its job."""
+    if slurm_words.phase(row.state) == "queued":
+        words = slurm_words.waits(row, now)
+        return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)
+    begun = "starting" if record.state == "queued" else record.state
+    return msgspec.structs.replace(record, slurm=row.id, state=begun, waits="")

@@ -1,0 +1,178 @@
+"""Slurm's commands on a box: found wherever they are, run with a time limit, and asked in bulk."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from secrets import token_hex
+
+from gpubox.boxes.jobs import slurm_text
+from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
+from gpubox.core.errors import RemoteError
+from gpubox.core.shell import Result, Shell
+from gpubox.core.text import clean_bytes
+
+LIMIT = 10
+"""Seconds for each of Slurm's commands: one whose controller is dead tries for minutes."""
+MOST = 4_000_000
+"""Bytes of the queue that are read."""
+
+_PLACES = (
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/slurm/bin",
+    "/usr/local/slurm/bin",
+    "/opt/slurm/current/bin",
+    "/opt/software/slurm/bin",
+    "/cm/shared/apps/slurm/current/bin",
+)
+# What a person set for their own eyes changes what comes out.
+_FORMS = " ".join(
+    f"{command}_{name}"
+    for command, names in (
+        (
+            "SQUEUE",
+            "FORMAT FORMAT2 SORT STATES USERS PARTITION ACCOUNT NAMES ARRAY LICENSES QOS PRIORITY CLUSTERS",
+        ),
+        ("SINFO", "FORMAT SORT PARTITION"),
+        ("SACCT", "FORMAT"),
+    )
+    for name in names.split()
+)
+_BEGIN = f"""\
+LC_ALL=C SLURM_TIME_FORMAT=%s; export LC_ALL SLURM_TIME_FORMAT
+unset {_FORMS}
+limited() {{ if command -v timeout >/dev/null 2>&1; then timeout {LIMIT} "$@"; else "$@"; fi; }}
+"""
+# Only a login may bring Slurm, by modules say; it is tried where something points to that, for it may take
+# seconds. Its greetings are passed over.
+_FIND = f"""\
+p=$(command -v sbatch 2>/dev/null)
+for d in {" ".join(_PLACES)}; do [ -n "$p" ] || [ ! -x "$d/sbatch" ] || p=$d/sbatch; done
+if [ -z "$p" ] && ls -d /etc/slurm* /etc/profile.d/*mod* /etc/profile.d/*slurm* 2>/dev/null | grep -q .; then
+  both=$(limited "${{SHELL:-sh}}" -lc 'echo "slurm: $(command -v sbatch) $SLURM_CONF"' </dev/null |
+    sed -n 's/^slurm: //p' | tail -n 1) 2>/dev/null
+  p=${{both%% *}} SLURM_CONF=${{both#* }}
+fi
+case $p in /*) printf '%s\\n%s\\n' "${{p%/*}}" "$SLURM_CONF";; esac
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where Slurm is on a box."""
+
+    folder: str
+    """That of its commands."""
+    configuration: str = ""
+    """SLURM_CONF, where only a login sets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What Slurm was asked in one go."""
+
+    now: float
+    """The box's clock."""
+    partitions: tuple[Partition, ...]
+    rows: tuple[QueueRow, ...]
+    """Jobs of everybody, and those of ours that ended a moment ago."""
+
+
+async def find(shell: Shell) -> Place | None:
+    """Return where Slurm is, or None on a box without it; raises Dropped and RemoteError."""
+    result, out = await _run(shell, _FIND)
+    lines = out.decode("utf-8", "replace").splitlines()
+    if not result.ok or not lines or not lines[0].startswith("/"):
+        return None
+    return Place(lines[0], lines[1] if len(lines) > 1 and lines[1].startswith("/") else "")
+
+
+async def ask(shell: Shell, place: Place) -> Queue:
+    """Return partitions and queue; raises RemoteError in words when Slurm does not answer, and Dropped."""
+    row, cell = token_hex(8), token_hex(8)
+
+    def form(fields: str) -> str:
+        return shlex.quote(row + fields.replace(" ", cell))
+
+    queue = form(slurm_text.QUEUE)
+    mine = f'limited squeue -h -a -t all -u "$(id -un)" -o {queue} || exit'
+    others = f"limited squeue -h -a -o {queue} || exit"
+    nodes = f"limited sinfo -h -a -o {form(slurm_text.SINFO)} || exit"
+    cut = token_hex(8)
+    script = f"date +%s; echo {cut}; {mine}; echo {cut}; {others}; echo {cut}; {nodes}"
+    result, out = await run(shell, place, f"({script}) | head -c {MOST}; echo; echo {cut}")
+    now, *parts = out.decode("utf-8", "replace").split(cut)
+    if len(parts) < 4:
+        raise _silent(result)
+    width = len(slurm_text.QUEUE.split())
+    found = {
+        one.id: one
+        for part in (parts[1], parts[0])
+        for one in slurm_text.queue(slurm_text.table(part, row, cell, width))
+    }
+    rows = tuple(found.values())
+    groups = slurm_text.table(parts[2], row, cell, len(slurm_text.SINFO.split()))
+    return Queue(float(now.strip() or 0), slurm_text.partitions(groups, rows), rows)
+
+
+async def ends(shell: Shell, place: Place, numbers: Sequence[str]) -> dict[str, Ended]:
+    """Return what Slurm knows of jobs that are no longer in its queue; those it forgot are left out."""
+    cut = token_hex(8)
+    fields = slurm_text.ACCOUNT.replace(" ", ",")
+    script = "; ".join(
+        f"echo {cut}; limited scontrol -o show job {number} 2>/dev/null || "
+        f"limited sacct -n -P -X -j {number} -o {fields} 2>/dev/null"
+        for number in numbers
+    )
+    _, out = await run(shell, place, script, timeout=(2 * len(numbers) + 1) * LIMIT)
+    parts = out.decode("utf-8", "replace").split(cut)[1:]
+    found: dict[str, Ended] = {}
+    for number, part in zip(numbers, parts, strict=False):
+        one = slurm_text.ended(part) or slurm_text.accounted(part, number)
+        if one is not None:
+            found[number] = one
+    return found
+
+
+async def run(
+    shell: Shell, place: Place, script: str, *, timeout: float = 4.0 * LIMIT
+) -> tuple[Result, bytes]:
+    """Run a script of ours where Slurm's commands are found; see _run."""
+    setting = f"PATH={shlex.quote(place.folder)}:$PATH; export PATH\n"
+    if place.configuration:
+        setting += f"SLURM_CONF={shlex.quote(place.configuration)}; export SLURM_CONF\n"
+    return await _run(shell, setting + script, timeout=timeout)
+
+
+async def _run(shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT) -> tuple[Result, bytes]:
+    """Run a script by sh, whatever the login shell is; returns what came after its greetings too.
+
+    The script travels on stdin: a command line can be read by everybody on the box.
+    """
+    mark = f"gpubox-{token_hex(6)}"
+    text = f"echo; echo {mark}\n{_BEGIN}{script}\n"
+    result = await shell.run("exec sh", stdin=text.encode("utf-8", "surrogateescape"), timeout=timeout)
+    _, found, out = result.stdout.partition(f"\n{mark}\n".encode())
+    if not found:
+        raise RemoteError("No answer from the box", "It did not run a script of ours", status=result.status)
+    return result, out
+
+
+def _silent(result: Result) -> RemoteError:
+    said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200)
+    return RemoteError(
+        "Slurm does not answer",
+        re.sub(r"^(squeue|sinfo|sbatch|scancel): (error: )?", "", said) or f"It said nothing for {LIMIT} s",
+        "Its controller may be down: try `sinfo` there",
+        status=result.status,
+    )
+
+
+def refused(result: Result, title: str) -> RemoteError:
+    """Return why one of Slurm's commands failed, in its own last words."""
+    lines = [clean_bytes(line, 200) for line in result.stderr.splitlines() if line.strip()]
+    said = [re.sub(r"^(sbatch|scancel): (error: )?", "", line) for line in lines if "error" in line.lower()]
+    return RemoteError(title, (said or lines or ["It said nothing"])[-1], status=result.status)

@@ -1,0 +1,82 @@
+"""What hands a job of ours to Slurm: options for sbatch, and the script that calls it once."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Sequence
+from secrets import token_hex
+
+from gpubox.core.errors import RemoteError
+from gpubox.core.job import JobWish
+from gpubox.core.text import clean
+
+SAID_NO = 4
+"""Exit status of the script when sbatch refused the job, and Slurm surely has it not."""
+
+_MARGIN = 90.0
+"""Seconds that Slurm's time limit is longer than ours, so that ours, which tells more, comes first."""
+_PARTITION = re.compile(r"[A-Za-z0-9_.,+-]+")
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+
+
+def options(wish: JobWish, after: str) -> list[str]:
+    """Return the words for sbatch; raises RemoteError for a wish that Slurm cannot fulfill."""
+    # No `=` and no blanks: the name comes back in lines where fields are told apart by them.
+    name = re.sub(r"[^\w.:@+-]+", "_", wish.name, flags=re.ASCII).strip("_")[:60]
+    words = [
+        "--parsable",
+        f"--job-name={name or 'gpubox'}",
+        f"--comment=gpubox:{wish.id}",
+        "--output=slurm.log",
+        "--nodes=1",
+        "--ntasks=1",
+        "--export=ALL",
+        "--no-requeue",  # a record tells of one run
+    ]
+    if wish.partition:
+        if not _PARTITION.fullmatch(wish.partition):
+            raise RemoteError("No such partition", f"{clean(wish.partition, 60)} cannot be one's name")
+        words.append(f"--partition={wish.partition}")
+    if wish.gpus.mode == "chosen":
+        raise RemoteError(
+            "Slurm chooses the GPUs", "One of its jobs cannot name them", "Say how many GPUs the job wants"
+        )
+    if wish.gpus.mode == "count" and wish.gpus.count > 0:
+        words.append(f"--gres=gpu:{wish.gpus.count}")
+    if wish.limit is not None:
+        words.append(f"--time={math.ceil((wish.limit + wish.grace + _MARGIN) / 60)}")
+    if after:
+        words.append(f"--dependency={'afterany' if wish.after_any else 'afterok'}:{after}")
+        words.append("--kill-on-invalid-dep=yes")
+    return words
+
+
+def script(wish: JobWish, folder: str, words: Sequence[str], line: str) -> str:
+    """Return what hands a job to Slurm once, however often it is run, and prints Slurm's number of it.
+
+    `folder` is its record's, `line` what Slurm is to run. SBATCH_... variables of the wish reach sbatch, so
+    that an account or more memory can be asked for.
+    """
+    # Secrets are in no record: they go along with what sbatch takes from here.
+    given = {
+        name: value
+        for name, value in wish.environment.items()
+        if (name in wish.hidden or name.startswith("SBATCH_")) and _VARIABLE.fullmatch(name)
+    }
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in given.items())
+    end = f"end-{token_hex(6)}"
+    known = f"s/^\\([0-9]*\\) gpubox:{wish.id}$/\\1/p"
+    return f"""\
+cd {shlex.quote(folder)} || exit 3
+if [ -s slurm ]; then cat slurm; exit 0; fi
+id=$(limited squeue -h -a -t all -u "$(id -un)" -o "%i %k" 2>/dev/null | sed -n "{known}" | head -n 1)
+{exports}[ -n "$id" ] || id=$(limited sbatch {shlex.join(words)} --chdir="$PWD" <<"{end}"
+#!/bin/sh
+{line}
+{end}
+)
+case $? in 0) ;; 124) exit 5;; *) exit {SAID_NO};; esac
+id=${{id%%;*}}; umask 077; printf "%s\\n" "$id" >slurm; printf "%s\\n" "$id"
+"""

@@ -1,0 +1,240 @@
+"""What Slurm's commands print, read; with separators that nobody can guess, for names are anybody's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gpubox.core.text import clean
+
+QUEUE = "%i %T %P %u %k %r %M %l %D %C %b %N %S %V %j"
+"""What squeue is asked for; the name comes last."""
+SINFO = "%P %a %l %D %T %C %G"
+"""What sinfo is asked for: a row for each state that nodes of a partition are in."""
+ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
+"""What sacct is asked for."""
+
+_NEVER = ("", "N/A", "Unknown", "None", "NONE", "(null)", "n/a", "UNLIMITED", "INVALID", "NOT_SET")
+_GPUS = re.compile(r"gpu(?::(?P<kind>[A-Za-z][^:,(]*))?(?::(?P<count>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition: a set of nodes that jobs queue for."""
+
+    name: str
+    default: bool = False
+    up: bool = True
+    limit: float | None = None
+    """Most seconds that a job may run there; None for no limit."""
+    nodes: int = 0
+    idle: int = 0
+    """Nodes on which nothing runs."""
+    down: int = 0
+    """Nodes that take no jobs now."""
+    cpus: int = 0
+    cpus_used: int = 0
+    gpus: int = 0
+    gpus_used: int = 0
+    """As far as the jobs in the queue tell."""
+    kinds: tuple[str, ...] = ()
+    """Models of GPUs, as the administrator named them."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A job in Slurm's queue, anybody's."""
+
+    id: str
+    state: str
+    """As Slurm names it: PENDING, RUNNING, COMPLETING, TIMEOUT..."""
+    partition: str = ""
+    user: str = ""
+    name: str = ""
+    job: str = ""
+    """The id of our record, for a job of ours."""
+    reason: str = ""
+    """Why it does not run, in Slurm's one word."""
+    ran: float | None = None
+    """Seconds that it ran so far."""
+    limit: float | None = None
+    nodes: int = 0
+    cpus: int = 0
+    gpus: int = 0
+    where: str = ""
+    """The nodes that it has."""
+    start: float | None = None
+    """When it started, or is expected to."""
+    submitted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What Slurm says of a job that is over."""
+
+    state: str
+    """Without what follows it: CANCELLED of `CANCELLED by 1000`."""
+    by: str = ""
+    """Who cancelled it, where it is said: a user's number."""
+    code: int = 0
+    signal: int = 0
+    ended: float | None = None
+    started: float | None = None
+    where: str = ""
+    reason: str = ""
+
+
+def table(text: str, row: str, cell: str, width: int) -> list[list[str]]:
+    """Return the cells of all rows that have exactly `width` of them; both separators are unguessable."""
+    rows = (chunk.rstrip("\n").split(cell) for chunk in text.split(row)[1:])
+    return [[clean(word.strip(), 200) for word in words] for words in rows if len(words) == width]
+
+
+def queue(rows: list[list[str]]) -> tuple[QueueRow, ...]:
+    """Return the rows of squeue."""
+    found: list[QueueRow] = []
+    for cells in rows:
+        (number, state, partition, user, comment, reason, ran, limit) = cells[:8]
+        (nodes, cpus, gres, where, start, submitted, name) = cells[8:]
+        found.append(
+            QueueRow(
+                id=number,
+                state=state,
+                partition=partition,
+                user=user,
+                name=name,
+                job=comment.removeprefix("gpubox:") if comment.startswith("gpubox:") else "",
+                reason="" if reason in _NEVER else reason,
+                ran=seconds(ran),
+                limit=seconds(limit),
+                nodes=whole(nodes),
+                cpus=whole(cpus),
+                gpus=gpus(gres)[0],
+                where="" if where in _NEVER else where,
+                start=moment(start),
+                submitted=moment(submitted),
+            )
+        )
+    return tuple(found)
+
+
+def partitions(rows: list[list[str]], jobs: tuple[QueueRow, ...]) -> tuple[Partition, ...]:
+    """Return the partitions of sinfo; what their GPUs do is taken from the queue."""
+    found: dict[str, Partition] = {}
+    for name, up, limit, nodes, state, cpus, gres in rows:
+        own = name.rstrip("*")
+        old = found.get(own, Partition(own))
+        count, used, total = whole(nodes), *_cpus(cpus)
+        here, kinds = gpus(gres)
+        low = state.lower()
+        found[own] = Partition(
+            own,
+            default=name.endswith("*"),
+            up=up == "up",
+            limit=seconds(limit),
+            nodes=old.nodes + count,
+            idle=old.idle + (count if low.startswith("idle") else 0),
+            down=old.down + (count if re.match("down|drain|fail|unknown|power|maint", low) else 0),
+            cpus=old.cpus + total,
+            cpus_used=old.cpus_used + used,
+            gpus=old.gpus + count * here,
+            gpus_used=sum(
+                row.gpus * max(1, row.nodes)
+                for row in jobs
+                if row.state == "RUNNING" and row.partition == own
+            ),
+            kinds=tuple(dict.fromkeys((*old.kinds, *kinds))),
+        )
+    return tuple(found.values())
+
+
+def ended(text: str) -> Ended | None:
+    """Return the state of a job from a line of `scontrol -o show job`; None when it tells of none.
+
+    Names of our jobs have no `=` in them, so that nothing in the line can pass for a field.
+    """
+    fields: dict[str, str] = {}
+    for name, value in re.findall(r"(?:^|\s)([A-Za-z]+)=(\S*)", text):
+        fields.setdefault(name, value)
+    if "JobState" not in fields:
+        return None
+    code, signal = _exit(fields.get("ExitCode", ""))
+    return Ended(
+        state=clean(fields["JobState"], 40),
+        code=code,
+        signal=signal,
+        ended=moment(fields.get("EndTime", "")),
+        started=moment(fields.get("StartTime", "")) if fields.get("RunTime") != "00:00:00" else None,
+        where="" if fields.get("NodeList", "") in _NEVER else clean(fields["NodeList"], 80),
+        reason="" if fields.get("Reason", "") in _NEVER else clean(fields["Reason"], 80),
+    )
+
+
+def accounted(text: str, number: str) -> Ended | None:
+    """Return how a job ended from sacct's lines, `|` between the cells; None when it knows nothing of it."""
+    for line in text.splitlines():
+        cells = line.strip().split("|")
+        if len(cells) != len(ACCOUNT.split()) or cells[0] != number:
+            continue
+        state, _, by = cells[1].partition(" by ")
+        code, signal = _exit(cells[2])
+        return Ended(
+            state=clean(state.strip(), 40),
+            by=clean(by, 40),
+            code=code,
+            signal=signal,
+            ended=moment(cells[3]),
+            started=moment(cells[4]),
+            where="" if cells[5] in (*_NEVER, "None assigned") else clean(cells[5], 80),
+        )
+    return None
+
+
+def seconds(text: str) -> float | None:
+    """Return a duration such as 1-02:03:04, 03:04 or 5; None for one without end, or unknown."""
+    days, dash, rest = text.strip().rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in [*parts, *([days] if dash else [])]):
+        return None
+    numbers = [int(part) for part in parts]
+    if dash:  # days-hours[:minutes[:seconds]]
+        numbers = [*numbers, 0, 0][:3]
+    total = 0
+    for number in numbers:
+        total = total * 60 + number
+    return float(total + (86400 * int(days) if dash else 0))
+
+
+def moment(text: str) -> float | None:
+    """Return seconds since the epoch as SLURM_TIME_FORMAT=%s gives them, or None."""
+    return float(text) if text.isdigit() and 0 < len(text) < 12 else None
+
+
+def whole(text: str) -> int:
+    """Return a count such as 12 or 1.5K; 0 for what is none."""
+    found = re.match(r"(\d{1,12})(?:\.(\d))?([KM]?)", text)
+    if found is None:
+        return 0
+    factor = {"": 1, "K": 1000, "M": 1_000_000}[found[3]]
+    return int(float(f"{found[1]}.{found[2] or 0}") * factor)
+
+
+def gpus(text: str) -> tuple[int, tuple[str, ...]]:
+    """Return how many GPUs a list of resources names, such as `gpu:a100:4(S:0-1),craynetwork:1`."""
+    count, kinds = 0, list[str]()
+    for part in re.sub(r"\([^)]*\)", "", text).split(","):
+        found = _GPUS.fullmatch(part.removeprefix("gres:").removeprefix("gres/").replace("=", ":").strip())
+        if found is not None:
+            count += int(found["count"] or 1)
+            kinds += [found["kind"]] if found["kind"] else []
+    return count, tuple(kinds)
+
+
+def _cpus(text: str) -> tuple[int, int]:
+    parts = text.split("/")
+    return (whole(parts[0]), whole(parts[3])) if len(parts) == 4 else (0, 0)
+
+
+def _exit(text: str) -> tuple[int, int]:
+    code, _, signal = text.partition(":")
+    return whole(code), whole(signal)
