@@ -140,10 +140,13 @@ def removing(box: str, records: Sequence[Record]) -> Question:
     size = units.size(sum(record.log_bytes for record in records))
     names = "\n".join(f"{record.id}  {job_words.name(record)}" for record in records[:8])
     more = f"\nand {len(records) - 8} more" if len(records) > 8 else ""
+    whose = (
+        f"The record and the log ({size}) are" if len(records) == 1 else f"The records and logs ({size}) are"
+    )
     return Question(
         about=box,
         title=f"Remove {what}?",
-        text=f"{names}{more}\n\nTheir records and logs ({size}) are deleted on the box; their files stay.",
+        text=f"{names}{more}\n\n{whose} deleted on the box; the files that came of it stay.",
         kind=Kind.YES_NO,
         danger=True,
     )

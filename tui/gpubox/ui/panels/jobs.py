@@ -220,9 +220,12 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     async def _new(self) -> None:
         record = await self._verbs.new()
-        if record is not None:
-            self._show()
-            self._list.choose(record.id)
+        if record is None:
+            return
+        self._show()
+        self._list.choose(record.id)
+        if not self.has_pseudo_class("focus-within"):
+            self.notify(job_words.greeting(record), title=self.box.name, markup=False)
 
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""

@@ -11,6 +11,8 @@ from gpubox.ui.widgets.ink import Line, Span, Tone, beside, length, spread
 from gpubox.ui.widgets.trend import trend
 
 _GAP = 3
+_BRIDGE = 2.0
+"""A hole shorter than this many readings is none."""
 _MOST_GPUS = 2
 """GPUs with curves of their own; more are one mean."""
 
@@ -64,12 +66,15 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
     first = ticks[0].t
     span = max(1.0, ticks[-1].t + ticks[-1].width - first)
     sums, counts = [0.0] * dots, [0] * dots
-    for tick in ticks:
+    for tick, after in zip(ticks, [*ticks[1:], None], strict=True):
         found = value(tick)
         if found is None:
             continue
+        until = tick.t + tick.width
+        if after is not None and after.t - until < _BRIDGE * tick.width:
+            until = after.t  # seconds are not kept to the dot, and the first one least
         begin = int((tick.t - first) / span * dots)
-        end = int((tick.t + tick.width - first) / span * dots)
+        end = int((until - first) / span * dots)
         for dot in range(begin, min(dots, max(begin + 1, end))):
             sums[dot] += found
             counts[dot] += 1

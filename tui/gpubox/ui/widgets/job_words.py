@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gpubox.core import units
 from gpubox.core.record import ACTIVE, Ending, Record
 from gpubox.core.text import clean
-from gpubox.ui.widgets.ink import Tone
+from gpubox.ui.widgets.ink import Tone, cut
 
 
 class Phrase(NamedTuple):
@@ -134,10 +134,17 @@ def command(record: Record, most: int = 400) -> str:
     return clean(record.wish.line or " ".join(record.wish.argv), most)
 
 
+def greeting(record: Record) -> str:
+    """Return the sentence that tells of a job's begin: `train is running on GPU 1`."""
+    where = f" on GPU {gpus(record)}" if record.gpus else ""
+    more = f": {about(record)}" if record.state == "queued" or record.ending is not None else ""
+    return f"{cut(name(record), 40)} is {phrase(record).words}{where}{more}"
+
+
 def farewell(record: Record) -> str:
     """Return the sentence that tells of a job's end: `train ended: exit 0 after 2h 03m on GPU 1`."""
     words = about(record) if record.ending is not None else "it is not known how"
     took = seconds(record, record.ended or record.now)
     after = f" after {units.duration(took)}" if took is not None else ""
     where = f" on GPU {gpus(record)}" if record.gpus else ""
-    return f"{name(record)} ended: {words}{after}{where}"
+    return f"{cut(name(record), 40)} ended: {words}{after}{where}"
