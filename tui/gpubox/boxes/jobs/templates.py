@@ -14,6 +14,7 @@ import msgspec
 from gpubox.boxes.jobs.wishes import duration, gpu_wish
 from gpubox.config.expect import near
 from gpubox.config.places import shipped
+from gpubox.config.settings import Settings
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuWish, JobWish
@@ -78,6 +79,25 @@ def all_shipped() -> tuple[Template, ...]:
     """Return the templates that come with this program, by name."""
     folder = shipped("gpubox.toml").parent / "jobs"
     return tuple(read(path) for path in sorted(folder.glob("*.toml")))
+
+
+def known(settings: Settings) -> tuple[Template, ...]:
+    """Return the templates of the settings, then those that ship and are not replaced by one of these."""
+    own = [
+        Template(
+            name=entry.name,
+            title=entry.title,
+            command=entry.command,
+            gpus=entry.gpus,
+            folder=entry.cwd,
+            limit=entry.limit,
+            results=entry.results,
+            environment=entry.environment,
+        )
+        for entry in settings.job
+    ]
+    names = {template.name for template in own}
+    return (*own, *(template for template in all_shipped() if template.name not in names))
 
 
 def named(name: str, templates: Iterable[Template]) -> Template:
