@@ -33,7 +33,8 @@ ECHO = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), 
 def test_twenty_launches_at_once_start_one_job(any_box: Box, tmp_path: Path) -> None:
     wish = {"id": new_id(), "argv": ["sh", "-c", f"echo run >> {tmp_path}/runs; sleep 0.5"]}
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: any_box.record(any_box.ask("launch", wish=wish)), range(20)))
+        tries = [pool.submit(any_box.ask, "launch", wish=wish) for _ in range(20)]
+        answers = [any_box.record(each.result()) for each in tries]
     assert len({record.supervisor for record in answers}) == 1
     any_box.ended(str(wish["id"]))
     assert (tmp_path / "runs").read_text() == "run\n"
@@ -114,6 +115,7 @@ def test_bytes_that_are_no_text_are_kept(box: Box, tmp_path: Path) -> None:
         ({"environment": {"A=B": "c"}}, "cannot be the name"),
         ({"files": {"../x": "y"}}, "not a plain file name"),
         ({"gpus": {"mode": "some"}}, "not understood"),
+        ({"gpus": {"count": 0}}, "not understood"),
         ({"after": "../../x"}, "not an id"),
     ],
 )

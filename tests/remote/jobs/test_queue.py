@@ -13,7 +13,7 @@ import pytest
 from gpubox.core.record import Record
 from tests.remote.jobs.box import LIMIT, Box, kill, new_id
 
-ONE: dict[str, object] = {"mode": "count", "count": 1}
+ONE: dict[str, object] = {}  # what is left out has its default
 TWO: dict[str, object] = {"mode": "count", "count": 2}
 SHOW = 'echo "$CUDA_VISIBLE_DEVICES $CUDA_DEVICE_ORDER"; echo ready; exec sleep 100'
 

@@ -87,7 +87,7 @@ class Supervisor:
         self.wish = wish
         self.umask = umask
         self.tell = tell
-        """Called when the launch may be answered, and again when the command runs."""
+        """Called when the launch may be answered, and again when the command runs or is known to wait."""
         self.slurm = slurm
         """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
         self.ears = waking.Ears()
@@ -187,6 +187,7 @@ class Supervisor:
         self.check_asked()
         if self.record.get("waits") != words:
             self.save(state="queued", waits=words)
+            self.tell()
 
     def wait_for_job(self) -> None:
         """Sleep until the job that must end first has ended; raises Over when it did not succeed."""
@@ -250,8 +251,9 @@ class Supervisor:
                 turns.sleep_on(turn.behind, self.ears)
                 pause = 0.2
             else:
-                self.ears.wait(pause)
-                pause = min(2.0, pause * 1.5)
+                # To look at leases costs nothing; to ask the driver who else is there does.
+                self.ears.wait(pause if turn.looked else 0.3)
+                pause = min(3.0, pause * 1.5)
             self.check_asked()
 
     def environment(self) -> Dict[str, str]:

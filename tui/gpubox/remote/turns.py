@@ -340,6 +340,8 @@ class Turn:
         self.skip = [[row["pid"], row.get("start", 0)] for row in wish.get("ignore") or ()]
         self.behind = ""
         """The ticket to sleep on after an attempt; empty where only a look from time to time helps."""
+        self.looked = False
+        """Whether the last attempt asked the driver."""
         self._ticket = ""
         self._handle = -1
 
@@ -394,12 +396,14 @@ class Turn:
         words = missing(self.want, known)
         if words:
             raise records.Refused("The GPUs are not there", words)
+        self.looked = False
         self.behind, claims = self.blocker(known)
         if self.behind:
             return _sentence(self.want, [])
         fit, need = wanted(self.want, known)
         fit = [place for place in fit if place["uuid"] not in claims]
         if sum(not holder(self.folder, place["uuid"]) for place in fit) >= need:
+            self.looked = True
             known = places(self.folder, ears, FRESH, self.skip)
             fit = [place for place in wanted(self.want, known)[0] if place["uuid"] not in claims]
             free = [place for place in with_leases(self.folder, fit) if place["free"]]
