@@ -20,7 +20,7 @@ from gpubox.ui.looks import Watching, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
-from gpubox.ui.widgets.job_table import COLUMNS, Row, matches
+from gpubox.ui.widgets.job_table import COLUMNS, Row, matches, summary
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Rows
 
@@ -138,7 +138,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             for record in records
             if not words or matches(record, words)
         )
-        caption(self, self._subtitle(records))
+        caption(self, summary(records, len(self.marked), self._list, self.words))
         self._offer()
 
     def _empty(self, some: bool) -> str:
@@ -149,21 +149,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         if (trouble := self.box.jobs.trouble.value) is not None:
             return clean(str(trouble))
         return "No job yet · n starts one" if self.box.jobs.looked else "Looking …"
-
-    def _subtitle(self, records: tuple[Record, ...]) -> str:
-        counts = (
-            (sum(record.state == "queued" for record in records), "waiting"),
-            (sum(record.state in ("running", "starting", "stopping") for record in records), "running"),
-            (len(self.marked), "marked"),
-        )
-        parts = [f"{count} {word}" for count, word in counts if count]
-        if len(self._list.shown) < len(records):
-            parts.append(f"{len(self._list.shown)} of {len(records)}")
-        parts += [f"“{clean(self.words, 24)}”"] if self.words else []
-        name, falling = self._list.sort
-        if name != "state" and records:
-            parts.append(f"by {name} {'▼' if falling else '▲'}")
-        return " · ".join(parts)
 
     def _offer(self) -> None:
         """Have the keys shown that work on the chosen job."""

@@ -10,7 +10,7 @@ from gpubox.core.record import Record
 from gpubox.core.text import clean
 from gpubox.ui.widgets import job_words
 from gpubox.ui.widgets.ink import Line, Span
-from gpubox.ui.widgets.rows import Column
+from gpubox.ui.widgets.rows import Column, Rows
 from gpubox.ui.widgets.trend import trend
 
 _SPARK = 8
@@ -114,3 +114,20 @@ COLUMNS: Sequence[Column[Row]] = (
         left=True, tone="muted", need=7),
 )  # fmt: skip
 """The columns of the list."""
+
+
+def summary(records: Sequence[Record], marked: int, table: Rows[Row], words: str) -> str:
+    """Return what a list of jobs comes to, and how it is narrowed and sorted."""
+    counts = (
+        (sum(record.state == "queued" for record in records), "waiting"),
+        (sum(record.state in ("running", "starting", "stopping") for record in records), "running"),
+        (marked, "marked"),
+    )
+    parts = [f"{count} {word}" for count, word in counts if count]
+    if len(table.shown) < len(records):
+        parts.append(f"{len(table.shown)} of {len(records)}")
+    parts += [f"“{clean(words, 24)}”"] if words else []
+    name, falling = table.sort
+    if name != "state" and records:
+        parts.append(f"by {name} {'▼' if falling else '▲'}")
+    return " · ".join(parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -13,11 +12,10 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.worker import Worker
 
-from gpubox.ui.border import guarded
 from gpubox.ui.widgets.log_lines import Raw
 from gpubox.ui.widgets.log_paint import NOTHING, Row, Viewport
+from gpubox.ui.widgets.log_reader import Reader
 from gpubox.ui.widgets.log_source import Log, Logs
 
 DRAW = 0.08
@@ -69,20 +67,17 @@ class LogView(Widget, can_focus=True):
         self._left = 0
         self._rows: list[Row] = []
         self._thumb: int | None = None
-        self._reading: Worker[bool] | None = None
-        self._fetching: Worker[bool] | None = None
+        self._reader = Reader(self, self._read)
 
     def show(self, job: str | None) -> None:
         """Show the end of another log; None shows none, and reads nothing."""
-        for worker in (self._reading, self._fetching):
-            if worker is not None:
-                worker.cancel()
+        self._reader.forget()
         self.source = Log(self._logs, job) if job is not None else None
         self.follows, self._left = True, 0
         self._port.found = None
         self._port.forget()
         if self.source is not None:
-            self._read_on(anew=True)
+            self._reader.read(self.source, anew=True)
         self.draw()
 
     def on_mount(self) -> None:
@@ -93,39 +88,17 @@ class LogView(Widget, can_focus=True):
         source = self.source
         if source is not None and source.flush(at_end=self.follows):
             if not self.follows and source.window.crowded and source.window.drop_behind():
-                self._stop()  # the rest is fetched when somebody goes there
+                self._reader.stop()  # the rest is fetched when somebody goes there
             self.draw()
-
-    def _read_on(self, *, anew: bool) -> None:
-        if (source := self.source) is not None:
-            self._stop()
-            self._reading = self.run_worker(guarded(self, self._stream(source, anew)), exit_on_error=False)
-
-    def _stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-
-    async def _stream(self, source: Log, anew: bool) -> None:
-        await source.stream(anew=anew)
-        self._tick()
-        self.draw()
 
     def resume(self) -> None:
         """Read on after a failure, from the byte where it was."""
         source = self.source
         if source is not None and not source.live and source.trouble is not None:
-            self._read_on(anew=not source.begun)
+            self._reader.read(source, anew=not source.begun)
 
-    def _fetch(self, source: Log, work: Coroutine[object, object, None]) -> None:
-        if self._fetching is not None and self._fetching.is_running:
-            work.close()  # one is on its way
-            return
-        self._fetching = self.run_worker(guarded(self, self._fetched(source, work)), exit_on_error=False)
-
-    async def _fetched(self, source: Log, work: Coroutine[object, object, None]) -> None:
-        await work
-        if source.complete and not (source.live or source.over):
-            self._read_on(anew=False)
+    def _read(self) -> None:
+        self._tick()
         self.draw()
 
     def draw(self) -> None:
@@ -212,7 +185,7 @@ class LogView(Widget, can_focus=True):
         self.follows = False
         index = self._port.move(lines, step)
         if step < 0 and index < 3 * self.size.height and source.window.start > 0:
-            self._fetch(source, source.earlier())
+            self._reader.fetch(source, source.earlier())
         self.draw()
         if step > 0 and self._rows[-1].offset == lines[-1].offset:
             self._reach(source)
@@ -220,7 +193,7 @@ class LogView(Widget, can_focus=True):
     def _reach(self, source: Log) -> None:
         """The end of the window was reached: follow again, or fetch what comes behind it."""
         if not source.complete:
-            self._fetch(source, source.later())
+            self._reader.fetch(source, source.later())
         elif source.live or source.over:
             self.follows = True
             self.draw()
@@ -264,7 +237,7 @@ class LogView(Widget, can_focus=True):
             return
         self.follows = True
         if not (source.live or (source.over and source.complete)):
-            self._read_on(anew=not source.complete)
+            self._reader.read(source, anew=not source.complete)
         self.draw()
 
     def go(self, offset: int, above: int = 0) -> None:
@@ -278,8 +251,8 @@ class LogView(Widget, can_focus=True):
             self._port.move(self._lines, -above)
             self.draw()
         else:
-            self._stop()
-            self._fetch(source, self._around(source, offset, above))
+            self._reader.stop()
+            self._reader.fetch(source, self._around(source, offset, above))
 
     async def _around(self, source: Log, offset: int, above: int) -> None:
         await source.around(offset)
