@@ -93,12 +93,8 @@ MEASURES = (
     Measure("user time", "s", _usage(lambda r: r.usage.user if r.usage else None)),
     Measure("system time", "s", _usage(lambda r: r.usage.sys if r.usage else None)),
     Measure("CPU", "%", _usage(lambda r: r.usage.cpu if r.usage else None)),
-    Measure("activation", "s", lambda r: r.activation),
     Measure("memory, largest process", "B", _usage(lambda r: r.usage.max_rss if r.usage else None)),
     Measure("memory, all processes", "B", _usage(lambda r: r.usage.peak_tree if r.usage else None)),
-    Measure("major page faults", "", _usage(lambda r: r.usage.major_faults if r.usage else None)),
-    Measure("waits", "", _usage(lambda r: r.usage.voluntary if r.usage else None)),
-    Measure("switched away", "", _usage(lambda r: r.usage.involuntary if r.usage else None)),
     Measure("GPU memory", "B", _gpus(lambda gpu: gpu.peak_memory, sum)),
     Measure("GPU use, mean", "%", _gpus(lambda gpu: gpu.mean_util, mean)),
     Measure("GPU use, when busy", "%", _gpus(lambda gpu: gpu.busy_util, mean)),
@@ -108,6 +104,10 @@ MEASURES = (
     Measure("GPU temperature, most", "C", _gpus(lambda gpu: gpu.max_temperature, max)),
     Measure("GPU clock, mean", "MHz", _gpus(lambda gpu: gpu.mean_clock, mean)),
     Measure("GPU throttled", "s", _gpus(_throttled, max)),
+    Measure("activation", "s", lambda r: r.activation),
+    Measure("major page faults", "", _usage(lambda r: r.usage.major_faults if r.usage else None)),
+    Measure("voluntary switches", "", _usage(lambda r: r.usage.voluntary if r.usage else None)),
+    Measure("involuntary switches", "", _usage(lambda r: r.usage.involuntary if r.usage else None)),
 )
 """What is compared, in the order of the table. Several GPUs: memory, power and energy are sums."""
 

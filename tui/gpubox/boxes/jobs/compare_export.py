@@ -95,7 +95,7 @@ def table(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
 def text(comparison: Comparison) -> str:
     """Return the comparison for a terminal: the table, then what is to say about it."""
     heads = ("", *(side.label for side in comparison.sides))
-    lines = _aligned([heads, *((name, *cells) for name, cells in table(comparison))])
+    lines = _aligned([heads, *((name, *cells) for name, cells in table(comparison))], right=True)
     lines += ["", *map(sentence, comparison.speedups)] if comparison.speedups else []
     lines += ["", *comparison.notes] if comparison.notes else []
     if comparison.differences:
@@ -104,11 +104,16 @@ def text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def _aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
+    """Return rows in columns; with `right` all but the first are flush right, as numbers are."""
     widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:
-        padded = [cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = [
+            fill + cell if right and place else cell + fill
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for fill in (" " * (width - _cells(cell)),)
+        ]
         lines.append("   ".join(padded).rstrip())
     return lines
 

@@ -1,0 +1,78 @@
+"""Runs jobs one after the other, so that none disturbs the next, and returns what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobWish
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.shell import Shell
+
+_AGAIN = 0.3
+"""Seconds between two looks at a job whose log has ended, or is not to be had."""
+LAST = 4000
+"""Bytes of a log's end that are looked at for its last words."""
+
+
+class Told(Protocol):
+    """Somebody who is told how the runs go."""
+
+    def begins(self, number: int, record: Record) -> None:
+        """Take the record of a run that was just launched; runs are numbered from 1."""
+        ...
+
+    def ended(self, number: int, record: Record) -> None:
+        """Take the record of a run that has ended."""
+        ...
+
+
+async def run_all(
+    jobs: Jobs, shell: Feed[Shell | None], wishes: Sequence[JobWish], told: Told
+) -> list[Record]:
+    """Launch jobs in order, each after the one before it ended, and return their records.
+
+    The link may drop meanwhile: a job is launched once, and waited for until it can be asked again. Raises
+    RemoteError when a job cannot be launched.
+    """
+    records: list[Record] = []
+    for number, wish in enumerate(wishes, 1):
+        record = await _through(shell, lambda wish=wish: jobs.launch(wish))
+        told.begins(number, record)
+        with suppress(RemoteError, Dropped):  # a job that never began may have no log
+            async with jobs.follow(record.id, 0) as stream:
+                while await stream.read():
+                    pass
+        while record.state in ACTIVE:
+            record = await _through(shell, lambda id=record.id: jobs.show(id))
+            if record.state in ACTIVE:
+                await asyncio.sleep(_AGAIN)
+        told.ended(number, record)
+        records.append(record)
+    return records
+
+
+async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record]]) -> Record:
+    """Return what `ask` gives, asked again on the next link when this one drops."""
+    while True:
+        asked = shell.value
+        try:
+            return await ask()
+        except Dropped:
+            async for newest in shell.follow():
+                if newest is not None and newest is not asked:
+                    break
+
+
+async def last_words(jobs: Jobs, record: Record) -> str:
+    """Return the last line of a job's log that is not blank, or an empty text; it is not cleaned."""
+    with suppress(RemoteError, Dropped):
+        page = await jobs.page(record.id, -LAST, LAST)
+        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+    return ""
