@@ -1,90 +1,15 @@
-"""Files both ways, through the program at both ends: what arrives, what is refused, what is gone on with."""
+"""Files both ways, through the program at both ends: what arrives, and what is refused."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from gpubox.boxes.files import Files, Progress
-from gpubox.core.doors import Doors, Pipes
-from gpubox.core.errors import ConfigError, Dropped, RemoteError
-from gpubox.core.feed import Feed
-from gpubox.core.shell import Shell
-from gpubox.local.doors import LocalDoors
-from gpubox.local.shell import LocalShell
-from tests.boxes.scripted import until
-
-NAMES = (
-    "plain.txt", "two words", " ", "a'quote", 'a"quote', "new\nline", "$(touch hit)", "`touch hit`", "-rf",
-    "--", "*", "[a]", "~", "back\\slash", "emoji 🧪", "äöü", "tab\there", "\x01\x7f", ";", "%s", "a" * 250,
-)  # fmt: skip
-BIG = random.Random(7).randbytes(5_000_000)
-
-
-class Line:
-    """A link to this machine that a test cuts."""
-
-    def __init__(self) -> None:
-        self.shell: Feed[Shell | None] = Feed(None)
-        self.doors: Feed[Doors | None] = Feed(None)
-        self.left: int | None = None
-        """Bytes, both ways, after which the pipes are cut; None is never."""
-        self.cuts = 0
-        self.passed = 0
-        self.up()
-
-    def up(self) -> None:
-        shell = LocalShell()
-        self.shell.put(shell)
-        self.doors.put(_Doors(self, LocalDoors(shell)))
-
-    def spend(self, size: int) -> None:
-        self.passed += size
-        if self.left is not None:
-            self.left -= size
-            if self.left < 0:
-                self.left = None
-                self.cuts += 1
-                self.doors.put(None)
-                self.shell.put(None)
-                raise Dropped("Link lost", "a test cut it")
-
-
-class _Doors(LocalDoors):
-    def __init__(self, line: Line, inner: LocalDoors) -> None:
-        self._line = line
-        self._inner = inner
-
-    def pipes(self, command: str | None) -> AbstractAsyncContextManager[Pipes]:
-        return self._pipes(command)
-
-    @asynccontextmanager
-    async def _pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
-        async with self._inner.pipes(command) as pipes:
-            yield _Pipes(self._line, pipes)
-
-
-class _Pipes:
-    def __init__(self, line: Line, inner: Pipes) -> None:
-        self._line = line
-        self._inner = inner
-        self.end = inner.end
-        self.wait = inner.wait
-
-    async def write(self, data: bytes) -> None:
-        self._line.spend(len(data))
-        await self._inner.write(data)
-
-    async def read(self) -> tuple[bool, bytes]:
-        piece = await self._inner.read()
-        self._line.spend(len(piece[1]))
-        return piece
+from gpubox.core.errors import ConfigError, RemoteError
+from tests.boxes.cut_line import BIG, Line, furnish, tree
 
 
 @pytest.fixture
@@ -111,27 +36,6 @@ def line() -> Line:
 @pytest.fixture
 def files(line: Line) -> Files:
     return Files("box", line.shell, line.doors)
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """All that is in a folder, by path: the bytes of files, None for folders."""
-    return {
-        str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
-        for path in folder.rglob("*")
-        if ".cache" not in path.parts
-    }
-
-
-def furnish(folder: Path) -> None:
-    """Make a folder with all kinds of files in it."""
-    (folder / "sub" / "empty").mkdir(parents=True)
-    for name in NAMES:
-        (folder / "sub" / name).write_bytes(name.encode())
-    (folder / "big").write_bytes(BIG)
-    (folder / "nothing").touch()
-    (folder / "run.sh").write_text("#!/bin/sh\n")
-    (folder / "run.sh").chmod(0o755)
-    (folder / os.fsdecode(b"no utf-8 \xff")).write_bytes(b"odd")
 
 
 async def test_a_folder_goes_there_and_comes_back_the_same(files: Files, home: Path, here: Path) -> None:
@@ -206,81 +110,6 @@ async def test_what_is_there_already_is_not_sent_again(
     assert (here / "big").read_bytes() == (home / "big").read_bytes()
 
 
-@pytest.mark.parametrize("way", ["put", "get"])
-async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
-    files: Files, line: Line, home: Path, here: Path, way: str
-) -> None:
-    source, target = (here, home) if way == "put" else (home, here)
-    (source / "big").write_bytes(BIG)
-
-    async def copy() -> Progress:
-        if way == "put":
-            return await files.put([str(here / "big")], "")
-        return await files.get(["big"], str(here))
-
-    line.left = 3_000_000
-    task = asyncio.create_task(copy())
-    await until(lambda: line.cuts)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert not (target / "big").exists()
-    (half,) = target.glob(".gpubox-*.part")
-    size = half.stat().st_size
-    assert 0 < size < len(BIG)
-    line.up()
-    line.passed = 0
-    done = await copy()
-    assert (target / "big").read_bytes() == BIG
-    assert done.kept == size
-    assert line.passed < len(BIG) - size + 100_000
-    assert not list(target.glob(".gpubox-*"))
-
-
-async def test_half_a_file_that_begins_otherwise_is_sent_anew(files: Files, home: Path, here: Path) -> None:
-    (here / "big").write_bytes(BIG)
-    await files.put([str(here / "big")], "")
-    (home / "big").unlink()
-    stem = next(name for name in _stems("big"))
-    (home / stem).write_bytes(b"?" + BIG[1:2_000_000])
-    done = await files.put([str(here / "big")], "")
-    assert done.kept == 0
-    assert (home / "big").read_bytes() == BIG
-
-
-def _stems(name: str) -> list[str]:
-    import hashlib
-
-    return [f".gpubox-{hashlib.sha256(name.encode()).hexdigest()[:16]}.other.part"]
-
-
-@pytest.mark.parametrize("way", ["put", "get"])
-async def test_many_cuts_lose_nothing_and_double_nothing(
-    files: Files, line: Line, home: Path, here: Path, way: str
-) -> None:
-    source, target = (here, home) if way == "put" else (home, here)
-    furnish(source / "project")
-    chance = random.Random(11)
-
-    async def healing() -> None:
-        async for shell in line.shell.follow():
-            if shell is None:
-                await asyncio.sleep(0.01)
-                line.left = chance.randrange(200_000, 1_300_000) if line.cuts < 8 else None
-                line.up()
-
-    line.left = 500_000
-    task = asyncio.create_task(healing())
-    if way == "put":
-        done = await files.put([str(here / "project")], "")
-    else:
-        done = await files.get(["project"], str(here))
-    task.cancel()
-    assert line.cuts >= 4
-    assert tree(target / "project") == tree(source / "project")
-    assert done.files == done.all_files
-    assert done.bytes == done.all_bytes
-
-
 async def test_a_disk_that_is_full_is_said_and_nothing_half_is_left_in_place(
     files: Files, home: Path, here: Path
 ) -> None:
@@ -347,51 +176,3 @@ async def test_progress_is_told_while_it_goes_on(files: Files, home: Path, here:
     await files.put([str(here / "big")], "", seen.append)
     assert seen[-1].all_bytes in (0, 8 * len(BIG))
     assert all(one.bytes <= 8 * len(BIG) for one in seen)
-
-
-@pytest.mark.parametrize(
-    ("head", "row"),
-    [
-        ({"roots": ["other"]}, {}),
-        ({"roots": [".."]}, {}),
-        ({}, {"path": ["file", "..", "..", "x"]}),
-        ({}, {"path": ["file", "/etc/x"]}),
-        ({}, {"path": ["elsewhere"]}),
-        ({}, {"path": []}),
-        ({}, {"what": "file", "path": "file"}),
-        ({"files": "many"}, {}),
-        ({"roots": 3}, {}),
-    ],
-)
-async def test_a_box_that_sends_something_else_is_refused(
-    files: Files, line: Line, here: Path, head: dict[str, object], row: dict[str, object]
-) -> None:
-    import json
-
-    plan = {"roots": ["file"], "single": True, "files": 1, "bytes": 1, "there": 0, "skipped": [], **head}
-    first = json.dumps({"transfer": "x", **plan})
-    second = json.dumps({"what": "file", "path": ["file"], "mode": 0o644, "size": 1, "ask": False, **row})
-    said = f"{first}\n{second}\n"
-    line.doors.put(_Lies(said))
-    before = tree(here.parent)
-    with pytest.raises(RemoteError) as raised:
-        await files.get(["file"], f"{here}/")
-    assert raised.value.title in ("Not what was asked for", "Not understood")
-    assert tree(here.parent) == before
-
-
-class _Lies(LocalDoors):
-    """A box whose program was replaced."""
-
-    def __init__(self, said: str) -> None:
-        self._said = said
-
-    def pipes(self, command: str | None) -> AbstractAsyncContextManager[Pipes]:
-        import re
-        import shlex
-
-        mark = re.search("gpubox-[0-9a-f]{12}", command or "")
-        assert mark
-        return LocalDoors(LocalShell()).pipes(
-            f"printf '\\n{mark[0]} HAVE\\n%s' {shlex.quote(self._said)}; cat >&2"
-        )

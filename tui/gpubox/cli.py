@@ -18,6 +18,8 @@ from gpubox.commands.common import (
 )
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
+from gpubox.commands.files import get, put
+from gpubox.commands.jobs import jobs
 from gpubox.commands.panel import panel
 from gpubox.commands.shell import shell
 from gpubox.commands.status import status
@@ -97,6 +99,9 @@ cli.add_command(tunnel)
 cli.add_command(x11)
 cli.add_command(config)
 cli.add_command(desktop)
+cli.add_command(jobs)
+cli.add_command(put)
+cli.add_command(get)
 
 
 def run(words: list[str] | None = None) -> int:

@@ -9,10 +9,8 @@ import msgspec
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
-from gpubox.commands.common import complain
-from gpubox.commands.linked import linked
+from gpubox.commands.linked import linked, losses
 from gpubox.core.doors import Way
-from gpubox.core.health import Phase
 from gpubox.core.together import together
 from gpubox.core.wishes import Wished, target
 
@@ -37,7 +35,7 @@ async def hold(
         box.tunnels.add(wished.wish, wished.name)
 
     async def work() -> None:
-        jobs: list[Job] = [_show(box, printer), _health(box)]
+        jobs: list[Job] = [_show(box, printer), losses(box)]
         if then is not None:
             jobs.append(then())
         await together(*jobs)
@@ -51,20 +49,6 @@ async def _show(box: Box, printer: Printer) -> None:
         failed = [one.reason for one in tunnels if one.phase is TunnelPhase.FAILED]
         if tunnels and len(failed) == len(tunnels) and failed[0] is not None:
             raise failed[0]
-
-
-async def _health(box: Box) -> None:
-    """Tell why the link went, once for each loss; raise what only a person can mend."""
-    told = ""
-    async for health in box.link.health.follow():
-        if health.phase is Phase.LIVE:
-            told = ""
-        elif health.reason is not None:
-            if health.phase is Phase.REFUSED:
-                raise health.reason
-            if str(health.reason) != told:
-                told = str(health.reason)
-                complain(health.reason, box.name)
 
 
 class Printer:

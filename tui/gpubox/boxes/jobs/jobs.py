@@ -111,9 +111,10 @@ class Jobs:
 
         After Dropped nobody knows whether it started: launching the same wish again starts no second one.
         """
+        given = wish.environment
         wish = msgspec.structs.replace(
             wish,
-            hidden=hidden(wish.environment),
+            hidden=tuple(dict.fromkeys((*hidden(given), *(name for name in wish.hidden if name in given)))),
             by=wish.by or whoami(),
             exclude=wish.exclude or self.settings.exclude,
         )

@@ -1,0 +1,166 @@
+"""Files over links that are lost, half files of earlier tries, and a box that is not to be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+import re
+import shlex
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gpubox.boxes.files import Files, Progress
+from gpubox.core.doors import Pipes
+from gpubox.core.errors import RemoteError
+from gpubox.local.doors import LocalDoors
+from gpubox.local.shell import LocalShell
+from tests.boxes.cut_line import BIG, Line, furnish, tree
+from tests.boxes.scripted import until
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def files(line: Line) -> Files:
+    return Files("box", line.shell, line.doors)
+
+
+@pytest.mark.parametrize("way", ["put", "get"])
+async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
+    files: Files, line: Line, home: Path, here: Path, way: str
+) -> None:
+    source, target = (here, home) if way == "put" else (home, here)
+    (source / "big").write_bytes(BIG)
+
+    async def copy() -> Progress:
+        if way == "put":
+            return await files.put([str(here / "big")], "")
+        return await files.get(["big"], str(here))
+
+    line.left = 3_000_000
+    task = asyncio.create_task(copy())
+    await until(lambda: line.cuts)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not (target / "big").exists()
+    (half,) = target.glob(".gpubox-*.part")
+    size = half.stat().st_size
+    assert 0 < size < len(BIG)
+    line.up()
+    line.passed = 0
+    done = await copy()
+    assert (target / "big").read_bytes() == BIG
+    assert done.kept == size
+    assert line.passed < len(BIG) - size + 100_000
+    assert not list(target.glob(".gpubox-*"))
+
+
+async def test_half_a_file_that_begins_otherwise_is_sent_anew(files: Files, home: Path, here: Path) -> None:
+    (here / "big").write_bytes(BIG)
+    await files.put([str(here / "big")], "")
+    (home / "big").unlink()
+    stem = next(name for name in _stems("big"))
+    (home / stem).write_bytes(b"?" + BIG[1:2_000_000])
+    done = await files.put([str(here / "big")], "")
+    assert done.kept == 0
+    assert (home / "big").read_bytes() == BIG
+
+
+def _stems(name: str) -> list[str]:
+    return [f".gpubox-{hashlib.sha256(name.encode()).hexdigest()[:16]}.other.part"]
+
+
+@pytest.mark.parametrize("way", ["put", "get"])
+async def test_many_cuts_lose_nothing_and_double_nothing(
+    files: Files, line: Line, home: Path, here: Path, way: str
+) -> None:
+    source, target = (here, home) if way == "put" else (home, here)
+    furnish(source / "project")
+    chance = random.Random(11)
+
+    async def healing() -> None:
+        async for shell in line.shell.follow():
+            if shell is None:
+                await asyncio.sleep(0.01)
+                line.left = chance.randrange(200_000, 1_300_000) if line.cuts < 8 else None
+                line.up()
+
+    line.left = 500_000
+    task = asyncio.create_task(healing())
+    if way == "put":
+        done = await files.put([str(here / "project")], "")
+    else:
+        done = await files.get(["project"], str(here))
+    task.cancel()
+    assert line.cuts >= 4
+    assert tree(target / "project") == tree(source / "project")
+    assert done.files == done.all_files
+    assert done.bytes == done.all_bytes
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ({"roots": ["other"]}, {}),
+        ({"roots": [".."]}, {}),
+        ({}, {"path": ["file", "..", "..", "x"]}),
+        ({}, {"path": ["file", "/etc/x"]}),
+        ({}, {"path": ["elsewhere"]}),
+        ({}, {"path": []}),
+        ({}, {"what": "file", "path": "file"}),
+        ({"files": "many"}, {}),
+        ({"roots": 3}, {}),
+    ],
+)
+async def test_a_box_that_sends_something_else_is_refused(
+    files: Files, line: Line, here: Path, head: dict[str, object], row: dict[str, object]
+) -> None:
+    plan = {"roots": ["file"], "single": True, "files": 1, "bytes": 1, "there": 0, "skipped": [], **head}
+    first = json.dumps({"transfer": "x", **plan})
+    second = json.dumps({"what": "file", "path": ["file"], "mode": 0o644, "size": 1, "ask": False, **row})
+    said = f"{first}\n{second}\n"
+    line.doors.put(_Lies(said))
+    before = tree(here.parent)
+    with pytest.raises(RemoteError) as raised:
+        await files.get(["file"], f"{here}/")
+    assert raised.value.title in ("Not what was asked for", "Not understood")
+    assert tree(here.parent) == before
+
+
+class _Lies(LocalDoors):
+    """A box whose program was replaced."""
+
+    def __init__(self, said: str) -> None:
+        self._said = said
+
+    @asynccontextmanager
+    async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
+        mark = re.search("gpubox-[0-9a-f]{12}", command or "")
+        assert mark
+        line = f"printf '\\n{mark[0]} HAVE\\n%s' {shlex.quote(self._said)}; cat >&2"
+        async with LocalDoors(LocalShell()).pipes(line) as pipes:
+            yield pipes

@@ -1,0 +1,167 @@
+"""`gpubox-tui put` and `get`: files and folders between this machine and a box."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_options, complete_box
+from gpubox.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from gpubox.boxes.box import Box
+    from gpubox.boxes.files import Progress
+
+_QUIET = 0.5
+"""Seconds before anything is drawn: what is done at once needs no progress."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object in the end; see the README.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress.")
+
+
+@click.command(short_help="Copy files and folders to a box.")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@click.argument("paths", nargs=-1, required=True, metavar="LOCAL... [REMOTE]", type=click.Path())
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+    """Copy files and folders of this machine to BOX.
+
+    REMOTE is a folder, or a new name; relative ones start at the home folder, and without it that is meant.
+    One that ends with / is made. Files that are there are replaced, each in one step when all of it came
+    over; those of a megabyte and more are not sent when they are the same. A lost link is waited for, and
+    half a file is gone on with, also by the next `put`.
+
+    Exit status: 0 all is there, 1 something is not, 2 wrong words.
+    """
+    local, remote = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, "")
+    for path in local:
+        if not os.path.exists(path):
+            raise ConfigError("No such file", f"{path} is not on this machine")
+
+    def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
+        return opened.files.put(local, remote, told)
+
+    return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
+
+
+@click.command(short_help="Copy files and folders from a box.")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@click.argument("paths", nargs=-1, required=True, metavar="REMOTE... [LOCAL]", type=click.Path())
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def get(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+    """Copy files and folders of BOX to this machine.
+
+    REMOTE may be a pattern, in quotes: '~/out/*.png'; relative ones start at the home folder. LOCAL is a
+    folder, or a new name; without it the current folder is meant, and one that ends with / is made. In all
+    else it is as `put`.
+
+    Exit status: 0 all is here, 1 something is not, 2 wrong words.
+    """
+    remote, local = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, ".")
+    to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
+
+    def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
+        return opened.files.get(remote, to, told)
+
+    return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
+
+
+def _copied(
+    ctx: click.Context,
+    name: str,
+    copy: Callable[[Box, Callable[[Progress], None] | None], Awaitable[Progress]],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    from gpubox.commands.linked import with_box
+
+    async def work(box: Box, _: object) -> int:
+        shown = None if quiet or not sys.stderr.isatty() else Line()
+        began = time.monotonic()
+        try:
+            done = await copy(box, shown.show if shown else None)
+        finally:
+            if shown:
+                shown.clear()
+        for text in done.skipped:
+            click.echo(f"left out: {text}", err=True)
+        if as_json:
+            from gpubox.commands.jobs import print_json
+
+            print_json(
+                box,
+                files=done.files,
+                bytes=done.bytes,
+                kept=done.kept,
+                skipped=done.skipped,
+                seconds=round(time.monotonic() - began, 3),
+            )
+        return 1 if done.skipped else 0
+
+    return with_box(ctx, name, work)
+
+
+class Line:
+    """One line of progress on stderr, drawn over itself."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._drawn = False
+        self._last: tuple[float, int] | None = None
+        self._rate: float | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Draw how far it is."""
+        now = time.monotonic()
+        if now - self._began < _QUIET:
+            return
+        if self._last is not None and now > self._last[0]:
+            rate = (progress.bytes - self._last[1]) / (now - self._last[0])
+            self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
+        self._last = (now, progress.bytes)
+        width = max(20, _columns() - 1)
+        click.echo(f"\r\x1b[K{line(progress, self._rate)[:width]}", err=True, nl=False)
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._drawn:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def line(progress: Progress, rate: float | None) -> str:
+    """Return progress in a line: `42%  1.2G of 2.9G  84.1M/s  20s left  3 of 7  model.bin`."""
+    from gpubox.core import units
+
+    whole = progress.all_bytes
+    share = f"{100 * progress.bytes // whole if whole else 0:3d}%"
+    left = (whole - progress.bytes) / rate if rate and rate > 1 else None
+    parts = [
+        share,
+        f"{units.size(progress.bytes)} of {units.size(whole)}",
+        units.rate(rate),
+        f"{units.duration(left)} left",
+    ]
+    if progress.all_files > 1:
+        parts.append(f"{min(progress.files + 1, progress.all_files)} of {progress.all_files}")
+    return "  ".join([*parts, progress.name])
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(2).columns
+    except OSError:
+        return 80

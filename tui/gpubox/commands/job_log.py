@@ -1,0 +1,57 @@
+"""The log of a job on stdout, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from gpubox.commands.jobs import steady
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+
+_PIECE = 1 << 20
+
+
+async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
+    """Write a log to stdout from a byte on; with `follow` until the job has ended.
+
+    Raises RemoteError when there is none, and BrokenPipeError when the reader of our output goes away.
+    """
+    if follow:
+        async with box.jobs.follow(job, offset) as stream:
+            while data := await stream.read():
+                await asyncio.to_thread(_write, data)
+        return
+    while True:
+        page = await steady(box, lambda: box.jobs.page(job, offset, _PIECE))  # noqa: B023
+        if not page.data:
+            return
+        # A reader that is slow must not hold the link up: it would be taken for dead.
+        await asyncio.to_thread(_write, page.data)
+        offset = page.end
+
+
+async def start_of_last(box: Box, job: str, lines: int) -> int:
+    """Return the byte where the last lines of a log begin; a last one without its newline counts."""
+    page = await box.jobs.page(job, -1, 1)
+    at, wanted = page.size, lines + page.data.endswith(b"\n")
+    if not lines:
+        return at
+    while at > 0:
+        begin = max(0, at - _PIECE)
+        data = (await box.jobs.page(job, begin, at - begin)).data
+        end = len(data)
+        while (end := data.rfind(b"\n", 0, end)) >= 0:
+            wanted -= 1
+            if not wanted:
+                return begin + end + 1
+        at = begin
+    return 0
+
+
+def _write(data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(1, left) :]

@@ -1,0 +1,138 @@
+"""Jobs of a box as lines for people or as JSON; pure functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
+from gpubox.core.text import clean
+from gpubox.core.units import DASH, duration, percent, size
+
+_HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
+_LONGEST = 40
+
+
+def rows(records: Sequence[Record]) -> list[str]:
+    """Return jobs as aligned lines below a head."""
+    table = [_HEAD, *map(_row, records)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    return (
+        record.id,
+        clean(record.wish.name or _command(record), _LONGEST),
+        state(record),
+        clean(record.wish.env, 24) or DASH,
+        gpus(record),
+        duration(_took(record)),
+        _clock(record.started),
+    )
+
+
+def _command(record: Record) -> str:
+    return record.wish.line or " ".join(record.wish.argv)
+
+
+def state(record: Record) -> str:
+    """Return where a job is or how it ended, in a few words."""
+    if record.state == "queued":
+        return f"queued: {clean(record.waits, 60)}" if record.waits else "queued"
+    if record.state in ACTIVE:
+        return f"{record.state}, without its supervisor" if record.orphaned else record.state
+    return outcome(record)
+
+
+def gpus(record: Record) -> str:
+    """Return which GPUs a job has, or how many it wants."""
+    if record.gpus:
+        return ",".join(str(gpu.index) if gpu.index >= 0 else gpu.uuid for gpu in record.gpus)
+    wish = record.wish.gpus
+    match wish.mode:
+        case "none":
+            return "none"
+        case "any":
+            return "any"
+        case "chosen":
+            return f"{len(wish.uuids)} chosen"
+        case _:
+            return f"{wish.count} free"
+
+
+def _took(record: Record) -> float | None:
+    if record.usage is not None:
+        return record.usage.real
+    if record.started is None:
+        return None
+    return (record.ended or record.now) - record.started
+
+
+def _clock(at: float | None) -> str:
+    return DASH if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def details(record: Record) -> list[str]:
+    """Return all that is worth knowing of one job, a line each."""
+    wish, usage = record.wish, record.usage
+    facts = [
+        ("job", record.id),
+        ("name", clean(wish.name, 200)),
+        ("state", state(record)),
+        ("why", clean(record.ending.why, 300) if record.ending else ""),
+        ("command", clean(_command(record), 400)),
+        ("folder", clean(record.cwd or wish.cwd or "~", 300)),
+        ("environment", clean(f"{wish.env} ({wish.prefix})", 300) if wish.prefix else ""),
+        ("GPUs", gpus(record)),
+        ("by", clean(wish.by, 100)),
+        ("submitted", _clock(record.submitted)),
+        ("started", _clock(record.started)),
+        ("ended", _clock(record.ended)),
+        ("Slurm", clean(record.slurm, 40)),
+        ("commit", clean(record.commit, 60)),
+        ("record", clean(record.folder, 300)),
+        ("log", size(record.log_bytes)),
+    ]
+    if usage is not None:
+        facts += [
+            ("real", f"{usage.real:.2f} s"),
+            ("user, system", f"{usage.user:.2f} s, {usage.sys:.2f} s ({percent(usage.cpu)} of a core)"),
+            ("memory", f"{size(usage.peak_tree)} in all, {size(usage.max_rss)} the largest process"),
+        ]
+    for gpu in record.gpus:
+        energy = f", {gpu.energy:.0f} J" if gpu.energy is not None else ""
+        used = f"{percent(gpu.mean_util)} used, {size(gpu.peak_memory)}{energy}"
+        facts.append((f"GPU {gpu.index}", f"{clean(gpu.name, 60)}: {used}"))
+    facts += [("result", clean(path, 300)) for path in record.results]
+    width = max(len(name) for name, _ in facts)
+    return [f"{name:<{width}}  {text}" for name, text in facts if text and text != DASH]
+
+
+def told(record: Record) -> dict[str, object]:
+    """Return a record as JSON has it: every field of it, and the exit status that a shell would give."""
+    found = plain(record)
+    assert isinstance(found, dict)
+    status = exit_status(record) if record.state == "ended" else None
+    return {"exit_status": status, **found}
+
+
+def told_place(place: GpuPlace) -> object:
+    """Return a GPU of the queue as JSON has it."""
+    return plain(place)
+
+
+def plain(value: object) -> object:
+    """Return a value without structs; fields at their default are written too, for whoever reads them."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [plain(one) for one in cast("tuple[object, ...]", value)]
+    return value

@@ -1,0 +1,228 @@
+"""`gpubox-tui jobs`: what runs, waits and ended on a box, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from gpubox.commands.common import common_options, complete_box
+from gpubox.core.errors import Dropped
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+    from gpubox.core.record import Record
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
+which = click.argument("job", metavar="JOB")
+many = click.argument("jobs_", nargs=-1, required=True, metavar="JOB...")
+
+
+@click.group(short_help="List, follow and stop the jobs of a box.", subcommand_metavar="COMMAND")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@common_options
+@click.pass_context
+def jobs(ctx: click.Context, box: str) -> None:
+    """List, look at, follow, stop, remove and rerun the jobs of BOX; `gpubox-tui run` starts them.
+
+    JOB is an id, the end of one, a name (its newest job is meant), or `last`.
+    """
+    ctx.meta[__name__] = box
+
+
+@jobs.command("list", short_help="Print the jobs, newest first.")
+@click.option("--active", is_flag=True, help="Only those that have not ended.")
+@as_json
+@common_options
+@click.pass_context
+def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
+    """Print the jobs of the box, newest first, and with --json the GPUs that they queue for too."""
+    from gpubox.commands import job_report
+    from gpubox.core.record import ACTIVE
+
+    async def work(box: Box) -> int:
+        found = await steady(box, lambda: box.jobs.look(gpus=as_json))
+        shown = [one for one in found if not active or one.state in ACTIVE]
+        if as_json:
+            print_json(
+                box,
+                jobs=[job_report.told(one) for one in shown],
+                gpus=[job_report.told_place(place) for place in box.jobs.gpus.value],
+            )
+        else:
+            click.echo("\n".join(job_report.rows(shown)) if shown else "No jobs.")
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@jobs.command(short_help="Print all that is known of one.")
+@which
+@as_json
+@common_options
+@click.pass_context
+def show(ctx: click.Context, job: str, as_json: bool) -> int:
+    """Print the record of a job."""
+
+    async def work(box: Box) -> int:
+        record = await steady(box, lambda: _shown(box, job))
+        _print(box, record, as_json)
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@jobs.command(short_help="Print the log of one.")
+@which
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, also through lost links.")
+@click.option("--lines", "-n", type=click.IntRange(0), metavar="N", help="Only the last N lines there are.")
+@common_options
+@click.pass_context
+def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
+    """Print the log of a job, byte for byte: what it wrote to stdout and stderr."""
+    from gpubox.commands.job_log import pour, start_of_last
+
+    async def work(box: Box) -> int:
+        await steady(box, box.jobs.look)
+        record = box.jobs.named(job)
+        offset = 0
+        if lines is not None:
+            last = lines
+            offset = await steady(box, lambda: start_of_last(box, record.id, last))
+        await pour(box, record.id, offset, follow=follow)
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@jobs.command(short_help="End jobs, with all their processes.")
+@many
+@click.option("--wait", is_flag=True, help="Return when they have ended.")
+@as_json
+@common_options
+@click.pass_context
+def stop(ctx: click.Context, jobs_: tuple[str, ...], wait: bool, as_json: bool) -> int:
+    """End jobs: a queued one at once, a running one by TERM, and by KILL when its time of grace is over."""
+
+    async def work(box: Box) -> int:
+        records = await _named(box, jobs_)
+        for record in records:
+            stopped = await steady(box, lambda: box.jobs.stop(record.id))  # noqa: B023
+            if wait:
+                stopped = await ended(box, record.id)
+            _print_done(box, stopped, as_json)
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@jobs.command(short_help="Delete the records and logs of ended jobs.")
+@many
+@common_options
+@click.pass_context
+def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
+    """Delete the records and logs of jobs that have ended; what they wrote elsewhere stays."""
+
+    async def work(box: Box) -> int:
+        records = await _named(box, jobs_)
+        await steady(box, lambda: box.jobs.remove([record.id for record in records]))
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@jobs.command(short_help="Start a job once more.")
+@which
+@as_json
+@common_options
+@click.pass_context
+def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
+    """Start a job once more as it was, and print the new id."""
+
+    async def work(box: Box) -> int:
+        (before,) = await _named(box, [job])
+        record = await box.jobs.rerun(before.id)
+        if as_json:
+            _print(box, record, as_json)
+        else:
+            click.echo(record.id)
+        return 0
+
+    return _with_box(ctx, work)
+
+
+async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask for something that may be asked twice, again on the next link when this one is lost."""
+    while True:
+        shell = box.shell.value
+        try:
+            return await ask()
+        except Dropped:
+            await next_link(box, shell)
+
+
+async def next_link(box: Box, before: object) -> None:
+    """Wait for another link than that one; where it is still the same, for a moment."""
+    if box.shell.value is before and before is not None:
+        await asyncio.sleep(1.0)
+        return
+    async for shell in box.shell.follow():
+        if shell is not None:
+            return
+
+
+async def ended(box: Box, job: str) -> Record:
+    """Wait for the end of a job."""
+    while True:
+        record = await steady(box, lambda: box.jobs.show(job))
+        if record.state == "ended":
+            return record
+        await asyncio.sleep(0.3)
+
+
+async def _named(box: Box, names: Sequence[str]) -> list[Record]:
+    await steady(box, lambda: box.jobs.look(gpus=False))
+    return [box.jobs.named(name) for name in dict.fromkeys(names)]
+
+
+async def _shown(box: Box, name: str) -> Record:
+    await box.jobs.look(gpus=False)
+    return await box.jobs.show(box.jobs.named(name).id)
+
+
+def _print(box: Box, record: Record, as_json: bool) -> None:
+    from gpubox.commands import job_report
+
+    if as_json:
+        print_json(box, job=job_report.told(record))
+    else:
+        click.echo("\n".join(job_report.details(record)))
+
+
+def _print_done(box: Box, record: Record, as_json: bool) -> None:
+    from gpubox.commands import job_report
+
+    if as_json:
+        print_json(box, job=job_report.told(record))
+    else:
+        click.echo(f"{record.id}: {job_report.state(record)}")
+
+
+def print_json(box: Box, **told: object) -> None:
+    """Write one JSON object on a line of stdout."""
+    import msgspec
+
+    click.echo(msgspec.json.encode({"schema": SCHEMA, "box": box.name, **told}).decode())
+
+
+def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
+    from gpubox.commands.linked import with_box
+
+    return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))
