@@ -93,7 +93,7 @@ async def on_stage(
         yield stage, pilot
 
 
-def same_picture(stage: Stage[P], snapshot: SnapshotAssertion) -> None:
+def same_picture(stage: App[None], snapshot: SnapshotAssertion) -> None:
     """Compare the screen with its picture; `pytest --snapshot-update` draws it anew."""
     for field in stage.screen.query(Input):
         field.cursor_blink = False

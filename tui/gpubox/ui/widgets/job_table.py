@@ -110,9 +110,7 @@ COLUMNS: Sequence[Column[Row]] = (
     Column("busy", _SPARK, _spark, lambda row: _mean(row.record), left=True, falling=True, need=3),
     Column("about", 13, _about, _text(lambda row: job_words.about(row.record)), left=True, grows=True),
     Column("ago", 7, _ago, lambda row: row.record.submitted, falling=True, tone="muted", need=5),
-    Column("by", 12, lambda row: clean(row.record.wish.by, 40), _text(lambda row: row.record.wish.by),
-        left=True, tone="muted", need=7),
-)  # fmt: skip
+)
 """The columns of the list."""
 
 

@@ -1,0 +1,336 @@
+"""The panel of jobs: listed in words, opened, stopped, repeated, marked, narrowed, told when they end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+from syrupy.assertion import SnapshotAssertion
+from textual.pilot import Pilot
+
+from gpubox.config.settings import JobSettings, Settings
+from gpubox.core.errors import RemoteError
+from gpubox.core.health import Health, Phase
+from gpubox.core.record import Ending, GpuUse, Tick
+from gpubox.ui.panels.jobs import JobsPanel
+from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.screens.job import JobScreen
+from gpubox.ui.screens.job_form import JobForm
+from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.job_curves import draw_curves, resampled
+from gpubox.ui.widgets.job_details import draw_all, draw_head
+from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.log_pane import LogPane
+from tests import samples
+from tests.parts import NOW
+from tests.ui.fakes import Clock, link_of, make_app, make_box, until
+from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended, ticks
+from tests.ui.stage import Stage, on_stage, same_picture
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@asynccontextmanager
+async def jobs_of(
+    jobs: FakeJobs, size: tuple[int, int] = (118, 14), answers: tuple[str | None, ...] = ()
+) -> AsyncGenerator[tuple[Stage[JobsPanel], Pilot[None]]]:
+    """Put the panel on the stage."""
+    sample = samples.training_box()
+    box = employ(make_box(sample), jobs)
+    async with on_stage(JobsPanel, sample, size, box=box, answers=answers) as (stage, pilot):
+        await until(pilot, lambda: "Looking" not in stage.text)
+        yield stage, pilot
+
+
+def line(stage: Stage[JobsPanel], name: str) -> str:
+    return next((row for row in stage.text.splitlines() if row.startswith(name)), "")
+
+
+def toasts(stage: Stage[JobsPanel]) -> str:
+    return "\n".join(f"{one.title} {one.message}" for one in stage._notifications)
+
+
+async def test_jobs_are_listed_by_what_they_do_now_with_how_they_ended_in_words() -> None:
+    async with jobs_of(FakeJobs(*ALL)) as (stage, _):
+        names = [row.split()[0] for row in stage.text.splitlines()[1:8]]
+        assert names[:2] == ["train", "finetune"]
+        assert "▶ running" in line(stage, "train")
+        assert "10m 00s" in line(stage, "train")
+        assert "◌ waiting" in line(stage, "finetune")
+        assert "1 before it · needs 1 free GPU; GPU 0: python (pid 812, bob, 642 MiB)"[:40] in line(
+            stage, "finetune"
+        )
+        assert "✖ failed" in line(stage, "evaluate")
+        assert "exit 3" in line(stage, "evaluate")
+        assert "ABRT, core dumped: the program wants AVX-512"[:30] in line(stage, "crash")
+        assert "■ stopped" in line(stage, "sweep")
+        assert "stopped by ada@laptop" in line(stage, "sweep")
+        assert "time limit" in line(stage, "slow")
+        assert "✔ done" in line(stage, "prepare")
+        assert "1 waiting · 1 running" in stage.text
+
+
+ENDINGS = [
+    (Ending("exit", 0), "done", "exit 0"),
+    (Ending("signal", signal="SEGV", core=True), "failed", "SEGV, core dumped"),
+    (
+        Ending("signal", signal="KILL", why="the kernel was out of memory"),
+        "failed",
+        "KILL: the kernel was out",
+    ),
+    (Ending("stopped", by="ada@laptop", signal="TERM"), "stopped", "stopped by ada@laptop"),
+    (Ending("exec", words="nosuch: No such file"), "failed", "could not be started: nosuch: No such file"),
+    (Ending("env", words="activate.d failed"), "failed", "its environment is broken: activate.d failed"),
+    (Ending("folder", words="/gone"), "failed", "no such folder: /gone"),
+    (
+        Ending("after", words="prepare ended with exit 1"),
+        "failed",
+        "the job before it did not succeed: prepare",
+    ),
+    (Ending("reboot"), "lost", "the box was booted anew"),
+    (Ending("lost"), "lost", "its supervisor was killed"),
+]
+
+
+@pytest.mark.parametrize(("ending", "word", "said"), ENDINGS)
+def test_every_ending_is_told_in_words(ending: Ending, word: str, said: str) -> None:
+    over = replace(DONE, ending=ending)
+    assert job_words.phrase(over).words == word
+    assert job_words.about(over).startswith(said)
+    assert said.split(":")[0] in job_words.farewell(over)
+
+
+def test_hostile_names_and_words_are_drawn_safely() -> None:
+    wish = replace(
+        RUNNING.wish, name="\x1b]0;x\x07[bold]evil\n", line="rm \x1b[2J", env="\x1b[31m", by="\x9b"
+    )
+    hostile = replace(
+        RUNNING, wish=wish, ending=Ending("exec", words="\x1b[2J\x07"), state="ended", cwd="\x1b"
+    )
+    for lines in (draw_all(hostile, 60), draw_head(hostile, NOW, 60, tall=True)):
+        assert all("\x1b" not in span.text and "\x07" not in span.text for row in lines for span in row)
+    assert "\x1b" not in job_words.name(hostile) + job_words.about(hostile)
+
+
+async def test_enter_shows_the_log_as_it_grows() -> None:
+    jobs = FakeJobs(*ALL)
+    jobs.write(RUNNING.id, b"epoch 1\n")
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen))
+        view = app.screen.query_one(LogPane).view
+
+        def text() -> str:
+            return "\n".join(lines.plain for lines in app.screen.query(Lines))
+
+        await until(pilot, lambda: "epoch 1" in view.render_line(0).text)
+        jobs.write(RUNNING.id, b"epoch 2\n")
+        await until(pilot, lambda: "epoch 2" in view.render_line(1).text)
+        assert "▶ running" in text()
+        assert "env tf-gpu · /home/ada/style · GPU 1 · by ada@laptop" in text()
+        await until(pilot, lambda: "GPU 1 util 97%" in text())
+        jobs.put(RUNNING.id, state="ended", ending=Ending("exit", 3))
+        await until(pilot, lambda: "exit 3" in text())
+        await pilot.press("i")
+        await until(pilot, lambda: "Submitted" in text())
+        assert "Record" in text()
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen))
+
+
+async def test_a_job_is_stopped_only_after_a_yes_and_an_ended_one_is_removed() -> None:
+    jobs = FakeJobs(RUNNING, FAILED)
+    async with jobs_of(jobs, answers=("no", "yes", "yes")) as (stage, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: stage.asked)
+        assert "Stop train?" in stage.asked[0].title
+        assert "python train.py" in stage.asked[0].text
+        assert "on GPU 1" in stage.asked[0].text
+        assert not jobs.done
+        await pilot.press("x")
+        await until(pilot, lambda: f"stop {RUNNING.id}" in jobs.done)
+        await until(pilot, lambda: "stopping" in line(stage, "train"))
+        await pilot.press("end", "x")
+        await until(pilot, lambda: f"remove {FAILED.id}" in jobs.done)
+        assert stage.asked[2].danger
+        assert not line(stage, "evaluate")
+
+
+async def test_marked_jobs_are_removed_together_but_not_those_at_work() -> None:
+    jobs = FakeJobs(*ALL)
+    async with jobs_of(jobs, answers=("yes",)) as (stage, pilot):
+        await pilot.press("space", "space", "space", "space")
+        assert "4 marked" in stage.text
+        assert "◆ train" in stage.text
+        await pilot.press("end", "up", "up", "up")
+        while stage.panel.chosen is None or stage.panel.chosen.state != "ended":
+            await pilot.press("down")
+        await pilot.press("home", "down", "down", "x")
+        await until(pilot, lambda: any(one.startswith("remove") for one in jobs.done))
+        removed = jobs.done[-1].split()[1:]
+        assert RUNNING.id not in removed
+        assert WAITING.id not in removed
+        assert len(removed) == 2
+        await pilot.press("escape")
+        assert "marked" not in stage.text
+
+
+async def test_words_narrow_the_list_and_escape_shows_all() -> None:
+    async with jobs_of(FakeJobs(*ALL)) as (stage, pilot):
+        await pilot.press("slash", *"core", "enter")
+        assert line(stage, "crash")
+        assert not line(stage, "train")
+        assert "1 of 7" in stage.text
+        await pilot.press("escape")
+        assert line(stage, "train")
+        await pilot.press("s", "s")
+        assert "by " in stage.text
+
+
+async def test_a_job_is_run_again_as_it_was() -> None:
+    jobs = FakeJobs(DONE)
+    async with jobs_of(jobs) as (stage, pilot):
+        await pilot.press("R")
+        await until(pilot, lambda: f"rerun {DONE.id}" in jobs.done)
+        jobs.error = RemoteError("Secrets are needed", "TOKEN was not kept on the box", "Edit the job")
+        await pilot.press("R")
+        await until(pilot, lambda: "TOKEN was not kept" in toasts(stage))
+
+
+@pytest.mark.parametrize(
+    ("looked", "trouble", "phase", "said"),
+    [
+        (True, None, Phase.LIVE, "No job yet · n starts one"),
+        (False, None, Phase.LIVE, "Looking …"),
+        (True, RemoteError("No Python", "xub has none"), Phase.LIVE, "xub has none"),
+        (True, None, Phase.WAITING, "Not connected"),
+    ],
+)
+async def test_an_empty_list_says_why(
+    looked: bool, trouble: RemoteError | None, phase: Phase, said: str
+) -> None:
+    jobs = FakeJobs()
+    jobs.looked = looked
+    jobs.trouble.put(trouble)
+    box = employ(make_box(samples.training_box()), jobs)
+    link_of(box).health.put(Health(phase))
+    async with on_stage(JobsPanel, samples.training_box(), (100, 10), box=box) as (stage, pilot):
+        await until(pilot, lambda: said in stage.text)
+
+
+async def test_jobs_are_watched_only_while_the_panel_is_seen() -> None:
+    jobs = FakeJobs(RUNNING)
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        assert not jobs.watching
+        await pilot.press("j")
+        await until(pilot, lambda: jobs.watching == 1)
+        await pilot.press("2")
+        await until(pilot, lambda: not jobs.watching)
+
+
+async def test_one_key_starts_a_job_from_anywhere() -> None:
+    jobs = FakeJobs(RUNNING)
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, JobForm))
+        await pilot.press(*"true", "enter")
+        await until(pilot, lambda: jobs.launched)
+        assert jobs.launched[0].argv == ("true",)
+        await until(pilot, lambda: any("is running" in one.message for one in app._notifications))
+
+
+async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
+    jobs = FakeJobs(DONE)
+    quiet = replace(ended("quiet"), wish=replace(DONE.wish, notify=False, id="quiet"), id="quiet")
+    jobs.finished.put((DONE, FAILED, quiet))
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: jobs.done)
+        assert jobs.done == [f"told {DONE.id} {FAILED.id} quiet"]
+        said = [one.message for one in app._notifications]
+        assert "prepare ended: exit 0 after 10m 00s on GPU 1" in said
+        assert "evaluate ended: exit 3 after 10m 00s on GPU 1" in said
+        assert len(said) == 2
+        jobs.finished.put(tuple(replace(one, id=f"{n}") for n, one in enumerate([LATEST] * 7)))
+        await until(pilot, lambda: any("3 more jobs ended" in one.message for one in app._notifications))
+
+
+LATEST = ended("again", "limit", None)
+
+
+async def test_settings_can_silence_the_ends() -> None:
+    jobs = FakeJobs(DONE)
+    jobs.finished.put((DONE,))
+    settings = Settings(jobs=JobSettings(notify=False))
+    app = make_app(employ(make_box(samples.training_box()), jobs), settings=settings)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: jobs.done)
+        assert not app._notifications
+
+
+def test_the_head_says_what_a_job_took_and_what_spoils_its_figures() -> None:
+    text = "\n".join("".join(span.text for span in row) for row in draw_head(DONE, NOW, 150, tall=True))
+    assert "real 10m 00s · user 18m 50s · sys 42.00 s · 195% CPU · memory 5.0G, largest process 3.0G" in text
+    assert "util 91%, 95% while busy" in text
+    assert "53.0 Wh" in text
+    unused = GpuUse(
+        "GPU-1", 0, mean_util=0.0, shared=("python (pid 812, bob)",), throttled={"power_cap": 61.0}
+    )
+    spoiled = replace(DONE, gpus=(unused,))
+    text = "\n".join("".join(span.text for span in row) for row in draw_head(spoiled, NOW, 150, tall=True))
+    assert "! it never used GPU 0" in text
+    assert "! GPU 0 was shared with python (pid 812, bob)" in text
+    assert "! GPU 0 was slowed down for 1m 01s: power cap" in text
+    assert len(draw_head(DONE, NOW, 78, tall=False)) == 3
+
+
+def test_curves_stand_side_by_side_and_keep_their_gaps() -> None:
+    three = draw_curves(RUNNING, ticks(60), 120, 5)
+    assert len(three) == 5
+    text = "".join(span.text for span in three[0])
+    assert "GPU 1 util 97%" in text
+    assert "power 149W" in text
+    cpu = replace(RUNNING, gpus=())
+    assert "CPU 120%" in "".join(span.text for span in draw_curves(cpu, ticks(60, gpu=False), 80, 1)[0])
+    assert "no curve yet" in "".join(span.text for span in draw_curves(RUNNING, (), 80, 1)[0])
+    gap = [Tick(float(t), cpu=50.0) for t in (0, 1, 2, 7, 8, 9)]
+    values = resampled(gap, lambda tick: tick.cpu, 10)
+    assert [value is None for value in values] == [False] * 3 + [True] * 4 + [False] * 3
+    after_an_hour = [Tick(10.0 * n, cpu=float(n), width=10.0) for n in range(10)]
+    assert None not in resampled(after_an_hour, lambda tick: tick.cpu, 40)
+
+
+@pytest.mark.parametrize("width", [78, 118, 160])
+async def test_the_picture_of_jobs(width: int, clock: Clock, snapshot: SnapshotAssertion) -> None:
+    async with jobs_of(FakeJobs(*ALL), (width, 12)) as (stage, pilot):
+        await pilot.press("down", "down", "space")
+        same_picture(stage, snapshot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_the_picture_of_one_job_with_its_log(
+    size: tuple[int, int], clock: Clock, snapshot: SnapshotAssertion
+) -> None:
+    jobs = FakeJobs(*ALL)
+    log = b"".join(
+        b"\r\x1b[32mEpoch %d\x1b[0m 100%%|\xe2\x96\x88\xe2\x96\x88|\n  loss %.3f\n" % (n, 2 / (n + 1))
+        for n in range(40)
+    )
+    jobs.write(RUNNING.id, log + b"\x1b[1mlast\x1b[0m line")
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen))
+        view = app.screen.query_one(LogPane).view
+        await until(pilot, lambda: "last line" in view.render_line(view.size.height - 1).text)
+        await until(pilot, lambda: "util" in app.screen.query_one("#curves", Lines).plain)
+        same_picture(app, snapshot)
