@@ -67,9 +67,9 @@ def gpu_wish(text: str, places: Sequence[GpuPlace] = ()) -> GpuWish:
     """
     word = text.strip().lower()
     if word in ("none", "0", "no", "cpu"):
-        return GpuWish(mode="none", count=0)
+        return GpuWish(mode="none")
     if word == "any":
-        return GpuWish(mode="any", count=0)
+        return GpuWish(mode="any")
     if word == "all":
         if not places:
             raise ConfigError("No GPU", "The box shows no GPU")
