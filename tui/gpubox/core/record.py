@@ -164,6 +164,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Files that fit `wish.results` in the end, absolute."""
     slurm: str = ""
     """Slurm's own job id."""
+    warning: str = ""
+    """What endangers it on this box, in words: that logging out ends what a login left behind."""
     now: float = 0.0
     """The box's clock when this was read."""
     spark: tuple[float | None, ...] = ()

@@ -148,28 +148,52 @@ def launch(wish: object) -> Row:
 
 
 def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
-    """Start the supervisor and wait for its first record; until then it holds the lock with us."""
+    """Start the supervisor and wait for its first record."""
+    units = (
+        __import__("units") if os.path.isdir("/run/systemd/system") or "GPUBOX_ROOT" in os.environ else None
+    )
+    name = user()
+    if units is not None and units.ends_at_logout(name) and not units.wanted(name):
+        job["warning"] = units.WARNING
+    if units is not None and units.wanted(name):
+        try:
+            with units.start(folder, job, umask) as line:
+                _hear(folder, line.fileno())
+            return
+        except OSError as error:
+            if os.path.exists(os.path.join(folder, "status.json")):
+                return
+            job["warning"] = "%s (%s)" % (units.WARNING, error)
     read, write = os.pipe()
+    try:
+        _fork(folder, job, umask, lock, write)
+        os.close(write)
+        _hear(folder, read)
+    finally:
+        os.close(read)
+
+
+def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) -> None:
+    """Start the supervisor by two forks; until its first record it holds the lock with us."""
     pid = os.fork()
     if pid == 0:
         try:
             held = [] if lock is None else [lock]
             _detach(folder, write, *held)
-            _supervise(folder, job, umask, lambda: _tell(write, held))
+            supervise(folder, job, umask, lambda: _tell(write, held))
         finally:
             os._exit(0)
-    os.close(write)
     os.waitpid(pid, 0)
-    try:
-        if not select.select([read], [], [], BEGIN)[0] or not os.read(read, 1):
-            said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
-            raise records.Refused(
-                "The job did not start", said.splitlines()[-1] if said else "Its supervisor did not come up"
-            )
-        # The command itself follows within milliseconds, unless it waits or its environment takes time.
-        select.select([read], [], [], PATIENCE)
-    finally:
-        os.close(read)
+
+
+def _hear(folder: str, line: int) -> None:
+    """Wait for the first record, and a moment for what follows it; raises Refused when it does not come."""
+    if not select.select([line], [], [], BEGIN)[0] or not os.read(line, 1):
+        said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
+        last = said.splitlines()[-1] if said else "Its supervisor did not come up"
+        raise records.Refused("The job did not start", last)
+    # The command itself follows within milliseconds, unless it waits or its environment takes time.
+    select.select([line], [], [], PATIENCE)
 
 
 def _detach(folder: str, *keep: int) -> None:
@@ -193,7 +217,8 @@ def _tell(write: int, held: List[int]) -> None:
         os.write(write, b".")  # whoever launched it may be gone
 
 
-def _supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
+def supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
+    """Run the supervisor in this process to its end."""
     supervisor = __import__("supervisor")
     try:
         supervisor.Supervisor(folder, job, umask, tell).run()
@@ -260,8 +285,11 @@ def payload(job: str) -> int:
 
 
 def user() -> str:
-    """Return whom to name for what was asked without a name."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+    """Return who we are."""
+    try:
+        return __import__("pwd").getpwuid(os.getuid()).pw_name
+    except (KeyError, ImportError):
+        return os.environ.get("USER") or str(os.getuid())
 
 
 def _end_orphan(folder: str, record: Row, by: str) -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 
 import causes
+import launcher
 import records
 import trees
 import turns
@@ -40,14 +41,6 @@ def cpu_model() -> str:
         if name.strip() in ("model name", "Model", "cpu"):
             return value.strip()
     return os.uname().machine
-
-
-def user_name() -> str:
-    """Return who we are."""
-    try:
-        return __import__("pwd").getpwuid(os.getuid()).pw_name
-    except (KeyError, ImportError):
-        return os.environ.get("USER", str(os.getuid()))
 
 
 def results(patterns: Sequence[str], cwd: str) -> List[str]:
@@ -85,6 +78,8 @@ class Supervisor:
     ) -> None:
         self.folder = folder
         self.wish = wish
+        self.warning = str(wish.pop("warning", ""))
+        """What endangers the job on this box, in words."""
         self.umask = umask
         self.tell = tell
         """Called when the launch may be answered, and again when the command runs or is known to wait."""
@@ -165,7 +160,8 @@ class Supervisor:
             submitted=before.get("submitted") or time.time(),
             supervisor=trees.identity(os.getpid()),
             host=os.uname().nodename,
-            user=user_name(),
+            user=launcher.user(),
+            warning=self.warning,
             cpu_model=cpu_model(),
         )
         self.tell()

@@ -167,7 +167,7 @@ def settle(asked: Row) -> Row:
     supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
-    explained = ending.get("how") == "stopped" and ending.get("by") == "scancel"
+    explained = ending.get("by") == "scancel" or ending.get("signal") in ("TERM", "KILL")
     if trees.alive(supervisor) or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)
     found = {name: text for name, text in (asked.get("ending") or {}).items() if isinstance(text, str)}
@@ -267,6 +267,8 @@ def _serve(words: List[str]) -> int:
         follow(words[1], int(words[2]))
     elif verb == "payload" and len(words) == 2:
         return launcher.payload(words[1])
+    elif verb == "unit" and len(words) == 2:
+        __import__("units").serve(words[1], launcher.supervise)
     elif verb in VERBS:
         answer = VERBS[verb](request())
         if verb != "page":

@@ -32,6 +32,7 @@ FILES = (
     "causes.py",
     "waking.py",
     "illegal.py",
+    "units.py",
     "meter.py",
     "envs.py",
     "probe.py",
