@@ -11,6 +11,7 @@ from typing import Literal
 
 from gpubox.boxes import processes
 from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.files import Files
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.limits import Limits, learn
@@ -64,6 +65,7 @@ class Box:
         tunnels: Sequence[str] = (),
         desktop: Desktop | None = None,
         jobs: JobSettings | None = None,
+        projects: Sequence[str] = (),
     ) -> None:
         self.target = target
         self.link = link
@@ -85,6 +87,8 @@ class Box:
         """What sshd allows, learned once for each link."""
         self.files = Files(target.name, self.shell, self.doors, python=python)
         """Copies files and folders both ways."""
+        self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
+        """The box's software environments, and the one that shells and jobs run in."""
         self.jobs = Jobs(
             target.name,
             self.shell,

@@ -143,6 +143,17 @@ def command(
     )
 
 
+def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str = "") -> str:
+    """Return the line that runs a program which `ensure` has put on the box, and prints nothing of ours.
+
+    It is for programs that have a terminal, or whose stdin and stdout are a person's. Raises as `run`.
+    """
+    return _behind(
+        f"{ship.choose_python(python)}{_FOLDER % _key(program)}"
+        f'exec "$p" -I -S "$f/{program.main}" {_plain(words)}'
+    )
+
+
 async def ensure(shell: Shell, program: Program, python: str = "") -> str:
     """Put a program on the box if it is not there, and return its absolute folder there.
 

@@ -36,6 +36,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 doors_of=_local_doors,
                 desktop=settings.desktop,
                 jobs=settings.jobs,
+                projects=settings.envs.folders,
             )
         case "demo":
             from gpubox.boxes.demo import DemoLink
@@ -48,6 +49,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 doors_of=_ssh_doors,
                 desktop=settings.desktop,
                 jobs=settings.jobs,
+                projects=settings.envs.folders,
             )
         case "ssh":
             entry = entry_of(target, settings)
@@ -61,6 +63,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 tunnels=entry.tunnels,
                 desktop=settings.desktop,
                 jobs=settings.jobs,
+                projects=settings.envs.folders,
             )
 
 

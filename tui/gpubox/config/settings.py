@@ -9,6 +9,8 @@ from msgspec import Meta
 
 Celsius = Annotated[float, Meta(ge=0, le=150)]
 """A temperature that a running GPU may have."""
+FolderPath = Annotated[str, Meta(max_length=500, pattern=r"^(/|~)[^\x00-\x1f]*$")]
+"""A folder of a box: absolute, or below its home."""
 Percent = Annotated[float, Meta(ge=0, le=100)]
 """A share of something full."""
 
@@ -156,6 +158,13 @@ class JobEntry(Section, frozen=True, kw_only=True):
     """Environment variables that are set for it."""
 
 
+class EnvSettings(Section, frozen=True, kw_only=True):
+    """Where software environments are looked for."""
+
+    folders: Annotated[tuple[FolderPath, ...], Meta(max_length=50)] = ()
+    """Folders of the boxes with projects in them, besides the home: full paths, or ~/ and more."""
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -165,6 +174,7 @@ class Settings(Section, frozen=True, kw_only=True):
     thresholds: Thresholds = Thresholds()
     history: HistorySettings = HistorySettings()
     desktop: Desktop = Desktop()
+    envs: EnvSettings = EnvSettings()
     jobs: JobSettings = JobSettings()
     keys: dict[str, str] = {}
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""

@@ -93,6 +93,8 @@ class Envs(msgspec.Struct, frozen=True, omit_defaults=True):
     """The module system, such as `Lmod 8.7`; empty without one."""
     cuda: str = ""
     """Highest CUDA version that the driver runs, where the box tells it without NVML; else empty."""
+    partial: str = ""
+    """Which places did not answer in time, in words; empty when all was looked at."""
 
 
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,275 @@
+"""The environments of one box: found over the open link, one of them chosen, changed by jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from gpubox.boxes import kept
+from gpubox.boxes.envs import changes
+from gpubox.boxes.envs.choose import choose, root_for
+from gpubox.core.env import Env, Envs, Kind, Package
+from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobWish
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean
+
+if TYPE_CHECKING:
+    from gpubox.boxes.store import Store
+
+T = TypeVar("T")
+PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py")
+"""What runs on the box to look at environments; the first of them is started."""
+VENVS = "~/.virtualenvs"
+"""Where a venv goes that belongs to no project."""
+_PATIENCE = 40.0
+_SIZING = 300.0
+"""Seconds that counting an environment's bytes may take: a network disk needs minutes for 100,000 files."""
+
+
+class _Packages(msgspec.Struct, frozen=True):
+    packages: tuple[Package, ...]
+
+
+class _Size(msgspec.Struct, frozen=True):
+    size: int
+
+
+class _Text(msgspec.Struct, frozen=True):
+    text: str
+
+
+class _Words(msgspec.Struct, frozen=True):
+    title: str = ""
+    text: str = ""
+    hint: str = ""
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    error: _Words
+
+
+class Environments:
+    """The environments of one box, and the one that its shells and jobs run in."""
+
+    def __init__(
+        self,
+        box: str,
+        shell: Feed[Shell | None],
+        store: Store | None = None,
+        *,
+        python: str = "",
+        folders: Sequence[str] = (),
+    ) -> None:
+        self.feed: Feed[Envs | None] = Feed(None)
+        """What the newest look found; None before the first."""
+        self.chosen: Feed[Env | None] = Feed(None)
+        """The one that shells and jobs run in; None for none. It is remembered for the box."""
+        self.trouble: Feed[GpuBoxError | None] = Feed(None)
+        """Why the chosen one is not in use any more: it is gone, or broken; None when nothing is wrong."""
+        self._box = box
+        self._shell = shell
+        self._store = store
+        self._python = python
+        self._folders = tuple(folders)
+        self._choice: str | None = None
+        """Folder of the chosen one; None before the disk was asked, empty for none."""
+        self._looking = asyncio.Lock()
+
+    async def find(self) -> Envs:
+        """Look which environments there are. It takes 10 ms on the box, and runs nothing of theirs.
+
+        Raises RemoteError while the box is not connected or gives no answer, NoPython, and Dropped.
+        """
+        async with self._looking:
+            found = await self._ask("scan", {"folders": self._folders}, Envs)
+            self.feed.put(found)
+            await self._choose_again(found)
+            return found
+
+    async def restore(self) -> Env | None:
+        """Return the chosen one, as remembered from last time; looks at the box only if there is one.
+
+        Raises as `find`.
+        """
+        if self.feed.value is None and await self._remembered():
+            await self.find()
+        return self.chosen.value
+
+    def named(self, word: str) -> Env:
+        """Return the environment that a word means, of those last found: a folder, a name, or a part.
+
+        Raises RemoteError with what there is when it means none of them, or several.
+        """
+        return choose(self.feed.value.envs if self.feed.value else (), word, self._box)
+
+    async def use(self, env: Env | None) -> None:
+        """Choose what shells and jobs run in, and remember it; raises RemoteError for a broken one."""
+        if env is not None and env.broken:
+            raise RemoteError(
+                f"{clean(env.name, 60)} is broken", clean(env.broken, 200), "Choose another one, or repair it"
+            )
+        self._choice = env.prefix if env is not None else ""
+        self.trouble.put(None)
+        self.chosen.put(env)
+        if self._store is not None:
+            await self._store.keep_choice(self._box, self._choice)
+
+    async def packages(self, env: Env) -> tuple[Package, ...]:
+        """Return what is in an environment, by name; raises as `find`."""
+        return (await self._ask("packages", {"prefix": env.prefix}, _Packages)).packages
+
+    async def size(self, env: Env) -> int:
+        """Return the bytes on disk as du counts them, and show them in `feed`; raises as `find`."""
+        size = (await self._ask("size", {"prefix": env.prefix}, _Size, timeout=_SIZING)).size
+        found = self.feed.value
+        if found is not None:
+            sized = (
+                msgspec.structs.replace(one, size=size) if one.prefix == env.prefix else one
+                for one in found.envs
+            )
+            self.feed.put(msgspec.structs.replace(found, envs=tuple(sized)))
+        return size
+
+    async def exported(self, path: str) -> str:
+        """Return a file that an export left in its job's folder; raises as `find`."""
+        return (await self._ask("text", {"path": path}, _Text)).text
+
+    async def shell_command(self, command: str | None = None) -> str | None:
+        """Return the line that opens a login shell with the chosen environment active, or None without one.
+
+        With `command` it runs that by the login shell instead. It is for Doors.terminal and Doors.pipes, and
+        holds nothing that a login shell could act on. Raises as `find`, and RemoteError when the home of the
+        box takes no files.
+        """
+        env, shell = self.chosen.value, self._shell.value
+        if env is None or shell is None:
+            return None
+        words = ["shell", _word(env.prefix), env.kind]
+        if command is not None:
+            words.append(_word(command))
+        await kept.ensure(shell, self._program, self._python)
+        return kept.quiet(self._program, words, self._python)
+
+    def create(
+        self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda", tool: str = ""
+    ) -> JobWish:
+        """Wish for a new environment.
+
+        `where` is an installation's folder for conda, and the folder in which the new one goes for the
+        others; empty takes the first installation, or VENVS. Raises ConfigError for names that cannot be,
+        RemoteError and ToolMissing where there is no tool for it.
+        """
+        folder, found = self._place(where, kind)
+        return changes.create(name, packages, folder, kind, tool or found)
+
+    def create_from(
+        self, text: str, name: str, where: str = "", kind: Kind = "conda", tool: str = ""
+    ) -> JobWish:
+        """Wish for a new environment by the text of a yml, or of a requirements file; raises as `create`."""
+        folder, found = self._place(where, kind)
+        return changes.create_from(text, name, folder, kind, tool or found)
+
+    def clone(self, env: Env, name: str) -> JobWish:
+        """Wish for a copy beside it; raises as `create`, and RemoteError for a broken one."""
+        return changes.clone(env, name, self._beside(env), env.tool)
+
+    def rename(self, env: Env, name: str) -> JobWish:
+        """Wish for another name; raises as `clone`, and ConfigError for a base."""
+        return changes.rename(env, name, self._beside(env), env.tool)
+
+    def install(self, env: Env, packages: Sequence[str]) -> JobWish:
+        """Wish for more packages; raises as `clone`."""
+        return changes.install(env, packages, env.tool)
+
+    def export(self, env: Env) -> JobWish:
+        """Wish for a file to make it again from; the job's results name it, `exported` reads it."""
+        return changes.export(env, env.tool)
+
+    def remove(self, env: Env) -> JobWish:
+        """Wish that it is deleted, which whoever calls has asked about; raises ConfigError for a base."""
+        return changes.remove(env, env.tool)
+
+    def probe_gpu(self, env: Env) -> JobWish:
+        """Wish for its own answer whether it sees the GPUs; the next look has it."""
+        return changes.probe_gpu(env)
+
+    @property
+    def _program(self) -> kept.Program:
+        return kept.program("envs", *PROGRAM_FILES)
+
+    def _place(self, where: str, kind: Kind) -> tuple[str, str]:
+        """Return the folder in which a new environment goes, and the tool that makes it."""
+        found = self.feed.value or Envs()
+        if kind == "conda":
+            root = root_for(found.roots, where, self._box)
+            return root.envs or f"{root.path}/envs", root.tool
+        return where or (VENVS if kind != "pixi" else "~"), kind if kind != "venv" else ""
+
+    def _beside(self, env: Env) -> str:
+        if env.base:
+            return f"{env.prefix}/envs"
+        return env.prefix.rpartition("/")[0] or "/"
+
+    async def _remembered(self) -> str:
+        if self._choice is None:
+            self._choice = await self._store.choice(self._box) if self._store is not None else ""
+        return self._choice
+
+    async def _choose_again(self, found: Envs) -> None:
+        """Find the chosen one in a new look, and tell when it is not there any more."""
+        prefix = await self._remembered()
+        if not prefix:
+            return
+        env = next((one for one in found.envs if one.prefix == prefix), None)
+        if env is not None and not env.broken:
+            if self.trouble.value is not None:
+                self.trouble.put(None)
+            if env != self.chosen.value:
+                self.chosen.put(env)
+            return
+        if env is None and found.partial:
+            return  # its disk may only be slow
+        why = clean(env.broken, 200) if env is not None else f"{clean(prefix, 120)} is not there any more"
+        self.trouble.put(RemoteError("The chosen environment cannot be used", why, "Choose another one"))
+        if self.chosen.value is not None:
+            self.chosen.put(None)
+
+    async def _ask(self, verb: str, asked: object, answer: type[T], *, timeout: float = _PATIENCE) -> T:
+        shell = self._shell.value
+        if shell is None:
+            raise RemoteError(
+                "Not connected", f"{self._box} cannot be reached now", "Try again when it is live"
+            )
+        result = await kept.run(
+            shell,
+            self._program,
+            verb,
+            stdin=msgspec.json.encode(asked),
+            python=self._python,
+            timeout=timeout,
+        )
+        try:
+            if result.ok:
+                return msgspec.json.decode(result.stdout, type=answer)
+            failed = msgspec.json.decode(result.stdout, type=_Failed).error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            said = clean(result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2], 200)
+            raise RemoteError(
+                "Environments cannot be read",
+                f"{self._box} answered what is no list of environments{': ' if said else ''}{said}",
+                status=result.status,
+            ) from None
+        raise RemoteError(clean(failed.title, 80), clean(failed.text, 200), clean(failed.hint, 200))
+
+
+def _word(text: str) -> str:
+    """Return any text as a word that no shell acts on."""
+    if "\0" in text:
+        raise ConfigError("Not a command", "It holds a zero byte")
+    return quote(text, safe="/").replace("~", "%7E")

@@ -1,0 +1,90 @@
+"""Starts the program for environments from its kept folder on the box, and answers with one JSON object.
+
+Verbs: `scan` (request: {"folders"}), `packages` and `size` ({"prefix"}), `text` ({"path"}: a file that an
+export left in a job's folder), `hook SHELL` and `shell PREFIX KIND [COMMAND]` (see envshell.py).
+Requests come as JSON on stdin; what fails is {"error": {"title", "text", "hint"}}, with exit status 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if sys.version_info < (3, 8):
+    sys.stderr.write(
+        "gpubox: %s is Python %s, environments need 3.8\n" % (sys.executable, sys.version.split()[0])
+    )
+    sys.exit(5)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List
+
+    Row = Dict[str, Any]
+
+LARGEST = 4 << 20
+"""Bytes of an exported file that are told."""
+
+
+def plain(value: Any) -> Any:
+    """Return an answer without halves of characters, which no reader of JSON takes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {plain(name): plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return value
+
+
+def answer(verb: str, asked: Row) -> Row:
+    """Do what a verb asks for; raises OSError, ValueError and KeyError."""
+    if verb == "scan":
+        folders = [str(folder) for folder in asked.get("folders") or ()]
+        return __import__("envscan").scan(folders)
+    if verb == "text":
+        return {"text": exported(str(asked["path"]))}
+    prefix = str(asked["prefix"])
+    if not os.path.isdir(prefix):
+        raise FileNotFoundError(2, "It is not there any more", prefix)
+    meta = __import__("envmeta")
+    return {"packages": meta.packages(prefix)} if verb == "packages" else {"size": meta.size(prefix)}
+
+
+def exported(path: str) -> str:
+    """Return a text file in the folder of a job; raises ValueError for any other place."""
+    jobs = os.path.realpath(os.path.dirname(__import__("envmeta").state_folder()) + "/jobs")
+    real = os.path.realpath(path)
+    if not real.startswith(jobs + "/"):
+        raise ValueError("It does not lie in a job's folder")
+    with open(real, "rb") as file:
+        return file.read(LARGEST).decode("utf-8", "replace")
+
+
+def main(words: List[str]) -> int:
+    """Answer one request, and return the exit status."""
+    verb = words[0] if words else ""
+    if verb in ("shell", "hook"):
+        return __import__("envshell").main(words)
+    try:
+        if verb not in ("scan", "packages", "size", "text"):
+            raise ValueError("No such verb: %s" % verb)
+        text = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+        asked = json.loads(text) if text else {}
+        told, status = answer(verb, asked if isinstance(asked, dict) else {}), 0
+    except (OSError, ValueError, KeyError) as error:
+        words_of = getattr(error, "strerror", None) or str(error)
+        told, status = {"error": {"title": "Environments cannot be read", "text": words_of, "hint": ""}}, 1
+    sys.stdout.buffer.write(json.dumps(plain(told), ensure_ascii=True).encode() + b"\n")
+    sys.stdout.flush()
+    os._exit(status)  # threads that wait for a dead disk are left
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, HERE)
+    with contextlib.suppress(OSError):
+        os.utime(HERE, None)  # what nobody used for a month goes when something new comes
+    sys.exit(main(sys.argv[1:]))

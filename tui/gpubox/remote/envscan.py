@@ -1,0 +1,387 @@
+"""Finds the software environments of this box by reading files: nothing of theirs is run, nothing is written.
+
+`conda env list` takes 0.7 s, is not on the PATH of a login without a terminal, and rewrites conda's own list.
+Start files of shells are read here as text, never run. What an environment is, is told by envmeta.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+
+import envmeta
+import envs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
+
+    Row = Dict[str, Any]
+    Task = Tuple[str, Callable[[], None]]
+
+RC_FILES = (
+    *(".bashrc", ".bash_profile", ".bash_login", ".profile", ".bash_aliases"),
+    *(".zshrc", ".zshenv", ".zprofile", ".zlogin", ".config/zsh/.zshrc"),
+    *(".config/fish/config.fish", ".tcshrc", ".cshrc", ".login", ".xonshrc", ".config/xonsh/rc.xsh"),
+)
+SYSTEM_RC = ("/etc/profile", "/etc/bash.bashrc", "/etc/bashrc", "/etc/environment", "/etc/zsh/zshrc")
+NAMES = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "miniconda", "anaconda", "miniforge", "conda")
+HOME_ROOTS = (
+    *NAMES,
+    *("." + name for name in NAMES),
+    *(above + name for above in ("opt/", ".local/") for name in NAMES[:3]),
+    *("micromamba", ".micromamba", "mamba", ".mamba", ".local/share/mamba"),
+)
+SYSTEM_ROOTS = tuple(
+    "%s/%s" % (above, name) for above in ("/opt", "/usr/local", "/usr/share") for name in NAMES
+)
+VENV_FOLDERS = (
+    ".virtualenvs",
+    ".cache/pypoetry/virtualenvs",
+    ".local/share/virtualenvs",
+    ".venvs",
+    ".pyenv/versions",
+)
+LIKELY = re.compile(r"\.?(?:v|virtual)?env(?:s|\d*)?|\.?(?:v|virtual)env[-_.].*|.*[-_.]v?env|\.pixi|\.?conda")
+"""Names of folders in a project that may be environments."""
+SKIPPED = frozenset(
+    (
+        *("node_modules", "__pycache__", "site-packages", "snap", "proc", "sys", "dev", "pkgs", "conda-meta"),
+        *("lib", "lib64", "bin", "include", "share", "etc", "src"),
+    )
+)
+DEPTH = 2
+"""How deep below a home projects are looked for; environments lie in them."""
+FOLDERS = 3000
+"""Folders of projects that are looked into at most."""
+WALK = 1.5
+"""Seconds for looking through projects."""
+EACH = 2.0
+"""Seconds for one place: a network disk that is gone never answers."""
+ALL = 8.0
+"""Seconds for a whole look."""
+
+_ROOT = (
+    r"""(?P<root>(?:/|~|\$HOME|\$\{HOME\})%s)"""
+    r"""/(?:condabin|bin|etc/profile\.d)/(?:conda|mamba|conda\.c?sh|mamba\.sh)\b"""
+)
+_HINTS = (
+    re.compile("['\"]" + _ROOT % r"[^'\"\n]*?"),
+    re.compile(r"(?:^|[\s(=`;])" + _ROOT % r"[^'\"\s;:()]*?", re.M),
+    re.compile(r"""MAMBA_ROOT_PREFIX['"]?\s*[= ]\s*['"](?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'"\n]*)['"]"""),
+    re.compile(r"""MAMBA_ROOT_PREFIX['"]?\s*[= ]\s*(?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'"\s;]*)"""),
+    re.compile(
+        r"""(?:PATH|path)\b[^\n]*?(?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'":\s]*(?:conda|forge|mamba)\d?)/bin"""
+    ),
+)
+_EXE = re.compile(r"""MAMBA_EXE['"]?\s*[= ]\s*['"]?(?P<exe>/[^'"\n;]*micromamba)""")
+
+
+def full(path: str) -> str:
+    """Return a path as it is on disk, links resolved; empty for what is none."""
+    path = os.path.expandvars(os.path.expanduser(path.replace("${HOME}", "$HOME")))
+    if not os.path.isabs(path) or "\0" in path:
+        return ""
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.realpath(path)
+    return ""
+
+
+class Look:
+    """One look at the box: what was found so far, and which places did not answer in time."""
+
+    def __init__(self, folders: Iterable[str] = ()) -> None:
+        self.home = os.path.expanduser("~")
+        self.folders = list(folders)
+        """Folders of projects that the settings name."""
+        self.roots: Dict[str, str] = {}
+        """Flavor of each installation, by its folder."""
+        self.found: Dict[str, str] = {}
+        """Kind of each environment, by its folder."""
+        self.rows: List[Row] = []
+        self.late: List[str] = []
+        """Places that did not answer, in words."""
+        self.micromamba = ""
+        self.modules = self.cuda = ""
+        self._end = time.monotonic() + ALL
+
+    def tell(self) -> Row:
+        """Look, and return what core.env.Envs takes."""
+        self._patiently([("the start files of the shells", self._hints), ("conda's own lists", self._listed)])
+        self._patiently([("the usual places of conda", self._usual)])
+        self._patiently(
+            [(root, lambda root=root: self._children(root + "/envs")) for root in list(self.roots)]
+        )
+        named = [folder for folder in envs.condarc_folders() if os.path.dirname(folder) not in self.roots]
+        self._patiently([(folder, lambda folder=folder: self._children(folder)) for folder in named])
+        self._patiently([("folders of virtual environments", self._venvs)])
+        self._patiently([(place, lambda place=place: self._projects(place)) for place in self._places()])
+        self._patiently(
+            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
+        )
+        told = {row["prefix"] for row in self.rows}
+        for prefix in self.found:
+            if prefix not in told:
+                words = "Its disk does not answer"
+                self.rows.append(
+                    {"prefix": prefix, "name": envs.name_of, "kind": self.found[prefix], "broken": words}
+                )
+                self.rows[-1]["name"] = os.path.basename(prefix)
+        self._patiently([("modules", self._modules), ("the driver", self._driver)])
+        rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
+        partial = ""
+        if self.late:
+            places = ", ".join(envs.shown(place) for place in self.late[:3])
+            partial = "Not all was looked at in time: %s%s" % (
+                places,
+                " and more" if len(self.late) > 3 else "",
+            )
+        roots = [self._root(path, flavor) for path, flavor in sorted(self.roots.items())]
+        return {
+            "v": 1,
+            "envs": rows,
+            "roots": roots,
+            "modules": self.modules,
+            "cuda": self.cuda,
+            "partial": partial,
+        }
+
+    def _patiently(self, tasks: List[Task]) -> None:
+        """Do one thing after the other, each in a limited time; what takes longer is left behind.
+
+        A thread that waits for a dead disk cannot be ended; the program leaves it when it ends itself.
+        """
+        thread = __import__("_thread")
+        rest = list(tasks)
+        while rest:
+            done = thread.allocate_lock()
+            done.acquire()
+            progress: List[float] = [time.monotonic()]
+            mine, rest = rest, []
+            thread.start_new_thread(self._work, (mine, progress, done))
+            while True:
+                started, place = progress[-1], len(progress) - 1
+                left = min(started + EACH, self._end) - time.monotonic()
+                if done.acquire(True, max(0.001, left)):
+                    return
+                if progress[-1] == started and time.monotonic() >= min(started + EACH, self._end):
+                    break
+            progress.append(-1.0)  # tells the thread that nobody waits for it any more
+            self.late.append(mine[min(place, len(mine) - 1)][0])
+            rest = mine[place + 1 :]
+            if rest and time.monotonic() >= self._end:
+                self.late += [name for name, _ in rest]
+                return
+
+    @staticmethod
+    def _work(tasks: List[Task], progress: List[float], done: Any) -> None:
+        for _, task in tasks:
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                task()
+            if progress[-1] < 0:
+                return
+            progress.append(time.monotonic())
+        done.release()
+
+    def _hints(self) -> None:
+        """Take roots from the start files of all shells; they are read, never run."""
+        names = ["%s/%s" % (self.home, name) for name in RC_FILES]
+        if os.environ.get("ZDOTDIR"):
+            names.append(os.environ["ZDOTDIR"] + "/.zshrc")
+        for name in [*names, *SYSTEM_RC]:
+            text = envs.read(name, 1 << 20)
+            if "conda" not in text and "mamba" not in text and "forge" not in text:
+                continue
+            for hint in _HINTS:
+                for match in hint.finditer(text):
+                    if match.groupdict().get("root"):
+                        self._take_root(match.group("root"))
+            exe = _EXE.search(text)
+            if exe and envs.is_file(exe.group("exe")):
+                self.micromamba = exe.group("exe")
+        for name in ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX", "_CONDA_ROOT"):
+            self._take_root(os.environ.get(name, ""))
+        if os.environ.get("CONDA_EXE"):
+            self._take_root(os.path.dirname(os.path.dirname(os.environ["CONDA_EXE"])))
+
+    def _listed(self) -> None:
+        """Take what conda itself has noted; what is gone by now is passed over, as conda does."""
+        for line in envs.read(self.home + "/.conda/environments.txt", 1 << 20).splitlines():
+            prefix = full(line) if line.strip() else ""
+            if not prefix or not os.path.isdir(prefix):
+                continue
+            above, last = os.path.split(os.path.dirname(prefix))
+            self._take_root(above if last == "envs" else prefix)
+            self._take_root(os.path.dirname(os.path.dirname(envs.maker(prefix))))
+            if os.path.exists(prefix + "/conda-meta"):
+                self.found.setdefault(prefix, "conda")
+
+    def _usual(self) -> None:
+        """Look where installations usually are."""
+        for name in HOME_ROOTS:
+            self._take_root("%s/%s" % (self.home, name))
+        for name in SYSTEM_ROOTS:
+            self._take_root(name)
+        self.micromamba = self.micromamba or envs.micromamba()
+
+    def _take_root(self, path: str) -> None:
+        path = full(path) if path else ""
+        if not path or path in self.roots or path in ("/", self.home, "/usr", "/usr/local"):
+            return
+        if envs.is_root(path):
+            self.roots[path] = envmeta.flavor(path)
+            if os.path.exists(path + "/conda-meta"):
+                self.found[path] = "conda"
+        elif os.path.isdir(path + "/envs") and not os.path.exists(path + "/conda-meta/history"):
+            self.roots[path] = "micromamba"
+
+    def _root(self, path: str, flavor: str) -> Row:
+        return {"path": path, "flavor": flavor, "tool": self._tool(path), "envs": path + "/envs"}
+
+    def _tool(self, root: str) -> str:
+        for name in ("bin/conda", "condabin/conda", "bin/mamba", "bin/micromamba"):
+            if envs.is_file(root + "/" + name):
+                return root + "/" + name
+        return self.micromamba
+
+    def _children(self, folder: str) -> None:
+        """Take the environments in a folder of named ones."""
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(".") and entry.is_dir():
+                        path = os.path.realpath(entry.path)
+                        if envmeta.looks_like_conda(path):
+                            self.found.setdefault(path, "conda")
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            self.late.append("%s (%s)" % (folder, error.strerror))
+
+    def _venvs(self) -> None:
+        """Take the environments in the folders where tools keep all that they make."""
+        names = ["%s/%s" % (self.home, name) for name in VENV_FOLDERS]
+        data = os.environ.get("XDG_DATA_HOME") or self.home + "/.local/share"
+        names += [
+            os.environ.get("WORKON_HOME", ""),
+            data + "/uv/tools",
+            data + "/pipx/venvs",
+            self.home + "/.local/pipx/venvs",
+        ]
+        for name in names:
+            if name:
+                for path in _folders(name):
+                    self._take_venv(path)
+
+    def _take_venv(self, path: str) -> bool:
+        cfg = path + "/pyvenv.cfg"
+        if not envs.is_file(cfg):
+            return False
+        real = os.path.realpath(path)
+        self.found.setdefault(real, "uv" if "uv" in envs.config(real) else "venv")
+        return True
+
+    def _places(self) -> List[str]:
+        return list(dict.fromkeys(place for place in map(full, [self.home, *self.folders]) if place))
+
+    def _projects(self, top: str) -> None:
+        """Look for environments in the projects below a folder, not deep and not long."""
+        end = time.monotonic() + WALK
+        count = 0
+        waiting: List[Tuple[str, int]] = [(top, 0)]
+        while waiting:
+            path, depth = waiting.pop(0)
+            count += 1
+            if count > FOLDERS or time.monotonic() > end:
+                self.late.append("projects below %s" % top)
+                return
+            if path in self.roots or path in self.found:
+                continue
+            for name, child in self._inside(path):
+                if self._take(child, name) or name in SKIPPED or name.startswith("."):
+                    continue
+                if depth < DEPTH:
+                    waiting.append((child, depth + 1))
+
+    def _inside(self, path: str) -> Iterator[Tuple[str, str]]:
+        """Yield the folders in one; links are followed only where their name says that it is worth it."""
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):
+                        likely = LIKELY.fullmatch(entry.name)
+                        if entry.is_dir(follow_symlinks=bool(likely)):
+                            yield entry.name, entry.path
+        except OSError:
+            return
+
+    def _take(self, path: str, name: str) -> bool:
+        """Take a folder as an environment if it is one; says whether not to look into it any more."""
+        if name == ".pixi":
+            for child in _folders(path + "/envs"):
+                if os.path.exists(child + "/conda-meta"):
+                    self.found.setdefault(os.path.realpath(child), "pixi")
+            return True
+        if self._take_venv(path):
+            return True
+        if LIKELY.fullmatch(name) and os.path.exists(path + "/conda-meta/history"):
+            self.found.setdefault(os.path.realpath(path), "conda")
+            return True
+        return path in self.roots
+
+    def _describe(self, prefix: str) -> None:
+        row = envmeta.describe(prefix, self.found[prefix])
+        if row["kind"] == "conda":
+            root = row["root"] or next(iter(self.roots), "")
+            row["root"] = root
+            row["tool"] = self._tool(root)
+        self.rows.append(row)
+
+    def _modules(self) -> None:
+        """Name the module system, by its files."""
+        version = os.environ.get("LMOD_VERSION", "")
+        for place in (
+            "/usr/share/lmod/lmod",
+            "/opt/apps/lmod/lmod",
+            "/usr/share/lmod/lmod/libexec",
+            os.environ.get("LMOD_PKG", ""),
+        ):
+            if place and os.path.isdir(place):
+                text = envs.read(place + "/libexec/Version.lua")
+                found = re.search(r'return\s+"([\d.]+)', text)
+                self.modules = ("Lmod %s" % (version or (found.group(1) if found else ""))).strip()
+                return
+        for place in (
+            "/usr/share/modules",
+            "/usr/share/Modules",
+            "/usr/lib/environment-modules",
+            os.environ.get("MODULESHOME", ""),
+        ):
+            if place and os.path.isdir(place + "/init"):
+                found = re.search(
+                    r"(?:MODULES_VERSION|module_version)\D{1,40}([\d.]+\d)",
+                    envs.read(place + "/init/bash") + envs.read(place + "/ChangeLog", 2000),
+                )
+                self.modules = ("Environment Modules %s" % (found.group(1) if found else "")).strip()
+                return
+
+    def _driver(self) -> None:
+        self.cuda = envmeta.driver_cuda(envmeta.driver())
+
+
+def _folders(path: str) -> List[str]:
+    """Return the folders in one, links followed; none where it cannot be read."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def scan(folders: Iterable[str] = ()) -> Row:
+    """Return all environments, as core.env.Envs takes them; 8 s at most."""
+    sys.setswitchinterval(0.001)
+    return Look(folders).tell()

@@ -1,0 +1,233 @@
+"""Opens the login shell of this box with an environment active, after all that the shell reads at its start.
+
+A conda block in a start file makes base active; whatever is set before the shell starts loses against it. So
+shells that can are told to ask `hook` last: bash by --rcfile, zsh by a ZDOTDIR of ours, fish by -C, those of
+the POSIX family by ENV. The others get plain variables. The files for it lie beside this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+
+import envs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, List, Optional, Sequence
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PREFIX, KIND = "GPUBOX_ENV_PREFIX", "GPUBOX_ENV_KIND"
+PYTHON, PROGRAM = "GPUBOX_ENV_PYTHON", "GPUBOX_ENV_PROGRAM"
+OURS = (PREFIX, KIND, PYTHON, PROGRAM, "GPUBOX_ENV_FILE", "GPUBOX_ENV_ZDOTDIR", "GPUBOX_ENV_RC")
+
+# A person's `set -u` or `set -e` is not for the scripts of packages.
+_ASK = """\
+case $- in *u*) __gpubox_u=1 ;; *) __gpubox_u= ;; esac; set +u
+case $- in *e*) __gpubox_e=1 ;; *) __gpubox_e= ;; esac; set +e
+eval "$("$%s" -I -S "$%s" hook {shell})"
+[ -z "$__gpubox_u" ] || set -u; [ -z "$__gpubox_e" ] || set -e; unset __gpubox_u __gpubox_e
+""" % (PYTHON, PROGRAM)
+
+BASH = """\
+if [ -r /etc/profile ]; then . /etc/profile; fi
+if [ -r ~/.bash_profile ]; then . ~/.bash_profile
+elif [ -r ~/.bash_login ]; then . ~/.bash_login
+elif [ -r ~/.profile ]; then . ~/.profile
+fi
+""" + _ASK.format(shell="bash")
+
+POSIX = """\
+ENV=$GPUBOX_ENV_RC
+if [ -n "$ENV" ] && [ -r "$ENV" ]; then export ENV; . "$ENV"; else unset ENV; fi
+""" + _ASK.format(shell="sh")
+
+# Each file of zsh reads the person's own, which may move ZDOTDIR; the last one puts everything as it was.
+_ZSH = """\
+if [[ -n $GPUBOX_ENV_ZDOTDIR ]]; then ZDOTDIR=$GPUBOX_ENV_ZDOTDIR; else unset ZDOTDIR; fi
+if [[ -r ${ZDOTDIR:-$HOME}/%(name)s ]]; then . "${ZDOTDIR:-$HOME}/%(name)s"; fi
+%(last)s
+"""
+_ZSH_ON = """\
+export GPUBOX_ENV_ZDOTDIR=${ZDOTDIR-}
+ZDOTDIR=$GPUBOX_ENV_FILE"""
+
+
+def encoded(text: str) -> bytes:
+    """Return text as the bytes that the system has for it."""
+    return os.fsencode(text)
+
+
+def quoted(text: str) -> str:
+    """Return text as one word of bash, zsh and sh."""
+    return "'%s'" % text.replace("'", "'\\''")
+
+
+def fish_word(text: str) -> str:
+    """Return text as one word of fish."""
+    return "'%s'" % text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def prompt(name: str) -> str:
+    """Return a name as it may stand in a prompt, where shells act on `$`, `%`, `!` and backslashes."""
+    safe = re.sub(r"[^\w.+:@/ -]", "?", envs.shown(name))
+    return safe[:60] or "?"
+
+
+def posix_hook(prefix: str, kind: str, shell: str) -> str:
+    """Return commands of bash, zsh or sh that make an environment active where they are read."""
+    before = {name: value for name, value in os.environ.items() if name not in OURS}
+    after = envs.variables(prefix, kind, before)
+    lines: List[str] = ["unset " + " ".join(OURS)]
+    if kind in ("conda", "pixi") and envs.level(before) and before.get("CONDA_PREFIX"):
+        lines += [". " + quoted(path) for path in envs.scripts(before["CONDA_PREFIX"], "deactivate")]
+    for name, value in envs.changes(before, after):
+        if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            lines.append("unset %s" % name if value is None else "export %s=%s" % (name, quoted(value)))
+    if kind in ("conda", "pixi"):
+        lines += [". " + quoted(path) for path in envs.scripts(prefix)]
+    old = before.get("CONDA_PROMPT_MODIFIER", "")
+    shown = "(%s) " % prompt(envs.name_of(prefix, kind))
+    if old:
+        lines.append('case "${PS1-}" in %s*) PS1="${PS1#%s}" ;; esac' % (quoted(old), quoted(old)))
+    lines.append('PS1=%s"${PS1-}"' % quoted(shown))
+    if shell in ("bash", "zsh"):
+        lines.append("hash -r")
+    return "\n".join(lines) + "\n"
+
+
+def fish_hook(prefix: str, kind: str) -> str:
+    """Return commands of fish that make an environment active where they are read."""
+    before = dict(os.environ)
+    for name in OURS:
+        os.environ.pop(name, None)
+    after = envs.activate(prefix, kind)
+    lines = ["set -e %s" % name for name in OURS]
+    for name, value in envs.changes(before, after):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in OURS:
+            continue
+        if value is None:
+            lines.append("set -e %s" % name)
+        else:
+            parts = value.split(os.pathsep) if name == "PATH" else [value]
+            lines.append("set -gx %s %s" % (name, " ".join(map(fish_word, parts))))
+    shown = "(%s) " % prompt(envs.name_of(prefix, kind))
+    lines += [
+        "functions -q fish_prompt; and not functions -q __gpubox_prompt; and "
+        "functions -c fish_prompt __gpubox_prompt",
+        "function fish_prompt; echo -n %s; functions -q __gpubox_prompt; and __gpubox_prompt; end"
+        % fish_word(shown),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def hook(shell: str) -> int:
+    """Print what a shell reads last; what fails is told on stderr, and the shell goes on without."""
+    prefix, kind = os.environ.get(PREFIX, ""), os.environ.get(KIND, "conda")
+    try:
+        text = fish_hook(prefix, kind) if shell == "fish" else posix_hook(prefix, kind, shell)
+    except (envs.ActivationError, OSError) as error:
+        sys.stderr.write("gpubox: %s\n" % error)
+        return 1
+    sys.stdout.buffer.write(encoded(text))
+    sys.stdout.flush()
+    return 0
+
+
+def login_shell() -> str:
+    """Return the login shell of whoever is logged in."""
+    shell = os.environ.get("SHELL", "")
+    if not os.access(shell, os.X_OK):
+        with contextlib.suppress(KeyError, ImportError):
+            shell = __import__("pwd").getpwuid(os.getuid()).pw_shell
+    return shell if os.access(shell, os.X_OK) else "/bin/sh"
+
+
+def place(files: Dict[str, str]) -> str:
+    """Return a folder with these files: beside this program, else in a new one for temporary files."""
+    for folder in (HERE + "/shell", ""):
+        with contextlib.suppress(OSError):
+            folder = folder or __import__("tempfile").mkdtemp(prefix="gpubox-shell-")
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o700)
+            for name, text in files.items():
+                path = "%s/%s" % (folder, name)
+                if envs.read(path) == text:
+                    continue
+                fresh = "%s.%d" % (path, os.getpid())
+                with open(fresh, "w") as file:
+                    file.write(text)
+                os.rename(fresh, path)
+            return folder
+    raise envs.ActivationError(
+        "No file can be written for the shell: the home and /tmp are full or read-only"
+    )
+
+
+def _bash(shell: str, environment: Dict[str, str]) -> List[str]:
+    return [shell, "--rcfile", place({"bashrc": BASH}) + "/bashrc", "-i"]
+
+
+def _zsh(shell: str, environment: Dict[str, str]) -> List[str]:
+    names = (".zshenv", ".zprofile", ".zshrc", ".zlogin")
+    files = {name: _ZSH % {"name": name, "last": _ZSH_ON} for name in names[:-1]}
+    files[".zlogin"] = _ZSH % {"name": ".zlogin", "last": _ASK.format(shell="zsh")}
+    folder = place(files)
+    environment.update(
+        GPUBOX_ENV_ZDOTDIR=environment.get("ZDOTDIR", ""), ZDOTDIR=folder, GPUBOX_ENV_FILE=folder
+    )
+    return [shell, "-l", "-i"]
+
+
+def _fish(shell: str, environment: Dict[str, str]) -> List[str]:
+    return [shell, "-l", "-i", "-C", "$%s -I -S $%s hook fish | source" % (PYTHON, PROGRAM)]
+
+
+def _posix(shell: str, environment: Dict[str, str]) -> List[str]:
+    environment.update(GPUBOX_ENV_RC=environment.get("ENV", ""), ENV=place({"envrc": POSIX}) + "/envrc")
+    return ["-" + os.path.basename(shell), "-i"]
+
+
+SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
+    "bash": _bash,
+    "zsh": _zsh,
+    "fish": _fish,
+    "dash": _posix,
+    "sh": _posix,
+    "ash": _posix,
+    "ksh": _posix,
+    "mksh": _posix,
+    "yash": _posix,
+}
+"""How each shell is begun, by its name; the others get variables."""
+
+
+def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
+    """Become the login shell with an environment active, or let it run a command; returns only by raising."""
+    shell = login_shell()
+    name = os.path.basename(os.path.realpath(shell))
+    start = SHELLS.get(os.path.basename(shell)) or SHELLS.get(name)
+    if command is not None:
+        os.execve(shell, [shell, "-c", command], envs.activate(prefix, kind))
+    if start is None:
+        os.execve(shell, ["-" + os.path.basename(shell)], envs.activate(prefix, kind))
+    envs.check(prefix, kind)
+    environment = dict(os.environ)
+    environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: HERE + "/env.py"})
+    words = start(shell, environment)
+    os.execve(shell, words, environment)
+
+
+def main(words: Sequence[str]) -> int:
+    """Do `hook SHELL` or `shell PREFIX KIND [COMMAND]`, words percent-encoded; returns the exit status."""
+    if words[0] == "hook":
+        return hook(words[1] if len(words) > 1 else "sh")
+    unquote = __import__("urllib.parse", fromlist=["unquote"]).unquote
+    prefix, kind, *rest = [unquote(word, errors="surrogateescape") for word in words[1:]]
+    try:
+        open_shell(prefix, kind, rest[0] if rest else None)
+    except (envs.ActivationError, OSError) as error:
+        sys.stderr.write("gpubox: the environment cannot be made active: %s\n" % error)
+    return 1
