@@ -16,11 +16,13 @@ from gpubox.commands.common import (
     exit_status,
     leave_pipe,
 )
+from gpubox.commands.compare import compare
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
 from gpubox.commands.files import get, put
 from gpubox.commands.jobs import jobs
 from gpubox.commands.panel import panel
+from gpubox.commands.run import run as run_job
 from gpubox.commands.shell import shell
 from gpubox.commands.status import status
 from gpubox.commands.tunnel import tunnel
@@ -97,8 +99,10 @@ cli.add_command(status)
 cli.add_command(shell)
 cli.add_command(tunnel)
 cli.add_command(x11)
+cli.add_command(compare)
 cli.add_command(config)
 cli.add_command(desktop)
+cli.add_command(run_job)
 cli.add_command(jobs)
 cli.add_command(put)
 cli.add_command(get)

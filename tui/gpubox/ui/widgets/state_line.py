@@ -13,6 +13,7 @@ from gpubox.boxes.box import Box, Target
 from gpubox.core import units
 from gpubox.core.health import Health
 from gpubox.core.sample import Sample
+from gpubox.core.text import clean
 from gpubox.ui.state import TO_DO, lasting, phrase
 
 GAP = "   "
@@ -92,8 +93,14 @@ class StateLine(Widget, can_focus=False):
             Piece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
             Piece(3, Content.styled(address, "$foreground-muted")),
             Piece(0, Content.styled(state.words, state.style)),
+            Piece(2, Content.styled(self._env(), "$primary")),
         ]
         return [piece for piece in pieces if piece.text.plain]
+
+    def _env(self) -> str:
+        """Return the environment that shells and jobs of the box use."""
+        env = self.box.envs.chosen.value if self.box else None
+        return "" if env is None else f"env {clean(env.name, 30)}"
 
     def _right(self) -> list[Piece]:
         sample = self.box.sample.value if self.box else None

@@ -1,0 +1,263 @@
+"""Environments: listed with what they were built for, chosen, compared, made and removed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from gpubox.core.env import Build, Package
+from gpubox.core.errors import RemoteError
+from gpubox.core.record import Ending
+from gpubox.ui.panels.envs import EnvsPanel
+from gpubox.ui.widgets.env_packages import EnvPackages
+from gpubox.ui.widgets.env_table import newer, short
+from tests import samples
+from tests.ui.envs import ALL, BROKEN, HOSTILE, TF_CPU, TF_GPU, TORCH, FakeEnvs, equip
+from tests.ui.fakes import make_box, until
+from tests.ui.jobs import FakeJobs
+from tests.ui.stage import Stage, on_stage, same_picture
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@asynccontextmanager
+async def envs_of(
+    envs: FakeEnvs, size: tuple[int, int] = (118, 16), answers: Sequence[str | None] = ()
+) -> AsyncGenerator[tuple[Stage[EnvsPanel], Pilot[None], FakeJobs]]:
+    """Put the panel on the stage and wait until it has looked."""
+    sample = samples.training_box()
+    box = equip(make_box(sample), envs)
+    jobs = FakeJobs()
+    box.jobs = jobs  # pyright: ignore[reportAttributeAccessIssue]
+    async with on_stage(EnvsPanel, sample, size, box=box, answers=answers) as (stage, pilot):
+        await until(pilot, lambda: "Looking" not in stage.text)
+        yield stage, pilot, jobs
+
+
+def line(stage: Stage[EnvsPanel], name: str) -> str:
+    return next((row for row in stage.text.splitlines() if name in row), "")
+
+
+def toasts(stage: Stage[EnvsPanel]) -> str:
+    return "\n".join(f"{one.title} {one.message}" for one in stage._notifications)
+
+
+async def come_to(stage: Stage[EnvsPanel], pilot: Pilot[None], name: str) -> None:
+    await pilot.press("home")
+    for _ in range(20):
+        if stage.panel.chosen is not None and stage.panel.chosen.name == name:
+            return
+        await pilot.press("down")
+    raise AssertionError(name)
+
+
+async def test_each_environment_says_what_it_was_built_for_and_what_it_sees() -> None:
+    async with envs_of(FakeEnvs(*ALL)) as (stage, _, _):
+        assert "tensorflow 2.15 CUDA 12.2" in line(stage, "tf-gpu")
+        assert "sees 1 GPU" in line(stage, "tf-gpu")
+        assert "tensorflow 2.15 CPU" in line(stage, "tf-cpu")
+        assert "says CPU" in line(stage, "tf-cpu")
+        assert "sees none" in line(stage, "torch 2.4 CUDA 12.1")
+        assert "CUDA 12.3, libraries missing" in line(stage, "jax")
+        assert "driver" in line(stage, "nightly")
+        assert "broken" in line(stage, "old")
+        assert "7 found" in stage.text
+
+
+async def test_what_is_wrong_with_the_one_under_the_cursor_is_told() -> None:
+    async with envs_of(FakeEnvs(*ALL)) as (stage, pilot, _):
+        await come_to(stage, pilot, "old")
+        assert "Broken: its python is gone" in stage.text
+        await come_to(stage, pilot, "torch")
+        assert "It sees no GPU: CUDA driver initialization failed" in stage.text
+        await come_to(stage, pilot, "nightly")
+        assert "wants CUDA 99.0; the driver runs at most" in stage.text
+
+
+async def test_enter_uses_an_environment_and_enter_again_none() -> None:
+    envs = FakeEnvs(TF_CPU, TF_GPU)
+    async with envs_of(envs) as (stage, pilot, _):
+        await come_to(stage, pilot, "tf-gpu")
+        await pilot.press("enter")
+        await until(pilot, lambda: envs.chosen.value is TF_GPU)
+        assert "●" in line(stage, "tf-gpu")
+        assert "uses tf-gpu" in stage.text
+        await pilot.press("enter")
+        await until(pilot, lambda: envs.chosen.value is None)
+        assert "●" not in stage.text
+
+
+async def test_a_broken_environment_cannot_be_used_but_removed() -> None:
+    async with envs_of(FakeEnvs(BROKEN)) as (stage, _, _):
+        assert not stage.panel.check_action("use", ())
+        assert not stage.panel.check_action("do", ("install",))
+        assert stage.panel.check_action("do", ("remove",))
+
+
+async def test_packages_are_listed_and_narrowed() -> None:
+    envs = FakeEnvs(TORCH)
+    envs.lists["torch"] = (
+        Package("numpy", "2.0", "py311", "conda-forge"),
+        Package("torch", "2.4.1", "", "pypi"),
+    )
+    async with envs_of(envs) as (stage, pilot, _):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(stage.screen, EnvPackages) and "numpy" in stage.window)
+        assert "conda-forge" in stage.window
+        await pilot.press("slash", *"tor")
+        await until(pilot, lambda: "numpy" not in stage.window)
+        assert "torch" in stage.window
+        await pilot.press("escape")
+        await until(pilot, lambda: "numpy" in stage.window)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
+
+
+async def test_two_marked_ones_show_what_differs() -> None:
+    envs = FakeEnvs(TF_CPU, TF_GPU)
+    envs.lists["tf-gpu"] = (
+        Package("numpy", "2.0"),
+        Package("tensorflow", "2.15", "cuda"),
+        Package("cudnn", "9"),
+    )
+    envs.lists["tf-cpu"] = (Package("numpy", "2.0"), Package("tensorflow", "2.15", "cpu"))
+    async with envs_of(envs) as (stage, pilot, _):
+        await pilot.press("space", "space")
+        assert "2 marked" in stage.text
+        await pilot.press("c")
+        await until(pilot, lambda: "cudnn" in stage.window)
+        assert "not there" in stage.window
+        assert "numpy" not in stage.window
+        await pilot.press("a")
+        await until(pilot, lambda: "numpy" in stage.window)
+
+
+async def fill(stage: Stage[EnvsPanel], pilot: Pilot[None], **fields: str) -> None:
+    for name, value in fields.items():
+        stage.screen.query_one(f"#{name}", Input).value = value
+    await pilot.press("enter")
+
+
+async def test_a_new_environment_is_made_by_a_job_whose_end_is_told() -> None:
+    envs = FakeEnvs(TF_CPU)
+    async with envs_of(envs) as (stage, pilot, jobs):
+        await pilot.press("n")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        await fill(stage, pilot, name="cats", what="python=3.12 numpy")
+        await until(pilot, lambda: jobs.launched)
+        assert jobs.launched[0].argv == ("create", "cats", "conda", "", "python=3.12", "numpy")
+        assert jobs.launched[0].id in toasts(stage)
+        await until(pilot, lambda: "Create cats …" in stage.text)
+        looks = envs.looks
+        jobs.put(jobs.launched[0].id, state="ended", ending=Ending("exit", code=0))
+        await until(pilot, lambda: envs.looks > looks)
+        assert "Create cats Done" in toasts(stage)
+
+
+async def test_a_job_that_fails_says_how_and_where_its_log_is() -> None:
+    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
+        await pilot.press("g")
+        await until(pilot, lambda: jobs.launched)
+        jobs.put(jobs.launched[0].id, state="ended", ending=Ending("exit", code=1))
+        await until(pilot, lambda: "exit 1; its log says more" in toasts(stage))
+
+
+async def test_a_file_and_a_copy_make_one_too(tmp_path: Path) -> None:
+    yml = tmp_path / "env.yml"
+    yml.write_text("dependencies: [numpy]\n")
+    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
+        await pilot.press("n")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        await fill(stage, pilot, name="cats", what=f"@{yml}")
+        await until(pilot, lambda: len(jobs.launched) == 1)
+        assert jobs.launched[0].argv == ("create-from", "cats", "", "dependencies: [numpy]\n")
+        await pilot.press("C")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        await fill(stage, pilot, name="copy")
+        await until(pilot, lambda: len(jobs.launched) == 2)
+        assert jobs.launched[1].argv == ("clone", "tf-cpu", "copy")
+
+
+async def test_the_form_says_what_is_missing_and_stays() -> None:
+    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
+        await pilot.press("n")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        await fill(stage, pilot, name="cats", kind="venv")
+        assert "needs the folder of its project" in str(stage.screen.query_one("#meaning", Static).render())
+        await fill(stage, pilot, kind="wheel")
+        assert "The kind is one of" in str(stage.screen.query_one("#meaning", Static).render())
+        assert not jobs.launched
+
+
+@pytest.mark.parametrize(("typed", "gone"), [("tf-cpu", True), ("tf-gpu", False), (None, False)])
+async def test_only_the_typed_name_removes_an_environment(typed: str | None, gone: bool) -> None:
+    async with envs_of(FakeEnvs(TF_CPU), answers=[typed]) as (stage, pilot, jobs):
+        await pilot.press("x")
+        await until(pilot, lambda: stage.asked)
+        assert stage.asked[0].danger
+        await until(pilot, lambda: bool(jobs.launched) is gone)
+        assert [wish.argv for wish in jobs.launched] == ([("remove", "tf-cpu")] if gone else [])
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "argv"),
+    [
+        ("i", "numpy scipy", ("install", "tf-cpu", "numpy", "scipy")),
+        ("R", "cats", ("rename", "tf-cpu", "cats")),
+        ("E", None, ("export", "tf-cpu")),
+    ],
+)
+async def test_keys_launch_what_they_say(key: str, answer: str | None, argv: tuple[str, ...]) -> None:
+    async with envs_of(FakeEnvs(TF_CPU), answers=[answer]) as (_, pilot, jobs):
+        await pilot.press(key)
+        await until(pilot, lambda: jobs.launched)
+        assert jobs.launched[0].argv == argv
+
+
+async def test_the_size_is_counted_when_asked_for() -> None:
+    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, _):
+        assert "3.0G" not in stage.text
+        await pilot.press("z")
+        await until(pilot, lambda: "3.0G" in stage.text)
+
+
+async def test_why_nothing_can_be_found_stands_in_the_panel() -> None:
+    envs = FakeEnvs()
+    envs.error = RemoteError("No Python", "The box has no Python 3.8 or newer", "Install one")
+    async with envs_of(envs) as (stage, pilot, _):
+        await until(pilot, lambda: "The box has no Python 3.8" in stage.text)
+
+
+async def test_a_hostile_name_is_drawn_as_text() -> None:
+    async with envs_of(FakeEnvs(HOSTILE)) as (stage, pilot, _):
+        assert "[red]x[/]" in stage.painted()
+        assert "\x1b" not in stage.painted()
+        await pilot.press("space", "d")
+        await until(pilot, lambda: isinstance(stage.screen, EnvPackages))
+        assert "[red]x[/]" in stage.painted()
+
+
+@pytest.mark.parametrize("size", [(80, 12), (118, 16), (198, 20)])
+async def test_pictures_of_the_list(size: tuple[int, int], snapshot: SnapshotAssertion) -> None:
+    envs = FakeEnvs(*ALL)
+    envs.chosen.put(TF_GPU)
+    async with envs_of(envs, size) as (stage, pilot, _):
+        await come_to(stage, pilot, "torch")
+        same_picture(stage, snapshot)
+
+
+def test_only_another_major_version_of_cuda_is_too_new() -> None:
+    assert newer(Build("torch", cuda="13.0"), "12.4")
+    assert not newer(Build("torch", cuda="12.8"), "12.4")
+    assert not newer(Build("torch", cuda=""), "12.4")
+    assert not newer(Build("torch", cuda="13"), "")
+
+
+def test_versions_are_said_in_two_parts() -> None:
+    assert [short(text) for text in ("2.4.1+cu121", "0.4.30", "2", "")] == ["2.4", "0.4", "2", ""]

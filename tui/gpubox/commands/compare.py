@@ -1,0 +1,213 @@
+"""`gpubox-tui compare`: the same job in two environments, one after the other, side by side in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.core.errors import ConfigError, RemoteError
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+    from gpubox.boxes.jobs.compare import Comparison
+    from gpubox.config.settings import Settings
+    from gpubox.core.env import Env, Package
+    from gpubox.core.job import JobWish
+    from gpubox.core.record import Record
+
+F = TypeVar("F", bound=Callable[..., object])
+WITHOUT = "-"
+"""Stands for no environment where one is named."""
+
+
+def form_options(function: F) -> F:
+    """Give a command --json, --csv and --markdown, which set `form`."""
+    for form, words in (
+        ("markdown", "A Markdown table."),
+        ("csv", "A line for each run."),
+        ("json", "All of it."),
+    ):
+        function = click.option(f"--{form}", "form", flag_value=form, help=words)(function)
+    return function
+
+
+@click.command(short_help="Run one job in two environments and compare them.")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+@click.option("--template", metavar="NAME", help="A job that is ready to run, such as style-transfer.")
+@click.option(
+    "--env", "envs", multiple=True, metavar="NAME", help="Environment, once for each side; - is none."
+)
+@click.option("--gpus", multiple=True, metavar="N|none|UUID,..", help="GPUs: for all, or once for each side.")
+@click.option("--runs", type=click.IntRange(1, 100), default=1, help="How often each side runs.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the template.")
+@click.option("--dir", "folder", metavar="DIR", default="", help="Working folder of a COMMAND.")
+@form_options
+@common_options
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    box: str,
+    command: tuple[str, ...],
+    template: str | None,
+    envs: tuple[str, ...],
+    gpus: tuple[str, ...],
+    runs: int,
+    variables: tuple[str, ...],
+    folder: str,
+    form: str | None,
+) -> int:
+    """Run a template or COMMAND on BOX in each environment, one after the other, and compare.
+
+    A side gets one GPU when its environment was built for GPUs and the box has some, else none; --gpus says
+    otherwise. The jobs are on the box as any others: they stay when this is interrupted, and
+    `gpubox-tui jobs BOX compare` compares them again.
+
+    Exit status: 0 when every run ended well, 1 when one did not, 2 wrong words.
+    """
+    if (template is None) == (not command):
+        raise ConfigError("Nothing to compare", "Name either a --template or a COMMAND behind --")
+    sides = _sides(envs, gpus)
+
+    async def work(box: Box, settings: Settings) -> int:
+        plan = await _plan(box, settings, template, command, sides, variables, folder)
+        return await _compare(box, plan, runs, form)
+
+    from gpubox.commands.linked import with_box
+
+    return with_box(ctx, box, work)
+
+
+def _sides(envs: Sequence[str], gpus: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name of environment and GPUs of each side; raises ConfigError."""
+    count = max(len(envs), len(gpus))
+    if count < 2 or any(len(words) not in (0, 1, count) for words in (envs, gpus)):
+        raise ConfigError(
+            "Nothing to compare",
+            f"{len(envs)} --env and {len(gpus)} --gpus make no two sides",
+            "Give --env twice, or --gpus twice, or both as often",
+        )
+    wide = [list(words) * (count if len(words) == 1 else 1) or [""] * count for words in (envs, gpus)]
+    return list(zip(*wide, strict=True))
+
+
+async def _plan(
+    box: Box,
+    settings: Settings,
+    template: str | None,
+    command: Sequence[str],
+    sides: Sequence[tuple[str, str]],
+    variables: Sequence[str],
+    folder: str,
+) -> list[tuple[JobWish, Env | None]]:
+    """Return the wish of each side, still without an id; raises ConfigError for what is not there."""
+    import shlex
+
+    from gpubox.boxes.jobs import templates
+    from gpubox.boxes.jobs.wishes import gpu_wish, variable
+
+    await box.jobs.look()
+    if any(name not in ("", WITHOUT) for name, _ in sides):
+        await box.envs.find()
+    if template is not None:
+        chosen = templates.named(template, templates.known(settings))
+    else:
+        chosen = templates.Template(name=command[0], argv=tuple(command), folder=folder)
+    values = dict(variable(text) for text in variables)
+    plan: list[tuple[JobWish, Env | None]] = []
+    for name, wanted in sides:
+        env = None if name in ("", WITHOUT) else box.envs.named(name)
+        places = box.jobs.gpus.value
+        gpus = gpu_wish(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
+        wish = templates.fill(chosen, id="", env=env, gpus=gpus, values=values)
+        if template is None:
+            import msgspec
+
+            wish = msgspec.structs.replace(wish, argv=tuple(command), line=shlex.join(command), template="")
+        plan.append((wish, env))
+    return plan
+
+
+async def _compare(box: Box, plan: Sequence[tuple[JobWish, Env | None]], runs: int, form: str | None) -> int:
+    from msgspec.structs import replace
+
+    from gpubox.boxes.jobs.compare import compare as put_together
+    from gpubox.boxes.jobs.compare_runs import run_all
+    from gpubox.boxes.jobs.compare_sides import succeeded
+    from gpubox.boxes.jobs.wishes import new_id
+
+    group = new_id()
+    wishes = [
+        replace(wish, id=new_id(), group=f"{group}-{side}")
+        for side, (wish, _) in enumerate(plan, 1)
+        for _ in range(runs)
+    ]
+    records = await run_all(box.jobs, box.shell, wishes, _Progress(box, len(wishes)))
+    comparison = put_together(records, await _packages(box, [env for _, env in plan if env is not None]))
+    show(comparison, form)
+    return 0 if all(map(succeeded, records)) else 1
+
+
+async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package]]:
+    """Return what is installed in environments; one that cannot be asked is left out."""
+    found: dict[str, Sequence[Package]] = {}
+    for env in envs:
+        try:
+            found[env.prefix] = await box.envs.packages(env)
+        except RemoteError as error:
+            complain(error, box.name)
+    return found
+
+
+class _Progress:
+    """Says on stderr how the runs go."""
+
+    def __init__(self, box: Box, count: int) -> None:
+        self._box = box
+        self._count = count
+
+    def begins(self, number: int, record: Record) -> None:
+        from gpubox.core.text import clean
+
+        wish = record.wish
+        where = "without a GPU" if wish.gpus.mode == "none" else "with a GPU"
+        env = f" in {clean(wish.env, 60)}" if wish.env else ""
+        waits = (
+            f"; it waits for {clean(record.waits, 120)}" if record.state == "queued" and record.waits else ""
+        )
+        click.echo(
+            f"{number} of {self._count}: {clean(wish.name, 60)}{env} {where}, job {record.id}{waits}",
+            err=True,
+        )
+
+    def ended(self, number: int, record: Record) -> None:
+        from gpubox.boxes.jobs.compare_notes import outcome
+
+        took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""
+        click.echo(f"{number} of {self._count}: {outcome(record)}{took}", err=True)
+
+
+def show(comparison: Comparison, form: str | None) -> None:
+    """Write a comparison to stdout, as text unless another form is wanted."""
+    from gpubox.boxes.jobs.compare_export import export
+
+    click.echo(export(comparison, form or "text").rstrip("\n"))
+
+
+async def compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
+    """Compare jobs that there are records of, and write it to stdout; raises ConfigError and RemoteError."""
+    from gpubox.boxes.jobs.compare import compare as put_together
+
+    await box.jobs.look()
+    records = [box.jobs.named(name) for name in names]
+    if len({record.id for record in records}) < 2:
+        raise ConfigError("Nothing to compare", "Name two jobs or more")
+    prefixes = {record.wish.prefix for record in records if record.wish.prefix}
+    packages: dict[str, Sequence[Package]] = {}
+    if len(prefixes) > 1:
+        envs = await box.envs.find()
+        packages = await _packages(box, [env for env in envs.envs if env.prefix in prefixes])
+    show(put_together(records, packages), form)

@@ -1,0 +1,146 @@
+"""What can be done to environments besides looking: asked for, run as jobs, and looked at again after."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.env import Env
+from gpubox.core.errors import Cancelled, ConfigError
+from gpubox.core.job import JobWish
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.text import clean
+from gpubox.ui.panel import Panel
+from gpubox.ui.program import program
+from gpubox.ui.widgets.env_form import EnvForm, Wanted
+
+VERBS = ("install", "remove", "rename", "export", "see", "size")
+"""What is done to one environment."""
+
+
+class EnvVerbs:
+    """Asks what has to be asked, launches the job and tells how it ended."""
+
+    def __init__(self, panel: Panel, box: Box, changed: Callable[[], Awaitable[object]]) -> None:
+        self.busy: dict[str, str] = {}
+        """What is being done, by the id of its job, or the folder that is counted."""
+        self._panel = panel
+        self._box = box
+        self._changed = changed
+        self.verbs: Mapping[str, Callable[[Env], Awaitable[None]]] = dict(
+            zip(
+                VERBS, (self.install, self.remove, self.rename, self.export, self.see, self.size), strict=True
+            )
+        )
+        """By the names in VERBS."""
+
+    async def new(self, begin: Env | None) -> None:
+        """Ask for a new environment and make it."""
+        envs = self._box.envs.feed.value
+        roots = envs.roots if envs is not None else ()
+        wanted = await program(self._panel).push_screen_wait(EnvForm(self._box.name, roots, begin))
+        if wanted is not None:
+            await self._run(self._wish(wanted), f"Create {clean(wanted.name, 60)}")
+
+    def _wish(self, wanted: Wanted) -> JobWish:
+        """Return the job that makes an environment; raises ConfigError for what is not there."""
+        envs = self._box.envs
+        if wanted.file:
+            try:
+                text = Path(wanted.file).expanduser().read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
+            return envs.create_from(text, wanted.name, wanted.where)
+        if wanted.clone:
+            return envs.clone(envs.named(wanted.clone), wanted.name)
+        return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
+
+    async def install(self, env: Env) -> None:
+        """Ask for packages and install them."""
+        words = await self._ask(
+            f"Install into {clean(env.name, 60)}",
+            f"{clean(env.prefix)}\n\nPackages as its own tool takes them, with blanks between them.",
+            "Packages:",
+        )
+        await self._run(
+            self._box.envs.install(env, words.split()),
+            f"Install {clean(words, 60)} into {clean(env.name, 40)}",
+        )
+
+    async def rename(self, env: Env) -> None:
+        """Ask for a name and rename it."""
+        name = await self._ask(f"Rename {clean(env.name, 60)}", clean(env.prefix), "New name:")
+        await self._run(
+            self._box.envs.rename(env, name), f"Rename {clean(env.name, 40)} to {clean(name, 40)}"
+        )
+
+    async def remove(self, env: Env) -> None:
+        """Have the name typed, then remove it for good."""
+        typed = await self._ask(
+            f"Remove {clean(env.name, 60)}?",
+            f"{clean(env.prefix)}\n\nThe environment and all that is installed in it are deleted on the box. "
+            "Nothing brings them back.",
+            f"Type {clean(env.name, 60)} to remove it:",
+            danger=True,
+        )
+        if typed != env.name:
+            raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
+        await self._run(self._box.envs.remove(env), f"Remove {clean(env.name, 60)}")
+
+    async def export(self, env: Env) -> None:
+        """Write what is in it into a file, as its tool does."""
+        await self._run(self._box.envs.export(env), f"Export {clean(env.name, 60)}")
+
+    async def see(self, env: Env) -> None:
+        """Ask its framework whether it sees the GPUs."""
+        await self._run(self._box.envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs")
+
+    async def size(self, env: Env) -> None:
+        """Count its bytes on the disk."""
+        self.busy[env.prefix] = f"Count {clean(env.name, 60)}"
+        try:
+            await self._box.envs.size(env)
+        finally:
+            self.busy.pop(env.prefix, None)
+
+    async def _ask(self, title: str, text: str, prompt: str, *, danger: bool = False) -> str:
+        """Return what was typed; raises Cancelled."""
+        asker = cast("Asker", program(self._panel))  # the app answers questions with modals; see ui/app.py
+        answer = await asker.ask(Question(self._box.name, title, text, Kind.TEXT, prompt, danger))
+        if answer is None or not answer.strip():
+            raise Cancelled("Nothing was typed")
+        return answer.strip()
+
+    async def _run(self, wish: JobWish, what: str) -> None:
+        """Launch a job, wait for its end, and tell of both."""
+        record = await self._box.jobs.launch(wish)
+        self._panel.notify(f"Job {record.id} · j shows it", title=what, markup=False)
+        self.busy[record.id] = what
+        try:
+            ended = await self._end(record.id)
+        finally:
+            self.busy.pop(record.id, None)
+        good = ended is not None and ended.ending is not None and ended.ending.code == 0
+        if ended is None:
+            return
+        words = "Done" if good else f"{outcome(ended)}; its log says more: job {ended.id}"
+        severity = "information" if good else "error"
+        self._panel.notify(words, title=what, severity=severity, markup=False)
+        await self._changed()
+
+    async def _end(self, job: str) -> Record | None:
+        """Return the record once it has ended; None when it was removed."""
+        seen = False
+        async with self._box.jobs.watch():
+            async for records in self._box.jobs.feed.follow():
+                record = next((one for one in records if one.id == job), None)
+                if record is None and seen:
+                    return None
+                seen = seen or record is not None
+                if record is not None and record.state not in ACTIVE:
+                    return record
+        return None

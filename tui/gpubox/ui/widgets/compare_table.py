@@ -1,0 +1,54 @@
+"""The table of a comparison: what each side took, what that says, and what else differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpubox.boxes.jobs.compare import Comparison
+from gpubox.boxes.jobs.compare_export import sentence, table
+from gpubox.core.units import DASH
+from gpubox.ui.widgets.ink import EMPTY, Line, Span, Tone, cut, length, wrapped
+
+_GAP = 2
+_NAMES = 24
+"""Cells of the names of rows at most."""
+
+
+def draw_table(comparison: Comparison, width: int) -> list[Line]:
+    """Return the verdict, the notes, the figures side by side and the differences."""
+    out: list[Line] = []
+    for speed in comparison.speedups:
+        out += wrapped(sentence(speed), width, "title")
+    for note in comparison.notes:
+        failed = "did not finish" in note or "failed" in note
+        lines = wrapped(note, max(10, width - 2), "alarm" if failed else "warn")
+        out += [(Span("! " if not place else "  ", "warn"), *line) for place, line in enumerate(lines)]
+    out += [EMPTY] if out else []
+    labels = tuple(side.label for side in comparison.sides)
+    out += _columns([("", labels), *table(comparison)], width, right=True)
+    if comparison.differences:
+        out += [EMPTY, (Span("What differs", "title"),)]
+        out += _columns([("", labels), *comparison.differences], width)
+    return out
+
+
+def _columns(rows: Sequence[tuple[str, tuple[str, ...]]], width: int, *, right: bool = False) -> list[Line]:
+    """Return rows in columns as wide as the room allows, numbers flush right; the first is the heading."""
+    names = min(_NAMES, max(length((Span(name),)) for name, _ in rows))
+    count = len(rows[0][1])
+    room = max(6, (width - names - _GAP * count) // count)
+    widths = [min(room, max(length((Span(cells[place]),)) for _, cells in rows)) for place in range(count)]
+    out: list[Line] = []
+    for number, (name, cells) in enumerate(rows):
+        spans: list[Span] = [Span(_padded(name, names), "muted")]
+        for cell, wide in zip(cells, widths, strict=True):
+            tone: Tone = "accent" if not number else "text" if cell and cell != DASH else "faint"
+            spans += [Span(" " * _GAP), Span(_padded(cell or DASH, wide, right=right), tone)]
+        out.append(tuple(spans))
+    return out
+
+
+def _padded(text: str, width: int, *, right: bool = False) -> str:
+    text = cut(text, width)
+    fill = " " * max(0, width - length((Span(text),)))
+    return fill + text if right else text + fill

@@ -1,0 +1,136 @@
+"""A small window that asks how a new environment shall be; it says what is meant while it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, get_args
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from gpubox.core.env import Env, Kind, Root
+from gpubox.core.errors import ConfigError
+from gpubox.core.text import clean
+from gpubox.ui.widgets.key_line import KeyLine
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An environment that is to be made: of packages, from a file here, or as another one is."""
+
+    name: str
+    kind: Kind
+    where: str
+    """The installation (conda) or the project's folder (the others); empty takes the first there is."""
+    packages: tuple[str, ...] = ()
+    file: str = ""
+    clone: str = ""
+
+
+class EnvForm(ModalScreen[Wanted | None]):
+    """Returns what is wanted, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
+        Binding("escape", "dismiss(None)", "Close", id="new-env.close", tooltip="Make nothing"),
+    ]
+    DEFAULT_CSS = """
+    EnvForm {
+        align: center middle;
+        background: $background 60%;
+    }
+    """
+
+    def __init__(self, box: str, roots: Sequence[Root], begin: Env | None = None) -> None:
+        super().__init__()
+        self._box = box
+        self._roots = roots
+        kind: Kind = "conda" if any(root.flavor not in ("uv", "pixi") for root in roots) else "venv"
+        self._name = Input(id="name", classes="labeled", placeholder="cats")
+        self._what = Input(
+            f"={begin.name}" if begin is not None else "",
+            id="what",
+            classes="labeled",
+            placeholder="python=3.12",
+        )
+        self._kind = Input(kind, id="kind", classes="labeled")
+        self._where = Input(
+            id="where", classes="labeled", placeholder=roots[0].path if roots else "~/project"
+        )
+        self._meaning = Static("", id="meaning", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Make the window."""
+        with Vertical(id="question", classes="form"):
+            for label, field in (
+                ("Name", self._name),
+                ("Packages; or @FILE.yml of this machine; or =ENV to clone", self._what),
+                ("Kind: conda, venv, uv or pixi", self._kind),
+                ("Where: an installation (conda), or the project's folder", self._where),
+            ):
+                yield Static(label, classes="label")
+                yield field
+            yield self._meaning
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Name the box in the border."""
+        frame = self.query_one("#question")
+        frame.border_title = "New environment"
+        frame.border_subtitle = Content(self._box).markup
+        self._name.focus()
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the fields mean; raises ConfigError."""
+        name, what = self._name.value.strip(), self._what.value.strip()
+        kind, where = self._kind.value.strip().lower(), self._where.value.strip()
+        if kind not in _KINDS:
+            raise ConfigError("Kind", f"The kind is one of {', '.join(_KINDS)}")
+        if not name and kind == "conda":
+            raise ConfigError("Name", "It needs a name")
+        if kind != "conda" and not where:
+            raise ConfigError("Where", "It needs the folder of its project")
+        if kind == "conda" and where and where not in {root.path for root in self._roots}:
+            raise ConfigError("Where", f"{clean(where, 60)} is no installation that was found on the box")
+        if what.startswith("=") and " " not in what:
+            return Wanted(name, kind, where, clone=what[1:])
+        if what.startswith("@"):
+            return Wanted(name, kind, where, file=what[1:].strip())
+        return Wanted(name, kind, where, packages=tuple(what.split()))
+
+    @on(Input.Changed)
+    def _explain(self) -> None:
+        """Say what is meant; what is not finished yet is no mistake."""
+        try:
+            words = meaning(self.wanted)
+        except ConfigError as error:
+            words = f"… {error.text}" if self._name.value.strip() else ""
+        self._meaning.update(Content.styled(words, "$foreground-muted"))
+
+    def action_create(self) -> None:
+        """Give it back, or say what is wrong."""
+        try:
+            self.dismiss(self.wanted)
+        except ConfigError as error:
+            self._meaning.update(Content.styled(error.text, "$text-error"))
+
+
+def meaning(wanted: Wanted) -> str:
+    """Return what is wanted as a sentence."""
+    place = f" in {clean(wanted.where, 60)}" if wanted.where else ""
+    name = clean(wanted.name, 60) or "an environment"
+    if wanted.clone:
+        return f"{name}: a copy of {clean(wanted.clone, 60)}"
+    if wanted.file:
+        return f"{name}{place}, as {clean(wanted.file, 80)} of this machine says"
+    packages = clean(" ".join(wanted.packages), 120)
+    return f"{name}{place}, by {wanted.kind}: {packages or 'empty'}"
