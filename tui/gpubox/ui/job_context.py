@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import templates
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env
-from gpubox.core.errors import ConfigError
+from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.job import JobWish
 from gpubox.core.record import GpuPlace
 from gpubox.ui.widgets.job_fields import Context
@@ -16,17 +17,30 @@ from gpubox.ui.widgets.job_fields import Context
 
 async def context(box: Box, settings: Settings) -> Context:
     """Return what is known now; nothing is asked of the box, so that the form is there at once."""
-    places = box.jobs.gpus.value
+    envs, chosen, places = box.envs.feed.value, box.envs.chosen.value, box.jobs.gpus.value
     return Context(
         box=box.name,
+        envs=envs.envs if envs is not None else (),
+        chosen=chosen,
         places=places,
         records=box.jobs.feed.value,
         past=await box.jobs.history(),
-        templates=tuple(_templates(settings, None, places)),
+        templates=tuple(_templates(settings, chosen, places)),
         gpus=settings.jobs.gpus,
         exclude=settings.jobs.exclude,
         grace=settings.jobs.grace,
     )
+
+
+async def learned(box: Box, settings: Settings) -> Context:
+    """Return what is known once the box was asked for what was never looked at."""
+    if box.envs.feed.value is None:
+        with suppress(GpuBoxError):
+            await box.envs.find()
+    if not box.jobs.looked:
+        with suppress(GpuBoxError):
+            await box.jobs.look()
+    return await context(box, settings)
 
 
 def _templates(

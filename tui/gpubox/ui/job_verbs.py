@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from textual.app import App
@@ -80,10 +81,11 @@ class JobVerbs:
         return await self._form(self._draft, "New job")
 
     async def _form(self, begin: JobWish | None, title: str) -> Record | None:
-        from gpubox.ui.job_context import context
+        from gpubox.ui.job_context import context, learned
         from gpubox.ui.screens.job_form import JobForm
 
-        form = JobForm(await context(self._box, self._settings), begin, title)
+        box, settings = self._box, self._settings
+        form = JobForm(await context(box, settings), begin, title, partial(learned, box, settings))
         wish = await program(self._node).push_screen_wait(form)
         if wish is None:
             return None

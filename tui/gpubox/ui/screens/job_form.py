@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -15,7 +15,8 @@ from textual.widgets import Input, Static
 
 from gpubox.core.job import JobWish
 from gpubox.core.text import clean
-from gpubox.ui.widgets.ink import Line, Span, cut, spread
+from gpubox.ui.border import guarded
+from gpubox.ui.widgets.ink import Line, Span, cut, length, spread
 from gpubox.ui.widgets.job_draft import Draft
 from gpubox.ui.widgets.job_fields import FIELDS, Choice, Context, Wrong, choices
 from gpubox.ui.widgets.key_line import KeyLine
@@ -40,8 +41,16 @@ class JobForm(ModalScreen[JobWish | None]):
         Binding("escape", "dismiss(None)", "Close", id="new-job.close", tooltip="Start nothing"),
     ]  # fmt: skip
 
-    def __init__(self, context: Context, begin: JobWish | None, title: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        begin: JobWish | None,
+        title: str,
+        learn: Callable[[], Awaitable[Context]] | None = None,
+    ) -> None:
+        """Take what is known of the box, the job that it begins with, and how to learn more meanwhile."""
         super().__init__()
+        self._learn = learn
         self._known = context
         self._heading = title
         self._draft = Draft(context, begin)
@@ -83,6 +92,20 @@ class JobForm(ModalScreen[JobWish | None]):
         self._inputs["command"].focus()
         for name in self._inputs:
             self._explain(name)
+
+        if self._learn is not None:
+            self.run_worker(guarded(self, self._know(self._learn)), exit_on_error=False)
+
+    async def _know(self, learn: Callable[[], Awaitable[Context]]) -> None:
+        """Take what the box answers while somebody writes already; what was written stays."""
+        self._known = await learn()
+        for name in self._draft.learn(self._known):
+            if name in self._inputs:
+                with self.prevent(Input.Changed):
+                    self._inputs[name].value = self._draft.texts[name]
+        for name in self._inputs:
+            self._explain(name)
+        self._offer()
 
     @property
     def _field(self) -> str:
@@ -136,7 +159,8 @@ class JobForm(ModalScreen[JobWish | None]):
                 Span("▸ " if here else "  ", "accent"),
                 Span(text or "(empty)", "accent" if here else "text"),
             )
-            out.append(spread(left, (Span(cut(clean(choice.words), max(0, width // 2)), "muted"),), width))
+            words = cut(clean(choice.words), max(0, width - length(left) - 2))
+            out.append(spread(left, (Span(words, "muted"),), width))
         return out
 
     def action_choose(self, step: int) -> None:

@@ -32,12 +32,28 @@ class Draft:
         self._begin = begin
         self.texts: dict[str, str] = _texts(begin, context)
         """What stands in each field, by its name."""
+        self._first = dict(self.texts)
+
+    def learn(self, context: Context) -> Sequence[str]:
+        """Take what is known by now; returns the fields that nobody wrote in and that begin otherwise."""
+        self._context = context
+        first = _texts(self._begin, context)
+        changed = [
+            name
+            for name in first
+            if self.texts[name] == self._first[name] and first[name] != self._first[name]
+        ]
+        for name in changed:
+            self.texts[name] = first[name]
+        self._first = first
+        return changed
 
     def take(self, field: str, choice: Choice) -> Sequence[str]:
         """Fill the other fields where a whole job was chosen; returns which were."""
         if choice.wish is None:
             return ()
-        self.texts = _texts(choice.wish, self._context)
+        self._first = _texts(choice.wish, self._context)
+        self.texts = dict(self._first)
         self._begin = choice.wish
         return [name for name in self.texts if name != field]
 
