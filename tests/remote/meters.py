@@ -75,7 +75,7 @@ class Measured:
         assert self.supervisor.stdout
         self.main = int(self.supervisor.stdout.readline())
 
-    def sample(self, *uuids: str, ago: float = 0.0, patch: str = "") -> None:
+    def sample(self, *uuids: str, visible: str | None = None, ago: float = 0.0, patch: str = "") -> None:
         """Start the sampler; `ago` makes the job older by so many seconds."""
         assert self.supervisor
         command = [self.python, "-I", "-S", str(self.program / "meter.py"), "sample"]
@@ -92,6 +92,7 @@ class Measured:
             "main": self.main,
             "folder": str(self.folder),
             "uuids": uuids,
+            "visible": visible,
             "started": self.started - ago,
         }
         assert self.sampler.stdin

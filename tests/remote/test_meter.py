@@ -110,6 +110,40 @@ def test_a_gpu_is_measured_with_the_memory_of_the_jobs_own_processes(
     assert b"sums" not in (job.folder / "gpus.json").read_bytes()
 
 
+def test_gpus_that_somebody_else_gave_to_the_job_are_measured_by_their_numbers(
+    job: Measured, machine: Machine, library: Library
+) -> None:
+    machine.gpus(library(), "h100", 3)
+    job.start("sleep", "60")
+    job.sample(visible="1,GPU-abc00002")
+    (tick, *_) = job.until(lambda ticks: [tick for tick in ticks if tick.gpus])
+    assert [gpu.uuid[:12] for gpu in tick.gpus] == ["GPU-abc00001", "GPU-abc00002"]
+    job.end()
+    assert [(use.index, use.used) for use in job.gpus()] == [(1, False), (2, False)]
+
+
+def test_a_job_without_a_lease_is_told_of_the_gpus_it_was_seen_on(
+    job: Measured, machine: Machine, library: Library
+) -> None:
+    machine.gpus(library(), "h100", 3)
+    job.start("sleep", "60")
+    job.sample()
+    job.until(lambda ticks: len(ticks) >= 2)
+    machine.processes.write_text(f"{job.main} 2 642 C 40\n")
+    (tick, *_) = job.until(lambda ticks: [tick for tick in ticks if tick.gpus])
+    assert [gpu.memory for gpu in tick.gpus] == [642 * MIB]
+    job.end()
+    assert [(use.index, use.used) for use in job.gpus()] == [(2, True)]
+
+
+def test_a_job_that_may_have_no_gpu_asks_for_none(job: Measured, machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "h100")
+    job.start("sleep", "60")
+    machine.processes.write_text(f"{job.main} 0 642 C 40\n")
+    job.sample(visible="")
+    assert not any(tick.gpus for tick in job.until(lambda ticks: ticks if len(ticks) >= 3 else []))
+
+
 def test_energy_is_the_sum_of_power_where_the_card_has_no_counter(
     job: Measured, machine: Machine, library: Library
 ) -> None:

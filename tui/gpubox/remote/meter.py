@@ -1,7 +1,8 @@
 """Measures a job from outside, and says who is on which GPU of the box.
 
 `meter.py sample` is a process of its own beside each job that its supervisor may lose: a driver may hang for
-ever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "started"}, and
+ever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
+"started"}; `visible` is CUDA_VISIBLE_DEVICES as the job has it, and counts where no GPU is leased. It
 appends a core.record.Tick a second to `samples` in the folder; what it found of the GPUs lies in `gpus.json`
 there, a list of core.record.GpuUse. TERM ends it within a second, with a last reading.
 
@@ -485,9 +486,11 @@ def _total(apps: Sequence[Row]) -> Optional[int]:
 class Driver:
     """Reads the job's GPUs in a thread of its own, which a driver may keep for ever."""
 
-    def __init__(self, uuids: Sequence[str]) -> None:
+    def __init__(self, uuids: Sequence[str], visible: Optional[str] = None) -> None:
         threading = __import__("threading")
         self.uuids = uuids
+        self.visible = [word.strip() for word in (visible or "").split(",") if word.strip()]
+        """Without a lease, the GPUs that the job was given otherwise; without these too, all of the box."""
         self.rows: Optional[List[Row]] = None
         """The newest reading; None as long as there is none."""
         self.simulated = False
@@ -515,6 +518,10 @@ class Driver:
                 try:
                     nvml = Nvml()
                     self.simulated = nvml.simulated
+                except NoLibrary:
+                    if not self.uuids:
+                        return  # nobody said that there were GPUs
+                    retry_at = time.monotonic() + 30.0
                 except Exception as error:  # the border of the thread: the job's own figures go on
                     print("gpubox: no figures of the GPUs: %s" % error, file=sys.stderr, flush=True)
                     retry_at = time.monotonic() + 30.0
@@ -528,10 +535,17 @@ class Driver:
             self._slow_at = time.monotonic() + 5.0
             lanes.add("slow")
         try:
-            return nvml.read(lanes, self.uuids)
+            rows = nvml.read(lanes, self.uuids)
+            return [row for row in rows if not self.visible or self.uuids or _named(row, self.visible)]
         except Exception as error:
             print("gpubox: the GPUs gave no figures: %s" % error, file=sys.stderr, flush=True)
             return None
+
+
+def _named(row: Row, words: Sequence[str]) -> bool:
+    """Return whether CUDA_VISIBLE_DEVICES names a GPU: by its number, or the beginning of its uuid."""
+    uuid = str(row["uuid"])
+    return any(word == str(row["index"]) or (len(word) > 3 and uuid.startswith(word)) for word in words)
 
 
 class Samples:
@@ -608,7 +622,11 @@ class Sampler:
         uuids = [str(uuid) for uuid in job.get("uuids") or ()]
         kept = {str(row.get("uuid")): row for row in self._kept()}
         self.uses = {uuid: Use(uuid, kept.get(uuid, {})) for uuid in uuids}
-        self.driver = Driver(uuids) if uuids else None
+        self._kept_uses = kept
+        visible = job.get("visible")
+        self.watched = not uuids and not visible and visible != ""
+        """Whether no GPU is the job's by any right; then those are told of that it was seen on."""
+        self.driver = Driver(uuids, visible) if uuids or visible != "" else None
         self._written_at = 0.0
         self._read_at: Optional[float] = None
         self._saved_at = -SAVED
@@ -677,9 +695,14 @@ class Sampler:
         seconds = now - (self._read_at if self._read_at is not None else max(0.0, now - PERIOD))
         self._read_at = now
         for row in self.driver.rows or ():
+            uuid = row["uuid"]
+            if uuid not in self.uses:
+                self.uses[uuid] = Use(uuid, self._kept_uses.get(uuid, {}))
+            use = self.uses[uuid]
             # A gap, such as a driver that did not answer for a minute, is not filled with what came after it.
-            use = self.uses[row["uuid"]]
-            self._rows.append(use.take(row, min(seconds, 2 * PERIOD), self.tree.found, self.driver.simulated))
+            tick = use.take(row, min(seconds, 2 * PERIOD), self.tree.found, self.driver.simulated)
+            if use.used or not self.watched:
+                self._rows.append(tick)
         return not before and any(use.used or use.inferred for use in self.uses.values())
 
     def _put(self, now: float) -> None:
@@ -707,7 +730,7 @@ class Sampler:
         self._saved_at = now
         path = os.path.join(self.folder, "gpus.json")
         fresh = "%s.%d.tmp" % (path, os.getpid())
-        rows = [use.row(last=last) for use in self.uses.values()]
+        rows = [use.row(last=last) for use in self.uses.values() if use.used or not self.watched]
         try:
             handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with open(handle, "w") as file:
