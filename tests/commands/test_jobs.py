@@ -1,0 +1,132 @@
+"""`gpubox-tui jobs` as a program: what it prints of jobs, and what it does to them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpubox.commands.job_report import details, rows, told
+from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.record import Ending, GpuUse, Record, Usage
+from tests.commands.box_jobs import job_folders
+from tests.commands.run import PROGRAM, Ran, apart, environment
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine as a box without jobs."""
+    with job_folders(tmp_path / "box") as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
+def jobs(*words: str) -> Ran:
+    return apart("jobs", "local", *words)
+
+
+def started(name: str, script: str) -> str:
+    ran = apart("run", "local", "--env", "none", "--gpus", "none", "--name", name, "--", "sh", "-c", script)
+    assert ran.status == 0, ran.err
+    return ran.out.strip()
+
+
+@pytest.mark.usefixtures("box")
+def test_jobs_are_listed_shown_stopped_rerun_and_removed() -> None:
+    assert jobs("list").out == "No jobs.\n"
+    first = started("a'b", "echo one; echo two; exit 3")
+    assert jobs("logs", "-f", first).out == "one\ntwo\n"
+    second = started("long", "trap '' TERM; sleep 60")
+    lines = jobs("list").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", second, first]
+    assert "exit 3" in lines[2]
+    assert "running" in lines[1]
+    assert [line.split()[0] for line in jobs("list", "--active").out.splitlines()] == ["ID", second]
+    refused = jobs("remove", "long")
+    assert (refused.status, refused.out) == (1, "")
+    assert "has not ended" in refused.err
+    assert "stopped by" in jobs("stop", "--wait", second[-6:]).out
+    again = jobs("rerun", "a'b").out.strip()
+    assert again not in ("", first, second)
+    assert jobs("logs", "-f", again).out == "one\ntwo\n"
+    assert jobs("remove", first, again, "long").status == 0
+    assert jobs("list").out == "No jobs.\n"
+
+
+@pytest.mark.usefixtures("box")
+def test_a_log_is_printed_byte_for_byte_and_from_the_last_lines_on() -> None:
+    job = started("log", r"printf 'a\nb\r\n\377\000\n\nend'")
+    whole = b"a\nb\r\n\xff\0\n\nend"
+    for words, expected in (
+        ((), whole),
+        (("-f",), whole),
+        (("-n", "1"), b"end"),
+        (("-n", "3"), b"\xff\0\n\nend"),
+        (("-n", "0"), b""),
+        (("-n", "99"), whole),
+        (("-n", "2", "-f"), b"\nend"),
+    ):
+        done = subprocess.run(
+            [*PROGRAM, "jobs", "local", "logs", job, *words],
+            stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, expected), words
+
+
+@pytest.mark.usefixtures("box")
+def test_a_job_that_is_not_there_is_named_with_what_is_close() -> None:
+    started("training", "true")
+    ran = jobs("show", "trainings")
+    assert (ran.status, ran.out) == (1, "")
+    assert "Did you mean training?" in ran.err
+
+
+@pytest.mark.usefixtures("box")
+def test_a_reader_that_goes_away_ends_it_without_words() -> None:
+    job = started("flood", "yes | head -c 5000000")
+    program = " ".join(PROGRAM)
+    ran = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {program} jobs local logs {job} | head -1"],
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout, ran.stderr) == (141, b"y\n", b"")
+
+
+RECORD = Record(
+    id="20261123-120000-abc234",
+    state="ended",
+    wish=JobWish(
+        id="20261123-120000-abc234", argv=("a", "b\x1b[31m"), name="x\ny", env="torch", prefix="/envs/torch"
+    ),
+    submitted=1.0,
+    started=2.0,
+    ended=5.0,
+    ending=Ending("signal", signal="SEGV", core=True, why="it \x1b]0;wanted"),
+    usage=Usage(real=3.25, user=3.0, sys=0.25, max_rss=1 << 20, peak_tree=2 << 20),
+    gpus=(GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),),
+    results=("/home/x/out.png",),
+    now=9.0,
+)
+
+
+def test_what_people_read_is_safe_to_draw() -> None:
+    text = "\n".join([*rows([RECORD]), *details(RECORD)])
+    assert "\x1b" not in text
+    assert "x y" in text
+    assert "SEGV, core dumped" in text
+    assert "50% used, 1.0G, 12 J" in text
+
+
+def test_json_has_every_field() -> None:
+    found = json.loads(json.dumps(told(RECORD)))
+    assert found["exit_status"] == 139
+    assert found["wish"]["gpus"] == {"mode": "none", "count": 1, "uuids": []}
+    assert found["usage"]["peak_tree"] == 2 << 20
+    assert set(found) == {"exit_status", *Record.__struct_fields__}
+    waiting = Record(id="x", state="queued", wish=JobWish("x", ("y",), gpus=GpuWish(count=2)), submitted=1.0)
+    assert told(waiting)["exit_status"] is None
+    assert "2 free" in rows([waiting])[1]

@@ -1,0 +1,248 @@
+"""`gpubox-tui run`: a job on a box that outlives this terminal, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_options, complete_box
+from gpubox.core.errors import ConfigError, Dropped
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+    from gpubox.config.settings import Settings
+    from gpubox.core.env import Env
+    from gpubox.core.job import GpuWish, JobWish
+    from gpubox.core.record import Record
+
+NO_ANSWER = 125
+"""Exit status with --wait when the job's own is not known: the box failed, or the job never began."""
+WITHOUT = "none"
+"""Stands for no environment where one is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What stands on the command line."""
+
+    command: tuple[str, ...]
+    env: str | None
+    gpus: str | None
+    name: str
+    folder: str
+    after: str
+    after_any: str
+    now: bool
+    limit: str
+    set_env: tuple[str, ...]
+    secret_env: tuple[str, ...]
+    results: tuple[str, ...]
+    template: str
+    variables: tuple[str, ...]
+    backend: str
+    partition: str
+    notify: bool
+
+
+@click.command(short_help="Start a job on a box that outlives this terminal.")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+@click.option(
+    "--env", metavar="NAME", help="Environment; none for none. Without it, the one chosen on the box."
+)
+@click.option("--gpus", metavar="N|UUID,..|none", help="Free GPUs to wait for, certain ones, any, or none.")
+@click.option("--name", metavar="NAME", default="", help="What the job is called.")
+@click.option(
+    "--dir", "folder", metavar="DIR", default="", help="Working folder there; without it, the home."
+)
+@click.option("--after", metavar="JOB", default="", help="Begin when that job has ended with exit code 0.")
+@click.option("--after-any", metavar="JOB", default="", help="Begin when that job has ended, however.")
+@click.option("--now", is_flag=True, help="Begin at once, on GPUs in use if none is free.")
+@click.option("--limit", metavar="TIME", default="", help="Time that it may run: 90, 10m, 2h30m.")
+@click.option("--set-env", multiple=True, metavar="NAME=VALUE", help="Environment variable.")
+@click.option(
+    "--secret-env", multiple=True, metavar="NAME", help="Pass on a variable of yours; kept on no disk there."
+)
+@click.option("--result", "results", multiple=True, metavar="PATTERN", help="Files to fetch in the end.")
+@click.option("--template", metavar="NAME", default="", help="A job that is ready to run.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the template.")
+@click.option("--backend", type=click.Choice(["box", "slurm"]), default="box", help="What runs it.")
+@click.option("--partition", metavar="NAME", default="", help="Slurm only: where it is queued.")
+@click.option("--no-notify", "notify", flag_value=False, default=True, help="Say nothing at its end.")
+@click.option("--wait", is_flag=True, help="Show its log and end as it ends.")
+@common_options
+@click.pass_context
+def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
+    """Start COMMAND as a job on BOX and print its id; it goes on when this machine sleeps or leaves.
+
+    COMMAND is run as it stands, word for word, without a shell; for pipes and such: -- sh -c '...'.
+
+    With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
+    the job running.
+
+    Exit status: 0 started, 1 the box failed, 2 wrong words. With --wait the job's own; 128 + n when signal n
+    ended it; 124 its time limit; 127 it could not be started; 125 it ended otherwise, or the box failed; 130
+    after Ctrl-C.
+    """
+    from gpubox.commands.linked import with_box
+
+    words = Given(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
+    _check(words)
+
+    async def work(opened: Box, settings: Settings) -> int:
+        wish = await wished(opened, settings, words)
+        record = await launched(opened, wish)
+        if wait:
+            return await waited(opened, settings, record)
+        click.echo(record.id)
+        return 0
+
+    return with_box(ctx, box, work, failed=NO_ANSWER if wait else 1)
+
+
+def _check(given: Given) -> None:
+    if bool(given.template) == bool(given.command):
+        raise ConfigError("Nothing to run", "Write a COMMAND behind --, or name a --template")
+    if given.variables and not given.template:
+        raise ConfigError("No template", "--var sets a variable of a --template", "Did you mean --set-env?")
+    if given.after and given.after_any:
+        raise ConfigError("One job before it", "--after and --after-any exclude each other")
+    if given.partition and given.backend != "slurm":
+        raise ConfigError("No partition", "--partition goes with --backend slurm")
+
+
+async def wished(box: Box, settings: Settings, given: Given) -> JobWish:
+    """Return the job that the words mean; raises ConfigError and RemoteError for what is not there."""
+    import shlex
+
+    from msgspec.structs import replace
+
+    from gpubox.boxes.jobs.wishes import duration, new_id
+    from gpubox.core.job import JobWish
+
+    after = given.after or given.after_any
+    env = await _env(box, given.env)
+    if after or not _plain_gpus(given, settings):
+        await box.jobs.look(gpus=not _plain_gpus(given, settings))
+    if given.template:
+        wish = _of_template(box, settings, given, env)
+    else:
+        wish = JobWish(
+            id=new_id(),
+            argv=given.command,
+            line=shlex.join(given.command),
+            cwd=os.getcwd() if box.target.kind == "local" else "",
+            prefix=env.prefix if env else "",
+            kind=env.kind if env else "",
+            env=env.name if env else "",
+            gpus=_gpus(box, settings, given.gpus),
+        )
+    environment = _environment(given)
+    return replace(
+        wish,
+        name=given.name or wish.name,
+        cwd=given.folder or wish.cwd,
+        environment={**wish.environment, **environment},
+        hidden=given.secret_env,
+        now=given.now,
+        after=box.jobs.named(after).id if after else "",
+        after_any=bool(given.after_any),
+        limit=duration(given.limit) if given.limit else wish.limit,
+        grace=settings.jobs.grace,
+        results=(*wish.results, *given.results),
+        notify=given.notify and settings.jobs.notify,
+        backend="slurm" if given.backend == "slurm" else "box",
+        partition=given.partition,
+    )
+
+
+async def _env(box: Box, name: str | None) -> Env | None:
+    if name == WITHOUT:
+        return None
+    await box.envs.find()
+    return box.envs.named(name) if name else box.envs.chosen.value
+
+
+def _plain_gpus(given: Given, settings: Settings) -> bool:
+    """Tell whether the GPUs are known without asking the box, which takes NVML there a moment."""
+    word = (given.gpus or "").strip().lower()
+    if not word:
+        return not given.template and settings.jobs.gpus == 0
+    return word.isdecimal() or word in ("none", "any", "cpu") or word.startswith(("gpu-", "mig-"))
+
+
+def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuWish:
+    from gpubox.boxes.jobs.wishes import gpu_wish
+
+    places = box.jobs.gpus.value
+    if wanted:
+        return gpu_wish(wanted, places)
+    return gpu_wish(str(min(settings.jobs.gpus, len(places))) if places else "none", places)
+
+
+def _of_template(box: Box, settings: Settings, given: Given, env: Env | None) -> JobWish:
+    from gpubox.boxes.jobs import templates
+    from gpubox.boxes.jobs.wishes import new_id, variable
+
+    chosen = templates.named(given.template, templates.known(settings))
+    places = box.jobs.gpus.value
+    gpus = _gpus(box, settings, given.gpus) if given.gpus else templates.gpus_for(chosen, env, places)
+    values = dict(variable(text) for text in given.variables)
+    return templates.fill(chosen, id=new_id(), env=env, gpus=gpus, values=values)
+
+
+def _environment(given: Given) -> dict[str, str]:
+    from gpubox.boxes.jobs.wishes import variable
+
+    found = dict(variable(text) for text in given.set_env)
+    for name in given.secret_env:
+        if name not in os.environ:
+            raise ConfigError("No such variable", f"{name} is not set in this terminal", "export it first")
+        found[name] = os.environ[name]
+    return found
+
+
+async def launched(box: Box, wish: JobWish) -> Record:
+    """Start a job; when the link is lost meanwhile it is asked for again, which starts no second one."""
+    from gpubox.commands.jobs import next_link
+
+    while True:
+        shell = box.shell.value
+        try:
+            return await box.jobs.launch(wish)
+        except Dropped:
+            await next_link(box, shell)
+
+
+async def waited(box: Box, settings: Settings, record: Record) -> int:
+    """Pass the log on until the job has ended; return the exit status that a shell would give."""
+    from gpubox.boxes.jobs import notices
+    from gpubox.commands.job_log import pour
+    from gpubox.commands.job_report import state
+    from gpubox.commands.jobs import ended
+    from gpubox.core.record import exit_status
+
+    click.echo(f"job {record.id}: {state(record)}", err=True)
+    try:
+        await pour(box, record.id, follow=True)
+        record = await ended(box, record.id)
+    except asyncio.CancelledError:
+        click.echo(f"It goes on. To end it: {_words(box, 'stop', record.id)}", err=True)
+        raise
+    status = exit_status(record)
+    if status:
+        why = f" ({record.ending.why})" if record.ending and record.ending.why else ""
+        click.echo(f"job {record.id}: {state(record)}{why}", err=True)
+    await notices.run(settings.jobs.notify_command, box.name, record)
+    await box.jobs.told([record.id])
+    return status
+
+
+def _words(box: Box, verb: str, *more: str) -> str:
+    import shlex
+
+    return shlex.join(["gpubox-tui", "jobs", box.name, verb, *more])
