@@ -25,7 +25,7 @@ LIMIT = 30.0
 
 FILES = (
     *("jobs.py", "verbs.py", "launcher.py", "supervisor.py", "command.py", "records.py", "turns.py"),
-    *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py"),
+    *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py", "beside.py"),
 )
 
 METER = """
@@ -140,8 +140,9 @@ class Box:
         return self.ended(self.launch(*argv, **wish).id)
 
     def log(self, job: str) -> bytes:
-        """Return a whole log."""
-        return (self.folder(job) / "log").read_bytes()
+        """Return a whole log; empty before the job began."""
+        path = self.folder(job) / "log"
+        return path.read_bytes() if path.exists() else b""
 
     def folder(self, job: str) -> Path:
         """Return the folder of a record."""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import resource
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.remote.jobs.box import Box, alive, gone, kill
+from tests.remote.jobs.box import Box, alive
 
 CORES = Path("/proc/sys/kernel/core_pattern").read_text().strip()
 
@@ -198,117 +194,6 @@ def test_what_a_job_leaves_behind_is_named_and_ended(any_box: Box) -> None:
     assert (record.ending.how, record.ending.code) == ("exit", 5)
     assert len(record.ending.leftovers) == 1
     assert not any(alive(pid) for pid in record.ending.leftovers)
-
-
-def test_a_job_outlives_its_supervisor_and_then_is_lost(any_box: Box) -> None:
-    record = any_box.launch("sh", "-c", "echo ready; sleep 100")
-    assert record.supervisor
-    assert record.main
-    ready(any_box, record.id)
-    kill(record.supervisor.pid)
-    orphan = any_box.show(record.id)
-    assert (orphan.state, orphan.orphaned) == ("running", True)
-    assert [job.orphaned for job in any_box.list().jobs] == [True]
-    kill(record.main.pid)
-    lost = any_box.show(record.id)
-    assert lost.ending
-    assert (lost.state, lost.ending.how) == ("ended", "lost")
-    assert lost.ended
-
-
-def test_an_orphan_can_be_stopped_with_all_it_started(box: Box) -> None:
-    record = box.launch(sys.executable, "-c", STUBBORN)
-    assert record.supervisor
-    assert record.main
-    pids = ready(box, record.id)
-    kill(record.supervisor.pid)
-    box.ask("stop", id=record.id, by="ada")
-    ending = box.ended(record.id).ending
-    assert ending
-    assert (ending.how, ending.by) == ("stopped", "ada")
-    assert all(gone(pid) for pid in [*pids, record.main.pid])
-
-
-def edit(box: Box, job: str, **fields: object) -> None:
-    """Change the supervisor's identity in a record."""
-    path = box.folder(job) / "status.json"
-    record = json.loads(path.read_text())
-    record["supervisor"].update(fields)
-    path.write_text(json.dumps(record))
-
-
-def test_a_box_that_was_booted_anew_is_noticed(box: Box) -> None:
-    record = box.launch("sleep", "100")
-    assert record.supervisor
-    edit(box, record.id, boot="another")
-    ending = box.show(record.id).ending
-    assert ending
-    assert ending.how == "reboot"
-    edit(box, record.id, boot=record.supervisor.boot)
-    assert box.show(record.id).state == "running"
-
-
-def test_a_number_that_another_process_has_now_is_no_supervisor(box: Box) -> None:
-    record = box.launch("sleep", "100")
-    assert record.supervisor
-    edit(box, record.id, start=1)
-    assert box.show(record.id).orphaned
-    edit(box, record.id, start=record.supervisor.start)
-
-
-def test_another_container_is_not_judged_from_here(box: Box) -> None:
-    record = box.launch("sleep", "100")
-    assert record.supervisor
-    edit(box, record.id, pidns="pid:[1]")
-    path = box.folder(record.id) / "status.json"
-    status = json.loads(path.read_text())
-    kept = status["main"]
-    status["main"] = {**kept, "pidns": "pid:[1]"}
-    path.write_text(json.dumps(status))
-    ending = box.show(record.id).ending
-    assert ending
-    assert "another container" in ending.words
-    status["main"], status["supervisor"]["pidns"] = kept, record.supervisor.pidns
-    path.write_text(json.dumps(status))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
-    """A disk of one megabyte."""
-    if os.getuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False)
-    if done.returncode:
-        pytest.skip("this container may not mount a small disk")
-    return folder
-
-
-def test_a_full_disk_is_told_and_the_record_still_written(tmp_path: Path, small_disk: Path) -> None:
-    try:
-        box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
-        (box.root / "state").symlink_to(small_disk / "state")
-        record = box.run("sh", "-c", "head -c 5000000 /dev/zero")
-        assert record.ending
-        assert record.ending.how == "exit"
-        assert record.ending.code
-        assert "was full when it ended" in record.ending.why
-        assert record.usage
-        shutil.rmtree(box.folder(record.id))
-    finally:
-        subprocess.run(["umount", "-l", small_disk], check=True)
-
-
-def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path) -> None:
-    with contextlib.suppress(OSError):
-        (small_disk / "fill").write_bytes(b"\0" * (1 << 20))
-    try:
-        box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
-        words = box.refused("launch", wish={"id": "20261123-000000-full", "argv": ["true"]})
-        assert "No space left" in words or "does not take" in words
-    finally:
-        subprocess.run(["umount", "-l", small_disk], check=True)
 
 
 def test_the_figures_are_those_of_the_command(any_box: Box) -> None:

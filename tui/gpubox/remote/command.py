@@ -7,29 +7,25 @@ import json
 import os
 import resource
 import signal
-import sys
 import time
 
+import beside
 import causes
-import records
 import trees
 import waking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+    from typing import Any, Callable, Dict, List, Optional, Sequence
 
     import turns
 
     Row = Dict[str, Any]
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 FIRST = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
 """Seconds after the start of the first looks at the job's memory: short jobs have a peak too."""
 STUBBORN = 60.0
 """Seconds after the first KILL at which processes are left alone that a driver does not let end."""
-GIT = 5.0
-"""Seconds that git may take to tell the commit."""
 
 
 class Over(Exception):
@@ -80,43 +76,6 @@ def become(
         os._exit(127)
 
 
-def commit_of(cwd: str) -> str:
-    """Return the git commit of a folder, with a `+` when files differ from it; empty without git.
-
-    Nothing of the repository is run or written: no hooks, no file system monitor, no index refresh.
-    """
-    subprocess = __import__("subprocess")
-    environment = dict(os.environ, GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C")
-    options = [
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
-        "core.untrackedCache=false",
-    ]
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *options, "-C", cwd, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            timeout=GIT,
-            check=False,
-        )
-        return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "--short=12", "HEAD")
-        if not commit:
-            return ""
-        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-
-
 class Command:
     """One command: what became of it, and all that was measured."""
 
@@ -142,11 +101,7 @@ class Command:
         """How it is being ended and from when on by KILL, once it is."""
         self._press = trees.Press()
         self._before: Row = {}
-        self._aside: Set[int] = set()
-        """Children that are not the job's: the sampler and git."""
-        self._sampler = self._git = 0
-        self._git_pipe = -1
-        self._again: List[float] = []
+        self.beside = beside.Beside(folder, ears)
         self._environment: Dict[str, str] = {}
         self._cwd = ""
 
@@ -184,8 +139,8 @@ class Command:
 
     def attend(self, lease: turns.Lease) -> Row:
         """Watch it until it and all its processes have ended; returns its Ending."""
-        self._start_git()
-        self._start_sampler(lease)
+        self.beside.ask_git(self._cwd)
+        self._sample(lease)
         looks = [self._zero + after for after in FIRST]
         limit = self.wish.get("limit")
         mend = self._zero + 10
@@ -195,8 +150,10 @@ class Command:
             pause = min(due) - now
             if self._stop:
                 pause = min(pause, 0.05 if now >= self._stop["kill"] else 0.2)
-            self._hear_git(self.ears.wait(pause, [self._git_pipe] if self._git_pipe >= 0 else None))
-            self._reap()
+            commit = self.beside.commit(self.ears.wait(pause, self.beside.pipes))
+            if commit and not self._stop:
+                self.save(commit=commit)
+            self.reap()
             now = time.monotonic()
             if self.ears.asked and not self._stop and self.status < 0:
                 by, why = causes.stopped_by(self.folder, self.slurm)
@@ -211,7 +168,7 @@ class Command:
             if now >= mend:
                 mend = now + 10
                 lease.mend()
-                self._start_sampler(lease)
+                self._sample(lease)
             if self._ends(now):
                 return self._ending()
 
@@ -226,11 +183,25 @@ class Command:
         found = json.loads(said.decode())
         raise Over(found["how"], found["words"])
 
+    def _sample(self, lease: turns.Lease) -> None:
+        if self._stop or self.status >= 0:
+            return
+        request = {
+            "id": self.wish["id"],
+            "supervisor": os.getpid(),
+            "main": self.main,
+            "folder": self.folder,
+            "uuids": lease.uuids,
+            "visible": self._environment.get("CUDA_VISIBLE_DEVICES"),
+            "started": self._born,
+        }
+        self.beside.sample(request)
+
     def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
     def _tree(self) -> Dict[int, List[bytes]]:
-        return trees.tree(os.getpid(), self._aside)
+        return trees.tree(os.getpid(), self.beside.pids)
 
     def _look(self) -> float:
         begun = time.monotonic()
@@ -260,7 +231,8 @@ class Command:
             self._press.ask(left)
         return False
 
-    def _reap(self) -> None:
+    def reap(self) -> None:
+        """Take leave of all children that ended, and note what the command took."""
         while True:
             try:
                 pid, status, took = os.wait4(-1, os.WNOHANG)
@@ -272,10 +244,7 @@ class Command:
                 real = time.monotonic() - self._zero
                 self.status, self.ended = status, self._born + real
                 self.usage = self._measured(real, took)
-            elif pid in self._aside:
-                self._aside.discard(pid)
-                self._sampler = 0 if pid == self._sampler else self._sampler
-            else:
+            elif not self.beside.ended(pid):
                 self._others[0] += took.ru_utime
                 self._others[1] += took.ru_stime
 
@@ -316,73 +285,4 @@ class Command:
         while self.main and self.status < 0 and trees.start_of(self.main):
             self._press.kill(self._tree())
             self.ears.wait(0.1)
-            self._reap()
-
-    def _start_git(self) -> None:
-        """Ask for the commit beside the job: it delays neither the launch nor the command."""
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                waking.fresh_child()
-                signal.alarm(int(2 * GIT))
-                waking.close_others(write)
-                os.write(write, commit_of(self._cwd).encode())
-            finally:
-                os._exit(0)
-        os.close(write)
-        self._git, self._git_pipe = pid, read
-        self._aside.add(pid)
-
-    def _hear_git(self, ready: List[int]) -> None:
-        if self._git_pipe in ready:
-            commit = os.read(self._git_pipe, 200).decode("utf-8", "replace")
-            os.close(self._git_pipe)
-            self._git_pipe = -1
-            if commit and not self._stop:
-                self.save(commit=commit)
-
-    def _start_sampler(self, lease: turns.Lease) -> None:
-        """Start the process that samples the job, and again when it is gone, three times at most.
-
-        A sick driver may hang or kill it, and the job goes on. It stays in our session, by which it tells
-        itself from the job.
-        """
-        program = os.path.join(HERE, "meter.py")
-        if self._sampler or self._stop or self.status >= 0 or len(self._again) >= 3:
-            return
-        if not os.path.exists(program):
-            return
-        self._again.append(time.monotonic())
-        request = {
-            "id": self.wish["id"],
-            "supervisor": os.getpid(),
-            "main": self.main,
-            "folder": self.folder,
-            "uuids": lease.uuids,
-            "visible": self._environment.get("CUDA_VISIBLE_DEVICES"),
-            "started": self._born,
-        }
-        read, write = os.pipe()
-        os.write(write, json.dumps(request).encode())
-        os.close(write)
-        self._sampler = os.fork()
-        if self._sampler == 0:
-            try:
-                waking.fresh_child()
-                os.dup2(read, 0)
-                waking.close_others()
-                os.execv(sys.executable, [sys.executable, "-I", "-S", program, "sample"])
-            finally:
-                os._exit(127)
-        os.close(read)
-        self._aside.add(self._sampler)
-
-    def end_sampler(self) -> List[Row]:
-        """Let the sampler write its last, for a second at most, and return what it knows of the GPUs."""
-        if self._sampler:
-            trees.send(self._sampler, signal.SIGTERM)
-            self.ears.until(lambda: self._reap() or not self._sampler, 1.0)
-        for pid in self._aside:
-            trees.send(pid, signal.SIGKILL)
-        return records.gpus(self.folder)
+            self.reap()

@@ -72,18 +72,19 @@ def checked(wish: object) -> Row:
         if "/" in name or name in ("", ".", ".."):
             raise _wrong("%s is not a plain file name" % ascii(name)[:80])
     # What is left out of the wish for GPUs has its default, one of them; without any wish there is none.
-    gpus = wish.get("gpus")
+    gpus: Any = wish.get("gpus")
     if gpus is None:
         gpus = {"mode": "none"}
     if not isinstance(gpus, dict) or gpus.get("mode", "count") not in ("count", "chosen", "none", "any"):
         raise _wrong("The wish for GPUs is not understood")
     _words(gpus.get("uuids") or [], "The wish for GPUs")
-    if not isinstance(gpus.get("count", 1), int) or not 0 < gpus.get("count", 1) < 10000:
+    count = gpus.get("count", 1)
+    if not isinstance(count, int) or not 0 < count < 10000:
         raise _wrong("The number of GPUs is not understood")
     limit, grace = wish.get("limit"), wish.get("grace", 10.0)
     if not (limit is None or isinstance(limit, (int, float))) or not isinstance(grace, (int, float)):
         raise _wrong("A time is not a number")
-    return dict(wish, gpus=dict(gpus, mode=gpus.get("mode", "count"), count=gpus.get("count", 1)))
+    return dict(wish, gpus=dict(gpus, mode=gpus.get("mode", "count"), count=count))
 
 
 def prepare_folder(job: str) -> str:

@@ -7,12 +7,10 @@ the job starts gets out of sight. It never asks a GPU driver for anything itself
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import sys
 import time
 
+import beside
 import causes
 import launcher
 import records
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ACTIVATION = 30.0
-"""Seconds that activating an environment may take; its scripts may ask or call the network."""
 LINK = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "OLDPWD", "_")
 """Variables that tell of the login that launched the job, and are wrong as soon as it ends."""
 
@@ -57,17 +53,6 @@ def results(patterns: Sequence[str], cwd: str) -> List[str]:
             if os.path.isfile(path) and path not in found:
                 found.append(path)
     return found
-
-
-def run_activation(wish: Row, base: Dict[str, str]) -> Dict[str, str]:
-    """Return the environment with the wished one active; this is where envs.py is called."""
-    try:
-        envs = __import__("envs")
-    except ImportError:
-        raise RuntimeError("The part of gpubox that activates environments is not there") from None
-    os.environ.clear()
-    os.environ.update(base)
-    return dict(envs.activate(wish["prefix"], wish.get("kind") or "conda"))
 
 
 class Supervisor:
@@ -129,7 +114,7 @@ class Supervisor:
 
     def finish(self, ending: Row, command: Command) -> None:
         """Write the last record; a full disk may be emptied within ten minutes."""
-        gpus = command.end_sampler() or self.record.get("gpus") or []
+        gpus = command.beside.end(command.reap) or self.record.get("gpus") or []
         fields: Row = {
             "state": "ended",
             "ended": command.ended or time.time(),
@@ -262,7 +247,12 @@ class Supervisor:
         base["GPUBOX_JOB"] = wish["id"]
         if wish.get("prefix"):
             begun = time.monotonic()
-            base = self.activate(base)
+            keep_orphans()
+            try:
+                base = beside.activated(self.folder, wish, self.ears, base)
+            except beside.Inactive as error:
+                self.check_asked()
+                raise Over("env", str(error)) from None
             self.record["activation"] = round(time.monotonic() - begun, 4)
         base.update(PYTHONUNBUFFERED="1", GPUBOX_JOB=wish["id"])
         base.update((name, self.filled(value)) for name, value in (wish.get("environment") or {}).items())
@@ -276,48 +266,3 @@ class Supervisor:
     def filled(self, text: str) -> str:
         """Return text with the record's folders put in."""
         return text.replace("{files}", self.path("files")).replace("{folder}", self.folder)
-
-    def activate(self, base: Dict[str, str]) -> Dict[str, str]:
-        """Run the activation in a child of its own, because its scripts may hang."""
-        keep_orphans()
-        read, write = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._activate_in_child(base, write)
-        os.close(write)
-        data = waking.collect(read, self.ears, ACTIVATION)
-        os.close(read)
-        for process in [pid, *trees.tree(pid), *trees.tree(os.getpid())]:
-            trees.send(process, signal.SIGKILL)
-        self.ears.until(trees.reaped, 2.0)
-        self.check_asked()
-        if data is None:
-            raise Over("env", "Activating %s took longer than %d s" % (self.wish["prefix"], ACTIVATION))
-        found: Row = {}
-        with contextlib.suppress(ValueError):
-            found = json.loads(data.decode())
-        if "environment" not in found:
-            raise Over(
-                "env", found.get("words") or causes.last_line(self.path("activation.log")) or "It broke off"
-            )
-        return found["environment"]
-
-    def _activate_in_child(self, base: Dict[str, str], write: int) -> None:
-        said: Row = {}
-        try:
-            waking.fresh_child()
-            os.setsid()
-            log = os.open(self.path("activation.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            waking.close_others(write)
-            said = {"environment": run_activation(self.wish, base)}
-        except BaseException as error:  # whatever its scripts do ends as words in the record
-            said = {"words": str(error) or type(error).__name__}
-        finally:
-            with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            with contextlib.suppress(OSError), open(write, "wb") as out:
-                out.write(json.dumps(said).encode())
-            os._exit(0)

@@ -168,16 +168,15 @@ def settle(asked: Row) -> Row:
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
     explained = ending.get("by") == "scancel" or ending.get("signal") in ("TERM", "KILL")
-    if trees.alive(supervisor) or waits or not (record.get("state") in records.ACTIVE or explained):
+    lives = trees.alive(supervisor) or trees.alive(record.get("main"))
+    if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)
     found = {name: text for name, text in (asked.get("ending") or {}).items() if isinstance(text, str)}
     if found.get("how") == "stopped":
         by = records.load(os.path.join(folder, "stop.json")) or {}
         found["by"] = str(by.get("by") or "scancel")
-    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(ending, **found))
-    if explained:
-        record["ending"].pop("by", None)
-        record["ending"].pop("why", None)
+    kept = {name: value for name, value in ending.items() if name not in ("by", "why")}
+    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(kept, **found))
     record["gpus"] = records.gpus(folder) or record.get("gpus") or []
     record["spark"] = records.spark(folder)
     records.save(folder, record, last=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -11,6 +13,7 @@ import msgspec
 
 from gpubox.boxes import kept
 from gpubox.boxes.jobs.backend import Page
+from gpubox.boxes.jobs.listing import Reader, named_safely
 from gpubox.core.doors import Doors, Pipes
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -26,6 +29,7 @@ FILES = (
     "launcher.py",
     "supervisor.py",
     "command.py",
+    "beside.py",
     "records.py",
     "turns.py",
     "trees.py",
@@ -41,6 +45,10 @@ FILES = (
 """The program for jobs; the first one is run."""
 PAGE = 4 * 1024 * 1024
 """Most bytes of log that are fetched at once."""
+_TICKS = 512 * 1024
+"""An answer with fewer bytes of samples than this had the last of them."""
+_LARGE = 128 * 1024
+"""A list of more bytes is read in a thread: 1000 jobs take 10 ms."""
 _HEAD = 64 * 1024
 """Bytes in which the first line of a log stream must come."""
 _PATIENCE = 30.0
@@ -85,6 +93,7 @@ class Supervised:
         self._box = box
         self._shell = shell
         self._doors = doors
+        self._reader = Reader()
         self.environment = dict(environment or {})
         """Variables that our program gets on the box."""
 
@@ -109,7 +118,7 @@ class Supervised:
             self.shell(),
             self.program,
             verb,
-            stdin=msgspec.json.encode(asked),
+            stdin=_encoded(asked),
             python=self.python,
             environment=self.environment,
             timeout=_PATIENCE,
@@ -129,7 +138,11 @@ class Supervised:
 
     async def look(self, *, gpus: bool = True) -> Listing:
         """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
-        return await self.call("list", {"gpus": gpus}, Listing)
+        data = await self._raw("list", {"gpus": gpus})
+        _refused(data)
+        if len(data) < _LARGE:
+            return self._reader.read(data)
+        return await asyncio.to_thread(self._reader.read, data)
 
     async def list(self) -> tuple[Record, ...]:
         """Return all records, newest first."""
@@ -145,8 +158,8 @@ class Supervised:
         while True:
             answer = await self.call("ticks", {"id": job, "start": start}, _Ticks)
             found += answer.ticks
-            if not answer.ticks or answer.next == start:
-                return tuple(found), answer.next
+            if answer.next - start < _TICKS:
+                return tuple(found), max(start, answer.next)
             start = answer.next
 
     async def page(self, job: str, offset: int, length: int) -> Page:
@@ -164,7 +177,7 @@ class Supervised:
             raise not_connected(self._box)
         await kept.ensure(shell, program, self.python)
         mark = f"gpubox-{token_hex(6)}"
-        words = ("follow", job, str(offset))
+        words = ("follow", named_safely(job), str(offset))
         line = kept.command(program, mark, words, self.python, self.environment)
         async with doors.pipes(line) as pipes:
             stream = Stream(pipes)
@@ -236,14 +249,28 @@ def not_connected(box: str) -> Dropped:
     return Dropped("Not connected", f"{box} cannot be reached now", "Try again when it is live")
 
 
-def _decoded(data: bytes, answer: type[T]) -> T:
-    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
+def _encoded(asked: object) -> bytes:
+    """Return a request; bytes of file names that are no UTF-8 travel as the escapes that Python gives them."""
+    try:
+        return msgspec.json.encode(asked)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(asked)).encode()
+
+
+def _refused(data: bytes) -> None:
+    """Raise RemoteError for an answer that says why not."""
+    if not data.startswith(b'{"error"'):
+        return
     try:
         refusal = msgspec.json.decode(data, type=_Failed).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        refusal = None
-    if refusal is not None:
-        raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
+        return
+    raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
+
+
+def _decoded(data: bytes, answer: type[T]) -> T:
+    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
+    _refused(data)
     try:
         return msgspec.json.decode(data, type=answer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
