@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
+import shlex
 import socket
-import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import msgspec
 
-from gpubox.boxes.jobs import logs, notices
+from gpubox.boxes.files import Files, Progress
+from gpubox.boxes.jobs import logs, notices, results
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
+from gpubox.boxes.jobs.keeping import Keeping
 from gpubox.boxes.jobs.naming import choose
+from gpubox.boxes.jobs.slurm import Slurm
 from gpubox.boxes.jobs.supervised import Supervised
 from gpubox.boxes.jobs.told import Told
-from gpubox.boxes.jobs.wishes import hidden, new_id
+from gpubox.boxes.jobs.wishes import hidden, new_id, tells_secret
 from gpubox.boxes.limits import Limits
 from gpubox.boxes.store import Store
 from gpubox.config.settings import JobSettings
@@ -25,17 +29,14 @@ from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import Ignored, JobWish
-from gpubox.core.record import ACTIVE, GpuPlace, Record, Tick
+from gpubox.core.record import GpuPlace, Record, Tick
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
+from gpubox.core.text import clean
 from gpubox.core.together import together
 
 log = logging.getLogger("gpubox.jobs")
 
-SETTLE = 2.0
-"""Seconds after which the first sample of a new link is there, and there is time for what can wait."""
-WATCHED = 2.0
-"""Seconds between two looks while somebody watches and a job is at work."""
 _SCARCE = 2
 """Sessions of a link with which a log comes piece by piece: the probe has one, commands need the other."""
 
@@ -67,43 +68,64 @@ class Jobs:
         """Whether the jobs were ever looked at."""
         self.supervised = Supervised(box, shell, doors, python=python, environment=environment)
         """The backend of the box itself."""
+        self.slurm = Slurm(box, self.supervised)
+        """The backend of a box with Slurm; its `view` is None elsewhere."""
         self.settings = settings or JobSettings()
         self._box = box
-        self._shell = shell
         self._doors = doors
         self._store = store
         self._limits = limits
         self._told = Told(box, store)
+        self._keeping = Keeping(self, shell)
         self._looking = asyncio.Lock()
-        self._watchers = 0
-        self._watched = asyncio.Event()
+        self._meanwhile: dict[str, Record | None] = {}
+        """What happened to jobs since the look that is under way began; None when one was removed."""
+        self._endings: asyncio.Queue[Record] = asyncio.Queue()
+        self._noticed: set[str] = set()
+        self._files = Files(box, shell, doors, python=python)
 
     async def look(self, *, gpus: bool = True) -> tuple[Record, ...]:
         """Look at all jobs and return them, newest first; raises RemoteError in words, and Dropped."""
         async with self._looking:
+            self._meanwhile.clear()
             try:
                 listing = await self.supervised.look(gpus=gpus)
-            except RemoteError as error:
+                records = await self.slurm.settle(listing.jobs)
+            except Dropped:
+                raise
+            except GpuBoxError as error:
                 self.trouble.put(error)
                 raise
             if self.trouble.value is not None:
                 self.trouble.put(None)
-            records = listing.jobs
             if gpus and listing.gpus != self.gpus.value:
                 self.gpus.put(listing.gpus)
             first, self.looked = not self.looked, True
-            if first or records != self.feed.value:
-                self.feed.put(records)
-            ended = await self._told.new(records, listing.now)
-            if ended != self.finished.value:
-                self.finished.put(ended)
-            return records
+            await self._take(_with(records, self._meanwhile), listing.now, anyhow=first)
+            return self.feed.value
+
+    async def _take(self, records: tuple[Record, ...], now: float, *, anyhow: bool = False) -> None:
+        """Show records, and what ended among them."""
+        if anyhow or records != self.feed.value:
+            self.feed.put(records)
+        ended = await self._told.new(records, now)
+        if [record.id for record in ended] != [record.id for record in self.finished.value]:
+            self.finished.put(ended)
+        for record in ended:
+            if record.id not in self._noticed:
+                self._noticed.add(record.id)
+                self._endings.put_nowait(record)
+
+    async def _changed(self, record: Record) -> None:
+        """Show what became of one job at once; all others wait for the next look."""
+        self._meanwhile[record.id] = record
+        await self._take(_with(self.feed.value, {record.id: record}), record.now or record.submitted)
 
     async def told(self, jobs: Sequence[str]) -> None:
         """Note that a person knows of the end of these jobs; they are never told again on this machine."""
         await self._told.mark(jobs)
         left = tuple(record for record in self.finished.value if record.id not in jobs)
-        if left != self.finished.value:
+        if len(left) < len(self.finished.value):
             self.finished.put(left)
 
     async def launch(self, wish: JobWish) -> Record:
@@ -111,50 +133,70 @@ class Jobs:
 
         After Dropped nobody knows whether it started: launching the same wish again starts no second one.
         """
-        given = wish.environment
+        if missing := [name for name in wish.hidden if name not in wish.environment]:
+            raise _secrets_needed(missing)
         wish = msgspec.structs.replace(
             wish,
-            hidden=tuple(dict.fromkeys((*hidden(given), *(name for name in wish.hidden if name in given)))),
+            hidden=tuple(dict.fromkeys((*wish.hidden, *hidden(wish.environment)))),
             by=wish.by or whoami(),
-            exclude=wish.exclude or self.settings.exclude,
+            exclude=tuple(dict.fromkeys((*wish.exclude, *self.settings.exclude))),
         )
         record = await self.backend(wish.backend).launch(wish)
-        if self._store is not None and (wish.line or wish.argv):
-            await self._store.keep_command(self._box, wish.line or line_of(wish))
-        await self._look_again()
+        await self._told.begin(record.submitted)  # also on a box that is new here, its end is news
+        await self._remember(line_of(wish))
+        await self._changed(record)
         return record
+
+    async def _remember(self, line: str) -> None:
+        if self._store is None or not line.isprintable() or tells_secret(line):
+            return  # bytes that are no text, several lines, a secret: nothing to be offered again
+        await self._store.keep_command(self._box, line)
 
     async def stop(self, job: str) -> Record:
         """Ask for the end of a job and all its processes; raises RemoteError in words, and Dropped."""
         record = await self._backend_of(job).stop(job, whoami())
-        await self._look_again()
+        await self._changed(record)
         return record
 
     async def remove(self, jobs: Sequence[str]) -> None:
         """Delete the records and logs of ended jobs; raises RemoteError for one that has not ended."""
-        await self.supervised.remove(jobs)
-        await self._told.mark(jobs)
-        await self._look_again()
+        try:
+            await self.supervised.remove(jobs)
+        except RemoteError:
+            await self._keeping.look_again()  # those before it are gone
+            raise
+        await self.told(jobs)
+        gone: dict[str, Record | None] = dict.fromkeys(jobs)
+        self._meanwhile |= gone
+        self.feed.put(_with(self.feed.value, gone))
 
     async def rerun(self, job: str) -> Record:
         """Start a job once more as it was; raises RemoteError when it needs secrets that are gone."""
         record = await self.show(job)
         if record.wish.hidden:
-            raise RemoteError(
-                "Secrets are needed",
-                f"{', '.join(record.wish.hidden)} was not kept on the box",
-                "Edit the job and fill it in again",
-            )
+            raise _secrets_needed(record.wish.hidden)
         return await self.launch(self.wish_again(record))
 
     def wish_again(self, record: Record) -> JobWish:
-        """Return the wish of a job with a new id; values of its secrets are not in it."""
-        return msgspec.structs.replace(record.wish, id=new_id(), by="", after="", hidden=record.wish.hidden)
+        """Return the wish of a job with a new id; values of its secrets are not in it.
+
+        Small programs that travelled along are in records of `show`, not in those of a list.
+        """
+        return msgspec.structs.replace(record.wish, id=new_id(), by="", after="")
+
+    async def fetch(self, record: Record, progress: Callable[[Progress], None] | None = None) -> Path:
+        """Copy the results of an ended job to this machine, and return their folder here.
+
+        Raises RemoteError in words: when there are none, when one cannot be read there or written here.
+        """
+        if not record.results:
+            record = await self.show(record.id)
+        return await results.fetch(self._files, self._box, record, self.settings.results, progress)
 
     async def ignore(self, process: Ignored) -> None:
         """Let a process no longer count as using a GPU."""
         await self.supervised.ignore(process)
-        await self._look_again()
+        await self._keeping.look_again()
 
     def named(self, name: str) -> Record:
         """Return the job that a name means, of those last looked at; see naming.choose."""
@@ -186,73 +228,50 @@ class Jobs:
         """Return what runs jobs by a backend's name; raises RemoteError for one that the box has not."""
         if name == "box":
             return self.supervised
+        if name == "slurm":
+            return self.slurm
         raise RemoteError("No such queue", f"{self._box} has no {name}", "Leave it to the box itself")
 
     def _backend_of(self, job: str) -> Backend:
         record = next((one for one in self.feed.value if one.id == job), None)
         return self.backend(record.wish.backend) if record is not None else self.supervised
 
-    @asynccontextmanager
-    async def watch(self) -> AsyncGenerator[None]:
+    def watch(self) -> AbstractAsyncContextManager[None]:
         """Have running jobs looked at every two seconds while the block lasts."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            if not self._watchers:
-                self._watched.clear()
+        return self._keeping.watch()
 
     async def keep(self, sample: Feed[Sample | None]) -> None:
         """Look at the jobs on each new link and whenever the box says that one changed, until cancelled."""
-        await together(
-            self._on_links(sample), self._on_changes(sample), self._while_watched(), self._on_endings()
-        )
-
-    async def _on_links(self, sample: Feed[Sample | None]) -> None:
-        async for shell in self._shell.follow():
-            if shell is None:
-                continue
-            await asyncio.sleep(SETTLE if sample.value is None else 0)
-            if shell is self._shell.value:
-                await self._look_again()
-
-    async def _on_changes(self, sample: Feed[Sample | None]) -> None:
-        seen: float | None = None
-        async for newest in sample.follow():
-            changed = newest.jobs if newest is not None else None
-            if changed is not None and changed != seen:
-                seen, before = changed, seen
-                if before is not None or self.looked:
-                    await self._look_again()
+        await together(self._keeping.keep(sample), self._on_endings(), self._on_endings())
 
     async def _on_endings(self) -> None:
-        done: set[str] = set()
-        async for records in self.finished.follow():
-            for record in records:
-                if record.id not in done:
-                    done.add(record.id)
-                    await notices.run(self.settings.notify_command, self._box, record)
-
-    async def _while_watched(self) -> None:
+        """Run the person's own command for jobs that ended; two at a time, for one of them may hang."""
         while True:
-            await self._watched.wait()
-            began = time.monotonic()
-            at_work = any(record.state in ACTIVE for record in self.feed.value)
-            if not self.looked or at_work:
-                await self._look_again()
-            await asyncio.sleep(max(WATCHED, 10 * (time.monotonic() - began)))
+            record = await self._endings.get()
+            command = self.settings.notify_command
+            if command and record.wish.notify and await self._told.claim(record.id):
+                await notices.run(command, self._box, record)
 
-    async def _look_again(self) -> None:
-        """Look, unless the box cannot be asked: then `trouble` says why, until the next link or change."""
-        if self._shell.value is None:
-            return
-        with suppress(Dropped):
-            try:
-                await self.look()
-            except RemoteError as error:
-                log.info("jobs of %s: %s", self._box, error)
+
+def _with(records: Sequence[Record], changes: Mapping[str, Record | None]) -> tuple[Record, ...]:
+    """Return records, newest first, with what happened to some of them since."""
+    found: dict[str, Record | None] = {record.id: record for record in records}
+    for job, record in changes.items():
+        known = found.get(job)
+        if record is None or known is None or record.now >= known.now:
+            found[job] = record
+    rows = [record for record in found.values() if record is not None]
+    # By the box's clock: ids are made by the clocks of several laptops.
+    return tuple(sorted(rows, key=lambda record: (record.submitted, record.id), reverse=True))
+
+
+def _secrets_needed(names: Sequence[str]) -> RemoteError:
+    kept = "was" if len(names) == 1 else "were"
+    return RemoteError(
+        "Secrets are needed",
+        f"{clean(', '.join(names), 200)} {kept} not kept on the box",
+        "Edit the job and fill it in again",
+    )
 
 
 def whoami() -> str:
@@ -266,6 +285,4 @@ def whoami() -> str:
 
 def line_of(wish: JobWish) -> str:
     """Return a job's command as a person would type it."""
-    import shlex
-
     return wish.line or shlex.join(wish.argv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -61,6 +63,9 @@ class Slurm:
         self._found_by: Shell | None = None
         self._rows: tuple[QueueRow, ...] = ()
         """The queue, and those of our jobs that ended a moment ago."""
+        self._looked_at = -math.inf
+        self._clear: set[str] = set()
+        """Ended jobs of which Slurm knows no more than their record."""
 
     async def find(self) -> bool:
         """Return whether the box has Slurm; asks once for each link. Raises RemoteError and Dropped."""
@@ -79,16 +84,29 @@ class Slurm:
         found = await slurm_shell.ask(self._supervised.shell(), self._there())
         queue = tuple(row for row in found.rows if slurm_words.phase(row.state) != "ended")
         view = SlurmView(found.partitions, queue, found.now)
-        self._rows = found.rows
+        self._rows, self._looked_at = found.rows, time.monotonic()
         self.view.put(view)
         return view
+
+    async def refresh(self, age: float = 0.0) -> None:
+        """Look when the last look is older than some seconds; trouble is told in `view`. Raises Dropped."""
+        try:
+            if await self.find() and (time.monotonic() - self._looked_at > age or self.view.value is None):
+                await self.look()
+        except RemoteError as error:
+            self._silent(error)
+
+    def _silent(self, error: RemoteError) -> None:
+        self._looked_at = time.monotonic()
+        if self._place is not None:
+            self.view.put(replace(self.view.value or SlurmView(), trouble=error.text))
 
     async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
         """Return records with what Slurm alone knows: what a job waits for, and how it ended unheard.
 
         A Slurm that does not answer leaves them as they are, and says so in `view`. Raises Dropped.
         """
-        if not any(_open(record) for record in records):
+        if not any(self._open(record) for record in records):
             return tuple(records)
         try:
             view = await self.look()
@@ -96,11 +114,10 @@ class Slurm:
                 return tuple(records)
             return await self._settled(records, view.now)
         except RemoteError as error:
-            old = self.view.value or SlurmView()
-            self.view.put(replace(old, trouble=error.text))
+            self._silent(error)
             return tuple(
                 msgspec.structs.replace(record, waits=error.text)
-                if _open(record) and record.state == "queued"
+                if record.wish.backend == "slurm" and record.state == "queued"
                 else record
                 for record in records
             )
@@ -112,10 +129,10 @@ class Slurm:
         over: list[tuple[int, Record]] = []
         for place, record in enumerate(records):
             row = by_number.get(record.slurm) or by_job.get(record.id)
-            if not _open(record):
+            if not self._open(record):
                 found.append(record)
             elif row is not None and slurm_words.phase(row.state) != "ended":
-                found.append(_alive(record, row, now) if record.state != "ended" else record)
+                found.append(_alive(record, row, now))
             else:
                 known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
                 over.append((place, known))
@@ -133,9 +150,8 @@ class Slurm:
             if slurm_words.phase(told.state) != "ended":
                 return record
             canceled = told.state.startswith("CANCELLED")
-            if record.state == "ended" and not (
-                told.state in slurm_words.FORCED or (canceled and _lost(record))
-            ):
+            if record.state == "ended" and not (canceled or told.state in slurm_words.FORCED):
+                self._clear.add(record.id)
                 return record
             ran = not canceled or told.started is not None
             words, ended = slurm_words.ending(told), told.ended or now
@@ -235,19 +251,21 @@ class Slurm:
         assert self._place is not None
         return self._place
 
+    def _open(self, record: Record) -> bool:
+        """Return whether Slurm may know more of a job than its record."""
+        if record.wish.backend != "slurm" or record.id in self._clear:
+            return False
+        return record.state in ACTIVE or _unclear(record)
 
-def _lost(record: Record) -> bool:
-    return record.ending is not None and record.ending.how in ("lost", "reboot")
 
-
-def _open(record: Record) -> bool:
-    """Return whether Slurm may know more of a job than its record."""
-    if record.wish.backend != "slurm":
+def _unclear(record: Record) -> bool:
+    """Return whether a job ended a while ago at most by what Slurm may have done to it."""
+    ending = record.ending
+    if ending is None or record.now - (record.ended or 0.0) > RECENT:
         return False
-    if record.state in ACTIVE:
-        return True
-    unclear = _lost(record) or (record.ending is not None and record.ending.by == "scancel")
-    return unclear and record.now - (record.ended or 0.0) < RECENT
+    # Slurm signals all processes at once: the command may be gone before its supervisor knows why.
+    hit = ending.how == "signal" and ending.signal in ("TERM", "KILL")
+    return hit or ending.how in ("lost", "reboot") or ending.by == "scancel"
 
 
 def _alive(record: Record, row: QueueRow, now: float) -> Record:
@@ -255,5 +273,7 @@ def _alive(record: Record, row: QueueRow, now: float) -> Record:
     if slurm_words.phase(row.state) == "queued":
         words = slurm_words.waits(row, now)
         return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)
+    if record.state == "ended":  # by what, Slurm will say in a moment
+        return msgspec.structs.replace(record, slurm=row.id, state="stopping", ended=None, ending=None)
     begun = "starting" if record.state == "queued" else record.state
     return msgspec.structs.replace(record, slurm=row.id, state=begun, waits="")

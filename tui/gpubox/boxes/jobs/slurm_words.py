@@ -21,6 +21,7 @@ _REASONS = {
     "PartitionDown": "its partition, which is down",
     "PartitionInactive": "its partition, which is inactive",
     "PartitionTimeLimit": "nothing that can come: its time limit is longer than the partition allows",
+    "PartitionConfig": "nothing that can come: its partition does not allow its time limit or its nodes",
     "PartitionNodeLimit": "nothing that can come: it wants more nodes than the partition allows",
     "ReqNodeNotAvail": "nodes that are down or reserved",
     "Reservation": "its reservation",
