@@ -16,9 +16,10 @@ from gpubox.commands.common import (
     exit_status,
     leave_pipe,
 )
-from gpubox.commands.compare import compare
+from gpubox.commands.compare import compare, compare_jobs
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
+from gpubox.commands.env import env
 from gpubox.commands.files import get, put
 from gpubox.commands.jobs import jobs
 from gpubox.commands.panel import panel
@@ -100,10 +101,12 @@ cli.add_command(shell)
 cli.add_command(tunnel)
 cli.add_command(x11)
 cli.add_command(compare)
+jobs.add_command(compare_jobs)
 cli.add_command(config)
 cli.add_command(desktop)
 cli.add_command(run_job)
 cli.add_command(jobs)
+cli.add_command(env)
 cli.add_command(put)
 cli.add_command(get)
 

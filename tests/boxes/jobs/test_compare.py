@@ -60,6 +60,23 @@ def test_repeated_runs_give_mean_deviation_and_range() -> None:
     assert sentence(told.speedups[0]) == "tf-gpu ran 10.0 ± 1.7 x faster than tf-cpu"
 
 
+def test_a_difference_within_the_spread_of_the_runs_is_called_so() -> None:
+    shaky = [on_gpu(real, at=place) for place, real in enumerate((4.0, 8.0, 6.0))]
+    told = compare([*shaky, on_cpu(7.0, at=1), on_cpu(8.0, at=2)])
+    assert sentence(told.speedups[0]).endswith("faster than tf-cpu, which is within the spread of their runs")
+
+
+def test_packages_that_a_framework_hangs_on_come_first() -> None:
+    many = [Package(f"a{number}", "1") for number in range(40)]
+    gpu = [*many, Package("torch", "2"), Package("nvidia-cudnn-cu13", "9")]
+    names = [
+        name
+        for name, _ in compare([on_gpu(), on_cpu()], {"/envs/tf-gpu": gpu, "/envs/tf-cpu": []}).differences
+    ]
+    assert names.index("torch") < names.index("nvidia-cudnn-cu13") < names.index("a0")
+    assert names[-1] == "and 12 packages more"
+
+
 def test_a_failed_run_among_good_ones_is_left_out_and_told() -> None:
     records = [on_gpu(6.0, at=1), aborted(on_gpu(1.0, at=2)), on_gpu(6.2, at=3)]
     assert figures(records, "real time")[0].values == (6.0, 6.2)

@@ -197,7 +197,28 @@ def show(comparison: Comparison, form: str | None) -> None:
     click.echo(export(comparison, form or "text").rstrip("\n"))
 
 
-async def compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
+@click.command("compare", short_help="Put two jobs or more side by side.")
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB JOB...")
+@form_options
+@common_options
+@click.pass_context
+def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) -> int:
+    """Compare jobs that the box has records of: times, memory, GPUs, how each ended, and what differs.
+
+    Runs of one command in one environment are one side, with mean and deviation. A run that did not end
+    with exit code 0 has no speed.
+    """
+    from gpubox.commands.jobs import __name__ as group
+    from gpubox.commands.linked import with_box
+
+    async def work(box: Box, _: Settings) -> int:
+        await _compare_jobs(box, jobs, form)
+        return 0
+
+    return with_box(ctx, ctx.meta[group], work)
+
+
+async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
     """Compare jobs that there are records of, and write it to stdout; raises ConfigError and RemoteError."""
     from gpubox.boxes.jobs.compare import compare as put_together
 

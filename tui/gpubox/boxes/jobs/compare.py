@@ -175,7 +175,8 @@ def _odd_runs(side: Side) -> list[str]:
     slow = first > usual * (_CLEARLY if len(times) > 2 else 1.5)
     if slow and (len(times) == 2 or (first - usual) / distance > _ODD):
         out.append(
-            f"{side.label}: the first run took {first / usual:.2g} x as long as the others; "
+            f"{side.label}: the first run took {first / usual:.2g} x as long as the "
+            f"{'other' if len(times) == 2 else 'others'}; "
             "files were not in the cache yet, or something was compiled"
         )
     odd = [

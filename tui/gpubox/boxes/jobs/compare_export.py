@@ -60,7 +60,11 @@ def sentence(speed: SpeedUp) -> str:
     digits = 1 if speed.ratio >= 9.95 else 2
     if speed.ratio < 1.005:
         return f"{speed.faster.label} and {speed.slower.label} ran equally fast"
-    return f"{speed.faster.label} ran {speed.ratio:.{digits}f}{spread} x faster than {speed.slower.label}"
+    unsure = speed.deviation is not None and speed.ratio - 2 * speed.deviation <= 1
+    doubt = ", which is within the spread of their runs" if unsure else ""
+    return (
+        f"{speed.faster.label} ran {speed.ratio:.{digits}f}{spread} x faster than {speed.slower.label}{doubt}"
+    )
 
 
 def ended(side: Side) -> str:

@@ -25,6 +25,10 @@ _HOW = {
 _MANY = 30
 """Packages that are named at most; two environments may differ in hundreds."""
 
+_FRAMEWORKS = ("torch", "pytorch", "tensorflow", "tensorflow-gpu", "jax", "jaxlib", "numpy", "python")
+_GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
+"""What names of packages begin with that a framework calculates with."""
+
 
 def outcome(record: Record) -> str:
     """Return how a job ended: `exit 0`, `ABRT, core dumped`, `stopped by ada@laptop`, `still running`."""
@@ -169,7 +173,7 @@ def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tupl
     known = [{one.name: one for one in each} for each in lists if each is not None]
     if len(known) < len(lists):
         return []
-    names = sorted({name for each in known for name in each})
+    names = sorted({name for each in known for name in each}, key=_weight)
     rows: list[tuple[str, tuple[str, ...]]] = []
     for name in names:
         versions = tuple(_version(each.get(name)) for each in known)
@@ -179,6 +183,14 @@ def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tupl
         more = len(rows) - _MANY
         return [*rows[:_MANY], (f"and {more} packages more", ("",) * len(known))]
     return rows
+
+
+def _weight(name: str) -> tuple[int, str]:
+    """Return what packages are sorted by: those that a framework's speed hangs on come first."""
+    plain = name.lower()
+    if plain in _FRAMEWORKS:
+        return _FRAMEWORKS.index(plain), plain
+    return len(_FRAMEWORKS) + (not plain.startswith(_GPU_PARTS)), plain
 
 
 def _version(package: Package | None) -> str:
