@@ -89,6 +89,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     after Ctrl-C.
     """
     from gpubox.commands.linked import with_box
+    from gpubox.core.text import clean
 
     words = Given(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
     _check(words)
@@ -99,6 +100,8 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
+        if record.warning:
+            click.echo(clean(record.warning), err=True)
         return 0
 
     return with_box(ctx, box, work, failed=NO_ANSWER if wait else 1)
@@ -163,8 +166,13 @@ async def wished(box: Box, settings: Settings, given: Given) -> JobWish:
 async def _env(box: Box, name: str | None) -> Env | None:
     if name == WITHOUT:
         return None
-    await box.envs.find()
-    return box.envs.named(name) if name else box.envs.chosen.value
+    if name:
+        await box.envs.find()
+        return box.envs.named(name)
+    await box.envs.restore()
+    if box.envs.trouble.value is not None:
+        raise box.envs.trouble.value
+    return box.envs.chosen.value
 
 
 def _plain_gpus(given: Given, settings: Settings) -> bool:
