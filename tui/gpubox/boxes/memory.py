@@ -9,6 +9,8 @@ from typing import cast
 
 MOST = 50
 """Graphical programs remembered for each box, and commands of jobs."""
+ENDINGS = 5000
+"""Endings remembered for each box: more than the jobs that a box lists, so that none is told twice."""
 
 _PROGRAMS = """
 CREATE TABLE IF NOT EXISTS program (
@@ -26,10 +28,15 @@ CREATE TABLE IF NOT EXISTS told (
     box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
 ) WITHOUT ROWID
 """
+_CLAIMED = """
+CREATE TABLE IF NOT EXISTS claimed (
+    box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
+) WITHOUT ROWID
+"""
 _CHOICES = """
 CREATE TABLE IF NOT EXISTS choice (box TEXT PRIMARY KEY, prefix TEXT NOT NULL) WITHOUT ROWID
 """
-TABLES = (_PROGRAMS, _COMMANDS, _TOLD, _CHOICES)
+TABLES = (_PROGRAMS, _COMMANDS, _TOLD, _CLAIMED, _CHOICES)
 """What makes the tables; they are made wherever they are missing."""
 
 
@@ -92,12 +99,32 @@ def told_jobs(connection: sqlite3.Connection, box: str, now: float) -> tuple[flo
 
 
 def keep_told(connection: sqlite3.Connection, box: str, jobs: Sequence[str]) -> None:
-    """Note that the end of jobs was told; they are never told again."""
+    """Note that the end of jobs was told; they are never told again. The oldest notes are forgotten."""
     with connection:
         connection.executemany(
             "INSERT OR REPLACE INTO told (box, job, at) VALUES (?, ?, ?)",
-            [(box, job, time.time()) for job in jobs],
+            [(box, job, time.time()) for job in jobs if job],
         )
+        connection.execute(
+            "DELETE FROM told WHERE box = ?1 AND job <> '' AND at < "
+            "(SELECT at FROM told WHERE box = ?1 AND job <> '' ORDER BY at DESC LIMIT 1 OFFSET ?2)",
+            (box, ENDINGS - 1),
+        )
+
+
+def claim(connection: sqlite3.Connection, box: str, job: str) -> bool:
+    """Note that somebody acts on the end of a job; returns whether nobody did before."""
+    with connection:
+        made = connection.execute(
+            "INSERT OR IGNORE INTO claimed (box, job, at) VALUES (?, ?, ?)", (box, job, time.time())
+        )
+        first = made.rowcount == 1
+        connection.execute(
+            "DELETE FROM claimed WHERE box = ?1 AND at < "
+            "(SELECT at FROM claimed WHERE box = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
+            (box, ENDINGS - 1),
+        )
+    return first
 
 
 def choice(connection: sqlite3.Connection, box: str) -> str:

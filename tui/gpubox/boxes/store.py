@@ -116,13 +116,20 @@ class Store:
         """Remember the command line of a job."""
         await self._later(lambda connection: memory.keep_command(connection, box, line))
 
-    async def told(self, box: str, now: float) -> tuple[float, set[str]]:
-        """Return when a box was first seen by its own clock (`now`), and the jobs whose end was told."""
-        return await self._later(lambda connection: memory.told_jobs(connection, box, now)) or (now, set())
+    async def told(self, box: str, now: float) -> tuple[float, set[str]] | None:
+        """Return when a box was first seen by its own clock (`now` if never), and the jobs whose end is told.
+
+        None when the disk does not say.
+        """
+        return await self._later(lambda connection: memory.told_jobs(connection, box, now))
 
     async def keep_told(self, box: str, jobs: Sequence[str]) -> None:
         """Note that the end of jobs was told."""
         await self._later(lambda connection: memory.keep_told(connection, box, jobs))
+
+    async def claim(self, box: str, job: str) -> bool:
+        """Return whether nobody acted on the end of a job before; also when the disk does not say."""
+        return await self._later(lambda connection: memory.claim(connection, box, job)) is not False
 
     async def choice(self, box: str) -> str:
         """Return the folder of the environment that is chosen on a box; empty without one."""

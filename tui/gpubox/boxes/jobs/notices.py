@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
+from contextlib import suppress
 
 from gpubox.core.job import JobWish
 from gpubox.core.record import Record, exit_status
@@ -12,7 +14,10 @@ from gpubox.core.text import clean
 
 log = logging.getLogger("gpubox.jobs")
 
-_PATIENCE = 30.0
+PATIENCE = 30.0
+"""Seconds that the command may take."""
+_WAITS = '/bin/sh -c "$0"; exit $?'
+"""A shell that waits for the command: when this program ends, only it is killed, and the command goes on."""
 
 
 def facts(box: str, record: Record) -> dict[str, str]:
@@ -21,7 +26,7 @@ def facts(box: str, record: Record) -> dict[str, str]:
     ending = record.ending
     return {
         "GPUBOX_BOX": clean(box, 120),
-        "GPUBOX_JOB_ID": record.id,
+        "GPUBOX_JOB_ID": clean(record.id, 80),
         "GPUBOX_JOB_NAME": clean(wish.name or wish.line or " ".join(wish.argv), 200),
         "GPUBOX_JOB_HOW": ending.how if ending is not None else "",
         "GPUBOX_JOB_STATUS": str(exit_status(record)),
@@ -30,25 +35,43 @@ def facts(box: str, record: Record) -> dict[str, str]:
     }
 
 
-async def run(command: str, box: str, record: Record) -> None:
-    """Run the command of the settings for a job that ended, if there is one; its failure is logged."""
+async def run(command: str, box: str, record: Record, *, patience: float = PATIENCE) -> None:
+    """Run the command of the settings for a job that ended, if there is one; its failure is logged.
+
+    One that takes longer than `patience` seconds is killed. It outlives this program, though: a person who
+    leaves right after the end of a job is told all the same.
+    """
     if not command or not record.wish.notify:
         return
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        command,
-        env={**os.environ, **facts(box, record)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        async with asyncio.timeout(_PATIENCE):
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            _WAITS,
+            command,
+            env={**os.environ, **facts(box, record)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # no process left, say; a zero byte, or a locale without its letters
+        log.warning("jobs.notify_command could not be started for %s: %s", record.id, error)
+        return
+    try:
+        async with asyncio.timeout(patience):
             status = await process.wait()
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         status = await process.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
     if status:
         log.warning("jobs.notify_command ended with status %s for %s", status, record.id)

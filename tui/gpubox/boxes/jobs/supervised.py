@@ -250,7 +250,7 @@ def not_connected(box: str) -> Dropped:
 
 
 def _encoded(asked: object) -> bytes:
-    """Return a request; bytes of file names that are no UTF-8 travel as the escapes that Python gives them."""
+    """Return a request; bytes that are no UTF-8 travel as the escapes that Python gives them."""
     try:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError:

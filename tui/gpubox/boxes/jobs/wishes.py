@@ -15,20 +15,51 @@ from gpubox.core.text import clean
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """What an id's end is made of: nothing that is mistaken for something else when read aloud."""
-_SHELL = re.compile(r"[|&;<>()$`\\!*?\[\]{}~#\n]|^\s*[A-Za-z_]\w*=")
-"""Signs outside of quotes that plain words have no use for, and an assignment in front."""
-_SECRET = re.compile(
-    r"(?:^|_)(?:TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASS|PASSPHRASE|PWD|KEY|APIKEY|CREDENTIAL|CREDENTIALS|"
-    r"AUTH|COOKIE|DSN)(?:$|_)"
+_SIGNS = frozenset("|&;<>()$`\\!*?[]{}~#\n\r")
+"""Signs outside of quotes that plain words have no use for; a carriage return is no blank to a shell."""
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
+_SHELLS_OWN = frozenset(
+    (
+        *(
+            ".",
+            ":",
+            "alias",
+            "bg",
+            "break",
+            "case",
+            "cd",
+            "command",
+            "continue",
+            "do",
+            "done",
+            "elif",
+            "else",
+        ),
+        *("esac", "eval", "exec", "exit", "export", "fc", "fg", "fi", "for", "function", "getopts", "hash"),
+        *("if", "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source"),
+        *("then", "time", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait"),
+        "while",
+    )
 )
-_NOT_SECRET = frozenset({"PWD", "OLDPWD"})
+"""Words that only a shell understands, where a command begins."""
+_SECRET = re.compile(
+    r"(?:^|_)(?:[A-Z0-9]*(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|APIKEY|ACCESSKEY|SECRETKEY|PRIVATEKEY|"
+    r"CREDENTIALS?)|PASS|SSHPASS|PWD|KEY|PRIVATE|AUTH|COOKIE|DSN)[0-9]*(?:$|_)"
+)
+_HIDDEN_THERE = re.compile(
+    r"(?i)secret|token(?!i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
+)
+"""What the program on the box keeps out of its records besides; see remote/records.py."""
+_NOT_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK"})
+_ASSIGNED = re.compile(r"(?<![\w-])(?:--?)?([A-Za-z_][\w-]*)(?:=|\s+)(?=[^\s])")
+"""Names with something after them, as an assignment or an option has it."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]{4,}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def new_id(now: float | None = None) -> str:
-    """Return an id that sorts by time: `20261123-124501-k3xq`; `now` in seconds since the epoch."""
+    """Return an id that sorts by time: `20261123-124501-k3xqpw`; `now` in seconds since the epoch."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(time.time() if now is None else now))
     return f"{stamp}-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
 
@@ -47,17 +78,29 @@ def argv_of(line: str) -> tuple[str, ...]:
         words = tuple(shlex.split(line))
     except ValueError:
         raise ConfigError("Not a command", "A quote is not closed", "Close it, or put \\ before it") from None
-    if _SHELL.search(_unquoted(line)):
+    if _for_a_shell(line) or words[0] in _SHELLS_OWN:
         return ("/bin/sh", "-c", line)
-    if not words:
-        raise ConfigError("No command", "Write the command that shall run")
+    if not words[0]:
+        raise ConfigError("No command", "The line begins with an empty word")
     return words
 
 
-def _unquoted(line: str) -> str:
-    """Return a line without what stands in quotes; `$` and backquotes act in double ones too."""
-    line = re.sub(r"'[^']*'", "''", line)
-    return re.sub(r'"([^"]*)"', lambda found: "$" if re.search(r"[$`\\]", found[1]) else '""', line)
+def _for_a_shell(line: str) -> bool:
+    """Say whether a shell would do more with a line than split it at blanks and take quotes away."""
+    if _ASSIGNMENT.match(line):
+        return True
+    quote = ""
+    for character in line:
+        if quote:
+            if character == quote:
+                quote = ""
+            elif quote == '"' and character in "$`\\":
+                return True
+        elif character in "'\"":
+            quote = character
+        elif character in _SIGNS:
+            return True
+    return False
 
 
 def gpu_wish(text: str, places: Sequence[GpuPlace] = ()) -> GpuWish:
@@ -66,7 +109,7 @@ def gpu_wish(text: str, places: Sequence[GpuPlace] = ()) -> GpuWish:
     Indices and `all` are looked up in `places`, the GPUs of the box. Raises ConfigError in words.
     """
     word = text.strip().lower()
-    if word in ("none", "0", "no", "cpu"):
+    if word in ("none", "no", "cpu") or (word.isdecimal() and not word.strip("0")):
         return GpuWish(mode="none")
     if word == "any":
         return GpuWish(mode="any")
@@ -76,7 +119,8 @@ def gpu_wish(text: str, places: Sequence[GpuPlace] = ()) -> GpuWish:
         return _chosen([place.uuid for place in places])
     if word.isdecimal():
         if len(word) > 4 or (places and int(word) > len(places)):
-            raise ConfigError("Too many GPUs", f"The box has {_number(len(places))}")
+            there = f"The box has {_number(len(places))}" if places else "No box has so many"
+            raise ConfigError("Too many GPUs", there)
         return GpuWish(mode="count", count=int(word))
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
@@ -117,7 +161,7 @@ def duration(text: str) -> float:
     if re.fullmatch(r"\d+(?::[0-5]?\d){1,2}", word):
         seconds = 0.0
         for part in word.split(":"):
-            seconds = 60 * seconds + int(part)
+            seconds = 60 * seconds + float(part)
     else:
         found = _DURATION.fullmatch(word)
         if not word or found is None:
@@ -133,7 +177,14 @@ def duration(text: str) -> float:
 
 def is_secret(name: str) -> bool:
     """Say whether a variable's name tells that its value is a secret, such as `WANDB_API_KEY`."""
-    return name not in _NOT_SECRET and _SECRET.search(name.upper()) is not None
+    return _HIDDEN_THERE.search(name) is not None or (
+        name not in _NOT_SECRET and _SECRET.search(name.upper()) is not None
+    )
+
+
+def tells_secret(line: str) -> bool:
+    """Say whether a command line may hold a secret: `HF_TOKEN=… train`, `train --api-key …`."""
+    return any(is_secret(name.replace("-", "_")) for name in _ASSIGNED.findall(line))
 
 
 def variable(text: str) -> tuple[str, str]:

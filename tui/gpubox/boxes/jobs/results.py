@@ -1,0 +1,135 @@
+"""Results of a job, on this machine: each job has a folder of its own, and nothing of the box leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from gpubox.boxes.files import Files, Progress
+from gpubox.core.errors import RemoteError
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.text import clean
+
+MARK = ".gpubox-job"
+"""File in a job's folder with its id: another job of the same name gets another folder."""
+_BYTES = 200
+"""Bytes that a name may have; a disk takes 255."""
+
+
+async def fetch(
+    files: Files,
+    box: str,
+    record: Record,
+    to: str,
+    progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Copy the results of an ended job into a folder of its own below `to`, and return that folder.
+
+    They lie there as they lie below the job's working folder; those from elsewhere lie at the top. A second
+    time brings what changed. Raises RemoteError in words.
+    """
+    if record.state in ACTIVE:
+        raise RemoteError("The job has not ended", "Its results are known when it has")
+    if not record.results:
+        wished = clean(", ".join(record.wish.results), 200)
+        raise RemoteError(
+            "No results", f"No file fits {wished}" if wished else "The job was started without files to fetch"
+        )
+    try:
+        folder = await asyncio.to_thread(_folder, to, box, record)
+        for parts, paths in _groups(record).items():
+            place = await asyncio.to_thread(_below, folder, parts)
+            await files.get(paths, f"{place}/", progress)
+        await asyncio.to_thread(_tidy, folder)
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in `to`; `~` of nobody
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RemoteError(
+            "Results cannot be written",
+            f"{clean(to, 120)}: {clean(words, 160)}",
+            "Look at jobs.results in the settings",
+        ) from None
+    return folder
+
+
+def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
+    """Return the paths to ask for, by the folders below the job's own where they belong."""
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
+    for text in dict.fromkeys(record.results):
+        path = PurePosixPath(text)
+        if path.name in ("", ".", "..", MARK):
+            continue
+        parts: tuple[str, ...] = ()
+        if record.cwd and path.is_relative_to(record.cwd) and ".." not in path.parts:
+            parts = tuple(safe(part) for part in path.parent.relative_to(record.cwd).parts)
+        while path.name in groups.setdefault(parts, {}):  # two of one name from elsewhere
+            parts = (*parts, safe(path.parent.name or "other"))
+        groups[parts][path.name] = _pattern(text)
+    return {parts: list(names.values()) for parts, names in groups.items()}
+
+
+def _pattern(path: str) -> str:
+    """Return what finds this path and no other; bytes that are no UTF-8 came as U+FFFD, and may be any."""
+    if not glob.has_magic(path) and "\ufffd" not in path and not path.endswith("/~"):
+        return path
+    pattern = glob.escape(path).replace("\ufffd", "*")
+    return f"{pattern[:-1]}[~]" if pattern.endswith("/~") else pattern
+
+
+def _folder(to: str, box: str, record: Record) -> Path:
+    """Return the folder of a job, made if need be: called as the job is, or by its id where that is taken."""
+    home = Path(to).expanduser() / safe(box)
+    home.mkdir(parents=True, exist_ok=True)
+    name = safe(record.wish.name) if record.wish.name else ""
+    end = safe(record.id.rpartition("-")[2])
+    for candidate in (name, f"{name}-{end}" if name else "", safe(record.id)):
+        folder = home / candidate
+        if not candidate or (folder.exists() and _owner(folder) != record.id):
+            continue
+        folder.mkdir(exist_ok=True)
+        (folder / MARK).write_text(record.id)
+        return folder
+    raise FileExistsError(17, f"{home / safe(record.id)} is there already, and not ours")
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return (folder / MARK).read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _below(folder: Path, parts: tuple[str, ...]) -> Path:
+    place = folder.joinpath(*parts)
+    place.mkdir(parents=True, exist_ok=True)
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise NotADirectoryError(20, f"{clean(str(place), 120)} leads out of the job's folder")
+    return place
+
+
+def _tidy(folder: Path) -> None:
+    """Rename what a terminal could choke on."""
+    for place, folders, names in os.walk(folder, topdown=False):
+        for name in (*folders, *names):
+            old, new = os.path.join(place, name), os.path.join(place, safe(name))
+            if new != old:
+                if os.path.isdir(new):  # from the time before
+                    shutil.rmtree(new)
+                os.replace(old, new)
+
+
+def safe(name: str) -> str:
+    """Return a name that leads nowhere else and can be shown; one that had to be changed ends in a digest."""
+    good = "".join(
+        character if character.isprintable() and character not in "/\ufffd" else "_" for character in name
+    ).strip()
+    good = good.encode("utf-8", "replace")[:_BYTES].decode("utf-8", "ignore")
+    if good == name and good not in (".", ".."):
+        return good
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    stem, dot, suffix = good.strip(".").rpartition(".")
+    return f"{stem}~{digest}.{suffix}" if dot and stem and len(suffix) < 10 else f"{good.strip('.')}~{digest}"
