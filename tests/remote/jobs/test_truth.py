@@ -125,3 +125,14 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         assert "No space left" in words or "does not take" in words
     finally:
         subprocess.run(["umount", "-l", small_disk], check=True)
+
+
+def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import causes\n"
+    script += "now = causes.counters(); print(repr(causes.out_of_memory(now)))\n"
+    script += "print(causes.out_of_memory({'/proc/vmstat': now['/proc/vmstat'] - 1}))"
+    words = [sys.executable, "-I", "-c", script, str(box.program)]
+    done = subprocess.run(words, capture_output=True, check=True, text=True)
+    nothing, told = done.stdout.splitlines()
+    assert nothing == "''"
+    assert told == "Memory ran out on the box meanwhile, and the kernel ended 1 process: probably this"

@@ -242,8 +242,11 @@ def _derive(folder: str, record: Row) -> None:
     record.update(waits="", ahead=0)
 
 
-def current(folder: str) -> Optional[Row]:
-    """Return a job's record as it is true now; None when there is nothing to be read."""
+def current(folder: str, *, figures: bool = True) -> Optional[Row]:
+    """Return a job's record as it is true now; None when there is nothing to be read.
+
+    Without `figures` the samples of a running job are not looked at.
+    """
     path = os.path.join(folder, "status.json")
     record = load(path)
     if record is None:
@@ -258,7 +261,7 @@ def current(folder: str) -> Optional[Row]:
         record.update({"slurm": number} if number else {})
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())
-    if record["state"] != "ended":
+    if figures and record["state"] != "ended":
         record["gpus"] = gpus(folder) or record.get("gpus") or []
         record["spark"] = spark(folder)
     return record

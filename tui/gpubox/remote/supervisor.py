@@ -107,8 +107,8 @@ class Supervisor:
             ending = {"how": "lost", "words": "The supervisor failed: %s" % error}
         self.finish(ending, command)
         if live is not None:
-            with contextlib.suppress(OSError, records.Refused):
-                os.unlink(os.path.join(turns.queue_folder(), "live-" + self.wish["id"]))
+            with contextlib.suppress(OSError):
+                os.unlink(turns.live_path(self.wish["id"]))
             os.close(live)
         return command.status
 
@@ -140,7 +140,7 @@ class Supervisor:
             file.write(b"\0" * records.RESERVE)
         before = records.load(self.path("status.json")) or {}
         waits = self.wish.get("after") or self.queues()
-        self.save(
+        noted = self.save(
             state="queued" if waits else "starting",
             submitted=before.get("submitted") or time.time(),
             supervisor=trees.identity(os.getpid()),
@@ -149,6 +149,8 @@ class Supervisor:
             warning=self.warning,
             cpu_model=cpu_model(),
         )
+        if not noted:
+            raise OSError("The disk does not take its record")
         self.tell()
 
     def queues(self) -> bool:
@@ -175,7 +177,7 @@ class Supervisor:
         other = self.wish.get("after")
         while other:
             try:
-                found = records.current(records.folder_of(other))
+                found = records.current(records.folder_of(other), figures=False)
             except records.Refused as refused:
                 raise Over("after", refused.text) from None
             if found is None:
@@ -186,7 +188,7 @@ class Supervisor:
                     raise Over("after", words)
                 return
             self.waits("job %s to end" % (found["wish"].get("name") or other))
-            sign = os.path.join(turns.queue_folder(), "live-" + other)
+            sign = turns.live_path(other)
             if turns.held(sign):
                 turns.sleep_on(sign, self.ears)
             else:

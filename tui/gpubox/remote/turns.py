@@ -113,11 +113,19 @@ def order() -> List[str]:
         return []
 
 
+def live_path(job: str) -> str:
+    """Return the file that a job's supervisor keeps locked; empty when there is no queue."""
+    try:
+        return os.path.join(queue_folder(), "live-" + job)
+    except records.Refused:
+        return ""
+
+
 def live(job: str) -> Optional[int]:
     """Lock a job's sign of life; the lock goes with the supervisor, and whoever waits for it wakes."""
     try:
-        return lock(os.path.join(queue_folder(), "live-" + job))
-    except (OSError, records.Refused):
+        return lock(live_path(job))
+    except OSError:
         return None
 
 

@@ -237,7 +237,7 @@ def follow(job: str, offset: int) -> None:
         if ended or out.poll(0):  # all is out; or nobody reads any more
             return
         if time.monotonic() >= next_look:
-            record = records.current(folder)
+            record = records.current(folder, figures=False)
             # What it wrote last may have come after the size was read: one more round.
             ended = record is None or record["state"] == "ended"
             next_look = time.monotonic() + 0.3
