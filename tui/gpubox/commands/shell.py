@@ -21,13 +21,15 @@ LINK_FAILED = 255
 @click.command(short_help="Open a shell on a box, or run a command there.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+@click.option("--env/--no-env", default=True, help="Whether the environment chosen for the box is active.")
 @common_options
 @click.pass_context
-def shell(ctx: click.Context, box: str, command: tuple[str, ...]) -> int:
+def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> int:
     """Open a login shell on BOX, or run COMMAND there by its shell.
 
     With a terminal at both ends the program gets one of its own; Enter ~ . leaves it at once. Without, stdin,
-    stdout and stderr are passed on, as `ssh` does without -t.
+    stdout and stderr are passed on, as `ssh` does without -t. The environment that was chosen with
+    `gpubox-tui env BOX use` is active, after all that the login shell reads at its start.
 
     Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 wrong words.
     """
@@ -43,7 +45,7 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...]) -> int:
         to_file(common.log)
     target = parse(box, loaded.settings)
     try:
-        return _run(target, loaded.settings, " ".join(command) or None)
+        return _run(target, loaded.settings, " ".join(command) or None, env=env)
     except (ConfigError, BrokenPipeError):
         raise
     except GpuBoxError as error:
@@ -51,16 +53,37 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...]) -> int:
         return LINK_FAILED
 
 
-def _run(target: Target, settings: Settings, command: str | None) -> int:
+def _run(target: Target, settings: Settings, command: str | None, *, env: bool) -> int:
     import asyncio
 
     from gpubox.boxes.open import open_box
+    from gpubox.boxes.store import Store
     from gpubox.commands.asker import TerminalAsker
     from gpubox.commands.linked import linked
 
-    box = open_box(target, settings, TerminalAsker())
-    work = _behind_terminal if has_terminal() else _through_pipes
-    return asyncio.run(linked(box, lambda: work(box, command)))
+    terminal = has_terminal()
+    work = _behind_terminal if terminal else _through_pipes
+
+    async def visit(box: Box) -> int:
+        return await work(box, await _in_env(box, command, terminal=terminal) if env else command)
+
+    with Store.open(settings) as store:
+        box = open_box(target, settings, TerminalAsker(), store=store)
+        return asyncio.run(linked(box, lambda: visit(box)))
+
+
+async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | None:
+    """Return the command that runs another one, or a login shell, in the environment chosen for the box.
+
+    Raises RemoteError when that cannot be used: a command that needs it would fail in a way that misleads.
+    """
+    if await box.envs.restore() is None:
+        if box.envs.trouble.value is not None:
+            raise box.envs.trouble.value
+        return command
+    if command is None and not terminal:
+        command = "exec $SHELL"  # it reads from a pipe: no start files, no prompts
+    return await box.envs.shell_command(command)
 
 
 def doors_of(box: Box) -> Doors:

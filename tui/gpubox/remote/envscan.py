@@ -73,9 +73,7 @@ _HINTS = (
     re.compile(r"(?:^|[\s(=`;])" + _ROOT % r"[^'\"\s;:()]*?", re.M),
     re.compile(r"""MAMBA_ROOT_PREFIX['"]?\s*[= ]\s*['"](?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'"\n]*)['"]"""),
     re.compile(r"""MAMBA_ROOT_PREFIX['"]?\s*[= ]\s*(?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'"\s;]*)"""),
-    re.compile(
-        r"""(?:PATH|path)\b[^\n]*?(?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'":\s]*(?:conda|forge|mamba)\d?)/bin"""
-    ),
+    re.compile(r"""[\s'":=(](?P<root>(?:/|~|\$HOME|\$\{HOME\})[^'":\s)]*)/bin\b"""),
 )
 _EXE = re.compile(r"""MAMBA_EXE['"]?\s*[= ]\s*['"]?(?P<exe>/[^'"\n;]*micromamba)""")
 
@@ -193,7 +191,7 @@ class Look:
             names.append(os.environ["ZDOTDIR"] + "/.zshrc")
         for name in [*names, *SYSTEM_RC]:
             text = envs.read(name, 1 << 20)
-            if "conda" not in text and "mamba" not in text and "forge" not in text:
+            if not re.search("conda|mamba|forge", text, re.I):
                 continue
             for hint in _HINTS:
                 for match in hint.finditer(text):

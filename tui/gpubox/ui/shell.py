@@ -9,7 +9,7 @@ from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 
 from gpubox.boxes.box import Box
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 
@@ -32,8 +32,9 @@ async def _shell(app: App[None], box: Box) -> None:
     doors = box.doors.value
     if doors is None:
         raise RemoteError("Not connected", f"{box.name} cannot be reached now", "Try again when it is live")
-    greeting = f"{clean(box.name, 60)}: a shell over the open link; Enter ~ . comes back at once"
-    async with doors.terminal(None, wish()) as terminal:
+    command, where = await _in_env(box)
+    greeting = f"{clean(box.name, 60)}: a shell over the open link{where}; Enter ~ . comes back at once"
+    async with doors.terminal(command, wish()) as terminal:
         ended = await give_way(app, lambda: hand_over(terminal, greeting))
     if ended.status and ended.seconds < AT_ONCE and not (ended.typed or ended.left):
         raise RemoteError(
@@ -42,6 +43,23 @@ async def _shell(app: App[None], box: Box) -> None:
             "Look at the login shell there",
             status=ended.status,
         )
+
+
+async def _in_env(box: Box) -> tuple[str | None, str]:
+    """Return the command that opens a shell in the chosen environment, and words about it.
+
+    A shell is wanted most when something is wrong: it opens without the environment then, and says so.
+    """
+    try:
+        env = await box.envs.restore()
+        if env is not None:
+            return await box.envs.shell_command(), f", {clean(env.name, 60)} active"
+        trouble = box.envs.trouble.value
+    except Dropped:
+        raise
+    except GpuBoxError as error:
+        trouble = error
+    return None, f", without its environment ({clean(trouble.text, 80)})" if trouble is not None else ""
 
 
 async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:

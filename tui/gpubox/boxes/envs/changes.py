@@ -106,7 +106,7 @@ def probe_gpu(env: Env) -> JobWish:
         prefix=_usable(env),
         kind=env.kind,
         env=env.name,
-        gpus=GpuWish(mode="any", count=0),
+        gpus=GpuWish(mode="any"),
         now=True,
         limit=ASKING,
         files={"sees.py": _source("sees.py")},

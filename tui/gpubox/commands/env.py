@@ -1,0 +1,308 @@
+"""`gpubox-tui env`: the software environments of a box, from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.commands.common import common_options, complete_box
+from gpubox.core.errors import Cancelled, ConfigError
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+    from gpubox.config.settings import Settings
+    from gpubox.core.env import Env
+    from gpubox.core.job import JobWish
+
+WITHOUT = "none"
+"""Stands for no environment where one is named."""
+LARGEST = 1 << 20
+"""Bytes of a file that an environment may be made from."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
+which = click.argument("env", metavar="ENV")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own words, unless it fails.")
+
+
+@click.group(short_help="List, choose and change the environments of a box.", subcommand_metavar="COMMAND")
+@click.argument("box", metavar="BOX", shell_complete=complete_box)
+@common_options
+@click.pass_context
+def env(ctx: click.Context, box: str) -> None:
+    """List, choose, compare and change the environments of BOX: conda, mamba, venv, uv and pixi.
+
+    ENV is a name, a folder, or a part that only one has. Changes run as jobs by the environment's own tool:
+    Ctrl-C leaves them running, `gpubox-tui jobs BOX` finds them again.
+    """
+    ctx.meta[__name__] = box
+
+
+@env.command("list", short_help="Print the environments.")
+@as_json
+@common_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> int:
+    """Print the environments of the box; * is the chosen one, ! is broken."""
+    from gpubox.commands import env_report
+    from gpubox.commands.jobs import print_json, steady
+
+    async def work(box: Box, _: Settings) -> int:
+        found = await steady(box, box.envs.find)
+        chosen = box.envs.chosen.value
+        if as_json:
+            print_json(
+                box,
+                envs=[env_report.told(one, chosen) for one in found.envs],
+                roots=env_report.plain(found.roots),
+                modules=found.modules,
+                partial=found.partial,
+            )
+        else:
+            click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
+            _say(box, *env_report.notes(found))
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Choose the one for shells and jobs.")
+@click.argument("env", metavar="ENV|none")
+@common_options
+@click.pass_context
+def use(ctx: click.Context, env: str) -> int:
+    """Choose the environment that shells and jobs of the box run in; `none` takes the choice back."""
+
+    async def work(box: Box, _: Settings) -> int:
+        chosen = None if env == WITHOUT else await _found(box, env)
+        await box.envs.use(chosen)
+        _say(box, f"{_name(chosen)} is used for shells and jobs" if chosen else "No environment is used")
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Print what is in one.")
+@which
+@click.option("--packages", is_flag=True, help="All packages too.")
+@click.option("--size", is_flag=True, help="Bytes on disk too; that takes a moment.")
+@as_json
+@common_options
+@click.pass_context
+def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
+    """Print what is known of an environment."""
+    from gpubox.commands import env_report
+    from gpubox.commands.jobs import print_json, steady
+
+    async def work(box: Box, _: Settings) -> int:
+        one = await _found(box, env)
+        if size:
+            await steady(box, lambda: box.envs.size(one))
+            one = box.envs.named(one.prefix)
+        listed = await steady(box, lambda: box.envs.packages(one)) if packages else ()
+        if as_json:
+            told = env_report.told(one, box.envs.chosen.value)
+            print_json(box, env=told, **({"packages": env_report.plain(listed)} if packages else {}))
+        else:
+            click.echo("\n".join([*env_report.details(one), *env_report.packages(listed)]))
+        return 0
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Print how two differ.")
+@click.argument("a", metavar="ENV")
+@click.argument("b", metavar="ENV")
+@as_json
+@common_options
+@click.pass_context
+def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
+    """Print which packages only one of two environments has, and which differ.
+
+    Exit status: 0 none differ, 1 some do or the box failed, 2 wrong words.
+    """
+    from gpubox.boxes.envs import difference
+    from gpubox.commands import env_report
+    from gpubox.commands.jobs import print_json, steady
+
+    async def work(box: Box, _: Settings) -> int:
+        left = await _found(box, a)
+        right = box.envs.named(b)
+        found = difference(
+            await steady(box, lambda: box.envs.packages(left)),
+            await steady(box, lambda: box.envs.packages(right)),
+        )
+        if as_json:
+            print_json(box, a=left.prefix, b=right.prefix, difference=env_report.plain(found))
+        else:
+            click.echo("\n".join(env_report.differing(left, right, found)))
+        return 0 if found.none else 1
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Ask one whether it sees the GPUs.")
+@which
+@as_json
+@common_options
+@click.pass_context
+def sees(ctx: click.Context, env: str, as_json: bool) -> int:
+    """Let torch, tensorflow or jax of an environment say whether they see the GPUs; the answer is kept.
+
+    Exit status: 0 it sees one, 1 it sees none or the box failed, 124 no answer within a minute.
+    """
+    from gpubox.commands import env_jobs
+
+    async def work(box: Box, settings: Settings) -> int:
+        one = await _found(box, env)
+        return await env_jobs.ask(box, settings, one, as_json=as_json)
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Make a new one.")
+@click.argument("name", metavar="NAME")
+@click.argument("packages", nargs=-1, metavar="[PACKAGE...]")
+@click.option(
+    "--from", "file", type=click.File("rb"), help="environment.yml, or requirements for venv and uv."
+)
+@click.option(
+    "--kind", type=click.Choice(["conda", "venv", "uv", "pixi"]), default="conda", help="What makes it."
+)
+@click.option(
+    "--in", "where", default="", metavar="FOLDER", help="Installation of conda, or folder of a project."
+)
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: object) -> int:
+    """Make an environment from packages or from a file, as a job; its log is shown.
+
+    A venv takes the Python named among the packages, such as python=3.11, from what the box has.
+    """
+    from gpubox.commands import env_jobs
+
+    options = env_jobs.Creating(**given)  # pyright: ignore[reportArgumentType] - click made them of the options
+    if options.file is not None and packages:
+        raise ConfigError(
+            "Packages or a file", "--from names all packages", "Install more of them afterwards"
+        )
+    text = options.file.read(LARGEST + 1).decode("utf-8", "replace") if options.file is not None else ""
+
+    def wish(box: Box) -> JobWish:
+        if options.file is not None:
+            return box.envs.create_from(text, name, options.where, options.kind)
+        return box.envs.create(name, packages, options.where, options.kind)
+
+    return _change(ctx, wish, quiet=options.quiet, as_json=options.as_json)
+
+
+@env.command(short_help="Copy one.")
+@which
+@click.argument("name", metavar="NAME")
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def clone(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
+    """Make a copy of an environment beside it, as a job."""
+    return _change(ctx, lambda box: box.envs.clone(box.envs.named(env), name), quiet=quiet, as_json=as_json)
+
+
+@env.command(short_help="Put packages into one.")
+@which
+@click.argument("packages", nargs=-1, required=True, metavar="PACKAGE...")
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+    """Put packages into an environment by its own tool, as a job."""
+    return _change(
+        ctx, lambda box: box.envs.install(box.envs.named(env), packages), quiet=quiet, as_json=as_json
+    )
+
+
+@env.command(short_help="Give one another name.")
+@which
+@click.argument("name", metavar="NAME")
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def rename(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
+    """Give an environment another name, as a job; venvs are made anew, because they cannot be moved."""
+    return _change(ctx, lambda box: box.envs.rename(box.envs.named(env), name), quiet=quiet, as_json=as_json)
+
+
+@env.command(short_help="Print a file to make one again from.")
+@which
+@common_options
+@click.pass_context
+def export(ctx: click.Context, env: str) -> int:
+    """Print an environment.yml, or the requirements of a venv, from which it can be made again."""
+    from gpubox.commands import env_jobs
+
+    async def work(box: Box, settings: Settings) -> int:
+        return await env_jobs.export(box, settings, await _found(box, env))
+
+    return _with_box(ctx, work)
+
+
+@env.command(short_help="Delete one.")
+@which
+@click.option("--confirm", metavar="NAME", default="", help="Its name once more, instead of the question.")
+@quiet
+@as_json
+@common_options
+@click.pass_context
+def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: bool) -> int:
+    """Delete an environment with all its packages, after its name was typed; never the base of conda."""
+    from gpubox.commands import env_jobs
+
+    async def work(box: Box, settings: Settings) -> int:
+        one = await _found(box, env)
+        wish = box.envs.remove(one)
+        if not await env_jobs.confirmed(box, one, confirm):
+            raise Cancelled("Nothing was deleted", f"{_name(one)} stays")
+        return await env_jobs.follow(box, settings, wish, quiet=quiet, as_json=as_json)
+
+    return _with_box(ctx, work)
+
+
+def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, as_json: bool) -> int:
+    """Look at the environments, run the job that `wish` gives, and return how it ended."""
+    from gpubox.commands import env_jobs
+    from gpubox.commands.jobs import steady
+
+    async def work(box: Box, settings: Settings) -> int:
+        await steady(box, box.envs.find)
+        return await env_jobs.follow(box, settings, wish(box), quiet=quiet, as_json=as_json)
+
+    return _with_box(ctx, work)
+
+
+async def _found(box: Box, word: str) -> Env:
+    from gpubox.commands.jobs import steady
+
+    await steady(box, box.envs.find)
+    return box.envs.named(word)
+
+
+def _name(env: Env) -> str:
+    from gpubox.core.text import clean
+
+    return clean(env.name, 100)
+
+
+def _say(box: Box, *lines: str) -> None:
+    for line in lines:
+        click.echo(f"{box.name}: {line}", err=True)
+
+
+def _with_box(ctx: click.Context, work: Callable[[Box, Settings], Awaitable[int]]) -> int:
+    from gpubox.commands.linked import with_box
+
+    return with_box(ctx, ctx.meta[__name__], work)

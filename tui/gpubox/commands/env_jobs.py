@@ -1,0 +1,120 @@
+"""Changes of environments from the command line: jobs that are followed to their end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from gpubox.commands.asker import TerminalAsker
+from gpubox.commands.env_report import sight, told
+from gpubox.commands.jobs import ended, print_json, steady
+from gpubox.commands.run import launched, waited
+from gpubox.core.ask import Kind, Question
+from gpubox.core.record import Record, exit_status
+from gpubox.core.text import clean
+
+if TYPE_CHECKING:
+    from gpubox.boxes.box import Box
+    from gpubox.config.settings import Settings
+    from gpubox.core.env import Env
+    from gpubox.core.env import Kind as EnvKind
+    from gpubox.core.job import JobWish
+
+LAST = 8192
+"""Bytes of a log that are shown when its job failed in silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Creating:
+    """What stands on the command line of `create`."""
+
+    file: IO[bytes] | None
+    kind: EnvKind
+    where: str
+    quiet: bool
+    as_json: bool
+
+
+async def follow(box: Box, settings: Settings, wish: JobWish, *, quiet: bool, as_json: bool) -> int:
+    """Run a job to its end and return its exit status as a shell would; its log goes to stdout.
+
+    With `as_json` the record comes instead of the log; `quiet` shows the log's end only if it failed.
+    """
+    record = await launched(box, wish)
+    if not (quiet or as_json):
+        return await waited(box, settings, record)
+    record = await _ended(box, record)
+    status = exit_status(record)
+    if as_json:
+        from gpubox.commands.job_report import told as record_told
+
+        print_json(box, job=record_told(record))
+    elif status:
+        await _show_end(box, record)
+    return status
+
+
+async def _ended(box: Box, record: Record) -> Record:
+    record = await ended(box, record.id)
+    await box.jobs.told([record.id])
+    return record
+
+
+async def _show_end(box: Box, record: Record) -> None:
+    page = await steady(box, lambda: box.jobs.page(record.id, -LAST, LAST))
+    for line in page.data.decode("utf-8", "replace").splitlines()[-20:]:
+        click.echo(clean(line, 500), err=True)
+
+
+async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
+    """Ask an environment whether it sees the GPUs, tell the answer, and return 0 for yes."""
+    record = await _ended(box, await launched(box, box.envs.probe_gpu(env)))
+    await steady(box, box.envs.find)
+    env = box.envs.named(env.prefix)
+    answer = env.sight if env.sight is not None and env.sight.job == record.id else None
+    if as_json:
+        print_json(box, env=told(env, box.envs.chosen.value))
+    elif answer is not None:
+        click.echo(f"{clean(env.name, 60)}: {sight(answer, time.time())}")
+    if answer is not None:
+        return 0 if answer.sees else 1
+    if not as_json:
+        await _show_end(box, record)
+        why = record.ending.why if record.ending else ""
+        click.echo(
+            f"{clean(env.name, 60)}: it gave no answer{': ' if why else ''}{clean(why, 200)}", err=True
+        )
+    return exit_status(record) or 1
+
+
+async def export(box: Box, settings: Settings, env: Env) -> int:
+    """Print the file from which an environment can be made again; return 0, or how its tool ended."""
+    record = await _ended(box, await launched(box, box.envs.export(env)))
+    status = exit_status(record)
+    if status or not record.results:
+        await _show_end(box, record)
+        return status or 1
+    text = await steady(box, lambda: box.envs.exported(record.results[0]))
+    if text:
+        click.echo(text, nl=not text.endswith("\n"))
+    return 0
+
+
+async def confirmed(box: Box, env: Env, typed: str) -> bool:
+    """Return whether the person typed the environment's name, on the command line or when asked."""
+    name = clean(env.name, 100)
+    if typed:
+        return typed in (env.name, env.prefix)
+    question = Question(
+        about=box.name,
+        title=f"Delete {name}?",
+        text=f"{clean(env.prefix, 300)} with {env.packages or 0} packages goes; nothing brings it back.",
+        kind=Kind.TEXT,
+        prompt="Type its name:",
+        danger=True,
+    )
+    answer = await TerminalAsker().ask(question)
+    return answer is not None and answer.strip() in (env.name, name)
