@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import desktop, measures, programs, tunnels
+from tests.bench import desktop, jobs, measures, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -199,6 +199,12 @@ async def showing(bench: Bench) -> None:
             bench.add(row)
 
 
+async def working(bench: Bench) -> None:
+    """Jobs, their logs, their queue and the environments they run in."""
+    for row in await jobs.measure(bench.machine, max(10, bench.runs), bench.seconds):
+        bench.add(row)
+
+
 PARTS = {
     "start": starting,
     "steady": settled,
@@ -208,6 +214,7 @@ PARTS = {
     "local": here,
     "commands": asking,
     "tunnels": tunneling,
+    "jobs": working,
     "desktop": showing,
 }
 

@@ -115,6 +115,7 @@ async def machine(folder: Path, library: Path, smi: Path | None = None) -> Async
         "FAKE_NVML_PIDS": str(folder / "processes"),
         "FAKE_NVML_CTL": str(folder / "control"),
         "HOME": str(home),
+        "GPUBOX_QUEUE_DIR": str(folder / "queue"),
         "PATH": os.pathsep.join(filter(None, [str(smi or ""), _PATH])),
     }
     variables = " ".join(f'"{name}={value}"' for name, value in seen.items())

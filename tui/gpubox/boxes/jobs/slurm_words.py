@@ -96,11 +96,12 @@ def _soon(seconds: float) -> str:
 def ending(found: Ended) -> str:
     """Return in words how a job ended of which Slurm alone knows."""
     base = found.state.split(" ")[0].rstrip("+")
-    text = _ENDED.get(base, f"Slurm says {found.state}")
+    if base not in _ENDED:
+        return f"Slurm says {found.state}"
     why = f" ({_spaced(found.reason)})" if found.reason and found.reason not in ("NonZeroExitCode",) else ""
     if base == "FAILED" and (found.code or found.signal):
         how = f"signal {found.signal}" if found.signal else f"status {found.code}"
         why = f": {how}{why}"
     where = f" on {found.where}" if found.where else ""
     by = f" by user {found.by}" if found.by else ""
-    return text.format(where=where, why=why, by=by)
+    return _ENDED[base].format(where=where, why=why, by=by)

@@ -1,0 +1,186 @@
+"""What Slurm's commands print, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpubox.boxes.jobs import slurm_text as text
+from gpubox.boxes.jobs import slurm_words as words
+from gpubox.boxes.jobs.slurm_text import Ended, QueueRow
+
+NOW = 1_763_901_234.0
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("5", 5),
+        ("3:04", 184),
+        ("1:03:04", 3784),
+        ("2-00:00:00", 172800),
+        ("1-12", 129600),
+        ("1-12:30", 131400),
+        ("UNLIMITED", None),
+        ("infinite", None),
+        ("N/A", None),
+        ("", None),
+        ("INVALID", None),
+    ],
+)
+def test_durations_of_all_forms_are_read(given: str, seconds: float | None) -> None:
+    assert text.seconds(given) == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "kinds"),
+    [
+        ("gpu:1", 1, ()),
+        ("gpu:a100:4", 4, ("a100",)),
+        ("gres:gpu:2", 2, ()),
+        ("gres/gpu:tesla_v100:2", 2, ("tesla_v100",)),
+        ("gpu:a100:4(S:0-1),gpu:h100:2(IDX:0-1)", 6, ("a100", "h100")),
+        ("craynetwork:4,gpu", 1, ()),
+        ("gpu(IDX:0)", 1, ()),
+        ("(null)", 0, ()),
+        ("N/A", 0, ()),
+        ("shard:4", 0, ()),
+    ],
+)
+def test_gpus_are_counted_however_the_administrator_names_them(
+    given: str, count: int, kinds: tuple[str, ...]
+) -> None:
+    assert text.gpus(given) == (count, kinds)
+
+
+def test_a_hostile_name_stays_a_name() -> None:
+    lines = "<r>7<c>PENDING<c>x\n8|FAILED|no <r\n<r>8<c>RUNNING<c>ok\n"
+    rows = text.table(lines, "<r>", "<c>", 3)
+    assert [row[:2] for row in rows] == [["7", "PENDING"], ["8", "RUNNING"]]
+    assert "\n" not in rows[0][2]
+
+
+def test_the_queue_is_read_with_its_blanks() -> None:
+    cells = "12 PENDING main bob gpubox:20261123-120000-abcd Resources 0:00 1-00:00:00 1 4 gres:gpu:2"
+    row = [*cells.split(" "), "", "N/A", "1763901100", "my job"]
+    (found,) = text.queue([row])
+    assert found == QueueRow(
+        id="12",
+        state="PENDING",
+        partition="main",
+        user="bob",
+        name="my job",
+        job="20261123-120000-abcd",
+        reason="Resources",
+        ran=0.0,
+        limit=86400.0,
+        nodes=1,
+        cpus=4,
+        gpus=2,
+        submitted=1_763_901_100.0,
+    )
+
+
+def test_partitions_are_put_together_from_the_states_of_their_nodes() -> None:
+    running = QueueRow("1", "RUNNING", "gpu", gpus=3, nodes=1)
+    rows = [
+        ["gpu*", "up", "2-00:00:00", "3", "idle", "0/96/0/96", "gpu:a100:4"],
+        ["gpu*", "up", "2-00:00:00", "1", "mixed", "20/12/0/32", "gpu:h100:8(S:0-1)"],
+        ["gpu*", "up", "2-00:00:00", "1", "drained*", "0/0/32/32", "gpu:a100:4"],
+        ["old", "inact", "infinite", "2", "allocated", "8/0/0/8", "(null)"],
+    ]
+    gpu, old = text.partitions(rows, (running,))
+    assert (gpu.name, gpu.default, gpu.up, gpu.limit) == ("gpu", True, True, 172800.0)
+    assert (gpu.nodes, gpu.idle, gpu.down, gpu.cpus, gpu.cpus_used) == (5, 3, 1, 160, 20)
+    assert (gpu.gpus, gpu.gpus_used, gpu.kinds) == (24, 3, ("a100", "h100"))
+    assert (old.default, old.up, old.limit, old.gpus) == (False, False, None, 0)
+
+
+LINE = (
+    "JobId=1 JobName=segv UserId=ada(1002) GroupId=ada(1002) JobState={state} Reason={reason} "
+    "ExitCode={code} RunTime={ran} StartTime=1763901000 EndTime=1763901200 NodeList=node7 "
+    "WorkDir=/h/JobState=X"
+)
+
+
+def test_what_scontrol_says_of_an_ended_job_is_read() -> None:
+    found = text.ended(LINE.format(state="FAILED", reason="JobLaunchFailure", code="0:11", ran="00:00:09"))
+    assert found == Ended("FAILED", "", 0, 11, 1_763_901_200.0, 1_763_901_000.0, "node7", "JobLaunchFailure")
+    never = text.ended(LINE.format(state="CANCELLED", reason="None", code="0:0", ran="00:00:00"))
+    assert never is not None
+    assert never.started is None
+    assert text.ended("slurm_load_jobs error: Invalid job id specified") is None
+
+
+def test_what_sacct_says_is_read_for_the_right_job_alone() -> None:
+    lines = "11|COMPLETED|0:0|1763901200|1763901000|n1\n"
+    lines += "12|CANCELLED by 1002|0:15|1763901200|Unknown|None assigned\n"
+    found = text.accounted(lines, "12")
+    assert found == Ended("CANCELLED", "1002", 0, 15, 1_763_901_200.0, None, "", "")
+    assert text.accounted(lines, "13") is None
+    assert text.accounted("Slurm accounting storage is disabled\n", "12") is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("Resources", "free resources"),
+        ("(Resources)", "free resources"),
+        ("ReqNodeNotAvail, UnavailableNodes:n1", "nodes that are down or reserved"),
+        ("QOSMaxGRESPerUser", "a limit: QOSMax GRESPer User"),
+        ("SomethingNew", "Something New"),
+        ("", "Slurm to look at it"),
+    ],
+)
+def test_why_a_job_waits_is_said_in_plain_words(reason: str, said: str) -> None:
+    assert words.waits(QueueRow("1", "PENDING", reason=reason), NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (60, "; expected to start within two minutes"),
+        (1200, "; expected to start in about 20 minutes"),
+        (3 * 3600, "; expected to start in about 3 hours"),
+        (3 * 86400, "; expected to start in about 3 days"),
+        (360 * 86400, ""),
+        (-5, ""),
+    ],
+)
+def test_an_expected_start_is_told_only_when_it_is_sane(later: float, said: str) -> None:
+    row = QueueRow("1", "PENDING", reason="Priority", start=NOW + later)
+    assert words.waits(row, NOW) == "jobs with a higher priority" + said
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Ended("TIMEOUT"), "Slurm's time limit passed"),
+        (Ended("OUT_OF_MEMORY", where="n1"), "It took more memory than Slurm gave it on n1, and was killed"),
+        (Ended("NODE_FAIL", where="n1"), "The node failed on n1"),
+        (Ended("CANCELLED", by="1002"), "It was canceled by user 1002"),
+        (Ended("FAILED", signal=9), "It failed before it could be noted how: signal 9"),
+        (
+            Ended("FAILED", code=1, reason="NonZeroExitCode"),
+            "It failed before it could be noted how: status 1",
+        ),
+        (Ended("STRANGE_NEW"), "Slurm says STRANGE_NEW"),
+    ],
+)
+def test_how_a_job_ended_is_said_in_plain_words(found: Ended, said: str) -> None:
+    assert words.ending(found) == said
+
+
+@given(st.text(), st.text())
+def test_nothing_that_is_printed_breaks_the_readers(some: str, other: str) -> None:
+    text.seconds(some)
+    text.gpus(some)
+    text.whole(some)
+    text.moment(some)
+    text.ended(some)
+    text.accounted(f"1|{some}|{other}|1|1|n", "1")
+    text.queue([[some, *[other] * 14]])
+    text.partitions([[some, other, some, other, some, other, some]], ())
+    words.waits(QueueRow("1", some, reason=other), NOW)
+    words.ending(Ended(some, by=other))
