@@ -19,10 +19,16 @@ def read(path: str, limit: int = 65536) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return b""
+    data = b""
     try:
-        return os.read(handle, limit)
+        while len(data) < limit:  # the kernel hands out its longer files by the page
+            block = os.read(handle, limit - len(data))
+            if not block:
+                break
+            data += block
+        return data
     except OSError:
-        return b""
+        return data
     finally:
         os.close(handle)
 
