@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,11 +17,13 @@ import asyncssh
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.wishes import new_id
 from gpubox.boxes.open import open_box
 from gpubox.boxes.targets import DEMO
 from gpubox.config.settings import Probe, Settings
 from gpubox.core.ask import Nobody
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.job import GpuWish, JobWish
 from gpubox.core.sample import Sample
 from gpubox.core.together import together
 from gpubox.demo.box import Demo, demo_box
@@ -136,6 +139,29 @@ async def test_nothing_is_left_when_it_ends_in_an_error() -> None:
     assert not roots[0].exists()
 
 
+LONG = ("sh", "-c", "trap '' TERM HUP; setsid sleep 300 & sleep 300")
+
+
+async def test_its_jobs_end_with_it() -> None:
+    begun: list[int] = []
+
+    async def watch(box: Box) -> None:
+        await sample_with(box, lambda _: True)
+        running = await box.jobs.launch(JobWish(id=new_id(), argv=LONG))
+        queued = await box.jobs.launch(JobWish(id=new_id(), argv=LONG, gpus=GpuWish(count=1)))
+        assert queued.state == "queued"  # the trainings have both GPUs
+        for record in (running, queued):
+            assert record.folder.startswith(tempfile.gettempdir())
+            assert record.supervisor is not None
+            begun.append(record.supervisor.pid)
+        assert running.main is not None
+        begun.append(running.main.pid)
+
+    await live(watch)
+    assert len(begun) == 3
+    assert not any(state(pid) for pid in begun)
+
+
 async def test_a_stopped_training_ends_with_it_too() -> None:
     async with demo_box() as demo:
         pid = demo.processes["train.py"]
@@ -144,11 +170,13 @@ async def test_a_stopped_training_ends_with_it_too() -> None:
 
 
 KILLED = """
-import asyncio, json
+import asyncio, json, os, subprocess
 from gpubox.demo.box import demo_box
 async def main():
     async with demo_box() as demo:
-        print(json.dumps([str(demo.home.parent), *demo.processes.values()]), flush=True)
+        env = {**os.environ, **demo.environment}
+        job = subprocess.Popen(["sleep", "300"], env=env, start_new_session=True)
+        print(json.dumps([str(demo.home.parent), job.pid, *demo.processes.values()]), flush=True)
         await asyncio.sleep(300)
 asyncio.run(main())
 """

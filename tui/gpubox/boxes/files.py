@@ -138,7 +138,7 @@ class _Wire(remote.Wire):
         self._pipes = pipes
         self._loop = loop
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._full = 0
         self._ended = False
         self._why: BaseException | None = None
         self._shut = False
@@ -159,9 +159,9 @@ class _Wire(remote.Wire):
                     break
                 with self._news:
                     self._pieces.append(piece)
-                    self._size += len(piece)
+                    self._full += len(piece)
                     self._news.notify()
-                    full = self._size > _FULL
+                    full = self._full > _FULL
                     if full:
                         self._room.clear()
                 if full:
@@ -179,15 +179,15 @@ class _Wire(remote.Wire):
             while not self._pieces and not self._ended and not self._shut:
                 self._news.wait()
             self.check()
-            data, self._pieces, self._size = b"".join(self._pieces), [], 0
+            data, self._pieces, self._full = b"".join(self._pieces), [], 0
         if data:
             self._loop.call_soon_threadsafe(self._room.set)
         elif self._why is not None:
             raise self._why
         return data
 
-    def push(self, data: bytes) -> None:
-        """Send all of it; raises Dropped when the link went."""
+    def transmit(self, data: bytes) -> None:
+        """Send bytes now; raises Dropped when the link went."""
         self.check()
         self._writing = asyncio.run_coroutine_threadsafe(self._pipes.write(data), self._loop)
         if self._shut:
@@ -236,6 +236,7 @@ async def _in_thread(wire: _Wire, work: Callable[[_Wire], None], box: str) -> No
     def doing() -> None:
         try:
             work(wire)
+            wire.flush()
         except RemoteError:
             wire.last_words()  # it takes no more input, and said why
             raise

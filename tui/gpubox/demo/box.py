@@ -7,11 +7,12 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,18 @@ WORKS = (
 
 # It outlives this program by a second and takes the folder with it; in a session of its own, so that neither
 # Ctrl-C nor a closed terminal reaches it. On a normal end the folder is gone before.
-KEEPER = 'while read -r _; do :; done; sleep 1; rm -rf -- "$0"'
+# Jobs outlive whoever began them, as they should elsewhere; here they are known by their environment.
+KEEPER = """
+while read -r _; do :; done
+sleep 1
+for _ in 1 2 3; do
+    for found in $(grep -lsF "GPUBOX_STATE_DIR=$0/" /proc/[0-9]*/environ); do
+        found=${found%/environ}
+        kill -KILL "${found#/proc/}"
+    done
+done 2>/dev/null
+rm -rf -- "$0"
+"""
 
 CONFIG = """\
 # Nothing of the person's own ssh: the demo offers its own key to its own server.
@@ -97,6 +109,7 @@ async def demo_box() -> AsyncGenerator[Demo]:
             yield Demo(wanted, environment, home, pids)
     finally:
         try:
+            await asyncio.to_thread(_end_jobs, root)
             await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
             await asyncio.gather(*(_ended(process) for process in started))
         finally:
@@ -172,6 +185,8 @@ def _environment(root: Path, home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(home / ".cache"),
         "GPUBOX_NVML_MODULE": str(HERE / "simulated.py"),
         "GPUBOX_DEMO_WORK": str(root / "work.json"),
+        "GPUBOX_STATE_DIR": str(root / "state"),
+        "GPUBOX_QUEUE_DIR": str(root / "queue"),
     }
 
 
@@ -193,6 +208,25 @@ async def _keeper(root: Path, stdin: int) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _end_jobs(root: Path) -> None:
+    """End the jobs of the demo box and all that they began; see KEEPER."""
+    mark = f"GPUBOX_STATE_DIR={root}/".encode()
+    for _ in range(3):  # one may have begun another meanwhile
+        found = [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
+        for path in found:
+            with suppress(OSError):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+        if not found:
+            return
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended, or is another person's
+        return b""
 
 
 async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Process:

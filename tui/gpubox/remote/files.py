@@ -42,8 +42,10 @@ FRAME = 1 << 20
 """Bytes sent at a time."""
 ASK = 1 << 20
 """Size from which a file is asked for before it is sent."""
-AHEAD = 32
+AHEAD = 64
 """Small files that may be on the way before the first is acknowledged."""
+TOGETHER = 1 << 16
+"""Bytes that are sent together rather than each for itself."""
 LINE = 64 << 20
 """Bytes that a line may have: the list of what is there already may be long."""
 _END, _FAILED = 0, 0xFFFFFFFF
@@ -82,13 +84,29 @@ class Wire:
 
     def __init__(self) -> None:
         self._held = memoryview(b"")
+        self._out: List[bytes] = []
+        self._size = 0
 
     def pull(self) -> bytes:
         """Return what came, or b"" at the end."""
         return os.read(0, FRAME)
 
     def push(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all of it, small pieces together; they are on their way when an answer is waited for."""
+        self._out.append(data)
+        self._size += len(data)
+        if self._size >= TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits for more."""
+        if self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out, self._size = [], 0
+            self.transmit(data)
+
+    def transmit(self, data: bytes) -> None:
+        """Send bytes now."""
         view = memoryview(data)
         while view:
             view = view[os.write(1, view) :]
@@ -136,6 +154,7 @@ class Wire:
         return b"".join(found)
 
     def _more(self) -> bytes:
+        self.flush()
         data = self.pull()
         if not data:
             raise Closed
@@ -297,7 +316,7 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
         try:
             _pour(wire, file, digest, open_ones, tally)
         except OSError as error:
-            wire.push(_FAILED.to_bytes(4, "big"))
+            wire.push(_FAILED.to_bytes(4, "big"))  # the words come right behind it
             raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         wire.say(sum=digest.hexdigest())
     return True
@@ -565,6 +584,7 @@ def main() -> int:
     wire = Wire()
     try:
         serve(wire)
+        wire.flush()
         return 0
     except (Closed, BrokenPipeError):
         return 1
@@ -574,6 +594,7 @@ def main() -> int:
         error = {"title": "Files failed on the box", "text": "%s: %s" % (type(failure).__name__, failure)}
     with contextlib.suppress(OSError):
         wire.say(error=error)
+        wire.flush()
         while wire.waiting() and wire.pull():  # what is on its way would end this in a reset
             pass
     return 1
