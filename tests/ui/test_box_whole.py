@@ -6,28 +6,37 @@ from collections.abc import Callable
 
 import pytest
 
+from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
 from gpubox.ui.screens.box import BoxScreen
 from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
 from tests.ui.conftest import SIZES
+from tests.ui.envs import ALL as ENVS
+from tests.ui.envs import FakeEnvs, equip
 from tests.ui.fakes import Clock, make_app, make_box, until
-from tests.ui.jobs import ALL, FakeJobs, employ
+from tests.ui.jobs import ALL as JOBS
+from tests.ui.jobs import FakeJobs, employ
 
 SHOWN = {
     (80, 24): ["gpus", "processes"],
     (120, 40): ["gpus", "processes", "tunnels", "jobs", "host", "history"],
-    (200, 50): ["gpus", "processes", "tunnels", "jobs", "host", "history", "desktop"],
+    (200, 50): ["gpus", "processes", "tunnels", "envs", "jobs", "host", "history", "desktop"],
 }
 """The panels that are displayed at first, from the top left to the bottom right."""
+
+
+def everything(box: Box) -> Box:
+    """Give a box jobs and environments."""
+    return employ(equip(box, FakeEnvs(*ENVS)), FakeJobs(*JOBS))
 
 
 @pytest.mark.parametrize(("size", "expected"), SHOWN.items())
 async def test_every_panel_that_is_shown_has_the_room_it_needs(
     size: tuple[int, int], expected: list[str]
 ) -> None:
-    box = employ(make_box(training_box()), FakeJobs(*ALL))
+    box = everything(make_box(training_box()))
     app = make_app(box)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
@@ -42,7 +51,7 @@ async def test_every_panel_that_is_shown_has_the_room_it_needs(
 
 
 async def test_every_panel_can_be_reached_by_its_number() -> None:
-    app = make_app(employ(make_box(training_box()), FakeJobs()))
+    app = make_app(everything(make_box(training_box())))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
         for panel in app.screen.query(Panel):
@@ -61,7 +70,7 @@ async def test_every_panel_can_be_reached_by_its_number() -> None:
 async def test_the_whole_screen_looks_right(
     sample: Sample, size: tuple[int, int], clock: Clock, looks: Callable[[GpuBoxApp], None]
 ) -> None:
-    box = employ(make_box(sample), FakeJobs(*ALL))
+    box = everything(make_box(sample))
     box.history = filled(sample)
     app = make_app(box)
     async with app.run_test(size=size) as pilot:

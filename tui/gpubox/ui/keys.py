@@ -57,10 +57,12 @@ def everything() -> dict[str, Entry]:
     """Return every binding of the program by its id; imports all screens and panels."""
     from gpubox.ui.app import GpuBoxApp
     from gpubox.ui.discover import panel_modules
-    from gpubox.ui.screens import ask, box, help, picker, run
+    from gpubox.ui.screens import ask, box, compare, help, job, job_form, job_results, picker, run
+    from gpubox.ui.widgets import log_pane, log_view
 
     classes: list[type] = [GpuBoxApp]
-    for module in (ask, box, help, picker, run, *panel_modules()):
+    screens = (ask, box, compare, help, job, job_form, job_results, picker, run)
+    for module in (*screens, log_pane, log_view, *panel_modules()):
         classes += [
             value
             for value in vars(module).values()

@@ -33,6 +33,8 @@ class Panel(Widget, can_focus=False):
     """Across the top and always shown, or in the broad or the narrow column below it."""
     ROWS: ClassVar[int] = 8
     """Rows, borders included, under which it is of no use; with less the screen shows fewer panels."""
+    WAITS: ClassVar[bool] = False
+    """Whether it gives way to the others at first where room is short; its key brings it."""
     HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help screen: what is shown and what the signs mean."""
 

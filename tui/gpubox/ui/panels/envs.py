@@ -44,6 +44,7 @@ class EnvsPanel(Panel):
     ORDER = 7
     PLACE = "main"
     ROWS = 6
+    WAITS = True
     HELP = """\
 conda, venv, uv and pixi environments, found without running any of them. `●` is the one that shells and jobs
 of this box use; `enter` takes another. **BUILT FOR** is what its frameworks say; whether they really see the

@@ -99,6 +99,8 @@ class JobForm(ModalScreen[JobWish | None]):
     async def _know(self, learn: Callable[[], Awaitable[Context]]) -> None:
         """Take what the box answers while somebody writes already; what was written stays."""
         self._known = await learn()
+        for name, field in self._inputs.items():
+            self._draft.texts[name] = field.value  # keys may have come whose messages are on their way
         for name in self._draft.learn(self._known):
             if name in self._inputs:
                 with self.prevent(Input.Changed):

@@ -52,7 +52,7 @@ class Board(Container):
     async def fill(self, panels: Sequence[Panel]) -> None:
         """Put the panels in their places, and the keyboard on the first."""
         self.panels = panels
-        self._used = list(panels)
+        self._used = sorted(panels, key=lambda panel: panel.WAITS)
         for place in ("top", "main", "side"):
             await self.query_one(f"#{place}", Column).mount_all(p for p in panels if place == p.PLACE)
         self._settle()

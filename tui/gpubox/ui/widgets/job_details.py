@@ -24,6 +24,8 @@ def draw_head(record: Record, at: float, width: int, *, tall: bool) -> list[Line
     right: tuple[Span, ...] = (Span(units.duration(took), "title"),) if took is not None else ()
     out: list[Line] = [spread(tuple(state), right, width), (Span(job_words.command(record), "accent"),)]
     out.append(joined(_place(record), width, between=" · "))
+    if record.warning and job_words.active(record):
+        out.append((Span(f"! {clean(record.warning, 300)}", "warn"),))
     if not tall:
         return out
     if record.usage is not None:
@@ -149,6 +151,7 @@ def _facts(record: Record) -> Sequence[tuple[str, str]]:
         ("Time limit", units.duration(wish.limit) if wish.limit else "none"),
         ("Host", f"{clean(record.host, 60)}, {clean(record.cpu_model, 80)}".rstrip(", ")),
         ("Git commit", clean(record.commit, 60)),
+        ("Warning", clean(record.warning, 400)),
         ("Log", units.size(record.log_bytes)),
         ("Record", clean(record.folder, 400)),
     ]

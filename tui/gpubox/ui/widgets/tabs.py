@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from gpubox.ui.panel import Panel
+from gpubox.ui.widgets.ink import cut
 
 
 class PanelTabs(Widget, can_focus=False):
@@ -38,8 +39,15 @@ class PanelTabs(Widget, can_focus=False):
         self.refresh()
 
     def _labels(self) -> Iterator[tuple[Panel, str]]:
+        """Yield each panel with its label; in a narrow terminal without room around it, then cut."""
+        titles = [panel.TITLE for panel in self.panels]
+        room = self.content_size.width - len(titles) + 1
+        pad = " " if sum(len(title) + 4 for title in titles) <= room else ""
+        most = max(map(len, titles), default=0)
+        while most > 3 and sum(min(len(title), most) + 2 + 2 * len(pad) for title in titles) > room > 0:
+            most -= 1
         for panel in self.panels:
-            yield panel, f" {panel.ORDER} {panel.TITLE} "
+            yield panel, f"{pad}{panel.ORDER} {cut(panel.TITLE, most)}{pad}"
 
     def render(self) -> Content:
         """Draw the row."""
