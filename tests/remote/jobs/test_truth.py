@@ -128,11 +128,14 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
 
 
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
+    events = box.root / "memory.events"
+    events.write_text("oom 9\noom_kill 3\n")
     script = "import sys; sys.path.insert(0, sys.argv[1]); import causes\n"
-    script += "now = causes.counters(); print(repr(causes.out_of_memory(now)))\n"
-    script += "print(causes.out_of_memory({'/proc/vmstat': now['/proc/vmstat'] - 1}))"
-    words = [sys.executable, "-I", "-c", script, str(box.program)]
+    script += "now = causes.counters(); print(now['/proc/vmstat'] >= 0, repr(causes.out_of_memory(now)))\n"
+    script += "print(repr(causes.out_of_memory({sys.argv[2]: 3})), causes.out_of_memory({sys.argv[2]: 2}))"
+    words = [sys.executable, "-I", "-c", script, str(box.program), str(events)]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
-    nothing, told = done.stdout.splitlines()
-    assert nothing == "''"
-    assert told == "Memory ran out on the box meanwhile, and the kernel ended 1 process: probably this"
+    assert done.stdout.splitlines() == [
+        "True ''",
+        "'' The kernel ended it because the memory that its control group may use ran out",
+    ]
