@@ -51,6 +51,7 @@ class Home:
         """What a login without a terminal has."""
         return {
             "HOME": str(self.path),
+            "LANG": "C.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "GPUBOX_STATE_DIR": str(self.state),
             **more,

@@ -1,0 +1,161 @@
+"""Login shells in real terminals with an environment active, whatever their start files do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.components.parts import program
+from tests.remote.env_home import HOSTILE, Home
+from tests.terminal import opened
+
+SHELLS = ("bash", "zsh", "fish", "tcsh", "dash")
+
+# What `conda init` leaves, with conda's own answer put in its place: base is made active.
+BASE = """\
+echo start file was read
+export CONDA_SHLVL=1 CONDA_PREFIX='{root}' CONDA_DEFAULT_ENV=base CONDA_PROMPT_MODIFIER='(base) '
+export PATH="{root}/bin:{root}/condabin:$PATH"
+"""
+FISH_BASE = """\
+echo start file was read
+set -gx CONDA_SHLVL 1; set -gx CONDA_PREFIX '{root}'; set -gx CONDA_DEFAULT_ENV base
+set -gx PATH '{root}/bin' '{root}/condabin' $PATH
+"""
+START = {
+    "bash": (".bashrc", BASE),
+    "zsh": (".zshrc", BASE),
+    "fish": (".config/fish/config.fish", FISH_BASE),
+    "dash": (".profile", BASE),
+    "tcsh": (".tcshrc", "echo start file was read\n"),
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def prepared(home: Home, shell: str, name: str) -> Path:
+    """A home whose start files make base active, and an environment with a script in activate.d."""
+    root = home.root()
+    env = home.fill(root / "envs" / name)
+    scripts = env / "etc" / "conda" / "activate.d"
+    scripts.mkdir(parents=True)
+    (scripts / "flavor.sh").write_text('export FLAVOR="of $CONDA_DEFAULT_ENV"\n')
+    file, text = START[shell]
+    place = home.path / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text.format(root=root))
+    if shell == "bash":
+        (home.path / ".bash_profile").write_text(". ~/.bashrc\n")
+    return env
+
+
+def command(home: Home, *words: str) -> list[str]:
+    encoded = [quote(word, safe="/").replace("~", "%7E") for word in words]
+    at_home = ["/bin/sh", "-c", 'cd && exec "$@"', "sh"]
+    return [*at_home, home.python, "-I", "-S", str(home.program / "env.py"), "shell", *encoded]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_the_environment_is_active_after_all_start_files(home: Home, shell: str) -> None:
+    env = prepared(home, shell, "torch")
+    environment = home.environment(SHELL=program(shell))
+    async with opened(command(home, str(env), "conda"), environment) as terminal:
+        await terminal.shows("start file was read")
+        terminal.press("printenv FLAVOR; printenv PATH | cut -d: -f1 | rev; echo d''one\r")
+        await terminal.shows("done", "of torch", str(env / "bin")[::-1])
+        assert "GPUBOX" not in terminal.text
+        terminal.press("printenv | grep -c GPUBOX_ENV; echo n''one\r")
+        await terminal.shows("none")
+        assert "\n0\n" in terminal.text
+        terminal.press("exit 7\r")
+        assert await terminal.ended() == 7
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+async def test_a_hostile_name_is_only_a_name(home: Home, shell: str, name: str) -> None:
+    env = prepared(home, shell, name)
+    environment = home.environment(SHELL=program(shell))
+    async with opened(command(home, str(env), "conda"), environment, columns=200) as terminal:
+        await terminal.shows("start file was read")
+        terminal.press('printenv CONDA_PREFIX > seen; printenv FLAVOR >> seen; echo d""one\r')
+        await terminal.shows("done")
+        assert (home.path / "seen").read_text() == f"{env}\nof {name}\n"
+        terminal.press("exit\r")
+        await terminal.ended()
+    assert not list(home.path.rglob("owned"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_the_prompt_shows_the_environment_and_no_more_base(home: Home, shell: str) -> None:
+    env = prepared(home, shell, "torch")
+    environment = home.environment(SHELL=program(shell))
+    if shell != "fish":
+        file = home.path / START[shell][0]
+        file.write_text(file.read_text() + "PS1='(base) ready> '\n")
+    async with opened(command(home, str(env), "conda"), environment) as terminal:
+        await terminal.shows("(torch) ")
+        assert "(base)" not in terminal.text
+        terminal.press("exit\r")
+        await terminal.ended()
+
+
+async def test_zsh_reads_the_person_s_own_files_from_where_they_are(home: Home) -> None:
+    env = prepared(home, "zsh", "torch")
+    elsewhere = home.path / "my zsh"
+    elsewhere.mkdir()
+    (home.path / ".zshenv").write_text(f"export ZDOTDIR='{elsewhere}'\n")
+    for name in (".zprofile", ".zshrc", ".zlogin"):
+        (elsewhere / name).write_text(f"echo read {name} in $ZDOTDIR\n")
+    environment = home.environment(SHELL=program("zsh"))
+    async with opened(command(home, str(env), "conda"), environment, columns=200) as terminal:
+        await terminal.shows(*(f"read {name} in {elsewhere}" for name in (".zprofile", ".zshrc", ".zlogin")))
+        terminal.press("echo now $ZDOTDIR $CONDA_DEFAULT_ENV\r")
+        await terminal.shows(f"now {elsewhere} torch")
+        terminal.press("exit\r")
+        await terminal.ended()
+
+
+async def test_bash_with_nounset_in_its_start_file_survives_scripts_of_packages(home: Home) -> None:
+    env = prepared(home, "bash", "torch")
+    (home.path / ".bashrc").write_text("set -u\n")
+    (env / "etc/conda/activate.d/flavor.sh").write_text('export FLAVOR="x$NOT_SET"\n')
+    environment = home.environment(SHELL=program("bash"))
+    async with opened(command(home, str(env), "conda"), environment) as terminal:
+        terminal.press("echo $- $FLAVOR d''one\r")
+        await terminal.shows("x done")
+        assert "unbound" not in terminal.text
+        terminal.press("exit\r")
+        await terminal.ended()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_command_runs_in_the_environment_by_the_login_shell(home: Home, shell: str) -> None:
+    env = home.venv(home.path / "p" / ".venv")
+    done = subprocess.run(
+        command(home, str(env), "venv", "printenv VIRTUAL_ENV && sh -c 'exit 3'"),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=home.environment(SHELL=program(shell)),
+        check=False,
+    )
+    assert (done.returncode, done.stdout.decode()) == (3, f"{env}\n"), done.stderr
+
+
+def test_an_environment_that_went_is_told_and_no_shell_opens(home: Home) -> None:
+    done = subprocess.run(
+        command(home, str(home.path / "gone"), "conda"),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=home.environment(SHELL=shutil.which("sh") or "/bin/sh"),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"is not there any more" in done.stderr
