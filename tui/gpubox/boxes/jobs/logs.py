@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
 from gpubox.core.doors import Doors
-from gpubox.core.errors import Dropped
+from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE
 
@@ -16,6 +16,22 @@ PIECE = 256 * 1024
 """Bytes fetched at once where a stream would take the last of the box's sessions."""
 _SOON, _LATER = 0.1, 1.0
 """Seconds between two looks for more there."""
+_TRIES = 5
+"""How often a log is asked for over a new link that gives none: it may be as busy as it was lost."""
+
+
+async def _link(doors: Feed[Doors | None], over: Doors | None) -> Doors:
+    """Wait for a link; where what was lost was not the link `over`, the same one is good after a moment."""
+    async with aclosing(doors.follow()) as newest:
+        async for found in newest:
+            if found is None:
+                continue
+            if found is over:
+                await asyncio.sleep(_LATER)
+                if doors.value is not found:
+                    continue
+            return found
+    raise AssertionError("a feed never ends")
 
 
 class Resumed:
@@ -33,47 +49,39 @@ class Resumed:
 
     async def begin(self) -> None:
         """Open the first stream; raises Dropped when there is no link, RemoteError when there is no log."""
+        await self._open()
+
+    async def _open(self) -> LogStream:
         self._over = self._doors.value
-        self._stream = await self._stack.enter_async_context(self._backend.follow(self._job, self.offset))
-        self.offset = self._stream.offset
+        stream = await self._stack.enter_async_context(self._backend.follow(self._job, self.offset))
+        self.offset, self._stream = stream.offset, stream
+        return stream
 
     async def read(self) -> bytes:
         """Return what came next, or b"" when the job has ended and all was read; waits out drops."""
+        tries = 0
         while True:
             try:
                 if self._stream is None:
-                    await self._link()
-                    await self.begin()
-                assert self._stream is not None
-                piece = await self._stream.read()
+                    await _link(self._doors, self._over)
+                piece = await (self._stream or await self._open()).read()
             except Dropped:
-                await self._leave()
-                continue
-            self.offset += len(piece)
-            return piece
+                await self.close()
+            except RemoteError:
+                await self.close()
+                tries += 1
+                if tries == _TRIES:
+                    raise
+            else:
+                self.offset += len(piece)
+                return piece
 
     async def close(self) -> None:
         """Let go of the stream."""
-        await self._leave()
-
-    async def _leave(self) -> None:
         self._stream = None
         stack, self._stack = self._stack, AsyncExitStack()
-        try:
+        with suppress(Dropped):  # it is gone, as was wanted
             await stack.aclose()
-        except Dropped:
-            return  # it is gone, as was wanted
-
-    async def _link(self) -> None:
-        """Wait for a link; where only the reader on the box ended, the same one is good after a moment."""
-        async for doors in self._doors.follow():
-            if doors is None:
-                continue
-            if doors is self._over:
-                await asyncio.sleep(_LATER)
-                if self._doors.value is not doors:
-                    continue
-            return
 
 
 class Paged:
@@ -94,18 +102,24 @@ class Paged:
 
     async def read(self) -> bytes:
         """Return what came next, or b"" when the job has ended and all was read; waits out drops."""
-        pause = _SOON
+        pause, tries = _SOON, 0
         while True:
+            over = self._doors.value
             try:
                 page, ended = await self._next()
             except Dropped:
-                async for doors in self._doors.follow():
-                    if doors is not None:
-                        break
+                await _link(self._doors, over)
+                continue
+            except RemoteError:
+                tries += 1
+                if tries == _TRIES:
+                    raise
+                await asyncio.sleep(_LATER)
                 continue
             if page.data or ended:
                 self.offset = page.end
                 return page.data
+            tries = 0
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LATER)
 
@@ -122,6 +136,9 @@ class Paged:
         # What it wrote last may have come between the two questions.
         return await self._backend.page(self._job, self.offset, PIECE), True
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
 
 @asynccontextmanager
 async def follow(
@@ -130,12 +147,11 @@ async def follow(
     """Follow a log from a byte on, through drops; a negative offset counts from the end.
 
     `paged` asks for piece after piece instead of holding a session of the box. Raises RemoteError when there
-    is no such log or no link to begin with.
+    is no such log, Dropped when there is no link to begin with.
     """
     stream = (Paged if paged else Resumed)(backend, doors, job, offset)
     await stream.begin()
     try:
         yield stream
     finally:
-        if isinstance(stream, Resumed):
-            await stream.close()
+        await stream.close()

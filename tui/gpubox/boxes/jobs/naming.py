@@ -9,6 +9,9 @@ from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 
+_COMPARED = 200
+"""Jobs that are looked at for one that was meant."""
+
 
 def choose(records: Sequence[Record], name: str, box: str) -> Record:
     """Return the job that a word means: an id, its end, a name (the newest of that name), or `last`.
@@ -20,9 +23,9 @@ def choose(records: Sequence[Record], name: str, box: str) -> Record:
         raise RemoteError("No such job", f"{box} has no jobs")
     if word == "last":
         return records[0]
-    for record in records:
-        if word in (record.id, record.wish.name) and word:
-            return record
+    exact = [one for one in records if one.id == word] or [one for one in records if one.wish.name == word]
+    if exact and word:
+        return exact[0]
     if word.isdecimal():
         fitting = [record for record in records if record.slurm == word]
         if fitting:
@@ -35,8 +38,10 @@ def choose(records: Sequence[Record], name: str, box: str) -> Record:
     if fitting:
         ids = ", ".join(one.id for one in fitting[:4])
         raise RemoteError("Several jobs", f"{clean(word, 40)} may be {ids} on {box}", "Write more of the id")
-    words = [one.id for one in records] + [one.wish.name for one in records if one.wish.name]
-    close = difflib.get_close_matches(word, words, 3, cutoff=0.6)
+    # Comparing takes the square of the length, and the box says how long a name is.
+    near = records[:_COMPARED]
+    words = [one.id for one in near] + [one.wish.name[:60] for one in near if one.wish.name]
+    close = difflib.get_close_matches(word[:60], words, 3, cutoff=0.6)
     hint = (
         f"Did you mean {' or '.join(clean(one, 60) for one in close)}?" if close else "`last` is the newest"
     )

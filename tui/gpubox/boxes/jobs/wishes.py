@@ -47,7 +47,7 @@ _SECRET = re.compile(
     r"CREDENTIALS?)|PASS|SSHPASS|PWD|KEY|PRIVATE|AUTH|COOKIE|DSN)[0-9]*(?:$|_)"
 )
 _HIDDEN_THERE = re.compile(
-    r"(?i)secret|token(?!i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
+    r"(?i)secret|token(?!s$|s_|i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
 )
 """What the program on the box keeps out of its records besides; see remote/records.py."""
 _NOT_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK"})
@@ -74,15 +74,37 @@ def argv_of(line: str) -> tuple[str, ...]:
         raise ConfigError("No command", "Write the command that shall run")
     if "\0" in line:
         raise ConfigError("Not a command", "It holds a zero byte")
+    if _for_a_shell(line):
+        if not _closed(line):
+            raise _open_quote()
+        return ("/bin/sh", "-c", line)
     try:
         words = tuple(shlex.split(line))
     except ValueError:
-        raise ConfigError("Not a command", "A quote is not closed", "Close it, or put \\ before it") from None
-    if _for_a_shell(line) or words[0] in _SHELLS_OWN:
+        raise _open_quote() from None
+    if words[0] in _SHELLS_OWN:
         return ("/bin/sh", "-c", line)
     if not words[0]:
         raise ConfigError("No command", "The line begins with an empty word")
     return words
+
+
+def _open_quote() -> ConfigError:
+    return ConfigError("Not a command", "A quote is not closed", "Close it, or put \\ before it")
+
+
+def _closed(line: str) -> bool:
+    """Say whether the quotes of a line for a shell are closed, as far as can be told without one.
+
+    A comment or a text that is given along, several lines on, may have an apostrophe of its own.
+    """
+    if "\n" in line:
+        return True
+    try:
+        shlex.split(line, comments=True)
+    except ValueError as error:
+        return "quotation" not in str(error)
+    return True
 
 
 def _for_a_shell(line: str) -> bool:
