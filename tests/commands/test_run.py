@@ -139,6 +139,21 @@ def test_a_job_after_another_begins_when_that_one_has_ended(tmp_path: Path) -> N
     assert waited("--after-any", first.out.strip(), "--", "cat", "done").out == "x\n"
 
 
+def test_results_are_fetched_in_the_end(tmp_path: Path) -> None:
+    words = ("--set", f"jobs.results={tmp_path / 'results'}", "--result", "out*.txt", "--name", "a job")
+    there = tmp_path / "there"
+    there.mkdir()
+    script = "mkdir sub; echo one > 'out 1.txt'; echo no > other"
+    ran = waited(*words, "--dir", str(there), "--", "sh", "-c", script)
+    assert ran.status == 0
+    folder = Path(ran.err.strip().splitlines()[-1].removeprefix("results: "))
+    assert folder.is_relative_to(tmp_path / "results")
+    assert (folder / "out 1.txt").read_text() == "one\n"
+    assert not (folder / "other").exists()
+    again = apart("jobs", "--set", f"jobs.results={tmp_path / 'results'}", "local", "results", "a job")
+    assert again.out == f"{folder}\n"
+
+
 def test_interrupted_it_leaves_the_job_running() -> None:
     script = "echo begun; sleep 60"
     with subprocess.Popen(

@@ -87,6 +87,7 @@ def details(record: Record) -> list[str]:
         ("job", record.id),
         ("name", clean(wish.name, 200)),
         ("state", state(record)),
+        ("warning", clean(record.warning, 300)),
         ("why", clean(record.ending.why, 300) if record.ending else ""),
         ("command", clean(_command(record), 400)),
         ("folder", clean(record.cwd or wish.cwd or "~", 300)),
@@ -102,10 +103,12 @@ def details(record: Record) -> list[str]:
         ("log", size(record.log_bytes)),
     ]
     if usage is not None:
+        # Below the floor the kernel's figure is that of who started it.
+        largest = size(usage.max_rss) if usage.max_rss > usage.floor else f"under {size(usage.floor)}"
         facts += [
             ("real", f"{usage.real:.2f} s"),
             ("user, system", f"{usage.user:.2f} s, {usage.sys:.2f} s ({percent(usage.cpu)} of a core)"),
-            ("memory", f"{size(usage.peak_tree)} in all, {size(usage.max_rss)} the largest process"),
+            ("memory", f"{size(usage.peak_tree)} in all, {largest} the largest process"),
         ]
     for gpu in record.gpus:
         energy = f", {gpu.energy:.0f} J" if gpu.energy is not None else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -158,6 +157,24 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
     return _with_box(ctx, work)
 
 
+@jobs.command(short_help="Fetch the files that one made.")
+@which
+@common_options
+@click.pass_context
+def results(ctx: click.Context, job: str) -> int:
+    """Copy the result files of an ended job here, into a folder of its own, and print where it is.
+
+    They are those that `run --result` named; the folder is below jobs.results of the settings.
+    """
+
+    async def work(box: Box) -> int:
+        record = await steady(box, lambda: _shown(box, job))
+        click.echo(await box.jobs.fetch(record))
+        return 0
+
+    return _with_box(ctx, work)
+
+
 async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask for something that may be asked twice, again on the next link when this one is lost."""
     while True:
@@ -170,6 +187,8 @@ async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
 
 async def next_link(box: Box, before: object) -> None:
     """Wait for another link than that one; where it is still the same, for a moment."""
+    import asyncio
+
     if box.shell.value is before and before is not None:
         await asyncio.sleep(1.0)
         return
@@ -180,6 +199,8 @@ async def next_link(box: Box, before: object) -> None:
 
 async def ended(box: Box, job: str) -> Record:
     """Wait for the end of a job."""
+    import asyncio
+
     while True:
         record = await steady(box, lambda: box.jobs.show(job))
         if record.state == "ended":

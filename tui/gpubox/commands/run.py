@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_options, complete_box
-from gpubox.core.errors import ConfigError, Dropped
+from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -228,6 +227,8 @@ async def launched(box: Box, wish: JobWish) -> Record:
 
 async def waited(box: Box, settings: Settings, record: Record) -> int:
     """Pass the log on until the job has ended; return the exit status that a shell would give."""
+    import asyncio
+
     from gpubox.boxes.jobs import notices
     from gpubox.commands.job_log import pour
     from gpubox.commands.job_report import state
@@ -245,6 +246,11 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     if status:
         why = f" ({record.ending.why})" if record.ending and record.ending.why else ""
         click.echo(f"job {record.id}: {state(record)}{why}", err=True)
+    if record.results:
+        try:
+            click.echo(f"results: {await box.jobs.fetch(record)}", err=True)
+        except RemoteError as error:
+            complain(error, box.name)
     await notices.run(settings.jobs.notify_command, box.name, record)
     await box.jobs.told([record.id])
     return status
