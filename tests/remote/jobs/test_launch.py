@@ -135,13 +135,16 @@ def test_secrets_never_reach_the_disk_or_another_command_line(box: Box) -> None:
     box.gpus("")
     record = box.launch(
         *("sh", "-c", 'test "$HF_TOKEN" = "$OTHER" && echo same; echo ready; sleep 100'),
-        environment={"HF_TOKEN": secret, "OTHER": secret, "PLAIN": "shown"},
+        environment={"HF_TOKEN": secret, "OTHER": secret, "PLAIN": "shown", "MAX_TOKENS": "9"},
         hidden=["OTHER"],
         gpus={"mode": "count"},
     )
     ready(box, record.id)
     assert box.log(record.id) == b"same\nready\n"
-    assert (record.wish.environment, record.wish.hidden) == ({"PLAIN": "shown"}, ("HF_TOKEN", "OTHER"))
+    assert (record.wish.environment, record.wish.hidden) == (
+        {"PLAIN": "shown", "MAX_TOKENS": "9"},
+        ("HF_TOKEN", "OTHER"),
+    )
     for folder in (box.root / "state", box.root / "queue"):
         for path in folder.rglob("*"):
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path

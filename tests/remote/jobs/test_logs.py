@@ -121,3 +121,14 @@ def test_a_log_of_a_job_that_never_began_is_empty(box: Box) -> None:
     out = following(box, job, 0).communicate(timeout=LIMIT)[0]
     assert out == b'{"offset": 0, "size": 0}\n'
     assert time.monotonic() - began < LIMIT
+
+
+def test_an_error_in_a_stream_is_no_part_of_the_log(box: Box) -> None:
+    job = box.run("echo", "text").id
+    script = "import os, sys; sys.path.insert(0, sys.argv[1]); import verbs\n"
+    script += "def broken(*_): raise OSError('the disk is gone')\n"
+    script += "os.pread = broken; sys.exit(verbs.main(['follow', sys.argv[2], '0']))"
+    words = [sys.executable, "-I", "-c", script, str(box.program), job]
+    done = subprocess.run(words, env=box.environment, capture_output=True, check=False, timeout=LIMIT)
+    assert (done.stdout, done.returncode) == (b'{"offset": 0, "size": 5}\n', 1)
+    assert done.stderr == b"gpubox: the disk is gone\n"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
 SECRET = re.compile(
-    r"(?i)secret|token(?!i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
+    r"(?i)secret|token(?!s$|s_|i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
 )
 """Names of variables whose values never reach the disk, whatever the laptop says."""
 RESERVE = 65536

@@ -20,7 +20,7 @@ import turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Tuple
+    from typing import Any, Callable, Dict, Generator, List, Tuple
 
     Row = Dict[str, Any]
 
@@ -159,7 +159,7 @@ def remove(asked: Row) -> Row:
 def settle(asked: Row) -> Row:
     """Note how a job ended that could not say so itself, as its queue knows it; returns its record.
 
-    What it wrote itself is kept, unless it only knows of a signal that the queue can explain. The last word
+    What it wrote itself is kept, unless it only knows of a failure that the queue can explain. The last word
     of a job that ran on another machine may take a while to come through a network disk.
     """
     folder = records.folder_of(asked.get("id"))
@@ -167,7 +167,8 @@ def settle(asked: Row) -> Row:
     supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
-    explained = ending.get("by") == "scancel" or ending.get("signal") in ("TERM", "KILL")
+    failed = ending.get("how") in ("exit", "signal") and ending.get("code") != 0
+    explained = failed or ending.get("by") == "scancel"
     lives = trees.alive(supervisor) or trees.alive(record.get("main"))
     if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)
@@ -190,6 +191,17 @@ def ignore(asked: Row) -> Row:
     return {}
 
 
+@contextlib.contextmanager
+def _streaming() -> Generator[None, None, None]:
+    """Turn errors into exit code 1 alone: what is written now counts as the log's own bytes."""
+    try:
+        yield
+    except (OSError, ValueError, records.Refused) as error:
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write("gpubox: %s\n" % error)
+        sys.exit(1)
+
+
 def _open_log(folder: str) -> int:
     path = os.path.join(folder, "log")
     return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -206,8 +218,8 @@ def page(asked: Row) -> None:
     """Write a piece of the log."""
     log = _open_log(records.folder_of(asked.get("id")))
     offset, size = _header(log, _number(asked.get("offset")))
-    end = min(size, offset + max(0, _number(asked.get("length"), BLOCK)))
-    _copy(log, offset, end)
+    with _streaming():
+        _copy(log, offset, min(size, offset + max(0, _number(asked.get("length"), BLOCK))))
 
 
 def _copy(log: int, offset: int, end: int) -> int:
@@ -225,6 +237,11 @@ def follow(job: str, offset: int) -> None:
     folder = records.folder_of(job, anywhere=True)
     log = _open_log(folder)
     offset, _ = _header(log, offset)
+    with _streaming():
+        _follow(folder, log, offset)
+
+
+def _follow(folder: str, log: int, offset: int) -> None:
     out = select.poll()
     out.register(1, 0)
     pause, next_look, ended = 0.01, 0.0, False
