@@ -80,6 +80,15 @@ async def test_what_is_wrong_with_the_one_under_the_cursor_is_told() -> None:
         assert "wants CUDA 99.0; the driver runs at most" in stage.text
 
 
+async def test_the_row_under_the_cursor_stays_in_sight_when_more_is_said_of_it() -> None:
+    async with envs_of(FakeEnvs(*ALL), size=(100, 8)) as (stage, pilot, _):
+        for key in ("end", "home", "end"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert stage.panel.chosen is TORCH
+        await until(pilot, lambda: "torch 2.4 CUDA 12.1" in stage.painted())
+
+
 async def test_enter_uses_an_environment_and_enter_again_none() -> None:
     envs = FakeEnvs(TF_CPU, TF_GPU)
     async with envs_of(envs) as (stage, pilot, _):

@@ -21,7 +21,7 @@ from gpubox.ui.looks import Looks, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.env_packages import EnvPackages
-from gpubox.ui.widgets.env_table import COLUMNS, Row, why
+from gpubox.ui.widgets.env_table import COLUMNS, Row, rows, why
 from gpubox.ui.widgets.ink import Line, Tone, wrapped
 from gpubox.ui.widgets.lines import Lines, caption
 from gpubox.ui.widgets.rows import Rows
@@ -139,26 +139,10 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         if not self.displayed:
             return
         self._list.empty = self._empty()
-        self._list.show(self._rows())
+        envs = self.box.envs
+        self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
         caption(self, self._subtitle())
         self._explain()
-
-    def _rows(self) -> list[Row]:
-        envs, used, sample = self.box.envs.feed.value, self.box.envs.chosen.value, self.sample
-        if envs is None:
-            return []
-        cuda = (sample.driver.cuda if sample is not None else "") or envs.cuda
-        now = sample.time if sample is not None else 0.0
-        return [
-            Row(
-                env,
-                used is not None and env.prefix == used.prefix,
-                env.prefix in self._marked,
-                cuda or "",
-                now,
-            )
-            for env in envs.envs
-        ]
 
     def _empty(self) -> str:
         if not live(self):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gpubox.core import units
-from gpubox.core.env import Build, Env
+from gpubox.core.env import Build, Env, Envs
+from gpubox.core.sample import Sample
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import Line, Span, Tone
 from gpubox.ui.widgets.rows import Column
@@ -37,6 +38,18 @@ class Row:
     def tone(self) -> Tone:
         """How its words are drawn: dimmed when it cannot be used."""
         return "faint" if self.env.broken else "text"
+
+
+def rows(envs: Envs | None, used: Env | None, marked: Collection[str], sample: Sample | None) -> list[Row]:
+    """Return a row for each environment; `marked` are folders, and the reading tells the driver's CUDA."""
+    if envs is None:
+        return []
+    cuda = (sample.driver.cuda if sample is not None else "") or envs.cuda
+    now = sample.time if sample is not None else 0.0
+    return [
+        Row(env, used is not None and env.prefix == used.prefix, env.prefix in marked, cuda or "", now)
+        for env in envs.envs
+    ]
 
 
 def version(text: str) -> tuple[int, ...]:

@@ -248,6 +248,12 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         self.move_cursor(place + 1)
         self.post_message(self.Chosen(self))  # pyright: ignore[reportArgumentType] a message is read only
 
+    def on_resize(self) -> None:
+        """Draw for the new size, with the row under the cursor in sight."""
+        super().on_resize()
+        if self.cursor_line is not None:
+            self.reveal(self.cursor_line, 1)
+
     def on_click(self, event: events.Click) -> None:
         """Sort by the heading that was clicked, or choose the row; twice opens it."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
