@@ -110,7 +110,7 @@ def differing(a: Env, b: Env, found: Difference) -> list[str]:
     lines += [f"- {_package(one)}" for one in found.only_a]
     lines += [f"+ {_package(one)}" for one in found.only_b]
     lines += [f"  {clean(pair.name, 60)}  {_short(pair.a)} -> {_short(pair.b)}" for pair in found.differing]
-    return [*lines, f"{found.equal} packages are equal"]
+    return [*lines, "1 package is equal" if found.equal == 1 else f"{found.equal} packages are equal"]
 
 
 def _package(one: Package) -> str:

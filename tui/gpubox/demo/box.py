@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpubox.core.errors import GpuBoxError
+from gpubox.demo import envs
 from gpubox.ssh.wanted import Wanted
 
 HERE = Path(__file__).parent
@@ -159,18 +159,13 @@ def _cannot(error: OSError) -> GpuBoxError:
 
 
 def _furnish(root: Path) -> Path:
-    """Make the home folder: a project, and a conda environment whose Python is this one."""
+    """Make the home folder: a project, and environments whose Python is this one."""
     home = root / "home"
     project = home / "project"
     project.mkdir(parents=True)
     for work in WORKS:
         shutil.copyfile(HERE / "train.py", project / work.script)
-    programs = _programs(home)
-    programs.mkdir(parents=True)
-    (programs.parent / "conda-meta").mkdir()
-    (programs.parent / "conda-meta" / "history").touch()
-    for name in ("python", "python3"):
-        (programs / name).symlink_to(os.path.realpath(sys.executable))
+    envs.furnish(home)
     return home
 
 

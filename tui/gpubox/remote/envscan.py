@@ -234,7 +234,8 @@ class Look:
             if os.path.exists(path + "/conda-meta"):
                 self.found[path] = "conda"
         elif os.path.isdir(path + "/envs") and not os.path.exists(path + "/conda-meta/history"):
-            self.roots[path] = "micromamba"
+            named = envmeta.flavor(path)
+            self.roots[path] = named if named != "conda" else "micromamba"
 
     def _root(self, path: str, flavor: str) -> Row:
         return {"path": path, "flavor": flavor, "tool": self._tool(path), "envs": path + "/envs"}

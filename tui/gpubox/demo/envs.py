@@ -1,0 +1,97 @@
+"""Environments of the demo box: folders that work, with stubs in place of frameworks that say so."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+STUB = """\
+\"\"\"A stub of the demo box: it computes nothing, and its GPUs are simulated.\"\"\"
+
+import os
+
+__version__ = "2.15.0+simulated"
+
+
+class _Device:
+    def __init__(self, name):
+        self.name = name
+
+
+class config:
+    @staticmethod
+    def list_physical_devices(kind=None):
+        if %(cpu)s or kind == "CPU" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+            return []
+        return [_Device("simulated GPU:0"), _Device("simulated GPU:1")]
+"""
+VERSION = ".".join(map(str, sys.version_info[:3]))
+SHORT = ".".join(map(str, sys.version_info[:2]))
+
+
+class Made(NamedTuple):
+    """An environment of conda's layout."""
+
+    name: str
+    packages: tuple[tuple[str, str, str], ...]
+    """Name, version and build; what is a stub has `simulated` in it."""
+    stub: str = ""
+    """What stands in `tensorflow`."""
+
+
+ENVS = (
+    Made("torch", (("python", VERSION, "0"),)),
+    Made(
+        "tf-gpu",
+        (
+            ("python", VERSION, "0"),
+            ("tensorflow", "2.15.0+simulated", "gpu_cuda122_0"),
+            ("cudatoolkit", "12.2+simulated", "0"),
+            ("cudnn", "8.9+simulated", "0"),
+        ),
+        STUB % {"cpu": False},
+    ),
+    Made(
+        "tf-cpu",
+        (("python", VERSION, "0"), ("tensorflow", "2.15.0+simulated", "cpu_0")),
+        STUB % {"cpu": True},
+    ),
+)
+
+
+def furnish(home: Path) -> None:
+    """Make the environments below a home; raises OSError. It takes 3 ms."""
+    for made in ENVS:
+        prefix = home / "miniconda3" / "envs" / made.name
+        site = _python(prefix)
+        meta = prefix / "conda-meta"
+        meta.mkdir()
+        (meta / "history").touch()
+        for name, version, build in made.packages:
+            told = {"name": name, "version": version, "build": build, "channel": "simulated"}
+            (meta / f"{name}-{version}-{build}.json").write_text(json.dumps(told))
+        if made.stub:
+            (site / "tensorflow").mkdir()
+            (site / "tensorflow" / "__init__.py").write_text(made.stub)
+    _python(home / "project" / ".venv")
+    broken = home / "attic" / "venv"
+    _python(broken)
+    (broken / "bin" / "python").unlink()
+    (broken / "bin" / "python").symlink_to(home / "python3.7" / "bin" / "python3.7")
+
+
+def _python(prefix: Path) -> Path:
+    """Make a folder whose python is this one, as `python -m venv` does; return that of its packages."""
+    site = prefix / "lib" / f"python{SHORT}" / "site-packages"
+    site.mkdir(parents=True)
+    (prefix / "bin").mkdir()
+    interpreter = os.path.realpath(sys.executable)
+    for name in ("python", "python3"):
+        (prefix / "bin" / name).symlink_to(interpreter)
+    (prefix / "pyvenv.cfg").write_text(
+        f"home = {os.path.dirname(interpreter)}\ninclude-system-site-packages = false\nversion = {VERSION}\n"
+    )
+    return site
