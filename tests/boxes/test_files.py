@@ -10,6 +10,7 @@ import pytest
 from gpubox.boxes.files import Files, Progress
 from gpubox.core.errors import ConfigError, RemoteError
 from tests.boxes.cut_line import BIG, Line, furnish, tree
+from tests.remote.running import pythons
 
 
 @pytest.fixture
@@ -61,6 +62,16 @@ async def test_a_file_of_any_name_goes_both_ways(files: Files, home: Path, here:
     if name != "~":
         await files.get([f"./{name}"], f"{here}/")
         assert (here / name).read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("python", list(pythons().values()), ids=lambda path: str(path).replace("/", "_"))
+async def test_every_python_here_sends_and_takes(line: Line, home: Path, here: Path, python: str) -> None:
+    files = Files("box", line.shell, line.doors, python=python)
+    (here / "big").write_bytes(BIG)
+    (here / "small").write_bytes(b"x")
+    await files.put([str(here)], "")
+    await files.get(["here"], str(here / "back"))
+    assert tree(here / "back") == tree(home / "here") == {"big": BIG, "small": b"x"}
 
 
 async def test_one_file_gets_the_name_that_is_wished(files: Files, home: Path, here: Path) -> None:

@@ -162,6 +162,6 @@ def line(progress: Progress, rate: float | None) -> str:
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size(2).columns
+        return os.get_terminal_size(2).columns or 80  # a pty that nobody told its size
     except OSError:
         return 80
