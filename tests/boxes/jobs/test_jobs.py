@@ -1,0 +1,347 @@
+"""The jobs of a box: looked at when there is a reason, started once, and told when they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+from msgspec.structs import replace
+
+from gpubox.boxes.jobs import jobs as jobs_module
+from gpubox.boxes.jobs import keeping
+from gpubox.boxes.jobs.jobs import Jobs, line_of, whoami
+from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.boxes.kept import NoPython
+from gpubox.boxes.limits import Limits
+from gpubox.boxes.store import Store
+from gpubox.config.settings import HistorySettings, JobSettings
+from gpubox.core.doors import Doors
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobWish
+from gpubox.core.record import GpuPlace, Record
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Shell
+from tests.boxes.jobs.backend import CUT, ScriptedBackend, ended, job, link
+from tests.boxes.scripted import ScriptedShell, until
+
+BUSY = RemoteError("No channel", "The box opens no further one")
+WISH = JobWish("20261123-130000-abcdef", ("train", "--fast"), line="train --fast", by="me")
+
+
+class Without(Slurm):
+    """A box without Slurm."""
+
+    async def find(self) -> bool:
+        return False
+
+
+class Kept:
+    """Jobs over a scripted backend, with what a test changes."""
+
+    def __init__(
+        self, *records: Record, store: Store | None = None, settings: JobSettings | None = None
+    ) -> None:
+        self.shell: Feed[Shell | None] = Feed(ScriptedShell())
+        self.doors: Feed[Doors | None] = Feed(link())
+        self.sample: Feed[Sample | None] = Feed(None)
+        self.limits = Feed(Limits())
+        self.jobs = Jobs("xub", self.shell, self.doors, store=store, settings=settings, limits=self.limits)
+        self.backend = ScriptedBackend(*records)
+        self.jobs.supervised = cast("Supervised", self.backend)
+        self.jobs.slurm = Without("xub", self.jobs.supervised)
+
+    def change(self, at: float) -> None:
+        """Let the probe say that a job changed."""
+        self.sample.put(Sample(v=1, seq=0, time=at, interval=1.0, jobs=at))
+
+    @property
+    def looks(self) -> int:
+        """How often the box was asked for its list."""
+        return self.backend.asked.count("look")
+
+    @asynccontextmanager
+    async def keep(self) -> AsyncGenerator[None]:
+        keeping_ = asyncio.ensure_future(self.jobs.keep(self.sample))
+        try:
+            yield
+            assert not keeping_.done(), keeping_
+        finally:
+            keeping_.cancel()
+            await asyncio.gather(keeping_, return_exceptions=True)
+
+
+async def some_time() -> None:
+    """Wait as long as a box with a job at work is looked at six times."""
+    other = Kept(job(1))
+    async with other.keep(), other.jobs.watch():
+        await until(lambda: other.looks > 6)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SETTLE", "WATCHED", "AGAIN"):
+        monkeypatch.setattr(keeping, name, 0.01)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "history.sqlite", HistorySettings()) as opened:
+        yield opened
+
+
+async def test_jobs_come_newest_first_by_the_clock_of_the_box() -> None:
+    kept = Kept(job(1), job(3), job(2, submitted=9000.0))
+    kept.backend.places = (GpuPlace("GPU-1", 0),)
+    assert not kept.jobs.looked
+    found = await kept.jobs.look()
+    assert [record.wish.name for record in found] == ["train-2", "train-3", "train-1"]
+    assert kept.jobs.feed.value == found
+    assert kept.jobs.looked
+    assert kept.jobs.gpus.value == kept.backend.places
+    await kept.jobs.look(gpus=False)
+    assert kept.jobs.gpus.value == kept.backend.places
+
+
+async def test_a_look_that_finds_the_same_wakes_nobody() -> None:
+    kept = Kept(ended(job(1)))
+    await kept.jobs.look()
+    first = kept.jobs.feed.value
+    await kept.jobs.look()
+    assert kept.jobs.feed.value is first
+
+
+async def test_trouble_is_told_until_a_look_succeeds() -> None:
+    kept = Kept()
+    kept.backend.fails.append(BUSY)
+    with pytest.raises(RemoteError):
+        await kept.jobs.look()
+    assert kept.jobs.trouble.value is BUSY
+    kept.backend.fails.append(CUT)
+    with pytest.raises(Dropped):
+        await kept.jobs.look()
+    assert kept.jobs.trouble.value is BUSY
+    await kept.jobs.look()
+    assert kept.jobs.trouble.value is None
+
+
+async def test_a_launched_job_is_shown_at_once_also_by_a_look_that_began_before() -> None:
+    kept = Kept(job(1))
+    kept.backend.gate = asyncio.Event()
+    looking = asyncio.ensure_future(kept.jobs.look())
+    await until(lambda: kept.looks)
+    record = await kept.jobs.launch(WISH)
+    assert kept.jobs.feed.value == (record,)
+    kept.backend.gate.set()
+    await looking
+    assert [one.id for one in kept.jobs.feed.value] == [WISH.id, job(1).id]
+
+
+async def test_a_removed_job_does_not_come_back_by_a_look_that_began_before() -> None:
+    old = ended(job(1))
+    kept = Kept(old, job(2))
+    await kept.jobs.look()
+    kept.backend.gate = asyncio.Event()
+    looking = asyncio.ensure_future(kept.jobs.look())
+    await until(lambda: kept.looks == 2)
+    await kept.jobs.remove([old.id])
+    kept.backend.gate.set()
+    await looking
+    assert [one.id for one in kept.jobs.feed.value] == [job(2).id]
+
+
+async def test_what_a_stop_answers_is_shown_at_once() -> None:
+    kept = Kept(job(1))
+    await kept.jobs.look()
+    assert (await kept.jobs.stop(job(1).id)).state == "stopping"
+    assert kept.jobs.feed.value[0].state == "stopping"
+
+
+async def test_a_refused_removal_is_told_and_looked_at() -> None:
+    kept = Kept(job(1))
+    kept.backend.fails.append(RemoteError("The job has not ended"))
+    with pytest.raises(RemoteError, match="not ended"):
+        await kept.jobs.remove([job(1).id])
+    assert kept.looks == 1
+
+
+async def test_secrets_are_marked_and_the_settings_exclude_gpus() -> None:
+    kept = Kept(settings=JobSettings(exclude=("0", "1")))
+    wish = replace(
+        WISH, environment={"HF_TOKEN": "x", "A": "1", "MINE": "y"}, hidden=("MINE",), exclude=("1", "2")
+    )
+    await kept.jobs.launch(wish)
+    sent = kept.backend.records[WISH.id].wish
+    assert sent.hidden == ("MINE", "HF_TOKEN")
+    assert sent.exclude == ("1", "2", "0")
+    await kept.jobs.launch(replace(WISH, id="20261123-130001-abcdef", by=""))
+    assert kept.backend.records["20261123-130001-abcdef"].wish.by == whoami()
+
+
+async def test_a_job_whose_secrets_are_gone_does_not_start_without_them() -> None:
+    record = job(1, wish=replace(job(1).wish, hidden=("HF_TOKEN",), files={"a.py": "1"}))
+    kept = Kept(record)
+    with pytest.raises(RemoteError, match="HF_TOKEN was not kept"):
+        await kept.jobs.rerun(record.id)
+    again = kept.jobs.wish_again(record)
+    with pytest.raises(RemoteError, match="Secrets"):
+        await kept.jobs.launch(again)
+    assert "launch" not in kept.backend.asked
+    await kept.jobs.launch(replace(again, environment={"HF_TOKEN": "new"}))
+    assert kept.backend.records[again.id].wish.files == {"a.py": "1"}
+
+
+async def test_a_job_runs_again_as_it_was_under_a_new_id() -> None:
+    record = job(1, wish=replace(job(1).wish, after=job(9).id, by="ada@far", cwd="~/x"))
+    kept = Kept(record)
+    made = await kept.jobs.rerun(record.id)
+    assert made.id != record.id
+    assert (made.wish.argv, made.wish.cwd, made.wish.after) == (("train", "1"), "~/x", "")
+    assert made.wish.by == whoami()
+
+
+async def test_commands_are_remembered_without_those_that_tell_a_secret(store: Store) -> None:
+    kept = Kept(store=store)
+    for number, line in enumerate(("train 1", "HF_TOKEN=abc train", "two\nlines", "caf\udce9", "train 2")):
+        await kept.jobs.launch(replace(WISH, id=f"20261123-13000{number}-abcdef", line=line))
+    assert await kept.jobs.history() == ("train 2", "train 1")
+    assert line_of(replace(WISH, line="", argv=("a b", "c"))) == "'a b' c"
+    assert await Kept().jobs.history() == ()
+
+
+async def test_an_ending_is_told_once_and_never_again(store: Store) -> None:
+    kept = Kept(job(1), job(2), store=store)
+    await kept.jobs.look()
+    assert kept.jobs.finished.value == ()
+    kept.backend.records[job(1).id] = ended(job(1), 6000.0)
+    await kept.jobs.look()
+    assert [one.id for one in kept.jobs.finished.value] == [job(1).id]
+    await kept.jobs.told([job(1).id])
+    await kept.jobs.look()
+    assert kept.jobs.finished.value == ()
+    later = Kept(ended(job(1), 6000.0), ended(job(2), 7000.0), store=store)
+    await later.jobs.look()
+    assert [one.id for one in later.jobs.finished.value] == [job(2).id]  # it ended while nobody was there
+
+
+async def test_a_job_that_ends_at_once_on_a_box_never_seen_before_is_news(store: Store) -> None:
+    kept = Kept(ended(job(1)), store=store)
+    kept.backend.records[WISH.id] = Record(WISH.id, "ended", WISH, submitted=4990.0, ended=4990.1, now=4990.2)
+    await kept.jobs.launch(WISH)
+    await kept.jobs.look()
+    assert [one.id for one in kept.jobs.finished.value] == [WISH.id]
+
+
+async def test_each_new_link_is_a_reason_to_look() -> None:
+    kept = Kept(job(1))
+    async with kept.keep():
+        await until(lambda: kept.looks == 1)
+        kept.shell.put(None)
+        kept.shell.put(ScriptedShell())
+        await until(lambda: kept.looks == 2)
+
+
+async def test_the_first_change_heard_of_is_old_news_and_each_other_one_a_reason() -> None:
+    kept = Kept(job(1))
+    kept.shell.put(None)
+    async with kept.keep():
+        kept.change(10.0)
+        await asyncio.sleep(0)
+        kept.shell.put(ScriptedShell())
+        await until(lambda: kept.looks == 1)
+        kept.change(10.0)
+        kept.change(11.0)
+        await until(lambda: kept.looks == 2)
+        kept.change(11.0)
+        kept.change(12.0)
+        await until(lambda: kept.looks == 3)
+
+
+async def test_running_jobs_are_looked_at_while_somebody_watches_and_not_after() -> None:
+    kept = Kept(job(1))
+    async with kept.keep():
+        await until(lambda: kept.looks == 1)
+        async with kept.jobs.watch(), kept.jobs.watch():
+            await until(lambda: kept.looks > 4)
+        before = kept.looks
+        kept.change(1.0)
+        await until(lambda: kept.looks > before)
+        kept.backend.records[job(1).id] = ended(job(1))
+        kept.change(2.0)
+        await until(lambda: kept.jobs.feed.value[0].state == "ended")
+        before = kept.looks
+        async with kept.jobs.watch():
+            await some_time()
+        assert kept.looks == before
+
+
+async def test_a_box_without_python_is_asked_once_for_each_link() -> None:
+    kept = Kept(job(1))
+    kept.backend.fails += [NoPython("No Python on the box")] * 50
+    async with kept.keep(), kept.jobs.watch():
+        await until(lambda: kept.looks == 1)
+        kept.change(1.0)
+        kept.change(2.0)
+        await some_time()
+        assert kept.looks == 1
+        assert isinstance(kept.jobs.trouble.value, NoPython)
+        kept.shell.put(ScriptedShell())
+        await until(lambda: kept.looks == 2)
+
+
+async def test_a_busy_box_is_asked_again_by_itself() -> None:
+    kept = Kept(job(1))
+    kept.backend.fails += [BUSY, BUSY]
+    async with kept.keep():
+        await until(lambda: kept.jobs.looked)
+    assert kept.jobs.trouble.value is None
+
+
+async def test_the_own_command_runs_once_for_an_ending_in_two_windows(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    async def run(command: str, box: str, record: Record) -> None:
+        ran.append(f"{command} {box} {record.id}")
+
+    monkeypatch.setattr(jobs_module.notices, "run", run)
+    settings = JobSettings(notify_command="tell")
+    quiet = job(3, wish=replace(job(3).wish, notify=False))
+    windows = [Kept(job(1), job(2), quiet, store=store, settings=settings) for _ in range(2)]
+    async with windows[0].keep(), windows[1].keep():
+        for window in windows:
+            await until(lambda window=window: window.jobs.looked)
+            for record in (job(1), quiet):
+                window.backend.records[record.id] = ended(record, 6000.0)
+            await window.jobs.look()
+            await window.jobs.told([job(1).id, quiet.id])  # the toast comes first
+        for window in windows:
+            window.backend.records[job(2).id] = ended(job(2), 6001.0)
+            await window.jobs.look()
+        await until(lambda: len(ran) == 2)
+    assert ran == [f"tell xub {job(1).id}", f"tell xub {job(2).id}"]
+
+
+async def test_a_box_with_few_sessions_gives_a_log_piece_by_piece() -> None:
+    kept = Kept(ended(job(1)))
+    kept.backend.log, kept.backend.done = b"abc", True
+    async with kept.jobs.follow(job(1).id, 0) as stream:
+        assert await stream.read() == b"abc"
+    kept.limits.put(Limits(sessions=2))
+    async with kept.jobs.follow(job(1).id, 0) as stream:
+        assert await stream.read() == b"abc"
+    assert kept.backend.asked == ["follow 0", "page"]
+
+
+async def test_a_queue_that_the_box_has_not_is_refused() -> None:
+    kept = Kept(job(1))
+    with pytest.raises(RemoteError, match="no moon"):
+        kept.jobs.backend("moon")
+    await kept.jobs.look()
+    assert kept.jobs.named("train-1").id == job(1).id
