@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -312,6 +313,57 @@ async def test_a_dead_controller_costs_words_and_not_the_list(
         assert backend.view.value.trouble
         stopped = await backend._supervised.stop(record.id, "ada@laptop")
         assert stopped.state in ("stopping", "ended")
+
+
+async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: SlurmTest) -> tuple[Slurm, Record]:
+    """Return a job that waited, was canceled by hand, and that Slurm no longer knows without accounting."""
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    backend = behind(tmp_path, monkeypatch)
+    await backend.launch(wish("sleep 100", gpus=ONE))
+    record = await backend.launch(wish("sleep 100", gpus=ONE))
+    record = await until(backend, record, lambda record: record.waits and record.slurm)
+    made.run("scancel", record.slurm)
+    await asyncio.to_thread(lambda: waited(lambda: not known(made, record.slurm)))
+    return backend, record
+
+
+def known(made: SlurmTest, number: str) -> bool:
+    """Return whether the controller still knows a job."""
+    try:
+        made.run("scontrol", "show", "job", number)
+    except AssertionError:
+        return False
+    return True
+
+
+async def test_a_job_that_slurm_forgot_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slurm(tmp_path / "own", age=2) as made:
+        backend, record = await forgotten(tmp_path, monkeypatch, made)
+        assert (await backend.show(record.id)).state == "queued", "it may still come"
+        monkeypatch.setattr("gpubox.boxes.jobs.slurm.FORGOTTEN", 0.0)
+        ending = await ended(backend, record)
+        assert (ending.how, ending.words) == ("slurm", f"Slurm no longer knows its job {record.slurm}")
+
+
+async def test_accounting_is_asked_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slurm(tmp_path / "own", age=2) as made:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name in ("sbatch", "squeue", "sinfo", "scontrol", "scancel"):
+            (folder / name).symlink_to(shutil.which(name) or "")
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        cells = '"$n|CANCELLED by 1002|0:15|1763901200|Unknown|"'
+        script = f"for n; do [ x$before != x-j ] || echo {cells}; before=$n; done"
+        (folder / "sacct").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "sacct").chmod(0o755)
+        backend, record = await forgotten(tmp_path, monkeypatch, made)
+        ending = await ended(backend, record)
+        assert (ending.how, ending.words) == ("stopped", "It was canceled by user 1002")
 
 
 async def test_a_box_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

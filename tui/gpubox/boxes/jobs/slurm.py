@@ -158,7 +158,7 @@ class Slurm:
         elif record.state == "ended" or now - record.submitted < FORGOTTEN:
             return record
         elif record.slurm:
-            words, ran, ended = f"Slurm no longer knows its job {record.slurm}", True, 0.0
+            words, ran, ended = f"Slurm no longer knows its job {record.slurm}", False, now
         else:
             words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
         how = "stopped" if told is not None and told.state.startswith("CANCELLED") else "slurm"
@@ -263,8 +263,9 @@ def _unclear(record: Record) -> bool:
     ending = record.ending
     if ending is None or record.now - (record.ended or 0.0) > RECENT:
         return False
-    # Slurm signals all processes at once: the command may be gone before its supervisor knows why.
-    hit = ending.how == "signal" and ending.signal in ("TERM", "KILL")
+    # Slurm signals all processes at once: the command may be gone, with whatever status a shell or a handler
+    # makes of that, before its supervisor knows why.
+    hit = ending.how in ("exit", "signal") and ending.code != 0
     return hit or ending.how in ("lost", "reboot") or ending.by == "scancel"
 
 
