@@ -66,6 +66,7 @@ class BoxScreen(Screen[None]):
             "j", "summon('jobs')", "Jobs", id="box.jobs", group=DOORS, tooltip="List the jobs of the box"
         ),
         Binding("n", "launch", "New job", id="box.launch", group=DOORS, tooltip="Start a job, or queue it"),
+        Binding("e", "summon('envs')", "Envs", id="box.envs", group=DOORS, tooltip="List the environments"),
         replace(windows.BINDING, group=DOORS),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
