@@ -18,7 +18,8 @@ from tests.commands.run import PROGRAM, Ran, apart, environment
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine as a box without jobs."""
+    """This machine as a box without jobs, and a terminal in a folder where they may leave things."""
+    monkeypatch.chdir(tmp_path)
     with job_folders(tmp_path / "box") as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

@@ -19,7 +19,10 @@ PLAIN = ("--env", "none", "--gpus", "none")
 
 @pytest.fixture(autouse=True)
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine as a box without jobs."""
+    """This machine as a box without jobs, and a terminal in a folder where they may leave things."""
+    folder = tmp_path / "terminal"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     with job_folders(tmp_path / "box") as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
