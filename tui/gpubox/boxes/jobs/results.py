@@ -128,7 +128,7 @@ def safe(name: str) -> str:
         character if character.isprintable() and character not in "/\ufffd" else "_" for character in name
     ).strip()
     good = good.encode("utf-8", "replace")[:_BYTES].decode("utf-8", "ignore")
-    if good == name and good not in (".", ".."):
+    if good == name and good not in ("", ".", ".."):
         return good
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     stem, dot, suffix = good.strip(".").rpartition(".")
