@@ -41,6 +41,9 @@ PLACES = {
     "history": "History",
     "tunnels": "Tunnels",
     "desktop": "Desktop",
+    "envs": "Environments",
+    "jobs": "Jobs",
+    "log": "Log of a job",
 }
 
 

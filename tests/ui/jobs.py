@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import cast
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.backend import Page
 from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.job import GpuWish, JobWish
@@ -162,6 +164,7 @@ class FakeJobs:
         self.looked = True
         self.error: GpuBoxError | None = None
         self.past: tuple[str, ...] = ()
+        self.slurm = SimpleNamespace(view=Feed[SlurmView | None](None))
         self.piece = 32 * 1024
         self.done: list[str] = []
         self.launched: list[JobWish] = []
@@ -232,6 +235,10 @@ class FakeJobs:
         self._fail()
         self.done.append(f"remove {' '.join(jobs)}")
         self.feed.put(tuple(one for one in self.feed.value if one.id not in jobs))
+
+    async def show(self, job: str) -> Record:
+        self._fail()
+        return next(one for one in self.feed.value if one.id == job)
 
     async def rerun(self, job: str) -> Record:
         self._fail()

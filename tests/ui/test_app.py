@@ -169,7 +169,7 @@ async def test_what_ends_the_program_is_told_in_a_sentence(capsys: pytest.Captur
 async def test_wrong_settings_are_shown_and_the_rest_works() -> None:
     warning = ConfigError("Unknown setting", "ui.color in gpubox.toml", "Did you mean color?")
     settings = Settings(
-        ui=Ui(theme="nope"), keys={"box.retri": "R", "app.help": "nokey", "box.maximize": "z"}
+        ui=Ui(theme="nope"), keys={"box.retri": "R", "app.help": "nokey", "box.maximize": "f6"}
     )
     box = make_box(training_box())
     app = make_app(box, settings=settings, warnings=[warning])
@@ -181,7 +181,7 @@ async def test_wrong_settings_are_shown_and_the_rest_works() -> None:
         assert '"nokey" for app.help is not a key' in messages
         assert app.theme == "gpubox"
         await until(pilot, lambda: app.screen.focused)
-        await pilot.press("z")
+        await pilot.press("f6")
         await until(pilot, lambda: app.screen.maximized)
 
 

@@ -23,6 +23,7 @@ from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.masked import masked
 from tests.parts import UUID_1070, UUID_4090
 from tests.samples import training_box
+from tests.ui.envs import FakeEnvs, equip
 from tests.ui.fakes import Clock, make_app, make_box, until
 from tests.ui.jobs import ALL, PLACES, RUNNING, FakeJobs, employ
 from tests.ui.stage import same_picture
@@ -166,6 +167,22 @@ def test_a_job_that_is_edited_keeps_what_nobody_changed() -> None:
     assert again.wish().argv == ("other",)
 
 
+def test_with_slurm_the_form_asks_who_runs_it_and_where() -> None:
+    known = changed(KNOWN, slurm=True, partitions=(("gpu", "3 of 4 nodes idle"),), places=())
+    made = Draft(known, None)
+    made.texts.update(command="true", backend="slurm", partition="gpu", gpus="2")
+    wish = made.wish()
+    assert (wish.backend, wish.partition, wish.gpus.count) == ("slurm", "gpu", 2)
+    assert "3 of 4 nodes idle" in made.meaning("partition")
+    made.texts["partition"] = "cpu"
+    with pytest.raises(Wrong, match="there is gpu"):
+        made.wish()
+    made.texts.update(partition="gpu", backend="pbs")
+    with pytest.raises(Wrong, match="box or slurm"):
+        made.wish()
+    assert draft(backend="slurm").wish().backend == "box", "a box without Slurm asks nobody"
+
+
 def test_a_template_fills_the_form_and_keeps_its_files() -> None:
     made = draft()
     template = next(one for one in choices("command", KNOWN) if one.wish is not None)
@@ -196,9 +213,10 @@ async def form_of(
 ) -> AsyncGenerator[tuple[GpuBoxApp, Pilot[None], list[JobWish | None]]]:
     """Show the form with KNOWN, over a box."""
     got: list[JobWish | None] = []
-    app = make_app(employ(make_box(training_box()), jobs))
+    app = make_app(employ(equip(make_box(training_box()), FakeEnvs()), jobs))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: "Looking" not in app.export_screenshot())
         app.push_screen(JobForm(KNOWN, None, "New job"), got.append)
         await until(pilot, lambda: isinstance(app.screen, JobForm) and app.screen.focused)
         yield app, pilot, got

@@ -7,7 +7,9 @@ from contextlib import suppress
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import templates
+from gpubox.boxes.jobs.slurm_text import Partition
 from gpubox.config.settings import Settings
+from gpubox.core import units
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.job import JobWish
@@ -18,8 +20,11 @@ from gpubox.ui.widgets.job_fields import Context
 async def context(box: Box, settings: Settings) -> Context:
     """Return what is known now; nothing is asked of the box, so that the form is there at once."""
     envs, chosen, places = box.envs.feed.value, box.envs.chosen.value, box.jobs.gpus.value
+    slurm = box.jobs.slurm.view.value
     return Context(
         box=box.name,
+        slurm=slurm is not None,
+        partitions=[(one.name, _words(one)) for one in slurm.partitions] if slurm is not None else (),
         envs=envs.envs if envs is not None else (),
         chosen=chosen,
         places=places,
@@ -30,6 +35,17 @@ async def context(box: Box, settings: Settings) -> Context:
         exclude=settings.jobs.exclude,
         grace=settings.jobs.grace,
     )
+
+
+def _words(partition: Partition) -> str:
+    """Return what tells whether a job would begin soon in a partition of Slurm."""
+    parts = [f"{partition.idle} of {partition.nodes} nodes idle"]
+    if partition.gpus:
+        parts.append(f"{partition.gpus - partition.gpus_used} of {partition.gpus} GPUs free")
+    parts += [f"at most {units.duration(partition.limit)}"] if partition.limit is not None else []
+    parts += ["the default"] if partition.default else []
+    parts += [] if partition.up else ["closed"]
+    return ", ".join(parts)
 
 
 async def learned(box: Box, settings: Settings) -> Context:

@@ -54,7 +54,9 @@ class JobVerbs:
                 made = await self._box.jobs.rerun(record.id)
                 self._node.notify(f"{job_words.name(record)} runs again as {made.id}", markup=False)
             case "edit":
-                await self._form(self._box.jobs.wish_again(record), f"Run {job_words.name(record)} again")
+                jobs = self._box.jobs
+                whole = await jobs.show(record.id)  # lists leave out the files that travel along
+                await self._form(jobs.wish_again(whole), f"Run {job_words.name(record)} again")
             case "folder":
                 await self._folder(record)
             case _:

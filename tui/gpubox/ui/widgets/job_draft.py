@@ -88,8 +88,8 @@ class Draft:
             after_any=after_any,
             limit=self._limit()[0],
             notify=self._notify()[0],
-            backend="slurm" if context.slurm and self.texts["backend"].strip() == "slurm" else "box",
-            partition=self.texts["partition"].strip() if context.slurm else "",
+            backend="slurm" if context.slurm and self._backend()[0] == "slurm" else "box",
+            partition=self._partition()[0] if context.slurm else "",
             exclude=begin.exclude or context.exclude,
             grace=begin.grace if self._begin else context.grace,
             by=f"{getpass.getuser()}@{socket.gethostname()}",
@@ -159,7 +159,8 @@ class Draft:
         for word in words:
             name, value = _understood("variables", lambda word=word: wishes.variable(word))
             found[name] = value
-        secret = wishes.hidden(found)
+        before = self._begin.hidden if self._begin is not None else ()
+        secret = tuple(name for name in found if name in before or wishes.is_secret(name))
         for name in secret:
             if not found[name]:
                 raise Wrong("variables", f"{clean(name, 24)} was not kept: write it")
