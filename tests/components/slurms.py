@@ -86,6 +86,18 @@ class SlurmTest:
             return int((self.folder / f"{daemon}.pid").read_text())
         return 0
 
+    def begin(self, daemon: str) -> None:
+        """Start one of its daemons."""
+        more = ["-d", _daemon(self.folder, "slurmstepd")] if daemon == "slurmd" else []
+        subprocess.run(
+            [_daemon(self.folder, daemon), *more],
+            env={**os.environ, **self.environment},
+            check=True,
+            timeout=20,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def end(self, daemon: str) -> None:
         """End one of its daemons and wait until it is gone."""
         pid = self.pid(daemon)
@@ -136,19 +148,8 @@ def slurm(folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 3) -> Gene
     (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
     made = SlurmTest(folder, {"SLURM_CONF": str(folder / "slurm.conf")})
     try:
-        environment = {**os.environ, **made.environment}
-        for command in (
-            [_daemon(folder, "slurmctld")],
-            [_daemon(folder, "slurmd"), "-d", _daemon(folder, "slurmstepd")],
-        ):
-            subprocess.run(
-                command,
-                env=environment,
-                check=True,
-                timeout=20,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+        made.begin("slurmctld")
+        made.begin("slurmd")
         _idle(made)
         yield made
     finally:

@@ -313,6 +313,7 @@ async def test_a_dead_controller_costs_words_and_not_the_list(
         assert backend.view.value.trouble
         stopped = await backend._supervised.stop(record.id, "ada@laptop")
         assert stopped.state in ("stopping", "ended")
+        made.begin("slurmctld")  # or nobody would take what is left of the job away
 
 
 async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: SlurmTest) -> tuple[Slurm, Record]:

@@ -44,7 +44,7 @@ _FORMS = " ".join(
 _BEGIN = f"""\
 LC_ALL=C SLURM_TIME_FORMAT=%s; export LC_ALL SLURM_TIME_FORMAT
 unset {_FORMS}
-limited() {{ if command -v timeout >/dev/null 2>&1; then timeout {LIMIT} "$@"; else "$@"; fi; }}
+limited() {{ if command -v timeout >/dev/null 2>&1; then timeout "$limit" "$@"; else "$@"; fi; }}
 """
 # Only a login may bring Slurm, by modules say; it is tried where something points to that, for it may take
 # seconds. Its greetings are passed over.
@@ -153,7 +153,7 @@ async def _run(shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT) -> tu
     The script travels on stdin: a command line can be read by everybody on the box.
     """
     mark = f"gpubox-{token_hex(6)}"
-    text = f"echo; echo {mark}\n{_BEGIN}{script}\n"
+    text = f"echo; echo {mark}\nlimit={LIMIT}\n{_BEGIN}{script}\n"
     result = await shell.run("exec sh", stdin=text.encode("utf-8", "surrogateescape"), timeout=timeout)
     _, found, out = result.stdout.partition(f"\n{mark}\n".encode())
     if not found:
