@@ -9,6 +9,14 @@ from msgspec import inspect
 
 from gpubox.core.text import clean
 
+_FORMS = {
+    r"^[^\s/]+$": "1 to 64 characters without a blank or a slash",
+    r"^[a-z0-9][a-z0-9-]*$": "1 to 64 small letters, digits and dashes",
+    r"^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$": 'width and height, such as "1600x900"',
+    r"^[^\x00-\x1f]*$": "text on one line, of 500 characters at most",
+}
+"""What the patterns in settings.py want, in words."""
+
 
 class Wrong(Exception):
     """A value that does not fit; its text is what was expected and, when something is near, what."""
@@ -21,8 +29,8 @@ def value_of(raw: object, kind: object, *, text: bool = False) -> object:
     read as the number, the truth value and the pair. Raises Wrong.
     """
     about = inspect.type_info(kind)
-    if text and isinstance(raw, str) and isinstance(about, inspect.TupleType):
-        raw = [part.strip() for part in raw.split(",")]
+    if text and isinstance(raw, str) and isinstance(about, inspect.TupleType | inspect.VarTupleType):
+        raw = [part.strip() for part in raw.split(",") if part.strip()]
     try:
         value: object = msgspec.convert(raw, kind, strict=not text)
     except msgspec.ValidationError as error:
@@ -50,11 +58,13 @@ def _expected(about: inspect.Type, raw: object) -> str:
         one = _number(item) if isinstance(item, inspect.FloatType) else "a number"
         return f"expected [warn, alarm]: each {one}, warn not above alarm"
     if isinstance(about, inspect.VarTupleType):
-        return 'expected a list of texts, such as ["8888"]'
+        return 'expected a list of texts in quotes, such as ["one", "two"]'
     if isinstance(about, inspect.DictType):
-        return 'expected a table of "binding id" = "key"'
-    if isinstance(about, inspect.StrType) and about.pattern:
-        return f"expected 1 to {about.max_length} characters without a blank or a slash"
+        return 'expected a table of texts in quotes, such as { name = "text" }'
+    if isinstance(about, inspect.StrType) and about.pattern in _FORMS:
+        return f"expected {_FORMS[about.pattern]}"
+    if isinstance(about, inspect.StrType) and about.min_length:
+        return "expected text in quotes that is not empty"
     return "expected text in quotes"
 
 
