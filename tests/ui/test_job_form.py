@@ -177,7 +177,7 @@ def test_with_slurm_the_form_asks_who_runs_it_and_where() -> None:
     made.texts["partition"] = "cpu"
     with pytest.raises(Wrong, match="there is gpu"):
         made.wish()
-    made.texts.update(partition="gpu", backend="pbs")
+    made.texts.update(partition="gpu", backend="pbs", gpus="none")
     with pytest.raises(Wrong, match="box or slurm"):
         made.wish()
     assert draft(backend="slurm").wish().backend == "box", "a box without Slurm asks nobody"

@@ -13,20 +13,16 @@ from textual.pilot import Pilot
 from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
-from gpubox.core.record import Ending, GpuUse, Tick
+from gpubox.core.record import Ending
 from gpubox.ui.panels.jobs import JobsPanel
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.job import JobScreen
 from gpubox.ui.screens.job_form import JobForm
-from gpubox.ui.widgets import job_words
-from gpubox.ui.widgets.job_curves import draw_curves, resampled
-from gpubox.ui.widgets.job_details import draw_all, draw_head
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.log_pane import LogPane
 from tests import samples
-from tests.parts import NOW
 from tests.ui.fakes import Clock, link_of, make_app, make_box, until
-from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended, ticks
+from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended
 from tests.ui.stage import Stage, on_stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -70,48 +66,6 @@ async def test_jobs_are_listed_by_what_they_do_now_with_how_they_ended_in_words(
         assert "time limit" in line(stage, "slow")
         assert "✔ done" in line(stage, "prepare")
         assert "1 waiting · 1 running" in stage.text
-
-
-ENDINGS = [
-    (Ending("exit", 0), "done", "exit 0"),
-    (Ending("signal", signal="SEGV", core=True), "failed", "SEGV, core dumped"),
-    (
-        Ending("signal", signal="KILL", why="the kernel was out of memory"),
-        "failed",
-        "KILL: the kernel was out",
-    ),
-    (Ending("stopped", by="ada@laptop", signal="TERM"), "stopped", "stopped by ada@laptop"),
-    (Ending("exec", words="nosuch: No such file"), "failed", "could not be started: nosuch: No such file"),
-    (Ending("env", words="activate.d failed"), "failed", "its environment is broken: activate.d failed"),
-    (Ending("folder", words="/gone"), "failed", "no such folder: /gone"),
-    (
-        Ending("after", words="prepare ended with exit 1"),
-        "failed",
-        "the job before it did not succeed: prepare",
-    ),
-    (Ending("reboot"), "lost", "the box was booted anew"),
-    (Ending("lost"), "lost", "its supervisor was killed"),
-]
-
-
-@pytest.mark.parametrize(("ending", "word", "said"), ENDINGS)
-def test_every_ending_is_told_in_words(ending: Ending, word: str, said: str) -> None:
-    over = replace(DONE, ending=ending)
-    assert job_words.phrase(over).words == word
-    assert job_words.about(over).startswith(said)
-    assert said.split(":")[0] in job_words.farewell(over)
-
-
-def test_hostile_names_and_words_are_drawn_safely() -> None:
-    wish = replace(
-        RUNNING.wish, name="\x1b]0;x\x07[bold]evil\n", line="rm \x1b[2J", env="\x1b[31m", by="\x9b"
-    )
-    hostile = replace(
-        RUNNING, wish=wish, ending=Ending("exec", words="\x1b[2J\x07"), state="ended", cwd="\x1b"
-    )
-    for lines in (draw_all(hostile, 60), draw_head(hostile, NOW, 60, tall=True)):
-        assert all("\x1b" not in span.text and "\x07" not in span.text for row in lines for span in row)
-    assert "\x1b" not in job_words.name(hostile) + job_words.about(hostile)
 
 
 async def test_enter_shows_the_log_as_it_grows() -> None:
@@ -274,38 +228,6 @@ async def test_settings_can_silence_the_ends() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: jobs.done)
         assert not app._notifications
-
-
-def test_the_head_says_what_a_job_took_and_what_spoils_its_figures() -> None:
-    text = "\n".join("".join(span.text for span in row) for row in draw_head(DONE, NOW, 150, tall=True))
-    assert "real 10m 00s · user 18m 50s · sys 42.00 s · 195% CPU · memory 5.0G, largest process 3.0G" in text
-    assert "util 91%, 95% while busy" in text
-    assert "53.0 Wh" in text
-    unused = GpuUse(
-        "GPU-1", 0, mean_util=0.0, shared=("python (pid 812, bob)",), throttled={"power_cap": 61.0}
-    )
-    spoiled = replace(DONE, gpus=(unused,))
-    text = "\n".join("".join(span.text for span in row) for row in draw_head(spoiled, NOW, 150, tall=True))
-    assert "! it never used GPU 0" in text
-    assert "! GPU 0 was shared with python (pid 812, bob)" in text
-    assert "! GPU 0 was slowed down for 1m 01s: power cap" in text
-    assert len(draw_head(DONE, NOW, 78, tall=False)) == 3
-
-
-def test_curves_stand_side_by_side_and_keep_their_gaps() -> None:
-    three = draw_curves(RUNNING, ticks(60), 120, 5)
-    assert len(three) == 5
-    text = "".join(span.text for span in three[0])
-    assert "GPU 1 util 97%" in text
-    assert "power 149W" in text
-    cpu = replace(RUNNING, gpus=())
-    assert "CPU 120%" in "".join(span.text for span in draw_curves(cpu, ticks(60, gpu=False), 80, 1)[0])
-    assert "no curve yet" in "".join(span.text for span in draw_curves(RUNNING, (), 80, 1)[0])
-    gap = [Tick(float(t), cpu=50.0) for t in (0, 1, 2, 7, 8, 9)]
-    values = resampled(gap, lambda tick: tick.cpu, 10)
-    assert [value is None for value in values] == [False] * 3 + [True] * 4 + [False] * 3
-    after_an_hour = [Tick(10.0 * n, cpu=float(n), width=10.0) for n in range(10)]
-    assert None not in resampled(after_an_hour, lambda tick: tick.cpu, 40)
 
 
 @pytest.mark.parametrize("width", [78, 118, 160])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
@@ -20,6 +21,7 @@ from gpubox.ui.looks import Watching, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.job_queue import queue_window
 from gpubox.ui.widgets.job_table import COLUMNS, Row, matches, summary
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Rows
@@ -52,9 +54,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
         ),
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
+        Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
-        Binding("s", "sort", "Sort", id="jobs.sort", tooltip="Sort by the next column", show=False),
-        Binding("S", "reverse", "Reverse", id="jobs.reverse", tooltip="Sort the other way", show=False),
+        Binding("s", "sort(1)", "Sort", id="jobs.sort", tooltip="Sort by the next column", show=False),
+        Binding("S", "sort(-1)", "Reverse", id="jobs.reverse", tooltip="Sort the other way", show=False),
         Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
     ]
     DEFAULT_CSS = """
@@ -168,6 +171,8 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
                 return record is not None
             case "do":
                 return record is not None and self._verbs.can(str(parameters[0]), record)
+            case "queue":
+                return self.box.jobs.slurm.view.value is not None
             case "compare":
                 return len(self._marked) > 1
             case "clear":
@@ -182,10 +187,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def on_rows_opened(self) -> None:
         """Open what was clicked twice."""
         self.action_open()
-
-    def on_rows_sorted(self) -> None:
-        """Say by what it is sorted now."""
-        self._show()
 
     def summon(self, *, again: bool) -> None:
         """Look now."""
@@ -211,6 +212,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._list.choose(record.id)
         if not self.has_pseudo_class("focus-within"):
             self.notify(job_words.greeting(record), title=self.box.name, markup=False)
+
+    def action_queue(self) -> None:
+        """Show Slurm's partitions, and everybody's jobs."""
+        program(self).push_screen(queue_window(self.box))
 
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""
@@ -246,21 +251,18 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
         program(self).push_screen(CompareScreen(self.box, self.marked))
 
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        self._list.sort_by_next()
-
-    def action_reverse(self) -> None:
-        """Sort the other way."""
-        self._list.reverse()
+    def action_sort(self, way: int) -> None:
+        """Sort by the next column, or the other way."""
+        self._list.sort_by_next() if way > 0 else self._list.reverse()
 
     def action_filter(self) -> None:
         """Ask for words."""
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
-    def on_input_changed(self) -> None:
-        """Narrow the list while somebody types."""
+    @on(Input.Changed)
+    @on(Rows.Sorted)
+    def _changed(self) -> None:
         self._show()
 
     def on_input_submitted(self) -> None:
