@@ -25,7 +25,7 @@ from gpubox.core.health import Health
 from gpubox.core.sample import Disk, Host, Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.widgets.desktop_picture import DesktopPicture
-from tests import scenes
+from tests import scenes, scenes_jobs
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -92,6 +92,7 @@ def open_elsewhere(target: Target, settings: Settings, asker: Asker) -> Box:
 
     box.sample.put, box.link.health.put = sample, health
     scenes.furnish(box, USER)
+    scenes_jobs.furnish(box)
     return box
 
 
@@ -222,7 +223,17 @@ async def draw(folder: Path) -> None:
             await settle(pilot, opened[0])
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
+        await draw_jobs(folder, app, pilot, opened[0])
         await draw_doors(folder, app, pilot, opened[0])
+
+
+async def draw_jobs(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
+    """Draw the environments, and two jobs side by side."""
+    await pilot.press("escape", "escape")
+    for name in ("envs", "compare"):
+        await scenes_jobs.come_to(name, pilot, box)
+        (folder / f"{name}.svg").write_text(picture(app))
+    await pilot.press("escape")
 
 
 async def draw_doors(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
