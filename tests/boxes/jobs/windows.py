@@ -1,0 +1,67 @@
+"""Jobs of a box over a scripted backend, as one window of the program has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import cast
+
+from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.boxes.limits import Limits
+from gpubox.boxes.store import Store
+from gpubox.config.settings import JobSettings
+from gpubox.core.doors import Doors
+from gpubox.core.errors import RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.record import Record
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Shell
+from tests.boxes.jobs.backend import ScriptedBackend, link
+from tests.boxes.scripted import ScriptedShell
+
+BUSY = RemoteError("No channel", "The box opens no further one")
+
+
+class Without(Slurm):
+    """A box without Slurm."""
+
+    async def find(self) -> bool:
+        return False
+
+
+class Kept:
+    """Jobs over a scripted backend, with what a test changes."""
+
+    def __init__(
+        self, *records: Record, store: Store | None = None, settings: JobSettings | None = None
+    ) -> None:
+        self.shell: Feed[Shell | None] = Feed(ScriptedShell())
+        self.doors: Feed[Doors | None] = Feed(link())
+        self.sample: Feed[Sample | None] = Feed(None)
+        self.limits = Feed(Limits())
+        self.jobs = Jobs("xub", self.shell, self.doors, store=store, settings=settings, limits=self.limits)
+        self.backend = ScriptedBackend(*records)
+        self.jobs.supervised = cast("Supervised", self.backend)
+        self.jobs.slurm = Without("xub", self.jobs.supervised)
+
+    def change(self, at: float) -> None:
+        """Let the probe say that a job changed."""
+        self.sample.put(Sample(v=1, seq=0, time=at, interval=1.0, jobs=at))
+
+    @property
+    def looks(self) -> int:
+        """How often the box was asked for its list."""
+        return self.backend.asked.count("look")
+
+    @asynccontextmanager
+    async def keep(self) -> AsyncGenerator[None]:
+        keeping_ = asyncio.ensure_future(self.jobs.keep(self.sample))
+        try:
+            yield
+            assert not keeping_.done(), keeping_
+        finally:
+            keeping_.cancel()
+            await asyncio.gather(keeping_, return_exceptions=True)
