@@ -49,6 +49,8 @@ class FakeEnvs:
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         self.error: GpuBoxError | None = None
         self.looks = 0
+        self.remembered: Env | None = None
+        """What was chosen last time."""
         self.lists: dict[str, tuple[Package, ...]] = {}
         """Packages by the name of their environment."""
 
@@ -64,7 +66,8 @@ class FakeEnvs:
 
     async def restore(self) -> Env | None:
         self._fail()
-        return self.chosen.value
+        self.chosen.put(self.remembered)
+        return self.remembered
 
     def named(self, name: str) -> Env:
         assert self.feed.value is not None

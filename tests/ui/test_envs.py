@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -14,6 +15,7 @@ from textual.widgets import Input, Static
 from gpubox.core.env import Build, Package
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Ending
+from gpubox.core.shell import Shell
 from gpubox.ui.panels.envs import EnvsPanel
 from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import newer, short
@@ -100,6 +102,24 @@ async def test_enter_uses_an_environment_and_enter_again_none() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: envs.chosen.value is None)
         assert "●" not in stage.text
+
+
+async def test_the_one_of_last_time_is_used_again_once_the_box_can_be_asked() -> None:
+    envs = FakeEnvs(TF_CPU, TF_GPU)
+    envs.remembered = TF_CPU
+    async with envs_of(envs) as (stage, pilot, _):
+        assert envs.chosen.value is None
+        stage.panel.box.shell.put(cast("Shell", object()))
+        stage.panel.box.received(samples.training_box())
+        await until(pilot, lambda: envs.chosen.value is TF_CPU)
+        assert "uses tf-cpu" in stage.text
+
+
+async def test_a_chosen_one_that_is_gone_is_told() -> None:
+    envs = FakeEnvs(TF_CPU)
+    envs.trouble.put(RemoteError("The chosen environment cannot be used", "/envs/x is not there any more"))
+    async with envs_of(envs) as (stage, pilot, _):
+        await until(pilot, lambda: "/envs/x is not there any more" in stage.text)
 
 
 async def test_a_broken_environment_cannot_be_used_but_removed() -> None:
