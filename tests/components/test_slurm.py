@@ -5,31 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from gpubox.boxes.jobs.slurm import Slurm
-from gpubox.boxes.jobs.supervised import Supervised
-from gpubox.boxes.jobs.wishes import new_id
-from gpubox.core.doors import Doors
 from gpubox.core.errors import RemoteError
-from gpubox.core.feed import Feed
-from gpubox.core.job import GpuWish, JobWish
-from gpubox.core.record import Ending, Record
-from gpubox.core.shell import Shell
-from gpubox.local.doors import LocalDoors
-from gpubox.local.shell import LocalShell
+from gpubox.core.job import GpuWish
+from tests.components.slurm_jobs import LIMIT, ONE, behind, ended, gone, log_of, until, wish
 from tests.components.slurms import SlurmTest, slurm
-from tests.remote.meters import waited
-
-LIMIT = 40.0
-ONE = GpuWish(count=1)
 
 
 @pytest.fixture(scope="module")
@@ -45,52 +31,6 @@ def backend(cluster: SlurmTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
     return behind(tmp_path, monkeypatch)
-
-
-def behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    """Whatever Slurm this machine's environment leads to."""
-    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(folder / name.lower()))
-    monkeypatch.setenv("SQUEUE_FORMAT", "%i only")
-    shell = LocalShell()
-    shells: Feed[Shell | None] = Feed(shell)
-    doors: Feed[Doors | None] = Feed(LocalDoors(shell))
-    return Slurm("box", Supervised("box", shells, doors))
-
-
-def wish(line: str, **more: object) -> JobWish:
-    """A job of one line for sh."""
-    made = JobWish(id=new_id(), argv=("/bin/sh", "-c", line), backend="slurm", grace=1.0, by="ada@laptop")
-    return msgspec.structs.replace(made, **more)
-
-
-async def until(
-    backend: Slurm, record: Record, condition: Callable[[Record], object], limit: float = LIMIT
-) -> Record:
-    """Return a job's record once it meets a condition."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        record = await backend.show(record.id)
-        if condition(record):
-            return record
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"it never came: {record}")
-
-
-async def ended(backend: Slurm, record: Record, limit: float = LIMIT) -> Ending:
-    """Return how a job ended."""
-    record = await until(backend, record, lambda record: record.state == "ended", limit)
-    assert record.ending is not None
-    return record.ending
-
-
-async def log_of(backend: Slurm, record: Record) -> bytes:
-    """Return all of a job's log by following it to its end."""
-    data = b""
-    async with backend.follow(record.id, 0) as stream:
-        while piece := await stream.read():
-            data += piece
-    return data
 
 
 async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_path: Path) -> None:
@@ -210,33 +150,6 @@ async def test_a_job_that_outlives_its_supervisor_and_slurm_is_told_and_can_be_s
     await gone(tmp_path / "far")
 
 
-async def test_a_node_that_fails_is_named_as_the_cause(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with slurm(tmp_path / "own") as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        backend = behind(tmp_path, monkeypatch)
-        record = await backend.launch(wish("sleep 100"))
-        record = await until(backend, record, lambda record: record.state == "running" and record.slurm)
-        node = made.run("sinfo", "-h", "-N", "-o", "%N").split()[0]
-        made.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-        ending = await ended(backend, record)
-        assert ending.how == "slurm"
-        assert ending.words == f"The node failed on {node}"
-        assert (await backend.show(record.id)).usage
-
-
-async def gone(file: Path) -> None:
-    """Wait until the process that a file names is gone."""
-    await asyncio.to_thread(lambda: waited(lambda: not alive(file)))
-
-
-def alive(file: Path) -> bool:
-    """Return whether the process that a file names still runs."""
-    return Path("/proc", file.read_text().strip()).exists()
-
-
 async def test_hostile_names_reach_slurm_as_harmless_ones_and_the_record_as_they_are(
     backend: Slurm, tmp_path: Path
 ) -> None:
@@ -291,86 +204,3 @@ async def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(backen
     with pytest.raises(RemoteError, match="cannot name them"):
         await backend.launch(wish("true", gpus=GpuWish(mode="chosen", uuids=("GPU-1",))))
     assert await backend.list() == ()
-
-
-async def test_a_dead_controller_costs_words_and_not_the_list(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with slurm(tmp_path / "own") as made:
-        for name, value in made.environment.items():
-            monkeypatch.setenv(name, value)
-        backend = behind(tmp_path, monkeypatch)
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm_shell.LIMIT", 1)
-        record = await backend.launch(wish("sleep 100", gpus=ONE))
-        waiting = await backend.launch(wish("sleep 100", gpus=ONE))
-        await until(backend, record, lambda record: record.state == "running")
-        await until(backend, waiting, lambda record: record.waits)
-        made.end("slurmctld")
-        records = {record.id: record for record in await backend.list()}
-        assert records[record.id].state == "running"
-        assert "ontact" in records[waiting.id].waits or "nothing" in records[waiting.id].waits
-        assert backend.view.value is not None
-        assert backend.view.value.trouble
-        stopped = await backend._supervised.stop(record.id, "ada@laptop")
-        assert stopped.state in ("stopping", "ended")
-        made.begin("slurmctld")  # or nobody would take what is left of the job away
-
-
-async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: SlurmTest) -> tuple[Slurm, Record]:
-    """Return a job that waited, was canceled by hand, and that Slurm no longer knows without accounting."""
-    for name, value in made.environment.items():
-        monkeypatch.setenv(name, value)
-    backend = behind(tmp_path, monkeypatch)
-    await backend.launch(wish("sleep 100", gpus=ONE))
-    record = await backend.launch(wish("sleep 100", gpus=ONE))
-    record = await until(backend, record, lambda record: record.waits and record.slurm)
-    made.run("scancel", record.slurm)
-    await asyncio.to_thread(lambda: waited(lambda: not known(made, record.slurm)))
-    return backend, record
-
-
-def known(made: SlurmTest, number: str) -> bool:
-    """Return whether the controller still knows a job."""
-    try:
-        made.run("scontrol", "show", "job", number)
-    except AssertionError:
-        return False
-    return True
-
-
-async def test_a_job_that_slurm_forgot_is_told_as_such(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with slurm(tmp_path / "own", age=2) as made:
-        backend, record = await forgotten(tmp_path, monkeypatch, made)
-        assert (await backend.show(record.id)).state == "queued", "it may still come"
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm.FORGOTTEN", 0.0)
-        ending = await ended(backend, record)
-        assert (ending.how, ending.words) == ("slurm", f"Slurm no longer knows its job {record.slurm}")
-
-
-async def test_accounting_is_asked_where_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with slurm(tmp_path / "own", age=2) as made:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        for name in ("sbatch", "squeue", "sinfo", "scontrol", "scancel"):
-            (folder / name).symlink_to(shutil.which(name) or "")
-        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        cells = '"$n|CANCELLED by 1002|0:15|1763901200|Unknown|"'
-        script = f"for n; do [ x$before != x-j ] || echo {cells}; before=$n; done"
-        (folder / "sacct").write_text(f"#!/bin/sh\n{script}\n")
-        (folder / "sacct").chmod(0o755)
-        backend, record = await forgotten(tmp_path, monkeypatch, made)
-        ending = await ended(backend, record)
-        assert (ending.how, ending.words) == ("stopped", "It was canceled by user 1002")
-
-
-async def test_a_box_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpubox.boxes.jobs.slurm_shell._FIND", "true")
-    backend = behind(tmp_path, monkeypatch)
-    assert not await backend.find()
-    assert await backend.look() is None
-    with pytest.raises(RemoteError, match="has no sbatch"):
-        await backend.launch(wish("true"))

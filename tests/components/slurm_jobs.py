@@ -1,0 +1,82 @@
+"""Jobs for a real Slurm, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.boxes.jobs.wishes import new_id
+from gpubox.core.doors import Doors
+from gpubox.core.feed import Feed
+from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.record import Ending, Record
+from gpubox.core.shell import Shell
+from gpubox.local.doors import LocalDoors
+from gpubox.local.shell import LocalShell
+from tests.remote.meters import waited
+
+LIMIT = 40.0
+ONE = GpuWish(count=1)
+
+
+def behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """Whatever Slurm this machine's environment leads to."""
+    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(folder / name.lower()))
+    monkeypatch.setenv("SQUEUE_FORMAT", "%i only")
+    shell = LocalShell()
+    shells: Feed[Shell | None] = Feed(shell)
+    doors: Feed[Doors | None] = Feed(LocalDoors(shell))
+    return Slurm("box", Supervised("box", shells, doors))
+
+
+def wish(line: str, **more: object) -> JobWish:
+    """A job of one line for sh."""
+    made = JobWish(id=new_id(), argv=("/bin/sh", "-c", line), backend="slurm", grace=1.0, by="ada@laptop")
+    return msgspec.structs.replace(made, **more)
+
+
+async def until(
+    backend: Slurm, record: Record, condition: Callable[[Record], object], limit: float = LIMIT
+) -> Record:
+    """Return a job's record once it meets a condition."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        record = await backend.show(record.id)
+        if condition(record):
+            return record
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"it never came: {record}")
+
+
+async def ended(backend: Slurm, record: Record, limit: float = LIMIT) -> Ending:
+    """Return how a job ended."""
+    record = await until(backend, record, lambda record: record.state == "ended", limit)
+    assert record.ending is not None
+    return record.ending
+
+
+async def log_of(backend: Slurm, record: Record) -> bytes:
+    """Return all of a job's log by following it to its end."""
+    data = b""
+    async with backend.follow(record.id, 0) as stream:
+        while piece := await stream.read():
+            data += piece
+    return data
+
+
+async def gone(file: Path) -> None:
+    """Wait until the process that a file names is gone."""
+    await asyncio.to_thread(lambda: waited(lambda: not alive(file)))
+
+
+def alive(file: Path) -> bool:
+    """Return whether the process that a file names still runs."""
+    return Path("/proc", file.read_text().strip()).exists()
