@@ -78,6 +78,7 @@ def test_every_field_gets_into_the_wish() -> None:
     wish = draft(
         command="make | tee log", folder="~/style", env="none", gpus="#1", name=" night run ",
         variables="A=1 B='two words' WANDB_API_KEY=abc", when="after train any", limit="2h30m", notify="no",
+        results="*.png 'a b'",
     ).wish()  # fmt: skip
     assert wish.argv == ("/bin/sh", "-c", "make | tee log")
     assert (wish.cwd, wish.env, wish.prefix, wish.name) == ("~/style", "", "", "night run")
@@ -87,6 +88,8 @@ def test_every_field_gets_into_the_wish() -> None:
     assert (wish.after, wish.after_any) == (RUNNING.id, True)
     assert wish.limit == 9000
     assert not wish.notify
+    assert wish.results == ("*.png", "a b")
+    assert Draft(KNOWN, wish).wish().results == ("*.png", "a b")
     assert draft(when="now").wish().now
 
 
@@ -107,6 +110,7 @@ def test_every_field_gets_into_the_wish() -> None:
         ("when", "after nobody", "no such job"),
         ("limit", "soon", "no duration"),
         ("notify", "maybe", "yes or no"),
+        ("results", "'open", "quote is not closed"),
     ],
 )
 def test_what_is_wrong_is_told_in_words_at_its_field(field: str, text: str, said: str) -> None:
@@ -130,6 +134,7 @@ def test_what_is_wrong_is_told_in_words_at_its_field(field: str, text: str, said
         ("gpus", "none", "runs on the CPU"),
         ("variables", "TOKEN=x", "TOKEN: not recorded"),
         ("when", "after train", "after train succeeded"),
+        ("results", "*.png", "g fetches them"),
         ("limit", "90", "is ended after 1m 30s"),
     ],
 )

@@ -87,6 +87,7 @@ class Draft:
             after=after,
             after_any=after_any,
             limit=self._limit()[0],
+            results=self._results()[0],
             notify=self._notify()[0],
             backend="slurm" if context.slurm and self._backend()[0] == "slurm" else "box",
             partition=self._partition()[0] if context.slurm else "",
@@ -189,6 +190,13 @@ class Draft:
         seconds = _understood("limit", lambda: wishes.duration(text))
         return seconds, f"is ended after {units.duration(seconds)}"
 
+    def _results(self) -> tuple[tuple[str, ...], str]:
+        try:
+            words = tuple(shlex.split(self.texts["results"]))
+        except ValueError:
+            raise Wrong("results", "a quote is not closed") from None
+        return words, "g fetches them in the end" if words else "files to fetch in the end"
+
     def _notify(self) -> tuple[bool, str]:
         text = self.texts["notify"].strip().lower()
         if text not in ("", "yes", "no", "y", "n"):
@@ -230,7 +238,7 @@ def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
         limit = _span(context.limit)
         return {
             "command": "", "folder": folder, "env": env, "gpus": count, "name": "", "variables": "",
-            "when": "free", "limit": limit, "notify": "yes", "backend": "box", "partition": "",
+            "when": "free", "limit": limit, "results": "", "notify": "yes", "backend": "box", "partition": "",
         }  # fmt: skip
     variables = {**wish.environment, **{name: wish.environment.get(name, "") for name in wish.hidden}}
     return {
@@ -248,10 +256,16 @@ def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
         if wish.after
         else "free",
         "limit": _span(wish.limit),
+        "results": " ".join(wish.results) if _plain(wish.results) else shlex.join(wish.results),
         "notify": "yes" if wish.notify else "no",
         "backend": wish.backend,
         "partition": wish.partition,
     }
+
+
+def _plain(words: Sequence[str]) -> bool:
+    """Tell whether patterns may stand without quotes: they are no business of a shell."""
+    return not any(sign in word for word in words for sign in " \t'\"\\")
 
 
 def _span(seconds: float | None) -> str:

@@ -79,6 +79,7 @@ FIELDS: Sequence[Field] = (
     Field("variables", "Variables", "NAME=value …"),
     Field("when", "When", "free"),
     Field("limit", "Time limit", "none"),
+    Field("results", "Results", "*.png out/"),
     Field("notify", "Notify", "yes"),
     Field("backend", "Runs by", "box", lambda context: context.slurm),
     Field("partition", "Partition", "", lambda context: context.slurm),
