@@ -217,6 +217,22 @@ async def test_a_program_that_is_not_there_is_told_in_its_own_words(
         await over(desk, tmp_path, check, "X11Forwarding yes\nX11DisplayOffset 50")
 
 
+async def test_a_box_that_cannot_keep_the_key_to_the_display_is_told(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with screen(tmp_path) as display:
+        look(monkeypatch, display)
+
+        async def check(shell: SshShell, doors: SshDoors) -> None:
+            assert (await shell.run("mkdir .Xauthority")).ok
+            error = await failed(doors, program("xeyes"))
+            assert error.title == "No window could open"
+            assert "open display" in error.text
+            assert "~/.Xauthority" in error.hint
+
+        await over(desk, tmp_path, check, "X11Forwarding yes\nX11DisplayOffset 50")
+
+
 async def test_sshd_without_x11_and_a_box_without_xauth_are_told_apart(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

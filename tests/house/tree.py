@@ -1,6 +1,7 @@
 """The project's own files, for the tests that hold its shape."""
 
 import ast
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,12 @@ REMOTE = PACKAGE / "remote"
 @cache
 def tracked() -> list[Path]:
     """Every file under version control; in an unpacked archive, every file of the source folders."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
-    if listed.returncode == 0:
-        paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    names: list[str] = []
+    if shutil.which("git"):
+        listing = ["git", "-C", str(ROOT), "ls-files", "-z"]
+        names = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split("\0")
+    if any(names):
+        paths = [ROOT / name for name in names if name]
     else:
         paths = [
             path for top in (ROOT / "tui", *_tests(), ROOT / "config") for path in (top, *top.rglob("*"))

@@ -9,13 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gpubox.core.ask import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.doors import SshDoors
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.server import serve
 from gpubox.ssh.shell import SshShell
-from tests.ssh.fakes import QUICK, Folder, kept, settled
+from tests.ssh.fakes import Folder, settled
+from tests.ssh.linked import over_link, served
 
 Check = Callable[[SshDoors], Awaitable[None]]
 BIG = 3_000_000
@@ -24,35 +23,18 @@ BIG = 3_000_000
 
 async def with_doors(folder: Folder, check: Check, **environment: str) -> None:
     """Do a check with the doors of a link to a server that forwards what stays on this machine."""
-    key, host_key = folder.login_key, folder.host_key
-    serving = serve(
-        authorized_key=key.export_public_key().decode(),
-        host_key=host_key.export_private_key().decode(),
-        home=folder.path,
-        environment=environment,
-    )
-    async with serving as server:
-        folder.known_hosts.write_text(server.known_hosts)
-        await over(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), check)
+    async with served(folder, **environment) as link:
+        await over(link, check)
 
 
 async def over(link: SshLink, check: Check) -> None:
     """Do a check with the doors of a link; what it raises, this raises."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def work(shell: Shell) -> None:
+    async def with_shell(shell: Shell) -> None:
         assert isinstance(shell, SshShell)
-        try:
-            await check(SshDoors(shell))
-        except Exception as error:
-            if not done.done():
-                done.set_exception(error)
-        else:
-            if not done.done():
-                done.set_result(None)
+        await check(SshDoors(shell))
 
-    async with kept(link, work), asyncio.timeout(20):
-        await done
+    await over_link(link, with_shell)
 
 
 @asynccontextmanager

@@ -10,33 +10,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from gpubox.core.ask import Nobody
-from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
+from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.health import Phase
 from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import new_key, serve
 from tests.ssh.fakes import QUICK, Folder, alive, kept, listening, phase, settled
+from tests.ssh.linked import over_link, served
 from tests.ssh.wire import wire
 
 Check = Callable[[Shell], Awaitable[None]]
-
-
-async def over_link(link: SshLink, check: Check) -> None:
-    """Do a check as the work of a link; what it raises, this raises."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def work(shell: Shell) -> None:
-        try:
-            await check(shell)
-        except (GpuBoxError, AssertionError) as error:
-            if not done.done():
-                done.set_exception(error)
-        else:
-            if not done.done():
-                done.set_result(None)
-
-    async with kept(link, work), asyncio.timeout(20):
-        await done
 
 
 async def on_fake(folder: Folder, check: Check) -> None:
@@ -48,16 +31,8 @@ async def on_fake(folder: Folder, check: Check) -> None:
 
 async def on_real(folder: Folder, check: Check, **environment: str) -> None:
     """Do a check over the server that runs real commands."""
-    key, host_key = folder.login_key, folder.host_key
-    serving = serve(
-        authorized_key=key.export_public_key().decode(),
-        host_key=host_key.export_private_key().decode(),
-        home=folder.path,
-        environment=environment,
-    )
-    async with serving as server:
-        folder.known_hosts.write_text(server.known_hosts)
-        await over_link(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), check)
+    async with served(folder, **environment) as link:
+        await over_link(link, check)
 
 
 async def test_a_command_gives_status_output_and_errors(folder: Folder) -> None:

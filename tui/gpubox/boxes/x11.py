@@ -88,6 +88,15 @@ class Windows:
             status = exit_status(await channel.wait())
             said = clean_bytes((await channel.read_stderr()).strip().rpartition(b"\n")[2], 200)
         ended = Ended(status, time.monotonic() - began, said)
+        if ended.status and "open display" in said.lower():
+            # However late: sshd waits 20 s for the lock of that file before it starts the program.
+            raise RemoteError(
+                "No window could open",
+                f"{clean(command.split()[0], 40)} says: {said}",
+                "sshd keeps the key to the display in ~/.Xauthority of the box: a file that can be "
+                "written; ~/.Xauthority-c and -l must not be left over there",
+                status=status,
+            )
         if ended.status and ended.seconds < AT_ONCE:
             raise RemoteError(
                 f"{clean(command.split()[0], 40)} ended at once",

@@ -118,6 +118,24 @@ def parse_boxes(names: tuple[str, ...], settings: Settings) -> list[Target]:
     return [parse(name, settings) for name in dict.fromkeys(names)]
 
 
+def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
+    """Return the settings and the box of a name; tells what is wrong with the settings, opens the log.
+
+    Raises ConfigError for what stands on the command line.
+    """
+    from gpubox.boxes.targets import parse
+
+    common = common_of(context)
+    loaded = common.load()
+    for problem in loaded.problems:
+        complain(problem)
+    if common.log is not None:
+        from gpubox.commands.log import to_file
+
+        to_file(common.log)
+    return loaded.settings, parse(name, loaded.settings)
+
+
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
     """Write an error to stderr in one line."""
     click.echo(f"{about}: {error}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.commands.common import begin, common_options, complain, complete_box
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
@@ -190,19 +190,11 @@ def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> 
     import asyncio
 
     from gpubox.boxes.open import open_box
-    from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
     from gpubox.commands.linked import linked
-    from gpubox.commands.log import to_file
 
-    common = common_of(ctx)
-    loaded = common.load()
-    for problem in loaded.problems:
-        complain(problem)
-    if common.log is not None:
-        to_file(common.log)
-    name: str = ctx.meta[__name__]
-    box = open_box(parse(name, loaded.settings), loaded.settings, TerminalAsker())
+    settings, target = begin(ctx, ctx.meta[__name__])
+    box = open_box(target, settings, TerminalAsker())
     try:
         return asyncio.run(linked(box, lambda: work(box.desktops)))
     except ConfigError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain, complete_box, has_terminal
+from gpubox.commands.common import begin, common_options, complain, complete_box, has_terminal
 from gpubox.core.errors import Cancelled, ConfigError, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
@@ -33,19 +33,9 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> 
 
     Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 wrong words.
     """
-    from gpubox.boxes.targets import parse
-
-    common = common_of(ctx)
-    loaded = common.load()
-    for problem in loaded.problems:
-        complain(problem)
-    if common.log is not None:
-        from gpubox.commands.log import to_file
-
-        to_file(common.log)
-    target = parse(box, loaded.settings)
+    settings, target = begin(ctx, box)
     try:
-        return _run(target, loaded.settings, " ".join(command) or None, env=env)
+        return _run(target, settings, " ".join(command) or None, env=env)
     except (ConfigError, BrokenPipeError):
         raise
     except GpuBoxError as error:

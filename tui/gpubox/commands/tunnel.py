@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.commands.common import begin, common_of, common_options, complain, complete_box
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
@@ -138,19 +138,11 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object
 
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
-    from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.log import to_file
 
-    common = common_of(ctx)
-    loaded = common.load()
-    for problem in loaded.problems:
-        complain(problem)
-    if common.log is not None:
-        to_file(common.log)
-    target = parse(ctx.meta[__name__], loaded.settings)
-    with Store.open(loaded.settings) as store:
-        box = open_box(target, _bare(loaded.settings), TerminalAsker(), store=store)
+    settings, target = begin(ctx, ctx.meta[__name__])
+    with Store.open(settings) as store:
+        box = open_box(target, _bare(settings), TerminalAsker(), store=store)
         try:
             asyncio.run(work(box))
         except ConfigError:

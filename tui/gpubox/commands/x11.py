@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain, complete_box
+from gpubox.commands.common import begin, common_options, complain, complete_box
 from gpubox.commands.shell import LINK_FAILED
 from gpubox.core.errors import ConfigError, GpuBoxError
 
@@ -27,23 +27,14 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
     import asyncio
 
     from gpubox.boxes.open import open_box
-    from gpubox.boxes.targets import parse
     from gpubox.boxes.x11 import display
     from gpubox.commands.asker import TerminalAsker
     from gpubox.commands.linked import linked
 
-    common = common_of(ctx)
-    loaded = common.load()
-    for problem in loaded.problems:
-        complain(problem)
-    if common.log is not None:
-        from gpubox.commands.log import to_file
-
-        to_file(common.log)
-    target = parse(box, loaded.settings)
+    settings, target = begin(ctx, box)
     try:
         display()  # before a login that would be for nothing
-        opened = open_box(target, loaded.settings, TerminalAsker())
+        opened = open_box(target, settings, TerminalAsker())
         return asyncio.run(linked(opened, lambda: _run(opened, " ".join(program))))
     except ConfigError:
         raise

@@ -89,6 +89,8 @@ class Near(asyncio.Protocol):
         if self._early:
             self._send(self._early)
             self._early = b""
+        if self._ended_here:
+            far.write_eof()
         self._line.add(self)
         self.hold(paused=False)
 
@@ -112,12 +114,15 @@ class Near(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the program sends."""
-        if self._greeting is None:
+        assert self._transport is not None
+        if self._far is not None:
             self._send(data)
             return
-        assert self._transport is not None
-        if self.wish is not None:
+        if self._greeting is None or self.wish is not None:
             self._early += data  # read already when the reading was paused
+            # Python before 3.11.4 forgets a pause in connection_made, and thinks that it is paused.
+            self._transport.resume_reading()
+            self._transport.pause_reading()
             return
         answer = self._greeting.feed(data)
         if answer.reply:
@@ -138,7 +143,7 @@ class Near(asyncio.Protocol):
         """Pass on that the program has said everything; it may still listen."""
         self._ended_here = True
         if self._far is None:
-            return False
+            return self._greeting is None or self.wish is not None  # it is told on when the ends are joined
         self._far.write_eof()
         return not self._ended_there
 

@@ -15,8 +15,8 @@ from gpubox.core.doors import Forward, Way
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
-from gpubox.ui.looks import Looks, live
-from gpubox.ui.panel import Panel
+from gpubox.ui.found import FoundPanel
+from gpubox.ui.looks import live
 from gpubox.ui.program import program
 from gpubox.ui.viewers import Viewers
 from gpubox.ui.widgets.desktop_form import DesktopForm
@@ -25,8 +25,6 @@ from gpubox.ui.widgets.desktop_table import columns, key, session_words
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Rows
 
-LIST = 10.0
-"""Seconds between two lists of what runs, while the panel is seen."""
 _BY_PORT = Forward(Way.LOCAL, port=5901)
 """How a desktop is reached where its socket cannot be."""
 _LIST = 60
@@ -35,7 +33,7 @@ _SHAPE = 3.5
 """Cells of width for each row that a usual screen takes."""
 
 
-class DesktopPanel(Panel):
+class DesktopPanel(FoundPanel):
     """The list, and the picture below or beside it."""
 
     NAME = "desktop"
@@ -43,6 +41,7 @@ class DesktopPanel(Panel):
     ORDER = 6
     PLACE = "side"
     ROWS = 11
+    OFFERED = ("open", "new", "restart", "close")
     HELP = """\
 The desktops (VNC sessions) of the box. `v` from any panel comes here, and when you have none starts one and
 opens it. A desktop is reached through the ssh link alone: by a socket that only you can open, or by a port of
@@ -70,10 +69,8 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings)
+        super().__init__(box, settings, box.desktops.list)
         self._doing = ""
-        self._could: tuple[bool | None, ...] = ()
-        self._looks = Looks(self, LIST, box.desktops.list)
         self._viewers = Viewers(self, self._show)
         self._list: Rows[Session] = Rows(
             columns(self._now, self._viewers.where), key, sort="display", empty="", id="desktops"
@@ -86,21 +83,8 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         yield self._picture
 
     def on_mount(self) -> None:
-        """Follow what is known of the desktops, and look again while the panel is seen."""
-        self.run_worker(guarded(self, self._follow()), exit_on_error=False)
-        self.set_interval(1.0, self._tick)
-
-    async def _follow(self) -> None:
-        async for _ in self.box.desktops.feed.follow():
-            self._show()
-
-    def _tick(self) -> None:
-        self._looks.tick()
-        self._show()
-
-    def on_show(self) -> None:
-        """Look at once."""
-        self._looks.tick()
+        """Follow what is known of the desktops."""
+        self._follow(self.box.desktops.feed)
 
     def on_resize(self) -> None:
         """Put the picture where it gets the most room."""
@@ -128,10 +112,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         parts = [self._doing] if self._doing else []
         parts += [f"{mine} yours" if mine == len(found) else f"{mine} of {len(found)} yours"] if found else []
         caption(self, " · ".join(parts))
-        could = tuple(self.check_action(binding, ()) for binding in ("open", "new", "restart", "close"))
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
+        self._offer()
         self.set_class(self._picture.aim(self.chosen), "-picture")
 
     def _empty(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,9 +17,8 @@ from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.config.settings import Settings
 from gpubox.core.doors import Forward
 from gpubox.core.text import clean
-from gpubox.ui.border import guarded
-from gpubox.ui.looks import Looks, live
-from gpubox.ui.panel import Panel
+from gpubox.ui.found import FoundPanel
+from gpubox.ui.looks import live
 from gpubox.ui.program import program
 from gpubox.ui.widgets.ink import Line, Tone, wrapped
 from gpubox.ui.widgets.lines import Lines, caption
@@ -27,11 +26,8 @@ from gpubox.ui.widgets.rows import Rows
 from gpubox.ui.widgets.tunnel_form import TunnelForm
 from gpubox.ui.widgets.tunnel_table import COLUMNS, Rates, Row, rows, why
 
-LIST = 10.0
-"""Seconds between two looks for services, while the panel is seen."""
 
-
-class TunnelsPanel(Panel):
+class TunnelsPanel(FoundPanel):
     """One list of what can be opened and of what is open."""
 
     NAME = "tunnels"
@@ -39,6 +35,7 @@ class TunnelsPanel(Panel):
     ORDER = 5
     PLACE = "main"
     ROWS = 6
+    OFFERED = ("open", "page", "new", "stop", "copy")
     HELP = """\
 What listens on the box, found by itself, and the tunnels to it. `enter` opens a service by its name: a tunnel
 on 127.0.0.1 with the same port each time, and the browser with the token that the service wants. Tunnels
@@ -61,12 +58,10 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings)
+        super().__init__(box, settings, box.services.find)
         self._rates = Rates()
-        self._could: tuple[bool | None, ...] = ()
         self._needed = 0
         self._all = False
-        self._looks = Looks(self, LIST, box.services.find)
         self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
         self._why = Lines(self._draw_why, id="why")
         self._why.can_focus = False
@@ -77,25 +72,10 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         yield self._why
 
     def on_mount(self) -> None:
-        """Follow both lists, and look again while the panel is seen."""
-        box = self.box
-        for feed in (box.tunnels.feed.follow(), box.services.feed.follow(), box.limits.follow()):
-            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
-        self.set_interval(1.0, self._tick)
-
-    async def _follow(self, changes: AsyncGenerator[object]) -> None:
-        async for _ in changes:
-            self._show()
-
-    def _tick(self) -> None:
-        self._looks.tick()
-        if self.displayed:
-            self._show()
-
-    def on_show(self) -> None:
-        """Look at once."""
-        self._looks.tick()
-        self._show()
+        """Follow both lists, and what sshd allows."""
+        self._follow(self.box.tunnels.feed)
+        self._follow(self.box.services.feed)
+        self._follow(self.box.limits)
 
     @property
     def chosen(self) -> Row | None:
@@ -131,10 +111,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         if needed != self._needed:
             self._needed = needed
             self.refresh(layout=True)
-        could = tuple(bool(self.check_action(verb, ())) for verb in ("open", "page", "new", "stop", "copy"))
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
+        self._offer()
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self.chosen
