@@ -188,7 +188,6 @@ def test_the_simulated_gpus_of_the_demo_are_places(machine: Machine, program: Pa
     import gpubox.demo.simulated as simulated
 
     machine.environment["GPUBOX_NVML_MODULE"] = simulated.__file__
-    assert [place.name for place in places(program, machine)] == [
-        "NVIDIA GeForce GTX 1070",
-        "NVIDIA GeForce RTX 4090",
-    ]
+    found = places(program, machine)
+    assert [place.name for place in found] == [card.name for card in simulated.CARDS]
+    assert len(found) > 1
