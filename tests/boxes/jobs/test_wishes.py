@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
 from contextlib import suppress
+from importlib import resources
 
 import pytest
 from hypothesis import example, given, settings
@@ -143,10 +145,16 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "PWD", "KEYBOARD", "TOKENIZERS_PARALLELISM", "COMPASS", "SSH_AUTH_SOCK"]
+    "name", ["PATH", "PWD", "KEYBOARD", "TOKENIZERS_PARALLELISM", "COMPASS", "SSH_AUTH_SOCK", "MAX_TOKENS"]
 )
 def test_other_names_are_no_secrets(name: str) -> None:
     assert not wishes.is_secret(name)
+
+
+def test_what_the_box_keeps_out_of_its_records_is_a_secret_here_too() -> None:
+    source = resources.files("gpubox.remote").joinpath("records.py").read_text("utf-8")
+    (there,) = re.findall(r'^SECRET = re.compile\(\s*r"(.*)"\s*\)', source, re.MULTILINE)
+    assert wishes._HIDDEN_THERE.pattern == there
 
 
 def test_a_variable_keeps_its_value_to_the_letter() -> None:
