@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.components import parts, served
+from tests.components import envs, parts, served
 
 if __name__ == "__main__":
-    sys.exit(max(parts.install(), served.install()))
+    sys.exit(max(parts.install(), served.install(), envs.install()))

@@ -138,6 +138,10 @@ class Look:
                 " and more" if len(self.late) > 3 else "",
             )
         roots = [self._root(path, flavor) for path, flavor in sorted(self.roots.items())]
+        for kind in ("uv", "pixi"):
+            program = envmeta.tool("", kind, {})
+            if program:
+                roots.append({"path": os.path.dirname(program), "flavor": kind, "tool": program})
         return {
             "v": 1,
             "envs": rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 
-from gpubox.core.env import Env, Kind, Root
+from gpubox.core.env import Env, Root
 from gpubox.core.errors import RemoteError
 from gpubox.core.text import clean
 
@@ -52,7 +52,7 @@ def choose(envs: Sequence[Env], word: str, box: str) -> Env:
 
 def root_for(roots: Sequence[Root], where: str, box: str) -> Root:
     """Return the installation that a place means, or the first one for an empty place; raises RemoteError."""
-    usable = [root for root in roots if root.tool]
+    usable = [root for root in roots if root.tool and root.flavor not in ("uv", "pixi")]
     if not where and usable:
         return usable[0]
     for root in usable:
@@ -68,8 +68,3 @@ def root_for(roots: Sequence[Root], where: str, box: str) -> Root:
         f"{box} has no conda, mamba or micromamba that could make an environment",
         "Make a venv, or install Miniforge there",
     )
-
-
-def folder_kind(kind: Kind) -> bool:
-    """Say whether environments of a kind lie in the folder of a project instead of in an installation."""
-    return kind != "conda"

@@ -209,7 +209,8 @@ class Environments:
         if kind == "conda":
             root = root_for(found.roots, where, self._box)
             return root.envs or f"{root.path}/envs", root.tool
-        return where or (VENVS if kind != "pixi" else "~"), kind if kind != "venv" else ""
+        tool = next((root.tool for root in found.roots if root.flavor == kind), "")
+        return where or (VENVS if kind != "pixi" else "~"), tool
 
     def _beside(self, env: Env) -> str:
         if env.base:

@@ -1,0 +1,130 @@
+"""The environments of a box as a panel follows them: looked for, chosen, remembered, and gone again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gpubox.boxes.envs import Environments
+from gpubox.boxes.store import Store
+from gpubox.config.settings import Settings
+from gpubox.core.env import Env, Envs
+from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Result, Shell
+from tests.boxes.scripted import ScriptedShell
+
+X = Env(prefix="/c/envs/x", name="x", kind="conda", python="3.11")
+Y = Env(prefix="/c/envs/y", name="y", kind="conda")
+
+
+class Answering(ScriptedShell):
+    """A box that has our program, and answers with what the test gives it."""
+
+    def __init__(self, found: Envs) -> None:
+        super().__init__()
+        self.found = found
+        self.said: bytes | None = None
+        self.answer = self._answer
+        self.status = 0
+
+    def _answer(self, command: str) -> Result | GpuBoxError:
+        mark = command.split("echo gpubox-")[1].split(" ")[0]
+        data = self.said if self.said is not None else msgspec.json.encode(self.found)
+        return Result(self.status, None, f"welcome\ngpubox-{mark} HAVE\n".encode() + data, b"")
+
+
+@pytest.fixture
+def box() -> Answering:
+    return Answering(Envs(envs=(X, Y)))
+
+
+def environments(box: Answering, store: Store | None = None) -> Environments:
+    shell: Feed[Shell | None] = Feed(box)
+    return Environments("box", shell, store)
+
+
+async def test_nothing_is_known_before_the_first_look(box: Answering) -> None:
+    envs = environments(box)
+    assert envs.feed.value is None
+    assert await envs.restore() is None
+    assert box.commands == []
+    assert (await envs.find()).envs == (X, Y)
+    assert envs.feed.value == box.found
+
+
+async def test_the_chosen_one_is_remembered_for_the_box(box: Answering, tmp_path: Path) -> None:
+    with Store.open(Settings(), tmp_path / "history.sqlite") as store:
+        envs = environments(box, store)
+        await envs.find()
+        await envs.use(envs.named("x"))
+        again = environments(box, store)
+        assert again.chosen.value is None
+        assert await again.restore() == X
+        await again.use(None)
+        assert await environments(box, store).restore() is None
+
+
+async def test_what_is_found_anew_is_chosen_as_it_is_now(box: Answering) -> None:
+    envs = environments(box)
+    await envs.find()
+    await envs.use(X)
+    newer = msgspec.structs.replace(X, python="3.12")
+    box.found = Envs(envs=(newer, Y))
+    await envs.find()
+    assert envs.chosen.value == newer
+
+
+async def test_a_chosen_one_that_went_is_told_and_comes_back(box: Answering) -> None:
+    envs = environments(box)
+    await envs.find()
+    await envs.use(X)
+    box.found = Envs(envs=(Y,))
+    await envs.find()
+    assert envs.chosen.value is None
+    assert envs.trouble.value is not None
+    assert "/c/envs/x is not there any more" in str(envs.trouble.value)
+    box.found = Envs(envs=(X, Y))
+    await envs.find()
+    assert (envs.chosen.value, envs.trouble.value) == (X, None)
+
+
+async def test_a_slow_disk_does_not_take_the_choice_away(box: Answering) -> None:
+    envs = environments(box)
+    await envs.find()
+    await envs.use(X)
+    box.found = Envs(envs=(Y,), partial="Not all was looked at in time: /c")
+    await envs.find()
+    assert envs.chosen.value == X
+
+
+async def test_a_broken_one_is_not_chosen(box: Answering) -> None:
+    envs = environments(box)
+    with pytest.raises(RemoteError, match="no Python"):
+        await envs.use(msgspec.structs.replace(X, broken="no Python"))
+    assert envs.chosen.value is None
+
+
+async def test_what_is_no_answer_is_an_error_in_words(box: Answering) -> None:
+    envs = environments(box)
+    for said in (b"", b"\xff", b"[1]", b'{"envs": 1}'):
+        box.said = said
+        with pytest.raises(RemoteError, match="no list of environments"):
+            await envs.find()
+    box.said, box.status = b'{"error": {"title": "Oh", "text": "gone\\u0007", "hint": ""}}', 1
+    with pytest.raises(RemoteError, match="gone\ufffd"):
+        await envs.size(X)
+    lost: Feed[Shell | None] = Feed(None)
+    with pytest.raises(RemoteError, match="Not connected"):
+        await Environments("box", lost).find()
+
+
+async def test_the_size_is_shown_in_the_feed(box: Answering) -> None:
+    envs = environments(box)
+    await envs.find()
+    box.said = b'{"size": 1234}'
+    assert await envs.size(X) == 1234
+    assert envs.named("x").size == 1234
+    assert envs.named("y").size is None
