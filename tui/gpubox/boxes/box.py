@@ -90,14 +90,7 @@ class Box:
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
         self.jobs = Jobs(
-            target.name,
-            self.shell,
-            self.doors,
-            store=store,
-            settings=jobs,
-            limits=self.limits,
-            python=python,
-            environment=environment,
+            target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits, python=python
         )
         """What runs, waits and ended on the box."""
         for line in tunnels:

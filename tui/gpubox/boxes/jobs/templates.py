@@ -87,11 +87,13 @@ def known(settings: Settings) -> tuple[Template, ...]:
         Template(
             name=entry.name,
             title=entry.title,
+            about=entry.about,
             command=entry.command,
             gpus=entry.gpus,
-            folder=entry.cwd,
+            folder=entry.folder,
             limit=entry.limit,
             results=entry.results,
+            variables=entry.variables,
             environment=entry.environment,
         )
         for entry in settings.job
