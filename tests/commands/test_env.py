@@ -132,7 +132,7 @@ def test_wrong_words_are_told_before_anything_is_done(box: Home) -> None:
 
 def test_help_names_every_command() -> None:
     text = here("env", "--help").out
-    for word in [
+    words = (
         "list",
         "use",
         "show",
@@ -144,5 +144,6 @@ def test_help_names_every_command() -> None:
         "rename",
         "export",
         "remove",
-    ]:
+    )
+    for word in words:
         assert f"\n  {word} " in text

@@ -128,3 +128,6 @@ async def test_the_size_is_shown_in_the_feed(box: Answering) -> None:
     assert await envs.size(X) == 1234
     assert envs.named("x").size == 1234
     assert envs.named("y").size is None
+    box.said = None
+    await envs.find()
+    assert envs.named("x").size == 1234, "it is not counted again at each look"

@@ -79,6 +79,8 @@ class Environments:
         self._folders = tuple(folders)
         self._choice: str | None = None
         """Folder of the chosen one; None before the disk was asked, empty for none."""
+        self._sizes: dict[str, int] = {}
+        """Bytes by folder, as they were last counted."""
         self._looking = asyncio.Lock()
 
     async def find(self) -> Envs:
@@ -87,7 +89,7 @@ class Environments:
         Raises RemoteError while the box is not connected or gives no answer, NoPython, and Dropped.
         """
         async with self._looking:
-            found = await self._ask("scan", {"folders": self._folders}, Envs)
+            found = self._sized(await self._ask("scan", {"folders": self._folders}, Envs))
             self.feed.put(found)
             await self._choose_again(found)
             return found
@@ -127,13 +129,9 @@ class Environments:
     async def size(self, env: Env) -> int:
         """Return the bytes on disk as du counts them, and show them in `feed`; raises as `find`."""
         size = (await self._ask("size", {"prefix": env.prefix}, _Size, timeout=_SIZING)).size
-        found = self.feed.value
-        if found is not None:
-            sized = (
-                msgspec.structs.replace(one, size=size) if one.prefix == env.prefix else one
-                for one in found.envs
-            )
-            self.feed.put(msgspec.structs.replace(found, envs=tuple(sized)))
+        self._sizes[env.prefix] = size
+        if self.feed.value is not None:
+            self.feed.put(self._sized(self.feed.value))
         return size
 
     async def exported(self, path: str) -> str:
@@ -216,6 +214,11 @@ class Environments:
         if env.base:
             return f"{env.prefix}/envs"
         return env.prefix.rpartition("/")[0] or "/"
+
+    def _sized(self, found: Envs) -> Envs:
+        """Put in the sizes that were counted; a look itself counts none."""
+        sized = (msgspec.structs.replace(one, size=self._sizes.get(one.prefix)) for one in found.envs)
+        return msgspec.structs.replace(found, envs=tuple(sized)) if self._sizes else found
 
     async def _remembered(self) -> str:
         if self._choice is None:

@@ -1,0 +1,66 @@
+"""This machine as a box with another home, and jobs that are run there to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gpubox.boxes.box import Box, Target
+from gpubox.boxes.jobs.wishes import new_id
+from gpubox.core.env import Env
+from gpubox.core.job import JobWish
+from gpubox.core.record import Record
+from gpubox.local.link import LocalLink
+from tests.boxes.scripted import until
+from tests.remote.env_home import Home
+
+LIMIT = 90.0
+_PYTHON = Path(sys.executable).resolve()
+
+
+@asynccontextmanager
+async def box_at(home: Home, monkeypatch: pytest.MonkeyPatch, **more: str) -> AsyncGenerator[Box]:
+    """This machine as a box, with another home."""
+    for name in [name for name in os.environ if name.startswith(("CONDA", "VIRTUAL_ENV", "PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    here = {**home.environment(), "GPUBOX_QUEUE_DIR": str(home.state.parent / "queue"), **more}
+    here["PATH"] = f"{_PYTHON.parent}:{here['PATH']}"
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    box = Box(Target("local", "local"), LocalLink(), python=sys.executable)
+    keeping = asyncio.ensure_future(box.keep(probe=False))
+    try:
+        await until(lambda: box.shell.value is not None, 20)
+        yield box
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+async def done(box: Box, wish: JobWish) -> tuple[Record, str]:
+    """Run a job to its end; return its record and its log."""
+    record = await box.jobs.launch(wish)
+    async with asyncio.timeout(LIMIT):
+        while record.state != "ended":
+            await asyncio.sleep(0.1)
+            record = await box.jobs.show(wish.id)
+    page = await box.jobs.page(wish.id, 0, 1 << 20)
+    return record, page.data.decode()
+
+
+def succeeded(ran: tuple[Record, str]) -> str:
+    record, log = ran
+    assert record.ending is not None
+    assert (record.ending.how, record.ending.code) == ("exit", 0), (record.ending, log)
+    return log
+
+
+def job(env: Env, *argv: str) -> JobWish:
+    return JobWish(id=new_id(), argv=argv, prefix=env.prefix, kind=env.kind, env=env.name)
