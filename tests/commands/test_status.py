@@ -23,18 +23,18 @@ def scratch(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_status_of_the_demo_box_is_three_lines() -> None:
+def test_a_status_of_the_demo_box_is_four_lines() -> None:
     ran = apart("status", "demo")
     assert (ran.status, ran.err) == (0, "")
     lines = ran.out.splitlines()
-    assert [line.split()[:2] for line in lines] == [["demo", "host"], ["demo", "gpu"], ["demo", "gpu"]]
+    assert [line.split()[:2] for line in lines] == [["demo", "host"], *[["demo", "gpu"]] * 3]
     assert all("SIMULATED" in line for line in lines)
     assert "cpu     –" not in lines[0]
 
 
 def test_the_panel_without_a_terminal_is_one_status(scratch: Path) -> None:
     ran = apart("demo", TMPDIR=str(scratch))
-    assert (ran.status, ran.err, len(ran.out.splitlines())) == (0, "", 3)
+    assert (ran.status, ran.err, len(ran.out.splitlines())) == (0, "", 4)
     assert list(scratch.iterdir()) == []
 
 
@@ -44,7 +44,7 @@ def test_json_is_one_object_a_box() -> None:
     told = {each["box"]: each for each in map(json.loads, ran.out.splitlines())}
     assert set(told) == {"demo", "local"}
     assert {each["schema"] for each in told.values()} == {SCHEMA}
-    assert [gpu["simulated"] for gpu in told["demo"]["sample"]["gpus"]] == [True, True]
+    assert [gpu["simulated"] for gpu in told["demo"]["sample"]["gpus"]] == [True, True, True]
 
 
 def test_a_box_that_fails_does_not_hide_the_others() -> None:
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_the_settings_is_told_and_does_not_stop_it(home: Path
     file = home / "x.toml"
     file.write_text("[probe]\ninterval = 99\n")
     ran = apart("status", "demo", "--config", str(file))
-    assert (ran.status, len(ran.out.splitlines())) == (0, 3)
+    assert (ran.status, len(ran.out.splitlines())) == (0, 4)
     assert "expected a number from 0.5 to 60" in ran.err
 
 
@@ -114,7 +114,7 @@ def test_a_reader_that_goes_away_ends_it_cleanly(scratch: Path) -> None:
 
 def test_lines_survive_a_terminal_without_unicode() -> None:
     ran = apart("status", "demo", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
-    assert (ran.status, len(ran.out.splitlines())) == (0, 3)
+    assert (ran.status, len(ran.out.splitlines())) == (0, 4)
 
 
 async def test_in_a_terminal_the_panel_opens_and_a_pipe_gets_a_status(home: Path) -> None:

@@ -1,6 +1,5 @@
 """The demo box, served for real: over ssh, by the real probe, with real processes."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
@@ -18,47 +15,17 @@ import pytest
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.wishes import new_id
-from gpubox.boxes.open import open_box
-from gpubox.boxes.targets import DEMO
-from gpubox.config.settings import Probe, Settings
-from gpubox.core.ask import Nobody
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.job import GpuWish, JobWish
-from gpubox.core.sample import Sample
-from gpubox.core.together import together
 from gpubox.demo.box import Demo, demo_box
-from gpubox.demo.simulated import state
-
-
-class Done(Exception):
-    """The test saw enough."""
-
-
-async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
-    """Open the demo box as the panel does and watch it."""
-    box = open_box(DEMO, Settings(probe=Probe(interval=0.5)), Nobody())
-
-    async def watched() -> None:
-        await watch(box)
-        raise Done
-
-    with suppress(Done):
-        await together(box.keep(), watched())
-
-
-async def sample_with(box: Box, wanted: Callable[[Sample], bool]) -> Sample:
-    """Wait for a sample that is as wanted."""
-    async with asyncio.timeout(20):
-        async for sample in box.sample.follow():
-            if sample is not None and wanted(sample):
-                return sample
-    raise AssertionError
+from gpubox.demo.load import state
+from tests.demo.watching import live, sample_with
 
 
 async def test_the_first_sample_is_simulated_and_says_so() -> None:
     async def watch(box: Box) -> None:
         sample = await sample_with(box, lambda _: True)
-        assert [gpu.name.split()[-1] for gpu in sample.gpus] == ["1070", "4090"]
+        assert [gpu.name.split()[-1] for gpu in sample.gpus] == ["1070", "4090", "3060"]
         assert all(gpu.simulated for gpu in sample.gpus)
         assert sample.driver.simulated
         assert not sample.faults
@@ -148,8 +115,8 @@ async def test_its_jobs_end_with_it() -> None:
     async def watch(box: Box) -> None:
         await sample_with(box, lambda _: True)
         running = await box.jobs.launch(JobWish(id=new_id(), argv=LONG))
-        queued = await box.jobs.launch(JobWish(id=new_id(), argv=LONG, gpus=GpuWish(count=1)))
-        assert queued.state == "queued"  # the trainings have both GPUs
+        queued = await box.jobs.launch(JobWish(id=new_id(), argv=LONG, gpus=GpuWish(count=2)))
+        assert queued.state == "queued"  # the trainings have all GPUs but one
         for record in (running, queued):
             assert record.folder.startswith(tempfile.gettempdir())
             assert record.supervisor is not None

@@ -14,7 +14,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
 
 LOCAL = Target("local", "local", "built in", "this machine, without ssh")
-DEMO = Target("demo", "demo", "built in", "two simulated GPUs, to try the panel")
+DEMO = Target("demo", "demo", "built in", "three simulated GPUs, to try the panel")
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _USER = re.compile(r"[A-Za-z0-9_][^\s@:/\[\]]*")

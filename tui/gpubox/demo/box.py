@@ -165,6 +165,8 @@ def _furnish(root: Path) -> Path:
     project.mkdir(parents=True)
     for work in WORKS:
         shutil.copyfile(HERE / "train.py", project / work.script)
+    for script in ("train.py", "diverge.py"):  # to be run as jobs: those begin in the home
+        shutil.copyfile(HERE / "train.py", home / script)
     envs.furnish(home)
     return home
 
@@ -232,6 +234,7 @@ async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Proces
         "PATH": f"{programs}{os.pathsep}{os.defpath}",
         "CONDA_DEFAULT_ENV": "torch",
         "CONDA_PREFIX": str(programs.parent),
+        "GPUBOX_DEMO_HELD": "1",
     }
     return await asyncio.create_subprocess_exec(
         "python",

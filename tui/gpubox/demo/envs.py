@@ -24,9 +24,11 @@ class _Device:
 class config:
     @staticmethod
     def list_physical_devices(kind=None):
-        if %(cpu)s or kind == "CPU" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        if %(cpu)s or kind == "CPU":
             return []
-        return [_Device("simulated GPU:0"), _Device("simulated GPU:1")]
+        given = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = ["all"] * 3 if given is None else [word for word in given.split(",") if word not in ("", "-1")]
+        return [_Device("simulated GPU:%%d" %% place) for place in range(len(gpus))]
 """
 VERSION = ".".join(map(str, sys.version_info[:3]))
 SHORT = ".".join(map(str, sys.version_info[:2]))

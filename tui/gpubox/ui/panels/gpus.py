@@ -30,6 +30,8 @@ _WIDE = 58
 """Cells that a card should have before a second one stands beside it for want of lines."""
 _BROAD = 90
 """Cells from which on cards stand side by side anyway."""
+_WHOLE = 4
+"""Lines with which a card tells what matters: enough where more would leave a hole beside the last."""
 
 
 class Gpus(Panel):
@@ -250,14 +252,18 @@ class Cards(Lines, inherit_bindings=False):
 
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:
-    """Return how many cards stand side by side and how many lines each gets."""
+    """Return how many cards stand side by side and how many lines each gets.
+
+    Where the last row would have a hole, other ways to stand are tried longer.
+    """
     first = max(1, min(count, width // _BROAD))
     best = (first, 0)
     for per_row in range(first, max(first, min(count, width // _WIDE)) + 1):
         rows = -(-count // per_row)
         airy = (height - rows + 1) // rows
         each = min(gpu_card.MOST, airy if airy >= gpu_card.RICH else height // rows)
-        if each > best[1] and best[1] < gpu_card.RICH:
+        enough = _WHOLE if count % per_row else gpu_card.RICH
+        if each > best[1] and (best[1] < enough or count % best[0]):
             best = (per_row, each)
     per_row, each = best
     return per_row, max(gpu_card.LEAST, each)

@@ -1,0 +1,38 @@
+"""Watching the demo box, as the panel does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.open import open_box
+from gpubox.boxes.targets import DEMO
+from gpubox.config.settings import Probe, Settings
+from gpubox.core.ask import Nobody
+from gpubox.core.sample import Sample
+from gpubox.core.together import together
+
+
+class Done(Exception):
+    """The test saw enough."""
+
+
+async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
+    """Open the demo box as the panel does and watch it."""
+    box = open_box(DEMO, Settings(probe=Probe(interval=0.5)), Nobody())
+
+    async def watched() -> None:
+        await watch(box)
+        raise Done
+
+    with suppress(Done):
+        await together(box.keep(), watched())
+
+
+async def sample_with(box: Box, wanted: Callable[[Sample], bool]) -> Sample:
+    """Wait for a sample that is as wanted."""
+    async with asyncio.timeout(20):
+        async for sample in box.sample.follow():
+            if sample is not None and wanted(sample):
+                return sample
+    raise AssertionError
