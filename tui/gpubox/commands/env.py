@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complete_box
-from gpubox.core.errors import Cancelled, ConfigError
+from gpubox.core.errors import Cancelled
+from gpubox.core.text import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 WITHOUT = "none"
 """Stands for no environment where one is named."""
-LARGEST = 1 << 20
-"""Bytes of a file that an environment may be made from."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
 which = click.argument("env", metavar="ENV")
@@ -61,7 +60,8 @@ def list_(ctx: click.Context, as_json: bool) -> int:
             )
         else:
             click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
-            _say(box, *env_report.notes(found))
+            for line in env_report.notes(found):
+                click.echo(f"{box.name}: {line}", err=True)
         return 0
 
     return _with_box(ctx, work)
@@ -77,7 +77,10 @@ def use(ctx: click.Context, env: str) -> int:
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
         await box.envs.use(chosen)
-        _say(box, f"{_name(chosen)} is used for shells and jobs" if chosen else "No environment is used")
+        said = (
+            f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "No environment is used"
+        )
+        click.echo(f"{box.name}: {said}", err=True)
         return 0
 
     return _with_box(ctx, work)
@@ -185,14 +188,10 @@ def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: ob
     from gpubox.commands import env_jobs
 
     options = env_jobs.Creating(**given)  # pyright: ignore[reportArgumentType] - click made them of the options
-    if options.file is not None and packages:
-        raise ConfigError(
-            "Packages or a file", "--from names all packages", "Install more of them afterwards"
-        )
-    text = options.file.read(LARGEST + 1).decode("utf-8", "replace") if options.file is not None else ""
+    text = options.text(packages)
 
     def wish(box: Box) -> JobWish:
-        if options.file is not None:
+        if text is not None:
             return box.envs.create_from(text, name, options.where, options.kind)
         return box.envs.create(name, packages, options.where, options.kind)
 
@@ -266,7 +265,7 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
         one = await _found(box, env)
         wish = box.envs.remove(one)
         if not await env_jobs.confirmed(box, one, confirm):
-            raise Cancelled("Nothing was deleted", f"{_name(one)} stays")
+            raise Cancelled("Nothing was deleted", f"{clean(one.name, 100)} stays")
         return await env_jobs.follow(box, settings, wish, quiet=quiet, as_json=as_json)
 
     return _with_box(ctx, work)
@@ -289,17 +288,6 @@ async def _found(box: Box, word: str) -> Env:
 
     await steady(box, box.envs.find)
     return box.envs.named(word)
-
-
-def _name(env: Env) -> str:
-    from gpubox.core.text import clean
-
-    return clean(env.name, 100)
-
-
-def _say(box: Box, *lines: str) -> None:
-    for line in lines:
-        click.echo(f"{box.name}: {line}", err=True)
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box, Settings], Awaitable[int]]) -> int:

@@ -13,6 +13,7 @@ from gpubox.commands.env_report import sight, told
 from gpubox.commands.jobs import ended, print_json, steady
 from gpubox.commands.run import launched, waited
 from gpubox.core.ask import Kind, Question
+from gpubox.core.errors import ConfigError
 from gpubox.core.record import Record, exit_status
 from gpubox.core.text import clean
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gpubox.core.env import Kind as EnvKind
     from gpubox.core.job import JobWish
 
+LARGEST = 1 << 20
+"""Bytes of a file that an environment may be made from."""
 LAST = 8192
 """Bytes of a log that are shown when its job failed in silence."""
 
@@ -36,6 +39,14 @@ class Creating:
     where: str
     quiet: bool
     as_json: bool
+
+    def text(self, packages: tuple[str, ...]) -> str | None:
+        """Return what stands in the file, None without one; raises ConfigError for packages beside it."""
+        if self.file is None:
+            return None
+        if packages:
+            raise ConfigError("Packages or a file", "--from names all packages", "Install more afterwards")
+        return self.file.read(LARGEST + 1).decode("utf-8", "replace")
 
 
 async def follow(box: Box, settings: Settings, wish: JobWish, *, quiet: bool, as_json: bool) -> int:

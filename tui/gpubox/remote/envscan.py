@@ -88,70 +88,15 @@ def full(path: str) -> str:
     return ""
 
 
-class Look:
-    """One look at the box: what was found so far, and which places did not answer in time."""
+class Patience:
+    """Does things that may hang, each in a limited time, and all of them too."""
 
-    def __init__(self, folders: Iterable[str] = ()) -> None:
-        self.home = os.path.expanduser("~")
-        self.folders = list(folders)
-        """Folders of projects that the settings name."""
-        self.roots: Dict[str, str] = {}
-        """Flavor of each installation, by its folder."""
-        self.found: Dict[str, str] = {}
-        """Kind of each environment, by its folder."""
-        self.rows: List[Row] = []
+    def __init__(self) -> None:
         self.late: List[str] = []
-        """Places that did not answer, in words."""
-        self.micromamba = ""
-        self.modules = self.cuda = ""
+        """What did not come to its end in time."""
         self._end = time.monotonic() + ALL
 
-    def tell(self) -> Row:
-        """Look, and return what core.env.Envs takes."""
-        self._patiently([("the start files of the shells", self._hints), ("conda's own lists", self._listed)])
-        self._patiently([("the usual places of conda", self._usual)])
-        self._patiently(
-            [(root, lambda root=root: self._children(root + "/envs")) for root in list(self.roots)]
-        )
-        named = [folder for folder in envs.condarc_folders() if os.path.dirname(folder) not in self.roots]
-        self._patiently([(folder, lambda folder=folder: self._children(folder)) for folder in named])
-        self._patiently([("folders of virtual environments", self._venvs)])
-        self._patiently([(place, lambda place=place: self._projects(place)) for place in self._places()])
-        self._patiently(
-            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
-        )
-        told = {row["prefix"] for row in self.rows}
-        for prefix in self.found:
-            if prefix not in told:
-                words = "Its disk does not answer"
-                self.rows.append(
-                    {"prefix": prefix, "name": envs.name_of, "kind": self.found[prefix], "broken": words}
-                )
-                self.rows[-1]["name"] = os.path.basename(prefix)
-        self._patiently([("modules", self._modules), ("the driver", self._driver)])
-        rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
-        partial = ""
-        if self.late:
-            places = ", ".join(envs.shown(place) for place in self.late[:3])
-            partial = "Not all was looked at in time: %s%s" % (
-                places,
-                " and more" if len(self.late) > 3 else "",
-            )
-        roots = [self._root(path, flavor) for path, flavor in sorted(self.roots.items())]
-        for kind in ("uv", "pixi"):
-            program = envmeta.tool("", kind, {})
-            if program:
-                roots.append({"path": os.path.dirname(program), "flavor": kind, "tool": program})
-        return {
-            "v": 1,
-            "envs": rows,
-            "roots": roots,
-            "modules": self.modules,
-            "cuda": self.cuda,
-            "partial": partial,
-        }
-
-    def _patiently(self, tasks: List[Task]) -> None:
+    def do(self, tasks: List[Task]) -> None:
         """Do one thing after the other, each in a limited time; what takes longer is left behind.
 
         A thread that waits for a dead disk cannot be ended; the program leaves it when it ends itself.
@@ -187,6 +132,72 @@ class Look:
                 return
             progress.append(time.monotonic())
         done.release()
+
+
+class Look:
+    """One look at the box: what was found so far, and which places did not answer in time."""
+
+    def __init__(self, folders: Iterable[str] = ()) -> None:
+        self.home = os.path.expanduser("~")
+        self.folders = list(folders)
+        """Folders of projects that the settings name."""
+        self.roots: Dict[str, str] = {}
+        """Flavor of each installation, by its folder."""
+        self.found: Dict[str, str] = {}
+        """Kind of each environment, by its folder."""
+        self.rows: List[Row] = []
+        self.patience = Patience()
+        self.late = self.patience.late
+        """Places that did not answer, in words."""
+        self.micromamba = ""
+        self.modules = self.cuda = ""
+
+    def tell(self) -> Row:
+        """Look, and return what core.env.Envs takes."""
+        self.patience.do(
+            [("the start files of the shells", self._hints), ("conda's own lists", self._listed)]
+        )
+        self.patience.do([("the usual places of conda", self._usual)])
+        self.patience.do(
+            [(root, lambda root=root: self._children(root + "/envs")) for root in list(self.roots)]
+        )
+        named = [folder for folder in envs.condarc_folders() if os.path.dirname(folder) not in self.roots]
+        self.patience.do([(folder, lambda folder=folder: self._children(folder)) for folder in named])
+        self.patience.do([("folders of virtual environments", self._venvs)])
+        self.patience.do([(place, lambda place=place: self._projects(place)) for place in self._places()])
+        self.patience.do(
+            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
+        )
+        told = {row["prefix"] for row in self.rows}
+        for prefix in self.found:
+            if prefix not in told:
+                words = "Its disk does not answer"
+                self.rows.append(
+                    {"prefix": prefix, "name": envs.name_of, "kind": self.found[prefix], "broken": words}
+                )
+                self.rows[-1]["name"] = os.path.basename(prefix)
+        self.patience.do([("modules", self._modules), ("the driver", self._driver)])
+        rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
+        partial = ""
+        if self.late:
+            places = ", ".join(envs.shown(place) for place in self.late[:3])
+            partial = "Not all was looked at in time: %s%s" % (
+                places,
+                " and more" if len(self.late) > 3 else "",
+            )
+        roots = [self._root(path, flavor) for path, flavor in sorted(self.roots.items())]
+        for kind in ("uv", "pixi"):
+            program = envmeta.tool("", kind, {})
+            if program:
+                roots.append({"path": os.path.dirname(program), "flavor": kind, "tool": program})
+        return {
+            "v": 1,
+            "envs": rows,
+            "roots": roots,
+            "modules": self.modules,
+            "cuda": self.cuda,
+            "partial": partial,
+        }
 
     def _hints(self) -> None:
         """Take roots from the start files of all shells; they are read, never run."""
