@@ -84,7 +84,9 @@ exit code 0 has no speed. The curves begin at the start of each job and share on
         names = Content(", ".join(side.label for side in sides))
         self._frame.border_title = Content.assemble("Compare ", names).markup
         runs = len(self.records)
-        caption(self._frame, f"{self.box.name} · {runs} jobs" if runs > len(sides) else self.box.name)
+        words = ["SIMULATED"] if any(gpu.simulated for one in self.records for gpu in one.gpus) else []
+        words += [self.box.name, *([f"{runs} jobs"] if runs > len(sides) else [])]
+        caption(self._frame, " · ".join(words))
         self._figures.focus()
         self.run_worker(guarded(self, self._load()), exit_on_error=False)
 

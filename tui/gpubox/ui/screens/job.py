@@ -27,7 +27,7 @@ from gpubox.ui.widgets.ink import Line
 from gpubox.ui.widgets.job_curves import draw_curves
 from gpubox.ui.widgets.job_details import draw_all, draw_head
 from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.lines import Lines, caption
 from gpubox.ui.widgets.log_pane import LogPane
 
 _TICKS = 1.0
@@ -71,7 +71,8 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
         """Make the page."""
         with Vertical(id="job") as frame:
             frame.border_title = Content(job_words.name(self.record))
-            frame.border_subtitle = Content(self.box.name)
+            caption(frame, self._caption())
+            self._frame = frame
             yield self._head
             yield self._curves
         yield self._log
@@ -91,8 +92,13 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
             found = next((one for one in records if one.id == self.record.id), None)
             if found is not None:
                 self.record = found
+                caption(self._frame, self._caption())
                 self._head.redraw()
                 self.refresh_bindings()
+
+    def _caption(self) -> str:
+        simulated = any(gpu.simulated for gpu in self.record.gpus)
+        return f"SIMULATED · {self.box.name}" if simulated else self.box.name
 
     async def _watch(self) -> None:
         async with self.box.jobs.watch():
