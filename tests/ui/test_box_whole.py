@@ -11,6 +11,7 @@ from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
 from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.widgets.board import FRONT
 from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
@@ -80,3 +81,15 @@ async def test_the_whole_screen_looks_right(
         await until(pilot, lambda: {panel.NAME for panel in panels if panel.display} >= {*SHOWN[size]})
         await until(pilot, lambda: "Looking" not in app.export_screenshot())
         looks(app)
+
+
+async def test_the_panel_that_is_gone_to_gets_room_for_its_rows() -> None:
+    app = make_app(everything(make_box(training_box())))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        for key, name in (("e", "envs"), ("j", "jobs"), ("2", "processes")):
+            await pilot.press(key)
+            panel = app.screen.query_one(f"#{name}", Panel)
+            await until(pilot, lambda shown=panel: shown.display and shown.outer_size.height >= FRONT)
+            for other in app.screen.query("#main > Panel").results(Panel):
+                assert not other.display or other.outer_size.height >= other.ROWS, other.NAME

@@ -13,6 +13,9 @@ from gpubox.core.sample import Sample
 from gpubox.ui.panel import Panel
 from gpubox.ui.widgets.tabs import PanelTabs
 
+FRONT = 12
+"""Rows, borders included, of the panel in the broad column that was used last, where others can give way."""
+
 
 class Column(Vertical, can_focus=False):
     """A stack of panels; it shows as many as have room, the last used first."""
@@ -40,6 +43,7 @@ class Board(Container):
         self.panels: Sequence[Panel] = ()
         """The panels in the order of their numbers."""
         self._used: list[Panel] = []
+        self._front: Panel | None = None
 
     def compose(self) -> ComposeResult:
         """Make the places."""
@@ -116,9 +120,12 @@ class Board(Container):
         self.post_message(self.Arranged())
 
     def _use(self, panel: Panel) -> None:
+        before = self._front
         self._used.remove(panel)
         self._used.insert(0, panel)
-        if not panel.display:
+        if panel.PLACE == "main":
+            self._front = panel
+        if not panel.display or self._front is not before:
             self._settle()
 
     @on(events.DescendantFocus)
@@ -146,27 +153,37 @@ class Board(Container):
             columns = [lower]
         else:
             columns = [[p for p in lower if place == p.PLACE] for place in ("main", "side")]
-        shown = {panel for column in columns for panel in chosen(column, rows)}
+        shown = {panel for column in columns for panel in chosen(column, rows, self._front)}
         if len(shown) < len(lower):
             rows -= 1
-            shown = {panel for column in columns for panel in chosen(column, rows)}
+            shown = {panel for column in columns for panel in chosen(column, rows, self._front)}
         for column in columns:
-            room = rows - sum(panel.ROWS for panel in column if panel in shown)
+            self._share([panel for panel in column if panel in shown], rows, narrow=narrow)
             for panel in column:
                 panel.display = panel in shown
-                # One that is as high as its content leaves the others of its column what they need.
-                panel.styles.max_height = None if narrow else max(panel.ROWS, room + panel.ROWS)
         for column in self.query("#main, #side").results(Column):
             column.display = any(child.display for child in column.children)
         tabs.show(self.panels, self.focused)
         self.post_message(self.Arranged())
 
+    def _share(self, shown: Sequence[Panel], rows: int, *, narrow: bool) -> None:
+        """Share the rows of a column among its panels, the last used first."""
+        room = rows - sum(panel.ROWS for panel in shown)
+        crowded = bool(shown) and not narrow and shown[0] is self._front and rows < FRONT * len(shown)
+        for panel in shown:
+            # One that is as high as its content leaves the others of its column what they need.
+            panel.styles.max_height = None if narrow or crowded else max(panel.ROWS, room + panel.ROWS)
+            panel.styles.height = None if not crowded else "1fr" if panel is shown[0] else panel.ROWS
 
-def chosen(panels: Iterable[Panel], rows: int) -> set[Panel]:
-    """Return the panels that fit into a column of `rows`, preferring the first; at least one."""
+
+def chosen(panels: Iterable[Panel], rows: int, front: Panel | None = None) -> set[Panel]:
+    """Return the panels that fit into a column of `rows`, preferring the first; at least one.
+
+    `front` needs FRONT rows, if it is among them.
+    """
     shown: set[Panel] = set()
     for panel in panels:
-        rows -= panel.ROWS
+        rows -= max(panel.ROWS, FRONT) if panel is front else panel.ROWS
         if shown and rows < 0:
             break
         shown.add(panel)
