@@ -42,46 +42,41 @@ TABLES = (_PROGRAMS, _COMMANDS, _TOLD, _CLAIMED, _CHOICES)
 
 def programs(connection: sqlite3.Connection, box: str) -> list[str]:
     """Return the graphical programs that were run on a box, last used first."""
-    rows = connection.execute(
-        "SELECT command FROM program WHERE box = ? ORDER BY used DESC LIMIT ?", (box, MOST)
-    )
-    return [command for (command,) in cast("list[tuple[str]]", rows.fetchall())]
+    return _last_used(connection, "program", "command", box)
 
 
 def keep_program(connection: sqlite3.Connection, box: str, command: str) -> None:
     """Remember a program of a box; the longest unused ones are forgotten."""
-    with connection:
-        connection.execute(
-            "INSERT INTO program (box, command, used) VALUES (?1, ?2, ?3) "
-            "ON CONFLICT (box, command) DO UPDATE SET used = ?3",
-            (box, command, time.time()),
-        )
-        connection.execute(
-            "DELETE FROM program WHERE box = ?1 AND used < "
-            "(SELECT used FROM program WHERE box = ?1 ORDER BY used DESC LIMIT 1 OFFSET ?2)",
-            (box, MOST - 1),
-        )
+    _use(connection, "program", "command", box, command)
 
 
 def commands(connection: sqlite3.Connection, box: str) -> list[str]:
     """Return the command lines of jobs that were run on a box, last used first."""
-    rows = connection.execute(
-        "SELECT line FROM command WHERE box = ? ORDER BY used DESC LIMIT ?", (box, MOST)
-    )
-    return [line for (line,) in cast("list[tuple[str]]", rows.fetchall())]
+    return _last_used(connection, "command", "line", box)
 
 
 def keep_command(connection: sqlite3.Connection, box: str, line: str) -> None:
     """Remember the command line of a job; the longest unused ones are forgotten."""
+    _use(connection, "command", "line", box, line)
+
+
+def _last_used(connection: sqlite3.Connection, table: str, column: str, box: str) -> list[str]:
+    rows = connection.execute(
+        f"SELECT {column} FROM {table} WHERE box = ? ORDER BY used DESC LIMIT ?", (box, MOST)
+    )
+    return [words for (words,) in cast("list[tuple[str]]", rows.fetchall())]
+
+
+def _use(connection: sqlite3.Connection, table: str, column: str, box: str, words: str) -> None:
     with connection:
         connection.execute(
-            "INSERT INTO command (box, line, used) VALUES (?1, ?2, ?3) "
-            "ON CONFLICT (box, line) DO UPDATE SET used = ?3",
-            (box, line, time.time()),
+            f"INSERT INTO {table} (box, {column}, used) VALUES (?1, ?2, ?3) "
+            f"ON CONFLICT (box, {column}) DO UPDATE SET used = ?3",
+            (box, words, time.time()),
         )
         connection.execute(
-            "DELETE FROM command WHERE box = ?1 AND used < "
-            "(SELECT used FROM command WHERE box = ?1 ORDER BY used DESC LIMIT 1 OFFSET ?2)",
+            f"DELETE FROM {table} WHERE box = ?1 AND used < "
+            f"(SELECT used FROM {table} WHERE box = ?1 ORDER BY used DESC LIMIT 1 OFFSET ?2)",
             (box, MOST - 1),
         )
 
