@@ -67,7 +67,7 @@ def test_a_side_that_fails_is_told_and_the_exit_status_says_so(envs: tuple[str, 
         (("--env", "a", "--env", "b"), "either a --template or a COMMAND"),
         (("--template", "x", "--env", "a"), "make no two sides"),
         (("--template", "style-transfr", "--env", "-", "--env", "-"), "style-transfer"),
-        (("--template", "style-transfer", "--gpus", "none", "--gpus", "none", "--var", "siz=1"), "size"),
+        (("--template", "style-transfer", "--gpus", "none", "--gpus", "none", "--var", "sizes=1"), "size"),
         (("--template", "style-transfer", "--gpus", "none", "--gpus", "none", "--var", "size"), "NAME=VALUE"),
     ],
 )

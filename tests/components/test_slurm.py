@@ -153,7 +153,7 @@ async def test_a_job_that_outlives_its_supervisor_and_slurm_is_told_and_can_be_s
 async def test_hostile_names_reach_slurm_as_harmless_ones_and_the_record_as_they_are(
     backend: Slurm, tmp_path: Path
 ) -> None:
-    name = "-x $(touch bad) 'quo\"te\n; JobState=FAILED 🦊"
+    name = "-x $(touch bad) 'quo\"ta\n; JobState=FAILED 🦊"
     folder = tmp_path / "-a $(touch bad) 'b\" c"
     folder.mkdir()
     argv = ("/bin/sh", "-c", 'pwd; printf %s "$1"', "sh", "$(touch bad) '\"\n-x 🦊")

@@ -54,8 +54,8 @@ def test_a_job_of_ones_own_is_read_whole(tmp_path: Path) -> None:
         ({"results": "*.pt"}, 'a list of texts in quotes, such as ["one", "two"]'),
         ({"variables": ["size"]}, 'a table of texts in quotes, such as { name = "text" }'),
         ({"environment": {"A": 1}}, "a table of texts in quotes"),
-        ({"colour": "red"}, "`colour` is no setting; expected one of name, title"),
-        ({"comand": "x"}, "did you mean `command`?"),
+        ({"color": "red"}, "`color` is no setting; expected one of name, title"),
+        ({"commands": "x"}, "did you mean `command`?"),
     ],
 )
 def test_what_is_wrong_with_a_job_is_told(table: dict[str, object], words: str) -> None:

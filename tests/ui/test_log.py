@@ -101,9 +101,7 @@ async def test_scrolling_up_leaves_the_end_and_end_follows_again() -> None:
         jobs.write(JOB, numbered(50, 100))
         await until(
             pilot,
-            lambda: (
-                jobs.log(JOB).data and window(desk).lines[-1].data.startswith(b"line 0000149")
-            ),
+            lambda: jobs.log(JOB).data and window(desk).lines[-1].data.startswith(b"line 0000149"),
         )
         assert desk.rows[-1] == "line 0000097 of the log"
         assert "end follows" in desk.said

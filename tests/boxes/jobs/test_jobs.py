@@ -141,7 +141,7 @@ async def test_a_job_runs_again_as_it_was_under_a_new_id() -> None:
 
 async def test_commands_are_remembered_without_those_that_tell_a_secret(store: Store) -> None:
     kept = Kept(store=store)
-    for number, line in enumerate(("train 1", "HF_TOKEN=abc train", "two\nlines", "caf\udce9", "train 2")):
+    for number, line in enumerate(("train 1", "HF_TOKEN=abc train", "two\nlines", "bar\udce9", "train 2")):
         await kept.jobs.launch(replace(WISH, id=f"20261123-13000{number}-abcdef", line=line))
     assert await kept.jobs.history() == ("train 2", "train 1")
     assert line_of(replace(WISH, line="", argv=("a b", "c"))) == "'a b' c"

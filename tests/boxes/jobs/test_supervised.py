@@ -99,9 +99,9 @@ async def test_each_question_is_json_and_each_answer_too() -> None:
 
 async def test_bytes_that_are_no_text_come_over_exactly() -> None:
     shell = Answering(plain(job(1)))
-    await box(shell).launch(JobWish(ID, ("cat", "caf\udce9")))
+    await box(shell).launch(JobWish(ID, ("cat", "bar\udce9")))
     (asked,) = cast("list[dict[str, dict[str, object]]]", shell.asked)
-    assert asked["wish"]["argv"] == ["cat", "caf\udce9"]
+    assert asked["wish"]["argv"] == ["cat", "bar\udce9"]
 
 
 async def test_a_refusal_is_told_in_words_that_can_be_drawn() -> None:

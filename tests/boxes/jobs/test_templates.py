@@ -58,4 +58,4 @@ def test_an_unknown_name_or_variable_is_answered_with_what_is_close() -> None:
     with pytest.raises(ConfigError, match="style-transfer"):
         named("style-transfr", all_shipped())
     with pytest.raises(ConfigError, match="size"):
-        filled(named("style-transfer", all_shipped()), siz="1x1")
+        filled(named("style-transfer", all_shipped()), sizes="1x1")
