@@ -149,6 +149,25 @@ def test_a_command_runs_in_the_environment_by_the_login_shell(home: Home, shell:
     assert (done.returncode, done.stdout.decode()) == (3, f"{env}\n"), done.stderr
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_start_file_that_activates_base_does_not_take_a_command_s_environment(
+    home: Home, shell: str
+) -> None:
+    env = prepared(home, shell, "torch")
+    if shell == "tcsh":
+        (home.path / ".tcshrc").write_text("setenv CONDA_DEFAULT_ENV base\n")
+    ssh = {"SSH_CLIENT": "127.0.0.1 1 2", "SSH_CONNECTION": "127.0.0.1 1 127.0.0.1 2", "SHLVL": "0"}
+    done = subprocess.run(
+        command(home, str(env), "conda", "printenv CONDA_DEFAULT_ENV && printenv FLAVOR && sh -c 'exit 3'"),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=home.environment(SHELL=program(shell), **ssh),
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.decode().splitlines()[-2:] == ["torch", "of torch"]
+
+
 def test_an_environment_that_went_is_told_and_no_shell_opens(home: Home) -> None:
     done = subprocess.run(
         command(home, str(home.path / "gone"), "conda"),

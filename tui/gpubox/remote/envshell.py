@@ -181,8 +181,11 @@ def _zsh(shell: str, environment: Dict[str, str]) -> List[str]:
     return [shell, "-l", "-i"]
 
 
+_FISH = "$%s -I -S $%s hook fish | source" % (PYTHON, PROGRAM)
+
+
 def _fish(shell: str, environment: Dict[str, str]) -> List[str]:
-    return [shell, "-l", "-i", "-C", "$%s -I -S $%s hook fish | source" % (PYTHON, PROGRAM)]
+    return [shell, "-l", "-i", "-C", _FISH]
 
 
 def _posix(shell: str, environment: Dict[str, str]) -> List[str]:
@@ -204,19 +207,37 @@ SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
 """How each shell is begun, by its name; the others get variables."""
 
 
+def with_command(shell: str, name: str, command: str) -> Optional[List[str]]:
+    """Return the words by which a shell asks `hook` before a command; None for those that need not ask.
+
+    bash reads ~/.bashrc for a command too when it believes that sshd started it, and fish reads its start
+    file always. csh can only be kept from reading; what its start files set is there from the login.
+    """
+    if name in ("bash", "zsh"):
+        return [shell, "-c", _ASK.format(shell=name) + command]
+    if name == "fish":
+        return [shell, "-C", _FISH, "-c", command]
+    return None
+
+
 def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
     """Become the login shell with an environment active, or let it run a command; returns only by raising."""
     shell = login_shell()
-    name = os.path.basename(os.path.realpath(shell))
-    start = SHELLS.get(os.path.basename(shell)) or SHELLS.get(name)
-    if command is not None:
-        os.execve(shell, [shell, "-c", command], envs.activate(prefix, kind))
-    if start is None:
-        os.execve(shell, ["-" + os.path.basename(shell)], envs.activate(prefix, kind))
+    name = os.path.basename(shell)
+    if name not in SHELLS:
+        name = os.path.basename(os.path.realpath(shell))
     envs.check(prefix, kind)
     environment = dict(os.environ)
     environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: HERE + "/env.py"})
-    words = start(shell, environment)
+    if command is not None:
+        words = with_command(shell, name, command)
+        if words is not None:
+            os.execve(shell, words, environment)
+        plain = ["-f"] if name in ("csh", "tcsh") else []
+        os.execve(shell, [shell, *plain, "-c", command], envs.activate(prefix, kind))
+    if name not in SHELLS:
+        os.execve(shell, ["-" + os.path.basename(shell)], envs.activate(prefix, kind))
+    words = SHELLS[name](shell, environment)
     os.execve(shell, words, environment)
 
 

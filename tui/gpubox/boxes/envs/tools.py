@@ -32,6 +32,8 @@ _REMOVE_VENV = (
 )
 SCRIPTS: Mapping[str, str] = {
     "export": 'out=$1; shift; "$@" >"$out.part" && mv -- "$out.part" "$out" && cat -- "$out"\n',
+    # conda takes an environment away without a word when a new one of its name is wanted.
+    "conda create": _FRESH + 'tool=$1; shift; "$tool" create --yes --prefix "$new" "$@" || undo\n',
     "mamba clone": _FRESH + _KEEP + '"$1" env export --explicit --prefix "$2" >"$list" || exit\n'
     '"$1" create --yes --prefix "$new" --file "$list" || undo\n',
     "mamba rename": _FRESH + _KEEP + '"$1" env export --explicit --prefix "$2" >"$list" || exit\n'
@@ -63,9 +65,9 @@ SCRIPTS: Mapping[str, str] = {
 """Small programs by name. Renaming a venv is making it anew: its scripts hold the old path."""
 
 _CONDA: Mapping[Verb, Step] = {
-    "create": ("{tool}", "create", "--yes", "--prefix", "{new}", "{packages}"),
+    "create": ("sh:conda create", "{new}", "{tool}", "{packages}"),
     "from": ("{tool}", "env", "create", "--prefix", "{new}", "--file", "{file}"),
-    "clone": ("{tool}", "create", "--yes", "--prefix", "{new}", "--clone", "{prefix}"),
+    "clone": ("sh:conda create", "{new}", "{tool}", "--clone", "{prefix}"),
     "rename": ("{tool}", "rename", "--prefix", "{prefix}", "{new}"),
     "export": ("sh:export", "environment.yml", "{tool}", "env", "export", "--prefix", "{prefix}"),
     "install": ("{tool}", "install", "--yes", "--prefix", "{prefix}", "{packages}"),
@@ -84,7 +86,7 @@ TOOLS: Mapping[ToolName, Mapping[Verb, Step]] = {
     "conda": _CONDA,
     "mamba": {
         **_CONDA,
-        "from": ("{tool}", "create", "--yes", "--prefix", "{new}", "--file", "{file}"),
+        "from": ("sh:conda create", "{new}", "{tool}", "--file", "{file}"),
         "clone": ("sh:mamba clone", "{new}", "{tool}", "{prefix}"),
         "rename": ("sh:mamba rename", "{new}", "{tool}", "{prefix}"),
     },
