@@ -25,7 +25,7 @@ from tests.parts import UUID_1070, UUID_4090
 from tests.samples import training_box
 from tests.ui.envs import FakeEnvs, equip
 from tests.ui.fakes import Clock, make_app, make_box, until
-from tests.ui.jobs import ALL, PLACES, RUNNING, FakeJobs, employ
+from tests.ui.jobs import ALL, PLACES, RUNNING, FakeJobs, employ, ended
 from tests.ui.stage import same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -205,6 +205,14 @@ def test_what_the_box_answers_later_changes_only_what_nobody_wrote() -> None:
     made.texts.update(command="true", folder="~/mine")
     assert set(made.learn(KNOWN)) == {"env", "gpus"}
     assert (made.texts["env"], made.texts["gpus"], made.texts["folder"]) == ("tf-gpu", "1", "~/mine")
+
+
+def test_a_new_job_begins_where_the_last_one_of_ones_own_was() -> None:
+    mine, other = (ended(name) for name in ("mine", "other"))
+    mine = replace(mine, wish=replace(mine.wish, cwd="~/style"))
+    other = replace(other, wish=replace(other.wish, cwd="/envs/gone", template="env"))
+    assert Draft(Context("xub", records=(other, mine)), None).texts["folder"] == "~/style"
+    assert Draft(Context("xub", records=(other,)), None).texts["folder"] == ""
 
 
 def test_secrets_are_covered_as_long_as_they_are() -> None:

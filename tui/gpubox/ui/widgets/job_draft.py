@@ -233,7 +233,8 @@ def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
     """Return what the fields begin with."""
     if wish is None:
         env = context.chosen.name if context.chosen is not None and not context.chosen.broken else NONE
-        folder = context.records[0].wish.cwd if context.records else ""
+        # Templates and changes of environments have folders of their own, which may be gone by now.
+        folder = next((one.wish.cwd for one in context.records if not one.wish.template), "")
         count = str(context.gpus) if context.places and context.gpus else NONE
         limit = _span(context.limit)
         return {
