@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
+from textual.pilot import Pilot
+from textual.widgets import Input
 
 from gpubox.boxes.box import Box
 from gpubox.core.env import Build, Env, Envs, Kind, Package, Root, Sight
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
+from gpubox.ui.panels.envs import EnvsPanel
+from tests import samples
 from tests.parts import GIB, NOW
+from tests.ui.fakes import make_box, until
+from tests.ui.jobs import FakeJobs
+from tests.ui.stage import Stage, on_stage
 
 ROOT = Root(
     "/home/ada/miniconda3", "miniconda", "/home/ada/miniconda3/bin/conda", "/home/ada/miniconda3/envs"
@@ -94,8 +102,8 @@ class FakeEnvs:
     def create(self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda") -> JobWish:
         return self._wish("create", name, kind, where, *packages)
 
-    def create_from(self, yml: str, name: str, where: str = "") -> JobWish:
-        return self._wish("create-from", name, where, yml)
+    def create_from(self, yml: str, name: str, where: str = "", kind: Kind = "conda") -> JobWish:
+        return self._wish("create-from", name, kind, where, yml)
 
     def clone(self, env: Env, name: str) -> JobWish:
         return self._wish("clone", env.name, name)
@@ -120,3 +128,40 @@ def equip(box: Box, envs: FakeEnvs) -> Box:
     """Give a box these environments."""
     box.envs = envs  # pyright: ignore[reportAttributeAccessIssue]
     return box
+
+
+@asynccontextmanager
+async def envs_of(
+    envs: FakeEnvs, size: tuple[int, int] = (118, 16), answers: Sequence[str | None] = ()
+) -> AsyncGenerator[tuple[Stage[EnvsPanel], Pilot[None], FakeJobs]]:
+    """Put the panel on the stage and wait until it has looked."""
+    sample = samples.training_box()
+    box = equip(make_box(sample), envs)
+    jobs = FakeJobs()
+    box.jobs = jobs  # pyright: ignore[reportAttributeAccessIssue]
+    async with on_stage(EnvsPanel, sample, size, box=box, answers=answers) as (stage, pilot):
+        await until(pilot, lambda: "Looking" not in stage.text)
+        yield stage, pilot, jobs
+
+
+def line(stage: Stage[EnvsPanel], name: str) -> str:
+    return next((row for row in stage.text.splitlines() if name in row), "")
+
+
+def toasts(stage: Stage[EnvsPanel]) -> str:
+    return "\n".join(f"{one.title} {one.message}" for one in stage._notifications)
+
+
+async def come_to(stage: Stage[EnvsPanel], pilot: Pilot[None], name: str) -> None:
+    await pilot.press("home")
+    for _ in range(20):
+        if stage.panel.chosen is not None and stage.panel.chosen.name == name:
+            return
+        await pilot.press("down")
+    raise AssertionError(name)
+
+
+async def fill(stage: Stage[EnvsPanel], pilot: Pilot[None], **fields: str) -> None:
+    for name, value in fields.items():
+        stage.screen.query_one(f"#{name}", Input).value = value
+    await pilot.press("enter")

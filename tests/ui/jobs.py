@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -225,6 +226,11 @@ class FakeJobs:
         made = record(wish.name or "job", id=wish.id, wish=wish)
         self.feed.put((made, *self.feed.value))
         return made
+
+    async def fetch(self, record: Record) -> Path:
+        self._fail()
+        self.done.append(f"fetch {record.id}")
+        return Path("/results") / record.id
 
     async def stop(self, job: str) -> Record:
         self._fail()

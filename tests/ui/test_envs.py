@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import cast
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
 
 from gpubox.core.env import Build, Package
 from gpubox.core.errors import RemoteError
-from gpubox.core.record import Ending
 from gpubox.core.shell import Shell
-from gpubox.ui.panels.envs import EnvsPanel
 from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import newer, short
 from tests import samples
-from tests.ui.envs import ALL, BROKEN, HOSTILE, TF_CPU, TF_GPU, TORCH, FakeEnvs, equip
-from tests.ui.fakes import make_box, until
-from tests.ui.jobs import FakeJobs
-from tests.ui.stage import Stage, on_stage, same_picture
+from tests.ui.envs import ALL, BROKEN, HOSTILE, TF_CPU, TF_GPU, TORCH, FakeEnvs, come_to, envs_of, line
+from tests.ui.fakes import until
+from tests.ui.stage import same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
-
-
-@asynccontextmanager
-async def envs_of(
-    envs: FakeEnvs, size: tuple[int, int] = (118, 16), answers: Sequence[str | None] = ()
-) -> AsyncGenerator[tuple[Stage[EnvsPanel], Pilot[None], FakeJobs]]:
-    """Put the panel on the stage and wait until it has looked."""
-    sample = samples.training_box()
-    box = equip(make_box(sample), envs)
-    jobs = FakeJobs()
-    box.jobs = jobs  # pyright: ignore[reportAttributeAccessIssue]
-    async with on_stage(EnvsPanel, sample, size, box=box, answers=answers) as (stage, pilot):
-        await until(pilot, lambda: "Looking" not in stage.text)
-        yield stage, pilot, jobs
-
-
-def line(stage: Stage[EnvsPanel], name: str) -> str:
-    return next((row for row in stage.text.splitlines() if name in row), "")
-
-
-def toasts(stage: Stage[EnvsPanel]) -> str:
-    return "\n".join(f"{one.title} {one.message}" for one in stage._notifications)
-
-
-async def come_to(stage: Stage[EnvsPanel], pilot: Pilot[None], name: str) -> None:
-    await pilot.press("home")
-    for _ in range(20):
-        if stage.panel.chosen is not None and stage.panel.chosen.name == name:
-            return
-        await pilot.press("down")
-    raise AssertionError(name)
 
 
 async def test_each_environment_says_what_it_was_built_for_and_what_it_sees() -> None:
@@ -165,88 +126,6 @@ async def test_two_marked_ones_show_what_differs() -> None:
         assert "numpy" not in stage.window
         await pilot.press("a")
         await until(pilot, lambda: "numpy" in stage.window)
-
-
-async def fill(stage: Stage[EnvsPanel], pilot: Pilot[None], **fields: str) -> None:
-    for name, value in fields.items():
-        stage.screen.query_one(f"#{name}", Input).value = value
-    await pilot.press("enter")
-
-
-async def test_a_new_environment_is_made_by_a_job_whose_end_is_told() -> None:
-    envs = FakeEnvs(TF_CPU)
-    async with envs_of(envs) as (stage, pilot, jobs):
-        await pilot.press("n")
-        await until(pilot, lambda: stage.screen.query("#what"))
-        await fill(stage, pilot, name="cats", what="python=3.12 numpy")
-        await until(pilot, lambda: jobs.launched)
-        assert jobs.launched[0].argv == ("create", "cats", "conda", "", "python=3.12", "numpy")
-        assert jobs.launched[0].id in toasts(stage)
-        await until(pilot, lambda: "Create cats …" in stage.text)
-        looks = envs.looks
-        jobs.put(jobs.launched[0].id, state="ended", ending=Ending("exit", code=0))
-        await until(pilot, lambda: envs.looks > looks)
-        assert "Create cats Done" in toasts(stage)
-
-
-async def test_a_job_that_fails_says_how_and_where_its_log_is() -> None:
-    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
-        await pilot.press("g")
-        await until(pilot, lambda: jobs.launched)
-        jobs.put(jobs.launched[0].id, state="ended", ending=Ending("exit", code=1))
-        await until(pilot, lambda: "exit 1; its log says more" in toasts(stage))
-
-
-async def test_a_file_and_a_copy_make_one_too(tmp_path: Path) -> None:
-    yml = tmp_path / "env.yml"
-    yml.write_text("dependencies: [numpy]\n")
-    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
-        await pilot.press("n")
-        await until(pilot, lambda: stage.screen.query("#what"))
-        await fill(stage, pilot, name="cats", what=f"@{yml}")
-        await until(pilot, lambda: len(jobs.launched) == 1)
-        assert jobs.launched[0].argv == ("create-from", "cats", "", "dependencies: [numpy]\n")
-        await pilot.press("C")
-        await until(pilot, lambda: stage.screen.query("#what"))
-        await fill(stage, pilot, name="copy")
-        await until(pilot, lambda: len(jobs.launched) == 2)
-        assert jobs.launched[1].argv == ("clone", "tf-cpu", "copy")
-
-
-async def test_the_form_says_what_is_missing_and_stays() -> None:
-    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
-        await pilot.press("n")
-        await until(pilot, lambda: stage.screen.query("#what"))
-        await fill(stage, pilot, name="cats", kind="venv")
-        assert "needs the folder of its project" in str(stage.screen.query_one("#meaning", Static).render())
-        await fill(stage, pilot, kind="wheel")
-        assert "The kind is one of" in str(stage.screen.query_one("#meaning", Static).render())
-        assert not jobs.launched
-
-
-@pytest.mark.parametrize(("typed", "gone"), [("tf-cpu", True), ("tf-gpu", False), (None, False)])
-async def test_only_the_typed_name_removes_an_environment(typed: str | None, gone: bool) -> None:
-    async with envs_of(FakeEnvs(TF_CPU), answers=[typed]) as (stage, pilot, jobs):
-        await pilot.press("x")
-        await until(pilot, lambda: stage.asked)
-        assert stage.asked[0].danger
-        await until(pilot, lambda: bool(jobs.launched) is gone)
-        assert [wish.argv for wish in jobs.launched] == ([("remove", "tf-cpu")] if gone else [])
-
-
-@pytest.mark.parametrize(
-    ("key", "answer", "argv"),
-    [
-        ("i", "numpy scipy", ("install", "tf-cpu", "numpy", "scipy")),
-        ("R", "cats", ("rename", "tf-cpu", "cats")),
-        ("E", None, ("export", "tf-cpu")),
-    ],
-)
-async def test_keys_launch_what_they_say(key: str, answer: str | None, argv: tuple[str, ...]) -> None:
-    async with envs_of(FakeEnvs(TF_CPU), answers=[answer]) as (_, pilot, jobs):
-        await pilot.press(key)
-        await until(pilot, lambda: jobs.launched)
-        assert jobs.launched[0].argv == argv
 
 
 async def test_the_size_is_counted_when_asked_for() -> None:

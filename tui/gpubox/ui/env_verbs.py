@@ -17,6 +17,7 @@ from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
+from gpubox.ui.widgets.env_table import saw
 
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
@@ -54,7 +55,7 @@ class EnvVerbs:
                 text = Path(wanted.file).expanduser().read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
-            return envs.create_from(text, wanted.name, wanted.where)
+            return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
         if wanted.clone:
             return envs.clone(envs.named(wanted.clone), wanted.name)
         return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
@@ -87,17 +88,31 @@ class EnvVerbs:
             f"Type {clean(env.name, 60)} to remove it:",
             danger=True,
         )
-        if typed != env.name:
+        # What cannot be typed, such as a line's end, is typed as it is shown.
+        if typed not in (env.name, clean(env.name, 60).strip()):
             raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
         await self._run(self._box.envs.remove(env), f"Remove {clean(env.name, 60)}")
 
     async def export(self, env: Env) -> None:
-        """Write what is in it into a file, as its tool does."""
-        await self._run(self._box.envs.export(env), f"Export {clean(env.name, 60)}")
+        """Write what is in it into a file, as its tool does, and fetch that."""
+
+        async def fetched(record: Record) -> str:
+            if not _well(record):
+                return ""
+            return f"Its file is in {await self._box.jobs.fetch(record)} here"
+
+        await self._run(self._box.envs.export(env), f"Export {clean(env.name, 60)}", fetched)
 
     async def see(self, env: Env) -> None:
         """Ask its framework whether it sees the GPUs."""
-        await self._run(self._box.envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs")
+
+        async def answered(record: Record) -> str:
+            found = self._box.envs.feed.value
+            now = next((one for one in found.envs if one.prefix == env.prefix), None) if found else None
+            sight = now.sight if now is not None else None
+            return saw(sight) if sight is not None and sight.job == record.id else ""
+
+        await self._run(self._box.envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
 
     async def size(self, env: Env) -> None:
         """Count its bytes on the disk."""
@@ -115,8 +130,13 @@ class EnvVerbs:
             raise Cancelled("Nothing was typed")
         return answer.strip()
 
-    async def _run(self, wish: JobWish, what: str) -> None:
-        """Launch a job, wait for its end, and tell of both."""
+    async def _run(
+        self, wish: JobWish, what: str, answer: Callable[[Record], Awaitable[str]] | None = None
+    ) -> None:
+        """Launch a job, wait for its end, and tell of both.
+
+        `answer` returns what it was asked for in words, empty when there is none.
+        """
         record = await self._box.jobs.launch(wish)
         self._panel.notify(f"Job {record.id} · j shows it", title=what, markup=False)
         self.busy[record.id] = what
@@ -124,13 +144,16 @@ class EnvVerbs:
             ended = await self._end(record.id)
         finally:
             self.busy.pop(record.id, None)
-        good = ended is not None and ended.ending is not None and ended.ending.code == 0
         if ended is None:
             return
-        words = "Done" if good else f"{outcome(ended)}; its log says more: job {ended.id}"
+        await self._changed()
+        good = _well(ended)
+        words = await answer(ended) if answer is not None else ""
+        if not words and good and wish.notify and self._panel.settings.jobs.notify:
+            return  # the app tells of it, as of every job
+        words = words or ("Done" if good else f"{outcome(ended)}; its log says more: job {ended.id}")
         severity = "information" if good else "error"
         self._panel.notify(words, title=what, severity=severity, markup=False)
-        await self._changed()
 
     async def _end(self, job: str) -> Record | None:
         """Return the record once it has ended; None when it was removed."""
@@ -144,3 +167,7 @@ class EnvVerbs:
                 if record is not None and record.state not in ACTIVE:
                     return record
         return None
+
+
+def _well(record: Record) -> bool:
+    return record.ending is not None and record.ending.code == 0

@@ -95,7 +95,7 @@ class EnvForm(ModalScreen[Wanted | None]):
         kind, where = self._kind.value.strip().lower(), self._where.value.strip()
         if kind not in _KINDS:
             raise ConfigError("Kind", f"The kind is one of {', '.join(_KINDS)}")
-        if not name and kind == "conda":
+        if not name:
             raise ConfigError("Name", "It needs a name")
         if kind != "conda" and not where:
             raise ConfigError("Where", "It needs the folder of its project")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gpubox.core import units
-from gpubox.core.env import Build, Env, Envs
+from gpubox.core.env import Build, Env, Envs, Sight
 from gpubox.core.sample import Sample
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import Line, Span, Tone
@@ -144,12 +144,21 @@ def why(row: Row) -> list[str]:
             out.append(
                 f"{name} wants CUDA {clean(build.cuda, 8)}; the driver runs at most {clean(row.cuda, 8)}"
             )
-    if env.sight is not None and env.sight.sees is False and env.sight.words:
-        out.append(f"It sees no GPU: {clean(env.sight.words, 160)}")
-    elif env.sight is not None and env.sight.sees and env.sight.devices:
-        out.append(f"It sees {', '.join(clean(name, 60) for name in env.sight.devices)}")
-    out.append(clean(env.prefix, 200))
+    if env.sight is not None and (env.sight.words if not env.sight.sees else env.sight.devices):
+        out.append(saw(env.sight))
+    size = f" · {units.size(env.size)}" if env.size is not None else ""
+    out.append(clean(env.prefix, 200) + size)
     return out
+
+
+def saw(sight: Sight) -> str:
+    """Return what an environment answered when it was asked for its GPUs, as a sentence."""
+    words = clean(sight.words, 160)
+    if sight.sees is None:
+        return f"It gave no answer: {words}" if words else "It gave no answer"
+    if not sight.sees:
+        return f"It sees no GPU: {words}" if words else "It sees no GPU"
+    return f"It sees {', '.join(clean(name, 60) for name in sight.devices) or 'a GPU'}"
 
 
 def ago(row: Row) -> str:
