@@ -54,9 +54,12 @@ def test_its_records_can_be_compared_again_in_each_form(envs: tuple[str, str]) -
 
 
 def test_a_side_that_fails_is_told_and_the_exit_status_says_so(envs: tuple[str, str]) -> None:
-    work = "import os, sys; 'slow' in sys.prefix and os.abort()"
-    done = here("compare", "local", "--env", envs[0], "--env", envs[1], "--", "python", "-c", work)
+    work = "import os, sys; print('so far', flush=True); 'slow' in sys.prefix and os.abort()"
+    done = here("compare", "local", "--env", envs[0], "--env", envs[1], "--now", "--", "python", "-c", work)
     assert done.status == 1
+    assert "  so far\nIts whole log: gpubox-tui jobs local logs 20" in done.err
+    shown = json.loads(here("jobs", "local", "show", "last", "--json").out)
+    assert shown["job"]["wish"]["now"] is True
     assert "slow did not finish: ABRT" in done.out
     assert "faster" not in done.out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from gpubox.core.record import Record
 
 F = TypeVar("F", bound=Callable[..., object])
+LAST_LINES = 3
+"""Lines that are shown of the log of a run that failed."""
+LAST_BYTES = 4096
+"""Bytes of the log in which they are looked for."""
 WITHOUT = "-"
 """Stands for no environment where one is named."""
 
@@ -45,6 +50,7 @@ def form_options(function: F) -> F:
 @click.option("--runs", type=click.IntRange(1, 100), default=1, help="How often each side runs.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the template.")
 @click.option("--dir", "folder", metavar="DIR", default="", help="Working folder of a COMMAND.")
+@click.option("--now", is_flag=True, help="Begin each run at once, whoever is on the GPUs.")
 @form_options
 @common_options
 @click.pass_context
@@ -58,6 +64,7 @@ def compare(
     runs: int,
     variables: tuple[str, ...],
     folder: str,
+    now: bool,
     form: str | None,
 ) -> int:
     """Run a template or COMMAND on BOX in each environment, one after the other, and compare.
@@ -74,7 +81,7 @@ def compare(
 
     async def work(box: Box, settings: Settings) -> int:
         plan = await _plan(box, settings, template, command, sides, variables, folder)
-        return await _compare(box, plan, runs, form)
+        return await _compare(box, plan, runs, form, now=now)
 
     from gpubox.commands.linked import with_box
 
@@ -131,7 +138,9 @@ async def _plan(
     return plan
 
 
-async def _compare(box: Box, plan: Sequence[tuple[JobWish, Env | None]], runs: int, form: str | None) -> int:
+async def _compare(
+    box: Box, plan: Sequence[tuple[JobWish, Env | None]], runs: int, form: str | None, *, now: bool
+) -> int:
     from msgspec.structs import replace
 
     from gpubox.boxes.jobs.compare import compare as put_together
@@ -141,14 +150,29 @@ async def _compare(box: Box, plan: Sequence[tuple[JobWish, Env | None]], runs: i
 
     group = new_id()
     wishes = [
-        replace(wish, id=new_id(), group=f"{group}-{side}")
+        replace(wish, id=new_id(), group=f"{group}-{side}", now=now)
         for side, (wish, _) in enumerate(plan, 1)
         for _ in range(runs)
     ]
     records = await run_all(box.jobs, box.shell, wishes, _Progress(box, len(wishes)))
+    for record in records:
+        if not succeeded(record):
+            await _tell_log(box, record)
     comparison = put_together(records, await _packages(box, [env for _, env in plan if env is not None]))
     show(comparison, form)
     return 0 if all(map(succeeded, records)) else 1
+
+
+async def _tell_log(box: Box, record: Record) -> None:
+    """Say on stderr what a run that failed said last, and where the rest is."""
+    from gpubox.core.text import clean
+
+    with contextlib.suppress(RemoteError):
+        page = await box.jobs.page(record.id, -LAST_BYTES, LAST_BYTES)
+        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
+        for line in lines[-LAST_LINES:]:
+            click.echo(f"  {clean(line, 200)}", err=True)
+    click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
 
 
 async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package]]:
