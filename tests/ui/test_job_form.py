@@ -9,6 +9,7 @@ from dataclasses import replace as changed
 import pytest
 from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -253,6 +254,20 @@ async def test_a_job_is_written_by_keyboard_alone() -> None:
         assert got[0] is not None
         assert got[0].argv == ("nvidia-smi", "-l", "1")
         assert got[0].gpus.mode == "none"
+
+
+def burst(app: GpuBoxApp, *keys: str) -> None:
+    """Let keys come as from a paste: all of them before any is taken."""
+    for key in keys:
+        app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def test_keys_that_come_at_once_reach_the_fields_that_they_were_typed_into() -> None:
+    async with form_of(FakeJobs()) as (app, pilot, got):
+        burst(app, *"true", "tab", *"one", "tab", "tab", "tab", *"night", "enter")
+        await until(pilot, lambda: got)
+        assert got[0] is not None
+        assert (got[0].argv, got[0].cwd.endswith("one"), got[0].name) == (("true",), True, "night")
 
 
 async def test_what_is_wrong_gets_the_keyboard_and_escape_starts_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events, on
@@ -16,6 +17,7 @@ from textual.widgets import Input, Static
 from gpubox.core.job import JobWish
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
+from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.ink import Line, Span, cut, length, spread
 from gpubox.ui.widgets.job_draft import Draft
 from gpubox.ui.widgets.job_fields import FIELDS, Choice, Context, Wrong, choices
@@ -32,8 +34,8 @@ class JobForm(ModalScreen[JobWish | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", id="new-job.start", tooltip="Start or queue it", priority=True),
-        Binding("tab", "app.focus_next", "Next field", id="new-job.next", tooltip="Go to the next field"),
-        Binding("shift+tab", "app.focus_previous", "Back", id="new-job.back", tooltip="Go back", show=False),
+        replace(NEXT, id="new-job.next", tooltip="Go to the next field", show=True),
+        replace(BACK, id="new-job.back", tooltip="Go back"),
         Binding("up", "choose(-1)", "Choose", id="new-job.up", tooltip="Take the one above", priority=True,
             key_display="↑↓"),
         Binding("down", "choose(1)", "Choose", id="new-job.down", tooltip="Take the one below",
@@ -186,8 +188,11 @@ class JobForm(ModalScreen[JobWish | None]):
             self._explain(name)
         self._choices.redraw()
 
-    def action_start(self) -> None:
+    async def action_start(self) -> None:
         """Give the job back, or go to the field that is wrong and say why."""
+        await arrived(*self._inputs.values())
+        for name, field in self._inputs.items():
+            self._draft.texts[name] = field.value
         try:
             self.dismiss(self._draft.wish())
         except Wrong as wrong:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from gpubox.boxes.desktops import Wish
 from gpubox.config.settings import Desktop
+from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.key_line import KeyLine
 
 SIZE = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}")
@@ -27,6 +28,8 @@ class DesktopForm(ModalScreen[Wish | None]):
         Binding(
             "enter", "start", "Start", id="new-desktop.start", tooltip="Start the desktop", priority=True
         ),
+        NEXT,
+        BACK,
         Binding("escape", "dismiss(None)", "Close", id="new-desktop.close", tooltip="Start nothing"),
     ]
 
@@ -54,8 +57,9 @@ class DesktopForm(ModalScreen[Wish | None]):
         frame.border_subtitle = Content(self._box).markup
         self._program.focus()
 
-    def action_start(self) -> None:
+    async def action_start(self) -> None:
         """Give the wish back, or say what is wrong with it."""
+        await arrived(self._geometry, self._program)
         size, session = self._geometry.value.strip().lower(), self._program.value.strip()
         if not SIZE.fullmatch(size):
             self._problem.update(Content("A size is written as 1600x900"))

@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from gpubox.core.env import Env, Kind, Root
 from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
+from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.key_line import KeyLine
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -40,6 +41,8 @@ class EnvForm(ModalScreen[Wanted | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
+        NEXT,
+        BACK,
         Binding("escape", "dismiss(None)", "Close", id="new-env.close", tooltip="Make nothing"),
     ]
     DEFAULT_CSS = """
@@ -116,8 +119,9 @@ class EnvForm(ModalScreen[Wanted | None]):
             words = f"… {error.text}" if self._name.value.strip() else ""
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
-    def action_create(self) -> None:
+    async def action_create(self) -> None:
         """Give it back, or say what is wrong."""
+        await arrived(self._name, self._what, self._kind, self._where)
         try:
             self.dismiss(self.wanted)
         except ConfigError as error:
