@@ -1,24 +1,28 @@
-"""What the pictures of environments and of a comparison show: those of an invented machine."""
+"""What pictures of environments and jobs show: environments of an invented machine, and jobs of the demo."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import asyncio
+import getpass
+import re
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.wishes import new_id
 from gpubox.core.env import Build, Env, Envs, Package, Root, Sight
 from gpubox.core.job import GpuWish, JobWish
-from gpubox.core.record import Ending, GpuTick, GpuUse, Record, Tick, Usage
+from gpubox.core.record import Record
 from gpubox.ui.screens.compare import CompareScreen
 
+USER, HOST = "ada", "deepbox"
 GIB = 1024**3
 _ROOT = Root(
     "/home/ada/miniforge3", "miniforge", "/home/ada/miniforge3/bin/mamba", "/home/ada/miniforge3/envs"
 )
-_CARD = "NVIDIA GeForce RTX 4090"
+_CARDS = tuple(f"NVIDIA GeForce {name}" for name in ("GTX 1070", "RTX 4090", "RTX 3060"))
 
 
 def environments(now: float) -> Envs:
@@ -37,7 +41,7 @@ def environments(now: float) -> Envs:
         )
         return replace(made, **more)
 
-    seen = Sight(now - 900, sees=True, devices=("NVIDIA GeForce GTX 1070", _CARD))
+    seen = Sight(now - 900, sees=True, devices=_CARDS)
     blind = Sight(now - 900, sees=False, words="Could not load dynamic library 'libcudnn.so.8'")
     return Envs(
         envs=(
@@ -74,92 +78,69 @@ def environments(now: float) -> Envs:
     )
 
 
-def _run(name: str, real: float, ended: Ending, *gpus: GpuUse) -> Record:
+TRAIN = ("python", "train.py", "--epochs")
+
+
+async def launch(box: Box, name: str, env: str, *argv: str, gpu: bool = True) -> Record:
+    """Start a job in an environment of the demo box."""
+    shell = box.shell.value
+    assert shell is not None
+    home = (await shell.run("cd && pwd")).stdout.decode().strip()
     wish = JobWish(
-        id=f"20261123-1200-{name}",
-        argv=("python", "style_transfer.py"),
-        line="python style_transfer.py --size 4242x2828",
-        name="style-transfer",
-        prefix=f"{_ROOT.envs}/{name}",
-        env=name,
-        gpus=GpuWish(mode="count") if gpus else GpuWish(mode="none"),
+        id=new_id(),
+        argv=argv,
+        line=" ".join(argv),
+        name=name,
+        env=env,
+        prefix=f"{home}/miniconda3/envs/{env}",
+        kind="conda",
+        gpus=GpuWish(mode="count" if gpu else "none"),
+        by=f"{USER}@laptop",
     )
-    usage = Usage(
-        real,
-        user=real * (1.1 if gpus else 7.2),
-        sys=1.9 if gpus else 41.0,
-        max_rss=int((2.6 if gpus else 11.1) * GIB),
-        peak_tree=int((2.7 if gpus else 11.1) * GIB),
+    return await box.jobs.launch(wish)
+
+
+async def employ(box: Box) -> tuple[Record, ...]:
+    """Run the jobs that the pictures show; returns two that ended: one on a GPU and one on the CPU."""
+    async with asyncio.timeout(30):
+        async for sample in box.sample.follow():
+            if sample is not None:
+                break
+    gpu = await launch(box, "small, GPU", "tf-gpu", *TRAIN, "3")
+    cpu = await launch(box, "small, CPU", "tf-cpu", *TRAIN, "3", gpu=False)
+    for name, *argv in (("diverge", "python", "diverge.py"), ("whole", *TRAIN, "30"), ("next", *TRAIN, "5")):
+        await launch(box, name, "tf-gpu", *argv)
+    return await ended(box, (gpu, cpu))
+
+
+async def ended(box: Box, runs: Sequence[Record]) -> tuple[Record, ...]:
+    """Wait for jobs to end; returns them as they are then."""
+    ids = [record.id for record in runs]
+    async with asyncio.timeout(120):
+        async for records in box.jobs.feed.follow():
+            found = {record.id: record for record in records if record.ending is not None}
+            if all(name in found for name in ids):
+                return tuple(found[name] for name in ids)
+    raise AssertionError
+
+
+def elsewhere(record: Record) -> Record:
+    """Return a job as the invented machine would tell of it."""
+    wish = record.wish
+    return replace(
+        record,
+        wish=replace(wish, prefix=f"{_ROOT.envs}/{wish.env}" if wish.env else ""),
+        cwd=re.sub(r"^/.*/gpubox-demo-\w+/home", f"/home/{USER}", record.cwd),
+        waits=re.sub(rf"\b{re.escape(getpass.getuser())}\b", USER, record.waits),
+        host=HOST,
+        user=USER,
     )
-    return Record(
-        id=wish.id,
-        state="ended",
-        wish=wish,
-        submitted=0.0,
-        started=0.0,
-        ended=real,
-        ending=ended,
-        usage=usage,
-        gpus=gpus,
-        host="deepbox",
-        user="ada",
-        commit="3f9c2d1a77b0",
-    )
-
-
-def runs() -> tuple[Record, Record]:
-    """One job on the GPU and on the CPU; figures of nobody's machine."""
-    use = GpuUse(
-        "GPU-1",
-        1,
-        _CARD,
-        simulated=True,
-        memory_total=24 * GIB,
-        peak_memory=9 * GIB,
-        mean_util=71.0,
-        busy_util=93.0,
-        max_temperature=58.0,
-        mean_power=268.0,
-        max_power=391.0,
-        energy=2010.0,
-        energy_by="counter",
-        mean_clock=2655.0,
-        used=True,
-    )
-    done = Ending("exit", code=0)
-    return _run("tf-gpu", 7.5, done, use), _run("tf-cpu", 106.4, done)
-
-
-def ticks(record: Record) -> tuple[Tick, ...]:
-    """The curves of these runs."""
-    seconds = range(round(record.usage.real) if record.usage is not None else 0)
-    if record.gpus:
-        return tuple(
-            Tick(
-                float(at),
-                cpu=110.0,
-                rss=2 * GIB,
-                gpus=(GpuTick("GPU-1", 20.0 if at < 2 else 93.0, 9 * GIB, power=300.0),),
-            )
-            for at in seconds
-        )
-    return tuple(
-        Tick(float(at), cpu=700 + 40 * math.sin(at / 5), rss=int((2 + at / 12) * GIB)) for at in seconds
-    )
-
-
-PACKAGES: Mapping[str, Sequence[Package]] = {
-    "tf-gpu": (
-        Package("tensorflow", "2.15.0", "cuda120"),
-        Package("cudnn", "8.9.7"),
-        Package("cuda-nvcc", "12.2.140"),
-    ),
-    "tf-cpu": (Package("tensorflow", "2.15.0", "cpu"),),
-}
 
 
 def furnish(box: Box) -> None:
-    """Put the invented machine's environments and jobs in the place of this one's."""
+    """Put the invented machine's environments in the place of the demo's, and its names on its jobs."""
+    put, packages_of = box.jobs.feed.put, box.envs.packages
+    homes: dict[str, str] = {}
 
     async def find() -> Envs:
         sample = box.sample.value
@@ -167,21 +148,30 @@ def furnish(box: Box) -> None:
         box.envs.feed.put(found)
         return found
 
+    def jobs(value: tuple[Record, ...]) -> None:
+        for record in value:
+            homes[f"{_ROOT.envs}/{record.wish.env}"] = record.wish.prefix
+        put(tuple(map(elsewhere, value)))
+
     async def packages(env: Env) -> tuple[Package, ...]:
-        return tuple(PACKAGES.get(env.name, ()))
+        return await packages_of(replace(env, prefix=homes.get(env.prefix, env.prefix)))
 
-    async def curves(job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        return next((ticks(record) for record in runs() if record.id == job), ()), start
-
-    box.envs.find, box.envs.packages, box.jobs.ticks = find, packages, curves
+    box.envs.find, box.envs.packages, box.jobs.feed.put = find, packages, jobs
 
 
-async def come_to(picture: str, pilot: Pilot[None], box: Box) -> None:
-    """Bring the screen to where the picture of `envs` or of `compare` is taken."""
+async def come_to(picture: str, pilot: Pilot[None], box: Box, runs: Sequence[Record]) -> None:
+    """Bring the screen to where the picture of `envs`, `job` or `compare` is taken."""
+    await pilot.press("escape", "escape")
     if picture == "envs":
         found = await box.envs.find()
         box.envs.chosen.put(found.envs[0])
-        await pilot.press("e", "m")
+        await pilot.press("e")
+    elif picture == "job":
+        await pilot.press("j", "home", "enter")
     else:
-        await pilot.app.push_screen(CompareScreen(box, runs()))
+        await pilot.app.push_screen(CompareScreen(box, runs))
+        await pilot.pause(1)
+        await pilot.press("g")  # the use of the CPU, which both have
+    await pilot.pause(1.5)
+    pilot.app.clear_notifications()
     await pilot.pause(0.5)

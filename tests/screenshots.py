@@ -22,6 +22,7 @@ from gpubox.boxes.targets import parse
 from gpubox.config.settings import Settings, Ui
 from gpubox.core.ask import Asker
 from gpubox.core.health import Health
+from gpubox.core.record import Record
 from gpubox.core.sample import Disk, Host, Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.widgets.desktop_picture import DesktopPicture
@@ -50,6 +51,8 @@ TOUR = (
     Step(("c", "enter"), 3),
     Step(("escape", "2"), 2.5),
     Step(("slash", *"train"), 3),
+    Step(("escape", "escape", "j"), 3),
+    Step(("home", "enter"), 4),
     Step(("escape", "question_mark"), 3),
 )
 
@@ -211,10 +214,12 @@ async def draw(folder: Path) -> None:
             while not opened:
                 await pilot.pause(0.05)
         print(f"watching the demo box for {FILL} s", file=sys.stderr)
-        await fill(opened[0])
+        runs, _ = await asyncio.gather(scenes_jobs.employ(opened[0]), fill(opened[0]))
         for columns, rows in SIZES:
             await pilot.resize_terminal(columns, rows)
             await settle(pilot, opened[0])
+            app.clear_notifications()
+            await pilot.pause()
             (folder / f"{columns}x{rows}.svg").write_text(picture(app))
         await pilot.resize_terminal(*SIZES[1])
         frames: list[tuple[str, float]] = []
@@ -223,15 +228,16 @@ async def draw(folder: Path) -> None:
             await settle(pilot, opened[0])
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
-        await draw_jobs(folder, app, pilot, opened[0])
+        await draw_jobs(folder, app, pilot, opened[0], runs)
         await draw_doors(folder, app, pilot, opened[0])
 
 
-async def draw_jobs(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
-    """Draw the environments, and two jobs side by side."""
-    await pilot.press("escape", "escape")
-    for name in ("envs", "compare"):
-        await scenes_jobs.come_to(name, pilot, box)
+async def draw_jobs(
+    folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box, runs: Sequence[Record]
+) -> None:
+    """Draw a job that runs, the environments, and two jobs side by side."""
+    for name in ("job", "envs", "compare"):
+        await scenes_jobs.come_to(name, pilot, box, runs)
         (folder / f"{name}.svg").write_text(picture(app))
     await pilot.press("escape")
 

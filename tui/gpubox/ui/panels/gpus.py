@@ -30,6 +30,8 @@ _WIDE = 58
 """Cells that a card should have before a second one stands beside it for want of lines."""
 _BROAD = 90
 """Cells from which on cards stand side by side anyway."""
+_TALL = 30
+"""Lines of a screen from which on it is no matter of every line."""
 _WHOLE = 4
 """Lines with which a card tells what matters: enough where more would leave a hole beside the last."""
 
@@ -167,6 +169,8 @@ A lost GPU keeps its place, with the time it was lost.
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return the lines that the GPUs would like: as they need, up to two fifths of the screen."""
         most = viewport.height * 2 // 5
+        if viewport.height >= _TALL:
+            most -= 2  # the two fifths hold the borders too there
         sample = self.sample
         if sample is None or not sample.gpus:
             return min(most, len(self._draw_cards(width, most)))
