@@ -246,6 +246,17 @@ def test_a_stripped_source_does_the_same(file: str) -> None:
     assert _without_words(text) == _without_words(short)
 
 
+def test_a_program_that_the_box_has_is_not_made_short_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_text: str) -> str:
+        raise AssertionError("that takes 0.2 s")
+
+    monkeypatch.setattr(kept, "stripped", never)
+    one = Program("lazy", {"lazy.py": b"print(1)  # one\n"}, "lazy.py")
+    assert "/lazy-" in kept.command(one, "m")
+    monkeypatch.undo()
+    assert b"one" not in kept._packed(one)
+
+
 def _without_words(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import hashlib
 import io
 import json
@@ -48,7 +49,7 @@ class Program:
     name: str
     """What its folder and its errors are called; small letters only."""
     files: Mapping[str, bytes]
-    """By file name: the text as it is stored there, ASCII for sh and UTF-8 for Python."""
+    """By file name: the text, ASCII for sh and UTF-8 for Python, which loses its comments on the way."""
     main: str
     """Which of them is run. A Python program reaches the others by its `__file__`'s folder or by import."""
     interpreter: Literal["python", "sh"] = "python"
@@ -70,7 +71,7 @@ def _stored(file: str) -> bytes:
     if file == "pynvml.py":
         return ship.pynvml_source().encode()
     text = resources.files("gpubox.remote").joinpath(file).read_text("utf-8")
-    return stripped(text, "python" if file.endswith(".py") else "sh").encode()
+    return text.encode() if file.endswith(".py") else stripped(text, "sh").encode()
 
 
 def stripped(text: str, interpreter: Literal["python", "sh"] = "python") -> str:
@@ -116,8 +117,9 @@ async def run(
     result = await shell.run(line, stdin=stdin, timeout=timeout)
     answer, out = _answer(program, result, mark)
     if answer == "NEED":
+        payload = await asyncio.to_thread(_payload, program)
         line = _sending(program, mark, words, python, environment)
-        result = await shell.run(line, stdin=_payload(program) + stdin, timeout=timeout)
+        result = await shell.run(line, stdin=payload + stdin, timeout=timeout)
         answer, out = _answer(program, result, mark)
     return replace(result, stdout=out)
 
@@ -172,8 +174,9 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
         if answer == "HAVE" and result.ok:
             return out.decode("utf-8", "surrogateescape").removesuffix("\n")
         if send:
+            payload = await asyncio.to_thread(_payload, program)
             line = _sending(program, mark, (), python, {}, only_keep=True)
-            await shell.run(line, stdin=_payload(program), timeout=30.0)
+            await shell.run(line, stdin=payload, timeout=30.0)
     raise RemoteError(
         "The box keeps no files of ours",
         f"The program for {program.name} could not be written to ~/.cache/gpubox of the box",
@@ -235,13 +238,24 @@ def _exports(environment: Mapping[str, str]) -> str:
 
 @lru_cache(64)
 def _packed(program: Program) -> bytes:
-    return json.dumps({name: data.decode() for name, data in program.files.items()}).encode()
+    """Return the files as they are sent; those of us short, NVML's module with its license text."""
+    files = {
+        name: stripped(data.decode()) if name.endswith(".py") and name != "pynvml.py" else data.decode()
+        for name, data in program.files.items()
+    }
+    return json.dumps(files).encode()
 
 
 @lru_cache(64)
 def _key(program: Program) -> str:
-    """Return the name of its folder on the box."""
-    return f"{program.name}-{hashlib.sha256(_packed(program)).hexdigest()[:16]}"
+    """Return the name of its folder on the box.
+
+    It is that of the files as they are here: to make them short takes 0.2 s, and mostly the box has them.
+    """
+    digest = hashlib.sha256()
+    for name, data in program.files.items():
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return f"{program.name}-{digest.hexdigest()[:16]}"
 
 
 @lru_cache(64)
@@ -263,7 +277,7 @@ def _answer(program: Program, result: Result, mark: str) -> tuple[str, bytes]:
     if word == b"NONE":
         raise NoPython(
             "No Python on the box",
-            f"{program.name.capitalize()} needs Python 3.8 or newer there, and none was found",
+            "This needs Python 3.8 or newer there, and none was found",
             "Name one with `python` in the settings of the box",
         )
     if not found or word not in (b"HAVE", b"NEED"):
