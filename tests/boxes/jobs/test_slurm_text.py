@@ -85,16 +85,43 @@ def test_the_queue_is_read_with_its_blanks() -> None:
 def test_partitions_are_put_together_from_the_states_of_their_nodes() -> None:
     running = QueueRow("1", "RUNNING", "gpu", gpus=3, nodes=1)
     rows = [
-        ["gpu*", "up", "2-00:00:00", "3", "idle", "0/96/0/96", "gpu:a100:4"],
-        ["gpu*", "up", "2-00:00:00", "1", "mixed", "20/12/0/32", "gpu:h100:8(S:0-1)"],
-        ["gpu*", "up", "2-00:00:00", "1", "drained*", "0/0/32/32", "gpu:a100:4"],
-        ["old", "inact", "infinite", "2", "allocated", "8/0/0/8", "(null)"],
+        ["gpu*", "up", "2-00:00:00", "3", "idle", "0/96/0/96", "gpu:a100:4", "a[1-3]"],
+        ["gpu*", "up", "2-00:00:00", "1", "mixed", "20/12/0/32", "gpu:h100:8(S:0-1)", "h1"],
+        ["gpu*", "up", "2-00:00:00", "1", "drained*", "0/0/32/32", "gpu:a100:4", "a4"],
+        ["old", "inact", "infinite", "2", "allocated", "8/0/0/8", "(null)", "old[1-2]"],
     ]
     gpu, old = text.partitions(rows, (running,))
     assert (gpu.name, gpu.default, gpu.up, gpu.limit) == ("gpu", True, True, 172800.0)
     assert (gpu.nodes, gpu.idle, gpu.down, gpu.cpus, gpu.cpus_used) == (5, 3, 1, 160, 20)
     assert (gpu.gpus, gpu.gpus_used, gpu.kinds) == (24, 3, ("a100", "h100"))
     assert (old.default, old.up, old.limit, old.gpus) == (False, False, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "nodes"),
+    [
+        ("", set[str]()),
+        ("vm", {"vm"}),
+        ("gpu[08-10,3],login", {"gpu08", "gpu09", "gpu10", "gpu3", "login"}),
+        ("a[1-2]-x,b", {"a1-x", "a2-x", "b"}),
+    ],
+)
+def test_a_list_of_nodes_is_read(written: str, nodes: set[str]) -> None:
+    assert text.hosts(written) == nodes
+    assert len(text.hosts("n[1-999999999]")) < 20_000
+
+
+def test_a_gpu_that_a_job_of_another_partition_has_is_not_free() -> None:
+    rows = [
+        ["main*", "up", "infinite", "2", "mixed", "1/15/0/16", "gpu:2", "n[1-2]"],
+        ["short", "up", "10:00", "1", "mixed", "1/15/0/16", "gpu:2", "n1"],
+        ["other", "up", "10:00", "1", "idle", "0/8/0/8", "gpu:2", "m1"],
+    ]
+    jobs = (
+        QueueRow("1", "RUNNING", "main", gpus=1, nodes=2, where="n[1-2]"),
+        QueueRow("2", "PENDING", "main"),
+    )
+    assert [one.gpus_used for one in text.partitions(rows, jobs)] == [2, 1, 0]
 
 
 LINE = (
@@ -181,6 +208,6 @@ def test_nothing_that_is_printed_breaks_the_readers(some: str, other: str) -> No
     text.ended(some)
     text.accounted(f"1|{some}|{other}|1|1|n", "1")
     text.queue([[some, *[other] * 14]])
-    text.partitions([[some, other, some, other, some, other, some]], ())
+    text.partitions([[some, other, some, other, some, other, some, other]], ())
     words.waits(QueueRow("1", some, reason=other), NOW)
     words.ending(Ended(some, by=other))

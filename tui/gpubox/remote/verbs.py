@@ -167,8 +167,9 @@ def settle(asked: Row) -> Row:
     supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
+    # A queue that only knows that it failed, knows less than we: its status is ours.
     failed = ending.get("how") in ("exit", "signal") and ending.get("code") != 0
-    explained = failed or ending.get("by") == "scancel"
+    explained = (failed and asked.get("forced")) or ending.get("by") == "scancel"
     lives = trees.alive(supervisor) or trees.alive(record.get("main"))
     if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)

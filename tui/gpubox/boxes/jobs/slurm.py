@@ -49,6 +49,8 @@ class _Settled(msgspec.Struct, frozen=True):
     ran: bool = True
     """Whether it ran on a node; then its own last word may still be on its way through a network disk."""
     ended: float = 0.0
+    forced: bool = False
+    """Whether Slurm knows better than a status that the job itself ended with."""
 
 
 class Slurm:
@@ -146,11 +148,12 @@ class Slurm:
 
     async def _close(self, record: Record, told: Ended | None, now: float) -> Record:
         """Write how a job ended into its record, unless it could do so itself."""
+        canceled = told is not None and told.state.startswith("CANCELLED")
+        forced = canceled or (told is not None and told.state in slurm_words.FORCED)
         if told is not None:
             if slurm_words.phase(told.state) != "ended":
                 return record
-            canceled = told.state.startswith("CANCELLED")
-            if record.state == "ended" and not (canceled or told.state in slurm_words.FORCED):
+            if record.state == "ended" and not forced:
                 self._clear.add(record.id)
                 return record
             ran = not canceled or told.started is not None
@@ -161,8 +164,8 @@ class Slurm:
             words, ran, ended = f"Slurm no longer knows its job {record.slurm}", False, now
         else:
             words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
-        how = "stopped" if told is not None and told.state.startswith("CANCELLED") else "slurm"
-        asked = _Settled(record.id, {"how": how, "words": words}, ran, ended)
+        how = "stopped" if canceled else "slurm"
+        asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
         settled = await self._supervised.call("settle", asked, Record)
         return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
 

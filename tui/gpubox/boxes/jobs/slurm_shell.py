@@ -114,7 +114,7 @@ async def ask(shell: Shell, place: Place) -> Queue:
         for one in slurm_text.queue(slurm_text.table(part, row, cell, width))
     }
     rows = tuple(found.values())
-    groups = slurm_text.table(parts[2], row, cell, len(slurm_text.SINFO.split()))
+    groups = slurm_text.table(parts[2], row, cell, len(slurm_text.SINFO.split()), 64 * 1024)
     return Queue(float(now.strip() or 0), slurm_text.partitions(groups, rows), rows)
 
 
@@ -175,4 +175,8 @@ def refused(result: Result, title: str) -> RemoteError:
     """Return why one of Slurm's commands failed, in its own last words."""
     lines = [clean_bytes(line, 200) for line in result.stderr.splitlines() if line.strip()]
     said = [re.sub(r"^(sbatch|scancel): (error: )?", "", line) for line in lines if "error" in line.lower()]
-    return RemoteError(title, (said or lines or ["It said nothing"])[-1], status=result.status)
+    words = (said or lines or ["It said nothing"])[-1]
+    if re.search("fetch config|configuration source", words):  # Slurm's programs alone, without a cluster
+        words = "The box has Slurm's programs, and they find no cluster: no slurm.conf is there"
+        return RemoteError(title, words, "Let the box itself run the job, or ask who runs it for SLURM_CONF")
+    return RemoteError(title, words, status=result.status)

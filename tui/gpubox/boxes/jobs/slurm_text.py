@@ -9,11 +9,12 @@ from gpubox.core.text import clean
 
 QUEUE = "%i %T %P %u %k %r %M %l %D %C %b %N %S %V %j"
 """What squeue is asked for; the name comes last."""
-SINFO = "%P %a %l %D %T %C %G"
+SINFO = "%P %a %l %D %T %C %G %N"
 """What sinfo is asked for: a row for each state that nodes of a partition are in."""
 ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
 """What sacct is asked for."""
 
+_MOST_HOSTS = 10_000
 _NEVER = ("", "N/A", "Unknown", "None", "NONE", "(null)", "n/a", "UNLIMITED", "INVALID", "NOT_SET")
 _GPUS = re.compile(r"gpu(?::(?P<kind>[A-Za-z][^:,(]*))?(?::(?P<count>\d+))?")
 
@@ -84,10 +85,10 @@ class Ended:
     reason: str = ""
 
 
-def table(text: str, row: str, cell: str, width: int) -> list[list[str]]:
+def table(text: str, row: str, cell: str, width: int, longest: int = 200) -> list[list[str]]:
     """Return the cells of all rows that have exactly `width` of them; both separators are unguessable."""
     rows = (chunk.rstrip("\n").split(cell) for chunk in text.split(row)[1:])
-    return [[clean(word.strip(), 200) for word in words] for words in rows if len(words) == width]
+    return [[clean(word.strip(), longest) for word in words] for words in rows if len(words) == width]
 
 
 def queue(rows: list[list[str]]) -> tuple[QueueRow, ...]:
@@ -119,9 +120,16 @@ def queue(rows: list[list[str]]) -> tuple[QueueRow, ...]:
 
 
 def partitions(rows: list[list[str]], jobs: tuple[QueueRow, ...]) -> tuple[Partition, ...]:
-    """Return the partitions of sinfo; what their GPUs do is taken from the queue."""
+    """Return the partitions of sinfo; what their GPUs do is taken from the queue.
+
+    Partitions share nodes: what a job of another partition has on a node of this one is in use here too.
+    """
     found: dict[str, Partition] = {}
-    for name, up, limit, nodes, state, cpus, gres in rows:
+    places: dict[str, set[str]] = {}
+    for cells in rows:
+        places.setdefault(cells[0].rstrip("*"), set()).update(hosts(cells[7]))
+    running = [(row, hosts(row.where)) for row in jobs if row.state == "RUNNING" and row.gpus]
+    for name, up, limit, nodes, state, cpus, gres, _ in rows:
         own = name.rstrip("*")
         old = found.get(own, Partition(own))
         count, used, total = whole(nodes), *_cpus(cpus)
@@ -139,13 +147,31 @@ def partitions(rows: list[list[str]], jobs: tuple[QueueRow, ...]) -> tuple[Parti
             cpus_used=old.cpus_used + used,
             gpus=old.gpus + count * here,
             gpus_used=sum(
-                row.gpus * max(1, row.nodes)
-                for row in jobs
-                if row.state == "RUNNING" and row.partition == own
+                row.gpus * (len(there & places[own]) if there else max(1, row.nodes))
+                for row, there in running
+                if there or row.partition == own
             ),
             kinds=tuple(dict.fromkeys((*old.kinds, *kinds))),
         )
     return tuple(found.values())
+
+
+def hosts(text: str) -> set[str]:
+    """Return the nodes of a list as Slurm writes it: `gpu[01-03,7],login`; at most 10,000."""
+    found: set[str] = set()
+    for word in re.findall(r"[^,\[\]]+(?:\[[^\]]*\][^,\[\]]*)?", text):
+        head, bracket, rest = word.partition("[")
+        numbers, _, tail = rest.partition("]")
+        for part in numbers.split(",") if bracket else [""]:
+            first, dash, last = part.partition("-")
+            if dash and first.isdecimal() and last.isdecimal():
+                steps = range(int(first), min(int(last), int(first) + _MOST_HOSTS) + 1)
+                found.update(f"{head}{step:0{len(first)}}{tail}" for step in steps)
+            else:
+                found.add(head + part + tail)
+            if len(found) > _MOST_HOSTS:
+                return found
+    return found
 
 
 def ended(text: str) -> Ended | None:
