@@ -123,8 +123,24 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
         words = box.refused("launch", wish={"id": "20261123-000000-full", "argv": ["true"]})
         assert "No space left" in words or "does not take" in words
+        # With room for the wish and none for the record of it.
+        (small_disk / "fill").write_bytes(b"\0" * ((1 << 20) - 48 * 1024))
+        words = box.refused("launch", wish={"id": "20261123-000000-none", "argv": ["true"]})
+        assert "full" in words
+        assert box.list().jobs == ()
     finally:
         subprocess.run(["umount", "-l", small_disk], check=True)
+
+
+def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box) -> None:
+    record = box.run("sh", "-c", "exit 6")
+    said = {"id": record.id, "ending": {"how": "slurm", "words": "It failed"}, "ended": record.ended}
+    kept = box.record(box.ask("settle", **said))
+    assert kept.ending
+    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", 6, "")
+    known = box.record(box.ask("settle", **said, forced=True))
+    assert known.ending
+    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", 6, "It failed")
 
 
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:

@@ -139,6 +139,9 @@ def launch(wish: object) -> Row:
         if not os.path.exists(os.path.join(folder, "status.json")):
             prepare(folder, job)
             _begin(folder, job, umask, handle)
+    except records.Refused:
+        _forget(folder)
+        raise
     finally:
         if handle is not None:
             os.close(handle)
@@ -146,6 +149,12 @@ def launch(wish: object) -> Row:
     if record is None:
         raise records.Refused("The job did not start", "There is no record in %s" % folder)
     return record
+
+
+def _forget(folder: str) -> None:
+    """Remove a record of which nothing began, or it would stand in the list for good."""
+    if not os.path.exists(os.path.join(folder, "status.json")):
+        __import__("shutil").rmtree(folder, ignore_errors=True)
 
 
 def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
@@ -189,7 +198,12 @@ def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) ->
 
 def _hear(folder: str, line: int) -> None:
     """Wait for the first record, and a moment for what follows it; raises Refused when it does not come."""
-    if not select.select([line], [], [], BEGIN)[0] or not os.read(line, 1):
+    if not select.select([line], [], [], BEGIN)[0]:
+        return  # it is slow, and may come yet
+    if not os.read(line, 1):
+        full = __import__("causes").full_disk(folder).replace(" when it ended", "")
+        if full:
+            raise records.Refused("The job could not be noted", full, "Make room there: `df %s`" % folder)
         said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
         last = said.splitlines()[-1] if said else "Its supervisor did not come up"
         raise records.Refused("The job did not start", last)
