@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gpubox.commands.job_report import details, rows, told
@@ -120,6 +121,15 @@ def test_what_people_read_is_safe_to_draw() -> None:
     assert "x y" in text
     assert "SEGV, core dumped" in text
     assert "50% used, 1.0G, 12 J" in text
+
+
+def test_an_ending_of_many_words_leaves_the_list_narrow_and_says_nothing_twice() -> None:
+    words = "Its supervisor was killed before the command began" + " x" * 200
+    lost = msgspec.structs.replace(RECORD, ending=Ending("lost", words=words))
+    assert len(rows([lost])[1]) < 200
+    assert "\n".join(details(lost)).lower().count("supervisor was killed") == 1
+    limit = msgspec.structs.replace(RECORD, ending=Ending("limit", words="Its time limit of 1 s passed"))
+    assert "  its time limit of 1 s passed  " in rows([limit])[1]
 
 
 def test_json_has_every_field() -> None:

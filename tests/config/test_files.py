@@ -55,6 +55,8 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> No
         ("GPUBOX_UI_HISTORY_MINUTES", "15", ("ui", "history_minutes"), 15),
         ("GPUBOX_UI_THEME", "nord", ("ui", "theme"), "nord"),
         ("GPUBOX_THRESHOLDS_DISK", "70, 80", ("thresholds", "disk"), (70.0, 80.0)),
+        ("GPUBOX_JOBS_EXCLUDE", '["0", "GPU-1"]', ("jobs", "exclude"), ("0", "GPU-1")),
+        ("GPUBOX_JOBS_EXCLUDE", "[0", ("jobs", "exclude"), ("[0",)),
     ],
 )
 def test_every_type_can_come_from_the_environment(

@@ -38,6 +38,11 @@ def test_a_job_is_meant_by_id_end_name_or_last(word: str, number: int) -> None:
     assert choose(JOBS, word, "xub").id == job(number).id
 
 
+def test_a_name_of_many_jobs_is_proposed_once() -> None:
+    with pytest.raises(RemoteError, match=r"Did you mean train\?"):
+        choose((called(1, "train"), called(2, "train")), "tain", "xub")
+
+
 def test_an_id_counts_before_a_name_that_looks_like_it() -> None:
     assert choose((called(2, job(1).id), called(1, "x")), job(1).id, "xub").id == job(1).id
 

@@ -129,10 +129,9 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
     loaded = common.load()
     for problem in loaded.problems:
         complain(problem)
-    if common.log is not None:
-        from gpubox.commands.log import to_file
+    from gpubox.commands.log import nowhere, to_file
 
-        to_file(common.log)
+    nowhere() if common.log is None else to_file(common.log)
     return loaded.settings, parse(name, loaded.settings)
 
 

@@ -15,6 +15,8 @@ from gpubox.core.units import DASH, duration, percent, size
 
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
 _LONGEST = 40
+_WIDEST = 60
+"""Characters of a job's state in a list; `show` tells all."""
 
 
 def rows(records: Sequence[Record]) -> list[str]:
@@ -31,7 +33,7 @@ def _row(record: Record) -> tuple[str, ...]:
     return (
         record.id,
         clean(record.wish.name or _command(record), _LONGEST),
-        state(record),
+        clean(state(record), _WIDEST),
         clean(record.wish.env, 24) or DASH,
         gpus(record),
         duration(_took(record)),
@@ -46,7 +48,7 @@ def _command(record: Record) -> str:
 def state(record: Record) -> str:
     """Return where a job is or how it ended, in a few words."""
     if record.state == "queued":
-        return f"queued: {clean(record.waits, 60)}" if record.waits else "queued"
+        return f"queued, waits for {clean(record.waits, 200)}" if record.waits else "queued"
     if record.state in ACTIVE:
         return f"{record.state}, without its supervisor" if record.orphaned else record.state
     return outcome(record)
@@ -89,6 +91,7 @@ def details(record: Record) -> list[str]:
         ("state", state(record)),
         ("warning", clean(record.warning, 300)),
         ("why", clean(record.ending.why, 300) if record.ending else ""),
+        ("core", clean(record.ending.core_file, 300) if record.ending else ""),
         ("command", clean(_command(record), 400)),
         ("folder", clean(record.cwd or wish.cwd or "~", 300)),
         ("environment", clean(f"{wish.env} ({wish.prefix})", 300) if wish.prefix else ""),
@@ -97,6 +100,7 @@ def details(record: Record) -> list[str]:
         ("submitted", _clock(record.submitted)),
         ("started", _clock(record.started)),
         ("ended", _clock(record.ended)),
+        ("for", duration(_took(record)) if usage is None else ""),
         ("Slurm", clean(record.slurm, 40)),
         ("commit", clean(record.commit, 60)),
         ("record", clean(record.folder, 300)),
@@ -114,6 +118,7 @@ def details(record: Record) -> list[str]:
         energy = f", {gpu.energy:.0f} J" if gpu.energy is not None else ""
         used = f"{percent(gpu.mean_util)} used, {size(gpu.peak_memory)}{energy}"
         facts.append((f"GPU {gpu.index}", f"{clean(gpu.name, 60)}: {used}"))
+        facts.append(("shared with", clean(", ".join(gpu.shared), 300)))
     facts += [("result", clean(path, 300)) for path in record.results]
     width = max(len(name) for name, _ in facts)
     return [f"{name:<{width}}  {text}" for name, text in facts if text and text != DASH]

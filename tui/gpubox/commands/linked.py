@@ -36,14 +36,13 @@ def with_box(
     from gpubox.boxes.store import Store
     from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.log import to_file
+    from gpubox.commands.log import nowhere, to_file
 
     common = common_of(ctx)
     loaded = common.load()
     for problem in loaded.problems:
         complain(problem)
-    if common.log is not None:
-        to_file(common.log)
+    nowhere() if common.log is None else to_file(common.log)
     settings = loaded.settings
     with Store.open(settings) as store:
         box = open_box(parse(name, settings), settings, TerminalAsker(), store=store)

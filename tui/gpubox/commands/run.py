@@ -87,6 +87,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     ended it; 124 its time limit; 127 it could not be started; 125 it ended otherwise, or the box failed; 130
     after Ctrl-C.
     """
+    from gpubox.commands.job_report import state
     from gpubox.commands.linked import with_box
     from gpubox.core.text import clean
 
@@ -99,6 +100,8 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
+        if record.ending is not None and record.started is None:
+            click.echo(f"job {record.id}: {state(record)}", err=True)
         if record.warning:
             click.echo(clean(record.warning), err=True)
         return 0
@@ -235,7 +238,8 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     from gpubox.commands.jobs import ended
     from gpubox.core.record import exit_status
 
-    click.echo(f"job {record.id}: {state(record)}", err=True)
+    # One that could not start is told once, in the end.
+    click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
     try:
         await pour(box, record.id, follow=True)
         record = await ended(box, record.id)

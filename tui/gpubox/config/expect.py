@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from contextlib import suppress
 from typing import cast
 
 import msgspec
@@ -26,11 +28,11 @@ def value_of(raw: object, kind: object, *, text: bool = False) -> object:
     """Return `raw` as a value of the annotation `kind`.
 
     With `text` the value comes from the environment or the command line: `2`, `true` and `80,90` are
-    read as the number, the truth value and the pair. Raises Wrong.
+    read as the number, the truth value and the pair, and so is `[80, 90]`. Raises Wrong.
     """
     about = inspect.type_info(kind)
     if text and isinstance(raw, str) and isinstance(about, inspect.TupleType | inspect.VarTupleType):
-        raw = [part.strip() for part in raw.split(",") if part.strip()]
+        raw = _list_of(raw)
     try:
         value: object = msgspec.convert(raw, kind, strict=not text)
     except msgspec.ValidationError as error:
@@ -38,6 +40,14 @@ def value_of(raw: object, kind: object, *, text: bool = False) -> object:
     if isinstance(value, tuple) and not _in_order(cast("tuple[object, ...]", value)):
         raise Wrong(_expected(about, raw))
     return cast("object", value)
+
+
+def _list_of(text: str) -> list[object]:
+    """Return the items of `one,two`, or of the list as it would stand in the settings file."""
+    if text.strip().startswith("["):
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"list = {text.strip()}")["list"]
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _in_order(pair: tuple[object, ...]) -> bool:

@@ -406,8 +406,8 @@ class Turn:
             raise records.Refused("The GPUs are not there", words)
         self.looked = False
         self.behind, claims = self.blocker(known)
-        if self.behind:
-            return _sentence(self.want, [])
+        if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
+            return _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
         fit, need = wanted(self.want, known)
         fit = [place for place in fit if place["uuid"] not in claims]
         if sum(not holder(self.folder, place["uuid"]) for place in fit) >= need:

@@ -43,7 +43,9 @@ def outcome(record: Record) -> str:
         case "stopped":
             return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
         case _:
-            words = clean(ending.words, 120)
+            words = clean(ending.words, 200)
+            if words and ending.how in ("limit", "lost", "reboot"):  # a sentence that says it all
+                return words[:1].lower() + words[1:]
             return f"{_HOW[ending.how]}: {words}" if words else _HOW[ending.how]
 
 

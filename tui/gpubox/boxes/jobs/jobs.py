@@ -270,7 +270,7 @@ def _secrets_needed(names: Sequence[str]) -> RemoteError:
     return RemoteError(
         "Secrets are needed",
         f"{clean(', '.join(names), 200)} {kept} not kept on the box",
-        "Edit the job and fill it in again",
+        "Start it anew with them: `E` in the jobs panel, or `run --secret-env`",
     )
 
 

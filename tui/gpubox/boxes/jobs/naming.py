@@ -41,7 +41,7 @@ def choose(records: Sequence[Record], name: str, box: str) -> Record:
     # Comparing takes the square of the length, and the box says how long a name is.
     near = records[:_COMPARED]
     words = [one.id for one in near] + [one.wish.name[:60] for one in near if one.wish.name]
-    close = difflib.get_close_matches(word[:60], words, 3, cutoff=0.6)
+    close = difflib.get_close_matches(word[:60], list(dict.fromkeys(words)), 3, cutoff=0.6)
     hint = (
         f"Did you mean {' or '.join(clean(one, 60) for one in close)}?" if close else "`last` is the newest"
     )
