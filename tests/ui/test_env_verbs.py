@@ -37,8 +37,9 @@ async def test_a_job_that_fails_says_how_and_where_its_log_is() -> None:
     async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
         await pilot.press("g")
         await until(pilot, lambda: jobs.launched)
+        jobs.write(jobs.launched[0].id, b"Collecting cats\nno such package\n\n")
         jobs.put(jobs.launched[0].id, state="ended", ending=Ending("exit", code=1))
-        await until(pilot, lambda: "exit 1; its log says more" in toasts(stage))
+        await until(pilot, lambda: "exit 1 (no such package); its log says more" in toasts(stage))
 
 
 async def test_what_it_sees_is_told_as_soon_as_it_answered() -> None:

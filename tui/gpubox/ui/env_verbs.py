@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -10,7 +11,7 @@ from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.compare_notes import outcome
 from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.env import Env
-from gpubox.core.errors import Cancelled, ConfigError
+from gpubox.core.errors import Cancelled, ConfigError, Dropped, RemoteError
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
@@ -19,6 +20,8 @@ from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
 from gpubox.ui.widgets.env_table import saw
 
+_LAST = 2048
+"""Bytes of a log in which its last line is looked for."""
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
 
@@ -151,9 +154,18 @@ class EnvVerbs:
         words = await answer(ended) if answer is not None else ""
         if not words and good and wish.notify and self._panel.settings.jobs.notify:
             return  # the app tells of it, as of every job
-        words = words or ("Done" if good else f"{outcome(ended)}; its log says more: job {ended.id}")
+        words = words or ("Done" if good else await self._why(ended))
         severity = "information" if good else "error"
         self._panel.notify(words, title=what, severity=severity, markup=False)
+
+    async def _why(self, record: Record) -> str:
+        """Return how a job failed, with what its tool said last."""
+        last = ""
+        with contextlib.suppress(RemoteError, Dropped):
+            page = await self._box.jobs.page(record.id, -_LAST, _LAST)
+            lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
+            last = f" ({clean(lines[-1].strip(), 160)})" if lines else ""
+        return f"{outcome(record)}{last}; its log says more: job {record.id}"
 
     async def _end(self, job: str) -> Record | None:
         """Return the record once it has ended; None when it was removed."""
