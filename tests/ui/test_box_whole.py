@@ -93,3 +93,17 @@ async def test_the_panel_that_is_gone_to_gets_room_for_its_rows() -> None:
             await until(pilot, lambda shown=panel: shown.display and shown.outer_size.height >= FRONT)
             for other in app.screen.query("#main > Panel").results(Panel):
                 assert not other.display or other.outer_size.height >= other.ROWS, other.NAME
+
+
+async def test_no_row_stays_bare_where_all_are_as_high_as_their_rows() -> None:
+    app = make_app(everything(make_box(training_box())))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+
+        def bottom() -> int:
+            shown = [panel for panel in app.screen.query(Panel) if panel.display and panel.PLACE == "main"]
+            return max(panel.region.bottom for panel in shown)
+
+        for key in "et":
+            await pilot.press(key)
+            await until(pilot, lambda: bottom() == 39)

@@ -173,7 +173,9 @@ class Board(Container):
         for panel in shown:
             # One that is as high as its content leaves the others of its column what they need.
             panel.styles.max_height = None if narrow or crowded else max(panel.ROWS, room + panel.ROWS)
-            panel.styles.height = None if not crowded else "1fr" if panel is shown[0] else panel.ROWS
+            panel.styles.height = None if not crowded else panel.ROWS
+        if crowded:
+            shown[0].styles.height, shown[0].styles.max_height = "1fr", "100%"  # else rows stay bare
 
 
 def chosen(panels: Iterable[Panel], rows: int, front: Panel | None = None) -> set[Panel]:
