@@ -92,6 +92,7 @@ def test_a_chosen_one_that_went_is_an_error_for_a_command(box: Home) -> None:
     ran = run(box, "shell", "local", "--", "true")
     assert ran.status == 255
     assert "is not there any more" in ran.err
+    assert "is not there any more" in run(box, "env", "local", "list").err
 
 
 def test_base_is_not_removed_and_nothing_goes_without_its_name(box: Home) -> None:

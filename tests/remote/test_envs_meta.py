@@ -149,6 +149,9 @@ def test_the_last_use_is_the_newest_change(home: Home) -> None:
     os.utime(cache, (5000, 5000))
     os.utime(home.site(env), (2000, 2000))
     assert home.named("e").used == 5000
+    before = time.time() - 1
+    home.activated(env)
+    assert (home.named("e").used or 0) > before
 
 
 def test_a_file_with_several_names_is_counted_once(home: Home, tmp_path: Path) -> None:
@@ -190,7 +193,7 @@ def test_an_answer_about_gpus_is_told_until_packages_change(home: Home, tmp_path
 
 def _state(home: Home) -> Path:
     """The folder that this box keeps its state in."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import envmeta; print(envmeta.state_folder())"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import envs; print(envs.state_folder())"
     command = [sys.executable, "-I", "-S", "-c", code, str(home.program)]
     done = subprocess.run(command, capture_output=True, env=home.environment(), check=True)
     return Path(done.stdout.decode().strip()).parent

@@ -67,6 +67,20 @@ async def test_the_chosen_one_is_remembered_for_the_box(box: Answering, tmp_path
         assert await environments(box, store).restore() is None
 
 
+async def test_what_another_window_chose_is_chosen_at_the_next_look(box: Answering, tmp_path: Path) -> None:
+    with Store.open(Settings(), tmp_path / "history.sqlite") as store:
+        here, there = environments(box, store), environments(box, store)
+        await here.find()
+        await here.use(X)
+        await there.find()
+        await there.use(Y)
+        await here.find()
+        assert here.chosen.value == Y
+        await there.use(None)
+        await here.find()
+        assert here.chosen.value is None
+
+
 async def test_what_is_found_anew_is_chosen_as_it_is_now(box: Answering) -> None:
     envs = environments(box)
     await envs.find()

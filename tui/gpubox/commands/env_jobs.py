@@ -118,7 +118,7 @@ async def confirmed(box: Box, env: Env, typed: str) -> bool:
     """Return whether the person typed the environment's name, on the command line or when asked."""
     name = clean(env.name, 100)
     if typed:
-        return typed in (env.name, env.prefix)
+        return typed in (env.name, env.prefix, name)
     question = Question(
         about=box.name,
         title=f"Delete {name}?",

@@ -56,7 +56,7 @@ def answer(verb: str, asked: Row) -> Row:
 
 def exported(path: str) -> str:
     """Return a text file in the folder of a job; raises ValueError for any other place."""
-    jobs = os.path.realpath(os.path.dirname(__import__("envmeta").state_folder()) + "/jobs")
+    jobs = os.path.realpath(os.path.dirname(__import__("envs").state_folder()) + "/jobs")
     real = os.path.realpath(path)
     if not real.startswith(jobs + "/"):
         raise ValueError("It does not lie in a job's folder")

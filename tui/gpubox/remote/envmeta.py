@@ -205,19 +205,20 @@ def _broken(prefix: str, kind: str) -> str:
 
 
 def _used(prefix: str, site: str) -> float:
-    """Return when something in it last ran or changed, as times of folders tell.
+    """Return when it was last made active by us, or changed, as times of folders tell.
 
     Times of reading are not asked: this look and every backup would be the last use.
     """
     times = [0.0]
     places = [
+        envs.use_mark(prefix),
         prefix + "/conda-meta/history",
         prefix + "/conda-meta",
         prefix + "/bin",
         site,
         site + "/__pycache__",
     ]
-    for place in [*places, os.path.dirname(site) + "/__pycache__"] if site else places[:3]:
+    for place in [*places, os.path.dirname(site) + "/__pycache__"] if site else places[:4]:
         with contextlib.suppress(OSError):
             times.append(os.stat(place).st_mtime)
     return max(times)
@@ -399,25 +400,6 @@ def driver_cuda(version: str) -> str:
     return next((cuda for first, cuda in DRIVERS if int(branch) >= first), "")
 
 
-def state_folder() -> str:
-    """Return where answers about environments are kept on this box; see records.py for jobs."""
-    state = os.environ.get("GPUBOX_STATE_DIR", "")
-    if not state:
-        state = (os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) + "/gpubox"
-    return "%s/%s/envs" % (state, box_key())
-
-
-def box_key() -> str:
-    """Return what tells this box from others that share its homes."""
-    machine = envs.read("/etc/machine-id", 64).strip()[:12]
-    return machine if re.fullmatch(r"[0-9a-f]{12}", machine) else os.uname().nodename or "box"
-
-
-def key_of(prefix: str) -> str:
-    """Return the name of the file that holds what an environment answered."""
-    return hashlib.sha256(prefix.encode("utf-8", "surrogateescape")).hexdigest()[:24] + ".json"
-
-
 def stamp(conda: Conda, found: Dict[str, Tuple[str, str]]) -> str:
     """Return a word that changes with every package of an environment; sees.py makes the same.
 
@@ -430,7 +412,7 @@ def stamp(conda: Conda, found: Dict[str, Tuple[str, str]]) -> str:
 
 def sight_of(prefix: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Optional[Row]:
     """Return what an environment answered when it was asked for GPUs, or None when nobody asked."""
-    text = envs.read("%s/%s" % (state_folder(), key_of(prefix)), 1 << 16)
+    text = envs.read("%s/%s" % (envs.state_folder(), envs.key_of(prefix)), 1 << 16)
     try:
         told = json.loads(text) if text else None
         if not isinstance(told, dict) or told.get("prefix") != prefix:

@@ -313,9 +313,44 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
 
 
+def state_folder() -> str:
+    """Return where answers about environments are kept on this box; see records.py for jobs."""
+    state = os.environ.get("GPUBOX_STATE_DIR", "")
+    if not state:
+        state = (os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) + "/gpubox"
+    return "%s/%s/envs" % (state, box_key())
+
+
+def box_key() -> str:
+    """Return what tells this box from others that share its homes."""
+    machine = read("/etc/machine-id", 64).strip()[:12]
+    return machine if re.fullmatch(r"[0-9a-f]{12}", machine) else os.uname().nodename or "box"
+
+
+def key_of(prefix: str) -> str:
+    """Return the name of the file that holds what an environment answered."""
+    hashlib = __import__("hashlib")
+    return str(hashlib.sha256(prefix.encode("utf-8", "surrogateescape")).hexdigest()[:24]) + ".json"
+
+
+def use_mark(prefix: str) -> str:
+    """Return the file whose time tells when an environment was last made active by us."""
+    return "%s/%s" % (state_folder(), key_of(prefix)[: -len(".json")] + ".used")
+
+
+def mark_used(prefix: str) -> None:
+    """Note that an environment is used now; where that cannot be written nobody is told."""
+    with contextlib.suppress(OSError):
+        path = use_mark(prefix)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with open(path, "w"):
+            os.utime(path, None)
+
+
 def variables(prefix: str, kind: str, before: Dict[str, str]) -> Dict[str, str]:
     """Return the environment that an activation leads to, before scripts; raises ActivationError."""
     check(prefix, kind)
+    mark_used(prefix)
     if kind in ("conda", "pixi"):
         return conda_variables(prefix, kind, before)
     return venv_variables(prefix, before)

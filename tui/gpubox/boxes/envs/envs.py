@@ -77,8 +77,10 @@ class Environments:
         self._store = store
         self._python = python
         self._folders = tuple(folders)
-        self._choice: str | None = None
-        """Folder of the chosen one; None before the disk was asked, empty for none."""
+        self._choice = ""
+        """Folder of the chosen one; empty for none."""
+        self._kept = ""
+        """The same as this machine's disk had it last."""
         self._sizes: dict[str, int] = {}
         """Bytes by folder, as they were last counted."""
         self._looking = asyncio.Lock()
@@ -116,11 +118,13 @@ class Environments:
             raise RemoteError(
                 f"{clean(env.name, 60)} is broken", clean(env.broken, 200), "Choose another one, or repair it"
             )
-        self._choice = env.prefix if env is not None else ""
+        choice = env.prefix if env is not None else ""
+        if self._store is not None:
+            await self._store.keep_choice(self._box, choice)
+            self._kept = await self._store.choice(self._box)  # not so where the disk is full
+        self._choice = choice
         self.trouble.put(None)
         self.chosen.put(env)
-        if self._store is not None:
-            await self._store.keep_choice(self._box, self._choice)
 
     async def packages(self, env: Env) -> tuple[Package, ...]:
         """Return what is in an environment, by name; raises as `find`."""
@@ -221,14 +225,20 @@ class Environments:
         return msgspec.structs.replace(found, envs=tuple(sized)) if self._sizes else found
 
     async def _remembered(self) -> str:
-        if self._choice is None:
-            self._choice = await self._store.choice(self._box) if self._store is not None else ""
+        """Return the folder of the chosen one; another window may have chosen meanwhile."""
+        if self._store is not None:
+            kept = await self._store.choice(self._box)
+            if kept != self._kept:
+                self._choice = self._kept = kept
         return self._choice
 
     async def _choose_again(self, found: Envs) -> None:
         """Find the chosen one in a new look, and tell when it is not there any more."""
         prefix = await self._remembered()
         if not prefix:
+            for feed in (self.trouble, self.chosen):
+                if feed.value is not None:
+                    feed.put(None)
             return
         env = next((one for one in found.envs if one.prefix == prefix), None)
         if env is not None and not env.broken:
