@@ -69,7 +69,7 @@ async def test_a_virtual_environment_is_made_changed_and_removed_by_jobs(
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
     if kind == "uv":
         link(envs.program("uv"), home.path / ".local" / "bin" / "uv")
-        offline = {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(tmp_path / "wheels"), "UV_PYTHON": sys.executable}
+        offline = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(tmp_path / "wheels"), "UV_PYTHON": sys.executable}
     async with box_at(home, monkeypatch, **offline) as box:
         await box.envs.find()
         assert kind in ("venv", "uv")

@@ -30,7 +30,6 @@ from gpubox.core.history import History, readings
 from gpubox.core.sample import Process, Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.together import together
-from gpubox.core.wishes import parse
 
 _LEARN = 2.0
 """Seconds after which the first sample of a link is there, and there is time for what can wait."""
@@ -90,12 +89,11 @@ class Box:
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
         self.jobs = Jobs(
-            target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits, python=python
-        )
+            target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits,
+            python=python, environment=environment,
+        )  # fmt: skip
         """What runs, waits and ended on the box."""
-        for line in tunnels:
-            wished = parse(line)
-            self.tunnels.add(wished.wish, wished.name)
+        self.tunnels.wish(tunnels)
         self.windows = Windows(target.name, self.doors, store)
         """Graphical programs of the box on this machine's display."""
         self.history = History()

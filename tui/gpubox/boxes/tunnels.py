@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from gpubox.boxes.listeners import listening
@@ -13,7 +14,7 @@ from gpubox.core.doors import Doors, Forward
 from gpubox.core.errors import Cancelled, Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
-from gpubox.core.wishes import Wished, at_home, short
+from gpubox.core.wishes import Wished, at_home, parse, short
 
 TICK = 1.0
 """Seconds between two looks at what went through."""
@@ -36,6 +37,12 @@ class Tunnels:
         self._number = 0
         self._doors: Doors | None = None
         self._group: asyncio.TaskGroup | None = None
+
+    def wish(self, lines: Iterable[str]) -> None:
+        """Wish for the tunnels that lines of the settings mean; raises ConfigError."""
+        for line in lines:
+            wished = parse(line)
+            self.add(wished.wish, wished.name)
 
     def add(self, wish: Forward | None, name: str = "") -> Tunnel:
         """Wish for a tunnel and return it; one of that name to the same place is there only once.

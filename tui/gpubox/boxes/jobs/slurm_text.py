@@ -220,7 +220,7 @@ def seconds(text: str) -> float | None:
     """Return a duration such as 1-02:03:04, 03:04 or 5; None for one without end, or unknown."""
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
-    if not all(part.isdigit() for part in [*parts, *([days] if dash else [])]):
+    if not all(part.isdecimal() and part.isascii() for part in [*parts, *([days] if dash else [])]):
         return None
     numbers = [int(part) for part in parts]
     if dash:  # days-hours[:minutes[:seconds]]
