@@ -165,6 +165,8 @@ class Slurm:
         else:
             words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
         how = "stopped" if canceled else "slurm"
+        if told is not None and canceled and told.reason == "DependencyNeverSatisfied":
+            how, words = "after", f"Job {record.wish.after or 'before it'} did not end with exit code 0"
         asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
         settled = await self._supervised.call("settle", asked, Record)
         return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
@@ -184,7 +186,7 @@ class Slurm:
         script = slurm_submit.script(wish, record.folder, options, line)
         result, out = await slurm_shell.run(shell, place, script)
         number = out.decode("ascii", "replace").strip()
-        if result.ok and number.isdigit():
+        if result.ok and number.isdecimal():
             return await self.show(wish.id)
         error = slurm_shell.refused(result, "Slurm refused the job")
         if result.status == slurm_submit.SAID_NO:
@@ -232,7 +234,7 @@ class Slurm:
         record = await self.show(job)
         if record.state in ACTIVE:
             await self._supervised.stop(job, by)
-            if record.slurm.isdigit():
+            if record.slurm.isdecimal():
                 result, _ = await slurm_shell.run(
                     self._supervised.shell(), place, f"limited scancel {record.slurm}"
                 )

@@ -233,7 +233,7 @@ def seconds(text: str) -> float | None:
 
 def moment(text: str) -> float | None:
     """Return seconds since the epoch as SLURM_TIME_FORMAT=%s gives them, or None."""
-    return float(text) if text.isdigit() and 0 < len(text) < 12 else None
+    return float(text) if text.isdecimal() and 0 < len(text) < 12 else None
 
 
 def whole(text: str) -> int:

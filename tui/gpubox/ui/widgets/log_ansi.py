@@ -169,7 +169,7 @@ def _codes(parameters: str) -> list[int]:
             parts = ["24" if parts[1] == "0" else "4"]
         else:
             parts = parts[:1]
-        out += [int(part) if part.isdigit() and len(part) < 6 else 0 for part in parts]
+        out += [int(part) if part.isdecimal() and len(part) < 6 else 0 for part in parts]
     return out
 
 
