@@ -160,13 +160,13 @@ def furnish(box: Box) -> None:
 
 
 async def come_to(picture: str, pilot: Pilot[None], box: Box, runs: Sequence[Record]) -> None:
-    """Bring the screen to where the picture of `envs`, `job` or `compare` is taken."""
+    """Bring the screen to where the picture of `envs`, `jobs` or `compare` is taken."""
     await pilot.press("escape", "escape")
     if picture == "envs":
         found = await box.envs.find()
         box.envs.chosen.put(found.envs[0])
         await pilot.press("e")
-    elif picture == "job":
+    elif picture == "jobs":
         await pilot.press("j", "home", "enter")
     else:
         await pilot.app.push_screen(CompareScreen(box, runs))

@@ -236,7 +236,7 @@ async def draw_jobs(
     folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box, runs: Sequence[Record]
 ) -> None:
     """Draw a job that runs, the environments, and two jobs side by side."""
-    for name in ("job", "envs", "compare"):
+    for name in ("jobs", "envs", "compare"):
         await scenes_jobs.come_to(name, pilot, box, runs)
         (folder / f"{name}.svg").write_text(picture(app))
     await pilot.press("escape")
