@@ -143,6 +143,8 @@ async def test_commands_are_remembered_without_those_that_tell_a_secret(store: S
     kept = Kept(store=store)
     for number, line in enumerate(("train 1", "HF_TOKEN=abc train", "two\nlines", "bar\udce9", "train 2")):
         await kept.jobs.launch(replace(WISH, id=f"20261123-13000{number}-abcdef", line=line))
+    made = replace(WISH, id="20261123-140000-abcdef", line="conda env remove x", template="env")
+    await kept.jobs.launch(made)  # by the program itself
     assert await kept.jobs.history() == ("train 2", "train 1")
     assert line_of(replace(WISH, line="", argv=("a b", "c"))) == "'a b' c"
     assert await Kept().jobs.history() == ()

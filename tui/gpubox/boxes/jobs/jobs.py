@@ -143,7 +143,8 @@ class Jobs:
         )
         record = await self.backend(wish.backend).launch(wish)
         await self._told.begin(record.submitted)  # also on a box that is new here, its end is news
-        await self._remember(line_of(wish))
+        if not wish.template:  # those are offered as what they are, and changes of environments never again
+            await self._remember(line_of(wish))
         await self._changed(record)
         return record
 
