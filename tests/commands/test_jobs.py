@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_a_log_is_printed_byte_for_byte_and_from_the_last_lines_on() -> None:
             stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (0, expected), words
+
+
+@pytest.mark.usefixtures("box")
+def test_a_process_can_be_left_out_of_account_and_one_that_is_gone_cannot() -> None:
+    assert jobs("ignore", str(os.getpid())).status == 0
+    ran = jobs("ignore", "4194999")
+    assert (ran.status, ran.out) == (1, "")
+    assert "no process 4194999" in ran.err
 
 
 @pytest.mark.usefixtures("box")

@@ -145,6 +145,7 @@ def test_a_process_can_be_ignored(box: Box) -> None:
     box.ask("ignore", pid=os.getpid(), start=0)
     box.gpus(f"python (pid {os.getpid()}, bob)")
     running(box, job)
+    assert "no process 4194999" in box.refused("ignore", pid=4194999)
 
 
 def test_excluded_gpus_are_left_alone(box: Box) -> None:

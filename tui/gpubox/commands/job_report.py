@@ -67,7 +67,7 @@ def gpus(record: Record) -> str:
         case "chosen":
             return f"{len(wish.uuids)} chosen"
         case _:
-            return f"{wish.count} free"
+            return f"{wish.count} free" if record.started is None else str(wish.count)
 
 
 def _took(record: Record) -> float | None:

@@ -175,6 +175,24 @@ def results(ctx: click.Context, job: str) -> int:
     return _with_box(ctx, work)
 
 
+@jobs.command(short_help="Let a process not count as using a GPU.")
+@click.argument("pid", type=click.IntRange(1), metavar="PID")
+@common_options
+@click.pass_context
+def ignore(ctx: click.Context, pid: int) -> int:
+    """Let a process no longer count as using a GPU, so that jobs get the GPU that it is on.
+
+    PID is its number on the box, as `jobs BOX list` tells of a job that waits. It holds until it ends.
+    """
+    from gpubox.core.job import Ignored
+
+    async def work(box: Box) -> int:
+        await steady(box, lambda: box.jobs.ignore(Ignored(pid)))
+        return 0
+
+    return _with_box(ctx, work)
+
+
 async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask for something that may be asked twice, again on the next link when this one is lost."""
     while True:

@@ -188,7 +188,10 @@ def settle(asked: Row) -> Row:
 def ignore(asked: Row) -> Row:
     """Let a process no longer count as using a GPU."""
     pid = _number(asked.get("pid"), -1)
-    turns.ignore(pid, _number(asked.get("start")) or trees.start_of(pid))
+    start = trees.start_of(pid)
+    if not start:
+        raise records.Refused("No such process", "The box has no process %d" % pid, "It may have ended")
+    turns.ignore(pid, _number(asked.get("start")) or start)
     return {}
 
 
