@@ -70,6 +70,15 @@ def test_a_job_without_gpus_has_its_processes_measured_each_second(
         assert job.errors() == ""
 
 
+def test_the_last_sample_tells_no_memory_of_processes_that_are_gone(job: Measured) -> None:
+    job.start("sleep", "1.3")
+    job.sample()
+    ticks = job.until(lambda ticks: ticks if ticks and not ticks[-1].processes else [])
+    assert ticks[-1].rss is None
+    assert ticks[0].rss
+    assert all(tick.cpu is None for tick in ticks if tick.width < 0.3)
+
+
 def test_all_processes_of_a_job_are_found_and_none_of_the_supervisors_own(job: Measured) -> None:
     job.start("sh", "-c", "setsid sleep 60 & (setsid sleep 60 &) ; sleep 60 & wait")
     job.sample()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
+SHORT = 0.3
+"""Seconds below which a share of the CPU is mere noise: the kernel counts in hundredths."""
 PERIOD = 1.0
 """Seconds between two samples."""
 EAGER = 10.0
@@ -708,8 +710,11 @@ class Sampler:
     def _put(self, now: float) -> None:
         seconds = now - self._written_at
         self._written_at = now
-        tick: Row = {"t": round(now, 2), "log": self._log()}
-        tick.update(cpu=self.tree.cpu(seconds), rss=self.tree.memory, processes=len(self.tree.found))
+        tick: Row = {"t": round(now, 2), "log": self._log(), "processes": len(self.tree.found)}
+        cpu = self.tree.cpu(seconds)
+        tick["cpu"] = cpu if seconds >= SHORT else None
+        # When all have ended nobody knows what they had a moment before; that was not nothing.
+        tick["rss"] = self.tree.memory if self.tree.found else None
         if self._rows:
             tick["gpus"] = self._rows
         if abs(seconds - PERIOD) > 0.05:
