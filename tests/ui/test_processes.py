@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
+from gpubox.core.job import Ignored
 from gpubox.core.sample import Process
 from gpubox.ui.panels.processes import Processes
 from gpubox.ui.widgets.details import Details
@@ -210,6 +211,25 @@ async def test_what_the_box_refuses_is_told_with_the_hint(monkeypatch: pytest.Mo
         await send(stage, pilot, "enter")
         await until(pilot, lambda: toasts(stage))
         assert toasts(stage) == ["Not yours|Process 52817 belongs to grace\nAsk grace, or log in as root"]
+
+
+@pytest.mark.parametrize(("answer", "told"), [("yes", [52817]), ("no", []), (None, [])])
+async def test_jobs_ignore_a_process_after_a_yes_that_names_it_and_its_gpu(
+    answer: str | None, told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored: list[int] = []
+
+    async def ignore(process: Ignored) -> None:
+        ignored.append(process.pid)
+
+    async with on_stage(Processes, samples.training_box(), answers=[answer]) as (stage, pilot):
+        monkeypatch.setattr(stage.panel.box.jobs, "ignore", ignore)
+        await pilot.press("i")
+        await until(pilot, lambda: stage.asked)
+        await until(pilot, lambda: len(toasts(stage)) == len(told))
+        assert stage.asked[0].title == "Let jobs ignore 52817 python?"
+        assert "GPU 1, run by grace" in stage.asked[0].text
+        assert ignored == told
 
 
 async def test_nothing_can_be_signaled_while_the_link_is_down() -> None:

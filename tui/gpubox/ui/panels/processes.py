@@ -13,6 +13,7 @@ from gpubox.config.settings import Settings
 from gpubox.core import units
 from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.health import Phase
+from gpubox.core.job import Ignored
 from gpubox.core.sample import Process, Sample
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
@@ -23,7 +24,7 @@ from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.process_table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
 from gpubox.ui.widgets.rows import Rows
-from gpubox.ui.widgets.signals import SIGNALS, SignalChooser
+from gpubox.ui.widgets.signals import SIGNALS, SignalChooser, let_pass
 
 
 class Processes(Panel):
@@ -39,6 +40,7 @@ Who uses the GPUs, and the host's busiest processes. **TYPE** is C for compute, 
 **SM%** is the share of the GPU, **CPU%** that of one core. `□` marks a container.
 Click on a title to sort by it, again to turn it round; `/` narrows the list while you type.
 A signal is sent only after you chose it and said yes, and only if the process is still the same.
+Queued jobs wait for a GPU with somebody's process on it, unless you tell them by `i` to ignore that process.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -49,6 +51,13 @@ A signal is sent only after you chose it and said yes, and only if the process i
         ),
         Binding(
             "x", "signal", "Signal", id="processes.signal", tooltip="Send the process a signal; asks before"
+        ),
+        Binding(
+            "i",
+            "ignore",
+            "Ignore",
+            id="processes.ignore",
+            tooltip="Let jobs have the GPU that it is on; asks",
         ),
         Binding("s", "sort", "Sort", id="processes.sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse", id="processes.reverse", tooltip="Sort the other way", show=False),
@@ -137,7 +146,9 @@ A signal is sent only after you chose it and said yes, and only if the process i
         parts += [f"“{clean(self.words, 24)}”"] if self.words else []
         parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")
         caption(self, " · ".join(parts))
-        could = tuple(bool(self.check_action(action, ())) for action in ("details", "signal", "clear"))
+        could = tuple(
+            bool(self.check_action(action, ())) for action in ("details", "signal", "ignore", "clear")
+        )
         if could != self._could:
             self._could = could
             self.refresh_bindings()
@@ -150,6 +161,9 @@ A signal is sent only after you chose it and said yes, and only if the process i
             case "signal":
                 live = self.box.link.health.value.phase is Phase.LIVE
                 return live and self.chosen is not None
+            case "ignore":
+                live = self.box.link.health.value.phase is Phase.LIVE
+                return live and self.chosen is not None and self.chosen.gpu is not None
             case "clear":
                 return bool(self.words) or self._words.has_class("-shown")
             case _:
@@ -232,6 +246,19 @@ A signal is sent only after you chose it and said yes, and only if the process i
         process = self.chosen
         if process is not None:
             self.run_worker(guarded(self, self._signal(process)), group=self.NAME, exit_on_error=False)
+
+    def action_ignore(self) -> None:
+        """Ask, then let jobs have the GPU in spite of the process."""
+        process = self.chosen
+        if process is not None:
+            self.run_worker(guarded(self, self._ignore(process)), group=self.NAME, exit_on_error=False)
+
+    async def _ignore(self, process: Process) -> None:
+        """Raises what Jobs.ignore raises."""
+        asker = cast("Asker", program(self))
+        if await asker.ask(let_pass(self.box.name, process)) == "yes":
+            await self.box.jobs.ignore(Ignored(process.pid))
+            self.notify(f"Jobs ignore {process.pid} {process_table.program(process)}", markup=False)
 
     async def _signal(self, process: Process) -> None:
         """Ask twice, then send; raises what Box.signal raises."""

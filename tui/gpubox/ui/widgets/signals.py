@@ -1,4 +1,4 @@
-"""A small window to choose a signal in, the gentlest first."""
+"""What is asked before something is done to a process: which signal, the gentlest first, and whether."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
+
+from gpubox.core.ask import Kind, Question
+from gpubox.core.sample import Process
+from gpubox.core.text import clean
+from gpubox.ui.widgets.process_table import program
 
 SIGNALS: dict[str, str] = {
     "TERM": "asks it to end; it may save its work",
@@ -60,3 +65,14 @@ class SignalChooser(ModalScreen[str | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Give the choice back."""
         self.dismiss(event.option.id)
+
+
+def let_pass(box: str, process: Process) -> Question:
+    """Return the question whether jobs may have the GPU that a process is on."""
+    who = clean(process.user, 32) or "somebody"
+    return Question(
+        about=box,
+        title=f"Let jobs ignore {process.pid} {program(process)}?",
+        text=f"It is on GPU {process.gpu}, run by {who}. Jobs that wait for a free GPU may start beside it.",
+        kind=Kind.YES_NO,
+    )
