@@ -40,6 +40,11 @@ def test_a_word_means_one_environment(word: str, prefix: str) -> None:
     assert choose(ENVS, word, "box").prefix == prefix
 
 
+def test_a_name_with_a_line_s_end_is_found_as_it_is_shown() -> None:
+    odd = Env("/c/envs/a\nb", "a\nb", "conda")
+    assert choose([odd], "a b", "box") is odd
+
+
 def test_a_word_for_several_asks_for_the_folder() -> None:
     with pytest.raises(RemoteError, match=r"torch may be .*torch-gpu, .*torch-cpu"):
         choose(ENVS, "torch", "box")

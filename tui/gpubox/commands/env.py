@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_options, complete_box
+from gpubox.commands.common import common_options, complain, complete_box
 from gpubox.core.errors import Cancelled
 from gpubox.core.text import clean
 
@@ -62,6 +62,8 @@ def list_(ctx: click.Context, as_json: bool) -> int:
             click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
             for line in env_report.notes(found):
                 click.echo(f"{box.name}: {line}", err=True)
+            if box.envs.trouble.value is not None:
+                complain(box.envs.trouble.value, box.name)
         return 0
 
     return _with_box(ctx, work)

@@ -23,7 +23,7 @@ def choose(envs: Sequence[Env], word: str, box: str) -> Env:
     tests: tuple[Callable[[Env], bool], ...] = (
         lambda env: env.prefix == word.rstrip("/") or env.prefix == word,
         lambda env: env.name == word,
-        lambda env: env.name.lower() == low,
+        lambda env: env.name.lower() == low or clean(env.name).strip() == word,  # as it is shown
         lambda env: "/" in low and env.prefix.lower().endswith("/" + low.lstrip("~./")),
         lambda env: bool(low) and env.name.lower().startswith(low),
         lambda env: bool(low) and low in env.name.lower(),
