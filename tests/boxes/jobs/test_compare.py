@@ -165,3 +165,11 @@ def test_sides_that_are_alike_in_all_names_are_told_apart() -> None:
     second = replace(first, id="other", wish=replace(first.wish, cwd="/elsewhere"))
     labels = [side.label for side in compare([first, second]).sides]
     assert len(set(labels)) == 2
+
+
+def test_sides_of_one_name_are_told_apart_by_the_end_of_their_ids() -> None:
+    first, second = on_gpu(at=1), on_gpu(at=2)
+    first = replace(first, id="20261123-143742-nsf6sz")
+    second = replace(second, id="20261123-143722-47c2mc", wish=replace(second.wish, cwd="/elsewhere"))
+    labels = [side.label for side in compare([first, second]).sides]
+    assert labels == ["tf-gpu nsf6sz", "tf-gpu 47c2mc"]

@@ -80,7 +80,8 @@ _LABELS: tuple[Callable[[Record], str], ...] = (
     gpu_names,
     lambda record: " ".join(filter(None, (clean(record.wish.env, 40), gpu_names(record)))),
     lambda record: " ".join(filter(None, (clean(record.wish.name, 40), clean(record.wish.env, 40)))),
-    lambda record: clean(command(record), 48),
+    lambda record: clean(command(record), 28),
+    lambda record: f"{clean(record.wish.env or record.wish.name, 24)} {record.id[-6:]}".strip(),
 )
 """What sides can be told apart by, the plainest first."""
 
