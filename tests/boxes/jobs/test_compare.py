@@ -173,3 +173,11 @@ def test_sides_of_one_name_are_told_apart_by_the_end_of_their_ids() -> None:
     second = replace(second, id="20261123-143722-47c2mc", wish=replace(second.wish, cwd="/elsewhere"))
     labels = [side.label for side in compare([first, second]).sides]
     assert labels == ["tf-gpu nsf6sz", "tf-gpu 47c2mc"]
+
+
+def test_different_commands_are_told() -> None:
+    first = on_gpu()
+    second = replace(first, id="other", wish=replace(first.wish, argv=("python", "other.py"), cwd="/x"))
+    told = "They ran different commands: the times may be those of different work"
+    assert told in compare([first, second]).notes
+    assert told not in compare([first, on_cpu()]).notes

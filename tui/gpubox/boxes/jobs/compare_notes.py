@@ -54,6 +54,8 @@ def notes(them: Sequence[Side]) -> list[str]:
     out: list[str] = []
     for side in them:
         out += [*_failures(side), *_gpu_notes(side)]
+    if len({side.last.wish.argv for side in them}) > 1:
+        out.append("They ran different commands: the times may be those of different work")
     models = {gpu_names(side.last) for side in them if side.last.gpus}
     if len(models) > 1:
         out.append(f"They ran on different GPUs: {' and '.join(sorted(models))}")
