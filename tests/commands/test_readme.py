@@ -30,6 +30,8 @@ KEYS = {
     "equals_sign": "=",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
 }
 PLACES = {
     "app": "everywhere",

@@ -141,7 +141,7 @@ async def test_words_narrow_the_list_and_escape_shows_all() -> None:
         assert "1 of 7" in stage.text
         await pilot.press("escape")
         assert line(stage, "train")
-        await pilot.press("s", "s")
+        await pilot.press("greater_than_sign", "greater_than_sign")
         assert "by " in stage.text
 
 

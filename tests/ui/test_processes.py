@@ -53,10 +53,10 @@ async def test_every_shown_column_can_sort() -> None:
         table: Rows[Process] = stage.query_one("#list", Rows)
         seen = {table.sort[0]}
         for _ in table.shown_columns:
-            await pilot.press("s")
+            await pilot.press("greater_than_sign")
             seen.add(table.sort[0])
         assert seen == set(table.shown_columns)
-        await pilot.press("S")
+        await pilot.press("less_than_sign")
         assert "by GPU-MEM ▲" in (stage.panel.border_subtitle or "")
         assert listed(stage)[0] == 1904
 
@@ -245,7 +245,7 @@ async def test_nothing_can_be_signaled_while_the_link_is_down() -> None:
 async def test_an_empty_list_says_so_and_offers_nothing() -> None:
     async with on_stage(Processes, replace(samples.training_box(), processes=())) as (stage, pilot):
         assert "No process is listed" in stage.text
-        await pilot.press("enter", "x", "s", "g", "g")
+        await pilot.press("enter", "x", "greater_than_sign", "g", "g")
         assert len(stage.screen_stack) == 1
 
 

@@ -67,8 +67,10 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         Binding("E", "do('export')", "Export", id="envs.export", tooltip="Write what is in it into a file"),
         Binding("C", "clone", "Clone", id="envs.clone", tooltip="Make one that is the same", show=False),
         Binding("z", "do('size')", "Size", id="envs.size", tooltip="Count the bytes it takes on the disk"),
-        Binding("S", "sort", "Sort", id="envs.sort", tooltip="Sort by the next column", show=False),
-        Binding("V", "reverse", "Reverse", id="envs.reverse", tooltip="Sort the other way", show=False),
+        Binding(
+            "greater_than_sign", "sort", "Sort", id="envs.sort", tooltip="Sort by the next column", show=False
+        ),
+        Binding("less_than_sign", "reverse", "Reverse", id="envs.reverse", tooltip="Sort the other way", show=False),
         Binding("escape", "clear", "Unmark", id="envs.clear", tooltip="Mark none any more"),
     ]
     DEFAULT_CSS = """

@@ -56,8 +56,22 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
         Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
-        Binding("s", "sort(1)", "Sort", id="jobs.sort", tooltip="Sort by the next column", show=False),
-        Binding("S", "sort(-1)", "Reverse", id="jobs.reverse", tooltip="Sort the other way", show=False),
+        Binding(
+            "greater_than_sign",
+            "sort(1)",
+            "Sort",
+            id="jobs.sort",
+            tooltip="Sort by the next column",
+            show=False,
+        ),
+        Binding(
+            "less_than_sign",
+            "sort(-1)",
+            "Reverse",
+            id="jobs.reverse",
+            tooltip="Sort the other way",
+            show=False,
+        ),
         Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
     ]
     DEFAULT_CSS = """

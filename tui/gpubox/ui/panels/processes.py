@@ -59,8 +59,15 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             id="processes.ignore",
             tooltip="Let jobs have the GPU that it is on; asks",
         ),
-        Binding("s", "sort", "Sort", id="processes.sort", tooltip="Sort by the next column"),
-        Binding("S", "reverse", "Reverse", id="processes.reverse", tooltip="Sort the other way", show=False),
+        Binding("greater_than_sign", "sort", "Sort", id="processes.sort", tooltip="Sort by the next column"),
+        Binding(
+            "less_than_sign",
+            "reverse",
+            "Reverse",
+            id="processes.reverse",
+            tooltip="Sort the other way",
+            show=False,
+        ),
         Binding(
             "g", "group", "By user", id="processes.group", tooltip="Add up what each user takes, and back"
         ),

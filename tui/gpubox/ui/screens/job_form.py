@@ -27,6 +27,8 @@ from gpubox.ui.widgets.masked import MaskedInput
 
 _CHOICES = 6
 """Rows for what can be chosen."""
+_WRITTEN = ("command", "name", "variables")
+"""Fields in which one goes on writing; what stands in the others is replaced by what is typed."""
 
 
 class JobForm(ModalScreen[JobWish | None]):
@@ -78,7 +80,7 @@ class JobForm(ModalScreen[JobWish | None]):
                     self._draft.texts[field.name],
                     id=f"field-{field.name}",
                     placeholder=field.example,
-                    select_on_focus=False,
+                    select_on_focus=field.name not in _WRITTEN,
                     compact=True,
                 )
                 self._notes[field.name] = Static("", classes="note", markup=False)
