@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -24,7 +25,7 @@ from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import COLUMNS, Row, rows, why
 from gpubox.ui.widgets.ink import Line, Tone, wrapped
 from gpubox.ui.widgets.lines import Lines, caption
-from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 
 LIST = 60.0
 """Seconds between two looks for environments, while the panel is seen."""
@@ -67,10 +68,8 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         Binding("E", "do('export')", "Export", id="envs.export", tooltip="Write what is in it into a file"),
         Binding("C", "clone", "Clone", id="envs.clone", tooltip="Make one that is the same", show=False),
         Binding("z", "do('size')", "Size", id="envs.size", tooltip="Count the bytes it takes on the disk"),
-        Binding(
-            "greater_than_sign", "sort", "Sort", id="envs.sort", tooltip="Sort by the next column", show=False
-        ),
-        Binding("less_than_sign", "reverse", "Reverse", id="envs.reverse", tooltip="Sort the other way", show=False),
+        replace(SORT, id="envs.sort"),
+        replace(REVERSE, id="envs.reverse"),
         Binding("escape", "clear", "Unmark", id="envs.clear", tooltip="Mark none any more"),
     ]
     DEFAULT_CSS = """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
@@ -24,7 +24,8 @@ from gpubox.ui.widgets import job_words
 from gpubox.ui.widgets.job_queue import queue_window
 from gpubox.ui.widgets.job_table import COLUMNS, Row, matches, summary
 from gpubox.ui.widgets.lines import caption
-from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
+from gpubox.ui.widgets.words import Words
 
 
 class JobsPanel(Panel):
@@ -56,35 +57,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
         Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
-        Binding(
-            "greater_than_sign",
-            "sort(1)",
-            "Sort",
-            id="jobs.sort",
-            tooltip="Sort by the next column",
-            show=False,
-        ),
-        Binding(
-            "less_than_sign",
-            "sort(-1)",
-            "Reverse",
-            id="jobs.reverse",
-            tooltip="Sort the other way",
-            show=False,
-        ),
+        replace(SORT, id="jobs.sort"),
+        replace(REVERSE, id="jobs.reverse"),
         Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
     ]
-    DEFAULT_CSS = """
-    JobsPanel #words {
-        dock: bottom;
-        height: 1;
-        border: none;
-        padding: 0;
-        background: $surface;
-        display: none;
-        &.-shown { display: block; }
-    }
-    """
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
@@ -94,7 +70,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._watching = Watching(self, box.jobs.watch)
         self._verbs = JobVerbs(self, box, settings)
         self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
-        self._words = Input(
+        self._words = Words(
             placeholder="words in name, command, env, state …", id="words", select_on_focus=False
         )
 
@@ -265,16 +241,20 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
         program(self).push_screen(CompareScreen(self.box, self.marked))
 
-    def action_sort(self, way: int) -> None:
-        """Sort by the next column, or the other way."""
-        self._list.sort_by_next() if way > 0 else self._list.reverse()
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._list.sort_by_next()
+
+    def action_reverse(self) -> None:
+        """Sort the other way."""
+        self._list.reverse()
 
     def action_filter(self) -> None:
         """Ask for words."""
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
-    @on(Input.Changed)
+    @on(Words.Changed)
     @on(Rows.Sorted)
     def _changed(self) -> None:
         self._show()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
@@ -23,8 +23,9 @@ from gpubox.ui.widgets import process_table
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.process_table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
-from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 from gpubox.ui.widgets.signals import SIGNALS, SignalChooser, let_pass
+from gpubox.ui.widgets.words import Words
 
 
 class Processes(Panel):
@@ -59,32 +60,14 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             id="processes.ignore",
             tooltip="Let jobs have the GPU that it is on; asks",
         ),
-        Binding("greater_than_sign", "sort", "Sort", id="processes.sort", tooltip="Sort by the next column"),
-        Binding(
-            "less_than_sign",
-            "reverse",
-            "Reverse",
-            id="processes.reverse",
-            tooltip="Sort the other way",
-            show=False,
-        ),
+        replace(SORT, id="processes.sort"),
+        replace(REVERSE, id="processes.reverse"),
         Binding(
             "g", "group", "By user", id="processes.group", tooltip="Add up what each user takes, and back"
         ),
         Binding("a", "all", "GPU only", id="processes.all", tooltip="Show processes on a GPU only, or all"),
         Binding("escape", "clear", "Clear filter", id="processes.clear", tooltip="Show all rows again"),
     ]
-    DEFAULT_CSS = """
-    Processes #words {
-        dock: bottom;
-        height: 1;
-        border: none;
-        padding: 0;
-        background: $surface;
-        display: none;
-        &.-shown { display: block; }
-    }
-    """
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
@@ -96,7 +79,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._totals: Rows[Totals] = Rows(
             TOTAL_COLUMNS, lambda one: one.user, sort="gpu-mem", empty="No process", id="totals"
         )
-        self._words = Input(placeholder="words in user, command, env …", id="words", select_on_focus=False)
+        self._words = Words(placeholder="words in user, command, env …", id="words", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Make both tables and the filter's line."""

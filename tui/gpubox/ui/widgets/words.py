@@ -1,0 +1,22 @@
+"""The line under a list for words that narrow it."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+
+class Words(Input):
+    """Hidden until it is asked for, with the class -shown."""
+
+    DEFAULT_CSS = """
+    Words {
+        dock: bottom;
+        height: 1;
+        border: none;
+        padding: 0;
+        background: $surface;
+        display: none;
+        &:focus { border: none; }
+        &.-shown { display: block; }
+    }
+    """
