@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from gpubox.core.units import DASH
-from gpubox.ui.widgets.ink import Line, Span, Tone, cut, fit, length
+from gpubox.ui.widgets.ink import Line, Span, Tone, cut, fit, length, wrapped
 from gpubox.ui.widgets.lines import Lines
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         self._layout = _layout(self.columns, width)
         out = [self._heading(), *map(self._row, self._order)]
         if not self._order:
-            out.append((Span(self.empty, "muted"),))
+            out += wrapped(self.empty, width, "muted")
         place = self._place()
         self.cursor_line = None if place is None else place + 1
         return out
