@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import hashlib
 import io
@@ -77,23 +76,40 @@ def _stored(file: str) -> bytes:
 def stripped(text: str, interpreter: Literal["python", "sh"] = "python") -> str:
     """Return a source without its comments, and Python without its docstrings; every line keeps its number.
 
-    ast.unparse would be shorter, but what it writes depends on the Python of the laptop, and Python 3.8 may
-    not be able to read it.
+    ast.unparse would make it shorter, but what it writes depends on the Python of the laptop, and Python 3.8
+    may not be able to read it.
     """
     lines = text.splitlines()
     if interpreter == "sh":
         return "\n".join("" if line.lstrip().startswith("#") else line for line in lines).strip() + "\n"
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]].rstrip()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in node.body:
-                first, last = part.lineno, part.end_lineno or part.lineno
-                alone = not lines[first - 1][: part.col_offset].strip()
-                if alone and isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant):
-                    lines[first - 1 : last] = [" " * part.col_offset + '""', *[""] * (last - first)]
+    _strip(lines, text)
     return "\n".join(lines) + "\n"
+
+
+def _strip(lines: list[str], text: str) -> None:
+    """Take comments, and statements that are a text alone, out of the lines of a Python source.
+
+    Token by token: the trees of ast take 20 MiB for a moment, which the program then keeps, and twice as long.
+    """
+    begins, alone = True, None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        match token.type:
+            case tokenize.COMMENT:
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column].rstrip()
+            case tokenize.NL | tokenize.INDENT | tokenize.DEDENT:
+                pass
+            case tokenize.NEWLINE:
+                if alone is not None:
+                    (row, column), last = alone, token.start[0]
+                    lines[row - 1 : last] = [" " * column + '""', *[""] * (last - row)]
+                begins, alone = True, None
+            case tokenize.STRING if begins:
+                begins, alone = False, token.start
+            case tokenize.STRING:
+                pass
+            case _:
+                begins, alone = False, None
 
 
 async def run(
