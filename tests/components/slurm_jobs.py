@@ -26,10 +26,11 @@ LIMIT = 40.0
 ONE = GpuWish(count=1)
 
 
-def behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    """Whatever Slurm this machine's environment leads to."""
-    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR", "XDG_CACHE_HOME"):
+def behind(folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path | None = None) -> Slurm:
+    """Whatever Slurm this machine's environment leads to; `cache` keeps our program from test to test."""
+    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR"):
         monkeypatch.setenv(name, str(folder / name.lower()))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache or folder / "cache"))
     monkeypatch.setenv("SQUEUE_FORMAT", "%i only")
     shell = LocalShell()
     shells: Feed[Shell | None] = Feed(shell)

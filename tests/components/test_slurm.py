@@ -32,7 +32,7 @@ def backend(cluster: SlurmTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The queue of this machine, with records in a folder of the test."""
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
-    return behind(tmp_path, monkeypatch)
+    return behind(tmp_path, monkeypatch, cluster.folder / "cache")
 
 
 async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_path: Path) -> None:
