@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.components.parts import program
 from tests.components.servers import free_port, shim
+from tests.remote.jobs.box import alive
 
 _LIMIT = 30.0
 """Seconds for the node to be idle."""
@@ -106,7 +107,7 @@ class SlurmTest:
         for number in (signal.SIGTERM, signal.SIGKILL)[at_once:]:
             end = time.monotonic() + 5
             with contextlib.suppress(ProcessLookupError):
-                while pid and time.monotonic() < end:
+                while pid and alive(pid) and time.monotonic() < end:
                     os.kill(pid, number)
                     time.sleep(0.02)
 

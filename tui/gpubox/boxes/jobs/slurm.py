@@ -29,7 +29,7 @@ FORGOTTEN = 60.0
 RECENT = 600.0
 """Seconds for which Slurm is asked once more about a job that ended."""
 COMPLETING = 30.0
-"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say then whether it was it."""
+"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say whether it ended it."""
 
 
 @dataclass(frozen=True, slots=True)
