@@ -213,11 +213,22 @@ async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
         assert "prepare ended: exit 0 after 10m 00s on GPU 1" in said
         assert "evaluate ended: exit 3 after 10m 00s on GPU 1" in said
         assert len(said) == 2
-        jobs.finished.put(tuple(replace(one, id=f"{n}") for n, one in enumerate([LATEST] * 7)))
-        await until(pilot, lambda: any("3 more jobs ended" in one.message for one in app._notifications))
 
 
-LATEST = ended("again", "limit", None)
+async def test_many_ends_at_once_are_summed_up() -> None:
+    jobs = FakeJobs(DONE)
+    failed = [ended(f"again-{number}", "limit", None) for number in range(5)]
+    stopped = replace(ended("halt"), ending=Ending("stopped", by="ada"))
+    jobs.finished.put((DONE, stopped, *failed))
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: jobs.done)
+        (said,) = app._notifications
+        names = "again-0, again-1, again-2, 2 more"
+        assert said.message == f"7 jobs ended: 1 ok, 1 stopped, 5 failed ({names})"
+        assert said.severity == "error"
+        jobs.finished.put((DONE, replace(DONE, id="b"), replace(DONE, id="c")))
+        await until(pilot, lambda: any(one.message == "3 jobs ended: 3 ok" for one in app._notifications))
 
 
 async def test_settings_can_silence_the_ends() -> None:

@@ -147,7 +147,8 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
 
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
-        record = await box.jobs.rerun(before.id)
+        wish = await steady(box, lambda: box.jobs.again(before.id))
+        record = await steady(box, lambda: box.jobs.launch(wish))  # one id: it starts once
         if as_json:
             _print(box, record, as_json)
         else:

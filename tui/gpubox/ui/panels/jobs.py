@@ -59,7 +59,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
         replace(SORT, id="jobs.sort"),
         replace(REVERSE, id="jobs.reverse"),
-        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
+        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows; then unmark all"),
     ]
 
     def __init__(self, box: Box, settings: Settings) -> None:
@@ -265,9 +265,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._list.focus(scroll_visible=False)
 
     def action_clear(self) -> None:
-        """Drop the filter and the marks."""
+        """Drop the filter; the marks once there is none."""
+        if not self._words.has_class("-shown"):
+            self._marked.clear()
         self._words.value = ""
         self._words.remove_class("-shown")
-        self._marked.clear()
         self._list.focus(scroll_visible=False)
         self._show()
