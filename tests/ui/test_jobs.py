@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
+from gpubox.boxes.jobs.slurm import SlurmView
+from gpubox.boxes.jobs.slurm_text import Partition, QueueRow
 from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
@@ -18,9 +20,11 @@ from gpubox.ui.panels.jobs import JobsPanel
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.job import JobScreen
 from gpubox.ui.screens.job_form import JobForm
+from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.log_pane import LogPane
 from tests import samples
+from tests.parts import NOW
 from tests.ui.fakes import Clock, link_of, make_app, make_box, until
 from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended
 from tests.ui.stage import Stage, on_stage, same_picture
@@ -246,6 +250,24 @@ async def test_the_picture_of_jobs(width: int, clock: Clock, snapshot: SnapshotA
     async with jobs_of(FakeJobs(*ALL), (width, 12)) as (stage, pilot):
         await pilot.press("down", "down", "space")
         same_picture(stage, snapshot)
+
+
+async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: SnapshotAssertion) -> None:
+    jobs = FakeJobs(*ALL)
+    jobs.slurm.view.put(
+        SlurmView(
+            (Partition("gpu", default=True, limit=3600.0, nodes=4, idle=1, cpus=64, gpus=8, gpus_used=6),),
+            (QueueRow("71", "RUNNING", "gpu", "ada", "train", job="x", ran=75.0, gpus=2, where="node1"),),
+            NOW,
+        )
+    )
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "p")
+        await until(pilot, lambda: isinstance(app.screen, Details))
+        await until(pilot, lambda: "PARTITION" in app.screen.query_one(Lines).plain)
+        same_picture(app, snapshot)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
