@@ -142,11 +142,19 @@ def counters() -> Row:
     return {path: _count(path) for path in [*_memory_events(), "/proc/vmstat"]}
 
 
-def out_of_memory(before: Row) -> str:
-    """Return in words whether lack of memory may have ended a job; empty when nothing tells so."""
+def out_of_memory(before: Row, itself: bool = True) -> str:
+    """Return in words whether lack of memory may have ended a job; empty when nothing tells so.
+
+    Without `itself` it was not the command that was killed, but perhaps one of its processes.
+    """
     for path, count in before.items():
         more = _count(path) - count
         if count >= 0 and more > 0:
+            if not itself:
+                where = "on the box" if path == "/proc/vmstat" else "in its control group"
+                many = "a process" if more == 1 else "%d processes" % more
+                words = "Meanwhile memory ran out %s, and the kernel ended %s: perhaps of this job"
+                return words % (where, many)
             if path == "/proc/vmstat":
                 many = "" if more == 1 else "es"
                 words = (
@@ -192,6 +200,8 @@ def explain(
         why.append(illegal.why(core))
     if name == "KILL":
         why.append(out_of_memory(before) or ("Who sent the signal is not told by the kernel" if pid else ""))
+    elif found["how"] == "exit":
+        why.append(out_of_memory(before, itself=False))
     why.append(full_disk(cwd, folder))
     text = ". ".join(part for part in why if part)
     if text:
