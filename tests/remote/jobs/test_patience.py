@@ -1,4 +1,4 @@
-"""What a supervisor does beside waiting takes a limited time and leaves nothing behind, for it may wait for days."""
+"""What a supervisor does while it waits takes a limited time and leaves nothing behind; it may wait days."""
 
 from __future__ import annotations
 
