@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
-from gpubox.core.errors import ConfigError, RemoteError
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -167,7 +167,7 @@ async def _tell_log(box: Box, record: Record) -> None:
     """Say on stderr what a run that failed said last, and where the rest is."""
     from gpubox.core.text import clean
 
-    with contextlib.suppress(RemoteError):
+    with contextlib.suppress(RemoteError, Dropped):
         page = await box.jobs.page(record.id, -LAST_BYTES, LAST_BYTES)
         lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
         for line in lines[-LAST_LINES:]:
@@ -181,7 +181,7 @@ async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package
     for env in envs:
         try:
             found[env.prefix] = await box.envs.packages(env)
-        except RemoteError as error:
+        except (RemoteError, Dropped) as error:  # the runs may have taken a day: they are compared without it
             complain(error, box.name)
     return found
 
