@@ -92,10 +92,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def _tick(self) -> None:
         self._watching.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()
 
@@ -120,7 +123,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         return self._words.value.strip()
 
     def _show(self) -> None:
-        if not self.displayed:
+        if not self.seen:
             return
         records = self.box.jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
