@@ -95,9 +95,11 @@ def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
         return status
 
     sent: list[str] = []
-    monkeypatch.setattr(
-        "gpubox.commands.linked.with_box", lambda _ctx, _name, work: asyncio.run(work_on_a_weak_link(work))
-    )
+
+    def with_box(_ctx: object, _name: str, work: Callable[[object, object], Awaitable[int]]) -> int:
+        return asyncio.run(work_on_a_weak_link(work))
+
+    monkeypatch.setattr("gpubox.commands.linked.with_box", with_box)
     done = CliRunner().invoke(command, ["xub", "rerun", DONE.id], standalone_mode=False)
     assert (done.exception, done.return_value) == (None, 0)
     assert done.output == f"{sent[0]}\n"
@@ -162,7 +164,10 @@ RECORD = Record(
     ended=5.0,
     ending=Ending("signal", signal="SEGV", core=True, why="it \x1b]0;wanted"),
     usage=Usage(real=3.25, user=3.0, sys=0.25, max_rss=1 << 20, peak_tree=2 << 20),
-    gpus=(GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),),
+    gpus=(
+        GpuUse("GPU-1\x1b[2J", -1, "lost"),
+        GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),
+    ),
     results=("/home/x/out.png",),
     now=9.0,
 )

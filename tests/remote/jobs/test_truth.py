@@ -206,3 +206,32 @@ def test_a_job_that_the_kernel_ends_for_its_memory_is_told_so(tmp_path: Path, na
         assert record.usage is not None
         assert record.supervisor is not None
         gone(record.supervisor.pid)  # the group can be removed only when nothing is in it
+
+
+def test_a_damaged_record_hides_no_other_and_claims_nothing(box: Box) -> None:
+    good, empty, odd = box.run("true"), box.run("true"), box.run("true")
+    (box.folder(empty.id) / "status.json").write_bytes(b"")  # as a disk leaves it when the power goes
+    (box.folder(odd.id) / "status.json").write_text('{"supervisor": {}}')
+    records = {record.id: record for record in box.list().jobs}
+    assert records.keys() == {good.id, empty.id, odd.id}
+    for job in (empty.id, odd.id):
+        ending = records[job].ending
+        assert ending
+        assert ending.how == "lost"
+        assert "is damaged" in ending.words
+    box.ask("remove", ids=[empty.id, odd.id])
+    assert [record.id for record in box.list().jobs] == [good.id]
+
+
+def test_who_asks_again_to_stop_an_orphan_does_not_spare_it(box: Box) -> None:
+    record = box.launch(sys.executable, "-c", STUBBORN, grace=2.0)
+    assert record.supervisor
+    pids = ready(box, record.id)
+    kill(record.supervisor.pid)
+    box.ask("stop", id=record.id, by="ada")
+    box.until(record.id, lambda now: now.state == "stopping" and not now.orphaned)
+    box.ask("stop", id=record.id, by="ada")
+    ending = box.ended(record.id).ending
+    assert ending
+    assert (ending.how, ending.by) == ("stopped", "ada")
+    assert all(gone(pid) for pid in pids)

@@ -16,7 +16,7 @@ from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
 from gpubox.boxes.jobs.backend import LogStream, Page
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
-from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.boxes.jobs.supervised import Supervised, about
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
@@ -171,7 +171,7 @@ class Slurm:
         if told is not None and canceled and told.reason == "DependencyNeverSatisfied":
             how, words = "after", f"Job {record.wish.after or 'before it'} did not end with exit code 0"
         asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
-        settled = await self._supervised.call("settle", asked, Record)
+        settled = about(record.id, await self._supervised.call("settle", asked, Record))
         return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
 
     async def launch(self, wish: JobWish) -> Record:
