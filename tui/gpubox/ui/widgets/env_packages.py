@@ -59,7 +59,6 @@ class EnvPackages(ModalScreen[None]):
     DEFAULT_CSS = """
     EnvPackages {
         align: center middle;
-        background: $background 60%;
         & > Vertical {
             width: 100%;
             max-width: 120;
