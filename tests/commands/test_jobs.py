@@ -118,7 +118,10 @@ RECORD = Record(
     ended=5.0,
     ending=Ending("signal", signal="SEGV", core=True, why="it \x1b]0;wanted"),
     usage=Usage(real=3.25, user=3.0, sys=0.25, max_rss=1 << 20, peak_tree=2 << 20),
-    gpus=(GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),),
+    gpus=(
+        GpuUse("GPU-1\x1b[2J", -1, "lost"),
+        GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),
+    ),
     results=("/home/x/out.png",),
     now=9.0,
 )

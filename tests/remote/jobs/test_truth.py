@@ -132,15 +132,16 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         subprocess.run(["umount", "-l", small_disk], check=True)
 
 
-def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box) -> None:
-    record = box.run("sh", "-c", "exit 6")
+@pytest.mark.parametrize("code", [0, 6])
+def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box, code: int) -> None:
+    record = box.run("sh", "-c", f"exit {code}")
     said = {"id": record.id, "ending": {"how": "slurm", "words": "It failed"}, "ended": record.ended}
     kept = box.record(box.ask("settle", **said))
     assert kept.ending
-    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", 6, "")
+    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", code, "")
     known = box.record(box.ask("settle", **said, forced=True))
     assert known.ending
-    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", 6, "It failed")
+    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", code, "It failed")
 
 
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
@@ -155,3 +156,32 @@ def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
         "True ''",
         "'' The kernel ended it because the memory that its control group may use ran out",
     ]
+
+
+def test_a_damaged_record_hides_no_other_and_claims_nothing(box: Box) -> None:
+    good, empty, odd = box.run("true"), box.run("true"), box.run("true")
+    (box.folder(empty.id) / "status.json").write_bytes(b"")  # as a disk leaves it when the power goes
+    (box.folder(odd.id) / "status.json").write_text('{"supervisor": {}}')
+    records = {record.id: record for record in box.list().jobs}
+    assert records.keys() == {good.id, empty.id, odd.id}
+    for job in (empty.id, odd.id):
+        ending = records[job].ending
+        assert ending
+        assert ending.how == "lost"
+        assert "is damaged" in ending.words
+    box.ask("remove", ids=[empty.id, odd.id])
+    assert [record.id for record in box.list().jobs] == [good.id]
+
+
+def test_who_asks_again_to_stop_an_orphan_does_not_spare_it(box: Box) -> None:
+    record = box.launch(sys.executable, "-c", STUBBORN, grace=2.0)
+    assert record.supervisor
+    pids = ready(box, record.id)
+    kill(record.supervisor.pid)
+    box.ask("stop", id=record.id, by="ada")
+    box.until(record.id, lambda now: now.state == "stopping" and not now.orphaned)
+    box.ask("stop", id=record.id, by="ada")
+    ending = box.ended(record.id).ending
+    assert ending
+    assert (ending.how, ending.by) == ("stopped", "ada")
+    assert all(gone(pid) for pid in pids)

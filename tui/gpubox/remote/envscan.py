@@ -173,9 +173,13 @@ class Look:
             if prefix not in told:
                 words = "Its disk does not answer"
                 self.rows.append(
-                    {"prefix": prefix, "name": envs.name_of, "kind": self.found[prefix], "broken": words}
+                    {
+                        "prefix": prefix,
+                        "name": os.path.basename(prefix),
+                        "kind": self.found[prefix],
+                        "broken": words,
+                    }
                 )
-                self.rows[-1]["name"] = os.path.basename(prefix)
         self.patience.do([("modules", self._modules), ("the driver", self._driver)])
         rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
         partial = ""

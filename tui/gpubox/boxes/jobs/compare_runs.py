@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from gpubox.boxes.jobs.compare_sides import succeeded
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -25,6 +26,10 @@ class Told(Protocol):
 
     def begins(self, number: int, record: Record) -> None:
         """Take the record of a run that was just launched; runs are numbered from 1."""
+        ...
+
+    def says(self, number: int, data: bytes) -> None:
+        """Take a piece of the log of a run."""
         ...
 
     def ended(self, number: int, record: Record) -> None:
@@ -46,8 +51,8 @@ async def run_all(
         told.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
-                while await stream.read():
-                    pass
+                while data := await stream.read():
+                    told.says(number, data)
         while record.state in ACTIVE:
             record = await _through(shell, lambda id=record.id: jobs.show(id))
             if record.state in ACTIVE:
@@ -67,6 +72,12 @@ async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record
             async for newest in shell.follow():
                 if newest is not None and newest is not asked:
                     break
+
+
+async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
+    """Return the last line of the log of each run that did not end well, by its id; not cleaned."""
+    failed = [record for record in records if record.ending is not None and not succeeded(record)]
+    return {record.id: await last_words(jobs, record) for record in failed}
 
 
 async def last_words(jobs: Jobs, record: Record) -> str:

@@ -94,10 +94,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def _tick(self) -> None:
         self._watching.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()
 
@@ -122,7 +125,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         return self._words.value.strip()
 
     def _show(self) -> None:
-        if not self.displayed:
+        if not self.seen:
             return
         records = self.box.jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
@@ -195,7 +198,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def action_new(self) -> None:
         """Ask for a job, and start it."""
-        self.attempt(self._new())
+        self.open_window(self._new)
 
     async def _new(self) -> None:
         record = await self._verbs.new()
@@ -213,7 +216,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""
         if (record := self.chosen) is not None:
-            self.attempt(self._do(verb, record))
+            self.open_window(lambda: self._do(verb, record))
 
     async def _do(self, verb: str, record: Record) -> None:
         if (made := await self._verbs.do(verb, record)) is not None:
@@ -223,13 +226,14 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_stop(self) -> None:
         """Stop the chosen job."""
         if (record := self.chosen) is not None:
-            self.attempt(self._verbs.stop(record))
+            self.open_window(lambda: self._verbs.stop(record))
 
     def action_remove(self) -> None:
         """Remove the chosen job, or with it the marked ones that have ended."""
         if (record := self.chosen) is not None:
             over = [one for one in self.marked if not job_words.active(one)]
-            self.attempt(self._remove(over if record.id in self._marked else [record]))
+            records = over if record.id in self._marked else [record]
+            self.open_window(lambda: self._remove(records))
 
     async def _remove(self, records: list[Record]) -> None:
         if await self._verbs.remove(records):
