@@ -72,9 +72,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._watching = Watching(self, box.jobs.watch)
         self._verbs = JobVerbs(self, box, settings)
         self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
-        self._words = Words(
-            placeholder="words in name, command, env, state …", id="words", select_on_focus=False
-        )
+        self._words = Words(placeholder="words in name, command, env …", id="words", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Make the list and the filter's line."""

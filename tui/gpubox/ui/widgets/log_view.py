@@ -11,7 +11,6 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
-from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -47,7 +46,7 @@ class LogView(Widget, can_focus=True):
         Binding("left", "side(-1)", "Left", show=False),
         Binding("right", "side(1)", "Right", show=False),
         Binding("home", "start", "Start", show=False, id="log.start", tooltip="Go to the log's first line"),
-        Binding("F,end", "follow", "Follow", id="log.follow", tooltip="Go to the end, and follow what comes"),
+        Binding("F,end", "follow", "Follow", False, id="log.follow", tooltip="Go to the end, and follow it"),
         Binding("w", "wrap", "Wrap", id="log.wrap", tooltip="Break long lines, or cut them"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--found", "log--here", "log--bar", "log--thumb", "log--note"}
@@ -63,9 +62,6 @@ class LogView(Widget, can_focus=True):
     """
     ALLOW_SELECT = False
 
-    follows: reactive[bool] = reactive(True, repaint=False, bindings=True)
-    """Whether the end is shown, whatever comes."""
-
     class Moved(Message):
         """Another part of the log is seen, or more of it is known."""
 
@@ -73,9 +69,12 @@ class LogView(Widget, can_focus=True):
         super().__init__(id=id)
         self.source: Log | None = None
         """The log that is shown."""
+        self.follows = True
+        """Whether the end is shown, whatever comes."""
         self.words = ""
         """What is said when there is nothing to show; safe to draw."""
-        self._logs, self._port = logs, Viewport()
+        self._logs = logs
+        self._port = Viewport()
         self._left = 0
         self._rows: list[Row] = []
         self._thumb: int | None = None
@@ -202,10 +201,6 @@ class LogView(Widget, can_focus=True):
             return 0, 0, 0
         size = self.source.size
         return self._rows[0].offset, size if self.at_end else self._rows[-1].offset, size
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to follow only where the end is not followed already."""
-        return action != "follow" or not self.follows
 
     def action_move(self, step: int) -> None:
         """Move by rows; up leaves the end, and down to it follows again."""
