@@ -58,6 +58,7 @@ def test_jobs_are_listed_shown_stopped_rerun_and_removed() -> None:
     assert jobs("logs", "-f", again).out == "one\ntwo\n"
     assert jobs("remove", first, again, "long").status == 0
     assert jobs("list").out == "No jobs.\n"
+    assert jobs() == jobs("list")
 
 
 @pytest.mark.usefixtures("box")
