@@ -43,7 +43,7 @@ def draw_table(comparison: Comparison, width: int) -> list[Line]:
     out += [line for name, line in zip(names, figures, strict=True) if name not in _REST]
     out += [EMPTY, *_columns([("What differs", labels), *comparison.differences], width)]
     rest = [line for name, line in zip(names, figures, strict=True) if name in _REST]
-    return [*out, *([EMPTY, (Span("Besides", "title"),), *rest] if rest else [])]
+    return [*out, *([EMPTY, *rest] if rest else [])]
 
 
 def _columns(rows: Sequence[tuple[str, tuple[str, ...]]], width: int, *, right: bool = False) -> list[Line]:
