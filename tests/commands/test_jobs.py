@@ -70,6 +70,7 @@ def test_jobs_are_listed_shown_stopped_rerun_and_removed() -> None:
     assert jobs("logs", "-f", again).out == "one\ntwo\n"
     assert jobs("remove", first, again, "long").status == 0
     assert jobs("list").out == "No jobs.\n"
+    assert jobs() == jobs("list")
 
 
 def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(

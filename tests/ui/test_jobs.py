@@ -159,6 +159,20 @@ async def test_a_job_is_run_again_as_it_was() -> None:
         await until(pilot, lambda: "TOKEN was not kept" in toasts(stage))
 
 
+async def test_a_job_that_is_run_again_from_its_log_is_shown_in_its_place() -> None:
+    jobs = FakeJobs(DONE)
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen))
+        await until(pilot, lambda: "exit 0 after 10m" in str(app.screen.query_one(LogPane).border_subtitle))
+        assert app.screen.query_one(LogPane).view.words == "It wrote nothing"
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen) and app.screen.record.id != DONE.id)
+        assert len(app.screen_stack) == 3
+
+
 @pytest.mark.parametrize(
     ("looked", "trouble", "phase", "said"),
     [

@@ -105,7 +105,7 @@ def test_what_a_shell_says_of_a_signal_is_explained(box: Box) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("no-such-program",), "no such program in PATH"),
+        (("no-such-program",), "no such program in PATH; check its name, and the environment. PATH is /"),
         (("/no/such",), "/no/such: No such file or directory"),
         (("/etc/passwd",), "/etc/passwd: Permission denied"),
         (("/",), "it is a folder"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
-from gpubox.commands.compare_progress import Progress
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -148,6 +147,7 @@ async def _compare(
     from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
     from gpubox.boxes.jobs.compare_sides import succeeded
     from gpubox.boxes.jobs.wishes import new_id
+    from gpubox.commands.compare_progress import Progress
 
     group = new_id()
     wishes = [

@@ -43,7 +43,8 @@ def exec_words(program: str, environment: Dict[str, str], error: BaseException) 
     """Return in words why a program could not be started; asked in its working folder."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and "/" not in program:
-        return "%s: no such program in PATH (%s)" % (program, environment.get("PATH", os.defpath))
+        words = "%s: no such program in PATH; check its name, and the environment. PATH is %s"
+        return words % (program, environment.get("PATH", os.defpath))
     if number == errno.ENOENT and os.path.exists(program):
         first = trees.read(program, 200).split(b"\n")[0]
         if first.startswith(b"#!"):
