@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -11,9 +10,10 @@ from gpubox.boxes.box import Box
 from gpubox.boxes.envs.names import split_packages
 from gpubox.boxes.jobs.compare_notes import outcome
 from gpubox.boxes.jobs.compare_sides import succeeded
+from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.env import Env
-from gpubox.core.errors import Cancelled, ConfigError, Dropped, RemoteError
+from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
@@ -23,8 +23,6 @@ from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
 from gpubox.ui.widgets.env_table import saw
 
-_LAST = 2048
-"""Bytes of a log in which its last line is looked for."""
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
 ASKING = frozenset({"install", "remove", "rename"})
@@ -167,11 +165,8 @@ class EnvVerbs:
 
     async def _why(self, record: Record) -> str:
         """Return how a job failed, with what its tool said last."""
-        last = ""
-        with contextlib.suppress(RemoteError, Dropped):
-            page = await self._box.jobs.page(record.id, -_LAST, _LAST)
-            lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-            last = f" ({clean(lines[-1].strip(), 160)})" if lines else ""
+        lines = await last_lines(self._box.jobs, record.id, 1)
+        last = f" ({clean(lines[0], 160)})" if lines else ""
         return f"{outcome(record)}{last}; its log says more: job {record.id}"
 
     async def _end(self, job: str) -> Record | None:
