@@ -27,6 +27,8 @@ PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py")
 """What runs on the box to look at environments; the first of them is started."""
 VENVS = "~/.virtualenvs"
 """Where a venv goes that belongs to no project."""
+SLOW = "Its disk does not answer"
+"""What a look says of an environment that it knows of but could not look into in time; see envscan.py."""
 _PATIENCE = 40.0
 _SIZING = 300.0
 """Seconds that counting an environment's bytes may take: a network disk needs minutes for 100,000 files."""
@@ -252,7 +254,8 @@ class Environments:
             return
         known = {one.prefix: one for one in found.envs}
         env = known.get(prefix)
-        if env is None and (moved := known.get(self._renamed.pop(prefix, ""))) is not None:
+        if env is None and (moved := known.get(self._renamed.get(prefix, ""))) is not None:
+            del self._renamed[prefix]
             await self._remember(env := moved)
         if env is not None and not env.broken:
             if self.trouble.value is not None:
@@ -260,8 +263,8 @@ class Environments:
             if env != self.chosen.value:
                 self.chosen.put(env)
             return
-        if env is None and found.partial:
-            return  # its disk may only be slow
+        if found.partial and (env is None or env.broken == SLOW):
+            return
         why = clean(env.broken, 200) if env is not None else f"{clean(prefix, 120)} is not there any more"
         self.trouble.put(RemoteError("The chosen environment cannot be used", why, "Choose another one"))
         if self.chosen.value is not None:
