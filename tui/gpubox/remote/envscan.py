@@ -11,13 +11,14 @@ import os
 import re
 import sys
 import time
+from functools import partial
 
 import envmeta
 import envs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
     Row = Dict[str, Any]
     Task = Tuple[str, Callable[[], None]]
@@ -57,12 +58,14 @@ DEPTH = 2
 """How deep below a home projects are looked for; environments lie in them."""
 FOLDERS = 3000
 """Folders of projects that are looked into at most."""
+BATCH = 50
+"""How many of them are looked into between two looks at the clock."""
 WALK = 1.5
 """Seconds for looking through projects."""
 EACH = 2.0
 """Seconds for one place: a network disk that is gone never answers."""
-ALL = 8.0
-"""Seconds for a whole look."""
+ALL = 15.0
+"""Seconds for a whole look; a home on a network disk takes 2, one that is far away ten times as long."""
 
 _ROOT = (
     r"""(?P<root>(?:/|~|\$HOME|\$\{HOME\})%s)"""
@@ -147,8 +150,6 @@ class Look:
         """Folders for environments that conda's settings name."""
         self.found: Dict[str, str] = {}
         """Kind of each environment, by its folder."""
-        self.walked: Set[str] = set()
-        """Folders whose projects were looked through."""
         self.rows: List[Row] = []
         self.tools: List[Row] = []
         """What can make environments: installations of conda, uv and pixi."""
@@ -170,15 +171,17 @@ class Look:
         self.patience.do([("the folders in conda's settings", self._settings)])
         self.patience.do([(folder, lambda folder=folder: self._children(folder)) for folder in self.named])
         self.patience.do([("folders of virtual environments", self._venvs)])
-        self.patience.do(
-            [(place, lambda place=place: self._projects(place)) for place in (self.home, *self.folders)]
-        )
-        self.patience.do(
-            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
-        )
+        tops: List[str] = []
+        for place in (self.home, *self.folders):
+            self.patience.do([(place, lambda place=place: tops.append(full(place)))])
+        for top in dict.fromkeys(filter(None, tops)):
+            self._projects(top)
         self.patience.do([(path, lambda path=path: self._root(path)) for path in sorted(self.roots)])
         self.patience.do(
             [("the PATH", self._others), ("modules", self._modules), ("the driver", self._driver)]
+        )
+        self.patience.do(
+            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
         )
         return {
             "v": 1,
@@ -313,28 +316,29 @@ class Look:
         self.found.setdefault(real, "uv" if "uv" in envs.config(real) else "venv")
         return True
 
-    def _projects(self, place: str) -> None:
+    def _projects(self, top: str) -> None:
         """Look for environments in the projects below a folder, not deep and not long."""
-        end = time.monotonic() + WALK
-        top = full(place)
-        if not top or top in self.walked:
+        end, late, count = time.monotonic() + WALK, len(self.late), 0
+        level = [top]
+        for _ in range(DEPTH + 1):
+            below: List[str] = []
+            for begin in range(0, len(level), BATCH):
+                count += BATCH
+                # A folder that did not answer in time costs the others nothing.
+                if count > FOLDERS or time.monotonic() > end + EACH * (len(self.late) - late):
+                    self.late.append("projects below %s" % top)
+                    return
+                batch = level[begin : begin + BATCH]
+                self.patience.do([(path, partial(self._project, path, below)) for path in batch])
+            level = list(below)
+
+    def _project(self, path: str, below: List[str]) -> None:
+        """Take the environments in a folder, and add to `below` in which of its folders more may lie."""
+        if path in self.roots or path in self.found:
             return
-        self.walked.add(top)
-        count = 0
-        waiting: List[Tuple[str, int]] = [(top, 0)]
-        while waiting:
-            path, depth = waiting.pop(0)
-            count += 1
-            if count > FOLDERS or time.monotonic() > end:
-                self.late.append("projects below %s" % top)
-                return
-            if path in self.roots or path in self.found:
-                continue
-            for name, child in self._inside(path):
-                if self._take(child, name) or name in SKIPPED or name.startswith("."):
-                    continue
-                if depth < DEPTH:
-                    waiting.append((child, depth + 1))
+        for name, child in self._inside(path):
+            if not (self._take(child, name) or name in SKIPPED or name.startswith(".")):
+                below.append(child)
 
     def _inside(self, path: str) -> Iterator[Tuple[str, str]]:
         """Yield the folders in one; links are followed only where their name says that it is worth it."""
@@ -412,6 +416,6 @@ def _folders(path: str) -> List[str]:
 
 
 def scan(folders: Iterable[str] = ()) -> Row:
-    """Return all environments, as core.env.Envs takes them; 8 s at most."""
+    """Return all environments, as core.env.Envs takes them; 15 s at most."""
     sys.setswitchinterval(0.001)
     return Look(folders).tell()
