@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 LAST_LINES = 3
 """Lines that are shown of the log of a run that failed."""
-LAST_BYTES = 4096
-"""Bytes of the log in which they are looked for."""
 WITHOUT = "-"
 """Stands for no environment where one is named."""
 
@@ -167,13 +164,10 @@ async def _compare(
 
 async def _tell_log(box: Box, record: Record) -> None:
     """Say on stderr what a run that failed said last, and where the rest is."""
-    from gpubox.core.text import clean
+    from gpubox.boxes.jobs.logs import last_lines
 
-    with contextlib.suppress(RemoteError, Dropped):
-        page = await box.jobs.page(record.id, -LAST_BYTES, LAST_BYTES)
-        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-        for line in lines[-LAST_LINES:]:
-            click.echo(f"  {clean(line, 200)}", err=True)
+    for line in await last_lines(box.jobs, record.id, LAST_LINES):
+        click.echo(f"  {line}", err=True)
     click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
 
 

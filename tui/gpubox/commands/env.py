@@ -282,7 +282,9 @@ def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, 
 
     async def work(box: Box, settings: Settings) -> int:
         await steady(box, box.envs.find)
-        return await env_jobs.follow(box, settings, wish(box), quiet=quiet, as_json=as_json)
+        status = await env_jobs.follow(box, settings, wish(box), quiet=quiet, as_json=as_json)
+        await steady(box, box.envs.find)  # the choice follows one that has another name now
+        return status
 
     return _with_box(ctx, work)
 

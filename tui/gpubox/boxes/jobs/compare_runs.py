@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gpubox.boxes.jobs.compare_sides import succeeded
 from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
@@ -17,8 +18,6 @@ from gpubox.core.shell import Shell
 
 _AGAIN = 0.3
 """Seconds between two looks at a job whose log has ended, or is not to be had."""
-LAST = 4000
-"""Bytes of a log's end that are looked at for its last words."""
 
 
 class Told(Protocol):
@@ -75,15 +74,6 @@ async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record
 
 
 async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
-    """Return the last line of the log of each run that did not end well, by its id; not cleaned."""
+    """Return the last line of the log of each run that did not end well, by its id."""
     failed = [record for record in records if record.ending is not None and not succeeded(record)]
-    return {record.id: await last_words(jobs, record) for record in failed}
-
-
-async def last_words(jobs: Jobs, record: Record) -> str:
-    """Return the last line of a job's log that is not blank, or an empty text; it is not cleaned."""
-    with suppress(RemoteError, Dropped):
-        page = await jobs.page(record.id, -LAST, LAST)
-        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-        return lines[-1] if lines else ""
-    return ""
+    return {record.id: " ".join(await last_lines(jobs, record.id, 1)) for record in failed}
