@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import site
 import sys
 import sysconfig
 import tarfile
@@ -42,6 +43,10 @@ export TF_BEFORE="${TF_HOME-unset}"
 export TF_HOME="$CONDA_PREFIX/share/tf"
 export TF_MANY="two
 lines"
+"""
+DEBIAN = b"""\
+import site, sys
+site.addsitedir(f"{sys.prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages")
 """
 DEACTIVATE = b'unset TF_FLAVOR TF_MANY\nexport TF_HOME="$TF_BEFORE"\n'
 
@@ -98,6 +103,8 @@ def this_python() -> dict:
         if path.is_file() and wanted and path.suffix not in (".pyc", ".a"):
             files[f"lib/python{SHORT}/{inside}"] = path
     files[f"lib/python{SHORT}/site-packages/README.txt"] = b"\n"
+    if any("dist-packages" in path for path in site.getsitepackages([sys.base_prefix])):
+        files[f"lib/python{SHORT}/sitecustomize.py"] = DEBIAN  # Debian's has no eye for site-packages
     return files
 
 

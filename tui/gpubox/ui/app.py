@@ -10,7 +10,6 @@ from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -22,6 +21,7 @@ from gpubox.core.ask import Asker, Question
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
+from gpubox.ui.coming import OneWindow
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
 
@@ -37,7 +37,7 @@ def _key_provider() -> type[Provider]:
     return KeyProvider
 
 
-class GpuBoxApp(App[None]):
+class GpuBoxApp(OneWindow):
     """The panel. It is an Asker: questions come up as modals, one after the other."""
 
     CSS_PATH = ["gpubox.tcss", "jobs.tcss"]  # noqa: RUF012
@@ -191,6 +191,24 @@ class GpuBoxApp(App[None]):
 
         if (box := self._shown()) is not None:
             open_windows(self, box)
+
+    async def action_quit(self) -> None:
+        """Leave, after a yes where something would end with the program."""
+        from gpubox.ui.leaving import last_question
+        from gpubox.ui.screens.ask import AskScreen
+
+        if isinstance(self.screen, AskScreen):  # asked already, or something else is: then one means it
+            self.exit()
+            return
+        question = last_question(screen.box for screen in self.screens.values() if screen.box is not None)
+        if question is None:
+            self.exit()
+        else:
+            self.run_worker(self._leave(question), exit_on_error=False)
+
+    async def _leave(self, question: Question) -> None:
+        if await self.ask(question) == "yes":
+            self.exit()
 
     async def ask(self, question: Question) -> str | None:
         """Put a question to the person as a modal; questions that come together wait for each other."""

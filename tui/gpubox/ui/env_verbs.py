@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.names import split_packages
 from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.boxes.jobs.compare_sides import succeeded
+from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.env import Env
-from gpubox.core.errors import Cancelled, ConfigError, Dropped, RemoteError
+from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
+from gpubox.ui.coming import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
 from gpubox.ui.widgets.env_table import saw
 
-_LAST = 2048
-"""Bytes of a log in which its last line is looked for."""
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
+ASKING = frozenset({"install", "remove", "rename"})
+"""Those that begin with a question."""
 
 
 class EnvVerbs:
@@ -46,11 +49,11 @@ class EnvVerbs:
         """Ask for a new environment and make it."""
         envs = self._box.envs.feed.value
         roots = envs.roots if envs is not None else ()
-        wanted = await program(self._panel).push_screen_wait(EnvForm(self._box.name, roots, begin))
+        wanted = await window(self._panel, EnvForm(self._box.name, roots, begin))
         if wanted is not None:
-            await self._run(self._wish(wanted), f"Create {clean(wanted.name, 60)}")
+            await self._run(self._wish(wanted, begin), f"Create {clean(wanted.name, 60)}")
 
-    def _wish(self, wanted: Wanted) -> JobWish:
+    def _wish(self, wanted: Wanted, begin: Env | None) -> JobWish:
         """Return the job that makes an environment; raises ConfigError for what is not there."""
         envs = self._box.envs
         if wanted.file:
@@ -60,6 +63,8 @@ class EnvVerbs:
                 raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
             return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
         if wanted.clone:
+            if begin is not None and wanted.clone == begin.name.strip():  # others may have this name, too
+                return envs.clone(begin, wanted.name)
             return envs.clone(envs.named(wanted.clone), wanted.name)
         return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
 
@@ -71,7 +76,7 @@ class EnvVerbs:
             "Packages:",
         )
         await self._run(
-            self._box.envs.install(env, words.split()),
+            self._box.envs.install(env, split_packages(words)),
             f"Install {clean(words, 60)} into {clean(env.name, 40)}",
         )
 
@@ -100,7 +105,7 @@ class EnvVerbs:
         """Write what is in it into a file, as its tool does, and fetch that."""
 
         async def fetched(record: Record) -> str:
-            if not _well(record):
+            if not succeeded(record):
                 return ""
             return f"Its file is in {await self._box.jobs.fetch(record)} here"
 
@@ -150,7 +155,7 @@ class EnvVerbs:
         if ended is None:
             return
         await self._changed()
-        good = _well(ended)
+        good = succeeded(ended)
         words = await answer(ended) if answer is not None else ""
         if not words and good and wish.notify and self._panel.settings.jobs.notify:
             return  # the app tells of it, as of every job
@@ -160,11 +165,8 @@ class EnvVerbs:
 
     async def _why(self, record: Record) -> str:
         """Return how a job failed, with what its tool said last."""
-        last = ""
-        with contextlib.suppress(RemoteError, Dropped):
-            page = await self._box.jobs.page(record.id, -_LAST, _LAST)
-            lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-            last = f" ({clean(lines[-1].strip(), 160)})" if lines else ""
+        lines = await last_lines(self._box.jobs, record.id, 1)
+        last = f" ({clean(lines[0], 160)})" if lines else ""
         return f"{outcome(record)}{last}; its log says more: job {record.id}"
 
     async def _end(self, job: str) -> Record | None:
@@ -179,7 +181,3 @@ class EnvVerbs:
                 if record is not None and record.state not in ACTIVE:
                     return record
         return None
-
-
-def _well(record: Record) -> bool:
-    return record.ending is not None and record.ending.code == 0

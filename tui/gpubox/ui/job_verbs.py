@@ -19,6 +19,7 @@ from gpubox.core.health import Phase
 from gpubox.core.job import JobWish
 from gpubox.core.record import Record
 from gpubox.core.text import clean
+from gpubox.ui.coming import window
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
 
@@ -47,20 +48,22 @@ class JobVerbs:
             case _:
                 return self._box.link.health.value.phase is Phase.LIVE
 
-    async def do(self, verb: str, record: Record) -> None:
-        """Do one of VERBS."""
+    async def do(self, verb: str, record: Record) -> Record | None:
+        """Do one of VERBS; returns the job that came of it, where one did."""
         match verb:
             case "rerun":
                 made = await self._box.jobs.rerun(record.id)
-                self._node.notify(f"{job_words.name(record)} runs again as {made.id}", markup=False)
+                self._node.notify(job_words.greeting(made), title="Once more", markup=False)
+                return made
             case "edit":
                 jobs = self._box.jobs
                 whole = await jobs.show(record.id)  # lists leave out the files that travel along
-                await self._form(jobs.wish_again(whole), f"Run {job_words.name(record)} again")
+                return await self._form(jobs.wish_again(whole), f"Run {job_words.name(record)} again")
             case "folder":
                 await self._folder(record)
             case _:
                 await self._results(record)
+        return None
 
     async def stop(self, record: Record) -> None:
         """Ask, then end a job with all its processes."""
@@ -88,7 +91,7 @@ class JobVerbs:
 
         box, settings = self._box, self._settings
         form = JobForm(await context(box, settings), begin, title, partial(learned, box, settings))
-        wish = await program(self._node).push_screen_wait(form)
+        wish = await window(self._node, form)
         if wish is None:
             return None
         self._draft = wish
@@ -116,7 +119,7 @@ class JobVerbs:
         """Show the files that a job left, to be looked at and fetched."""
         from gpubox.ui.screens.job_results import JobResults
 
-        await program(self._node).push_screen_wait(JobResults(self._box, record))
+        await window(self._node, JobResults(self._box, record))
 
 
 def stopping(box: str, record: Record) -> Question:

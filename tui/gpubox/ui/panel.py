@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal
 
 from textual.content import Content
@@ -12,6 +12,7 @@ from textual.widget import Widget
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
+from gpubox.ui import coming
 from gpubox.ui.border import guarded
 
 
@@ -20,7 +21,8 @@ class Panel(Widget, can_focus=False):
 
     The screen sets `sample` and `stale` of every panel that is seen, at most twice a second, and
     at once when it becomes displayed; so a panel that is hidden draws nothing. A panel draws in
-    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt`.
+    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt` and
+    `open_window`.
     """
 
     NAME: ClassVar[str]
@@ -85,3 +87,7 @@ class Panel(Widget, can_focus=False):
     def attempt(self, work: Awaitable[object], done: str = "") -> None:
         """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
         self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)
+
+    def open_window(self, work: Callable[[], Awaitable[object]]) -> None:
+        """As `attempt`, for work that begins with a window: keys do nothing until that is there."""
+        coming.begin(self, work, group=self.NAME)

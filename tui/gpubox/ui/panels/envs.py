@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from gpubox.core.env import Env
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
-from gpubox.ui.env_verbs import VERBS, EnvVerbs
+from gpubox.ui.env_verbs import ASKING, VERBS, EnvVerbs
 from gpubox.ui.looks import Looks, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
@@ -33,7 +34,7 @@ _ON_ONE = (*VERBS, "use", "details", "mark", "clone")
 """What is done to the environment under the cursor."""
 _LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
 """What the box is asked for."""
-_WHOLE = frozenset({"use", "install", "see", "export"})
+_WHOLE = frozenset({"use", "install", "see", "export", "rename", "clone"})
 """What makes no sense with a broken environment."""
 
 
@@ -143,6 +144,8 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             return
         self._list.empty = self._empty()
         envs = self.box.envs
+        if envs.feed.value is not None and not envs.feed.value.partial:
+            self._marked &= {env.prefix for env in envs.feed.value.envs}
         self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
         caption(self, self._subtitle())
         self._explain()
@@ -159,6 +162,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
     def _subtitle(self) -> str:
         envs, used = self.box.envs.feed.value, self.box.envs.chosen.value
         parts = [clean(what, 60) + " …" for what in self._verbs.busy.values()][:1]
+        parts += ["looking …"] if self._looks.long and envs is not None else []
         parts += [f"{len(envs.envs)} found"] if envs is not None and envs.envs else []
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"uses {clean(used.name, 30)}"] if used is not None else []
@@ -181,8 +185,11 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self._list.chosen
-        trouble = self.box.envs.trouble.value
+        trouble = self.box.envs.trouble.value or (self._looks.trouble if self._list.shown else None)
         lines = wrapped(clean(str(trouble)), width, "warn", most=2) if trouble is not None else list[Line]()
+        envs = self.box.envs.feed.value
+        if envs is not None and envs.partial and not lines:
+            lines = wrapped(clean(envs.partial, 200), width, "warn", most=2)
         for text in why(row) if row is not None else ():
             tone: Tone = "warn" if text.startswith("Broken") else "muted"
             lines += wrapped(text, width, tone, most=2)
@@ -264,13 +271,19 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def action_new(self) -> None:
         """Ask for a new one, and make it."""
-        self.attempt(self._verbs.new(None))
+        self.open_window(lambda: self._verbs.new(None))
 
     def action_clone(self) -> None:
         """Ask for the name of a copy, and make it."""
-        self.attempt(self._verbs.new(self.chosen))
+        env = self.chosen
+        self.open_window(lambda: self._verbs.new(env))
 
     def action_do(self, verb: str) -> None:
         """Do what a key means to the environment under the cursor."""
-        if (env := self.chosen) is not None:
-            self.attempt(self._verbs.verbs[verb](env))
+        if (env := self.chosen) is None:
+            return
+        work = partial(self._verbs.verbs[verb], env)
+        if verb in ASKING:
+            self.open_window(work)
+        else:
+            self.attempt(work())

@@ -182,11 +182,11 @@ class BoxScreen(Screen[None]):
             self._board.go(panel)
             panel.summon(again=again)
 
-    def action_launch(self) -> None:
+    async def action_launch(self) -> None:
         """Ask for a job from wherever the keyboard is, and start it."""
         panel = self._board.named("jobs")
         if panel is not None:
-            self.run_worker(guarded(self, panel.run_action("new")), exit_on_error=False)
+            await panel.run_action("new")
 
     def action_maximize(self) -> None:
         """Let the focused panel fill the screen."""
