@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.backend import Page
-from gpubox.boxes.jobs.compare_runs import last_words, run_all
+from gpubox.boxes.jobs.compare_runs import run_all
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -119,12 +119,3 @@ async def test_a_job_without_a_log_is_waited_for_all_the_same() -> None:
     box.no_log = True
     records, _ = await run(box, "a")
     assert records[0].ending is not None
-
-
-async def test_the_last_words_of_a_log_are_its_last_line_that_is_not_blank() -> None:
-    box = Box()
-    box.log = b"one\nCUDA out of memory\n\n  \n"
-    record = Record(id="a", state="ended", wish=JobWish("a", ()), submitted=0.0)
-    assert await last_words(cast("Jobs", box), record) == "CUDA out of memory"
-    box.no_log = True
-    assert await last_words(cast("Jobs", box), record) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 LAST_LINES = 3
 """Lines that are shown of the log of a run that failed."""
-LAST_BYTES = 4096
-"""Bytes of the log in which they are looked for."""
 WITHOUT = "-"
 """Stands for no environment where one is named."""
 
@@ -145,8 +142,8 @@ async def _compare(
 
     from gpubox.boxes.jobs.compare import compare as put_together
     from gpubox.boxes.jobs.compare_runs import run_all
-    from gpubox.boxes.jobs.compare_sides import succeeded
     from gpubox.boxes.jobs.wishes import new_id
+    from gpubox.core.endings import succeeded
 
     group = new_id()
     wishes = [
@@ -165,13 +162,10 @@ async def _compare(
 
 async def _tell_log(box: Box, record: Record) -> None:
     """Say on stderr what a run that failed said last, and where the rest is."""
-    from gpubox.core.text import clean
+    from gpubox.boxes.jobs.logs import last_words
 
-    with contextlib.suppress(RemoteError, Dropped):
-        page = await box.jobs.page(record.id, -LAST_BYTES, LAST_BYTES)
-        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-        for line in lines[-LAST_LINES:]:
-            click.echo(f"  {clean(line, 200)}", err=True)
+    for line in await last_words(box.jobs, record.id, LAST_LINES):
+        click.echo(f"  {line}", err=True)
     click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
 
 
@@ -208,7 +202,7 @@ class _Progress:
         )
 
     def ended(self, number: int, record: Record) -> None:
-        from gpubox.boxes.jobs.compare_notes import outcome
+        from gpubox.core.endings import outcome
 
         took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""
         click.echo(f"{number} of {self._count}: {outcome(record)}{took}", err=True)

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.core.endings import outcome
 from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
 from gpubox.core.text import clean
 from gpubox.core.units import DASH, duration, percent, size

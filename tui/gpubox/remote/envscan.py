@@ -171,15 +171,8 @@ class Look:
         told = {row["prefix"] for row in self.rows}
         for prefix in self.found:
             if prefix not in told:
-                words = "Its disk does not answer"
-                self.rows.append(
-                    {
-                        "prefix": prefix,
-                        "name": os.path.basename(prefix),
-                        "kind": self.found[prefix],
-                        "broken": words,
-                    }
-                )
+                row = {"prefix": prefix, "name": os.path.basename(prefix), "kind": self.found[prefix]}
+                self.rows.append(dict(row, broken="Its disk does not answer"))
         self.patience.do([("modules", self._modules), ("the driver", self._driver)])
         rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
         partial = ""

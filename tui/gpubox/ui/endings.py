@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import App
 
 from gpubox.boxes.box import Box
+from gpubox.core.endings import succeeded
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 from gpubox.ui.widgets import job_words
@@ -34,7 +35,7 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
 
 def _toast(app: App[object], box: Box, record: Record) -> None:
     ending = record.ending
-    well = job_words.succeeded(record) or (ending is not None and ending.how == "stopped")
+    well = succeeded(record) or (ending is not None and ending.how == "stopped")
     app.notify(
         job_words.farewell(record),
         title=clean(box.name, 60),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.boxes.jobs.logs import last_words
 from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.endings import outcome, succeeded
 from gpubox.core.env import Env
-from gpubox.core.errors import Cancelled, ConfigError, Dropped, RemoteError
+from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
@@ -20,8 +20,6 @@ from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
 from gpubox.ui.widgets.env_table import saw
 
-_LAST = 2048
-"""Bytes of a log in which its last line is looked for."""
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
 
@@ -100,7 +98,7 @@ class EnvVerbs:
         """Write what is in it into a file, as its tool does, and fetch that."""
 
         async def fetched(record: Record) -> str:
-            if not _well(record):
+            if not succeeded(record):
                 return ""
             return f"Its file is in {await self._box.jobs.fetch(record)} here"
 
@@ -150,7 +148,7 @@ class EnvVerbs:
         if ended is None:
             return
         await self._changed()
-        good = _well(ended)
+        good = succeeded(ended)
         words = await answer(ended) if answer is not None else ""
         if not words and good and wish.notify and self._panel.settings.jobs.notify:
             return  # the app tells of it, as of every job
@@ -160,11 +158,7 @@ class EnvVerbs:
 
     async def _why(self, record: Record) -> str:
         """Return how a job failed, with what its tool said last."""
-        last = ""
-        with contextlib.suppress(RemoteError, Dropped):
-            page = await self._box.jobs.page(record.id, -_LAST, _LAST)
-            lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-            last = f" ({clean(lines[-1].strip(), 160)})" if lines else ""
+        last = "".join(f" ({line})" for line in await last_words(self._box.jobs, record.id))
         return f"{outcome(record)}{last}; its log says more: job {record.id}"
 
     async def _end(self, job: str) -> Record | None:
@@ -179,7 +173,3 @@ class EnvVerbs:
                 if record is not None and record.state not in ACTIVE:
                     return record
         return None
-
-
-def _well(record: Record) -> bool:
-    return record.ending is not None and record.ending.code == 0

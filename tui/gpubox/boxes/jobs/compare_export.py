@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from gpubox.boxes.jobs.compare import MEASURES, Comparison, Figure, Measure, SpeedUp
-from gpubox.boxes.jobs.compare_notes import outcome
 from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
 from gpubox.core import units
+from gpubox.core.endings import outcome
 from gpubox.core.text import clean
 
 SCHEMA = 1

@@ -67,12 +67,3 @@ async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record
             async for newest in shell.follow():
                 if newest is not None and newest is not asked:
                     break
-
-
-async def last_words(jobs: Jobs, record: Record) -> str:
-    """Return the last line of a job's log that is not blank, or an empty text; it is not cleaned."""
-    with suppress(RemoteError, Dropped):
-        page = await jobs.page(record.id, -LAST, LAST)
-        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-        return lines[-1] if lines else ""
-    return ""
