@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.commands.printed import as_json, plain, print_json
+from gpubox.commands.steady import steady
 from gpubox.core.errors import Cancelled
 from gpubox.core.text import clean
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 WITHOUT = "none"
 """Stands for no environment where one is named."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
 which = click.argument("env", metavar="ENV")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own words, unless it fails.")
 
@@ -45,16 +46,15 @@ def env(ctx: click.Context, box: str) -> None:
 def list_(ctx: click.Context, as_json: bool) -> int:
     """Print the environments of the box; * is the chosen one, ! is broken."""
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         found = await steady(box, box.envs.find)
         chosen = box.envs.chosen.value
         if as_json:
             print_json(
-                box,
+                box.name,
                 envs=[env_report.told(one, chosen) for one in found.envs],
-                roots=env_report.plain(found.roots),
+                roots=plain(found.roots),
                 modules=found.modules,
                 partial=found.partial,
             )
@@ -98,7 +98,6 @@ def use(ctx: click.Context, env: str) -> int:
 def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
     """Print what is known of an environment."""
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         one = await _found(box, env)
@@ -108,7 +107,7 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
         listed = await steady(box, lambda: box.envs.packages(one)) if packages else ()
         if as_json:
             told = env_report.told(one, box.envs.chosen.value)
-            print_json(box, env=told, **({"packages": env_report.plain(listed)} if packages else {}))
+            print_json(box.name, env=told, **({"packages": plain(listed)} if packages else {}))
         else:
             click.echo("\n".join([*env_report.details(one), *env_report.packages(listed)]))
         return 0
@@ -129,7 +128,6 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
     """
     from gpubox.boxes.envs import difference
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         left = await _found(box, a)
@@ -139,7 +137,7 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
             await steady(box, lambda: box.envs.packages(right)),
         )
         if as_json:
-            print_json(box, a=left.prefix, b=right.prefix, difference=env_report.plain(found))
+            print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
         else:
             click.echo("\n".join(env_report.differing(left, right, found)))
         return 0 if found.none else 1
@@ -276,7 +274,6 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
 def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, as_json: bool) -> int:
     """Look at the environments, run the job that `wish` gives, and return how it ended."""
     from gpubox.commands import env_jobs
-    from gpubox.commands.jobs import steady
 
     async def work(box: Box, settings: Settings) -> int:
         await steady(box, box.envs.find)
@@ -286,7 +283,6 @@ def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, 
 
 
 async def _found(box: Box, word: str) -> Env:
-    from gpubox.commands.jobs import steady
 
     await steady(box, box.envs.find)
     return box.envs.named(word)
