@@ -128,5 +128,8 @@ def test_packages_are_compared_by_name_version_and_build() -> None:
     found = difference(a, b)
     assert [one.name for one in found.only_a] == ["a"]
     assert [one.name for one in found.only_b] == ["e"]
-    assert [(pair.name, pair.builds_only) for pair in found.differing] == [("b", True), ("c", False)]
+    assert [(pair.name, pair.a.version == pair.b.version) for pair in found.differing] == [
+        ("b", True),
+        ("c", False),
+    ]
     assert (found.equal, found.none, difference(a, a).none) == (1, False, True)

@@ -214,7 +214,7 @@ def test_the_figures_are_those_of_the_command(any_box: Box) -> None:
 
 
 def test_memory_of_all_workers_is_added_up(box: Box) -> None:
-    work = "(x := bytearray(b'1') * 40_000_000, time.sleep(1.5), os._exit(0))"
+    work = "(x := bytearray(b'1') * 40_000_000, time.sleep(4), os._exit(0))"
     script = f"import os, time\nfor _ in range(3): os.fork() == 0 and {work}\nfor _ in range(3): os.wait()"
     record = box.run(sys.executable, "-c", script)
     assert record.usage

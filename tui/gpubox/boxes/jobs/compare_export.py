@@ -18,8 +18,6 @@ from gpubox.core.text import clean
 
 SCHEMA = 1
 """Version of the JSON: fields may be added to it, but none changes its meaning."""
-FORMATS = ("json", "csv", "markdown")
-"""What a comparison can be written as; also ends of file names, but for `md`."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets take a cell that begins so for a formula."""
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#!~&$])")
@@ -227,5 +225,5 @@ def _escaped(text: str) -> str:
 
 
 def export(comparison: Comparison, form: str) -> str:
-    """Return a comparison in one of FORMATS, or as text."""
+    """Return a comparison as `json`, `csv` or `markdown`, else as text for people."""
     return {"json": as_json, "csv": as_csv, "markdown": as_markdown}.get(form, text)(comparison)
