@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.components import envs, parts, served
+from tests.components import envs, parts, served, torch_part
 
 if __name__ == "__main__":
-    sys.exit(max(parts.install(), served.install(), envs.install()))
+    sys.exit(max(parts.install(), served.install(), envs.install(), torch_part.install()))

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.components.parts import program
-from tests.components.servers import free_port
+from tests.components.servers import free_port, shim
+from tests.remote.jobs.box import alive
 
 _LIMIT = 30.0
 """Seconds for the node to be idle."""
@@ -86,27 +87,35 @@ class SlurmTest:
             return int((self.folder / f"{daemon}.pid").read_text())
         return 0
 
-    def begin(self, daemon: str) -> None:
+    def begin(self, daemon: str, *options: str) -> None:
         """Start one of its daemons."""
         more = ["-d", _daemon(self.folder, "slurmstepd")] if daemon == "slurmd" else []
+        # Else each job waits for up to a second to be looked at, which no setting changes.
+        haste = {"LD_PRELOAD": str(shim()), "GPUBOX_TEST_HASTE": "1"} if daemon == "slurmctld" else {}
         subprocess.run(
-            [_daemon(self.folder, daemon), *more],
-            env={**os.environ, **self.environment},
+            [_daemon(self.folder, daemon), *more, *options],
+            env={**os.environ, **self.environment, **haste},
             check=True,
             timeout=20,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
-    def end(self, daemon: str) -> None:
-        """End one of its daemons and wait until it is gone."""
+    def end(self, daemon: str, *, at_once: bool = False) -> None:
+        """End one of its daemons and wait until it is gone; `at_once` it writes nothing down before."""
         pid = self.pid(daemon)
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL)[at_once:]:
             end = time.monotonic() + 5
             with contextlib.suppress(ProcessLookupError):
-                while pid and time.monotonic() < end:
+                while pid and alive(pid) and time.monotonic() < end:
                     os.kill(pid, number)
-                    time.sleep(0.05)
+                    time.sleep(0.02)
+
+    def forget(self) -> None:
+        """Let it forget all of its jobs, as a controller does whose state is lost."""
+        self.end("slurmctld", at_once=True)
+        self.begin("slurmctld", "-c")
+        _idle(self)
 
 
 def _daemon(folder: Path, name: str) -> str:
@@ -124,7 +133,7 @@ def _daemon(folder: Path, name: str) -> str:
 
 
 @contextmanager
-def slurm(folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 3) -> Generator[SlurmTest]:
+def slurm(folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 2) -> Generator[SlurmTest]:
     """Run Slurm with so many GPUs that are none; `age` is how long it remembers a job without accounting."""
     for name in ("sbatch", "slurmctld", "slurmd"):
         program(name)
@@ -162,7 +171,7 @@ def _idle(made: SlurmTest) -> None:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             if set(made.run("sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}:
                 return
-        time.sleep(0.1)
+        time.sleep(0.03)
     raise AssertionError("\n".join(path.read_text()[-1500:] for path in made.folder.glob("*.log")))
 
 
@@ -172,6 +181,6 @@ def _close(made: SlurmTest) -> None:
         made.run("scancel", "-u", pwd.getpwuid(os.getuid()).pw_name)
         end = time.monotonic() + 15
         while made.run("squeue", "-h", "-o", "%i").strip() and time.monotonic() < end:
-            time.sleep(0.1)
+            time.sleep(0.03)
     for daemon in ("slurmd", "slurmctld"):
-        made.end(daemon)
+        made.end(daemon, at_once=True)

@@ -1,7 +1,8 @@
-"""The style transfer as it ships, with the numpy that TensorBoard brings, and with torch where that is."""
+"""The style transfer as it ships, with the numpy that TensorBoard brings, and torch where its wheel lies."""
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.jobs.templates import all_shipped, named
-from tests.components import served
+from tests.components import served, torch_part
 
 
 def paint(python: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -21,20 +22,18 @@ def paint(python: str, folder: Path, *words: str) -> subprocess.CompletedProcess
     files.mkdir(exist_ok=True)
     for name, text in named("style-transfer", all_shipped()).files.items():
         (files / name).write_text(text)
-    command = [python, "-B", str(files / "style_transfer.py"), *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    command = [python, str(files / "style_transfer.py"), *words]
+    # torch is read twice as fast where Python may keep what it compiled.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(
+        command, cwd=folder, env=kept, capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 def said(done: subprocess.CompletedProcess[str], what: str) -> str:
     found = re.search(rf"^{what} +(.*)$", done.stdout, re.MULTILINE)
     assert found is not None, done.stdout + done.stderr
     return found[1]
-
-
-def torch() -> str:
-    """This Python, where it has torch; it is too large to be fetched for one test."""
-    pytest.importorskip("torch", reason="torch is not here; its download is 0.5 GB and more")
-    return sys.executable
 
 
 def test_without_a_framework_it_says_so_and_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_wrong_words_end_it_before_any_work(words: list[str], tmp_path: Path) ->
     assert "wants" in done.stderr
 
 
-@pytest.mark.parametrize(("python", "name"), [(served.python, "numpy"), (torch, "torch")])
+@pytest.mark.parametrize(("python", "name"), [(served.python, "numpy"), (torch_part.python, "torch")])
 def test_it_paints_the_same_picture_twice(python: object, name: str, tmp_path: Path) -> None:
     assert callable(python)
     words = ("--framework", name, "--device", "cpu", "--size", "101x67")

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
+from textual import events
+from textual.app import App
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box, Target
@@ -119,3 +121,9 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: fl
         assert time.monotonic() < end, "it never came true"
         await pilot.pause(0.01)
     await pilot.pause()
+
+
+def burst(app: App[None], *keys: str) -> None:
+    """Let keys come as from a paste: all of them before any is taken."""
+    for key in keys:
+        app.post_message(events.Key(key, key if len(key) == 1 else None))

@@ -15,6 +15,7 @@ from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.ask import Question
 from gpubox.core.sample import Sample
+from gpubox.ui.coming import OneWindow
 from gpubox.ui.panel import Panel
 from gpubox.ui.theme import GPUBOX
 from gpubox.ui.widgets.lines import Lines
@@ -25,7 +26,7 @@ from tests.ui.fakes import make_box
 P = TypeVar("P", bound=Panel)
 
 
-class Stage(App[None], Generic[P]):
+class Stage(OneWindow, Generic[P]):
     """An app of one panel; it answers questions from a list, as a person would."""
 
     ENABLE_COMMAND_PALETTE = False

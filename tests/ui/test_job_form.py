@@ -9,7 +9,6 @@ from dataclasses import replace as changed
 import pytest
 from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
-from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -25,7 +24,7 @@ from gpubox.ui.widgets.masked import masked
 from tests.parts import UUID_1070, UUID_4090
 from tests.samples import training_box
 from tests.ui.envs import FakeEnvs, equip
-from tests.ui.fakes import Clock, make_app, make_box, until
+from tests.ui.fakes import Clock, burst, make_app, make_box, until
 from tests.ui.jobs import ALL, PLACES, RUNNING, FakeJobs, employ, ended
 from tests.ui.stage import same_picture
 
@@ -254,12 +253,6 @@ async def test_a_job_is_written_by_keyboard_alone() -> None:
         assert got[0] is not None
         assert got[0].argv == ("nvidia-smi", "-l", "1")
         assert got[0].gpus.mode == "none"
-
-
-def burst(app: GpuBoxApp, *keys: str) -> None:
-    """Let keys come as from a paste: all of them before any is taken."""
-    for key in keys:
-        app.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
 async def test_keys_that_come_at_once_reach_the_fields_that_they_were_typed_into() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.commands.compare_progress import Progress
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ async def _compare(
     from msgspec.structs import replace
 
     from gpubox.boxes.jobs.compare import compare as put_together
-    from gpubox.boxes.jobs.compare_runs import run_all
+    from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
     from gpubox.boxes.jobs.wishes import new_id
     from gpubox.core.endings import succeeded
 
@@ -151,12 +152,13 @@ async def _compare(
         for side, (wish, _) in enumerate(plan, 1)
         for _ in range(runs)
     ]
-    records = await run_all(box.jobs, box.shell, wishes, _Progress(box, len(wishes)))
+    with Progress(len(wishes)) as progress:
+        records = await run_all(box.jobs, box.shell, wishes, progress)
     for record in records:
         if not succeeded(record):
             await _tell_log(box, record)
-    comparison = put_together(records, await _packages(box, [env for _, env in plan if env is not None]))
-    show(comparison, form)
+    packages = await _packages(box, [env for _, env in plan if env is not None])
+    show(put_together(records, packages, await all_last_words(box.jobs, records)), form)
     return 0 if all(map(succeeded, records)) else 1
 
 
@@ -180,34 +182,6 @@ async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package
     return found
 
 
-class _Progress:
-    """Says on stderr how the runs go."""
-
-    def __init__(self, box: Box, count: int) -> None:
-        self._box = box
-        self._count = count
-
-    def begins(self, number: int, record: Record) -> None:
-        from gpubox.core.text import clean
-
-        wish = record.wish
-        where = "without a GPU" if wish.gpus.mode == "none" else "with a GPU"
-        env = f" in {clean(wish.env, 60)}" if wish.env else ""
-        waits = (
-            f"; it waits for {clean(record.waits, 120)}" if record.state == "queued" and record.waits else ""
-        )
-        click.echo(
-            f"{number} of {self._count}: {clean(wish.name, 60)}{env} {where}, job {record.id}{waits}",
-            err=True,
-        )
-
-    def ended(self, number: int, record: Record) -> None:
-        from gpubox.core.endings import outcome
-
-        took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""
-        click.echo(f"{number} of {self._count}: {outcome(record)}{took}", err=True)
-
-
 def show(comparison: Comparison, form: str | None) -> None:
     """Write a comparison to stdout, as text unless another form is wanted."""
     from gpubox.boxes.jobs.compare_export import export
@@ -224,7 +198,7 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
     """Compare jobs that the box has records of: times, memory, GPUs, how each ended, and what differs.
 
     Runs of one command in one environment are one side, with mean and deviation. A run that did not end
-    with exit code 0 has no speed.
+    with exit code 0 has no speed; its figures stand in parentheses.
     """
     from gpubox.commands.jobs import __name__ as group
     from gpubox.commands.linked import with_box
@@ -239,6 +213,7 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
 async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
     """Compare jobs that there are records of, and write it to stdout; raises ConfigError and RemoteError."""
     from gpubox.boxes.jobs.compare import compare as put_together
+    from gpubox.boxes.jobs.compare_runs import all_last_words
 
     await box.jobs.look()
     records = [box.jobs.named(name) for name in names]
@@ -249,4 +224,4 @@ async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> Non
     if len(prefixes) > 1:
         envs = await box.envs.find()
         packages = await _packages(box, [env for env in envs.envs if env.prefix in prefixes])
-    show(put_together(records, packages), form)
+    show(put_together(records, packages, await all_last_words(box.jobs, records)), form)

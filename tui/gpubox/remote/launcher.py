@@ -107,7 +107,7 @@ def _noting(folder: str, action: Callable[[], None]) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise _unnoted(folder, error.strerror) from None
+        raise _unnoted(folder, error.strerror or str(error)) from None
 
 
 def _unnoted(folder: str, why: str) -> records.Refused:
@@ -162,7 +162,7 @@ def _locked(folder: str) -> Optional[int]:
     try:
         return turns.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
     except OSError as error:
-        raise _unnoted(folder, error.strerror) from None
+        raise _unnoted(folder, error.strerror or str(error)) from None
 
 
 def _forget(folder: str) -> None:

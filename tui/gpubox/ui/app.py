@@ -10,7 +10,6 @@ from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -22,6 +21,7 @@ from gpubox.core.ask import Asker, Question
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
+from gpubox.ui.coming import OneWindow
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
 
@@ -37,7 +37,7 @@ def _key_provider() -> type[Provider]:
     return KeyProvider
 
 
-class GpuBoxApp(App[None]):
+class GpuBoxApp(OneWindow):
     """The panel. It is an Asker: questions come up as modals, one after the other."""
 
     CSS_PATH = ["gpubox.tcss", "jobs.tcss"]  # noqa: RUF012

@@ -15,6 +15,7 @@ from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
+from gpubox.ui.coming import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.env_form import EnvForm, Wanted
@@ -22,6 +23,8 @@ from gpubox.ui.widgets.env_table import saw
 
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """What is done to one environment."""
+ASKING = frozenset({"install", "remove", "rename"})
+"""Those that begin with a question."""
 
 
 class EnvVerbs:
@@ -44,7 +47,7 @@ class EnvVerbs:
         """Ask for a new environment and make it."""
         envs = self._box.envs.feed.value
         roots = envs.roots if envs is not None else ()
-        wanted = await program(self._panel).push_screen_wait(EnvForm(self._box.name, roots, begin))
+        wanted = await window(self._panel, EnvForm(self._box.name, roots, begin))
         if wanted is not None:
             await self._run(self._wish(wanted), f"Create {clean(wanted.name, 60)}")
 

@@ -19,6 +19,7 @@ from gpubox.core.health import Phase
 from gpubox.core.job import JobWish
 from gpubox.core.record import Record
 from gpubox.core.text import clean
+from gpubox.ui.coming import window
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
 
@@ -88,7 +89,7 @@ class JobVerbs:
 
         box, settings = self._box, self._settings
         form = JobForm(await context(box, settings), begin, title, partial(learned, box, settings))
-        wish = await program(self._node).push_screen_wait(form)
+        wish = await window(self._node, form)
         if wish is None:
             return None
         self._draft = wish
@@ -116,7 +117,7 @@ class JobVerbs:
         """Show the files that a job left, to be looked at and fetched."""
         from gpubox.ui.screens.job_results import JobResults
 
-        await program(self._node).push_screen_wait(JobResults(self._box, record))
+        await window(self._node, JobResults(self._box, record))
 
 
 def stopping(box: str, record: Record) -> Question:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal
 
 from textual.content import Content
@@ -12,15 +12,17 @@ from textual.widget import Widget
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
+from gpubox.ui import coming
 from gpubox.ui.border import guarded
 
 
 class Panel(Widget, can_focus=False):
     """One panel of the box screen.
 
-    The screen sets `sample` and `stale` of every panel that is displayed, at most twice a second, and
+    The screen sets `sample` and `stale` of every panel that is seen, at most twice a second, and
     at once when it becomes displayed; so a panel that is hidden draws nothing. A panel draws in
-    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt`.
+    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt` and
+    `open_window`.
     """
 
     NAME: ClassVar[str]
@@ -73,8 +75,11 @@ class Panel(Widget, can_focus=False):
 
     @property
     def seen(self) -> bool:
-        """Whether it is displayed, and no other screen lies over it."""
+        """Whether it is displayed, and no other screen hides it."""
         return self.displayed and self.screen.is_current
+
+    def catch_up(self) -> None:
+        """Draw what was missed while another screen hid this one; what a sample draws comes by itself."""
 
     def summon(self, *, again: bool) -> None:
         """Do what the panel's own key means besides moving here; `again` when the keyboard was here."""
@@ -82,3 +87,7 @@ class Panel(Widget, can_focus=False):
     def attempt(self, work: Awaitable[object], done: str = "") -> None:
         """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
         self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)
+
+    def open_window(self, work: Callable[[], Awaitable[object]]) -> None:
+        """As `attempt`, for work that begins with a window: keys do nothing until that is there."""
+        coming.begin(self, work, group=self.NAME)

@@ -7,7 +7,7 @@ from textual.binding import Binding
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.x11 import display
-from gpubox.ui.border import guarded
+from gpubox.ui.coming import begin, window
 
 BINDING = Binding(
     "x,X", "app.windows", "Window", show=False, id="box.x11", tooltip="Run a program whose windows open here"
@@ -21,8 +21,8 @@ def open_windows(app: App[None], box: Box) -> None:
         from gpubox.ui.screens.run import RunScreen
 
         display()  # without one nobody needs to type
-        command = await app.push_screen_wait(RunScreen(box.name, await box.windows.past()))
+        command = await window(app, RunScreen(box.name, await box.windows.past()))
         if command:
             await box.windows.run(command)
 
-    app.run_worker(guarded(app, ask()), group="windows", exit_on_error=False)
+    begin(app, ask, group="windows")

@@ -112,9 +112,14 @@ MEASURES = (
 """What is compared, in the order of the table. Several GPUs: memory, power and energy are sums."""
 
 
-def compare(records: Sequence[Record], packages: Mapping[str, Sequence[Package]] | None = None) -> Comparison:
+def compare(
+    records: Sequence[Record],
+    packages: Mapping[str, Sequence[Package]] | None = None,
+    said: Mapping[str, str] | None = None,
+) -> Comparison:
     """Return the comparison of records; `packages` by the prefix of their environment where known.
 
+    `said` holds the last line of the log by the id of its job, for those that did not finish. It may be raw.
     Runs of one command in one environment are one side. Figures of a side are those of the runs that
     finished, or of all of them where none did.
     """
@@ -125,7 +130,7 @@ def compare(records: Sequence[Record], packages: Mapping[str, Sequence[Package]]
         them,
         tuple((measure, each) for measure, each in figures if any(one.mean is not None for one in each)),
         speedups,
-        (*notes(them), *(note for side in them for note in _odd_runs(side))),
+        (*notes(them, said or {}), *(note for side in them for note in _odd_runs(side))),
         differences(them, packages or {}),
     )
 

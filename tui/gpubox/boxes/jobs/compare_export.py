@@ -84,7 +84,8 @@ def table(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
     if any(len(side.records) > 1 for side in sides):
         rows.append(("runs", tuple(str(len(side.records)) for side in sides)))
     for measure, figures in comparison.figures:
-        rows.append((measure.name, tuple(figure(measure, one) for one in figures)))
+        cells = (figure(measure, one) for one in figures)
+        rows.append((measure.name, tuple(map(_doubted, cells, sides))))
         if measure.name == "real time" and any(one.deviation is not None for one in figures):
             ranges = (
                 f"{written(f.low, 's')} … {written(f.high, 's')}" if f.deviation is not None else ""
@@ -92,6 +93,11 @@ def table(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
             )
             rows.append(("range", tuple(ranges)))
     return rows
+
+
+def _doubted(cell: str, side: Side) -> str:
+    """Return a figure, in parentheses where no run of its side finished: it measures no whole run."""
+    return cell if side.finished or cell == units.DASH else f"({cell})"
 
 
 def text(comparison: Comparison) -> str:

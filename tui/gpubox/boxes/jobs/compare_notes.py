@@ -14,17 +14,25 @@ from gpubox.core.text import clean
 
 _MANY = 30
 """Packages that are named at most; two environments may differ in hundreds."""
+_OTHERS = 5
+"""How many of them may be such that no framework calculates with."""
+_CROWDED = 100.0
+"""Times a second of work from which on a job was put aside for others; alone it is a few."""
 
 _FRAMEWORKS = ("torch", "pytorch", "tensorflow", "tensorflow-gpu", "jax", "jaxlib", "numpy", "python")
 _GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
 """What names of packages begin with that a framework calculates with."""
 
 
-def notes(them: Sequence[Side]) -> list[str]:
-    """Return sentences about what failed and what makes the comparison unfair."""
+def notes(them: Sequence[Side], said: Mapping[str, str]) -> list[str]:
+    """Return sentences about what failed and what makes the comparison unfair.
+
+    `said` holds the last line of the log, by the id of a job; it may be raw.
+    """
     out: list[str] = []
     for side in them:
-        out += [*_failures(side), *_gpu_notes(side)]
+        out += [*_failures(side, said), *_gpu_notes(side)]
+    out += _crowded(them)
     if len({side.last.wish.argv for side in them}) > 1:
         out.append("They ran different commands: the times may be those of different work")
     models = {gpu_names(side.last) for side in them if side.last.gpus}
@@ -33,13 +41,15 @@ def notes(them: Sequence[Side]) -> list[str]:
     return [*out, *_energy(them)]
 
 
-def _failures(side: Side) -> list[str]:
+def _failures(side: Side, said: Mapping[str, str]) -> list[str]:
     failed = [record for record in side.records if not succeeded(record)]
     if not failed:
         return []
     words = outcome(failed[-1])
     why = clean(failed[-1].ending.why, 160) if failed[-1].ending else ""
     words += f" ({why})" if why else ""
+    last = clean(said.get(failed[-1].id, "").strip(), 160)
+    words += f"; its last words: {last}" if last else ""
     if any(record.ending is None for record in failed):
         return [f"{side.label} has not ended: {words}"]
     if not side.finished:
@@ -48,6 +58,22 @@ def _failures(side: Side) -> list[str]:
         f"{len(failed)} of {len(side.records)} runs of {side.label} failed: {words}; "
         "the figures are those of the others"
     ]
+
+
+def _crowded(them: Sequence[Side]) -> list[str]:
+    """Return which sides did not have the CPUs for themselves: their times tell of the box as well."""
+    out: list[str] = []
+    for side in them:
+        used = [record.usage for record in side.finished if record.usage is not None]
+        work = sum(usage.user + usage.sys for usage in used)
+        rate = sum(usage.involuntary for usage in used) / work if work >= 1 else 0.0
+        if rate >= _CROWDED:
+            out.append(f"{side.label} was put aside {rate:,.0f} times in each second of its work")
+    if out:
+        out[-1] += (
+            ": other programs, or too many threads, wanted the same CPUs, and its time is longer for it"
+        )
+    return out
 
 
 def _gpu_notes(side: Side) -> list[str]:
@@ -133,7 +159,8 @@ def differences(
     rows = [(name, tuple(of(record) for record in last)) for name, of in _FACTS]
     names = dict.fromkeys(name for record in last for name in record.wish.environment)
     rows += [(f"${clean(name, 40)}", tuple(_variable(record, name) for record in last)) for name in names]
-    differing = [row for row in rows if len(set(row[1])) > 1]
+    labels = tuple(side.label for side in them)
+    differing = [row for row in rows if len(set(row[1])) > 1 and row[1] != labels]
     return (*differing, *_packages([packages.get(record.wish.prefix) for record in last]))
 
 
@@ -154,9 +181,10 @@ def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tupl
         versions = tuple(_version(each.get(name)) for each in known)
         if len(set(versions)) > 1:
             rows.append((clean(name, 60), versions))
-    if len(rows) > _MANY:
-        more = len(rows) - _MANY
-        return [*rows[:_MANY], (f"and {more} packages more", ("",) * len(known))]
+    parts = sum(_weight(name)[0] <= len(_FRAMEWORKS) for name, _ in rows)
+    most = min(_MANY, parts + _OTHERS) if parts else _MANY
+    if len(rows) > most + 1:
+        return [*rows[:most], (f"and {len(rows) - most} packages more", ("",) * len(known))]
     return rows
 
 

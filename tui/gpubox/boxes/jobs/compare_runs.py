@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.logs import last_words
+from gpubox.core.endings import succeeded
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
@@ -16,8 +18,6 @@ from gpubox.core.shell import Shell
 
 _AGAIN = 0.3
 """Seconds between two looks at a job whose log has ended, or is not to be had."""
-LAST = 4000
-"""Bytes of a log's end that are looked at for its last words."""
 
 
 class Told(Protocol):
@@ -25,6 +25,10 @@ class Told(Protocol):
 
     def begins(self, number: int, record: Record) -> None:
         """Take the record of a run that was just launched; runs are numbered from 1."""
+        ...
+
+    def says(self, number: int, data: bytes) -> None:
+        """Take a piece of the log of a run."""
         ...
 
     def ended(self, number: int, record: Record) -> None:
@@ -46,8 +50,8 @@ async def run_all(
         told.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
-                while await stream.read():
-                    pass
+                while data := await stream.read():
+                    told.says(number, data)
         while record.state in ACTIVE:
             record = await _through(shell, lambda id=record.id: jobs.show(id))
             if record.state in ACTIVE:
@@ -67,3 +71,9 @@ async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record
             async for newest in shell.follow():
                 if newest is not None and newest is not asked:
                     break
+
+
+async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
+    """Return the last line of the log of each run that did not end well, by its id."""
+    failed = [record for record in records if record.ending is not None and not succeeded(record)]
+    return {record.id: "".join(await last_words(jobs, record.id)) for record in failed}

@@ -27,7 +27,9 @@ from gpubox.core.text import clean
 FORGOTTEN = 60.0
 """Seconds after which a job that Slurm knows nothing of will not come any more."""
 RECENT = 600.0
-"""Seconds for which Slurm is asked once more about a job that ended unclearly."""
+"""Seconds for which Slurm is asked once more about a job that ended."""
+COMPLETING = 30.0
+"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say whether it ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ class Slurm:
             if not self._open(record):
                 found.append(record)
             elif row is not None and slurm_words.phase(row.state) != "ended":
-                found.append(_alive(record, row, now))
+                late = record.state == "ended" and record.now - (record.ended or 0.0) > COMPLETING
+                found.append(record if late else _alive(record, row, now))
             else:
                 known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
                 over.append((place, known))
@@ -149,7 +152,7 @@ class Slurm:
     async def _close(self, record: Record, told: Ended | None, now: float) -> Record:
         """Write how a job ended into its record, unless it could do so itself."""
         canceled = told is not None and told.state.startswith("CANCELLED")
-        forced = canceled or (told is not None and told.state in slurm_words.FORCED)
+        forced = told is not None and slurm_words.forced(told, record)
         if told is not None:
             if slurm_words.phase(told.state) != "ended":
                 return record
@@ -268,10 +271,10 @@ def _unclear(record: Record) -> bool:
     ending = record.ending
     if ending is None or record.now - (record.ended or 0.0) > RECENT:
         return False
-    # Slurm signals all processes at once: the command may be gone, with whatever status a shell or a handler
-    # makes of that, before its supervisor knows why.
-    hit = ending.how in ("exit", "signal") and ending.code != 0
-    return hit or ending.how in ("lost", "reboot") or ending.by == "scancel"
+    # Slurm signals all processes at once: the command may be gone before its supervisor knows why, with
+    # whatever status a shell or a handler makes of that. 0 is one of them: `wait` in sh ends so when the
+    # process that it waits for was hit first.
+    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == "scancel"
 
 
 def _alive(record: Record, row: QueueRow, now: float) -> Record:

@@ -15,6 +15,7 @@ from gpubox.core.doors import Forward, Way
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
+from gpubox.ui.coming import window
 from gpubox.ui.found import FoundPanel
 from gpubox.ui.looks import live
 from gpubox.ui.program import program
@@ -104,6 +105,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         """Draw what is known now."""
         if not self.displayed:
             self._picture.aim(None)
+        if not self.seen:
             return
         found = self.box.desktops.feed.value
         self._list.empty = self._empty()
@@ -188,11 +190,11 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
 
     def action_new(self) -> None:
         """Ask for a size and a session, then start a desktop."""
-        self.attempt(self._new())
+        self.open_window(self._new)
 
     async def _new(self) -> None:
         form = DesktopForm(self.settings.desktop, self.box.name)
-        wish = await program(self).push_screen_wait(form)
+        wish = await window(self, form)
         if wish is not None:
             await self._start(wish, show=False)
 
@@ -223,7 +225,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
     def action_stop(self) -> None:
         """Ask, then end the chosen desktop."""
         if (session := self.chosen) is not None:
-            self.attempt(self._stop(session))
+            self.open_window(lambda: self._stop(session))
 
     async def _stop(self, session: Session) -> None:
         if not session.mine or await self._sure("Stop", session):  # one of others is refused with words
@@ -233,7 +235,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
     def action_restart(self) -> None:
         """Ask, then end the chosen desktop and start it anew."""
         if (session := self.chosen) is not None:
-            self.attempt(self._restart(session))
+            self.open_window(lambda: self._restart(session))
 
     async def _restart(self, session: Session) -> None:
         if await self._sure("Restart", session):

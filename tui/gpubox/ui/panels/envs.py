@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from gpubox.core.env import Env
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
-from gpubox.ui.env_verbs import VERBS, EnvVerbs
+from gpubox.ui.env_verbs import ASKING, VERBS, EnvVerbs
 from gpubox.ui.looks import Looks, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
@@ -117,13 +118,15 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _tick(self) -> None:
         self._looks.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
         """Look at once."""
-        self._looks.tick()
-        self._show()
+        self._tick()
+
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
 
     @property
     def chosen(self) -> Env | None:
@@ -137,7 +140,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _show(self) -> None:
         """Draw what is known now."""
-        if not self.displayed:
+        if not self.seen:
             return
         self._list.empty = self._empty()
         envs = self.box.envs
@@ -262,13 +265,19 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def action_new(self) -> None:
         """Ask for a new one, and make it."""
-        self.attempt(self._verbs.new(None))
+        self.open_window(lambda: self._verbs.new(None))
 
     def action_clone(self) -> None:
         """Ask for the name of a copy, and make it."""
-        self.attempt(self._verbs.new(self.chosen))
+        env = self.chosen
+        self.open_window(lambda: self._verbs.new(env))
 
     def action_do(self, verb: str) -> None:
         """Do what a key means to the environment under the cursor."""
-        if (env := self.chosen) is not None:
-            self.attempt(self._verbs.verbs[verb](env))
+        if (env := self.chosen) is None:
+            return
+        work = partial(self._verbs.verbs[verb], env)
+        if verb in ASKING:
+            self.open_window(work)
+        else:
+            self.attempt(work())

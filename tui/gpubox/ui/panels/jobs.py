@@ -92,10 +92,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def _tick(self) -> None:
         self._watching.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()
 
@@ -120,7 +123,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         return self._words.value.strip()
 
     def _show(self) -> None:
-        if not self.displayed:
+        if not self.seen:
             return
         records = self.box.jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
@@ -192,7 +195,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def action_new(self) -> None:
         """Ask for a job, and start it."""
-        self.attempt(self._new())
+        self.open_window(self._new)
 
     async def _new(self) -> None:
         record = await self._verbs.new()
@@ -210,7 +213,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""
         if (record := self.chosen) is not None:
-            self.attempt(self._verbs.do(verb, record))
+            self.open_window(lambda: self._verbs.do(verb, record))
 
     def action_stop(self) -> None:
         """Stop the chosen job; remove it, or the marked ones, where it has ended."""
@@ -218,10 +221,11 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         if record is None:
             return
         if job_words.active(record):
-            self.attempt(self._verbs.stop(record))
+            self.open_window(lambda: self._verbs.stop(record))
         else:
             over = [one for one in self.marked if not job_words.active(one)]
-            self.attempt(self._remove(over if record.id in self._marked else [record]))
+            records = over if record.id in self._marked else [record]
+            self.open_window(lambda: self._remove(records))
 
     async def _remove(self, records: list[Record]) -> None:
         if await self._verbs.remove(records):

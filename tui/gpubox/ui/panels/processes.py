@@ -16,7 +16,7 @@ from gpubox.core.health import Phase
 from gpubox.core.job import Ignored
 from gpubox.core.sample import Process, Sample
 from gpubox.core.text import clean
-from gpubox.ui.border import guarded
+from gpubox.ui.coming import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import process_table
@@ -235,13 +235,13 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         """Choose a signal, ask, send."""
         process = self.chosen
         if process is not None:
-            self.run_worker(guarded(self, self._signal(process)), group=self.NAME, exit_on_error=False)
+            self.open_window(lambda: self._signal(process))
 
     def action_ignore(self) -> None:
         """Ask, then let jobs have the GPU in spite of the process."""
         process = self.chosen
         if process is not None:
-            self.run_worker(guarded(self, self._ignore(process)), group=self.NAME, exit_on_error=False)
+            self.open_window(lambda: self._ignore(process))
 
     async def _ignore(self, process: Process) -> None:
         """Raises what Jobs.ignore raises."""
@@ -253,7 +253,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     async def _signal(self, process: Process) -> None:
         """Ask twice, then send; raises what Box.signal raises."""
         about = f"{process.pid} {process_table.program(process)}"
-        name = await program(self).push_screen_wait(SignalChooser(about))
+        name = await window(self, SignalChooser(about))
         if name is None:
             return
         asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py

@@ -17,6 +17,7 @@ from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.config.settings import Settings
 from gpubox.core.doors import Forward
 from gpubox.core.text import clean
+from gpubox.ui.coming import window
 from gpubox.ui.found import FoundPanel
 from gpubox.ui.looks import live
 from gpubox.ui.program import program
@@ -86,7 +87,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         """Draw what is known now."""
         tunnels = self.box.tunnels.feed.value
         self._rates.note(tunnels)
-        if not self.displayed:
+        if not self.seen:
             return
         self._list.empty = self._empty()
         services = self.box.services
@@ -240,10 +241,10 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
 
     def action_new(self) -> None:
         """Ask for a tunnel, then open it."""
-        self.attempt(self._new())
+        self.open_window(self._new)
 
     async def _new(self) -> None:
-        wished = await program(self).push_screen_wait(TunnelForm(self.box.name))
+        wished = await window(self, TunnelForm(self.box.name))
         if wished is not None:
             self._allowed(wished.wish)
             tunnel = self.box.tunnels.add(wished.wish, wished.name)

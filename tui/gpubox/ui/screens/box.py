@@ -20,7 +20,7 @@ from gpubox.core.health import Health, Phase
 from gpubox.ui import shell, windows
 from gpubox.ui.border import guarded
 from gpubox.ui.endings import tell
-from gpubox.ui.program import after_paint, program
+from gpubox.ui.program import after_paint, in_sight, program
 from gpubox.ui.widgets.board import Board
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
@@ -99,6 +99,14 @@ class BoxScreen(Screen[None]):
         self._state.show(Health(Phase.CONNECTING, step="opening"))
         after_paint(self, self._open)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it is in front, or behind windows that one can look through.
+
+        Textual also counts a screen as current that another one hides entirely, and paints it for nothing.
+        """
+        return super().is_current and in_sight(self)
+
     async def _open(self) -> None:
         """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
         from gpubox.ui.discover import panel_classes
@@ -134,6 +142,10 @@ class BoxScreen(Screen[None]):
         self._feed()
 
     @on(events.ScreenResume)
+    def _resume(self) -> None:
+        self._board.catch_up()
+
+    @on(events.ScreenResume)
     @on(Board.Arranged)
     def _feed(self) -> None:
         if self.box is not None and self.is_current:
@@ -160,11 +172,11 @@ class BoxScreen(Screen[None]):
             self._board.go(panel)
             panel.summon(again=again)
 
-    def action_launch(self) -> None:
+    async def action_launch(self) -> None:
         """Ask for a job from wherever the keyboard is, and start it."""
         panel = self._board.named("jobs")
         if panel is not None:
-            self.run_worker(guarded(self, panel.run_action("new")), exit_on_error=False)
+            await panel.run_action("new")
 
     def action_maximize(self) -> None:
         """Let the focused panel fill the screen."""

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.compare import compare
 from gpubox.boxes.jobs.compare_export import export
+from gpubox.boxes.jobs.compare_runs import all_last_words
 from gpubox.core.env import Package
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.record import Record, Tick
@@ -43,7 +44,8 @@ class CompareScreen(ModalScreen[None]):
     ]
     HELP = """\
 Runs of one command in one environment are one side; its figures are their means. A run that did not end with
-exit code 0 has no speed. The curves begin at the start of each job and share one axis of time.
+exit code 0 has no speed; its figures stand in parentheses. The curves begin at the start of each job and
+share one axis of time.
 """
     DEFAULT_CSS = """
     CompareScreen {
@@ -98,8 +100,9 @@ exit code 0 has no speed. The curves begin at the start of each job and share on
         self._graphs.refresh(layout=True)
         self.refresh_bindings()
         packages = await self._packages()
-        if packages:
-            self.comparison = compare(self.records, packages)
+        said = await all_last_words(self.box.jobs, self.records)
+        if packages or said:
+            self.comparison = compare(self.records, packages, said)
             self._figures.redraw()
 
     async def _packages(self) -> Mapping[str, Sequence[Package]]:

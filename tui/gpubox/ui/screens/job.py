@@ -19,6 +19,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.health import Phase
 from gpubox.core.record import Record, Tick
 from gpubox.ui.border import guarded
+from gpubox.ui.coming import begin
 from gpubox.ui.job_verbs import JobVerbs
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
@@ -149,8 +150,10 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
 
     def action_stop(self) -> None:
         """Ask, then stop the job."""
-        self.run_worker(guarded(self, self._verbs.stop(self.record)), exit_on_error=False)
+        record = self.record
+        begin(self, lambda: self._verbs.stop(record))
 
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the job."""
-        self.run_worker(guarded(self, self._verbs.do(verb, self.record)), exit_on_error=False)
+        record = self.record
+        begin(self, lambda: self._verbs.do(verb, record))

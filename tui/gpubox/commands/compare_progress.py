@@ -1,0 +1,87 @@
+"""How the runs of a comparison go, on stderr: a line for each begin and end, and what the log said last."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from gpubox.core.text import clean
+from gpubox.core.units import duration
+
+if TYPE_CHECKING:
+    from gpubox.core.record import Record
+
+KEPT = 4096
+"""Bytes of the log's end in which its newest line is looked for."""
+_LINES = re.compile(rb"[\r\n]+")
+
+
+class Progress:
+    """Tells of each run; on a terminal one more line says how long the run goes on, and what it said last."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._began = 0.0
+        self._log = b""
+        self._ticking: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._still()
+
+    def begins(self, number: int, record: Record) -> None:
+        """Name the run, and why it waits if it does."""
+        wish = record.wish
+        where = "without a GPU" if wish.gpus.mode == "none" else "with a GPU"
+        env = f" in {clean(wish.env, 60)}" if wish.env else ""
+        waits = record.state == "queued" and record.waits
+        why = f"; it waits for {clean(record.waits, 120)}" if waits else ""
+        name = clean(wish.name, 60)
+        click.echo(f"{number} of {self._count}: {name}{env} {where}, job {record.id}{why}", err=True)
+        self._began, self._log = time.monotonic(), b""
+        if sys.stderr.isatty():
+            self._ticking = asyncio.ensure_future(self._tick())
+
+    def says(self, number: int, data: bytes) -> None:
+        """Keep the end of the log."""
+        self._log = (self._log + data)[-KEPT:]
+
+    def ended(self, number: int, record: Record) -> None:
+        """Tell how the run ended."""
+        from gpubox.core.endings import outcome
+
+        self._still()
+        took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""
+        click.echo(f"{number} of {self._count}: {outcome(record)}{took}", err=True)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            with suppress(OSError, ValueError):  # a terminal that is gone ends nothing
+                sys.stderr.write(f"\r{self.line(shutil.get_terminal_size().columns)}\x1b[K")
+                sys.stderr.flush()
+
+    def line(self, width: int) -> str:
+        """Return how long the run has gone on and its newest line that is not blank, in less than `width`."""
+        lines = [line for line in _LINES.split(self._log) if line.strip()]
+        said = clean(lines[-1].decode("utf-8", "replace").strip(), 200) if lines else ""
+        return f"  {duration(time.monotonic() - self._began)}  {said}"[: max(0, width - 1)]
+
+    def _still(self) -> None:
+        """Take the line away."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+            with suppress(OSError, ValueError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
