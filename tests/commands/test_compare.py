@@ -69,6 +69,7 @@ def test_a_side_that_fails_is_told_and_the_exit_status_says_so(envs: tuple[str, 
     shown = json.loads(here("jobs", "local", "show", "last", "--json").out)
     assert shown["job"]["wish"]["now"] is True
     assert "slow did not finish: ABRT" in done.out
+    assert "its last words: so far" in done.out
     assert "faster" not in done.out
 
 

@@ -11,10 +11,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.components.accounts import accounting
 from tests.components.parts import program
 from tests.components.servers import free_port, shim
 from tests.remote.jobs.box import alive
@@ -31,7 +32,7 @@ SlurmctldPort={controller}
 SlurmdPort={node}
 {plugins}AuthType=auth/none
 CredType=cred/none
-AccountingStorageType=accounting_storage/none
+{accounts}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -133,20 +134,35 @@ def _daemon(folder: Path, name: str) -> str:
 
 
 @contextmanager
-def slurm(folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 2) -> Generator[SlurmTest]:
-    """Run Slurm with so many GPUs that are none; `age` is how long it remembers a job without accounting."""
+def slurm(
+    folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 2, accounts: bool = False
+) -> Generator[SlurmTest]:
+    """Run Slurm with so many GPUs that are none, and with `accounts` what sacct asks.
+
+    `age` is for how many seconds it remembers a job, `kill` how many a job may take to end.
+    """
     for name in ("sbatch", "slurmctld", "slurmd"):
         program(name)
     (folder / "state").mkdir(parents=True, mode=0o700)
     for number in range(gpus):  # a device of gres must be a character device; a link to one will do
         (folder / f"nvidia{number}").symlink_to("/dev/null")
-    plugins = [path for path in Path("/usr/lib").glob("*/slurm-wlm") if path.is_dir()]
+    found = [path for path in Path("/usr/lib").glob("*/slurm-wlm") if path.is_dir()]
+    plugins = f"PluginDir={found[0]}\n" if found else ""
+    with ExitStack() as stack:
+        lines = "AccountingStorageType=accounting_storage/none"
+        if accounts:
+            lines = stack.enter_context(accounting(folder / "accounts", plugins))
+        yield from _run(folder, gpus, age, kill, plugins, lines)
+
+
+def _run(folder: Path, gpus: int, age: int, kill: int, plugins: str, accounts: str) -> Generator[SlurmTest]:
     text = _CONFIGURATION.format(
         host=socket.gethostname().partition(".")[0],
         user=pwd.getpwuid(os.getuid()).pw_name,
         controller=free_port(),
         node=free_port(),
-        plugins=f"PluginDir={plugins[0]}\n" if plugins else "",
+        plugins=plugins,
+        accounts=accounts,
         folder=folder,
         gpus=gpus,
         age=age,

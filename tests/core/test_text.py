@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gpubox.core.text import LONGEST, clean, clean_bytes
+from gpubox.core.text import LONGEST, clean, clean_bytes, clean_lines
 
 ESCAPES = (
     "\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x07", "\x9b31m", "\x90q\x9c", "\r\x1b[K", "\x08" * 20,
@@ -89,3 +89,27 @@ def test_a_person_sees_that_something_was_there(text: str, shown: str) -> None:
 def test_a_character_cut_in_half_is_no_fault() -> None:
     assert clean_bytes("é".encode()[:1]) == "\ufffd"
     assert clean_bytes("é".encode() * 100, 3) == "éé…"
+
+
+@pytest.mark.parametrize(
+    ("log", "lines"),
+    [
+        (b"", []),
+        (b" \n\r\n\t\n", []),
+        (b"\x1b[1;31mTraceback\x1b[0m\nend", ["Traceback", "end"]),
+        (b"10%\r20%\r\x1b[2K30%\n", ["10%", "20%", "30%"]),
+        (b"\x1b]0;evil\x07a\x1b]8;;http://x\x1b\\b\x1b(Bc", ["abc"]),
+        (b"cut\x1b[3", ["cut"]),
+        (b"\xff\xe2\x80\xaeback", ["\ufffd\ufffdback"]),
+    ],
+)
+def test_lines_of_a_log_lose_what_only_terminals_act_on(log: bytes, lines: list[str]) -> None:
+    assert clean_lines(log) == lines
+
+
+@given(st.binary(max_size=200))
+def test_no_log_gives_a_line_that_cannot_be_drawn(log: bytes) -> None:
+    for line in clean_lines(log, 40):
+        assert 0 < len(line) <= 40
+        assert "\x1b" not in line
+        assert line == clean(line)

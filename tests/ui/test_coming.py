@@ -32,6 +32,10 @@ def equipped() -> Box:
     return equip(employ(box, FakeJobs(RUNNING)), FakeEnvs(TF_CPU))
 
 
+def told(part: type[Panel] | tuple[str, ...]) -> str:
+    return "".join(part) if isinstance(part, tuple) else part.NAME
+
+
 @pytest.mark.parametrize(
     ("panel", "keys"),
     [
@@ -43,7 +47,7 @@ def equipped() -> Box:
         (DesktopPanel, ("n", "n")),
         (Processes, ("x", "i", "x")),
     ],
-    ids=lambda part: part.NAME if isinstance(part, type) else "".join(part),
+    ids=told,
 )
 async def test_a_burst_of_keys_opens_one_window(panel: type[Panel], keys: tuple[str, ...]) -> None:
     async with on_stage(panel, samples.training_box(), (118, 30), box=equipped()) as (stage, pilot):

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Static
 
-from gpubox.core.env import Envs, Sight
+from gpubox.core.env import Env, Envs, Sight
 from gpubox.core.record import Ending
 from tests.ui.envs import TF_CPU, FakeEnvs, envs_of, fill, toasts
 from tests.ui.fakes import until
@@ -97,6 +97,31 @@ async def test_a_file_and_a_copy_make_one_too(tmp_path: Path) -> None:
         await fill(stage, pilot, name="copy")
         await until(pilot, lambda: len(jobs.launched) == 2)
         assert jobs.launched[1].argv == ("clone", "tf-cpu", "copy")
+
+
+async def test_a_venv_with_blanks_in_its_name_is_copied_though_another_one_is_called_so() -> None:
+    other = Env("/w/one/my cats", "my cats", "venv")
+    mine = Env("/w/two/my cats", "my cats", "venv", packages=3)
+    envs = FakeEnvs(other, mine)
+    copied: list[Env] = []
+    clone = envs.clone
+    envs.clone = lambda env, name: (copied.append(env), clone(env, name))[1]
+    async with envs_of(envs) as (stage, pilot, jobs):
+        await pilot.press("end", "C")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        await fill(stage, pilot, name="copy")
+        await until(pilot, lambda: jobs.launched)
+        assert copied == [mine]
+
+
+async def test_packages_may_be_quoted_as_in_a_shell() -> None:
+    async with envs_of(FakeEnvs(TF_CPU), answers=["'numpy>=2' scipy"]) as (stage, pilot, jobs):
+        await pilot.press("i")
+        await until(pilot, lambda: jobs.launched)
+        assert jobs.launched[0].argv == ("install", "tf-cpu", "numpy>=2", "scipy")
+    async with envs_of(FakeEnvs(TF_CPU), answers=["'numpy"]) as (stage, pilot, _):
+        await pilot.press("i")
+        await until(pilot, lambda: "a quote is not closed" in toasts(stage))
 
 
 async def test_the_form_says_what_is_missing_and_stays() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
-from gpubox.core.env import Build, Package
+from gpubox.core.env import Build, Envs, Package
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Shell
+from gpubox.ui import looks
+from gpubox.ui.panels.envs import EnvsPanel
 from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import newer, short
 from tests import samples
 from tests.ui.envs import ALL, BROKEN, HOSTILE, TF_CPU, TF_GPU, TORCH, FakeEnvs, come_to, envs_of, line
 from tests.ui.fakes import until
-from tests.ui.stage import same_picture
+from tests.ui.stage import Stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -109,6 +113,12 @@ async def test_packages_are_listed_and_narrowed() -> None:
         await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
 
 
+async def test_a_broken_environment_without_packages_is_called_broken() -> None:
+    async with envs_of(FakeEnvs(BROKEN)) as (stage, pilot, _):
+        await pilot.press("d")
+        await until(pilot, lambda: f"No package: {BROKEN.name} is broken" in stage.window)
+
+
 async def test_two_marked_ones_show_what_differs() -> None:
     envs = FakeEnvs(TF_CPU, TF_GPU)
     envs.lists["tf-gpu"] = (
@@ -140,6 +150,57 @@ async def test_why_nothing_can_be_found_stands_in_the_panel() -> None:
     envs.error = RemoteError("No Python", "The box has no Python 3.8 or newer", "Install one")
     async with envs_of(envs) as (stage, pilot, _):
         await until(pilot, lambda: "The box has no Python 3.8" in stage.text)
+
+
+async def test_what_could_not_be_looked_at_in_time_is_told() -> None:
+    envs = FakeEnvs(TF_CPU)
+    found = envs.feed.value
+    assert found is not None
+    envs.feed.put(replace(found, partial="Not all was looked at in time: /data\x1b[2J"))
+    async with envs_of(envs) as (stage, pilot, _):
+        await until(pilot, lambda: "looked at in time: /data\ufffd[2J" in stage.text)
+        envs.feed.put(found)
+        await until(pilot, lambda: "in time" not in stage.text)
+
+
+class SlowEnvs(FakeEnvs):
+    """Environments on a disk that answers when the test says so."""
+
+    answered: asyncio.Event | None = None
+
+    async def find(self) -> Envs:
+        if self.answered is not None:
+            await self.answered.wait()
+        return await super().find()
+
+
+async def test_a_slow_look_is_told_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "USUAL", -1.0)
+    envs = SlowEnvs(TF_CPU, TF_GPU)
+    async with envs_of(envs) as (stage, pilot, _):
+        envs.answered = asyncio.Event()
+        stage.panel.summon(again=True)
+        await until(pilot, lambda: "looking …" in stage.text)
+        await pilot.press("space", "enter")
+        await until(pilot, lambda: len(stage.panel.marked) == 1 and envs.chosen.value is not None)
+        envs.answered.set()
+        await until(pilot, lambda: "looking …" not in stage.text)
+
+
+async def test_a_mark_goes_with_its_environment() -> None:
+    envs = FakeEnvs(TF_CPU, TF_GPU)
+    async with envs_of(envs) as (stage, pilot, _):
+        await pilot.press("space")
+        assert "clear" in actions(stage)
+        found = envs.feed.value
+        assert found is not None
+        envs.feed.put(replace(found, envs=(TF_GPU,)))
+        await until(pilot, lambda: "clear" not in actions(stage))
+
+
+def actions(stage: Stage[EnvsPanel]) -> set[str]:
+    """What can be done now."""
+    return {one.binding.action for one in stage.screen.active_bindings.values() if one.enabled}
 
 
 async def test_a_hostile_name_is_drawn_as_text() -> None:

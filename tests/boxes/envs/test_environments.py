@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gpubox.boxes.envs import Environments
+from gpubox.boxes.envs.envs import SLOW
 from gpubox.boxes.store import Store
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env, Envs
@@ -112,6 +113,48 @@ async def test_a_slow_disk_does_not_take_the_choice_away(box: Answering) -> None
     box.found = Envs(envs=(Y,), partial="Not all was looked at in time: /c")
     await envs.find()
     assert envs.chosen.value == X
+
+
+async def test_one_whose_disk_is_slow_stays_chosen(box: Answering) -> None:
+    envs = environments(box)
+    await envs.find()
+    await envs.use(X)
+    slow = msgspec.structs.replace(X, broken=SLOW)
+    box.found = Envs(envs=(slow, Y), partial="Not all was looked at in time: /c/envs/x")
+    await envs.find()
+    assert (envs.chosen.value, envs.trouble.value) == (X, None)
+
+
+async def test_the_choice_follows_the_chosen_one_to_its_new_name(box: Answering, tmp_path: Path) -> None:
+    venv = Env(prefix="/w/x", name="x", kind="venv")
+    new = msgspec.structs.replace(venv, prefix="/w/z", name="z")
+    with Store.open(Settings(), tmp_path / "history.sqlite") as store:
+        box.found = Envs(envs=(venv, Y))
+        envs = environments(box, store)
+        await envs.find()
+        await envs.use(venv)
+        envs.rename(venv, "z")
+        await envs.find()
+        assert envs.chosen.value == venv, "the job has not ended yet"
+        box.found = Envs(envs=(Y,), partial="Not all was looked at in time: /w")
+        await envs.find()
+        assert envs.chosen.value == venv
+        box.found = Envs(envs=(Y, new))
+        await envs.find()
+        assert (envs.chosen.value, envs.trouble.value) == (new, None)
+        assert await environments(box, store).restore() == new
+
+
+async def test_a_rename_of_another_one_leaves_the_choice_alone(box: Answering) -> None:
+    venv = Env(prefix="/w/x", name="x", kind="venv")
+    box.found = Envs(envs=(venv, Y))
+    envs = environments(box)
+    await envs.find()
+    await envs.use(Y)
+    envs.rename(venv, "z")
+    box.found = Envs(envs=(msgspec.structs.replace(venv, prefix="/w/z", name="z"), Y))
+    await envs.find()
+    assert envs.chosen.value == Y
 
 
 async def test_a_broken_one_is_not_chosen(box: Answering) -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.compare import Figure, compare
-from gpubox.boxes.jobs.compare_export import sentence, text
+from gpubox.boxes.jobs.compare_export import sentence, table, text
 from gpubox.core.env import Package
 from gpubox.core.record import Ending, Record
 from tests.boxes.jobs.compared import GPU, aborted, on_cpu, on_gpu, run
@@ -183,3 +183,28 @@ def test_different_commands_are_told() -> None:
     told = "They ran different commands: the times may be those of different work"
     assert told in compare([first, second]).notes
     assert told not in compare([first, on_cpu()]).notes
+
+
+def test_the_last_words_of_a_run_that_failed_are_told_and_its_figures_doubted() -> None:
+    failed = aborted(on_cpu(3.0))
+    told = compare([on_gpu(6.0), failed], said={failed.id: "needs\u202e AVX512\n"})
+    (note,) = told.notes
+    assert note == "tf-cpu did not finish: ABRT, core dumped; its last words: needs\ufffd AVX512"
+    assert dict(table(told))["real time"] == ("6.00 s", "(3.00 s)")
+
+
+def crowded(record: Record, user: float, times: int) -> Record:
+    assert record.usage is not None
+    return replace(record, usage=replace(record.usage, user=user, sys=0.0, involuntary=times))
+
+
+def test_runs_that_did_not_have_the_cpus_for_themselves_are_told() -> None:
+    alone, put_aside = crowded(on_gpu(6.0), 10.0, 900), crowded(on_cpu(60.0), 20.0, 2000)
+    (note,) = compare([alone, put_aside]).notes
+    assert note == (
+        "Other programs, or too many threads, wanted the same CPUs: tf-cpu was put aside 100 times in each "
+        "second of its work; its time is longer for it. In CPU time tf-gpu took 2 x less than tf-cpu"
+    )
+    both = compare([crowded(on_gpu(6.0), 20.0, 9000), put_aside]).notes[0]
+    assert both.endswith("; their times are longer for it")
+    assert not compare([alone, crowded(on_cpu(60.0), 0.5, 900)]).notes  # too short to tell anything

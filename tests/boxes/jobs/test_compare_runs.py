@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.backend import Page
-from gpubox.boxes.jobs.compare_runs import run_all
+from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -22,10 +22,13 @@ ONE, TWO = cast("Shell", object()), cast("Shell", object())
 
 
 class Log:
-    """A log that ends at once."""
+    """A log of a few words."""
+
+    def __init__(self) -> None:
+        self._pieces = [b"so ", b"far\n"]
 
     async def read(self) -> bytes:
-        return b""
+        return self._pieces.pop(0) if self._pieces else b""
 
 
 class Box:
@@ -80,9 +83,13 @@ class Heard:
 
     def __init__(self) -> None:
         self.words: list[str] = []
+        self.said = b""
 
     def begins(self, number: int, record: Record) -> None:
         self.words.append(f"{number} begins")
+
+    def says(self, number: int, data: bytes) -> None:
+        self.said += data
 
     def ended(self, number: int, record: Record) -> None:
         self.words.append(f"{number} ended")
@@ -119,3 +126,20 @@ async def test_a_job_without_a_log_is_waited_for_all_the_same() -> None:
     box.no_log = True
     records, _ = await run(box, "a")
     assert records[0].ending is not None
+
+
+async def test_what_a_run_says_is_told_while_it_goes_on() -> None:
+    heard = Heard()
+    await run_all(cast("Jobs", box := Box()), box.shell, wishes("a"), heard)
+    assert heard.said == b"so far\n"
+
+
+async def test_the_last_words_of_a_log_are_its_last_line_that_is_not_blank() -> None:
+    box = Box()
+    box.log = b"one\n\x1b[31mCUDA out of memory\x1b[0m\n\n  \n"
+    good = Record(id="a", state="ended", wish=JobWish("a", ()), submitted=0.0, ending=Ending("exit", code=0))
+    failed, going = replace(good, id="b", ending=Ending("exit", code=1)), replace(good, id="c", ending=None)
+    said = await all_last_words(cast("Jobs", box), [good, failed, going])
+    assert said == {"b": "CUDA out of memory"}
+    box.no_log = True
+    assert await all_last_words(cast("Jobs", box), [failed]) == {"b": ""}

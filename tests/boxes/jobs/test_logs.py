@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpubox.boxes.jobs import logs
 from gpubox.core.doors import Doors
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from tests.boxes.jobs.backend import CUT, ScriptedBackend, doors, ended, job, link
 from tests.boxes.scripted import until
@@ -194,16 +194,3 @@ async def test_a_loss_is_not_taken_for_an_end() -> None:
         backend.done = True
         backend.log = b"late"
         assert await whole(stream.read) == b"late"
-
-
-async def test_the_last_words_of_a_log_are_its_last_lines_that_are_not_blank() -> None:
-    backend = ScriptedBackend(JOB)
-    backend.log = b"one\n  CUDA \x1b[31mout of memory\n\n  \n"
-    assert await logs.last_words(backend, JOB.id) == ["CUDA \ufffd[31mout of memory"]
-    assert len(await logs.last_words(backend, JOB.id, 5)) == 2
-
-    def gone() -> None:
-        raise Dropped("Link lost")
-
-    backend.on_page = gone
-    assert await logs.last_words(backend, JOB.id) == []

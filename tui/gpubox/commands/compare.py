@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
-from gpubox.commands.compare_progress import Progress
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -144,6 +143,7 @@ async def _compare(
     from gpubox.boxes.jobs.compare import compare as put_together
     from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
     from gpubox.boxes.jobs.wishes import new_id
+    from gpubox.commands.compare_progress import Progress
     from gpubox.core.endings import succeeded
 
     group = new_id()
@@ -164,9 +164,9 @@ async def _compare(
 
 async def _tell_log(box: Box, record: Record) -> None:
     """Say on stderr what a run that failed said last, and where the rest is."""
-    from gpubox.boxes.jobs.logs import last_words
+    from gpubox.boxes.jobs.logs import last_lines
 
-    for line in await last_words(box.jobs, record.id, LAST_LINES):
+    for line in await last_lines(box.jobs, record.id, LAST_LINES):
         click.echo(f"  {line}", err=True)
     click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 import sys
 import time
@@ -13,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.core.text import clean
+from gpubox.core.text import clean, clean_lines
 from gpubox.core.units import duration
 
 if TYPE_CHECKING:
     from gpubox.core.record import Record
 
+EACH = 1.0
+"""Seconds between two drawings of the line."""
 KEPT = 4096
 """Bytes of the log's end in which its newest line is looked for."""
-_LINES = re.compile(rb"[\r\n]+")
 
 
 class Progress:
@@ -66,16 +66,15 @@ class Progress:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(EACH)
             with suppress(OSError, ValueError):  # a terminal that is gone ends nothing
                 sys.stderr.write(f"\r{self.line(shutil.get_terminal_size().columns)}\x1b[K")
                 sys.stderr.flush()
 
     def line(self, width: int) -> str:
         """Return how long the run has gone on and its newest line that is not blank, in less than `width`."""
-        lines = [line for line in _LINES.split(self._log) if line.strip()]
-        said = clean(lines[-1].decode("utf-8", "replace").strip(), 200) if lines else ""
-        return f"  {duration(time.monotonic() - self._began)}  {said}"[: max(0, width - 1)]
+        said = clean_lines(self._log, 200)[-1:]
+        return f"  {duration(time.monotonic() - self._began)}  {' '.join(said)}"[: max(0, width - 1)]
 
     def _still(self) -> None:
         """Take the line away."""

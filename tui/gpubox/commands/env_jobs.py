@@ -16,7 +16,7 @@ from gpubox.commands.steady import ended, steady
 from gpubox.core.ask import Kind, Question
 from gpubox.core.errors import ConfigError
 from gpubox.core.record import Record, exit_status
-from gpubox.core.text import clean
+from gpubox.core.text import clean, clean_lines
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -77,8 +77,8 @@ async def _ended(box: Box, record: Record) -> Record:
 
 async def _show_end(box: Box, record: Record) -> None:
     page = await steady(box, lambda: box.jobs.page(record.id, -LAST, LAST))
-    for line in page.data.decode("utf-8", "replace").splitlines()[-20:]:
-        click.echo(clean(line, 500), err=True)
+    for line in clean_lines(page.data)[-20:]:
+        click.echo(line, err=True)
 
 
 async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LONGEST = 512
@@ -9,6 +10,10 @@ LONGEST = 512
 
 _HARMLESS_FORMATS = frozenset("\u200d\u200c")
 """Joiners inside emoji and several scripts; they move nothing on the screen."""
+
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+"""Colors, moves of the cursor, titles of windows: what programs write for a terminal only."""
+_BREAK = re.compile(rb"[\r\n]+")
 
 
 def clean(text: str, limit: int = LONGEST) -> str:
@@ -37,3 +42,12 @@ def _safe(character: str) -> str:
 def clean_bytes(data: bytes, limit: int = LONGEST) -> str:
     """Return bytes of the box as drawable text; what is not UTF-8 becomes U+FFFD."""
     return clean(data[: 4 * limit + 4].decode("utf-8", "replace"), limit)
+
+
+def clean_lines(log: bytes, limit: int = LONGEST) -> list[str]:
+    """Return the lines of a log that are not blank, drawable, without colors and what else terminals act on.
+
+    What a progress bar wrote over itself is a line each time.
+    """
+    lines = (line.strip() for line in _BREAK.split(_ESCAPE.sub(b"", log)))
+    return [clean_bytes(line, limit) for line in lines if line]

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+from functools import partial
 
 import envmeta
 import envs
@@ -57,12 +58,14 @@ DEPTH = 2
 """How deep below a home projects are looked for; environments lie in them."""
 FOLDERS = 3000
 """Folders of projects that are looked into at most."""
+BATCH = 50
+"""How many of them are looked into between two looks at the clock."""
 WALK = 1.5
 """Seconds for looking through projects."""
 EACH = 2.0
 """Seconds for one place: a network disk that is gone never answers."""
-ALL = 8.0
-"""Seconds for a whole look."""
+ALL = 15.0
+"""Seconds for a whole look; a home on a network disk takes 2, one that is far away ten times as long."""
 
 _ROOT = (
     r"""(?P<root>(?:/|~|\$HOME|\$\{HOME\})%s)"""
@@ -128,7 +131,7 @@ class Patience:
         for _, task in tasks:
             with contextlib.suppress(OSError, ValueError, RecursionError):
                 task()
-            if progress[-1] < 0:
+            if min(progress) < 0:
                 return
             progress.append(time.monotonic())
         done.release()
@@ -143,9 +146,13 @@ class Look:
         """Folders of projects that the settings name."""
         self.roots: Dict[str, str] = {}
         """Flavor of each installation, by its folder."""
+        self.named: List[str] = []
+        """Folders for environments that conda's settings name."""
         self.found: Dict[str, str] = {}
         """Kind of each environment, by its folder."""
         self.rows: List[Row] = []
+        self.tools: List[Row] = []
+        """What can make environments: installations of conda, uv and pixi."""
         self.patience = Patience()
         self.late = self.patience.late
         """Places that did not answer, in words."""
@@ -157,44 +164,51 @@ class Look:
         self.patience.do(
             [("the start files of the shells", self._hints), ("conda's own lists", self._listed)]
         )
-        self.patience.do([("the usual places of conda", self._usual)])
+        self.patience.do([(path, lambda path=path: self._take_root(path)) for path in self._usual()])
         self.patience.do(
             [(root, lambda root=root: self._children(root + "/envs")) for root in list(self.roots)]
         )
-        named = [folder for folder in envs.condarc_folders() if os.path.dirname(folder) not in self.roots]
-        self.patience.do([(folder, lambda folder=folder: self._children(folder)) for folder in named])
+        self.patience.do([("the folders in conda's settings", self._settings)])
+        self.patience.do([(folder, lambda folder=folder: self._children(folder)) for folder in self.named])
         self.patience.do([("folders of virtual environments", self._venvs)])
-        self.patience.do([(place, lambda place=place: self._projects(place)) for place in self._places()])
+        tops: List[str] = []
+        for place in (self.home, *self.folders):
+            self.patience.do([(place, lambda place=place: tops.append(full(place)))])
+        for top in dict.fromkeys(filter(None, tops)):
+            self._projects(top)
+        self.patience.do([(path, lambda path=path: self._root(path)) for path in sorted(self.roots)])
+        self.patience.do(
+            [("the PATH", self._others), ("modules", self._modules), ("the driver", self._driver)]
+        )
         self.patience.do(
             [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
         )
-        told = {row["prefix"] for row in self.rows}
-        for prefix in self.found:
-            if prefix not in told:
-                row = {"prefix": prefix, "name": os.path.basename(prefix), "kind": self.found[prefix]}
-                self.rows.append(dict(row, broken="Its disk does not answer"))
-        self.patience.do([("modules", self._modules), ("the driver", self._driver)])
-        rows = sorted(self.rows, key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"]))
-        partial = ""
-        if self.late:
-            places = ", ".join(envs.shown(place) for place in self.late[:3])
-            partial = "Not all was looked at in time: %s%s" % (
-                places,
-                " and more" if len(self.late) > 3 else "",
-            )
-        roots = [self._root(path, flavor) for path, flavor in sorted(self.roots.items())]
-        for kind in ("uv", "pixi"):
-            program = envmeta.tool("", kind, {})
-            if program:
-                roots.append({"path": os.path.dirname(program), "flavor": kind, "tool": program})
         return {
             "v": 1,
-            "envs": rows,
-            "roots": roots,
+            "envs": self._rows(),
+            "roots": list(self.tools),
             "modules": self.modules,
             "cuda": self.cuda,
-            "partial": partial,
+            "partial": self._partial(),
         }
+
+    def _rows(self) -> List[Row]:
+        """Return a row for each environment; threads that are left behind may still add to what was found."""
+        rows = {row["prefix"]: row for row in list(self.rows)}
+        for prefix, kind in list(self.found.items()):
+            words = "Its disk does not answer"
+            late = {"prefix": prefix, "name": os.path.basename(prefix), "kind": kind, "broken": words}
+            rows.setdefault(prefix, late)
+        return sorted(
+            rows.values(), key=lambda row: (row["kind"] != "conda", not row.get("base"), row["name"])
+        )
+
+    def _partial(self) -> str:
+        """Return in words what was not looked at."""
+        if not self.late:
+            return ""
+        places = ", ".join(envs.shown(place) for place in self.late[:3])
+        return "Not all was looked at in time: %s%s" % (places, " and more" if len(self.late) > 3 else "")
 
     def _hints(self) -> None:
         """Take roots from the start files of all shells; they are read, never run."""
@@ -229,13 +243,13 @@ class Look:
             if os.path.exists(prefix + "/conda-meta"):
                 self.found.setdefault(prefix, "conda")
 
-    def _usual(self) -> None:
-        """Look where installations usually are."""
-        for name in HOME_ROOTS:
-            self._take_root("%s/%s" % (self.home, name))
-        for name in SYSTEM_ROOTS:
-            self._take_root(name)
+    def _usual(self) -> List[str]:
+        """Return where installations usually are."""
+        return [*("%s/%s" % (self.home, name) for name in HOME_ROOTS), *SYSTEM_ROOTS]
+
+    def _settings(self) -> None:
         self.micromamba = self.micromamba or envs.micromamba()
+        self.named = [path for path in envs.condarc_folders() if os.path.dirname(path) not in self.roots]
 
     def _take_root(self, path: str) -> None:
         path = full(path) if path else ""
@@ -249,8 +263,15 @@ class Look:
             named = envmeta.flavor(path)
             self.roots[path] = named if named != "conda" else "micromamba"
 
-    def _root(self, path: str, flavor: str) -> Row:
-        return {"path": path, "flavor": flavor, "tool": self._tool(path), "envs": path + "/envs"}
+    def _root(self, path: str) -> None:
+        tool = self._tool(path)
+        self.tools.append({"path": path, "flavor": self.roots[path], "tool": tool, "envs": path + "/envs"})
+
+    def _others(self) -> None:
+        for kind in ("uv", "pixi"):
+            program = envmeta.tool("", kind, {})
+            if program:
+                self.tools.append({"path": os.path.dirname(program), "flavor": kind, "tool": program})
 
     def _tool(self, root: str) -> str:
         for name in ("bin/conda", "condabin/conda", "bin/mamba", "bin/micromamba"):
@@ -295,27 +316,29 @@ class Look:
         self.found.setdefault(real, "uv" if "uv" in envs.config(real) else "venv")
         return True
 
-    def _places(self) -> List[str]:
-        return list(dict.fromkeys(place for place in map(full, [self.home, *self.folders]) if place))
-
     def _projects(self, top: str) -> None:
         """Look for environments in the projects below a folder, not deep and not long."""
-        end = time.monotonic() + WALK
-        count = 0
-        waiting: List[Tuple[str, int]] = [(top, 0)]
-        while waiting:
-            path, depth = waiting.pop(0)
-            count += 1
-            if count > FOLDERS or time.monotonic() > end:
-                self.late.append("projects below %s" % top)
-                return
-            if path in self.roots or path in self.found:
-                continue
-            for name, child in self._inside(path):
-                if self._take(child, name) or name in SKIPPED or name.startswith("."):
-                    continue
-                if depth < DEPTH:
-                    waiting.append((child, depth + 1))
+        end, late, count = time.monotonic() + WALK, len(self.late), 0
+        level = [top]
+        for _ in range(DEPTH + 1):
+            below: List[str] = []
+            for begin in range(0, len(level), BATCH):
+                count += BATCH
+                # A folder that did not answer in time costs the others nothing.
+                if count > FOLDERS or time.monotonic() > end + EACH * (len(self.late) - late):
+                    self.late.append("projects below %s" % top)
+                    return
+                batch = level[begin : begin + BATCH]
+                self.patience.do([(path, partial(self._project, path, below)) for path in batch])
+            level = list(below)
+
+    def _project(self, path: str, below: List[str]) -> None:
+        """Take the environments in a folder, and add to `below` in which of its folders more may lie."""
+        if path in self.roots or path in self.found:
+            return
+        for name, child in self._inside(path):
+            if not (self._take(child, name) or name in SKIPPED or name.startswith(".")):
+                below.append(child)
 
     def _inside(self, path: str) -> Iterator[Tuple[str, str]]:
         """Yield the folders in one; links are followed only where their name says that it is worth it."""
@@ -393,6 +416,6 @@ def _folders(path: str) -> List[str]:
 
 
 def scan(folders: Iterable[str] = ()) -> Row:
-    """Return all environments, as core.env.Envs takes them; 8 s at most."""
+    """Return all environments, as core.env.Envs takes them; 15 s at most."""
     sys.setswitchinterval(0.001)
     return Look(folders).tell()

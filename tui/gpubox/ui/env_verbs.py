@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.logs import last_words
+from gpubox.boxes.envs.names import split_packages
+from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.endings import outcome, succeeded
 from gpubox.core.env import Env
@@ -49,9 +50,9 @@ class EnvVerbs:
         roots = envs.roots if envs is not None else ()
         wanted = await window(self._panel, EnvForm(self._box.name, roots, begin))
         if wanted is not None:
-            await self._run(self._wish(wanted), f"Create {clean(wanted.name, 60)}")
+            await self._run(self._wish(wanted, begin), f"Create {clean(wanted.name, 60)}")
 
-    def _wish(self, wanted: Wanted) -> JobWish:
+    def _wish(self, wanted: Wanted, begin: Env | None) -> JobWish:
         """Return the job that makes an environment; raises ConfigError for what is not there."""
         envs = self._box.envs
         if wanted.file:
@@ -61,6 +62,8 @@ class EnvVerbs:
                 raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
             return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
         if wanted.clone:
+            if begin is not None and wanted.clone == begin.name.strip():  # others may have this name, too
+                return envs.clone(begin, wanted.name)
             return envs.clone(envs.named(wanted.clone), wanted.name)
         return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
 
@@ -72,7 +75,7 @@ class EnvVerbs:
             "Packages:",
         )
         await self._run(
-            self._box.envs.install(env, words.split()),
+            self._box.envs.install(env, split_packages(words)),
             f"Install {clean(words, 60)} into {clean(env.name, 40)}",
         )
 
@@ -161,7 +164,8 @@ class EnvVerbs:
 
     async def _why(self, record: Record) -> str:
         """Return how a job failed, with what its tool said last."""
-        last = "".join(f" ({line})" for line in await last_words(self._box.jobs, record.id))
+        lines = await last_lines(self._box.jobs, record.id, 1)
+        last = f" ({clean(lines[0], 160)})" if lines else ""
         return f"{outcome(record)}{last}; its log says more: job {record.id}"
 
     async def _end(self, job: str) -> Record | None:

@@ -18,6 +18,9 @@ from gpubox.ui.panel import Panel
 CALM = 6
 """How many times longer it waits while the keyboard is elsewhere: it takes 4 kB and 50 ms of the box."""
 
+USUAL = 1.0
+"""Seconds after which a look is told of while it goes on."""
+
 
 class Looks:
     """Calls `look` every `period` seconds while a panel is seen and its box is live, one at a time.
@@ -36,6 +39,15 @@ class Looks:
         self._last = -math.inf
         self._worker: Worker[bool] | None = None
 
+    @property
+    def long(self) -> bool:
+        """Whether a look goes on that has taken longer than one usually does."""
+        return self._busy and time.monotonic() > self._last + USUAL
+
+    @property
+    def _busy(self) -> bool:
+        return self._worker is not None and self._worker.is_running
+
     def soon(self) -> None:
         """Look at the next chance, without waiting for the period to end."""
         self._last = -math.inf
@@ -43,10 +55,9 @@ class Looks:
 
     def tick(self) -> None:
         """Look when it is time."""
-        busy = self._worker is not None and self._worker.is_running
         here = self._panel.has_pseudo_class("focus-within")
         due = self._last + self._period * (1 if here else CALM)
-        if busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
+        if self._busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
             return
         if self._panel.box.sample.value is None and not here:
             return  # the first reading is what a person waits for

@@ -38,7 +38,7 @@ def tool_name(kind: Kind, tool: str) -> tools.ToolName:
 
 def create(name: str, packages: Sequence[str], where: str, kind: Kind, tool: str) -> JobWish:
     """Wish for a new environment in a folder; raises ConfigError and ToolMissing."""
-    new = _new(name, where, kind)
+    new = new_prefix(name, where, kind)
     rest = valid_packages(packages)
     python = ""
     if kind in ("venv", "uv"):
@@ -49,7 +49,7 @@ def create(name: str, packages: Sequence[str], where: str, kind: Kind, tool: str
 
 def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobWish:
     """Wish for a new environment as a file tells: a yml for conda and pixi, requirements for venv and uv."""
-    new = _new(name, where, kind)
+    new = new_prefix(name, where, kind)
     file = EXPORTS.get(kind, "requirements.txt")
     values = {"new": new, "file": f"{{files}}/{file}", "python": "python3"}
     return _wish(f"env create {name}", kind, tool, "from", values, files={file: valid_text(text)})
@@ -57,14 +57,14 @@ def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobW
 
 def clone(env: Env, name: str, where: str, tool: str) -> JobWish:
     """Wish for a copy of an environment under another name."""
-    values = {"new": _new(name, where, env.kind), "prefix": _usable(env)}
+    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
     return _wish(f"env clone {env.name} to {name}", env.kind, tool, "clone", values)
 
 
 def rename(env: Env, name: str, where: str, tool: str) -> JobWish:
     """Wish for another name; the base of an installation has none to be changed."""
     _not_base(env, "renamed")
-    values = {"new": _new(name, where, env.kind), "prefix": _usable(env)}
+    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
     return _wish(f"env rename {env.name} to {name}", env.kind, tool, "rename", values)
 
 
@@ -144,7 +144,8 @@ def _wish(
     )
 
 
-def _new(name: str, where: str, kind: Kind) -> str:
+def new_prefix(name: str, where: str, kind: Kind) -> str:
+    """Return the folder that a new environment gets; raises ConfigError for what cannot be one."""
     return f"{valid_folder(where).rstrip('/')}/{valid_name(name, kind)}"
 
 

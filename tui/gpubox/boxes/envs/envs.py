@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
 from gpubox.boxes import kept
 from gpubox.boxes.envs import changes
 from gpubox.boxes.envs.choose import choose, root_for
+from gpubox.boxes.envs.names import harmless
 from gpubox.core.env import Env, Envs, Kind, Package
-from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
+from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
 from gpubox.core.shell import Shell
@@ -27,6 +27,8 @@ PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py")
 """What runs on the box to look at environments; the first of them is started."""
 VENVS = "~/.virtualenvs"
 """Where a venv goes that belongs to no project."""
+SLOW = "Its disk does not answer"
+"""What a look says of an environment that it knows of but could not look into in time; see envscan.py."""
 _PATIENCE = 40.0
 _SIZING = 300.0
 """Seconds that counting an environment's bytes may take: a network disk needs minutes for 100,000 files."""
@@ -83,6 +85,8 @@ class Environments:
         """The same as this machine's disk had it last."""
         self._sizes: dict[str, int] = {}
         """Bytes by folder, as they were last counted."""
+        self._renamed: dict[str, str] = {}
+        """Where environments go that are being renamed, by the folder that they had."""
         self._looking = asyncio.Lock()
 
     async def find(self) -> Envs:
@@ -118,11 +122,7 @@ class Environments:
             raise RemoteError(
                 f"{clean(env.name, 60)} is broken", clean(env.broken, 200), "Choose another one, or repair it"
             )
-        choice = env.prefix if env is not None else ""
-        if self._store is not None:
-            await self._store.keep_choice(self._box, choice)
-            self._kept = await self._store.choice(self._box)  # not so where the disk is full
-        self._choice = choice
+        await self._remember(env)
         self.trouble.put(None)
         self.chosen.put(env)
 
@@ -152,9 +152,9 @@ class Environments:
         env, shell = self.chosen.value, self._shell.value
         if env is None or shell is None:
             return None
-        words = ["shell", _word(env.prefix), env.kind]
+        words = ["shell", harmless(env.prefix), env.kind]
         if command is not None:
-            words.append(_word(command))
+            words.append(harmless(command))
         await kept.ensure(shell, self._program, self._python)
         return kept.quiet(self._program, words, self._python)
 
@@ -182,8 +182,13 @@ class Environments:
         return changes.clone(env, name, self._beside(env), env.tool)
 
     def rename(self, env: Env, name: str) -> JobWish:
-        """Wish for another name; raises as `clone`, and ConfigError for a base."""
-        return changes.rename(env, name, self._beside(env), env.tool)
+        """Wish for another name; raises as `clone`, and ConfigError for a base.
+
+        Where it is the chosen one, the first look after the job chooses it under its new name.
+        """
+        wish = changes.rename(env, name, self._beside(env), env.tool)
+        self._renamed[env.prefix] = changes.new_prefix(name, self._beside(env), env.kind)
+        return wish
 
     def install(self, env: Env, packages: Sequence[str]) -> JobWish:
         """Wish for more packages; raises as `clone`."""
@@ -232,6 +237,13 @@ class Environments:
                 self._choice = self._kept = kept
         return self._choice
 
+    async def _remember(self, env: Env | None) -> None:
+        choice = env.prefix if env is not None else ""
+        if self._store is not None:
+            await self._store.keep_choice(self._box, choice)
+            self._kept = await self._store.choice(self._box)  # not so where the disk is full
+        self._choice = choice
+
     async def _choose_again(self, found: Envs) -> None:
         """Find the chosen one in a new look, and tell when it is not there any more."""
         prefix = await self._remembered()
@@ -240,15 +252,19 @@ class Environments:
                 if feed.value is not None:
                     feed.put(None)
             return
-        env = next((one for one in found.envs if one.prefix == prefix), None)
+        known = {one.prefix: one for one in found.envs}
+        env = known.get(prefix)
+        if env is None and (moved := known.get(self._renamed.get(prefix, ""))) is not None:
+            del self._renamed[prefix]
+            await self._remember(env := moved)
         if env is not None and not env.broken:
             if self.trouble.value is not None:
                 self.trouble.put(None)
             if env != self.chosen.value:
                 self.chosen.put(env)
             return
-        if env is None and found.partial:
-            return  # its disk may only be slow
+        if found.partial and (env is None or env.broken == SLOW):
+            return
         why = clean(env.broken, 200) if env is not None else f"{clean(prefix, 120)} is not there any more"
         self.trouble.put(RemoteError("The chosen environment cannot be used", why, "Choose another one"))
         if self.chosen.value is not None:
@@ -280,10 +296,3 @@ class Environments:
                 status=result.status,
             ) from None
         raise RemoteError(clean(failed.title, 80), clean(failed.text, 200), clean(failed.hint, 200))
-
-
-def _word(text: str) -> str:
-    """Return any text as a word that no shell acts on."""
-    if "\0" in text:
-        raise ConfigError("Not a command", "It holds a zero byte")
-    return quote(text, safe="/").replace("~", "%7E")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from gpubox.core.env import Kind
 from gpubox.core.errors import ConfigError
@@ -52,6 +54,14 @@ def valid_packages(packages: Sequence[str]) -> tuple[str, ...]:
     return tuple(packages)
 
 
+def split_packages(text: str) -> tuple[str, ...]:
+    """Return packages as they were typed, quotes taken off as a shell does; raises ConfigError."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:
+        raise ConfigError("Not a package", f"{clean(text, 60)}: a quote is not closed") from None
+
+
 def valid_folder(folder: str) -> str:
     """Return a folder of the box, absolute or below its home; raises ConfigError."""
     if not folder.startswith(("/", "~/")) and folder != "~":
@@ -85,3 +95,10 @@ def split_python(packages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         elif package != "python":
             rest.append(package)
     return version, tuple(rest)
+
+
+def harmless(text: str) -> str:
+    """Return any text as a word that no shell acts on, percent-encoded; raises ConfigError for zero bytes."""
+    if "\0" in text:
+        raise ConfigError("Not a command", "It holds a zero byte")
+    return quote(text, safe="/").replace("~", "%7E")

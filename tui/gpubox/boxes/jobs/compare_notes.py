@@ -19,6 +19,8 @@ _OTHERS = 5
 _CROWDED = 100.0
 """Times a second of work from which on a job was put aside for others; alone it is a few."""
 
+_TOLD = 1.05
+"""Ratios of energies and of CPU times that are smaller are not told."""
 _FRAMEWORKS = ("torch", "pytorch", "tensorflow", "tensorflow-gpu", "jax", "jaxlib", "numpy", "python")
 _GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
 """What names of packages begin with that a framework calculates with."""
@@ -62,18 +64,34 @@ def _failures(side: Side, said: Mapping[str, str]) -> list[str]:
 
 def _crowded(them: Sequence[Side]) -> list[str]:
     """Return which sides did not have the CPUs for themselves: their times tell of the box as well."""
-    out: list[str] = []
-    for side in them:
-        used = [record.usage for record in side.finished if record.usage is not None]
-        work = sum(usage.user + usage.sys for usage in used)
-        rate = sum(usage.involuntary for usage in used) / work if work >= 1 else 0.0
-        if rate >= _CROWDED:
-            out.append(f"{side.label} was put aside {rate:,.0f} times in each second of its work")
-    if out:
-        out[-1] += (
-            ": other programs, or too many threads, wanted the same CPUs, and its time is longer for it"
-        )
-    return out
+    works = [_work(side) for side in them]
+    rates = [interruptions / work if work >= 1 else 0.0 for work, interruptions in works]
+    found = [
+        f"{side.label} was put aside {rate:,.0f} times in each second of its work"
+        for side, rate in zip(them, rates, strict=True)
+        if rate >= _CROWDED
+    ]
+    if not found:
+        return []
+    longer = "its time is" if len(found) == 1 else "their times are"
+    words = "Other programs, or too many threads, wanted the same CPUs: "
+    words += f"{', '.join(found)}; {longer} longer for it"
+    known = sorted(
+        ((work, side) for side, (work, _) in zip(them, works, strict=True) if work >= 1),
+        key=lambda pair: pair[0],
+    )
+    if len(known) > 1 and known[-1][0] / known[0][0] >= _TOLD:
+        (least, best), (most, other) = known[0], known[-1]
+        words += f". In CPU time {best.label} took {most / least:.2g} x less than {other.label}"
+    return [words]
+
+
+def _work(side: Side) -> tuple[float, float]:
+    """Return the seconds of CPU time of a mean run that finished, and how often it was put aside."""
+    used = [record.usage for record in side.finished if record.usage is not None]
+    if not used:
+        return 0.0, 0.0
+    return mean(usage.user + usage.sys for usage in used), mean(usage.involuntary for usage in used)
 
 
 def _gpu_notes(side: Side) -> list[str]:
@@ -122,7 +140,7 @@ def _energy(them: Sequence[Side]) -> list[str]:
     return [
         f"{best.label} took {amount / least:.1f} x less GPU energy than {side.label}"
         for amount, side in others
-        if amount / least >= 1.05
+        if amount / least >= _TOLD
     ]
 
 

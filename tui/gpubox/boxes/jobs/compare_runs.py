@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.logs import last_words
+from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.endings import succeeded
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -76,4 +76,4 @@ async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record
 async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
     """Return the last line of the log of each run that did not end well, by its id."""
     failed = [record for record in records if record.ending is not None and not succeeded(record)]
-    return {record.id: "".join(await last_words(jobs, record.id)) for record in failed}
+    return {record.id: " ".join(await last_lines(jobs, record.id, 1)) for record in failed}

@@ -5,23 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
 from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE
-from gpubox.core.text import clean
+from gpubox.core.text import clean_lines
+
+if TYPE_CHECKING:
+    from gpubox.boxes.jobs.jobs import Jobs
 
 PIECE = 256 * 1024
 """Bytes fetched at once where a stream would take the last of the box's sessions."""
 _SOON, _LATER = 0.1, 1.0
 """Seconds between two looks for more there."""
-_END = 8192
-"""Bytes of a log in which its last lines are looked for."""
 _TRIES = 5
 """How often a log is asked for over a new link that gives none: it may be as busy as it was lost."""
+
+_END = 4096
+"""Bytes of a log in which its last lines are looked for."""
+
+
+async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
+    """Return the last lines of a job's log that are not blank, drawable; none where it cannot be had."""
+    with suppress(RemoteError, Dropped):
+        return clean_lines((await jobs.page(job, -_END, _END)).data, 200)[-count:]
+    return []
 
 
 async def _link(doors: Feed[Doors | None], over: Doors | None) -> Doors:
@@ -159,23 +170,3 @@ async def follow(
         yield stream
     finally:
         await stream.close()
-
-
-class Pages(Protocol):
-    """What gives pieces of logs: a backend, or all jobs of a box."""
-
-    async def page(self, job: str, offset: int, length: int) -> Page:
-        """Return a piece of a log; see Backend.page."""
-        ...
-
-
-async def last_words(jobs: Pages, job: str, most: int = 1) -> list[str]:
-    """Return the last lines of a log that are not blank, cleaned, in their order.
-
-    There are none when the log or the box cannot be reached: it is only told beside something else.
-    """
-    with suppress(RemoteError, Dropped):
-        page = await jobs.page(job, -_END, _END)
-        lines = [line for line in page.data.decode("utf-8", "replace").splitlines() if line.strip()]
-        return [clean(line.strip(), 200) for line in lines[-most:]]
-    return []

@@ -107,10 +107,12 @@ def ending(found: Ended) -> str:
     base = found.state.split(" ")[0].rstrip("+")
     if base not in _ENDED:
         return f"Slurm says {found.state}"
-    why = f" ({_spaced(found.reason)})" if found.reason and found.reason not in ("NonZeroExitCode",) else ""
+    # A batch job that a signal ended counts as one that could not be launched.
+    told = found.reason in ("", "NonZeroExitCode") or (found.signal and found.reason == "JobLaunchFailure")
+    why = "" if told else f" ({_spaced(found.reason)})"
     if base == "FAILED" and (found.code or found.signal):
         how = f"signal {found.signal}" if found.signal else f"status {found.code}"
         why = f": {how}{why}"
     where = f" on {found.where}" if found.where else ""
-    by = f" by user {found.by}" if found.by else ""
+    by = "" if not found.by else " by root" if found.by == "0" else f" by user {found.by}"
     return _ENDED[base].format(where=where, why=why, by=by)

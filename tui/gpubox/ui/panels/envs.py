@@ -34,7 +34,7 @@ _ON_ONE = (*VERBS, "use", "details", "mark", "clone")
 """What is done to the environment under the cursor."""
 _LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
 """What the box is asked for."""
-_WHOLE = frozenset({"use", "install", "see", "export"})
+_WHOLE = frozenset({"use", "install", "see", "export", "rename", "clone"})
 """What makes no sense with a broken environment."""
 
 
@@ -144,6 +144,8 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             return
         self._list.empty = self._empty()
         envs = self.box.envs
+        if envs.feed.value is not None and not envs.feed.value.partial:
+            self._marked &= {env.prefix for env in envs.feed.value.envs}
         self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
         caption(self, self._subtitle())
         self._explain()
@@ -160,6 +162,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
     def _subtitle(self) -> str:
         envs, used = self.box.envs.feed.value, self.box.envs.chosen.value
         parts = [clean(what, 60) + " …" for what in self._verbs.busy.values()][:1]
+        parts += ["looking …"] if self._looks.long and envs is not None else []
         parts += [f"{len(envs.envs)} found"] if envs is not None and envs.envs else []
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"uses {clean(used.name, 30)}"] if used is not None else []
@@ -182,8 +185,11 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self._list.chosen
-        trouble = self.box.envs.trouble.value
+        trouble = self.box.envs.trouble.value or (self._looks.trouble if self._list.shown else None)
         lines = wrapped(clean(str(trouble)), width, "warn", most=2) if trouble is not None else list[Line]()
+        envs = self.box.envs.feed.value
+        if envs is not None and envs.partial and not lines:
+            lines = wrapped(clean(envs.partial, 200), width, "warn", most=2)
         for text in why(row) if row is not None else ():
             tone: Tone = "warn" if text.startswith("Broken") else "muted"
             lines += wrapped(text, width, tone, most=2)

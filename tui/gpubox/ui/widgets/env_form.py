@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
 from textual import on
@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from gpubox.boxes.envs.names import split_packages
 from gpubox.core.env import Env, Kind, Root
 from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
@@ -41,22 +42,22 @@ class EnvForm(ModalScreen[Wanted | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
-        NEXT,
+        replace(NEXT, id="new-env.next", tooltip="Go to the next field", show=True),
         BACK,
         Binding("escape", "dismiss(None)", "Close", id="new-env.close", tooltip="Make nothing"),
     ]
     DEFAULT_CSS = """
     EnvForm {
         align: center middle;
-        background: $background 60%;
     }
     """
 
     def __init__(self, box: str, roots: Sequence[Root], begin: Env | None = None) -> None:
         super().__init__()
         self._box = box
-        self._roots = roots
-        kind: Kind = "conda" if any(root.flavor not in ("uv", "pixi") for root in roots) else "venv"
+        self._roots = tuple(root for root in roots if root.flavor not in ("uv", "pixi"))
+        self._begin = begin
+        kind: Kind = begin.kind if begin is not None else "conda" if self._roots else "venv"
         self._name = Input(id="name", classes="labeled", placeholder="cats")
         self._what = Input(
             f"={begin.name}" if begin is not None else "",
@@ -66,7 +67,7 @@ class EnvForm(ModalScreen[Wanted | None]):
         )
         self._kind = Input(kind, id="kind", classes="labeled")
         self._where = Input(
-            id="where", classes="labeled", placeholder=roots[0].path if roots else "~/project"
+            id="where", classes="labeled", placeholder=self._roots[0].path if self._roots else "~/project"
         )
         self._meaning = Static("", id="meaning", markup=False)
 
@@ -96,19 +97,20 @@ class EnvForm(ModalScreen[Wanted | None]):
         """What the fields mean; raises ConfigError."""
         name, what = self._name.value.strip(), self._what.value.strip()
         kind, where = self._kind.value.strip().lower(), self._where.value.strip()
-        if kind not in _KINDS:
-            raise ConfigError("Kind", f"The kind is one of {', '.join(_KINDS)}")
         if not name:
             raise ConfigError("Name", "It needs a name")
+        whole = self._begin is not None and what[1:] == self._begin.name.strip()
+        if what.startswith("=") and (whole or " " not in what):
+            return Wanted(name, "conda", "", clone=what[1:])
+        if kind not in _KINDS:
+            raise ConfigError("Kind", f"The kind is one of {', '.join(_KINDS)}")
         if kind != "conda" and not where:
             raise ConfigError("Where", "It needs the folder of its project")
         if kind == "conda" and where and where not in {root.path for root in self._roots}:
             raise ConfigError("Where", f"{clean(where, 60)} is no installation that was found on the box")
-        if what.startswith("=") and " " not in what:
-            return Wanted(name, kind, where, clone=what[1:])
         if what.startswith("@"):
             return Wanted(name, kind, where, file=what[1:].strip())
-        return Wanted(name, kind, where, packages=tuple(what.split()))
+        return Wanted(name, kind, where, packages=split_packages(what))
 
     @on(Input.Changed)
     def _explain(self) -> None:

@@ -46,7 +46,7 @@ class LogView(Widget, can_focus=True):
         Binding("left", "side(-1)", "Left", show=False),
         Binding("right", "side(1)", "Right", show=False),
         Binding("home", "start", "Start", show=False, id="log.start", tooltip="Go to the log's first line"),
-        Binding("F,end", "follow", "Follow", id="log.follow", tooltip="Go to the end, and follow what comes"),
+        Binding("F,end", "follow", "Follow", False, id="log.follow", tooltip="Go to the end, and follow it"),
         Binding("w", "wrap", "Wrap", id="log.wrap", tooltip="Break long lines, or cut them"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--found", "log--here", "log--bar", "log--thumb", "log--note"}

@@ -1,0 +1,61 @@
+"""Looking for environments on a disk that is slow, or does not answer at all."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.components.parts import program
+from tests.remote.env_home import Home, names
+
+GONE, FAR = 60_000, 2
+"""Milliseconds that each look at the disk takes."""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """The library that makes a folder slow; see slow.c."""
+    made, source = tmp_path / "slow.so", Path(__file__).with_name("slow.c")
+    subprocess.run([program("gcc"), "-shared", "-fPIC", "-o", made, source, "-ldl"], check=True)
+    return made
+
+
+def two_disks(folder: Path, slow: Path, delay: int) -> tuple[Home, dict[str, str]]:
+    """A home with an environment and an installation, and another installation on a slow disk."""
+    home = Home(folder)
+    home.venv(home.path / "near" / ".venv")
+    home.fill(home.root() / "envs" / "here")
+    home.fill(home.root("disk/conda") / "envs" / "there")
+    disk = home.path / "disk"
+    (home.path / ".condarc").write_text(f"envs_dirs:\n  - {disk}/more\n")
+    (home.path / ".bashrc").write_text(f". {disk}/conda/etc/profile.d/conda.sh\n")
+    return home, {"LD_PRELOAD": str(slow), "GPUBOX_TEST_SLOW": str(disk), "GPUBOX_TEST_DELAY": str(delay)}
+
+
+def test_a_disk_that_is_gone_hides_no_other_environment(tmp_path: Path, slow: Path) -> None:
+    home, environment = two_disks(tmp_path, slow, GONE)
+    begun = time.monotonic()
+    found = home.scan(environment)
+    assert time.monotonic() - begun < GONE / 1000 / 2
+    assert names(found) == ["base", "here", "near"]
+    assert [Path(root.path).name for root in found.roots] == ["miniconda3"]
+    assert "in time: the start files of the shells" in found.partial
+
+
+def test_a_disk_that_is_far_away_is_waited_for(tmp_path: Path, slow: Path) -> None:
+    home, environment = two_disks(tmp_path, slow, FAR)
+    found = home.scan(environment)
+    assert (names(found), found.partial) == (["base", "base", "here", "there", "near"], "")
+
+
+def test_an_environment_whose_disk_went_is_listed_as_such(tmp_path: Path, slow: Path) -> None:
+    home, environment = two_disks(tmp_path, slow, GONE)
+    inside = home.path / "disk" / "conda" / "envs" / "there" / "bin"
+    found = home.scan({**environment, "GPUBOX_TEST_SLOW": str(inside)})
+    (there,) = [env for env in found.envs if env.name == "there"]
+    assert there.broken == "Its disk does not answer"
+    assert str(inside.parent) in found.partial
+    assert "here" in names(found)
