@@ -25,6 +25,7 @@ _UNREAD = re.compile(
     rb"\x1b\[[<>=?][\d;]*[a-gi-km-zA-Z]|\x1b\[\?[\d;]*\$p|\x1b[P_].*?\x1b\\|\x1b\[[<>=][\d;]*[a-zA-Z]|\x1b\[c"
 )
 _MODES = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+_LOOKS = re.compile(rb"\x1b\[[0-9;:?<=>]*[A-Za-z]")
 _HALF = re.compile(rb"\x1b(?:\[[\x20-\x3f]*|[P_](?:(?!\x1b\\).)*)?$", re.DOTALL)
 
 
@@ -58,6 +59,8 @@ class Terminal:
         """Everything the program wrote."""
         self.arrived = self.started
         """When what was drawn last came in."""
+        self.came = self.started
+        """When anything came in last."""
         self.before = termios.tcgetattr(ours)
         """The line settings at the start."""
         self._screen = _Screen(columns, rows, self.press)
@@ -103,6 +106,7 @@ class Terminal:
                 asyncio.get_running_loop().remove_reader(ours)
                 break
             self.raw += data
+            self.came = time.monotonic()
             if b"\x1b[c" in data:
                 self.press(self._kind)
             self._waiting.append((time.monotonic(), data))
@@ -147,6 +151,21 @@ class Terminal:
     async def hides(self, word: str, limit: float = 20.0) -> float:
         """Wait until a word is gone from the screen; return when it was."""
         return await self.until(lambda: word not in self.text, f"end of {word!r}", limit)
+
+    async def writes(self, words: str, since: int, limit: float = 20.0) -> float:
+        """Wait until the program wrote words behind byte `since` of `raw`; return when they came.
+
+        Nothing is drawn meanwhile: this keeps up also with a program that never pauses.
+        """
+        end = time.monotonic() + limit
+        while words.encode() not in _LOOKS.sub(b"", bytes(self.raw[since:])):
+            if time.monotonic() > end:
+                raise AssertionError(f"no {words!r} was written within {limit} s")
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._news.wait()
+        return self.came
 
     def press(self, keys: str) -> None:
         """Type."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import desktop, jobs, measures, programs, tunnels
+from tests.bench import desktop, jobs, logs, measures, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -145,6 +145,13 @@ async def pressing(bench: Bench) -> None:
             bench.add(Row(title, "ms", value, target if share > 0.9 else None, why=why))
 
 
+async def pouring(bench: Bench) -> None:
+    """Key to paint while a log pours in, and what endless logs take."""
+    async with bench.ground() as (ground, _):
+        for row in await logs.measure(ground, 40 * bench.runs):
+            bench.add(row)
+
+
 async def losing(bench: Bench) -> None:
     """The link is lost, the network comes back: when is there data again? Each is waited for 60 s."""
     for what, silent, outage in (
@@ -209,6 +216,7 @@ PARTS = {
     "start": starting,
     "steady": settled,
     "keys": pressing,
+    "logs": pouring,
     "cut": losing,
     "fleet": many,
     "local": here,

@@ -8,8 +8,11 @@ import json
 import random
 import re
 import shlex
+import sys
+import threading
+import traceback
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -149,6 +152,42 @@ async def test_a_box_that_sends_something_else_is_refused(
         await files.get(["file"], f"{here}/")
     assert raised.value.title in ("Not what was asked for", "Not understood")
     assert tree(here.parent) == before
+
+
+async def test_a_transfer_given_up_before_the_box_answers_leaves_no_thread(files: Files, line: Line) -> None:
+    before = threading.active_count()
+    line.doors.put(_Silent())
+    task = asyncio.create_task(files.get(["file"], "/nowhere/"))
+    await until(lambda: any("wait" in str(frame) for frame in _waiting()))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await until(lambda: not _waiting())
+    assert threading.active_count() <= before + 1  # the pool keeps the thread, idle
+
+
+def _waiting() -> list[str]:
+    """Functions of our own that threads of the pool are in."""
+    frames = [frame for number, frame in sys._current_frames().items() if number != threading.get_ident()]
+    found: list[str] = []
+    for frame in frames:
+        names = [
+            entry.name for entry in traceback.extract_stack(frame) if entry.filename.endswith("files.py")
+        ]
+        found += [f"{names[-1]} waits"] if names else []
+    return found
+
+
+class _Silent(LocalDoors):
+    """A box whose program never says anything."""
+
+    def __init__(self) -> None:
+        pass
+
+    @asynccontextmanager
+    async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
+        async with LocalDoors(LocalShell()).pipes("cat >/dev/null") as pipes:
+            yield pipes
 
 
 class _Lies(LocalDoors):

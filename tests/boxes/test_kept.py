@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gpubox.boxes import kept, ship
 from gpubox.boxes.kept import NoPython, Program
+from gpubox.boxes.short import stripped
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result
 from tests.boxes.login import cache, login, needs
@@ -240,7 +241,7 @@ def test_variables_that_could_not_be_set_are_refused() -> None:
 @pytest.mark.parametrize("file", ["services.py", "probe.py"])
 def test_a_stripped_source_does_the_same(file: str) -> None:
     text = (Path(kept.__file__).parents[1] / "remote" / file).read_text("utf-8")
-    short = kept.stripped(text)
+    short = stripped(text)
     assert len(short) < 0.85 * len(text)
     assert "#" not in short.replace('"#', "").replace("'#", "")
     assert _without_words(text) == _without_words(short)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
+import tarfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +24,13 @@ from tests.boxes.test_rfb import serving
 __all__ = ["place"]
 
 FILES = {"vnc.html": b"<html>", "core/rfb.js": b"export default 1;\n"}
+
+
+def packed(size: int) -> bytes:
+    """An archive that claims a page of a size; there is nothing of it."""
+    member = tarfile.TarInfo("vnc.html")
+    member.size = size
+    return member.tobuf() + bytes(1024)
 
 
 @asynccontextmanager
@@ -124,6 +133,8 @@ async def test_the_files_come_from_the_box(place: Place) -> None:
     [
         (Result(3, None, b"Welcome!\n", b""), ToolMissing, "sudo apt install novnc"),
         (Result(0, None, b"MARK\nno tar at all", b""), RemoteError, "did not come over whole"),
+        (Result(0, None, b"MARK\n" + gzip.compress(packed(1)), b""), RemoteError, "did not come over whole"),
+        (Result(0, None, b"MARK\n" + packed(65 << 20), b""), RemoteError, "larger than any noVNC"),
     ],
 )
 async def test_a_box_without_them_says_so(result: Result, kind: type[Exception], words: str) -> None:

@@ -35,6 +35,12 @@ def filtered(kind: int, width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG that claims a size; there is nothing of it."""
+    frame = struct.pack(">BHHB", 8, height, width, 3) + bytes((1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1))
+    return b"\xff\xd8\xff\xc0" + struct.pack(">H", 2 + len(frame)) + frame + b"\xff\xda\x00\x02"
+
+
 def theirs(data: bytes) -> bytes:
     return Image.open(io.BytesIO(data)).convert("RGB").tobytes()
 
@@ -80,6 +86,7 @@ def test_jpeg_is_read_where_pillow_is(monkeypatch: pytest.MonkeyPatch) -> None:
         (png(20, 10, noisy(20, 10))[:60], "cut short|damaged"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (b"\xff\xd8\xff\xe0 no more", "damaged"),
+        (jpeg_of(65535, 65535), "damaged|pixels"),
         (
             b"\x89PNG\r\n\x1a\n"
             + chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 2, 0, 0, 0)),

@@ -8,9 +8,17 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from gpubox.boxes.box import Box
+from gpubox.commands import compare
+from gpubox.core.env import Env
+from gpubox.core.errors import Dropped
+from gpubox.core.job import JobWish
+from gpubox.core.record import Record
 from tests.commands.run import apart, here
 
 
@@ -94,3 +102,18 @@ def test_the_help_names_the_templates_option() -> None:
     done = apart("compare", "--help")
     assert done.status == 0
     assert "--template NAME" in done.out
+
+
+async def test_a_link_that_goes_after_the_runs_costs_only_what_was_still_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def gone(*_: object) -> None:
+        raise Dropped("Link lost", "a test cut it")
+
+    box = cast(
+        "Box",
+        SimpleNamespace(name="xub", jobs=SimpleNamespace(page=gone), envs=SimpleNamespace(packages=gone)),
+    )
+    await compare._tell_log(box, Record("x", "ended", JobWish("x", ("y",)), 1.0))
+    assert await compare._packages(box, [Env("/envs/torch", "torch", "conda")]) == {}
+    assert "jobs xub logs x" in capsys.readouterr().err

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from gpubox.commands.job_report import details, rows, told
+from gpubox.commands.jobs import jobs as command
+from gpubox.config.settings import Settings
+from gpubox.core.errors import Dropped
 from gpubox.core.job import GpuWish, JobWish
 from gpubox.core.record import Ending, GpuUse, Record, Usage
+from tests.boxes.jobs.backend import job
+from tests.boxes.jobs.windows import Kept
+from tests.boxes.scripted import ScriptedShell
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment
 
@@ -26,6 +35,9 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         yield
+
+
+DONE = job(1, state="ended", ending=Ending("exit", 0))
 
 
 def jobs(*words: str) -> Ran:
@@ -58,6 +70,41 @@ def test_jobs_are_listed_shown_stopped_rerun_and_removed() -> None:
     assert jobs("logs", "-f", again).out == "one\ntwo\n"
     assert jobs("remove", first, again, "long").status == 0
     assert jobs("list").out == "No jobs.\n"
+    assert jobs() == jobs("list")
+
+
+def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work_on_a_weak_link(work: Callable[[object, object], Awaitable[int]]) -> int:
+        kept = Kept(DONE)
+        launch = kept.backend.launch
+
+        async def answer_lost(wish: JobWish) -> Record:
+            record = await launch(wish)
+            if len(sent) == 0:
+                kept.shell.put(ScriptedShell())  # it was there, and its answer went with the link
+            sent.append(wish.id)
+            if len(sent) == 1:
+                raise Dropped("Not connected", "The link is lost")
+            return record
+
+        kept.backend.launch = answer_lost
+        box = SimpleNamespace(name="xub", shell=kept.shell, jobs=kept.jobs)
+        status = await work(box, Settings())
+        assert set(kept.backend.records) == {DONE.id, *sent}
+        return status
+
+    sent: list[str] = []
+
+    def with_box(_ctx: object, _name: str, work: Callable[[object, object], Awaitable[int]]) -> int:
+        return asyncio.run(work_on_a_weak_link(work))
+
+    monkeypatch.setattr("gpubox.commands.linked.with_box", with_box)
+    done = CliRunner().invoke(command, ["xub", "rerun", DONE.id], standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, 0)
+    assert done.output == f"{sent[0]}\n"
+    assert sent == [sent[0]] * 2
 
 
 @pytest.mark.usefixtures("box")
@@ -118,7 +165,10 @@ RECORD = Record(
     ended=5.0,
     ending=Ending("signal", signal="SEGV", core=True, why="it \x1b]0;wanted"),
     usage=Usage(real=3.25, user=3.0, sys=0.25, max_rss=1 << 20, peak_tree=2 << 20),
-    gpus=(GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),),
+    gpus=(
+        GpuUse("GPU-1\x1b[2J", -1, "lost"),
+        GpuUse("GPU-1", 1, "H200", mean_util=50.0, peak_memory=1 << 30, energy=12.0),
+    ),
     results=("/home/x/out.png",),
     now=9.0,
 )

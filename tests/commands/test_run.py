@@ -8,9 +8,18 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from gpubox.boxes.box import Box
+from gpubox.commands import job_log
+from gpubox.commands.run import waited as waited_for
+from gpubox.config.settings import Settings
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobWish
+from gpubox.core.record import Ending, Record
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment, here
 
@@ -212,3 +221,27 @@ def test_a_box_that_cannot_be_reached_is_told_from_a_job_that_failed() -> None:
     words = ("--set", "ssh.connect_timeout=2", "run", "nobody@127.0.0.1:1", "--env", "none")
     assert apart(*words, "--", "true").status == 1
     assert apart(*words, "--wait", "--", "true").status == 125
+
+
+async def test_why_a_job_failed_reaches_the_terminal_clean(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = Record(
+        "x", "ended", JobWish("x", ("y",)), 1.0, ending=Ending("signal", signal="ILL", why="\x1b]0;hit")
+    )
+
+    async def pour(*_: object, **__: object) -> None:
+        pass
+
+    async def show(job: str) -> Record:
+        return evil
+
+    async def told(jobs: object) -> None:
+        pass
+
+    monkeypatch.setattr(job_log, "pour", pour)
+    box = SimpleNamespace(name="xub", jobs=SimpleNamespace(show=show, told=told), shell=Feed(None))
+    assert await waited_for(cast("Box", box), Settings(), evil) == 132
+    said = capsys.readouterr().err
+    assert "]0;hit" in said
+    assert "\x1b" not in said

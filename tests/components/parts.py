@@ -57,6 +57,8 @@ PARTS = {
         Part("sbatch", "slurm-client"),
         Part("slurmctld", "slurmctld"),
         Part("slurmd", "slurmd"),
+        Part("slurmdbd", "slurmdbd"),
+        Part("mariadbd", "mariadb-server-core"),
         Part("xtigervncviewer", "tigervnc-viewer"),
         Part("X0tigervnc", "tigervnc-scraping-server"),
         Part("x11vnc", "x11vnc"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,21 +22,25 @@ from gpubox.core.record import Ending, Record
 from gpubox.core.shell import Shell
 from gpubox.local.doors import LocalDoors
 from gpubox.local.shell import LocalShell
+from tests.remote.jobs.box import alive
 from tests.remote.meters import waited
 
 LIMIT = 40.0
 ONE = GpuWish(count=1)
+_PYTHON = os.path.realpath(sys.executable)
+"""Named, because to look for it each time costs more than all the rest where pyenv's shim is in the way."""
 
 
-def behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
-    """Whatever Slurm this machine's environment leads to."""
-    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR", "XDG_CACHE_HOME"):
+def behind(folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path | None = None) -> Slurm:
+    """Whatever Slurm this machine's environment leads to; `cache` keeps our program from test to test."""
+    for name in ("GPUBOX_STATE_DIR", "GPUBOX_QUEUE_DIR"):
         monkeypatch.setenv(name, str(folder / name.lower()))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache or folder / "cache"))
     monkeypatch.setenv("SQUEUE_FORMAT", "%i only")
     shell = LocalShell()
     shells: Feed[Shell | None] = Feed(shell)
     doors: Feed[Doors | None] = Feed(LocalDoors(shell))
-    return Slurm("box", Supervised("box", shells, doors))
+    return Slurm("box", Supervised("box", shells, doors, python=_PYTHON))
 
 
 def wish(line: str, **more: object) -> JobWish:
@@ -74,9 +80,4 @@ async def log_of(backend: Slurm, record: Record) -> bytes:
 
 async def gone(file: Path) -> None:
     """Wait until the process that a file names is gone."""
-    await asyncio.to_thread(lambda: waited(lambda: not alive(file)))
-
-
-def alive(file: Path) -> bool:
-    """Return whether the process that a file names still runs."""
-    return Path("/proc", file.read_text().strip()).exists()
+    await asyncio.to_thread(lambda: waited(lambda: not alive(int(file.read_text()))))

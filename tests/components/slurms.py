@@ -11,12 +11,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.components.accounts import accounting
 from tests.components.parts import program
-from tests.components.servers import free_port
+from tests.components.servers import free_port, shim
+from tests.remote.jobs.box import alive
 
 _LIMIT = 30.0
 """Seconds for the node to be idle."""
@@ -30,7 +32,7 @@ SlurmctldPort={controller}
 SlurmdPort={node}
 {plugins}AuthType=auth/none
 CredType=cred/none
-AccountingStorageType=accounting_storage/none
+{accounts}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -86,27 +88,35 @@ class SlurmTest:
             return int((self.folder / f"{daemon}.pid").read_text())
         return 0
 
-    def begin(self, daemon: str) -> None:
+    def begin(self, daemon: str, *options: str) -> None:
         """Start one of its daemons."""
         more = ["-d", _daemon(self.folder, "slurmstepd")] if daemon == "slurmd" else []
+        # Else each job waits for up to a second to be looked at, which no setting changes.
+        haste = {"LD_PRELOAD": str(shim()), "GPUBOX_TEST_HASTE": "1"} if daemon == "slurmctld" else {}
         subprocess.run(
-            [_daemon(self.folder, daemon), *more],
-            env={**os.environ, **self.environment},
+            [_daemon(self.folder, daemon), *more, *options],
+            env={**os.environ, **self.environment, **haste},
             check=True,
             timeout=20,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
-    def end(self, daemon: str) -> None:
-        """End one of its daemons and wait until it is gone."""
+    def end(self, daemon: str, *, at_once: bool = False) -> None:
+        """End one of its daemons and wait until it is gone; `at_once` it writes nothing down before."""
         pid = self.pid(daemon)
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL)[at_once:]:
             end = time.monotonic() + 5
             with contextlib.suppress(ProcessLookupError):
-                while pid and time.monotonic() < end:
+                while pid and alive(pid) and time.monotonic() < end:
                     os.kill(pid, number)
-                    time.sleep(0.05)
+                    time.sleep(0.02)
+
+    def forget(self) -> None:
+        """Let it forget all of its jobs, as a controller does whose state is lost."""
+        self.end("slurmctld", at_once=True)
+        self.begin("slurmctld", "-c")
+        _idle(self)
 
 
 def _daemon(folder: Path, name: str) -> str:
@@ -124,20 +134,35 @@ def _daemon(folder: Path, name: str) -> str:
 
 
 @contextmanager
-def slurm(folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 3) -> Generator[SlurmTest]:
-    """Run Slurm with so many GPUs that are none; `age` is how long it remembers a job without accounting."""
+def slurm(
+    folder: Path, *, gpus: int = 1, age: int = 300, kill: int = 2, accounts: bool = False
+) -> Generator[SlurmTest]:
+    """Run Slurm with so many GPUs that are none, and with `accounts` what sacct asks.
+
+    `age` is for how many seconds it remembers a job, `kill` how many a job may take to end.
+    """
     for name in ("sbatch", "slurmctld", "slurmd"):
         program(name)
     (folder / "state").mkdir(parents=True, mode=0o700)
     for number in range(gpus):  # a device of gres must be a character device; a link to one will do
         (folder / f"nvidia{number}").symlink_to("/dev/null")
-    plugins = [path for path in Path("/usr/lib").glob("*/slurm-wlm") if path.is_dir()]
+    found = [path for path in Path("/usr/lib").glob("*/slurm-wlm") if path.is_dir()]
+    plugins = f"PluginDir={found[0]}\n" if found else ""
+    with ExitStack() as stack:
+        lines = "AccountingStorageType=accounting_storage/none"
+        if accounts:
+            lines = stack.enter_context(accounting(folder / "accounts", plugins))
+        yield from _run(folder, gpus, age, kill, plugins, lines)
+
+
+def _run(folder: Path, gpus: int, age: int, kill: int, plugins: str, accounts: str) -> Generator[SlurmTest]:
     text = _CONFIGURATION.format(
         host=socket.gethostname().partition(".")[0],
         user=pwd.getpwuid(os.getuid()).pw_name,
         controller=free_port(),
         node=free_port(),
-        plugins=f"PluginDir={plugins[0]}\n" if plugins else "",
+        plugins=plugins,
+        accounts=accounts,
         folder=folder,
         gpus=gpus,
         age=age,
@@ -162,7 +187,7 @@ def _idle(made: SlurmTest) -> None:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             if set(made.run("sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}:
                 return
-        time.sleep(0.1)
+        time.sleep(0.03)
     raise AssertionError("\n".join(path.read_text()[-1500:] for path in made.folder.glob("*.log")))
 
 
@@ -172,6 +197,6 @@ def _close(made: SlurmTest) -> None:
         made.run("scancel", "-u", pwd.getpwuid(os.getuid()).pw_name)
         end = time.monotonic() + 15
         while made.run("squeue", "-h", "-o", "%i").strip() and time.monotonic() < end:
-            time.sleep(0.1)
+            time.sleep(0.03)
     for daemon in ("slurmd", "slurmctld"):
-        made.end(daemon)
+        made.end(daemon, at_once=True)

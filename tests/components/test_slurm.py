@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 from gpubox.boxes.jobs.slurm import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import GpuWish
+from gpubox.core.record import exit_status
 from tests.components.slurm_jobs import LIMIT, ONE, behind, ended, gone, log_of, until, wish
 from tests.components.slurms import SlurmTest, slurm
 
@@ -30,7 +32,7 @@ def backend(cluster: SlurmTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The queue of this machine, with records in a folder of the test."""
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
-    return behind(tmp_path, monkeypatch)
+    return behind(tmp_path, monkeypatch, cluster.folder / "cache")
 
 
 async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_path: Path) -> None:
@@ -103,6 +105,27 @@ async def test_scancel_by_hand_is_told_and_ends_everything(
     ending = await ended(backend, record)
     assert (ending.how, ending.by) == ("stopped", "scancel")
     await gone(tmp_path / "far")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # Slurm has canceled it before its signal comes: the command is gone with status 0 by then.
+        'scancel "$SLURM_JOB_ID"; echo >{0}/on; exit 0',
+        'trap "exit 0" TERM; echo >{0}/on; while :; do sleep 0.05; done',
+    ],
+    ids=["before the signal", "upon the signal"],
+)
+async def test_a_canceled_job_that_exits_with_0_is_told_as_canceled(
+    backend: Slurm, cluster: SlurmTest, tmp_path: Path, line: str
+) -> None:
+    record = await backend.launch(wish(line.format(tmp_path)))
+    record = await until(backend, record, lambda record: record.slurm and (tmp_path / "on").exists())
+    with contextlib.suppress(AssertionError):  # it may have done that itself
+        cluster.run("scancel", record.slurm)
+    ending = await ended(backend, record)
+    assert (ending.how, ending.by) == ("stopped", "scancel")
+    assert exit_status(await backend.show(record.id)) != 0
 
 
 async def test_a_waiting_job_that_is_stopped_never_runs(backend: Slurm, cluster: SlurmTest) -> None:

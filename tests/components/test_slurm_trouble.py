@@ -14,7 +14,6 @@ from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
 from tests.components.slurm_jobs import ONE, behind, ended, until, wish
 from tests.components.slurms import SlurmTest, slurm
-from tests.remote.meters import waited
 
 
 async def test_a_node_that_fails_is_named_as_the_cause(
@@ -66,23 +65,14 @@ async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Slurm
     record = await backend.launch(wish("sleep 100", gpus=ONE))
     record = await until(backend, record, lambda record: record.waits and record.slurm)
     made.run("scancel", record.slurm)
-    await asyncio.to_thread(lambda: waited(lambda: not known(made, record.slurm)))
+    await asyncio.to_thread(made.forget)
     return backend, record
-
-
-def known(made: SlurmTest, number: str) -> bool:
-    """Return whether the controller still knows a job."""
-    try:
-        made.run("scontrol", "show", "job", number)
-    except AssertionError:
-        return False
-    return True
 
 
 async def test_a_job_that_slurm_forgot_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with slurm(tmp_path / "own", age=2) as made:
+    with slurm(tmp_path / "own") as made:
         backend, record = await forgotten(tmp_path, monkeypatch, made)
         assert (await backend.show(record.id)).state == "queued", "it may still come"
         monkeypatch.setattr("gpubox.boxes.jobs.slurm.FORGOTTEN", 0.0)
@@ -93,7 +83,7 @@ async def test_a_job_that_slurm_forgot_is_told_as_such(
 async def test_accounting_is_asked_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with slurm(tmp_path / "own", age=2) as made:
+    with slurm(tmp_path / "own") as made:
         folder = tmp_path / "bin"
         folder.mkdir()
         for name in ("sbatch", "squeue", "sinfo", "scontrol", "scancel"):

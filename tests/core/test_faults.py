@@ -57,3 +57,9 @@ def test_a_fault_of_a_newer_probe_is_told_by_its_detail() -> None:
     error = explain(Fault(code="melted", detail="smoke at GPU 2"))
     assert "melted" in error.text
     assert "smoke at GPU 2" in error.text
+
+
+def test_the_many_folders_of_one_library_are_counted() -> None:
+    looked = ("/dev/nvidia*", "libnvidia-ml.so.1", "/usr/lib/libnvidia-ml.so.1", "/opt/libnvidia-ml.so.1")
+    text = explain(Fault(code="no-device", looked=looked)).text
+    assert text.endswith("Looked at /dev/nvidia*, libnvidia-ml.so.1 in 3 places")

@@ -6,7 +6,7 @@ import pytest
 
 from gpubox.core.doors import Forward, Way
 from gpubox.core.errors import ConfigError
-from gpubox.core.wishes import Wished, parse, target
+from gpubox.core.wishes import Wished, parse, short, target
 
 LOCAL, REMOTE, SOCKS = Way.LOCAL, Way.REMOTE, Way.SOCKS
 
@@ -63,3 +63,9 @@ def test_what_is_no_tunnel_is_told_with_the_forms_there_are(text: str, said: str
     assert said in raised.value.text
     assert "\x1b" not in raised.value.text
     assert "LOCAL:HOST:PORT" in raised.value.hint
+
+
+def test_a_socket_of_any_name_can_be_drawn() -> None:
+    wish = Forward(LOCAL, path="/run/\x1b[2Jx\n")
+    assert target(wish).isprintable()
+    assert short(wish).isprintable()

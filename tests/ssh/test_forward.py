@@ -70,6 +70,31 @@ async def test_a_slow_program_does_not_fill_this_machine(folder: Folder) -> None
     await with_doors(folder, check)
 
 
+async def test_a_program_that_reads_little_by_little_does_not_fill_this_machine_either(
+    folder: Folder,
+) -> None:
+    sent = read = 0
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async def check(doors: SshDoors) -> None:
+        nonlocal read
+        async with program(flood) as port, doors.forward(Forward(Way.LOCAL, port=port)) as opened:
+            reader, writer = await asyncio.open_connection("127.0.0.1", opened.port, limit=65536)
+            for _ in range(150):
+                read += len(await reader.readexactly(200_000))
+                await asyncio.sleep(0.01)
+            assert sent - read < 16 * 1024 * 1024
+            writer.transport.abort()
+
+    await with_doors(folder, check)
+
+
 async def test_a_unix_socket_of_the_box_is_reached_by_a_port(folder: Folder) -> None:
     path = folder.path / "app.sock"
 

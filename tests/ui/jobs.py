@@ -249,6 +249,7 @@ class FakeJobs:
     async def rerun(self, job: str) -> Record:
         self._fail()
         self.done.append(f"rerun {job}")
+        self.feed.put((record("again"), *self.feed.value))
         return self.feed.value[0]
 
     def wish_again(self, record: Record) -> JobWish:

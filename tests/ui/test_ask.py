@@ -12,6 +12,7 @@ from textual.widgets import Input
 from gpubox.core.ask import Kind, Question
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.ask import AskScreen
+from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
 from tests.samples import training_box
 from tests.ui.fakes import Clock, make_app, make_box, until
@@ -141,3 +142,13 @@ async def test_questions_look_right(
         looks(app)
         await pilot.press("escape")
         await asyncio.wait_for(task, 5)
+
+
+async def test_the_footer_shows_how_an_answer_is_given_and_how_none_is() -> None:
+    async with make_app(make_box()).run_test() as pilot:
+        for question, keys in ((CODE, ["OK", "Cancel"]), (STOP, ["Yes", "No", "Cancel"])):
+            task = await asked(pilot, question)
+            line = pilot.app.screen.query_one(KeyLine)
+            assert [key.description for key in line.keys()[0]] == keys
+            await pilot.press("escape")
+            assert await asyncio.wait_for(task, 5) is None

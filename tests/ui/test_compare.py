@@ -86,6 +86,15 @@ async def test_the_curves_share_one_axis_and_another_one_can_be_drawn() -> None:
         assert "CPU use" in said(screen)
 
 
+async def test_what_differs_is_seen_whole_without_scrolling_on_a_usual_terminal() -> None:
+    async with comparing([on_gpu(6.0), on_cpu(85.2)]) as (screen, _):
+        figures = screen.query_one("#figures", Lines)
+        seen = figures.plain.splitlines()[: figures.size.height]
+        first = next(number for number, line in enumerate(seen) if line.startswith("What differs"))
+        assert "" in seen[first:]  # it ends before the room does
+        assert "involuntary switches" not in "\n".join(seen).partition("What differs")[0]
+
+
 async def test_packages_that_differ_come_when_they_are_known() -> None:
     envs = FakeEnvs(replace(TF_GPU, prefix="/envs/tf-gpu"), replace(TF_CPU, prefix="/envs/tf-cpu"))
     envs.lists = {"tf-gpu": (Package("cudnn", "8.9"),), "tf-cpu": ()}

@@ -113,6 +113,12 @@ async def test_packages_are_listed_and_narrowed() -> None:
         await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
 
 
+async def test_a_broken_environment_without_packages_is_called_broken() -> None:
+    async with envs_of(FakeEnvs(BROKEN)) as (stage, pilot, _):
+        await pilot.press("d")
+        await until(pilot, lambda: f"No package: {BROKEN.name} is broken" in stage.window)
+
+
 async def test_two_marked_ones_show_what_differs() -> None:
     envs = FakeEnvs(TF_CPU, TF_GPU)
     envs.lists["tf-gpu"] = (

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from gpubox.boxes.jobs.results import safe
 from gpubox.boxes.png import png
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
@@ -38,7 +39,7 @@ class Fetching(FakeJobs):
         self.done.append(f"fetch {record.id}")
         (self.folder / "out").mkdir()
         (self.folder / "out" / "art.png").write_bytes(png(32, 18, b"\xf0\x90\x20" * 32 * 18))
-        (self.folder / "log\x1b[2J.txt").write_text("text")
+        (self.folder / safe("log\x1b[2J.txt")).write_text("text")
         (self.folder / "broken.png").write_bytes(b"GIF89a")
         return self.folder
 

@@ -9,6 +9,7 @@ from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.boxes.jobs.slurm_text import Partition, QueueRow
 from gpubox.core.record import Ending, GpuUse, Tick
 from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.compare_graphs import on_axis
 from gpubox.ui.widgets.ink import Line
 from gpubox.ui.widgets.job_curves import draw_curves, resampled
 from gpubox.ui.widgets.job_details import draw_all, draw_head
@@ -76,7 +77,8 @@ def test_the_head_says_what_a_job_took_and_what_spoils_its_figures() -> None:
     assert "! it never used GPU 0" in text
     assert "! GPU 0 was shared with python (pid 812, bob)" in text
     assert "! GPU 0 was slowed down for 1m 01s: power cap" in text
-    assert len(draw_head(DONE, NOW, 78, tall=False)) == 3
+    assert len(draw_head(RUNNING, NOW, 78, tall=False)) == 3
+    assert "real 10m 00s" in plain(draw_head(DONE, NOW, 78, tall=False))
 
 
 def test_curves_stand_side_by_side_and_keep_their_gaps() -> None:
@@ -88,11 +90,26 @@ def test_curves_stand_side_by_side_and_keep_their_gaps() -> None:
     cpu = replace(RUNNING, gpus=())
     assert "CPU 120%" in "".join(span.text for span in draw_curves(cpu, ticks(60, gpu=False), 80, 1)[0])
     assert "no curve yet" in "".join(span.text for span in draw_curves(RUNNING, (), 80, 1)[0])
+    assert "ended before" in plain(draw_curves(DONE, (), 80, 1))
     gap = [Tick(float(t), cpu=50.0) for t in (0, 1, 2, 7, 8, 9)]
     values = resampled(gap, lambda tick: tick.cpu, 10)
     assert [value is None for value in values] == [False] * 3 + [True] * 4 + [False] * 3
     after_an_hour = [Tick(10.0 * n, cpu=float(n), width=10.0) for n in range(10)]
     assert None not in resampled(after_an_hour, lambda tick: tick.cpu, 40)
+
+
+def test_a_curve_has_no_gap_behind_its_first_short_reading() -> None:
+    begun = [Tick(0.0, cpu=1.0, width=0.05), *(Tick(float(t), cpu=50.0) for t in range(1, 6))]
+    assert None not in resampled(begun, lambda tick: tick.cpu, 24)
+    assert None not in on_axis(begun, lambda tick: tick.cpu, 6.0, 24)
+
+
+def test_a_long_reason_is_told_to_its_end_on_lines_of_its_own() -> None:
+    why = "python3: no such program in PATH; check its name, and the environment. PATH is /usr/bin:/bin"
+    never = replace(DONE, ending=Ending("exec", words=why), usage=None)
+    drawn = plain(draw_head(never, NOW, 60, tall=False))
+    assert "PATH is /usr/bin:/bin" in drawn
+    assert max(map(len, drawn.splitlines())) <= 60
 
 
 def test_what_endangers_a_job_is_told_while_it_runs() -> None:

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
+from gpubox.boxes.jobs.slurm import SlurmView
+from gpubox.boxes.jobs.slurm_text import Partition, QueueRow
 from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
@@ -18,9 +20,11 @@ from gpubox.ui.panels.jobs import JobsPanel
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.job import JobScreen
 from gpubox.ui.screens.job_form import JobForm
+from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.log_pane import LogPane
 from tests import samples
+from tests.parts import NOW
 from tests.ui.fakes import Clock, link_of, make_app, make_box, until
 from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended
 from tests.ui.stage import Stage, on_stage, same_picture
@@ -155,6 +159,20 @@ async def test_a_job_is_run_again_as_it_was() -> None:
         await until(pilot, lambda: "TOKEN was not kept" in toasts(stage))
 
 
+async def test_a_job_that_is_run_again_from_its_log_is_shown_in_its_place() -> None:
+    jobs = FakeJobs(DONE)
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen))
+        await until(pilot, lambda: "exit 0 after 10m" in str(app.screen.query_one(LogPane).border_subtitle))
+        assert app.screen.query_one(LogPane).view.words == "It wrote nothing"
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, JobScreen) and app.screen.record.id != DONE.id)
+        assert len(app.screen_stack) == 3
+
+
 @pytest.mark.parametrize(
     ("looked", "trouble", "phase", "said"),
     [
@@ -213,11 +231,22 @@ async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
         assert "prepare ended: exit 0 after 10m 00s on GPU 1" in said
         assert "evaluate ended: exit 3 after 10m 00s on GPU 1" in said
         assert len(said) == 2
-        jobs.finished.put(tuple(replace(one, id=f"{n}") for n, one in enumerate([LATEST] * 7)))
-        await until(pilot, lambda: any("3 more jobs ended" in one.message for one in app._notifications))
 
 
-LATEST = ended("again", "limit", None)
+async def test_many_ends_at_once_are_summed_up() -> None:
+    jobs = FakeJobs(DONE)
+    failed = [ended(f"again-{number}", "limit", None) for number in range(5)]
+    stopped = replace(ended("halt"), ending=Ending("stopped", by="ada"))
+    jobs.finished.put((DONE, stopped, *failed))
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: jobs.done)
+        (said,) = app._notifications
+        names = "again-0, again-1, again-2, 2 more"
+        assert said.message == f"7 jobs ended: 1 ok, 1 stopped, 5 failed ({names})"
+        assert said.severity == "error"
+        jobs.finished.put((DONE, replace(DONE, id="b"), replace(DONE, id="c")))
+        await until(pilot, lambda: any(one.message == "3 jobs ended: 3 ok" for one in app._notifications))
 
 
 async def test_settings_can_silence_the_ends() -> None:
@@ -235,6 +264,24 @@ async def test_the_picture_of_jobs(width: int, clock: Clock, snapshot: SnapshotA
     async with jobs_of(FakeJobs(*ALL), (width, 12)) as (stage, pilot):
         await pilot.press("down", "down", "space")
         same_picture(stage, snapshot)
+
+
+async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: SnapshotAssertion) -> None:
+    jobs = FakeJobs(*ALL)
+    jobs.slurm.view.put(
+        SlurmView(
+            (Partition("gpu", default=True, limit=3600.0, nodes=4, idle=1, cpus=64, gpus=8, gpus_used=6),),
+            (QueueRow("71", "RUNNING", "gpu", "ada", "train", job="x", ran=75.0, gpus=2, where="node1"),),
+            NOW,
+        )
+    )
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await pilot.press("j", "p")
+        await until(pilot, lambda: isinstance(app.screen, Details))
+        await until(pilot, lambda: "PARTITION" in app.screen.query_one(Lines).plain)
+        same_picture(app, snapshot)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])

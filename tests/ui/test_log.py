@@ -114,6 +114,17 @@ async def test_scrolling_up_leaves_the_end_and_end_follows_again() -> None:
         assert desk.rows[-1] == "line 0000149 of the log"
 
 
+async def test_the_frame_says_how_the_job_ended_and_how_the_end_is_reached() -> None:
+    jobs = FakeJobs()
+    jobs.write(JOB, numbered(100))
+    async with reading(jobs) as (desk, pilot):
+        await until(pilot, lambda: "line 0000099" in desk.rows[-1])
+        await pilot.press("pageup")
+        assert "end follows" in desk.said
+        desk.pane.tell("exit 3 after 2m", "nothing", waits=False)
+        assert desk.said.startswith("exit 3 after 2m")
+
+
 async def test_a_long_line_is_wrapped_or_cut_and_moved_aside() -> None:
     jobs = FakeJobs()
     jobs.write(JOB, b"first\n" + b"".join(b"%09d " % n for n in range(12)) + b"\n")

@@ -146,3 +146,19 @@ async def test_the_list_looks_right(
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and len(rows(app)) == 4)
         looks(app)
+
+
+async def test_a_box_takes_one_row_however_narrow_the_screen_is() -> None:
+    box = make_box(training_box(), target=LAB)
+    app = make_app(box, picker=True)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: rows(app))
+        await pilot.press(*"H100", "enter")
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and "busy" in "".join(rows(app)))
+        for width in (80, 60, 120):
+            await pilot.resize_terminal(width, 24)
+            boxes = app.screen.query_one(OptionList)
+            await until(pilot, lambda boxes=boxes: boxes.virtual_size.height == boxes.option_count)
+        assert "°C" in "".join(rows(app))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -15,7 +16,7 @@ from gpubox.boxes.desktops.script import ask
 from gpubox.boxes.desktops.sessions import KINDS
 from gpubox.core.errors import RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
-from tests.boxes.desktops.places import LocalDoors, Place, free_display, ignored, mode, there
+from tests.boxes.desktops.places import PACKAGES, LocalDoors, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "tcsh", "fish") if shutil.which(shell)]
@@ -75,6 +76,16 @@ async def test_two_that_start_at_once_get_displays_of_their_own(place: Place) ->
 async def test_a_display_that_another_was_faster_to_take_is_passed_over(place: Place) -> None:
     place.add_vnc("raced")
     assert (await place.desktops().start()).pid
+
+
+async def test_a_process_that_goes_while_it_is_looked_at_leaves_no_line_in_the_log(place: Place) -> None:
+    script = (PACKAGES / "tui/gpubox/remote/desktop.sh").read_text()
+    (place.home / "7").mkdir()
+    (place.home / "7/comm").write_text("ssh-agent\n")
+    found = re.search(r'^helpers="[^"]*"\n(?:.*\n)*?left\(\) \{\n(?:.*\n)*?\}\n', script, re.MULTILINE)
+    assert found
+    result = await place.run(f"{found[0].replace('/proc', str(place.home))}\nleft GPUBOX_DESKTOP=x")
+    assert (result.stdout, result.stderr) == (b"", b"")
 
 
 async def test_a_display_of_a_desktop_that_runs_is_told_as_taken(place: Place) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import des, rfb
+from gpubox.boxes import browser, des, novnc, rfb
 from gpubox.boxes.desktops.viewing import Viewing
 from gpubox.boxes.viewers import find
+from gpubox.core.doors import Doors
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
 from tests.boxes.desktops.places import LocalDoors, Place, mode
 from tests.boxes.scripted import until
 
+Begin = Callable[[Viewing, Doors], Awaitable[None]]
 LOOKS = f"""#!{sys.executable}
 import pathlib, socket, sys, time
 here = pathlib.Path(sys.argv[0]).parent
@@ -180,6 +183,32 @@ async def test_a_desktop_that_is_gone_is_not_opened(place: Place) -> None:
     await desktops.stop(session)
     with pytest.raises(RemoteError, match="No desktop answers"):
         await desktops.shot(session)
+
+
+async def test_a_page_that_cannot_be_shown_leaves_nothing_open(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewings: list[Viewing] = []
+
+    async def begun(viewing: Viewing, doors: Doors, begin: Begin = Viewing.begin) -> None:
+        viewings.append(viewing)
+        await begin(viewing, doors)
+
+    async def fetch(shell: object) -> dict[str, bytes]:
+        return {"vnc.html": b""}
+
+    async def show(*_: object, **__: object) -> bool:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(novnc, "fetch", fetch)
+    monkeypatch.setattr(browser, "show", show)
+    monkeypatch.setattr(Viewing, "begin", begun)
+    desktops = place.desktops(viewer="browser")
+    session = await desktops.start()
+    with pytest.raises(RuntimeError):
+        await desktops.open(session)
+    assert viewings[0].port
+    assert not await rfb.answers(viewings[0].port)
 
 
 async def test_a_browser_gets_the_page_of_the_desktop(place: Place) -> None:

@@ -119,6 +119,8 @@ def test_lines_that_make_no_sense_break_nothing(line: Line) -> None:
 def test_what_a_server_calls_itself_cannot_reach_the_terminal() -> None:
     (one,) = scan.read([process(7, "Xvnc", "Xvnc", ":1", "-desktop", "\x1b]0;gotcha\x07")])
     assert "\x1b" not in one.title
+    (other,) = scan.read([process(7, "x11vnc", "x11vnc", "-display", ":\x1b[2J")])
+    assert "\x1b" not in other.display
 
 
 @pytest.mark.parametrize(

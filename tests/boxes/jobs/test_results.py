@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gpubox.boxes.files import Files, Progress
-from gpubox.boxes.jobs.results import MARK, fetch, safe
+from gpubox.boxes.jobs.results import MARK, fetch, places, safe
 from gpubox.core.doors import Doors
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
@@ -162,3 +162,15 @@ def test_every_name_becomes_one_that_can_be_shown_and_stays_in_its_folder(name: 
     assert good not in ("", ".", "..")
     assert len(good.encode()) <= 255
     assert safe(good) == good
+
+
+async def test_each_result_is_known_by_where_it_lies_here(box: Path, tmp_path: Path) -> None:
+    names = ("a/model[1].pt", "model[1].pt", "esc\x1b[2J.png", "*", "**")
+    (box / "a").mkdir()
+    for name in names:
+        (box / name).write_text(name)
+    paths = [str(box / name) for name in names]
+    over = record(box, *paths, "/elsewhere/..", "/x/not\ufffdtext")
+    folder = await fetch(local(), "xub", replace(over, results=tuple(paths)), str(tmp_path / "here"))
+    found = places(folder, over)
+    assert {path: found[path].read_text() for path in found} == dict(zip(paths, names, strict=True))

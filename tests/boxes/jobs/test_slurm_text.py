@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from gpubox.boxes.jobs import slurm_text as text
 from gpubox.boxes.jobs import slurm_words as words
 from gpubox.boxes.jobs.slurm_text import Ended, QueueRow
+from gpubox.core.record import Ending, exit_status
+from tests.boxes.jobs.backend import job
 
 NOW = 1_763_901_234.0
 
@@ -142,7 +144,7 @@ def test_what_scontrol_says_of_an_ended_job_is_read() -> None:
 
 def test_what_sacct_says_is_read_for_the_right_job_alone() -> None:
     lines = "11|COMPLETED|0:0|1763901200|1763901000|n1\n"
-    lines += "12|CANCELLED by 1002|0:15|1763901200|Unknown|None assigned\n"
+    lines += "12|CANCELLED by 1002|0:15|1763901200|1763901200|None assigned\n"
     found = text.accounted(lines, "12")
     assert found == Ended("CANCELLED", "1002", 0, 15, 1_763_901_200.0, None, "", "")
     assert text.accounted(lines, "13") is None
@@ -187,6 +189,11 @@ def test_an_expected_start_is_told_only_when_it_is_sane(later: float, said: str)
         (Ended("OUT_OF_MEMORY", where="n1"), "It took more memory than Slurm gave it on n1, and was killed"),
         (Ended("NODE_FAIL", where="n1"), "The node failed on n1"),
         (Ended("CANCELLED", by="1002"), "It was canceled by user 1002"),
+        (Ended("CANCELLED", by="0"), "It was canceled by root"),
+        (
+            Ended("FAILED", signal=11, reason="JobLaunchFailure"),
+            "It failed before it could be noted how: signal 11",
+        ),
         (Ended("FAILED", signal=9), "It failed before it could be noted how: signal 9"),
         (
             Ended("FAILED", code=1, reason="NonZeroExitCode"),
@@ -197,6 +204,29 @@ def test_an_expected_start_is_told_only_when_it_is_sane(later: float, said: str)
 )
 def test_how_a_job_ended_is_said_in_plain_words(found: Ended, said: str) -> None:
     assert words.ending(found) == said
+
+
+@pytest.mark.parametrize(
+    ("state", "ending", "said"),
+    [
+        ("CANCELLED", Ending("exit", 0), True),
+        ("CANCELLED by 0", Ending("exit", 1), True),
+        ("TIMEOUT", Ending("exit", 0), True),
+        ("OUT_OF_MEMORY", Ending("signal", signal="KILL"), True),
+        ("OUT_OF_MEMORY", Ending("exit", 0), False),
+        ("COMPLETED", Ending("exit", 0), False),
+        ("FAILED", Ending("exit", 3), False),
+    ],
+)
+def test_what_slurm_ended_is_told_from_what_ended_by_itself(state: str, ending: Ending, said: bool) -> None:
+    assert words.forced(Ended(state), job(1, "ended", ending=ending)) is said
+
+
+def test_a_stopped_job_that_exits_with_0_is_no_success_for_a_shell() -> None:
+    assert exit_status(job(1, "ended", ending=Ending("exit", 0))) == 0
+    assert exit_status(job(1, "ended", ending=Ending("stopped", 0, by="scancel"))) == 125
+    assert exit_status(job(1, "ended", ending=Ending("slurm", 0))) == 125
+    assert exit_status(job(1, "ended", ending=Ending("stopped", signal="TERM"))) == 143
 
 
 @given(st.text(), st.text())

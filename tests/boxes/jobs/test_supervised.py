@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gpubox.boxes.jobs.supervised import FILES, Stream, Supervised
 from gpubox.boxes.kept import NoPython
@@ -95,6 +96,20 @@ async def test_each_question_is_json_and_each_answer_too() -> None:
     assert shell.asked[0] == {"wish": plain(wish)}
     assert shell.asked[2:] == [{"id": ID, "by": "ada@laptop"}, {"ids": [ID]}, {"gpus": False}]
     assert not any("touch" in line or "secret" in line for line in shell.lines)
+
+
+async def test_an_answer_about_another_job_is_none() -> None:
+    evil = plain(replace(job(1), id="x\x1b[2J"))
+    asking = box(Answering(evil, evil, evil, evil))
+    for ask in (
+        asking.show(ID),
+        asking.stop(ID, "ada"),
+        asking.launch(job(1).wish),
+        asking.prepare(job(1).wish),
+    ):
+        with pytest.raises(RemoteError, match="answered for") as raised:
+            await ask
+        assert "\x1b" not in raised.value.text
 
 
 async def test_bytes_that_are_no_text_come_over_exactly() -> None:

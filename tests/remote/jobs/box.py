@@ -17,7 +17,7 @@ from typing import cast
 
 import msgspec
 
-from gpubox.boxes.kept import stripped
+from gpubox.boxes.short import stripped
 from gpubox.core.record import Listing, Record
 
 LIMIT = 30.0

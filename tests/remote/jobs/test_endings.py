@@ -105,7 +105,7 @@ def test_what_a_shell_says_of_a_signal_is_explained(box: Box) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("no-such-program",), "no such program in PATH"),
+        (("no-such-program",), "no such program in PATH; check its name, and the environment. PATH is /"),
         (("/no/such",), "/no/such: No such file or directory"),
         (("/etc/passwd",), "/etc/passwd: Permission denied"),
         (("/",), "it is a folder"),
@@ -214,9 +214,16 @@ def test_the_figures_are_those_of_the_command(any_box: Box) -> None:
 
 
 def test_memory_of_all_workers_is_added_up(box: Box) -> None:
-    work = "(x := bytearray(b'1') * 40_000_000, time.sleep(1.5), os._exit(0))"
-    script = f"import os, time\nfor _ in range(3): os.fork() == 0 and {work}\nfor _ in range(3): os.wait()"
-    record = box.run(sys.executable, "-c", script)
+    script = (
+        "import os, time\nready, done = os.pipe()\n"
+        "for _ in range(3):\n"
+        "    if os.fork() == 0: x = bytearray(b'1') * 40_000_000; os.write(done, b'.'); time.sleep(100)\n"
+        "[os.read(ready, 1) for _ in range(3)], print('all', flush=True), time.sleep(100)"
+    )
+    record = box.launch(sys.executable, "-c", script)
+    box.until(record.id, lambda _: b"all" in box.log(record.id))
+    box.ask("stop", id=record.id)  # memory is looked at each second, and once more before the end
+    record = box.ended(record.id)
     assert record.usage
     assert record.usage.peak_tree
     assert record.usage.peak_tree > 110e6 > record.usage.max_rss

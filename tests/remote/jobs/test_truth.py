@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,15 +133,16 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         subprocess.run(["umount", "-l", small_disk], check=True)
 
 
-def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box) -> None:
-    record = box.run("sh", "-c", "exit 6")
+@pytest.mark.parametrize("code", [0, 6])
+def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box, code: int) -> None:
+    record = box.run("sh", "-c", f"exit {code}")
     said = {"id": record.id, "ending": {"how": "slurm", "words": "It failed"}, "ended": record.ended}
     kept = box.record(box.ask("settle", **said))
     assert kept.ending
-    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", 6, "")
+    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", code, "")
     known = box.record(box.ask("settle", **said, forced=True))
     assert known.ending
-    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", 6, "It failed")
+    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", code, "It failed")
 
 
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
@@ -155,3 +157,81 @@ def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
         "True ''",
         "'' The kernel ended it because the memory that its control group may use ran out",
     ]
+
+
+@pytest.fixture
+def narrow() -> Iterator[Path]:
+    """A control group of 64 MiB without swap, of either version; skips where none can be made."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, names, path = line.split(":", 2)
+        root = {"0": "/sys/fs/cgroup"}.get(number, "/sys/fs/cgroup/memory" if "memory" in names else "")
+        group = Path(f"{root}{path}", f"gpubox-test-{os.getpid()}")
+        if not root or not group.parent.is_dir():
+            continue
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        limit = group / ("memory.max" if number == "0" else "memory.limit_in_bytes")
+        try:
+            if limit.exists():
+                limit.write_text(str(64 << 20))
+                yield group
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("no control group with a limit of memory can be made here")
+
+
+def test_a_job_that_the_kernel_ends_for_its_memory_is_told_so(tmp_path: Path, narrow: Path) -> None:
+    inside = tmp_path / "python"
+    inside.write_text(f'#!/bin/sh\necho $$ >"{narrow}/cgroup.procs"\nexec "{sys.executable}" "$@"\n')
+    inside.chmod(0o755)
+    box = Box(tmp_path / "box", python=str(inside))
+    eats = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))"
+    words = "The kernel ended it because the memory that its control group may use ran out"
+    other = (
+        "Meanwhile memory ran out in its control group, and the kernel ended a process: perhaps of this job"
+    )
+    eater = f'{sys.executable} -c "{eats}"'
+    for command, how, code, why in (
+        ((sys.executable, "-c", eats), "signal", None, words),
+        (("sh", "-c", f"{eater}; exit $?"), "exit", 137, words),
+        (("sh", "-c", f"{eater}; exit 1"), "exit", 1, other),
+    ):
+        record = box.run(*command)
+        assert record.ending is not None
+        assert (record.ending.how, record.ending.code) == (how, code)
+        assert why in record.ending.why
+        assert record.usage is not None
+        assert record.supervisor is not None
+        gone(record.supervisor.pid)  # the group can be removed only when nothing is in it
+
+
+def test_a_damaged_record_hides_no_other_and_claims_nothing(box: Box) -> None:
+    good, empty, odd = box.run("true"), box.run("true"), box.run("true")
+    (box.folder(empty.id) / "status.json").write_bytes(b"")  # as a disk leaves it when the power goes
+    (box.folder(odd.id) / "status.json").write_text('{"supervisor": {}}')
+    records = {record.id: record for record in box.list().jobs}
+    assert records.keys() == {good.id, empty.id, odd.id}
+    for job in (empty.id, odd.id):
+        ending = records[job].ending
+        assert ending
+        assert ending.how == "lost"
+        assert "is damaged" in ending.words
+    box.ask("remove", ids=[empty.id, odd.id])
+    assert [record.id for record in box.list().jobs] == [good.id]
+
+
+def test_who_asks_again_to_stop_an_orphan_does_not_spare_it(box: Box) -> None:
+    record = box.launch(sys.executable, "-c", STUBBORN, grace=2.0)
+    assert record.supervisor
+    pids = ready(box, record.id)
+    kill(record.supervisor.pid)
+    box.ask("stop", id=record.id, by="ada")
+    box.until(record.id, lambda now: now.state == "stopping" and not now.orphaned)
+    box.ask("stop", id=record.id, by="ada")
+    ending = box.ended(record.id).ending
+    assert ending
+    assert (ending.how, ending.by) == ("stopped", "ada")
+    assert all(gone(pid) for pid in pids)

@@ -225,9 +225,8 @@ class Box:
         A probe that fails ends this, but not the doors: the link is still there, and does its work again.
         """
         self._meet(shell)
-        await (
-            self._loaded.wait()
-        )  # history reads forward: what was seen yesterday cannot follow what is seen now
+        # History reads forward: what was seen yesterday cannot follow what is seen now.
+        await self._loaded.wait()
         self._reading = Reading(self, self._probe, python=self._python, environment=self._environment)
         if self._pcie is not None:
             self._reading.say(f"pcie {self._pcie}")

@@ -224,8 +224,10 @@ async def _marked(wire: _Wire, mark: str) -> None:
     """Skip what rc files print; raises RemoteError when the program does not begin."""
     try:
         await asyncio.wait_for(asyncio.to_thread(wire.skip, mark.encode()), 30.0)
-    except (TimeoutError, remote.Closed):
-        await wire.close()
+    except BaseException as error:
+        await wire.close()  # its thread waits for bytes, and nobody else would end it
+        if not isinstance(error, (TimeoutError, remote.Closed)):
+            raise
         said = clean_bytes(wire.errors.strip().rpartition(b"\n")[2], _WORDS) or "it said nothing"
         raise RemoteError("No answer from the box", f"It did not run the program for files: {said}") from None
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import hashlib
-import io
 import json
 import re
-import tokenize
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +15,7 @@ from secrets import token_hex
 from typing import Literal
 
 from gpubox.boxes import ship
+from gpubox.boxes.short import stripped
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result, Shell
 from gpubox.core.text import clean_bytes
@@ -72,28 +70,6 @@ def _stored(file: str) -> bytes:
         return ship.pynvml_source().encode()
     text = resources.files("gpubox.remote").joinpath(file).read_text("utf-8")
     return text.encode() if file.endswith(".py") else stripped(text, "sh").encode()
-
-
-def stripped(text: str, interpreter: Literal["python", "sh"] = "python") -> str:
-    """Return a source without its comments, and Python without its docstrings; every line keeps its number.
-
-    ast.unparse would be shorter, but what it writes depends on the Python of the laptop, and Python 3.8 may
-    not be able to read it.
-    """
-    lines = text.splitlines()
-    if interpreter == "sh":
-        return "\n".join("" if line.lstrip().startswith("#") else line for line in lines).strip() + "\n"
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            lines[token.start[0] - 1] = lines[token.start[0] - 1][: token.start[1]].rstrip()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in node.body:
-                first, last = part.lineno, part.end_lineno or part.lineno
-                alone = not lines[first - 1][: part.col_offset].strip()
-                if alone and isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant):
-                    lines[first - 1 : last] = [" " * part.col_offset + '""', *[""] * (last - first)]
-    return "\n".join(lines) + "\n"
 
 
 async def run(

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from gpubox.core.errors import RemoteError, ToolMissing
 from gpubox.core.shell import Shell
+from gpubox.core.text import clean
 
 _PLACES = (
     "/usr/share/novnc /usr/share/noVNC /usr/local/share/novnc /opt/novnc /opt/noVNC /usr/share/webapps/novnc"
@@ -28,6 +29,8 @@ _PACK = (
 _KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455's own, which every WebSocket answer is made with."""
 _LARGEST_FRAME = 1 << 24
+_LARGEST = 64 << 20
+"""Bytes of all pages together; noVNC has 2 million."""
 _LONGEST_HEAD = 16384
 _HEAD_SECONDS = 10.0
 
@@ -44,16 +47,30 @@ async def fetch(shell: Shell) -> Mapping[str, bytes]:
             "On the box: sudo apt install novnc; or install a VNC viewer here",
         )
     try:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            files = {
-                member.name.removeprefix("./"): taken.read()
-                for member in archive
-                if member.isfile() and (taken := archive.extractfile(member)) is not None
-            }
-    except tarfile.TarError as error:
-        raise RemoteError("No noVNC", f"Its pages did not come over whole: {error}") from error
+        files = _unpacked(packed)
+    except (tarfile.TarError, ValueError) as error:
+        raise RemoteError(
+            "No noVNC", f"Its pages did not come over whole: {clean(str(error), 200)}"
+        ) from error
     if "vnc.html" not in files:
         raise RemoteError("No noVNC", "The pages on the box are not noVNC's")
+    return files
+
+
+def _unpacked(packed: bytes) -> dict[str, bytes]:
+    """Return the files of an archive, by path; raises TarError, and ValueError for one that claims more.
+
+    It has to be plain: a box that is not to be trusted could send a few bytes that unpack to any number.
+    """
+    files: dict[str, bytes] = {}
+    left = _LARGEST
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+        for member in archive:
+            if member.isfile() and (taken := archive.extractfile(member)) is not None:
+                left -= member.size
+                if left < 0:
+                    raise ValueError("they are larger than any noVNC")
+                files[member.name.removeprefix("./")] = taken.read()
     return files
 
 

@@ -49,12 +49,15 @@ def _by_pillow(data: bytes) -> Picture:
             "JPEG takes Pillow, which is not installed here",
             "pip install pillow, or fetch the file and open it",
         ) from None
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-        if image.width * image.height > _PIXELS:
-            raise _wrong(f"it has {image.width} x {image.height} pixels")
-        image.draft("RGB", (800, 800))  # JPEG is read at an eighth of its size as quickly as it can be
-        small = image.convert("RGB")
-        return Picture(small.width, small.height, small.tobytes())
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > _PIXELS:
+                raise _wrong(f"it has {image.width} x {image.height} pixels")
+            image.draft("RGB", (800, 800))  # JPEG is read at an eighth of its size as quickly as it can be
+            small = image.convert("RGB")
+            return Picture(small.width, small.height, small.tobytes())
+    except (Image.DecompressionBombError, SyntaxError, EOFError) as error:  # what Pillow says of bad files
+        raise _wrong(f"the file is damaged: {error}") from error
 
 
 def _png(data: bytes) -> Picture:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -48,6 +48,19 @@ def common_of(context: click.Context) -> Common:
     if not isinstance(root.obj, Common):
         root.obj = Common()
     return root.obj
+
+
+class OfBox(click.Group):
+    """Commands that follow a box; without one of them it is `list`."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes, invoke_without_command=True, no_args_is_help=True)
+        self.subcommand_metavar = "[COMMAND]"
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Do what stands there; returns the exit status."""
+        done = super().invoke(ctx)
+        return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
 
 
 def common_options(function: F) -> F:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
-from gpubox.commands.compare_progress import Progress
-from gpubox.core.errors import ConfigError, RemoteError
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -145,6 +144,7 @@ async def _compare(
     from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
     from gpubox.boxes.jobs.compare_sides import succeeded
     from gpubox.boxes.jobs.wishes import new_id
+    from gpubox.commands.compare_progress import Progress
 
     group = new_id()
     wishes = [
@@ -177,7 +177,7 @@ async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package
     for env in envs:
         try:
             found[env.prefix] = await box.envs.packages(env)
-        except RemoteError as error:
+        except (RemoteError, Dropped) as error:  # the runs may have taken a day: they are compared without it
             complain(error, box.name)
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gpubox.commands.common import begin, common_options, complain, complete_box
+from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object;
 which = click.argument("display", required=False, default="", metavar="[DISPLAY]")
 
 
-@click.group(short_help="List, start, open and stop the desktops of a box.", subcommand_metavar="COMMAND")
+@click.group(cls=OfBox, short_help="List, start, open and stop the desktops of a box.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context
 def desktop(ctx: click.Context, box: str) -> None:
     """List, start, open, look at and stop the desktops (VNC sessions) of BOX.
+
+    Without a COMMAND it lists them.
 
     DISPLAY is a desktop such as :1; without it yours is meant. A desktop that is started here
     listens on a socket that only you can open, and is reached through the ssh link: it has no port.
@@ -152,15 +154,16 @@ def open_(ctx: click.Context, display: str) -> int:
 
 
 @desktop.command(short_help="Save a picture of a desktop.")
-@click.argument("display", metavar="[DISPLAY]")
+@click.argument("display", required=False, metavar="[DISPLAY]")
 @click.argument("file", required=False, metavar="FILE.png")
 @common_options
 @click.pass_context
-def shot(ctx: click.Context, display: str, file: str | None) -> int:
+def shot(ctx: click.Context, display: str | None, file: str | None) -> int:
     """Write what a desktop shows now to FILE.png, or to stdout when FILE is `-`."""
-    if file is None:
-        display, file = "", display
-    path = file
+    if display is None:
+        raise click.UsageError("Missing argument 'FILE.png'.", ctx)
+    path = display if file is None else file
+    display = "" if file is None else display
 
     async def work(desktops: Desktops) -> int:
         from gpubox.boxes.png import png

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.commands.common import OfBox, common_options, complain, complete_box
 from gpubox.core.errors import Cancelled
 from gpubox.core.text import clean
 
@@ -25,12 +25,14 @@ which = click.argument("env", metavar="ENV")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own words, unless it fails.")
 
 
-@click.group(short_help="List, choose and change the environments of a box.", subcommand_metavar="COMMAND")
+@click.group(cls=OfBox, short_help="List, choose and change the environments of a box.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context
 def env(ctx: click.Context, box: str) -> None:
     """List, choose, compare and change the environments of BOX: conda, mamba, venv, uv and pixi.
+
+    Without a COMMAND it lists them.
 
     ENV is a name, a folder, or a part that only one has. Changes run as jobs by the environment's own tool:
     Ctrl-C leaves them running, `gpubox-tui jobs BOX` finds them again.

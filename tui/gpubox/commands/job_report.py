@@ -57,7 +57,7 @@ def state(record: Record) -> str:
 def gpus(record: Record) -> str:
     """Return which GPUs a job has, or how many it wants."""
     if record.gpus:
-        return ",".join(str(gpu.index) if gpu.index >= 0 else gpu.uuid for gpu in record.gpus)
+        return ",".join(str(gpu.index) if gpu.index >= 0 else clean(gpu.uuid, 60) for gpu in record.gpus)
     wish = record.wish.gpus
     match wish.mode:
         case "none":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gpubox.commands.common import common_options, complete_box
+from gpubox.commands.common import OfBox, common_options, complete_box
 from gpubox.core.errors import Dropped
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ which = click.argument("job", metavar="JOB")
 many = click.argument("jobs_", nargs=-1, required=True, metavar="JOB...")
 
 
-@click.group(short_help="List, follow and stop the jobs of a box.", subcommand_metavar="COMMAND")
+@click.group(cls=OfBox, short_help="List, follow and stop the jobs of a box.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context
 def jobs(ctx: click.Context, box: str) -> None:
     """List, look at, follow, stop, remove and rerun the jobs of BOX; `gpubox-tui run` starts them.
 
+    Without a COMMAND it lists them.
     JOB is an id, the end of one, a name (its newest job is meant), or `last`.
     """
     ctx.meta[__name__] = box
@@ -147,7 +148,8 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
 
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
-        record = await box.jobs.rerun(before.id)
+        wish = await steady(box, lambda: box.jobs.again(before.id))
+        record = await steady(box, lambda: box.jobs.launch(wish))  # one id: it starts once
         if as_json:
             _print(box, record, as_json)
         else:

@@ -237,6 +237,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     from gpubox.commands.job_report import state
     from gpubox.commands.jobs import ended
     from gpubox.core.record import exit_status
+    from gpubox.core.text import clean
 
     # One that could not start is told once, in the end.
     click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
@@ -248,7 +249,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
         raise
     status = exit_status(record)
     if status:
-        why = f" ({record.ending.why})" if record.ending and record.ending.why else ""
+        why = f" ({clean(record.ending.why, 300)})" if record.ending and record.ending.why else ""
         click.echo(f"job {record.id}: {state(record)}{why}", err=True)
     if record.results:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import begin, common_of, common_options, complain, complete_box
+from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ and may have a name before it: web=8080:8888.
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a change; see the README.")
 
 
-@click.group(short_help="Open ports and services of a box on this machine.", subcommand_metavar="COMMAND")
+@click.group(cls=OfBox, short_help="Open ports and services of a box on this machine.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context
 def tunnel(ctx: click.Context, box: str) -> None:
     """Open ports, sockets and services of BOX on this machine, and the other way round.
+
+    Without a COMMAND it lists what can be opened.
 
     Tunnels listen on 127.0.0.1 only. They stay until Ctrl-C, and come back on the same port when the link
     was lost. A port that is taken here moves to the next one, and says so.

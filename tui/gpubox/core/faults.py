@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.sample import Fault
+
+_FEW = 2
+"""Folders of one library that are named; more are counted."""
 
 _WORDS: dict[str, tuple[str, str, str]] = {
     "no-device": (
@@ -48,8 +54,18 @@ def explain(fault: Fault) -> GpuBoxError:
     if fault.detail:
         text = f"{text}: {fault.detail}"
     if fault.looked and fault.code in ("no-device", "no-driver", "no-library"):
-        text = f"{text.rstrip('.')}. Looked at {', '.join(fault.looked)}"
+        text = f"{text.rstrip('.')}. Looked at {', '.join(_places(fault.looked))}"
     return GpuBoxError(title, text, hint)
+
+
+def _places(looked: Sequence[str]) -> list[str]:
+    """Return what was looked at, with the many folders of one library counted."""
+    names = Counter(place.rpartition("/")[2] for place in looked)
+    out: dict[str, None] = {}
+    for place in looked:
+        name = place.rpartition("/")[2]
+        out[f"{name} in {names[name]} places" if names[name] > _FEW else place] = None
+    return list(out)
 
 
 def _mismatch(fault: Fault) -> GpuBoxError:

@@ -235,7 +235,7 @@ def exit_status(record: Record) -> int:
     """Return the exit status that a shell would give for an ended job.
 
     Its own code; 128 + n for signal n; 124 for its time limit, as timeout(1); 127 when it could not be
-    started; 125 for all that is no ending of the command itself.
+    started; 125 for all that is no ending of the command itself, also where that said 0 when it was stopped.
     """
     ending = record.ending
     if ending is None:
@@ -244,6 +244,8 @@ def exit_status(record: Record) -> int:
         return 124
     if ending.how == "exec":
         return 127
+    if ending.how in ("stopped", "slurm") and ending.code == 0:
+        return 125  # a command that was asked to end may do so with 0, and is not done all the same
     if ending.code is not None:
         return ending.code
     number = Signals.__members__.get(f"SIG{ending.signal}")

@@ -100,7 +100,7 @@ def target(wish: Forward) -> str:
     if wish.way is Way.SOCKS:
         return "anywhere"
     if wish.path:
-        return wish.path
+        return clean(wish.path, 200)
     if wish.host in _LOOPBACK:
         return f"port {wish.port}"
     return f"[{wish.host}]:{wish.port}" if ":" in wish.host else f"{wish.host}:{wish.port}"
@@ -112,7 +112,7 @@ def short(wish: Forward) -> str:
         return f"remote {wish.listen_port}"
     if wish.way is Way.SOCKS:
         return "socks"
-    return wish.path.rpartition("/")[2] or target(wish).removeprefix("port ")
+    return clean(wish.path.rpartition("/")[2], 200) or target(wish).removeprefix("port ")
 
 
 def at_home(wish: Forward) -> bool:

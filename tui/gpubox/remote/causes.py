@@ -43,7 +43,8 @@ def exec_words(program: str, environment: Dict[str, str], error: BaseException) 
     """Return in words why a program could not be started; asked in its working folder."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and "/" not in program:
-        return "%s: no such program in PATH (%s)" % (program, environment.get("PATH", os.defpath))
+        words = "%s: no such program in PATH; check its name, and the environment. PATH is %s"
+        return words % (program, environment.get("PATH", os.defpath))
     if number == errno.ENOENT and os.path.exists(program):
         first = trees.read(program, 200).split(b"\n")[0]
         if first.startswith(b"#!"):
@@ -142,11 +143,19 @@ def counters() -> Row:
     return {path: _count(path) for path in [*_memory_events(), "/proc/vmstat"]}
 
 
-def out_of_memory(before: Row) -> str:
-    """Return in words whether lack of memory may have ended a job; empty when nothing tells so."""
+def out_of_memory(before: Row, itself: bool = True) -> str:
+    """Return in words whether lack of memory may have ended a job; empty when nothing tells so.
+
+    Without `itself` it was not the command that was killed, but perhaps one of its processes.
+    """
     for path, count in before.items():
         more = _count(path) - count
         if count >= 0 and more > 0:
+            if not itself:
+                where = "on the box" if path == "/proc/vmstat" else "in its control group"
+                many = "a process" if more == 1 else "%d processes" % more
+                words = "Meanwhile memory ran out %s, and the kernel ended %s: perhaps of this job"
+                return words % (where, many)
             if path == "/proc/vmstat":
                 many = "" if more == 1 else "es"
                 words = (
@@ -192,6 +201,8 @@ def explain(
         why.append(illegal.why(core))
     if name == "KILL":
         why.append(out_of_memory(before) or ("Who sent the signal is not told by the kernel" if pid else ""))
+    elif found["how"] == "exit":
+        why.append(out_of_memory(before, itself=False))
     why.append(full_disk(cwd, folder))
     text = ". ".join(part for part in why if part)
     if text:

@@ -31,7 +31,7 @@ runs() {
 owner() {
     stat -c %U "$1" 2>/dev/null || ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }
 }
-lines_of() { tr "\000\n\r" "\037  " <"$1" 2>/dev/null; }
+lines_of() { { tr "\000\n\r" "\037  " <"$1"; } 2>/dev/null; }
 
 list() {
     say clock "$(grep "^btime" /proc/stat | tr -dc 0-9)" "$(getconf CLK_TCK 2>/dev/null || echo 100)"
@@ -263,22 +263,23 @@ left() {
     for path in /proc/[0-9]*; do
         { read -r name <"$path/comm"; } 2>/dev/null || continue
         case "$helpers" in *" $name "*) ;; *) continue ;; esac
-        [ -O "$path" ] && tr "\000" "\n" <"$path/environ" 2>/dev/null | grep -qxF "$1" || continue
+        # The braces, because the shell itself complains of a file that is gone, and before it reads `2>`.
+        [ -O "$path" ] && { tr "\000" "\n" <"$path/environ"; } 2>/dev/null | grep -qxF "$1" || continue
         kill "${path#/proc/}" 2>/dev/null && ended="$ended $name"
     done
     printf "%s" "$ended"
 }
 
+told() { [ -f "$dir/ended" ] && read -r line <"$dir/ended" && say ended "$line"; }
 state() {
-    if [ -f "$dir/ended" ]; then
-        read -r line <"$dir/ended"
-        say ended "$line"
+    if told; then
+        :
     elif runs "$dir/server"; then
         say alive "$pid $ticks $(id -un)"
     elif runs "$dir/keeper"; then
         say starting
     else
-        say gone
+        told || say gone # it may have ended between two of these looks
     fi
     if [ -S "$socket" ] || grep -q -i ":$(printf "%04x" "$port") .* 0A " /proc/net/tcp 2>/dev/null; then
         say listens

@@ -317,14 +317,17 @@ def state_folder() -> str:
     """Return where answers about environments are kept on this box; see records.py for jobs."""
     state = os.environ.get("GPUBOX_STATE_DIR", "")
     if not state:
-        state = (os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")) + "/gpubox"
-    return "%s/%s/envs" % (state, box_key())
+        state = os.environ.get("XDG_STATE_HOME", "")
+        state = (state if state.startswith("/") else os.path.expanduser("~/.local/state")) + "/gpubox"
+    return "%s/%s/envs" % (os.path.abspath(state), box_key())
 
 
 def box_key() -> str:
     """Return what tells this box from others that share its homes."""
     machine = read("/etc/machine-id", 64).strip()[:12]
-    return machine if re.fullmatch(r"[0-9a-f]{12}", machine) else os.uname().nodename or "box"
+    if re.fullmatch(r"[0-9a-f]{12}", machine):
+        return machine
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
 
 
 def key_of(prefix: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Rule = Tuple[int, Optional[int], str, str]
 
+HEADER = 56
+"""Bytes of a program header of a 64-bit file."""
 PROCESS_STATUS, PROCESS_INFO, MAPPED_FILES = 1, 3, 0x46494C45
 """Kinds of notes in a core file."""
 TRAP = "ud2"
@@ -174,6 +176,8 @@ class Core:
                 raise ValueError("not a core file of x86-64")
             (table,) = struct.unpack_from("<Q", head, 32)
             size, count = struct.unpack_from("<HH", head, 54)
+            if size != HEADER:
+                raise ValueError("not a core file that a kernel wrote")
             file.seek(table)
             rows = file.read(size * count)
             for number in range(len(rows) // size):

@@ -8,6 +8,7 @@ import fcntl
 import os
 import resource
 import select
+import signal
 import time
 
 import records
@@ -27,6 +28,8 @@ PATIENCE = 0.12
 """Seconds for which a launch waits for the command itself, once its record is there."""
 FILES = 8 << 20
 """Bytes of small programs that may travel with a job."""
+STUBBORN = 60.0
+"""Seconds of KILL after which processes are left alone that a driver does not let end; as in command.py."""
 
 
 def _wrong(text: str) -> records.Refused:
@@ -104,10 +107,12 @@ def _noting(folder: str, action: Callable[[], None]) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        hint = "Make room there: `df %s`" % folder
-        raise records.Refused(
-            "The job could not be noted", "%s: %s" % (folder, error.strerror), hint
-        ) from None
+        raise _unnoted(folder, error.strerror or str(error)) from None
+
+
+def _unnoted(folder: str, why: str) -> records.Refused:
+    hint = "Make room there: `df %s`" % folder
+    return records.Refused("The job could not be noted", "%s: %s" % (folder, why), hint)
 
 
 def prepare(folder: str, wish: Row) -> None:
@@ -134,8 +139,9 @@ def launch(wish: object) -> Row:
     job = checked(wish)
     umask = os.umask(0o077)
     folder = prepare_folder(job["id"])
-    handle = turns.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
+    handle: Optional[int] = None
     try:
+        handle = _locked(folder)
         if not os.path.exists(os.path.join(folder, "status.json")):
             prepare(folder, job)
             _begin(folder, job, umask, handle)
@@ -149,6 +155,14 @@ def launch(wish: object) -> Row:
     if record is None:
         raise records.Refused("The job did not start", "There is no record in %s" % folder)
     return record
+
+
+def _locked(folder: str) -> Optional[int]:
+    """Wait for the lock of a record folder and return its handle; raises Refused where it cannot be made."""
+    try:
+        return turns.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
+    except OSError as error:
+        raise _unnoted(folder, error.strerror or str(error)) from None
 
 
 def _forget(folder: str) -> None:
@@ -255,7 +269,7 @@ def stop(job: object, by: object) -> Row:
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
         if trees.alive(record.get("supervisor")):
-            trees.send(record["supervisor"]["pid"], 15)
+            trees.send(record["supervisor"]["pid"], signal.SIGTERM)
         select.select([], [], [], 0.03)
         record = records.current(folder) or record
         if record.get("state") in ("stopping", "ended"):
@@ -308,31 +322,43 @@ def user() -> str:
 
 
 def _end_orphan(folder: str, record: Row, by: str) -> None:
-    """End a job whose supervisor was killed, from a process of our own: TERM, the grace, KILL."""
+    """End a job whose supervisor was killed, from a process of our own: TERM, the grace, KILL.
+
+    A process that a driver does not let end is left alone after a while, as the supervisor does it.
+    """
     if os.fork() != 0:
         return
     try:
         _detach(folder)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks once more sends it to us by now
         status = os.path.join(folder, "status.json")
-        kept = records.load(status) or {}
+        kept = records.load(status) or record
         # We take the place of its supervisor, so that it does not count as lost before we are done.
         records.save(folder, dict(kept, state="stopping", supervisor=trees.identity(os.getpid())))
         press = trees.Press()
         kill = time.monotonic() + float((record.get("wish") or {}).get("grace", 10.0))
-        while True:
-            left = trees.of_job(record["id"])
-            if trees.alive(record.get("main")):
-                left[record["main"]["pid"]] = trees.stat(record["main"]["pid"])
-            left.pop(os.getpid(), None)
-            if not left:
-                break
+        left = _left(record)
+        while left and time.monotonic() < kill + STUBBORN:
             if time.monotonic() < kill:
                 press.ask(left)
             else:
                 press.kill(left)
             time.sleep(0.1)
+            left = _left(record)
         words = "Its supervisor had been killed before; with what status the command ended is not known"
-        ending = {"how": "stopped", "by": by, "words": words}
+        ending = {"how": "stopped", "by": by, "words": words, "leftovers": sorted(left)}
         records.save(folder, dict(kept, state="ended", ended=time.time(), ending=ending), last=True)
+    except BaseException:
+        __import__("traceback").print_exc()  # into supervisor.log
     finally:
         os._exit(0)
+
+
+def _left(record: Row) -> Dict[int, List[bytes]]:
+    """Return what still runs of a job that has no supervisor."""
+    left = trees.of_job(record["id"])
+    main = record.get("main")
+    if main and trees.alive(main):
+        left[main["pid"]] = trees.stat(main["pid"])
+    left.pop(os.getpid(), None)
+    return {pid: fields for pid, fields in left.items() if len(fields) > 21}

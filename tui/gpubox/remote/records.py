@@ -109,6 +109,14 @@ def folder_of(job: object, *, anywhere: bool = False) -> str:
     raise Refused("No such job", "This box has no record of %s" % job, "It may have been removed")
 
 
+def _status(folder: str) -> Optional[Row]:
+    """Return the status of a job as it was written last, or None when there is none, or none of any use."""
+    found = load(os.path.join(folder, "status.json"))
+    if found is None or not isinstance(found.get("id"), str) or not isinstance(found.get("state"), str):
+        return None
+    return found
+
+
 def load(path: str) -> Optional[Row]:
     """Return a JSON object of the disk, or None when there is none or it is damaged."""
     try:
@@ -203,15 +211,21 @@ def _changed(folder: str, *names: str) -> float:
 
 
 def _unborn(folder: str, job: str) -> Optional[Row]:
-    """Return the record of a folder without a status: it is being begun, or its launch was cut."""
+    """Return the record of a folder without a status: it is being begun, or its launch was cut.
+
+    A status that is there and cannot be read is what a disk makes of it when the power goes.
+    """
     spec = load(os.path.join(folder, "spec.json"))
     try:
         begun = os.stat(folder).st_mtime
     except OSError:
         return None
     record = {"id": job, "state": "starting", "submitted": begun, "wish": spec or {"id": job, "argv": [""]}}
-    if time.time() - begun > DAWN:
+    damaged = os.path.exists(os.path.join(folder, "status.json"))
+    if damaged or time.time() - begun > DAWN:
         words = "Its launch was cut before it began; nothing of it ran"
+        if damaged:
+            words = "Its status on the disk is damaged: what became of it is not known"
         record.update(state="ended", ended=begun, ending={"how": "lost", "words": words})
     return record
 
@@ -247,14 +261,13 @@ def current(folder: str, *, figures: bool = True) -> Optional[Row]:
 
     Without `figures` the samples of a running job are not looked at.
     """
-    path = os.path.join(folder, "status.json")
-    record = load(path)
+    record = _status(folder)
     if record is None:
         record = _unborn(folder, os.path.basename(folder))
         if record is None:
             return None
     elif record.get("state") in ACTIVE and not trees.alive(record.get("supervisor")):
-        record = load(path) or record  # it may have written its last and gone just after we read
+        record = _status(folder) or record  # it may have written its last and gone just after we read
         _derive(folder, record)
     if not record.get("slurm"):
         number = trees.read(os.path.join(folder, "slurm"), 64).decode("ascii", "replace").strip()

@@ -4,7 +4,7 @@
 # p a process, j and b a file of Jupyter and TensorBoard.
 export LC_ALL=C
 say() { printf "%s\n" "$*"; }
-flat() { tr "\000\n\r" "\037  " <"$1" 2>/dev/null; }
+flat() { { tr "\000\n\r" "\037  " <"$1"; } 2>/dev/null; }
 owner() { stat -c %u "$1" 2>/dev/null || ls -ldn "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 name_of() { ls -ld "$1" 2>/dev/null | { read -r x x who x; printf "%s" "$who"; }; }
 
@@ -43,7 +43,7 @@ for pid in $pids; do
     say p "$pid $(owner "/proc/$pid") $(name_of "/proc/$pid") $name"
     say w "$pid $(flat "/proc/$pid/cmdline")"
     say f "$pid $(readlink "/proc/$pid/cwd" 2>/dev/null | tr "\n" " ")"
-    folder=$(tr "\000" "\n" <"/proc/$pid/environ" 2>/dev/null | grep "^JUPYTER_RUNTIME_DIR=")
+    folder=$({ tr "\000" "\n" <"/proc/$pid/environ"; } 2>/dev/null | grep "^JUPYTER_RUNTIME_DIR=")
     [ -n "$folder" ] && homes="$homes
 ${folder#*=}"
 done

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 
 import beside
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 HERE = os.path.dirname(os.path.abspath(__file__))
 LINK = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "OLDPWD", "_")
 """Variables that tell of the login that launched the job, and are wrong as soon as it ends."""
+RESULTS = 5.0
+"""Seconds for which results are looked for."""
+MOST_RESULTS = 200
+"""Results that a record names."""
 
 
 def cpu_model() -> str:
@@ -39,20 +44,37 @@ def cpu_model() -> str:
     return os.uname().machine
 
 
+class _Late(Exception):
+    """Looking for results takes too long."""
+
+
 def results(patterns: Sequence[str], cwd: str) -> List[str]:
-    """Return the files that fit the wished names, absolute; 200 at most, looked for during 5 s at most."""
+    """Return the files that fit the wished names, absolute; 200 at most, looked for during 5 s at most.
+
+    An alarm ends it: a pattern that nothing fits is looked for in every folder before it gives a path back.
+    """
     import glob  # here, because those who wait in the queue need no memory for it
 
-    found: List[str] = []
-    end = time.monotonic() + 5
-    for pattern in patterns if cwd else ():
-        full = os.path.join(glob.escape(cwd), os.path.expanduser(pattern))
-        for path in glob.iglob(full, recursive=True):
-            if len(found) >= 200 or time.monotonic() > end:
-                return found
-            if os.path.isfile(path) and path not in found:
-                found.append(path)
-    return found
+    def late(*_: object) -> None:
+        raise _Late
+
+    found: Dict[str, None] = {}
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, RESULTS)
+        for pattern in patterns if cwd else ():
+            full = os.path.join(glob.escape(cwd), os.path.expanduser(pattern))
+            for path in glob.iglob(full, recursive=True):
+                if len(found) >= MOST_RESULTS:
+                    raise _Late
+                if os.path.isfile(path):
+                    found[path] = None
+    except _Late:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return list(found)
 
 
 class Supervisor:

@@ -69,8 +69,8 @@ def alive(process: Optional[Row]) -> bool:
         return False
     if process.get("pidns") and process["pidns"] != pid_namespace():
         return False
-    fields = stat(int(process["pid"]))
-    return len(fields) > 19 and int(fields[19]) == process["start"] and fields[0] not in (b"Z", b"X")
+    fields = stat(int(process.get("pid") or 0))
+    return len(fields) > 19 and int(fields[19]) == process.get("start") and fields[0] not in (b"Z", b"X")
 
 
 def _pids() -> Iterator[int]:

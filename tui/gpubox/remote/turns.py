@@ -32,8 +32,6 @@ LOOK = 10.0
 """Seconds that a look at the GPUs may take: a sick driver never answers."""
 FRESH = 2.0
 """Seconds for which a look counts."""
-
-
 SILENT = 20.0
 """Seconds for which a driver that did not answer is left alone."""
 NO_ANSWER = "The GPU driver does not answer"
@@ -157,6 +155,21 @@ def _asked(skip: Sequence[Sequence[int]]) -> Row:
         return {"error": str(error) or type(error).__name__}
 
 
+_hung: List[int] = []
+"""Children that asked a silent driver: they were killed, but one inside of it takes no signal for now."""
+
+
+def _bury() -> None:
+    """Take leave of those that ended: a job may wait for days, and ask a silent driver each 20 seconds."""
+    for pid in list(_hung):
+        try:
+            over = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:  # somebody else did
+            over = True
+        if over:
+            _hung.remove(pid)
+
+
 def look(ears: Optional[waking.Ears], skip: Sequence[Sequence[int]] = (), limit: float = LOOK) -> List[Row]:
     """Return the GPUs and who is on them, fields as core.record.GpuPlace; asked by a child that may hang.
 
@@ -168,7 +181,6 @@ def look(ears: Optional[waking.Ears], skip: Sequence[Sequence[int]] = (), limit:
         try:
             waking.fresh_child()
             waking.close_others(write)
-            os.write(write, b"")
             with open(write, "wb") as out:
                 out.write(json.dumps(_asked(skip)).encode())
         finally:
@@ -179,7 +191,9 @@ def look(ears: Optional[waking.Ears], skip: Sequence[Sequence[int]] = (), limit:
     finally:
         os.close(read)
         trees.send(pid, signal.SIGKILL)
+    _bury()
     if data is None:
+        _hung.append(pid)
         raise Unanswered(NO_ANSWER)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)

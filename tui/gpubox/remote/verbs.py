@@ -159,8 +159,8 @@ def remove(asked: Row) -> Row:
 def settle(asked: Row) -> Row:
     """Note how a job ended that could not say so itself, as its queue knows it; returns its record.
 
-    What it wrote itself is kept, unless it only knows of a failure that the queue can explain. The last word
-    of a job that ran on another machine may take a while to come through a network disk.
+    What it wrote itself is kept, unless it only knows a status that the queue can explain. The last word of
+    a job that ran on another machine may take a while to come through a network disk.
     """
     folder = records.folder_of(asked.get("id"))
     record = records.load(os.path.join(folder, "status.json")) or {}
@@ -168,8 +168,9 @@ def settle(asked: Row) -> Row:
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
     # A queue that only knows that it failed, knows less than we: its status is ours.
-    failed = ending.get("how") in ("exit", "signal") and ending.get("code") != 0
-    explained = (failed and asked.get("forced")) or ending.get("by") == "scancel"
+    # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
+    own = ending.get("how") in ("exit", "signal")
+    explained = (own and asked.get("forced")) or ending.get("by") == "scancel"
     lives = trees.alive(supervisor) or trees.alive(record.get("main"))
     if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)

@@ -40,6 +40,7 @@ class Session(asyncssh.SSHClientSession[bytes]):
         self._writable = asyncio.Event()
         self._writable.set()
         self._paused = False
+        self._full = False
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         """Keep the channel, to pause it."""
@@ -62,9 +63,27 @@ class Session(asyncssh.SSHClientSession[bytes]):
     def arrived(self, waiting: int) -> None:
         """Wake who reads; with too many bytes waiting the box is told to stop."""
         self._news.set()
-        if waiting > _FULL and not self._paused and self._channel is not None:
+        self._full = waiting > _FULL
+        if self._full and not self._paused:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._channel is not None:
             self._paused = True
             self._channel.pause_reading()
+
+    def _resume(self) -> None:
+        """Let the box send again, and take all that asyncssh holds back before another pause.
+
+        With the first packet of that it lets the box send a whole window more: paused among them, it would
+        hold more and more, without a bound.
+        """
+        if self._channel is not None:
+            self._full = False
+            self._channel.resume_reading()
+            self._paused = False
+            if self._full:
+                self._pause()
 
     def eof_received(self) -> bool:
         """Note the end of output; stdin stays open."""
@@ -99,9 +118,8 @@ class Session(asyncssh.SSHClientSession[bytes]):
     async def more(self) -> None:
         """Wait for output, or for its end; the box may send again."""
         self._news.clear()
-        if self._paused and self._channel is not None:
-            self._paused = False
-            self._channel.resume_reading()
+        if self._paused:
+            self._resume()
         if not self.closed.is_set():
             await self._news.wait()
 

@@ -209,6 +209,8 @@ class Far(asyncssh.SSHTCPSession[bytes]):
     def __init__(self, near: Near) -> None:
         self._near = near
         self._channel: asyncssh.SSHTCPChannel[bytes] | None = None
+        self._paused = False
+        self._resuming = False
 
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         """Take the channel."""
@@ -253,12 +255,16 @@ class Far(asyncssh.SSHTCPSession[bytes]):
 
     def pause(self, *, paused: bool) -> None:
         """Take no more from the box for now, or go on."""
-        if self._channel is None:
+        self._paused = paused
+        if self._channel is None or self._resuming:
             return
-        if paused:
-            self._channel.pause_reading()
-        else:
+        if not paused:
+            # All that asyncssh holds back is taken before another pause: see Session in ssh.channel.
+            self._resuming = True
             self._channel.resume_reading()
+            self._resuming = False
+        if self._paused:
+            self._channel.pause_reading()
 
     def close(self) -> None:
         """Close the channel after what is still to be sent."""

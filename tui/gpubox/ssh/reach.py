@@ -80,6 +80,7 @@ async def _first(addresses: Sequence[Address]) -> socket.socket:
             for task in done:
                 error = task.exception()
                 if error is None:
+                    pending.pop(task)
                     return task.result()
                 if not isinstance(error, OSError):
                     raise error
@@ -93,8 +94,8 @@ async def _first(addresses: Sequence[Address]) -> socket.socket:
 
 
 async def _drop(pending: Iterable[asyncio.Task[socket.socket]]) -> None:
-    """End the attempts that lost; the winner's own socket is in the hands of the caller by now."""
-    late = [task for task in pending if not task.done()]
+    """End the attempts that lost, also those that came through in the same moment as the one that won."""
+    late = list(pending)
     for task in late:
         task.cancel()
     for result in await asyncio.gather(*late, return_exceptions=True):

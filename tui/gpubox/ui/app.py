@@ -192,6 +192,24 @@ class GpuBoxApp(OneWindow):
         if (box := self._shown()) is not None:
             open_windows(self, box)
 
+    async def action_quit(self) -> None:
+        """Leave, after a yes where something would end with the program."""
+        from gpubox.ui.leaving import last_question
+        from gpubox.ui.screens.ask import AskScreen
+
+        if isinstance(self.screen, AskScreen):  # asked already, or something else is: then one means it
+            self.exit()
+            return
+        question = last_question(screen.box for screen in self.screens.values() if screen.box is not None)
+        if question is None:
+            self.exit()
+        else:
+            self.run_worker(self._leave(question), exit_on_error=False)
+
+    async def _leave(self, question: Question) -> None:
+        if await self.ask(question) == "yes":
+            self.exit()
+
     async def ask(self, question: Question) -> str | None:
         """Put a question to the person as a modal; questions that come together wait for each other."""
         from gpubox.ui.screens.ask import AskScreen

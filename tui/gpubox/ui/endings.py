@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from textual.app import App
 
 from gpubox.boxes.box import Box
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 from gpubox.ui.widgets import job_words
+from gpubox.ui.widgets.ink import cut
 
-_MOST = 4
-"""Toasts at once; what ended besides is counted."""
+_MOST = 2
+"""Jobs that get a toast each; more that ended at once share one, or they would cover the screen."""
+_NAMED = 3
+"""Jobs that failed that such a toast names."""
 _SECONDS = 12.0
 
 
 async def tell(app: App[object], box: Box, *, notify: bool) -> None:
-    """Show a toast and ring the bell for every job that ends, until cancelled; each is told once.
+    """Show a toast and ring the bell for jobs that end, until cancelled; each is told once.
 
     Without `notify` they only count as told.
     Raises what box.jobs raises.
     """
     async for records in box.jobs.finished.follow():
         wanted = [record for record in records if notify and record.wish.notify]
-        for record in wanted[:_MOST]:
-            _toast(app, box, record)
         if len(wanted) > _MOST:
-            app.notify(f"{len(wanted) - _MOST} more jobs ended", title=clean(box.name, 60), markup=False)
+            _sum_up(app, box, wanted)
+        else:
+            for record in wanted:
+                _toast(app, box, record)
         if wanted:
             app.bell()
         if records:
@@ -33,10 +40,29 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
 
 
 def _toast(app: App[object], box: Box, record: Record) -> None:
-    ending = record.ending
-    well = job_words.succeeded(record) or (ending is not None and ending.how == "stopped")
+    _show(app, box, job_words.farewell(record), well=_outcome(record) != "failed")
+
+
+def _sum_up(app: App[object], box: Box, records: Sequence[Record]) -> None:
+    """Show one toast for many: `5 jobs ended: 3 ok, 1 stopped, 1 failed (evaluate)`."""
+    counts = Counter(_outcome(record) for record in records)
+    words = [f"{counts[word]} {word}" for word in ("ok", "stopped", "failed") if counts[word]]
+    failed = [cut(job_words.name(one), 24) for one in records if _outcome(one) == "failed"]
+    if failed:
+        more = [f"{len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
+        words[-1] += f" ({', '.join([*failed[:_NAMED], *more])})"
+    _show(app, box, f"{len(records)} jobs ended: {', '.join(words)}", well=not failed)
+
+
+def _outcome(record: Record) -> str:
+    if job_words.succeeded(record):
+        return "ok"
+    return "stopped" if record.ending is not None and record.ending.how == "stopped" else "failed"
+
+
+def _show(app: App[object], box: Box, words: str, *, well: bool) -> None:
     app.notify(
-        job_words.farewell(record),
+        words,
         title=clean(box.name, 60),
         severity="information" if well else "error",
         timeout=_SECONDS,

@@ -37,12 +37,16 @@ class FoundPanel(Panel):
         """Look at once."""
         self._tick()
 
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
     def _tick(self) -> None:
         self._looks.tick()
         self._show()
 
     def _show(self) -> None:
-        """Draw what is known now; called also while the panel is not displayed."""
+        """Draw what is known now; called also while the panel is not seen."""
         raise NotImplementedError
 
     def _follow(self, feed: Feed[T]) -> None:

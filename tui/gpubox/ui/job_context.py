@@ -62,10 +62,11 @@ async def learned(box: Box, settings: Settings) -> Context:
 def _templates(
     settings: Settings, env: Env | None, places: Sequence[GpuPlace]
 ) -> Iterator[tuple[str, JobWish]]:
-    """Yield the jobs of templates that can run here, by name."""
+    """Yield the jobs of templates that can run here, each under its title."""
     for template in templates.known(settings):
         try:
             gpus = templates.gpus_for(template, env, places)
-            yield template.name, templates.fill(template, id="", env=env, gpus=gpus, values={})
+            wish = templates.fill(template, id="", env=env, gpus=gpus, values={})
+            yield template.title or template.name, wish
         except ConfigError:
             continue  # what is wrong with it is told where it is used by its name

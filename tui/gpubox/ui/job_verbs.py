@@ -48,20 +48,22 @@ class JobVerbs:
             case _:
                 return self._box.link.health.value.phase is Phase.LIVE
 
-    async def do(self, verb: str, record: Record) -> None:
-        """Do one of VERBS."""
+    async def do(self, verb: str, record: Record) -> Record | None:
+        """Do one of VERBS; returns the job that came of it, where one did."""
         match verb:
             case "rerun":
                 made = await self._box.jobs.rerun(record.id)
-                self._node.notify(f"{job_words.name(record)} runs again as {made.id}", markup=False)
+                self._node.notify(job_words.greeting(made), title="Once more", markup=False)
+                return made
             case "edit":
                 jobs = self._box.jobs
                 whole = await jobs.show(record.id)  # lists leave out the files that travel along
-                await self._form(jobs.wish_again(whole), f"Run {job_words.name(record)} again")
+                return await self._form(jobs.wish_again(whole), f"Run {job_words.name(record)} again")
             case "folder":
                 await self._folder(record)
             case _:
                 await self._results(record)
+        return None
 
     async def stop(self, record: Record) -> None:
         """Ask, then end a job with all its processes."""

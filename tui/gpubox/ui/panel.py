@@ -19,7 +19,7 @@ from gpubox.ui.border import guarded
 class Panel(Widget, can_focus=False):
     """One panel of the box screen.
 
-    The screen sets `sample` and `stale` of every panel that is displayed, at most twice a second, and
+    The screen sets `sample` and `stale` of every panel that is seen, at most twice a second, and
     at once when it becomes displayed; so a panel that is hidden draws nothing. A panel draws in
     `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt` and
     `open_window`.
@@ -75,8 +75,11 @@ class Panel(Widget, can_focus=False):
 
     @property
     def seen(self) -> bool:
-        """Whether it is displayed, and no other screen lies over it."""
+        """Whether it is displayed, and no other screen hides it."""
         return self.displayed and self.screen.is_current
+
+    def catch_up(self) -> None:
+        """Draw what was missed while another screen hid this one; what a sample draws comes by itself."""
 
     def summon(self, *, again: bool) -> None:
         """Do what the panel's own key means besides moving here; `again` when the keyboard was here."""

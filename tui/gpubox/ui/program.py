@@ -21,6 +21,16 @@ def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:
     signal.subscribe(node, lambda _screen: call())  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
 
 
+def in_sight(screen: Screen[None]) -> bool:
+    """Tell whether a screen is in front, or only behind windows that one can look through."""
+    for above in reversed(program(screen).screen_stack):
+        if above is screen:
+            return True
+        if above.styles.background.a >= 1:
+            return False
+    return False
+
+
 def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:
     """Have `call` called once the screen has been painted.
 

@@ -177,8 +177,12 @@ class Desktops:
         pages = await novnc.fetch(self._open_shell()) if wanted == "browser" else None
         await viewing.begin(self._open_doors())
         if pages is not None:
-            address = await viewing.browse(pages)
-            await browser.show(address, secret=True, environment=self._environment)
+            try:
+                address = await viewing.browse(pages)
+                await browser.show(address, secret=True, environment=self._environment)
+            except BaseException:
+                await viewing.close()
+                raise
         return viewing
 
     async def shot(self, session: Session) -> rfb.Picture:

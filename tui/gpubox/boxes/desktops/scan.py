@@ -90,7 +90,7 @@ def _session(seen: _Seen, words: list[str], parts: list[str]) -> Session | None:
                 ticks,
                 user,
                 mine,
-                display=address.display,
+                display=clean(address.display, 20),
                 started=None if seen.boot is None else seen.boot + ticks / seen.hertz,
                 geometry=clean(address.geometry, 20),
                 depth=address.depth,

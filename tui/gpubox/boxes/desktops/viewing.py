@@ -127,7 +127,8 @@ class Viewing:
                 async with asyncio.timeout(_POLITE):
                     await process.wait()
             except TimeoutError:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    process.kill()
                 await process.wait()
         await self._ways.aclose()
         await self._kept.aclose()

@@ -172,11 +172,15 @@ class Jobs:
         self.feed.put(_with(self.feed.value, gone))
 
     async def rerun(self, job: str) -> Record:
-        """Start a job once more as it was; raises RemoteError when it needs secrets that are gone."""
+        """Start a job once more as it was; raises as `again` and `launch`."""
+        return await self.launch(await self.again(job))
+
+    async def again(self, job: str) -> JobWish:
+        """Return the wish of a job with a new id; raises RemoteError when it needs secrets that are gone."""
         record = await self.show(job)
         if record.wish.hidden:
             raise _secrets_needed(record.wish.hidden)
-        return await self.launch(self.wish_again(record))
+        return self.wish_again(record)
 
     def wish_again(self, record: Record) -> JobWish:
         """Return the wish of a job with a new id; values of its secrets are not in it.

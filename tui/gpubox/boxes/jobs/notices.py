@@ -55,17 +55,15 @@ async def run(command: str, box: str, record: Record, *, patience: float = PATIE
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # no process left, say; a zero byte, or a locale without its letters
+    except (OSError, ValueError) as error:
+        # No process left, say; a zero byte, or a locale without its letters.
         log.warning("jobs.notify_command could not be started for %s: %s", record.id, error)
         return
     try:
         async with asyncio.timeout(patience):
             status = await process.wait()
     except TimeoutError:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
             os.killpg(process.pid, signal.SIGKILL)
         status = await process.wait()
     except asyncio.CancelledError:

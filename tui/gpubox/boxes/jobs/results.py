@@ -44,7 +44,7 @@ async def fetch(
         folder = await asyncio.to_thread(_folder, to, box, record)
         for parts, paths in _groups(record).items():
             place = await asyncio.to_thread(_below, folder, parts)
-            await files.get(paths, f"{place}/", progress)
+            await files.get(list(map(_pattern, paths)), f"{place}/", progress)
         await asyncio.to_thread(_tidy, folder)
     except (OSError, ValueError, RuntimeError) as error:  # a zero byte in `to`; `~` of nobody
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -56,8 +56,21 @@ async def fetch(
     return folder
 
 
+def places(folder: Path, record: Record) -> dict[str, Path]:
+    """Return where results lie in the folder that `fetch` returned, by their path on the box.
+
+    One whose name has bytes that are no text is not among them: it came under a name that the box knows.
+    """
+    return {
+        path: folder.joinpath(*parts, safe(PurePosixPath(path).name))
+        for parts, paths in _groups(record).items()
+        for path in paths
+        if "\ufffd" not in PurePosixPath(path).name
+    }
+
+
 def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
-    """Return the paths to ask for, by the folders below the job's own where they belong."""
+    """Return the paths of results, by the folders below the job's own where they belong."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for text in dict.fromkeys(record.results):
         path = PurePosixPath(text)
@@ -68,7 +81,7 @@ def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
             parts = tuple(safe(part) for part in path.parent.relative_to(record.cwd).parts)
         while path.name in groups.setdefault(parts, {}):  # two of one name from elsewhere
             parts = (*parts, safe(path.parent.name or "other"))
-        groups[parts][path.name] = _pattern(text)
+        groups[parts][path.name] = text
     return {parts: list(names.values()) for parts, names in groups.items()}
 
 

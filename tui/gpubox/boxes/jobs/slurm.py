@@ -16,7 +16,7 @@ from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
 from gpubox.boxes.jobs.backend import LogStream, Page
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
-from gpubox.boxes.jobs.supervised import Supervised
+from gpubox.boxes.jobs.supervised import Supervised, about
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
@@ -27,7 +27,9 @@ from gpubox.core.text import clean
 FORGOTTEN = 60.0
 """Seconds after which a job that Slurm knows nothing of will not come any more."""
 RECENT = 600.0
-"""Seconds for which Slurm is asked once more about a job that ended unclearly."""
+"""Seconds for which Slurm is asked once more about a job that ended."""
+COMPLETING = 30.0
+"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say whether it ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ class Slurm:
             if not self._open(record):
                 found.append(record)
             elif row is not None and slurm_words.phase(row.state) != "ended":
-                found.append(_alive(record, row, now))
+                late = record.state == "ended" and record.now - (record.ended or 0.0) > COMPLETING
+                found.append(record if late else _alive(record, row, now))
             else:
                 known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
                 over.append((place, known))
@@ -149,7 +152,7 @@ class Slurm:
     async def _close(self, record: Record, told: Ended | None, now: float) -> Record:
         """Write how a job ended into its record, unless it could do so itself."""
         canceled = told is not None and told.state.startswith("CANCELLED")
-        forced = canceled or (told is not None and told.state in slurm_words.FORCED)
+        forced = told is not None and slurm_words.forced(told, record)
         if told is not None:
             if slurm_words.phase(told.state) != "ended":
                 return record
@@ -168,7 +171,7 @@ class Slurm:
         if told is not None and canceled and told.reason == "DependencyNeverSatisfied":
             how, words = "after", f"Job {record.wish.after or 'before it'} did not end with exit code 0"
         asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
-        settled = await self._supervised.call("settle", asked, Record)
+        settled = about(record.id, await self._supervised.call("settle", asked, Record))
         return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
 
     async def launch(self, wish: JobWish) -> Record:
@@ -268,10 +271,10 @@ def _unclear(record: Record) -> bool:
     ending = record.ending
     if ending is None or record.now - (record.ended or 0.0) > RECENT:
         return False
-    # Slurm signals all processes at once: the command may be gone, with whatever status a shell or a handler
-    # makes of that, before its supervisor knows why.
-    hit = ending.how in ("exit", "signal") and ending.code != 0
-    return hit or ending.how in ("lost", "reboot") or ending.by == "scancel"
+    # Slurm signals all processes at once: the command may be gone before its supervisor knows why, with
+    # whatever status a shell or a handler makes of that. 0 is one of them: `wait` in sh ends so when the
+    # process that it waits for was hit first.
+    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == "scancel"
 
 
 def _alive(record: Record, row: QueueRow, now: float) -> Record:

@@ -204,14 +204,16 @@ def accounted(text: str, number: str) -> Ended | None:
             continue
         state, _, by = cells[1].partition(" by ")
         code, signal = _exit(cells[2])
+        where = "" if cells[5] in (*_NEVER, "None assigned") else clean(cells[5], 80)
         return Ended(
             state=clean(state.strip(), 40),
             by=clean(by, 40),
             code=code,
             signal=signal,
             ended=moment(cells[3]),
-            started=moment(cells[4]),
-            where="" if cells[5] in (*_NEVER, "None assigned") else clean(cells[5], 80),
+            # One that was canceled while it waited may have a start, the moment of its end.
+            started=moment(cells[4]) if where else None,
+            where=where,
         )
     return None
 

@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from gpubox.boxes.jobs.slurm_text import Ended, QueueRow
+from gpubox.core.record import Record
 
 _SANE = 7 * 86400.0
 """Seconds in the future up to which an expected start is shown: without time limits it may lie a year off."""
@@ -55,8 +56,8 @@ _ENDED = {
 }
 """States of Slurm that are an end."""
 
-FORCED = ("TIMEOUT", "PREEMPTED", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE")
-"""Ends that come from Slurm itself, though the supervisor only saw a signal."""
+_FORCED = ("CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE")
+"""Ends that come from Slurm itself, though the supervisor only saw a signal, or a status."""
 
 Phase = Literal["queued", "running", "ended"]
 
@@ -68,6 +69,14 @@ def phase(state: str) -> Phase:
     if state in ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "REQUEUE_FED"):
         return "queued"
     return "running"
+
+
+def forced(found: Ended, record: Record) -> bool:
+    """Return whether Slurm ended a job, whatever status the job's own record tells."""
+    base = found.state.split(" ")[0].rstrip("+")
+    if base == "OUT_OF_MEMORY" and record.ending is not None and record.ending.code == 0:
+        return False  # one of its processes was killed, and the job came to its own end without it
+    return base in _FORCED
 
 
 def waits(row: QueueRow, now: float) -> str:
@@ -98,10 +107,12 @@ def ending(found: Ended) -> str:
     base = found.state.split(" ")[0].rstrip("+")
     if base not in _ENDED:
         return f"Slurm says {found.state}"
-    why = f" ({_spaced(found.reason)})" if found.reason and found.reason not in ("NonZeroExitCode",) else ""
+    # A batch job that a signal ended counts as one that could not be launched.
+    told = found.reason in ("", "NonZeroExitCode") or (found.signal and found.reason == "JobLaunchFailure")
+    why = "" if told else f" ({_spaced(found.reason)})"
     if base == "FAILED" and (found.code or found.signal):
         how = f"signal {found.signal}" if found.signal else f"status {found.code}"
         why = f": {how}{why}"
     where = f" on {found.where}" if found.where else ""
-    by = f" by user {found.by}" if found.by else ""
+    by = "" if not found.by else " by root" if found.by == "0" else f" by user {found.by}"
     return _ENDED[base].format(where=where, why=why, by=by)

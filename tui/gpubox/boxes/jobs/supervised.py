@@ -130,11 +130,11 @@ class Supervised:
 
     async def launch(self, wish: JobWish) -> Record:
         """Start or queue a job; see Backend.launch."""
-        return await self.call("launch", {"wish": wish}, Record)
+        return about(wish.id, await self.call("launch", {"wish": wish}, Record))
 
     async def prepare(self, wish: JobWish) -> Record:
         """Make a job's record without starting it: another queue runs its payload."""
-        return await self.call("prepare", {"wish": wish}, Record)
+        return about(wish.id, await self.call("prepare", {"wish": wish}, Record))
 
     async def look(self, *, gpus: bool = True) -> Listing:
         """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
@@ -150,7 +150,7 @@ class Supervised:
 
     async def show(self, job: str) -> Record:
         """Return one record as it is now, with the files that travel with it."""
-        return await self.call("show", {"id": job}, Record)
+        return about(job, await self.call("show", {"id": job}, Record))
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
         """Return its seconds from a byte of their file on; see Backend.ticks."""
@@ -186,7 +186,7 @@ class Supervised:
 
     async def stop(self, job: str, by: str) -> Record:
         """Ask for the end of a job; see Backend.stop."""
-        return await self.call("stop", {"id": job, "by": by}, Record)
+        return about(job, await self.call("stop", {"id": job, "by": by}, Record))
 
     async def remove(self, jobs: Sequence[str]) -> None:
         """Delete records of ended jobs; see Backend.remove."""
@@ -255,6 +255,15 @@ def _encoded(asked: object) -> bytes:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(asked)).encode()
+
+
+def about(job: str, record: Record) -> Record:
+    """Return a record of the job that was asked for; raises RemoteError when the box tells of another."""
+    if record.id != job:
+        raise RemoteError(
+            "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
+        )
+    return record
 
 
 def _refused(data: bytes) -> None:

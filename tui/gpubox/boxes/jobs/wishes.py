@@ -18,29 +18,12 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _SIGNS = frozenset("|&;<>()$`\\!*?[]{}~#\n\r")
 """Signs outside of quotes that plain words have no use for; a carriage return is no blank to a shell."""
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
-_SHELLS_OWN = frozenset(
-    (
-        *(
-            ".",
-            ":",
-            "alias",
-            "bg",
-            "break",
-            "case",
-            "cd",
-            "command",
-            "continue",
-            "do",
-            "done",
-            "elif",
-            "else",
-        ),
-        *("esac", "eval", "exec", "exit", "export", "fc", "fg", "fi", "for", "function", "getopts", "hash"),
-        *("if", "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source"),
-        *("then", "time", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait"),
-        "while",
-    )
-)
+_SHELLS_OWN = frozenset({
+    ".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "done", "elif", "else",
+    "esac", "eval", "exec", "exit", "export", "fc", "fg", "fi", "for", "function", "getopts", "hash", "if",
+    "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source", "then", "time",
+    "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
+})  # fmt: skip
 """Words that only a shell understands, where a command begins."""
 _SECRET = re.compile(
     r"(?:^|_)(?:[A-Z0-9]*(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|APIKEY|ACCESSKEY|SECRETKEY|PRIVATEKEY|"

@@ -105,6 +105,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         """Draw what is known now."""
         if not self.displayed:
             self._picture.aim(None)
+        if not self.seen:
             return
         found = self.box.desktops.feed.value
         self._list.empty = self._empty()

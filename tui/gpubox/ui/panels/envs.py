@@ -118,13 +118,15 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _tick(self) -> None:
         self._looks.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
         """Look at once."""
-        self._looks.tick()
-        self._show()
+        self._tick()
+
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
 
     @property
     def chosen(self) -> Env | None:
@@ -138,7 +140,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _show(self) -> None:
         """Draw what is known now."""
-        if not self.displayed:
+        if not self.seen:
             return
         self._list.empty = self._empty()
         envs = self.box.envs

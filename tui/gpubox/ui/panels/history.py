@@ -70,7 +70,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
         self.set_interval(1.0, self._tick)
 
     def _tick(self) -> None:
-        if abs(trend.now() - self._drawn_at) >= 1.5:
+        if self.seen and abs(trend.now() - self._drawn_at) >= 1.5:
             self._lines.redraw()
 
     @property

@@ -27,6 +27,9 @@ from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 from gpubox.ui.widgets.words import Words
 
+_CHANGING = (("open",), ("stop",), ("compare",), ("clear",), *(("do", verb) for verb in VERBS))
+"""Actions that work on some jobs only, with their parameters."""
+
 
 class JobsPanel(Panel):
     """One list of all jobs: those at work first, then those that wait, then the newest."""
@@ -44,22 +47,21 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Log", id="jobs.open", tooltip="Show the job and its log as it grows"),
         Binding("n", "new", "New", id="jobs.new", tooltip="Start a job, or queue it"),
-        Binding("x", "stop", "Stop", id="jobs.stop", tooltip="Stop the job; one that ended is removed"),
+        Binding("x", "stop", "Stop", id="jobs.stop", tooltip="Stop the job, with all its processes; asks"),
+        Binding("x", "remove", "Remove", id="jobs.remove", tooltip="Delete the record of an ended job; asks"),
+        Binding("space", "mark", "Mark", id="jobs.mark",
+            tooltip="Choose it to compare or remove with others"),
+        Binding("c", "compare", "Compare", id="jobs.compare", tooltip="Put the marked jobs side by side"),
         Binding("R", "do('rerun')", "Run again", id="jobs.rerun", tooltip="Start it once more as it was"),
         Binding("E", "do('edit')", "Edit", id="jobs.edit", tooltip="Change it, and start it once more"),
-        Binding(
-            "space", "mark", "Mark", id="jobs.mark", tooltip="Choose it to compare or remove with others"
-        ),
-        Binding("c", "compare", "Compare", id="jobs.compare", tooltip="Put the marked jobs side by side"),
-        Binding(
-            "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
-        ),
+        Binding("g", "do('results')", "Results", id="jobs.results",
+            tooltip="Look at its files, and fetch them"),
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
         Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
         replace(SORT, id="jobs.sort"),
         replace(REVERSE, id="jobs.reverse"),
-        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows, and unmark them"),
+        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows; then unmark all"),
     ]
 
     def __init__(self, box: Box, settings: Settings) -> None:
@@ -70,9 +72,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._watching = Watching(self, box.jobs.watch)
         self._verbs = JobVerbs(self, box, settings)
         self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
-        self._words = Words(
-            placeholder="words in name, command, env, state …", id="words", select_on_focus=False
-        )
+        self._words = Words(placeholder="words in name, command, env …", id="words", select_on_focus=False)
 
     def compose(self) -> ComposeResult:
         """Make the list and the filter's line."""
@@ -92,10 +92,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def _tick(self) -> None:
         self._watching.tick()
-        if self.displayed:
-            self._show()
+        self._show()
 
     def on_show(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()
 
@@ -120,7 +123,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         return self._words.value.strip()
 
     def _show(self) -> None:
-        if not self.displayed:
+        if not self.seen:
             return
         records = self.box.jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
@@ -145,10 +148,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def _offer(self) -> None:
         """Have the keys shown that work on the chosen job."""
-        could = tuple(
-            bool(self.check_action(*each))
-            for each in (("open", ()), ("compare", ()), ("clear", ()), *(("do", (verb,)) for verb in VERBS))
-        )
+        could = tuple(bool(self.check_action(name, tuple(words))) for name, *words in _CHANGING)
         if could != self._could:
             self._could = could
             self.refresh_bindings()
@@ -157,8 +157,12 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         """Say what can be done now."""
         record = self.chosen
         match action:
-            case "open" | "mark" | "stop":
+            case "open" | "mark":
                 return record is not None
+            case "stop":
+                return record is not None and job_words.active(record)
+            case "remove":
+                return record is not None and not job_words.active(record)
             case "do":
                 return record is not None and self._verbs.can(str(parameters[0]), record)
             case "queue":
@@ -201,7 +205,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._show()
         self._list.choose(record.id)
         if not self.has_pseudo_class("focus-within"):
-            self.notify(job_words.greeting(record), title=self.box.name, markup=False)
+            self.notify(f"{job_words.greeting(record)} · j shows it", title=self.box.name, markup=False)
 
     def action_queue(self) -> None:
         """Show Slurm's partitions, and everybody's jobs."""
@@ -210,16 +214,21 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""
         if (record := self.chosen) is not None:
-            self.open_window(lambda: self._verbs.do(verb, record))
+            self.open_window(lambda: self._do(verb, record))
+
+    async def _do(self, verb: str, record: Record) -> None:
+        if (made := await self._verbs.do(verb, record)) is not None:
+            self._show()
+            self._list.choose(made.id)
 
     def action_stop(self) -> None:
-        """Stop the chosen job; remove it, or the marked ones, where it has ended."""
-        record = self.chosen
-        if record is None:
-            return
-        if job_words.active(record):
+        """Stop the chosen job."""
+        if (record := self.chosen) is not None:
             self.open_window(lambda: self._verbs.stop(record))
-        else:
+
+    def action_remove(self) -> None:
+        """Remove the chosen job, or with it the marked ones that have ended."""
+        if (record := self.chosen) is not None:
             over = [one for one in self.marked if not job_words.active(one)]
             records = over if record.id in self._marked else [record]
             self.open_window(lambda: self._remove(records))
@@ -266,9 +275,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._list.focus(scroll_visible=False)
 
     def action_clear(self) -> None:
-        """Drop the filter and the marks."""
+        """Drop the filter; the marks once there is none."""
+        if not self._words.has_class("-shown"):
+            self._marked.clear()
         self._words.value = ""
         self._words.remove_class("-shown")
-        self._marked.clear()
         self._list.focus(scroll_visible=False)
         self._show()

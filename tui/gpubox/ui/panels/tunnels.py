@@ -87,7 +87,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         """Draw what is known now."""
         tunnels = self.box.tunnels.feed.value
         self._rates.note(tunnels)
-        if not self.displayed:
+        if not self.seen:
             return
         self._list.empty = self._empty()
         services = self.box.services

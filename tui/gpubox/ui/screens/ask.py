@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from gpubox.core.ask import Kind, Question
+from gpubox.ui.typed import arrived
 from gpubox.ui.widgets.key_line import KeyLine
 
 
@@ -23,10 +24,11 @@ class AskScreen(ModalScreen[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "OK", id="ask.submit", tooltip="Give the answer", priority=True),
         Binding("y", "answer('yes')", "Yes", id="ask.yes", tooltip="Say yes to the question"),
         Binding("n", "answer('no')", "No", id="ask.no", tooltip="Say no to the question"),
         Binding("left,right", "other", "Other button", id="ask.other", tooltip="Move over", show=False),
-        Binding("escape", "decline", "Decline", id="ask.decline", tooltip="Give no answer"),
+        Binding("escape", "decline", "Cancel", id="ask.decline", tooltip="Give no answer"),
     ]
 
     def __init__(self, question: Question) -> None:
@@ -64,8 +66,9 @@ class AskScreen(ModalScreen[str | None]):
             self.query_one(Input).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer yes and no only where that is the question."""
-        return self.question.kind is Kind.YES_NO or action not in ("answer", "other")
+        """Offer yes and no only where that is the question, and to give an answer where one is written."""
+        yes_no = self.question.kind is Kind.YES_NO
+        return action != "submit" if yes_no else action not in ("answer", "other")
 
     @on(events.ScreenResume)
     def _close_if_withdrawn(self) -> None:
@@ -77,10 +80,11 @@ class AskScreen(ModalScreen[str | None]):
         event.stop()
         self.dismiss(event.button.id)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.dismiss(event.value)
+    async def action_submit(self) -> None:
+        """Give the answer that was written."""
+        field = self.query_one(Input)
+        await arrived(field)
+        self.dismiss(field.value)
 
     def action_answer(self, answer: str) -> None:
         """Answer yes or no."""

@@ -20,7 +20,7 @@ from gpubox.core.health import Health, Phase
 from gpubox.ui import shell, windows
 from gpubox.ui.border import guarded
 from gpubox.ui.endings import tell
-from gpubox.ui.program import after_paint, program
+from gpubox.ui.program import after_paint, in_sight, program
 from gpubox.ui.widgets.board import Board
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.state_line import StateLine
@@ -99,6 +99,14 @@ class BoxScreen(Screen[None]):
         self._state.show(Health(Phase.CONNECTING, step="opening"))
         after_paint(self, self._open)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it is in front, or behind windows that one can look through.
+
+        Textual also counts a screen as current that another one hides entirely, and paints it for nothing.
+        """
+        return super().is_current and in_sight(self)
+
     async def _open(self) -> None:
         """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
         from gpubox.ui.discover import panel_classes
@@ -132,6 +140,10 @@ class BoxScreen(Screen[None]):
         self._state.show(health)
         self.refresh_bindings()
         self._feed()
+
+    @on(events.ScreenResume)
+    def _resume(self) -> None:
+        self._board.catch_up()
 
     @on(events.ScreenResume)
     @on(Board.Arranged)

@@ -37,6 +37,10 @@ _MOST = 7200
 """Seconds of a job that are drawn; a year of them has no place on a screen."""
 
 
+_MORE = Binding.Group("More to do with it")
+"""Keys that give way in a narrow footer before those of the log do."""
+
+
 class JobScreen(ModalScreen[None]):
     """Fills the screen with one job until it is closed."""
 
@@ -44,10 +48,28 @@ class JobScreen(ModalScreen[None]):
         Binding("escape,q", "close", "Back", id="job.close", tooltip="Go back to the list"),
         Binding("enter,i", "details", "Details", id="job.details", tooltip="Everything known of the job"),
         Binding("x", "stop", "Stop", id="job.stop", tooltip="Stop the job with all its processes"),
-        Binding("R", "do('rerun')", "Run again", id="job.rerun", tooltip="Start it once more as it was"),
-        Binding("E", "do('edit')", "Edit", id="job.edit", tooltip="Change it, and start it once more"),
-        Binding("g", "do('results')", "Results", id="job.results", tooltip="Look at its files, fetch them"),
-        Binding("o", "do('folder')", "Folder", id="job.folder", tooltip="Open a shell in its folder"),
+        Binding(
+            "R",
+            "do('rerun')",
+            "Run again",
+            group=_MORE,
+            id="job.rerun",
+            tooltip="Start it once more as it was",
+        ),
+        Binding(
+            "E", "do('edit')", "Edit", group=_MORE, id="job.edit", tooltip="Change it, and start it once more"
+        ),
+        Binding(
+            "g",
+            "do('results')",
+            "Results",
+            group=_MORE,
+            id="job.results",
+            tooltip="Look at its files, fetch them",
+        ),
+        Binding(
+            "o", "do('folder')", "Folder", group=_MORE, id="job.folder", tooltip="Open a shell in its folder"
+        ),
         Binding("question_mark,f1", "app.help", "Help", id="job.help", tooltip="Explain what is here"),
     ]
     HELP = """\
@@ -83,6 +105,7 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
         """Follow the job, its curves and its log."""
         self._log.border_title = "Log"
         self._log.show(self.record.id)
+        self._say()
         self._log.view.focus()
         for work in (self._follow(), self._watch(), self._look()):
             self.run_worker(guarded(self, work), exit_on_error=False)
@@ -93,9 +116,21 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
             found = next((one for one in records if one.id == self.record.id), None)
             if found is not None:
                 self.record = found
+                self._say()
                 caption(self._frame, self._caption())
                 self._head.redraw()
                 self.refresh_bindings()
+
+    def _say(self) -> None:
+        """Tell at the log too how the job ended, or why there is none yet."""
+        record = self.record
+        waits = record.state == "queued"
+        nothing = "It waits: no log yet" if waits else "Nothing written yet"
+        self._log.tell(
+            job_words.ended(record),
+            "It wrote nothing" if record.ending is not None else nothing,
+            waits=waits,
+        )
 
     def _caption(self) -> str:
         simulated = any(gpu.simulated for gpu in self.record.gpus)
@@ -154,6 +189,12 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
         begin(self, lambda: self._verbs.stop(record))
 
     def action_do(self, verb: str) -> None:
-        """Do what JobVerbs does to the job."""
-        record = self.record
-        begin(self, lambda: self._verbs.do(verb, record))
+        """Do what JobVerbs does to the job; the one that comes of it is shown in its place."""
+        begin(self, lambda: self._do(verb))
+
+    async def _do(self, verb: str) -> None:
+        made = await self._verbs.do(verb, self.record)
+        if made is not None and self.is_current:
+            app = program(self)
+            self.dismiss()
+            app.push_screen(JobScreen(self.box, self._settings, made))

@@ -141,7 +141,7 @@ class JobForm(ModalScreen[JobWish | None]):
         """List what fits what was typed; all of it where nothing or a whole choice stands there."""
         offered = choices(self._field, self._known)
         words = self._typed.strip().lower()
-        fits = [one for one in offered if words in f"{one.text} {one.words}".lower()]
+        fits = [one for one in offered if words in f"{one.text} {one.title} {one.words}".lower()]
         whole = not words or any(one.text == self._typed.strip() for one in offered)
         self._offered = offered if whole else fits
         self._choices.redraw()
@@ -160,7 +160,7 @@ class JobForm(ModalScreen[JobWish | None]):
         first = max(0, min(self._at - height + 2, len(self._offered) - height))
         for number, choice in enumerate(self._offered[first : first + height], start=first):
             here = number == self._at
-            text = cut(clean(choice.text), max(10, width * 2 // 3))
+            text = cut(choice.title or clean(choice.text), max(10, width * 2 // 3))
             left: Line = (
                 Span("▸ " if here else "  ", "accent"),
                 Span(text or "(empty)", "accent" if here else "text"),

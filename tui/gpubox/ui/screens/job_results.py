@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import results
 from gpubox.boxes.pictures import LARGEST, SUFFIXES, read
 from gpubox.boxes.rfb import Picture
 from gpubox.core import units
@@ -113,9 +114,9 @@ class JobResults(ModalScreen[None]):
         except GpuBoxError:
             caption(frame, "")
             raise
+        places = results.places(folder, self._record)
         for result in self._results:
-            found = next(iter(sorted(folder.rglob(result.name))), None) if result.name else None
-            result.local = found
+            result.local = places.get(result.path)
         caption(frame, clean(str(folder), 200))
         self._list.show(self._results)
         self._look()

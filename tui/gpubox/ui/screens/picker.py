@@ -24,6 +24,8 @@ from gpubox.ui.widgets.key_line import KeyLine
 LONGEST_NAME = 28
 LONGEST_DETAIL = 36
 SOURCE_WIDTH = 10
+STATE_WIDTH = 38
+"""Cells for what an open box does; on a narrow screen its address gives way to that."""
 
 
 class PickerScreen(Screen[Target | None]):
@@ -96,19 +98,26 @@ class PickerScreen(Screen[Target | None]):
         boxes.add_options([Option(self._line(each)) for each in found])
         boxes.highlighted = 0 if found else None
 
-    def _freshen(self) -> None:
+    def _freshen(self, *, all_of_them: bool = False) -> None:
         boxes = self.query_one(OptionList)
         for index, each in enumerate(self._shown):
-            if isinstance(each, Target) and each.name in self._opened:
+            if all_of_them or (isinstance(each, Target) and each.name in self._opened):
                 boxes.replace_option_prompt_at_index(index, self._line(each))
+
+    def on_resize(self) -> None:
+        """Fit every line into the new width."""
+        self._freshen(all_of_them=True)
 
     def _line(self, each: Target | str) -> Content:
         if isinstance(each, str):
             return Content.assemble(("+ ", "$primary"), "Connect to ", (each, "bold"))
         names = min(LONGEST_NAME, max(len(target.name) for target in self._targets))
         details = min(LONGEST_DETAIL, max(len(target.detail) for target in self._targets))
+        room = min(130, self.size.width) - 4
+        state = STATE_WIDTH if self._opened else 0
+        details = max(0, min(details, room - names - SOURCE_WIDTH - state - 8))
         sign, style, words = self._state(each)
-        return Content.assemble(
+        line = Content.assemble(
             (f"{sign} ", style),
             (_cell(each.name, names), "bold"),
             "  ",
@@ -118,6 +127,7 @@ class PickerScreen(Screen[Target | None]):
             "  ",
             (words, style if sign != "●" else ""),
         )
+        return line.truncate(max(1, room), ellipsis=True)
 
     def _state(self, target: Target) -> tuple[str, str, str]:
         if target.name not in self._opened:
@@ -180,4 +190,4 @@ def matching(targets: Sequence[Target], typed: str) -> list[Target]:
 
 
 def _cell(text: str, width: int) -> str:
-    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"
+    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"[:width]

@@ -69,6 +69,11 @@ class Board(Container):
             if panel.display and self.screen.maximized in (None, panel):
                 panel.sample, panel.stale = sample, stale
 
+    def catch_up(self) -> None:
+        """Have the panels draw what they missed behind another screen."""
+        for panel in self.panels:
+            panel.catch_up()
+
     @property
     def focused(self) -> Panel | None:
         """The panel that has the keyboard."""

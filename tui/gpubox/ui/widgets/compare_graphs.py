@@ -9,6 +9,7 @@ from gpubox.core import units
 from gpubox.core.record import GpuTick, Tick
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import Line, Span, Tone, cut, length, spread
+from gpubox.ui.widgets.job_curves import until
 from gpubox.ui.widgets.trend import trend
 
 
@@ -67,12 +68,12 @@ def on_axis(
     if dots <= 0:
         return []
     sums, counts = [0.0] * dots, [0] * dots
-    for tick in ticks:
+    for tick, after in zip(ticks, [*ticks[1:], None], strict=True):
         found = value(tick)
         if found is None:
             continue
         begin = int(tick.t / span * dots)
-        end = max(begin + 1, int((tick.t + tick.width) / span * dots))
+        end = max(begin + 1, int(until(tick, after) / span * dots))
         for dot in range(max(0, begin), min(dots, end)):
             sums[dot] += found
             counts[dot] += 1

@@ -12,10 +12,21 @@ from gpubox.ui.widgets.ink import EMPTY, Line, Span, Tone, cut, length, wrapped
 _GAP = 2
 _NAMES = 24
 """Cells of the names of rows at most."""
+_REST = (
+    "GPU power, most",
+    "GPU temperature, most",
+    "GPU clock, mean",
+    "GPU throttled",
+    "activation",
+    "major page faults",
+    "voluntary switches",
+    "involuntary switches",
+)
+"""Figures that say little by themselves: they come behind what differs, which explains the others."""
 
 
 def draw_table(comparison: Comparison, width: int) -> list[Line]:
-    """Return the verdict, the notes, the figures side by side and the differences."""
+    """Return the verdict, the notes, the figures side by side, the differences, and the lesser figures."""
     out: list[Line] = []
     for speed in comparison.speedups:
         out += wrapped(sentence(speed), width, "title")
@@ -25,11 +36,14 @@ def draw_table(comparison: Comparison, width: int) -> list[Line]:
         out += [(Span("! " if not place else "  ", "warn"), *line) for place, line in enumerate(lines)]
     out += [EMPTY] if out else []
     labels = tuple(side.label for side in comparison.sides)
-    out += _columns([("", labels), *table(comparison)], width, right=True)
-    if comparison.differences:
-        out += [EMPTY, (Span("What differs", "title"),)]
-        out += _columns([("", labels), *comparison.differences], width)
-    return out
+    figures = _columns([("", labels), *table(comparison)], width, right=True)
+    names = ["", *(name for name, _ in table(comparison))]
+    if not comparison.differences:
+        return [*out, *figures]
+    out += [line for name, line in zip(names, figures, strict=True) if name not in _REST]
+    out += [EMPTY, *_columns([("What differs", labels), *comparison.differences], width)]
+    rest = [line for name, line in zip(names, figures, strict=True) if name in _REST]
+    return [*out, *([EMPTY, *rest] if rest else [])]
 
 
 def _columns(rows: Sequence[tuple[str, tuple[str, ...]]], width: int, *, right: bool = False) -> list[Line]:
@@ -40,7 +54,7 @@ def _columns(rows: Sequence[tuple[str, tuple[str, ...]]], width: int, *, right: 
     widths = [min(room, max(length((Span(cells[place]),)) for _, cells in rows)) for place in range(count)]
     out: list[Line] = []
     for number, (name, cells) in enumerate(rows):
-        spans: list[Span] = [Span(_padded(name, names), "muted")]
+        spans: list[Span] = [Span(_padded(name, names), "muted" if number else "title")]
         for cell, wide in zip(cells, widths, strict=True):
             tone: Tone = "accent" if not number else "text" if cell and cell != DASH else "faint"
             spans += [Span(" " * _GAP), Span(_padded(cell or DASH, wide, right=right), tone)]

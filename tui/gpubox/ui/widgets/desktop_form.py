@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -28,7 +29,7 @@ class DesktopForm(ModalScreen[Wish | None]):
         Binding(
             "enter", "start", "Start", id="new-desktop.start", tooltip="Start the desktop", priority=True
         ),
-        NEXT,
+        replace(NEXT, id="new-desktop.next", tooltip="Go to the next field", show=True),
         BACK,
         Binding("escape", "dismiss(None)", "Close", id="new-desktop.close", tooltip="Start nothing"),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
 from textual import on
@@ -42,14 +42,13 @@ class EnvForm(ModalScreen[Wanted | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
-        NEXT,
+        replace(NEXT, id="new-env.next", tooltip="Go to the next field", show=True),
         BACK,
         Binding("escape", "dismiss(None)", "Close", id="new-env.close", tooltip="Make nothing"),
     ]
     DEFAULT_CSS = """
     EnvForm {
         align: center middle;
-        background: $background 60%;
     }
     """
 

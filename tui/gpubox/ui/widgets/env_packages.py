@@ -59,7 +59,6 @@ class EnvPackages(ModalScreen[None]):
     DEFAULT_CSS = """
     EnvPackages {
         align: center middle;
-        background: $background 60%;
         & > Vertical {
             width: 100%;
             max-width: 120;
@@ -111,6 +110,11 @@ class EnvPackages(ModalScreen[None]):
         finally:
             self._show()
 
+    def _none(self) -> str:
+        """Say why there is no package at all."""
+        broken = next((env for env in self._envs if env.broken), None)
+        return f"No package: {clean(broken.name, 40)} is broken" if broken is not None else "No package"
+
     def _show(self) -> None:
         words = self._words.value.lower().split()
         shown = [
@@ -118,7 +122,7 @@ class EnvPackages(ModalScreen[None]):
             for pair in self._pairs
             if (self._all or pair.differs) and all(word in pair.name.lower() for word in words)
         ]
-        self._list.empty = "Nothing matches" if words else "Nothing differs" if self._pairs else "No package"
+        self._list.empty = "Nothing matches" if words else "Nothing differs" if self._pairs else self._none()
         self._list.show(shown)
         differ = sum(pair.differs for pair in self._pairs)
         parts = [f"{len(self._pairs)} packages"]
@@ -185,7 +189,7 @@ def _side(place: int, env: Env) -> Column[Pair]:
     def cell(pair: Pair) -> Line:
         package = pair.sides[place]
         if package is None:
-            return (Span("not there", "faint"),)
+            return (Span("not there", "muted"),)
         tone: Tone = "warn" if pair.differs else "text"
         return (Span(clean(package.version, 40), tone), Span(f" {clean(package.build, 40)}", "muted"))
 

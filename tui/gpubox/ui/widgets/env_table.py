@@ -37,7 +37,7 @@ class Row:
     @property
     def tone(self) -> Tone:
         """How its words are drawn: dimmed when it cannot be used."""
-        return "faint" if self.env.broken else "text"
+        return "muted" if self.env.broken else "text"
 
 
 def rows(envs: Envs | None, used: Env | None, marked: Collection[str], sample: Sample | None) -> list[Row]:

@@ -59,6 +59,13 @@ def _mean(uuids: Sequence[str], of: Callable[[GpuTick], float | None]) -> Callab
     return value
 
 
+def until(tick: Tick, after: Tick | None) -> float:
+    """Return the second to which a reading counts: they are not kept to the dot, the first least."""
+    end = tick.t + tick.width
+    near = after is not None and after.t - end < _BRIDGE * max(tick.width, after.width)
+    return after.t if after is not None and near else end
+
+
 def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots: int) -> list[float | None]:
     """Return exactly `dots` means over the time of all ticks; a gap stays open, a short time is stretched."""
     if not ticks or dots <= 0:
@@ -70,11 +77,8 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
         found = value(tick)
         if found is None:
             continue
-        until = tick.t + tick.width
-        if after is not None and after.t - until < _BRIDGE * tick.width:
-            until = after.t  # seconds are not kept to the dot, and the first one least
         begin = int((tick.t - first) / span * dots)
-        end = int((until - first) / span * dots)
+        end = int((until(tick, after) - first) / span * dots)
         for dot in range(begin, min(dots, max(begin + 1, end))):
             sums[dot] += found
             counts[dot] += 1
@@ -84,7 +88,8 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
 def draw_curves(record: Record, ticks: Sequence[Tick], width: int, height: int) -> list[Line]:
     """Return the curves side by side: in one line each, or with a title above where there is room."""
     if not ticks or height <= 0:
-        words = "" if record.state == "queued" else "no curve yet"
+        over = "it ended before there was a reading to draw" if record.ending is not None else ""
+        words = "" if record.state == "queued" else over or "no curve yet"
         return [(Span(words, "faint"),)]
     drawn = curves(record, ticks)
     per_row = 3 if drawn[0].top else 2

@@ -9,7 +9,7 @@ from gpubox.core import units
 from gpubox.core.record import GpuUse, Record, Usage
 from gpubox.core.text import clean
 from gpubox.ui.widgets import job_words
-from gpubox.ui.widgets.ink import EMPTY, Line, Span, Tone, fit, joined, spread, wrapped
+from gpubox.ui.widgets.ink import EMPTY, Line, Span, Tone, fit, joined, length, spread, wrapped
 
 _LABEL = 13
 
@@ -18,18 +18,22 @@ def draw_head(record: Record, at: float, width: int, *, tall: bool) -> list[Line
     """Return what is shown over the log: state and time, command, where it runs, and what it took."""
     sign, words, tone = job_words.phrase(record)
     state: list[Span] = [Span(f"{sign} {words}", tone)]
-    if about := job_words.about(record):
-        state += [Span("  "), Span(about, "text")]
     took = job_words.seconds(record, at)
     right: tuple[Span, ...] = (Span(units.duration(took), "title"),) if took is not None else ()
-    out: list[Line] = [spread(tuple(state), right, width), (Span(job_words.command(record), "accent"),)]
+    about = job_words.about(record)
+    room = width - length((*state, *right)) - 4
+    more = wrapped(about, max(10, width - 2), most=3) if length((Span(about),)) > room else []
+    state += [Span("  "), Span(about, "text")] if about and not more else []
+    out: list[Line] = [spread(tuple(state), right, width)]
+    out += [(Span("  "), *line) for line in more]
+    out.append((Span(job_words.command(record), "accent"),))
     out.append(joined(_place(record), width, between=" · "))
     if record.warning and job_words.active(record):
         out.append((Span(f"! {clean(record.warning, 300)}", "warn"),))
-    if not tall:
-        return out
     if record.usage is not None:
         out.append(joined([Span(part, "text") for part in _usage(record.usage)], width, between=" · "))
+    if not tall:
+        return out
     for gpu in record.gpus[:4]:
         if parts := list(_gpu(gpu)):
             out.append(joined([Span(_gpu_name(gpu), "muted"), *(Span(part) for part in parts)], width))

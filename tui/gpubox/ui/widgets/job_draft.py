@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
-import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -93,7 +91,7 @@ class Draft:
             partition=self._partition()[0] if context.slurm else "",
             exclude=begin.exclude or context.exclude,
             grace=begin.grace if self._begin else context.grace,
-            by=f"{getpass.getuser()}@{socket.gethostname()}",
+            by="",  # whoever starts it, as Jobs.launch notes
         )
 
     # Each reader returns what a field holds and what that means, or raises Wrong.

@@ -24,6 +24,8 @@ class Choice:
     """What it is, or who has it."""
     wish: JobWish | None = None
     """A whole job that fills the other fields too, as a template does."""
+    title: str = ""
+    """What is listed in its place, where it is long and says little by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Context:
     past: Sequence[str] = ()
     """Commands that were run before, newest first."""
     templates: Sequence[tuple[str, JobWish]] = ()
+    """Jobs that are ready to run, each under its title."""
     partitions: Sequence[tuple[str, str]] = ()
     """Slurm's partitions with a word about each; none without Slurm."""
     slurm: bool = False
@@ -91,7 +94,10 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
     """Return what a field could hold."""
     match field:
         case "command":
-            templates = [Choice(wish.line, f"template {name}", wish) for name, wish in context.templates]
+            templates = [
+                Choice(wish.line, f"template {wish.template}", wish, clean(title, 60))
+                for title, wish in context.templates
+            ]
             return [*(Choice(line, "run before") for line in context.past), *templates]
         case "folder":
             folders = dict.fromkeys(one.cwd or one.wish.cwd for one in context.records)

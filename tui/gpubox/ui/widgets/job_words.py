@@ -141,9 +141,17 @@ def greeting(record: Record) -> str:
     return f"{cut(name(record), 40)} is {phrase(record).words}{where}{more}"
 
 
+def ended(record: Record) -> str:
+    """Return how a job ended and after how long, in a few words; empty while it has not."""
+    if record.ending is None:
+        return ""
+    took = seconds(record, record.ended or record.now)
+    return how(record.ending) + (f" after {units.duration(took)}" if took is not None else "")
+
+
 def farewell(record: Record) -> str:
     """Return the sentence that tells of a job's end: `train ended: exit 0 after 2h 03m on GPU 1`."""
-    words = about(record) if record.ending is not None else "it is not known how"
+    words = cut(about(record), 120) if record.ending is not None else "it is not known how"
     took = seconds(record, record.ended or record.now)
     after = f" after {units.duration(took)}" if took is not None else ""
     where = f" on GPU {gpus(record)}" if record.gpus else ""

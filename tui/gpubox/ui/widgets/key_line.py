@@ -11,6 +11,9 @@ from textual.widget import Widget
 
 from gpubox.ui.program import on_keys_changed, program
 
+_SPARE = "ctrl+p"
+"""The first to give way: the help lists all keys too."""
+
 
 class Key(NamedTuple):
     """One key of the row."""
@@ -55,7 +58,10 @@ class KeyLine(Widget, can_focus=False):
                 isinstance(node, Screen) and binding.group is None,
             )
             (general if node is app else here).append(key)
-        width = self.content_size.width - sum(key.width for key in general)
+        whole = self.content_size.width
+        if sum(key.width for key in (*here, *general)) > whole:
+            general = [key for key in general if key.key != _SPARE]
+        width = whole - sum(key.width for key in general)
         while here and sum(key.width for key in here) > width:
             here.remove(next((key for key in reversed(here) if not key.screen), here[-1]))
         return here, general

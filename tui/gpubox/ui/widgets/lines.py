@@ -239,10 +239,14 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def caption(widget: Widget, text: str) -> None:
-    """Write text as it is into a widget's lower border, without painting the whole widget for nothing."""
+    """Write text as it is into a widget's lower border, and paint that border alone, if anything."""
     content = Content(text)  # not as a str: Textual parses that, and its own escapes do not cover everything
-    if widget.border_subtitle != content.markup:
-        widget.border_subtitle = content
+    if widget.border_subtitle == content.markup:
+        return
+    # Set in public, it has the whole widget painted: each line of a log, for a few bytes more of it.
+    widget._border_subtitle = content.split()[0]  # pyright: ignore[reportPrivateUsage]
+    (left, top), (width, height) = widget.content_offset, widget.outer_size
+    widget.refresh(Region(-left, height - 1 - top, width, 1))
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

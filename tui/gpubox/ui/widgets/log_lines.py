@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from typing import NamedTuple
+from itertools import accumulate, repeat
+from operator import sub
+
+import msgspec
 
 from gpubox.ui.widgets.log_ansi import PLAIN, Pen, after, shown_last
 
-KEPT = 2 * 1024 * 1024
-"""Bytes of the log in the window; with as many short lines as these can hold it takes some 20 MiB."""
-MOST = 40_000
-"""Lines in the window."""
+KEPT = 1024 * 1024
+"""Bytes of the log in the window; with lines of 70 characters it takes 4 MiB."""
+MOST = 16_000
+"""Lines in the window; short ones take 200 bytes each."""
 LONGEST = 8192
 """Bytes of a line that stay in one piece; a longer one goes on in the next, as less does not do."""
 
@@ -20,8 +23,8 @@ _STARTS = re.compile(rb"[\r\n]")
 _ENDED = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|[ -/]*[0-Z\\^-~])")
 
 
-class Raw(NamedTuple):
-    """One line as it lies in the file."""
+class Raw(msgspec.Struct, frozen=True, gc=False):
+    """One line as it lies in the file; there are thousands, and no look for garbage is to walk them."""
 
     data: bytes
     """What is drawn of it: of a progress bar only what it showed last."""
@@ -69,13 +72,26 @@ class Window:
             return
         if self.lines and not self.lines[-1].whole:
             self.lines.pop()
-        parts = data.split(b"\n")
-        for part in parts[:-1]:
-            self.end += len(part) + 1
-            self._close(self._open + part if self._open else part, self.end)
+        *parts, rest = data.split(b"\n")
+        if parts:
+            ends = list(accumulate((len(part) + 1 for part in parts), initial=self.end))[1:]
+            parts[0] = self._open + parts[0]
             self._open = b""
-        self.end += len(parts[-1])
-        self._hold(self._open + parts[-1])
+            self._close_all(parts, ends, plain=_plain(data))
+            self.end = ends[-1]
+        self.end += len(rest)
+        self._hold(self._open + rest)
+
+    def _close_all(self, lines: list[bytes], ends: list[int], *, plain: bool) -> None:
+        """Take lines that have ended; those of a `plain` piece, with neither bars nor colors, all at once."""
+        if not plain or not _plain(lines[0]) or len(max(lines, key=len)) > LONGEST:
+            for line, end in zip(lines, ends, strict=True):
+                self._close(line, end)
+        else:
+            begins = [self._since, *ends[:-1]]
+            sizes = map(sub, ends, begins)
+            self.lines += map(Raw, lines, begins, sizes, repeat(self._pen), repeat(True))
+            self._since = ends[-1]
 
     def _skip(self, data: bytes) -> bytes:
         """Leave out the rest of a line whose beginning is not known; a bar or an endless one only in part."""
@@ -147,7 +163,7 @@ class Window:
         page.add(data)
         lines = page.lines
         if lines and not lines[-1].whole:
-            lines[-1] = lines[-1]._replace(whole=True)
+            lines[-1] = msgspec.structs.replace(lines[-1], whole=True)
         if lines:
             self.start = lines[0].offset
             self.lines[:0] = lines
@@ -182,6 +198,11 @@ class Window:
         self._open, self._skips = b"", False
         self._pen = after(self.lines[-1].data, self.lines[-1].pen)
         return True
+
+
+def _plain(data: bytes) -> bool:
+    """Tell whether there are neither progress bars nor colors in it."""
+    return b"\r" not in data and b"\x1b" not in data
 
 
 def _cut(line: bytes) -> int:

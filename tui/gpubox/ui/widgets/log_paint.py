@@ -15,8 +15,8 @@ from textual.strip import Strip
 from gpubox.ui.widgets.log_ansi import pieces, style
 from gpubox.ui.widgets.log_lines import Raw
 
-_CACHED = 1000
-"""Lines whose rows are remembered: several screens."""
+_CACHED = 300
+"""Lines whose rows are remembered: several screens; each takes 3 kB."""
 NOTHING = re.compile(r"(?!)")
 """Matches nothing."""
 

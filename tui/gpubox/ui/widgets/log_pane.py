@@ -51,6 +51,8 @@ class LogPane(Vertical):
     def __init__(self, box: Box, logs: Logs, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.view = LogView(logs)
+        self._ending = ""
+        self._waits = False
         self._box = box
         self._words = Input(placeholder="search", id="search", select_on_focus=True)
         self._wanted: re.Pattern[str] | None = None
@@ -78,6 +80,17 @@ class LogPane(Vertical):
         self._forget()
         self.view.show(job)
 
+    def tell(self, ending: str, nothing: str, *, waits: bool) -> None:
+        """Say how the job ended, and what stands in place of an empty log; all of it is safe to draw.
+
+        With `waits` there is nothing to be read yet.
+        """
+        self._ending, self._waits = ending, waits
+        if nothing != self.view.words:
+            self.view.words = nothing
+            self.view.refresh()
+        self.say()
+
     def on_log_view_moved(self) -> None:
         """Say where one is."""
         self.say()
@@ -91,18 +104,19 @@ class LogPane(Vertical):
         if self._searching:
             return [f"searching, {units.size(source.searched)} looked through", "esc stops"]
         parts = [self._missed] if self._missed else []
+        parts += [self._ending] if self._ending else []
         if self._box.link.health.value.phase is not Phase.LIVE and not source.over:
             return [*parts, f"the link is down; goes on at byte {source.window.end:,}"]
         if source.trouble is not None:
             return [*parts, clean(str(source.trouble), 60)]
         if not source.begun:
-            return ["reading …"]
+            return [] if self._waits else ["reading …"]
         begin, end, size = self.view.place
         if self.view.follows:
             parts.append("whole log" if source.over else "following")
         elif size:
             parts.append(f"{100 * end // size}%" if begin or end < size else "all of it")
-            parts.append("end follows")
+            parts.append("end goes there" if source.over else "end follows")
         return [*parts, units.size(size)]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -20,7 +20,11 @@ PAGE = 256 * 1024
 FAR = 1024 * 1024
 """Bytes that are fetched at once when something is searched for."""
 BUDGET = 128 * 1024
-"""Most bytes that are taken between two drawings; what pours in faster waits on the box, then is skipped."""
+"""Bytes that may wait to be drawn; what pours in faster waits on the box, then is skipped."""
+SLICE = 16 * 1024
+"""Bytes of them that are put into the window at once: 2 ms, were they all line ends."""
+MOMENT = 0.004
+"""Seconds of a drawing after which the rest of them waits for the next one: keys come between."""
 BEHIND = 4 * 1024 * 1024
 """Bytes that the view may be behind before it skips to the end."""
 
@@ -87,6 +91,7 @@ class Log:
         """Read from a byte on; returns whether to begin anew, because the log is too fast to be looked at."""
         async with self._logs.follow(self.job, offset) as stream:
             if offset < 0:
+                self._pending.clear()
                 self.window.restart(stream.offset, within=stream.offset > 0)
             self.begun, self.over = True, False
             full: float | None = None
@@ -107,18 +112,32 @@ class Log:
         return False
 
     def flush(self, *, at_end: bool) -> bool:
-        """Put what came into the window, and say whether anything did; called some ten times a second.
+        """Put what came into the window, and say whether anything did; called until nothing did.
 
         With the view `at_end` the oldest lines go; else they stay, and the end is left to be fetched later.
         """
         if not self._pending:
             return False
-        self.window.add(bytes(self._pending))
-        self._pending.clear()
-        self._room.set()
+        began, taken = time.monotonic(), 0
+        while taken < len(self._pending) and time.monotonic() - began < MOMENT:
+            self.window.add(bytes(self._pending[taken : taken + SLICE]))
+            taken += SLICE
+        del self._pending[:taken]
+        if len(self._pending) < BUDGET:
+            self._room.set()
         self.size = max(self.size, self.window.end)
         if at_end:
             self.window.drop_before()
+        return True
+
+    def leave_end(self) -> bool:
+        """Let go of the lines at the end when there are too many; says whether any went.
+
+        What is read next would not follow on what is left: whoever reads it is to be stopped.
+        """
+        if not self.window.crowded or not self.window.drop_behind():
+            return False
+        self._pending.clear()
         return True
 
     async def earlier(self) -> None:
@@ -141,6 +160,7 @@ class Log:
         """Have the window stand around a byte."""
         begin = max(0, offset - PAGE // 2)
         page = await self._page(begin, PAGE)
+        self._pending.clear()
         self.window.restart(page.offset, within=page.offset > 0)
         self.window.add(page.data)
 

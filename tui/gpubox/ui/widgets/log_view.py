@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
@@ -24,6 +25,16 @@ _SIDE = 16
 """Cells that left and right move by."""
 
 
+class _Looks(NamedTuple):
+    """How the parts of the view are drawn; found once a drawing, for each of these walks up the screen."""
+
+    base: Style
+    note: Style
+    space: Segment
+    bar: Segment
+    thumb: Segment
+
+
 class LogView(Widget, can_focus=True):
     """Shows one log at a time. It follows the end until somebody scrolls up; `end` follows again."""
 
@@ -35,7 +46,7 @@ class LogView(Widget, can_focus=True):
         Binding("left", "side(-1)", "Left", show=False),
         Binding("right", "side(1)", "Right", show=False),
         Binding("home", "start", "Start", show=False, id="log.start", tooltip="Go to the log's first line"),
-        Binding("F,end", "follow", "Follow", id="log.follow", tooltip="Go to the end, and follow what comes"),
+        Binding("F,end", "follow", "Follow", False, id="log.follow", tooltip="Go to the end, and follow it"),
         Binding("w", "wrap", "Wrap", id="log.wrap", tooltip="Break long lines, or cut them"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"log--found", "log--here", "log--bar", "log--thumb", "log--note"}
@@ -67,6 +78,7 @@ class LogView(Widget, can_focus=True):
         self._left = 0
         self._rows: list[Row] = []
         self._thumb: int | None = None
+        self._looks: _Looks | None = None
         self._reader = Reader(self, self._read)
 
     def show(self, job: str | None) -> None:
@@ -87,7 +99,7 @@ class LogView(Widget, can_focus=True):
     def _tick(self) -> None:
         source = self.source
         if source is not None and source.flush(at_end=self.follows):
-            if not self.follows and source.window.crowded and source.window.drop_behind():
+            if not self.follows and source.leave_end():
                 self._reader.stop()  # the rest is fetched when somebody goes there
             self.draw()
 
@@ -107,7 +119,8 @@ class LogView(Widget, can_focus=True):
         if not width or not height:
             return
         port = self._port
-        port.width, port.height, port.base = width - 1, height, self.rich_style
+        self._looks = self._looked_up()
+        port.width, port.height, port.base = width - 1, height, self._looks.base
         look = self.get_component_rich_style
         port.marks = look("log--found"), look("log--here")
         old, self._rows = self._rows, port.rows(self._lines, follows=self.follows)
@@ -125,21 +138,32 @@ class LogView(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         width = self.size.width
-        base = self.rich_style
+        if self._looks is None:
+            self._looks = self._looked_up()
+        base = self._looks.base
         if not self._rows:
-            note = base + self.get_component_rich_style("log--note")
-            return Strip([Segment(self.words if y == 0 else "", note)]).adjust_cell_length(width, base)
+            words = Segment(self.words if y == 0 else "", self._looks.note)
+            return Strip([words]).adjust_cell_length(width, base)
         strip = self._rows[y].strip if y < len(self._rows) else Strip([])
         if self._left:
             strip = strip.crop(self._left)
-        return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y)], width)
+        return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y, self._looks)], width)
 
-    def _bar(self, y: int) -> Segment:
+    def _bar(self, y: int, looks: _Looks) -> Segment:
         """Return the cell at the right that tells where in the whole log this is."""
         if self._thumb is None:
-            return Segment(" ", self.rich_style)
-        look = self.get_component_rich_style("log--thumb" if y == self._thumb else "log--bar")
-        return Segment("┃" if y == self._thumb else "│", self.rich_style + look)
+            return looks.space
+        return looks.thumb if y == self._thumb else looks.bar
+
+    def _looked_up(self) -> _Looks:
+        base, look = self.rich_style, self.get_component_rich_style
+        return _Looks(
+            base,
+            base + look("log--note"),
+            Segment(" ", base),
+            Segment("│", base + look("log--bar")),
+            Segment("┃", base + look("log--thumb")),
+        )
 
     def _thumb_at(self, height: int) -> int | None:
         begin, _, size = self.place
@@ -149,6 +173,7 @@ class LogView(Widget, can_focus=True):
 
     def notify_style_update(self) -> None:
         """Forget the colors of the old theme."""
+        self._looks = None
         self._port.forget()
         super().notify_style_update()
 

@@ -19,8 +19,8 @@ SortKey = float | str | None
 """What a column sorts by; None goes last, whichever way it is sorted."""
 
 
-SORT = Binding("greater_than_sign", "sort", "Sort", tooltip="Sort by the next column", show=False)
-REVERSE = Binding("less_than_sign", "reverse", "Reverse", tooltip="Sort the other way", show=False)
+SORT = Binding("greater_than_sign", "sort", "Sort", tooltip="Sort by the next column")
+REVERSE = Binding("less_than_sign", "reverse", "Reverse", tooltip="Sort the other way")
 """What sorts a list in every panel; each gives them its own ids."""
 
 

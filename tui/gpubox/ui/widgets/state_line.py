@@ -52,7 +52,7 @@ class StateLine(Widget, can_focus=False):
 
     def _second(self) -> None:
         """Draw anew where no reading comes to draw it with: each painting costs, however little changed."""
-        if time.monotonic() - self._ticked > ALONE:
+        if self.screen.is_current and time.monotonic() - self._ticked > ALONE:
             self._redraw()
 
     def _redraw(self) -> None:

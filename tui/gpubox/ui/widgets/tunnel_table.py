@@ -184,7 +184,7 @@ def _numbers(text: Callable[[Row], str]) -> Callable[[Row], str | None]:
 
 def _state_cell(row: Row) -> Line:
     words, tone = state(row)
-    return (Span(words or "not open", tone if words else "faint"),)
+    return (Span(words or "not open", tone if words else "muted"),)
 
 
 def _who(row: Row) -> str:

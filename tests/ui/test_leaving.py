@@ -1,0 +1,41 @@
+"""Leaving the program: what ends with it is told before."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from gpubox.boxes.box import Target
+from gpubox.ui.leaving import last_question
+from gpubox.ui.screens.ask import AskScreen
+from gpubox.ui.screens.box import BoxScreen
+from tests.samples import training_box
+from tests.ui.fakes import DEMO, make_app, make_box, until
+from tests.ui.jobs import DONE, RUNNING, WAITING, FakeJobs, employ
+
+
+def test_only_jobs_at_work_on_the_demo_box_are_a_reason_to_ask() -> None:
+    def asked(target: Target, jobs: FakeJobs) -> bool:
+        return last_question([employ(make_box(training_box(), target=target), jobs)]) is not None
+
+    assert asked(DEMO, FakeJobs(DONE, RUNNING))
+    assert asked(DEMO, FakeJobs(WAITING))
+    assert not asked(DEMO, FakeJobs(DONE))
+    assert not asked(Target("xub", "ssh"), FakeJobs(RUNNING))
+
+
+async def test_the_demo_is_left_only_after_a_yes_while_its_jobs_run() -> None:
+    many = [replace(RUNNING, id=f"{n}") for n in range(8)]
+    app = make_app(employ(make_box(training_box(), target=DEMO), FakeJobs(*many)))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        assert isinstance(app.screen, AskScreen)
+        assert "and 2 more" in app.screen.question.text
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen))
+        assert app.is_running
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: not app.is_running)
