@@ -81,10 +81,10 @@ def use(ctx: click.Context, env: str) -> int:
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
         await box.envs.use(chosen)
-        said = (
+        used = (
             f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "No environment is used"
         )
-        click.echo(f"{box.name}: {said}", err=True)
+        click.echo(f"{box.name}: {used}", err=True)
         return 0
 
     return _with_box(ctx, work)

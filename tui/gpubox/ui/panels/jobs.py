@@ -49,13 +49,15 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         Binding("n", "new", "New", id="jobs.new", tooltip="Start a job, or queue it"),
         Binding("x", "stop", "Stop", id="jobs.stop", tooltip="Stop the job, with all its processes; asks"),
         Binding("x", "remove", "Remove", id="jobs.remove", tooltip="Delete the record of an ended job; asks"),
-        Binding("space", "mark", "Mark", id="jobs.mark",
-            tooltip="Choose it to compare or remove with others"),
+        Binding(
+            "space", "mark", "Mark", id="jobs.mark", tooltip="Choose it to compare or remove with others"
+        ),
         Binding("c", "compare", "Compare", id="jobs.compare", tooltip="Put the marked jobs side by side"),
         Binding("R", "do('rerun')", "Run again", id="jobs.rerun", tooltip="Start it once more as it was"),
         Binding("E", "do('edit')", "Edit", id="jobs.edit", tooltip="Change it, and start it once more"),
-        Binding("g", "do('results')", "Results", id="jobs.results",
-            tooltip="Look at its files, and fetch them"),
+        Binding(
+            "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
+        ),
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
         Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
