@@ -177,9 +177,7 @@ def sees(ctx: click.Context, env: str, as_json: bool) -> int:
 @click.option(
     "--kind", type=click.Choice(["conda", "venv", "uv", "pixi"]), default="conda", help="What makes it."
 )
-@click.option(
-    "--in", "where", default="", metavar="FOLDER", help="Installation of conda, or folder of a project."
-)
+@click.option("--in", "where", default="", metavar="FOLDER", help="conda's installation, or a project.")
 @quiet
 @as_json
 @common_options
