@@ -81,10 +81,10 @@ def use(ctx: click.Context, env: str) -> int:
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
         await box.envs.use(chosen)
-        said = (
+        used = (
             f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "No environment is used"
         )
-        click.echo(f"{box.name}: {said}", err=True)
+        click.echo(f"{box.name}: {used}", err=True)
         return 0
 
     return _with_box(ctx, work)
@@ -175,9 +175,7 @@ def sees(ctx: click.Context, env: str, as_json: bool) -> int:
 @click.option(
     "--kind", type=click.Choice(["conda", "venv", "uv", "pixi"]), default="conda", help="What makes it."
 )
-@click.option(
-    "--in", "where", default="", metavar="FOLDER", help="Installation of conda, or folder of a project."
-)
+@click.option("--in", "where", default="", metavar="FOLDER", help="conda's installation, or a project.")
 @quiet
 @as_json
 @common_options

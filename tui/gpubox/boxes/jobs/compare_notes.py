@@ -21,7 +21,10 @@ _CROWDED = 100.0
 
 _TOLD = 1.05
 """Ratios of energies and of CPU times that are smaller are not told."""
-_FRAMEWORKS = ("torch", "pytorch", "tensorflow", "tensorflow-gpu", "jax", "jaxlib", "numpy", "python")
+_FRAMEWORKS = (
+    *("torch", "pytorch", "tensorflow", "tensorflow-gpu", "tensorflow-cpu", "tensorflow-rocm"),
+    *("tensorflow-base", "jax", "jaxlib", "numpy", "python"),
+)
 _GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
 """What names of packages begin with that a framework calculates with."""
 
