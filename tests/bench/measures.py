@@ -110,8 +110,8 @@ async def keys(ground: Ground, presses: int) -> tuple[list[float], list[float]]:
         await terminal.shows(GPU)
         await asyncio.sleep(WARM_UP)
         for _ in range(presses // 4):
-            helps.append(await press("?", shown="app.quit"))
-            await press("?", hidden="app.quit")
+            helps.append(await press("?", shown="app.boxes"))
+            await press("?", hidden="app.boxes")
         await press("2", shown="/ Filter")
         await press("/", shown="words in user")
         for _ in range(presses // 8):

@@ -33,10 +33,6 @@ class FoundPanel(Panel):
         """Look and show once a second; `_looks` looks only when it is time."""
         self.set_interval(1.0, self._tick)
 
-    def on_show(self) -> None:
-        """Look at once."""
-        self._tick()
-
     def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()

@@ -79,7 +79,11 @@ class Panel(Widget, can_focus=False):
         return self.displayed and self.screen.is_current
 
     def catch_up(self) -> None:
-        """Draw what was missed while another screen hid this one; what a sample draws comes by itself."""
+        """Draw what was missed while this was hidden; what a sample draws comes by itself."""
+
+    def on_show(self) -> None:
+        """Draw what was missed."""
+        self.catch_up()
 
     def summon(self, *, again: bool) -> None:
         """Do what the panel's own key means besides moving here; `again` when the keyboard was here."""

@@ -120,10 +120,6 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self._looks.tick()
         self._show()
 
-    def on_show(self) -> None:
-        """Look at once."""
-        self._tick()
-
     def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()

@@ -96,10 +96,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._watching.tick()
         self._show()
 
-    def on_show(self) -> None:
-        """Draw what was missed."""
-        self._tick()
-
     def catch_up(self) -> None:
         """Draw what was missed."""
         self._tick()

@@ -125,16 +125,26 @@ class BoxScreen(Screen[None]):
             self._follow(box.link.health, self._show_health),
             self._follow(box.doors, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
-            self._follow(box.sample, lambda _: self._feed(), pause=REDRAW),
+            self._follow_samples(box),
         ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._grow_old)
 
-    async def _follow(self, feed: Feed[T], react: Callable[[T], None], pause: float = 0.0) -> None:
+    async def _follow(self, feed: Feed[T], react: Callable[[T], None]) -> None:
         async for value in feed.follow():
             react(value)
-            if value is not None:  # the first sample of all is not to wait
-                await asyncio.sleep(pause)
+
+    async def _follow_samples(self, box: Box) -> None:
+        first = True
+        async for sample in box.sample.follow():
+            if first or not self.is_current:
+                self._feed()
+            else:
+                self._state.tick()
+                await self._board.feed_in_turn(box)
+            if sample is not None:  # the first sample of all is not to wait
+                first = False
+                await asyncio.sleep(REDRAW)
 
     def _show_health(self, health: Health) -> None:
         self._state.show(health)

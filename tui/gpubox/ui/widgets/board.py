@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from textual import events, on
@@ -9,10 +10,13 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.message import Message
 
+from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.panel import Panel
 from gpubox.ui.widgets.tabs import PanelTabs
 
+TURN = 0.003
+"""Seconds between the drawings of two panels: what a key goes through until it is painted."""
 FRONT = 12
 """Rows, borders included, of the panel in the broad column that was used last, where others can give way."""
 
@@ -66,8 +70,19 @@ class Board(Container):
     def feed(self, sample: Sample | None, *, stale: bool) -> None:
         """Give a reading to the panels that are seen; a hidden one costs nothing."""
         for panel in self.panels:
-            if panel.display and self.screen.maximized in (None, panel):
-                panel.sample, panel.stale = sample, stale
+            self._give(panel, sample, stale=stale)
+
+    async def feed_in_turn(self, box: Box) -> None:
+        """Give the newest reading to one panel after the other; keys, and what they paint, come between."""
+        for panel in self.panels:
+            if self._give(panel, box.sample.value, stale=box.stale):
+                await asyncio.sleep(TURN)
+
+    def _give(self, panel: Panel, sample: Sample | None, *, stale: bool) -> bool:
+        seen = panel.display and self.screen.maximized in (None, panel)
+        if seen:
+            panel.sample, panel.stale = sample, stale
+        return seen
 
     def catch_up(self) -> None:
         """Have the panels draw what they missed behind another screen."""

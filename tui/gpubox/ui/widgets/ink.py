@@ -46,7 +46,10 @@ def level(value: float | None, limits: tuple[float, float], calm: Tone = "calm")
 
 def length(line: Iterable[Span]) -> int:
     """Return the cells that a line takes."""
-    return sum(len(span.text) if span.text.isascii() else cell_len(span.text) for span in line)
+    cells = 0
+    for text, *_ in line:
+        cells += len(text) if text.isascii() else cell_len(text)
+    return cells
 
 
 def cut(text: str, width: int) -> str:

@@ -35,6 +35,17 @@ class _Looks(NamedTuple):
     thumb: Segment
 
 
+def _looks_of(view: Widget) -> _Looks:
+    base, look = view.rich_style, view.get_component_rich_style
+    return _Looks(
+        base,
+        base + look("log--note"),
+        Segment(" ", base),
+        Segment("│", base + look("log--bar")),
+        Segment("┃", base + look("log--thumb")),
+    )
+
+
 class LogView(Widget, can_focus=True):
     """Shows one log at a time. It follows the end until somebody scrolls up; `end` follows again."""
 
@@ -119,7 +130,7 @@ class LogView(Widget, can_focus=True):
         if not width or not height:
             return
         port = self._port
-        self._looks = self._looked_up()
+        self._looks = _looks_of(self)
         port.width, port.height, port.base = width - 1, height, self._looks.base
         look = self.get_component_rich_style
         port.marks = look("log--found"), look("log--here")
@@ -139,7 +150,7 @@ class LogView(Widget, can_focus=True):
         """Return one line of the screen."""
         width = self.size.width
         if self._looks is None:
-            self._looks = self._looked_up()
+            self._looks = _looks_of(self)
         base = self._looks.base
         if not self._rows:
             words = Segment(self.words if y == 0 else "", self._looks.note)
@@ -154,16 +165,6 @@ class LogView(Widget, can_focus=True):
         if self._thumb is None:
             return looks.space
         return looks.thumb if y == self._thumb else looks.bar
-
-    def _looked_up(self) -> _Looks:
-        base, look = self.rich_style, self.get_component_rich_style
-        return _Looks(
-            base,
-            base + look("log--note"),
-            Segment(" ", base),
-            Segment("│", base + look("log--bar")),
-            Segment("┃", base + look("log--thumb")),
-        )
 
     def _thumb_at(self, height: int) -> int | None:
         begin, _, size = self.place

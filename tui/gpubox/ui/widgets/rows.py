@@ -24,6 +24,10 @@ REVERSE = Binding("less_than_sign", "reverse", "Reverse", tooltip="Sort the othe
 """What sorts a list in every panel; each gives them its own ids."""
 
 
+_NOTHING: Line = (Span(DASH, "faint"),)
+_GAP = Span(" ")
+
+
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
     """One column of a table of things of type T."""
@@ -225,11 +229,14 @@ class Rows(Lines, Generic[T], inherit_bindings=False):
         for column, width in self._layout:
             drawn = column.cell(item)
             if isinstance(drawn, str):
-                drawn = (Span(drawn, column.tone),) if drawn and drawn != DASH else (Span(DASH, "faint"),)
+                drawn = (Span(drawn, column.tone),) if drawn and drawn != DASH else _NOTHING
             space = width - length(drawn)
-            if space > 0 and not column.left:
-                drawn = (Span(" " * space), *drawn)
-            spans += [*fit(drawn, width), Span(" ")]
+            if space < 0:
+                drawn = fit(drawn, width)
+            elif space:
+                drawn = (*drawn, Span(" " * space)) if column.left else (Span(" " * space), *drawn)
+            spans += drawn
+            spans.append(_GAP)
         return tuple(spans)
 
     def action_move(self, step: int) -> None:
