@@ -31,9 +31,7 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own
 @common_options
 @click.pass_context
 def env(ctx: click.Context, box: str) -> None:
-    """List, choose, compare and change the environments of BOX: conda, mamba, venv, uv and pixi.
-
-    Without a COMMAND it lists them.
+    """List (without a COMMAND), choose, compare and change BOX's environments: conda, venv, uv, pixi.
 
     ENV is a name, a folder, or a part that only one has. Changes run as jobs by the environment's own tool:
     Ctrl-C leaves them running, `gpubox-tui jobs BOX` finds them again.
