@@ -25,7 +25,7 @@ def line_of(sample: Sample) -> bytes:
     return text.encode("ascii", "backslashreplace") + b"\n" if text.isascii() else text.encode() + b"\n"
 
 
-async def until(condition: Callable[[], object], limit: float = 5.0) -> None:
+async def until(condition: Callable[[], object], limit: float = 30.0) -> None:
     """Wait until a condition holds; fail after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110  # anything may be waited for

@@ -18,7 +18,7 @@ from tests.boxes.tunnels import JUPYTER, ScriptedDoors, kept, taken
 
 async def remembered(store: Store, box: str, port: int) -> None:
     """Wait until the disk has the port of a box's Jupyter: it is written after the tunnel is open."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await store.ports()).get((box, "jupyter")) != port:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.01)
 

@@ -136,7 +136,7 @@ def _rows(path: Path) -> int:
 
 async def test_history_that_is_not_wanted_is_not_written(path: Path) -> None:
     with Store(path, HistorySettings(keep=False)) as store:
-        await asyncio.wait_for(store.keep("xub", History()), 5)  # it ends at once
+        await asyncio.wait_for(store.keep("xub", History()), 30)  # it ends at once
         store.remember(Target("attic", "ssh"))
         assert store.recent() == ["attic"]
 
@@ -198,7 +198,7 @@ async def test_a_disk_that_hangs_holds_nothing_up(store: Store, monkeypatch: pyt
     monkeypatch.setattr(tables, "last_hour", hang)
     try:
         history = History()
-        await asyncio.wait_for(store.load("xub", history), 5)
+        await asyncio.wait_for(store.load("xub", history), 30)
         assert store.trouble.value is not None
         assert "does not answer" in store.trouble.value.text
         store.remember(Target("attic", "ssh"))
@@ -235,7 +235,7 @@ async def _goes_on_without(store: Store, hint: str) -> None:
     history = History()
     await store.load("xub", history)
     await store.write(Row("xub", past(), {"host/cpu": 1.0}))
-    await asyncio.wait_for(store.keep("xub", history), 5)
+    await asyncio.wait_for(store.keep("xub", history), 30)
     assert history.keys() == ()
     assert store.trouble.value is not None
 

@@ -33,7 +33,7 @@ def envs(home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return "slow", "quick"
 
 
-WORK = "import sys, time; time.sleep(0.8 if 'slow' in sys.prefix else 0.1)"
+WORK = "import sys, time; time.sleep(2.0 if 'slow' in sys.prefix else 0.1)"
 
 
 def test_a_command_runs_in_each_environment_and_ends_in_a_table(envs: tuple[str, str]) -> None:

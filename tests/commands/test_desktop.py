@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.desktops import Session
-from gpubox.commands.desktop import SCHEMA, _chosen, _rows, _size, _told
+from gpubox.commands.desktop import _chosen, _rows, _size, _told
+from gpubox.commands.printed import SCHEMA
 from gpubox.core.errors import ConfigError, RemoteError
 from tests.commands.run import apart
 

@@ -122,7 +122,7 @@ async def test_following_goes_on_until_it_is_enough() -> None:
         return len(seen) == 3
 
     box, link = scripted(play)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await follow(box, tell)
     assert [event.seq for event in seen if isinstance(event, Sample)] == [1, 2, 3]
     assert link.closed

@@ -52,7 +52,7 @@ async def homestead() -> AsyncGenerator[Path]:
 
 
 async def _clear(home: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while left := [pid for pid in _of(home) if pid != os.getpid()]:
             for pid in left:
                 with suppress(ProcessLookupError):

@@ -73,7 +73,8 @@ def package(channel: Path, name: str, version: str, build: str, files: dict, *, 
                 link = tarfile.TarInfo(path)
                 link.type, link.linkname = tarfile.SYMTYPE, content
                 archive.addfile(link)
-                paths.append({"_path": path, "path_type": "softlink"})
+                empty = {"sha256": hashlib.sha256(b"").hexdigest(), "size_in_bytes": 0}  # mamba wants them
+                paths.append({"_path": path, "path_type": "softlink", **empty})
                 continue
             data = content.read_bytes() if isinstance(content, Path) else content
             add(path, data)

@@ -170,4 +170,4 @@ async def test_the_link_is_back_soon_after_a_restart(desk: Desk, tmp_path: Path)
             server.process = again
             began = loop.time()
             await phase(link, Phase.LIVE)
-            assert loop.time() - began < 5  # the benchmark measures it
+            assert loop.time() - began < 15  # the benchmark measures it

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gpubox.boxes import tunnels
 from gpubox.boxes.box import Box, Target
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.core.ask import Nobody
@@ -211,7 +212,10 @@ async def chatter(port: int) -> None:
                 await writer.wait_closed()
 
 
-async def test_a_tunnel_opened_while_the_link_is_down_waits_for_it(desk: Desk) -> None:
+async def test_a_tunnel_opened_while_the_link_is_down_waits_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tunnels, "PATIENCE", 60.0)  # a machine that is busy takes its time to log in
     async with (
         sshd(desk.folder / "server", desk.public) as server,
         wire(server.port) as way,

@@ -48,7 +48,7 @@ async def over(
 async def drawn(terminal: Terminal, *words: bytes) -> bytes:
     """Read until all words were drawn."""
     seen = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not all(word in seen for word in words):
             data = await terminal.read()
             assert data, seen
@@ -59,7 +59,7 @@ async def drawn(terminal: Terminal, *words: bytes) -> bytes:
 async def rest(terminal: Terminal) -> bytes:
     """Read to the end."""
     seen = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while data := await terminal.read():
             seen += data
     return seen

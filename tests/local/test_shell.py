@@ -40,7 +40,7 @@ async def test_a_signal_is_named() -> None:
 async def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     with pytest.raises(RemoteError, match="No answer"):
-        await SHELL.run(f"sleep 60 & echo $! > {note}; wait", timeout=0.3)
+        await SHELL.run(f"sleep 60 & echo $! > {note}; wait", timeout=2.0)
     pid = int(note.read_text("utf-8"))
     await until(lambda: not alive(pid))
 

@@ -167,7 +167,7 @@ async def test_a_lost_link_gives_the_settings_and_the_modes_back(window: Window)
 
 async def test_a_box_that_takes_no_keys_is_left(window: Window) -> None:
     program = Program(stuck=True)
-    async with visit(program) as task, asyncio.timeout(5):
+    async with visit(program) as task, asyncio.timeout(30):
         window.press(b"lost words\r")
         window.press(b"~")
         window.press(b".")
@@ -175,7 +175,7 @@ async def test_a_box_that_takes_no_keys_is_left(window: Window) -> None:
 
 
 async def test_a_window_that_closes_ends_the_visit(window: Window) -> None:
-    async with visit(Program()) as task, asyncio.timeout(5):
+    async with visit(Program()) as task, asyncio.timeout(30):
         os.close(window.ours)
         assert (await task).left
 

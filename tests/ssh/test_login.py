@@ -226,8 +226,8 @@ async def test_a_wrong_code_is_refused_after_three_tries(folder: Folder) -> None
 
 
 async def test_time_that_the_person_thinks_does_not_count(folder: Folder) -> None:
-    quick = type(QUICK)(connect_timeout=0.5, retry_first=0.05)
-    person = Person({"Password": "right", "New host key": "yes"}, thinks=0.8)
+    quick = type(QUICK)(connect_timeout=2.0, retry_first=0.05)
+    person = Person({"Password": "right", "New host key": "yes"}, thinks=2.5)
     async with (
         listening(folder, questions(password="right")) as server,
         kept(SshLink("box", folder.wanted(server.port), person, quick)) as link,

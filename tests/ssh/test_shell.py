@@ -50,8 +50,8 @@ async def test_a_command_gives_status_output_and_errors(folder: Folder) -> None:
 async def test_a_command_that_takes_too_long_is_killed(folder: Folder) -> None:
     async def check(shell: Shell) -> None:
         with pytest.raises(RemoteError) as raised:
-            await shell.run("echo $$ > pid; sleep 60", timeout=0.3)
-        assert "did not end in 0.3 s" in raised.value.text
+            await shell.run("echo $$ > pid; sleep 60", timeout=2.0)
+        assert "did not end in 2 s" in raised.value.text
         pid = int((folder.path / "pid").read_text())
         await settled(lambda: not alive(pid))
 

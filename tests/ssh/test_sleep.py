@@ -46,7 +46,7 @@ async def test_after_sleep_a_dead_link_is_noticed_at_once(folder: Folder) -> Non
             began = time.monotonic()
             sleeper.slept = 3600.0
             await phase(link, Phase.WAITING)
-            assert 2.5 < time.monotonic() - began < 6
+            assert 2.5 < time.monotonic() - began < 30  # the keepalive would take a minute
             cable.thaw()
             await phase(link, Phase.LIVE)
 

@@ -114,7 +114,7 @@ def make_app(
     )
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until a condition holds; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

@@ -6,13 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.boxes.jobs.slurm_text import Partition, QueueRow
-from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
 from gpubox.core.record import Ending
@@ -26,7 +24,7 @@ from gpubox.ui.widgets.log_pane import LogPane
 from tests import samples
 from tests.parts import NOW
 from tests.ui.fakes import Clock, link_of, make_app, make_box, until
-from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ, ended
+from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ
 from tests.ui.stage import Stage, on_stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -217,46 +215,6 @@ async def test_one_key_starts_a_job_from_anywhere() -> None:
         await until(pilot, lambda: jobs.launched)
         assert jobs.launched[0].argv == ("true",)
         await until(pilot, lambda: any("is running" in one.message for one in app._notifications))
-
-
-async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
-    jobs = FakeJobs(DONE)
-    quiet = replace(ended("quiet"), wish=replace(DONE.wish, notify=False, id="quiet"), id="quiet")
-    jobs.finished.put((DONE, FAILED, quiet))
-    app = make_app(employ(make_box(samples.training_box()), jobs))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: jobs.done)
-        assert jobs.done == [f"told {DONE.id} {FAILED.id} quiet"]
-        said = [one.message for one in app._notifications]
-        assert "prepare ended: exit 0 after 10m 00s on GPU 1" in said
-        assert "evaluate ended: exit 3 after 10m 00s on GPU 1" in said
-        assert len(said) == 2
-
-
-async def test_many_ends_at_once_are_summed_up() -> None:
-    jobs = FakeJobs(DONE)
-    failed = [ended(f"again-{number}", "limit", None) for number in range(5)]
-    stopped = replace(ended("halt"), ending=Ending("stopped", by="ada"))
-    jobs.finished.put((DONE, stopped, *failed))
-    app = make_app(employ(make_box(samples.training_box()), jobs))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: jobs.done)
-        (said,) = app._notifications
-        names = "again-0, again-1, again-2, 2 more"
-        assert said.message == f"7 jobs ended: 1 ok, 1 stopped, 5 failed ({names})"
-        assert said.severity == "error"
-        jobs.finished.put((DONE, replace(DONE, id="b"), replace(DONE, id="c")))
-        await until(pilot, lambda: any(one.message == "3 jobs ended: 3 ok" for one in app._notifications))
-
-
-async def test_settings_can_silence_the_ends() -> None:
-    jobs = FakeJobs(DONE)
-    jobs.finished.put((DONE,))
-    settings = Settings(jobs=JobSettings(notify=False))
-    app = make_app(employ(make_box(samples.training_box()), jobs), settings=settings)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: jobs.done)
-        assert not app._notifications
 
 
 @pytest.mark.parametrize("width", [78, 118, 160])

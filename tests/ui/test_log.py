@@ -253,8 +253,8 @@ async def test_keys_are_answered_while_a_log_pours_in() -> None:
         stop.set()
         await pouring
         times.sort()
-        assert times[len(times) // 2] < 0.05, times[::10]
-        assert times[-len(times) // 10] < 0.15, times[-20:]
+        assert times[len(times) // 2] < 0.1, times[::10]
+        assert times[-len(times) // 10] < 0.4, times[-20:]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (30, 5)])

@@ -76,9 +76,9 @@ def test_a_picture_of_a_whole_screen_takes_few_milliseconds() -> None:
     picture = Picture(1280, 800, (noise * (3 * 1280 * 800 // len(noise) + 1))[: 3 * 1280 * 800])
     best = 1.0
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.process_time()
         cells(picture, 60, 20)
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.process_time() - begin)
     assert best < 0.06  # 5 ms on an idle machine of 2024; a loop over all pixels takes seconds
 
 

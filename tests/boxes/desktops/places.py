@@ -190,7 +190,7 @@ class Place:
 
     async def clear(self) -> None:
         """End everything that runs here; only what has this home in its environment does."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while left := self.running():
                 for pid in left:
                     with suppress(ProcessLookupError):

@@ -48,7 +48,7 @@ async def test_the_end_of_a_viewer_is_noticed_and_the_session_stays(place: Place
         assert words(place) == ["-Shared", viewing.address]
         assert not waiting.done()
         (place.programs / "leave").touch()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 30)
     await desktops.check(session)
     assert [one.pid for one in await place.here(desktops)] == [session.pid]
 
@@ -106,7 +106,7 @@ async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) ->
     doors.put(None)
     again = place.desktops()._doors.value
     doors.put(again)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while viewing._through is not again or not await rfb.answers(port):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert viewing.port == port
@@ -174,7 +174,7 @@ async def test_a_viewer_whose_command_stays_with_its_window_ends_with_it(place: 
         assert viewing.viewer.leaves
         await until(lambda: (place.programs / "heard").exists())
         (place.programs / "leave").touch()
-        await asyncio.wait_for(viewing.wait(), 10)
+        await asyncio.wait_for(viewing.wait(), 30)
 
 
 async def test_a_desktop_that_is_gone_is_not_opened(place: Place) -> None:

@@ -111,6 +111,20 @@ def test_every_small_program_is_one_that_sh_can_read(tmp_path: Path) -> None:
                 assert subprocess.run(["/bin/sh", "-n", str(tmp_path / name)]).returncode == 0, (tool, verb)
 
 
+@pytest.mark.parametrize("word", ["workspace", "project"])
+def test_pixi_exports_by_the_word_that_it_knows(tmp_path: Path, word: str) -> None:
+    pixi = tmp_path / "pixi"
+    pixi.write_text(f'#!/bin/sh\n[ "$1" = {word} ] || exit 2\n[ "$2" = --help ] || echo "$@"\n')
+    pixi.chmod(0o755)
+    values = {"tool": str(pixi), "manifest": "/my game", "environment": "cuda"}
+    argv, files = tools.command("pixi", "export", values)
+    (tmp_path / tools.FILE).write_text(files[tools.FILE])
+    words = [part.replace("{files}", str(tmp_path)) for part in argv]
+    done = subprocess.run(words, capture_output=True, cwd=tmp_path, check=True)
+    told = f"{word} export conda-environment --manifest-path /my game --environment cuda\n"
+    assert done.stdout.decode() == told == (tmp_path / "environment.yml").read_text()
+
+
 def test_removing_a_folder_that_is_no_venv_removes_nothing(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis").touch()
@@ -128,5 +142,8 @@ def test_packages_are_compared_by_name_version_and_build() -> None:
     found = difference(a, b)
     assert [one.name for one in found.only_a] == ["a"]
     assert [one.name for one in found.only_b] == ["e"]
-    assert [(pair.name, pair.builds_only) for pair in found.differing] == [("b", True), ("c", False)]
+    assert [(pair.name, pair.a.version == pair.b.version) for pair in found.differing] == [
+        ("b", True),
+        ("c", False),
+    ]
     assert (found.equal, found.none, difference(a, a).none) == (1, False, True)

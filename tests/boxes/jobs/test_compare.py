@@ -32,9 +32,9 @@ def test_a_run_that_aborted_has_no_speed_but_an_ending() -> None:
     ("ending", "words"),
     [
         (Ending("exit", code=3), "exit 3"),
-        (Ending("limit"), "its time limit passed"),
+        (Ending("limit"), "time limit"),
         (Ending("stopped", by="ada@laptop"), "stopped by ada@laptop"),
-        (Ending("env", words="no such folder"), "its environment could not be activated: no such folder"),
+        (Ending("env", words="no such folder"), "its environment is broken: no such folder"),
         (Ending("lost"), "its supervisor was killed"),
     ],
 )

@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def whole(read: Callable[[], Awaitable[bytes]]) -> bytes:
     """All that comes until the end."""
     data = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while piece := await read():
             data += piece
     return data
@@ -104,7 +104,7 @@ async def _steps(steps: list[str]) -> None:
                 feed.put(None)
                 feed.put(link())
             elif len(data) < len(backend.log):
-                data += await asyncio.wait_for(stream.read(), 5)
+                data += await asyncio.wait_for(stream.read(), 30)
         backend.done = True
         data += await whole(stream.read)
     assert data == backend.log
@@ -149,7 +149,7 @@ async def test_a_log_that_was_removed_meanwhile_is_told_after_a_few_tries() -> N
             for one in backend.streams:
                 one.cut()
             with pytest.raises(RemoteError, match="No such job"):
-                await asyncio.wait_for(stream.read(), 5)
+                await asyncio.wait_for(stream.read(), 30)
             assert 3 <= 9 - len(backend.fails) <= 6
 
 
@@ -183,7 +183,7 @@ async def test_a_paged_log_goes_on_over_the_next_link_and_does_not_spin_meanwhil
         backend.fails.clear()
         backend.log += b"def"
         feed.put(link())
-        assert await asyncio.wait_for(reading, 5) == b"def"
+        assert await asyncio.wait_for(reading, 30) == b"def"
 
 
 async def test_a_loss_is_not_taken_for_an_end() -> None:

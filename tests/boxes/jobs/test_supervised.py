@@ -217,7 +217,7 @@ async def test_a_reader_that_was_killed_is_a_loss_and_not_an_end() -> None:
 )  # fmt: skip
 async def test_a_log_that_does_not_begin_is_told(said: bytes) -> None:
     with pytest.raises(RemoteError):
-        async with asyncio.timeout(5), box(Answering(), Piped((False, said))).follow(ID, 0):
+        async with asyncio.timeout(30), box(Answering(), Piped((False, said))).follow(ID, 0):
             pass
 
 

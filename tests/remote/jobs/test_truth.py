@@ -235,3 +235,18 @@ def test_who_asks_again_to_stop_an_orphan_does_not_spare_it(box: Box) -> None:
     assert ending
     assert (ending.how, ending.by) == ("stopped", "ada")
     assert all(gone(pid) for pid in pids)
+
+
+def test_a_box_without_a_free_file_handle_declares_nothing_ended(box: Box) -> None:
+    record = box.launch("sleep", "100")
+    code = (
+        "import json, os, resource, sys; sys.path.insert(0, sys.argv[1]); import records, trees;"
+        "given = json.loads(sys.argv[3]); gone = dict(given['supervisor'], pid=2 ** 22 + 1);"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3));"
+        "records._derive(sys.argv[2], given);"
+        "print(given['state'], given.get('orphaned'), trees.alive(gone), records.current(sys.argv[2]))"
+    )
+    kept = (box.folder(record.id) / "status.json").read_text()
+    words = [sys.executable, "-I", "-c", code, str(box.program), str(box.folder(record.id)), kept]
+    done = subprocess.run(words, capture_output=True, check=True, text=True)
+    assert done.stdout == "running None False None\n"

@@ -225,7 +225,7 @@ async def _marked(wire: _Wire, mark: str) -> None:
     try:
         await asyncio.wait_for(asyncio.to_thread(wire.skip, mark.encode()), 30.0)
     except BaseException as error:
-        await wire.close()  # its thread waits for bytes, and nobody else would end it
+        await wire.close()  # nobody else ends its thread
         if not isinstance(error, (TimeoutError, remote.Closed)):
             raise
         said = clean_bytes(wire.errors.strip().rpartition(b"\n")[2], _WORDS) or "it said nothing"
@@ -251,9 +251,8 @@ async def _in_thread(wire: _Wire, work: Callable[[_Wire], None], box: str) -> No
         raise RemoteError(*parts) from None
     except remote.Closed:
         said = clean_bytes(wire.errors.strip().rpartition(b"\n")[2], _WORDS) or "the program there ended"
-        raise Dropped(
-            "The transfer was cut", f"{box}: {said}", "Try again: it goes on where it was"
-        ) from None
+        hint = "Try again: it goes on where it was"
+        raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
     except (KeyError, TypeError, ValueError) as error:
         raise RemoteError("Not understood", f"{box} sends something else than files") from error
     finally:

@@ -142,9 +142,9 @@ async def _compare(
 
     from gpubox.boxes.jobs.compare import compare as put_together
     from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
-    from gpubox.boxes.jobs.compare_sides import succeeded
     from gpubox.boxes.jobs.wishes import new_id
     from gpubox.commands.compare_progress import Progress
+    from gpubox.core.endings import succeeded
 
     group = new_id()
     wishes = [

@@ -58,7 +58,7 @@ class Progress:
 
     def ended(self, number: int, record: Record) -> None:
         """Tell how the run ended."""
-        from gpubox.boxes.jobs.compare_notes import outcome
+        from gpubox.core.endings import outcome
 
         self._still()
         took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""

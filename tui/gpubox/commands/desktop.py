@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
+from gpubox.commands.printed import aligned, as_json, print_json
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMA = 1
-"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
-
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
 which = click.argument("display", required=False, default="", metavar="[DISPLAY]")
 
 
@@ -49,7 +46,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     async def work(desktops: Desktops) -> int:
         found = await desktops.list()
         if as_json:
-            _print_json(ctx, [_told(one) for one in found])
+            print_json(ctx.meta[__name__], desktops=[_told(one) for one in found])
         else:
             click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
         return 0
@@ -84,7 +81,7 @@ def start(
         started = await desktops.start(wish)
         await desktops.settled(started)
         if as_json:
-            _print_json(ctx, [_told(started)])
+            print_json(ctx.meta[__name__], desktops=[_told(started)])
         else:
             click.echo(f"{started.name} runs {started.session}")
         if desktops.mortal:
@@ -234,11 +231,7 @@ def _rows(found: Sequence[Session]) -> list[str]:
     for one in found:
         way = "socket" if one.path else f"port {one.port}"
         rows.append((one.display or "–", one.server, one.user, one.geometry or "–", one.session or "–", way))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned(rows)
 
 
 def _told(session: Session) -> dict[str, object]:
@@ -260,10 +253,3 @@ def _told(session: Session) -> dict[str, object]:
         "security": session.security,
         "physical": session.physical,
     }
-
-
-def _print_json(ctx: click.Context, desktops: list[dict[str, object]]) -> None:
-    import msgspec
-
-    told = {"schema": SCHEMA, "box": ctx.meta[__name__], "desktops": desktops}
-    click.echo(msgspec.json.encode(told).decode())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complain, complete_box
+from gpubox.commands.printed import as_json, plain, print_json
+from gpubox.commands.steady import steady
 from gpubox.core.errors import Cancelled
 from gpubox.core.text import clean
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 WITHOUT = "none"
 """Stands for no environment where one is named."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
 which = click.argument("env", metavar="ENV")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own words, unless it fails.")
 
@@ -30,9 +31,7 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own
 @common_options
 @click.pass_context
 def env(ctx: click.Context, box: str) -> None:
-    """List, choose, compare and change the environments of BOX: conda, mamba, venv, uv and pixi.
-
-    Without a COMMAND it lists them.
+    """List (without a COMMAND), choose, compare and change BOX's environments: conda, venv, uv, pixi.
 
     ENV is a name, a folder, or a part that only one has. Changes run as jobs by the environment's own tool:
     Ctrl-C leaves them running, `gpubox-tui jobs BOX` finds them again.
@@ -47,16 +46,15 @@ def env(ctx: click.Context, box: str) -> None:
 def list_(ctx: click.Context, as_json: bool) -> int:
     """Print the environments of the box; * is the chosen one, ! is broken."""
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         found = await steady(box, box.envs.find)
         chosen = box.envs.chosen.value
         if as_json:
             print_json(
-                box,
+                box.name,
                 envs=[env_report.told(one, chosen) for one in found.envs],
-                roots=env_report.plain(found.roots),
+                roots=plain(found.roots),
                 modules=found.modules,
                 partial=found.partial,
             )
@@ -81,10 +79,10 @@ def use(ctx: click.Context, env: str) -> int:
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
         await box.envs.use(chosen)
-        said = (
+        used = (
             f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "No environment is used"
         )
-        click.echo(f"{box.name}: {said}", err=True)
+        click.echo(f"{box.name}: {used}", err=True)
         return 0
 
     return _with_box(ctx, work)
@@ -100,7 +98,6 @@ def use(ctx: click.Context, env: str) -> int:
 def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
     """Print what is known of an environment."""
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         one = await _found(box, env)
@@ -110,7 +107,7 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
         listed = await steady(box, lambda: box.envs.packages(one)) if packages else ()
         if as_json:
             told = env_report.told(one, box.envs.chosen.value)
-            print_json(box, env=told, **({"packages": env_report.plain(listed)} if packages else {}))
+            print_json(box.name, env=told, **({"packages": plain(listed)} if packages else {}))
         else:
             click.echo("\n".join([*env_report.details(one), *env_report.packages(listed)]))
         return 0
@@ -131,7 +128,6 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
     """
     from gpubox.boxes.envs import difference
     from gpubox.commands import env_report
-    from gpubox.commands.jobs import print_json, steady
 
     async def work(box: Box, _: Settings) -> int:
         left = await _found(box, a)
@@ -141,7 +137,7 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
             await steady(box, lambda: box.envs.packages(right)),
         )
         if as_json:
-            print_json(box, a=left.prefix, b=right.prefix, difference=env_report.plain(found))
+            print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
         else:
             click.echo("\n".join(env_report.differing(left, right, found)))
         return 0 if found.none else 1
@@ -177,9 +173,7 @@ def sees(ctx: click.Context, env: str, as_json: bool) -> int:
 @click.option(
     "--kind", type=click.Choice(["conda", "venv", "uv", "pixi"]), default="conda", help="What makes it."
 )
-@click.option(
-    "--in", "where", default="", metavar="FOLDER", help="Installation of conda, or folder of a project."
-)
+@click.option("--in", "where", default="", metavar="FOLDER", help="conda's installation, or a project.")
 @quiet
 @as_json
 @common_options
@@ -278,7 +272,6 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
 def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, as_json: bool) -> int:
     """Look at the environments, run the job that `wish` gives, and return how it ended."""
     from gpubox.commands import env_jobs
-    from gpubox.commands.jobs import steady
 
     async def work(box: Box, settings: Settings) -> int:
         await steady(box, box.envs.find)
@@ -290,7 +283,6 @@ def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, 
 
 
 async def _found(box: Box, word: str) -> Env:
-    from gpubox.commands.jobs import steady
 
     await steady(box, box.envs.find)
     return box.envs.named(word)

@@ -10,8 +10,9 @@ import click
 
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
-from gpubox.commands.jobs import ended, print_json, steady
+from gpubox.commands.printed import print_json
 from gpubox.commands.run import launched, waited
+from gpubox.commands.steady import ended, steady
 from gpubox.core.ask import Kind, Question
 from gpubox.core.errors import ConfigError
 from gpubox.core.record import Record, exit_status
@@ -62,7 +63,7 @@ async def follow(box: Box, settings: Settings, wish: JobWish, *, quiet: bool, as
     if as_json:
         from gpubox.commands.job_report import told as record_told
 
-        print_json(box, job=record_told(record))
+        print_json(box.name, job=record_told(record))
     elif status:
         await _show_end(box, record)
     return status
@@ -87,7 +88,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     env = box.envs.named(env.prefix)
     answer = env.sight if env.sight is not None and env.sight.job == record.id else None
     if as_json:
-        print_json(box, env=told(env, box.envs.chosen.value))
+        print_json(box.name, env=told(env, box.envs.chosen.value))
     elif answer is not None:
         click.echo(f"{clean(env.name, 60)}: {sight(answer, time.time())}")
     if answer is not None:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-import msgspec
-
 from gpubox.boxes.envs.difference import Difference
+from gpubox.commands.printed import aligned, plain
 from gpubox.core.env import Build, Env, Envs, Package, Sight
 from gpubox.core.text import clean
 from gpubox.core.units import DASH, duration, size
@@ -21,11 +20,7 @@ def rows(envs: Sequence[Env], chosen: Env | None, now: float | None = None) -> l
     """Return environments as aligned lines below a head; `*` marks the chosen one."""
     now = time.time() if now is None else now
     table = [_HEAD, *(_row(env, chosen, now) for env in envs)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+    return aligned(table)
 
 
 def _row(env: Env, chosen: Env | None, now: float) -> tuple[str, ...]:
@@ -134,12 +129,3 @@ def told(env: Env, chosen: Env | None) -> dict[str, object]:
     found = plain(env)
     assert isinstance(found, dict)
     return {"chosen": chosen is not None and chosen.prefix == env.prefix, **cast("dict[str, object]", found)}
-
-
-def plain(value: object) -> object:
-    """Return a value without structs; fields at their default are written too, for whoever reads them."""
-    if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, tuple):
-        return [plain(one) for one in cast("tuple[object, ...]", value)]
-    return value

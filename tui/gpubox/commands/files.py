@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complete_box
+from gpubox.commands.printed import print_json
 from gpubox.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ def _copied(
         for text in done.skipped:
             click.echo(f"left out: {text}", err=True)
         if as_json:
-            from gpubox.commands.jobs import print_json
-
             print_json(
-                box,
+                box.name,
                 files=done.files,
                 bytes=done.bytes,
                 kept=done.kept,

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 
 import click
-import msgspec
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.commands.linked import linked, losses
+from gpubox.commands.printed import json_line
 from gpubox.core.doors import Way
 from gpubox.core.together import together
 from gpubox.core.wishes import Wished, target
 
 Job = Coroutine[object, object, None]
-
-SCHEMA = 1
-"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
 
 
 async def hold(
@@ -87,8 +84,7 @@ class Printer:
         return service.shown_url(tunnel.port) if service and service.page and tunnel.address else ""
 
     def _object(self, tunnel: Tunnel) -> str:
-        url = {"url": self._url(tunnel) or None}
-        return msgspec.json.encode({"schema": SCHEMA, "box": self._box.name, **told(tunnel), **url}).decode()
+        return json_line(self._box.name, **told(tunnel), url=self._url(tunnel) or None)
 
 
 def told(tunnel: Tunnel) -> dict[str, object]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from gpubox.commands.jobs import steady
+from gpubox.commands.steady import steady
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import cast
 
-import msgspec
-
-from gpubox.boxes.jobs.compare_notes import outcome
+from gpubox.commands.printed import aligned, plain
+from gpubox.core.endings import outcome
 from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
 from gpubox.core.text import clean
 from gpubox.core.units import DASH, duration, percent, size
@@ -22,11 +20,7 @@ _WIDEST = 60
 def rows(records: Sequence[Record]) -> list[str]:
     """Return jobs as aligned lines below a head."""
     table = [_HEAD, *map(_row, records)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+    return aligned(table)
 
 
 def _row(record: Record) -> tuple[str, ...]:
@@ -135,12 +129,3 @@ def told(record: Record) -> dict[str, object]:
 def told_place(place: GpuPlace) -> object:
     """Return a GPU of the queue as JSON has it."""
     return plain(place)
-
-
-def plain(value: object) -> object:
-    """Return a value without structs; fields at their default are written too, for whoever reads them."""
-    if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, tuple):
-        return [plain(one) for one in cast("tuple[object, ...]", value)]
-    return value

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
-from gpubox.core.errors import Dropped
+from gpubox.commands.printed import as_json, print_json
+from gpubox.commands.steady import ended, steady
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.core.record import Record
 
-T = TypeVar("T")
 
-SCHEMA = 1
-"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
-
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
 which = click.argument("job", metavar="JOB")
 many = click.argument("jobs_", nargs=-1, required=True, metavar="JOB...")
 
@@ -52,7 +48,7 @@ def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
         shown = [one for one in found if not active or one.state in ACTIVE]
         if as_json:
             print_json(
-                box,
+                box.name,
                 jobs=[job_report.told(one) for one in shown],
                 gpus=[job_report.told_place(place) for place in box.jobs.gpus.value],
             )
@@ -195,39 +191,6 @@ def ignore(ctx: click.Context, pid: int) -> int:
     return _with_box(ctx, work)
 
 
-async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask for something that may be asked twice, again on the next link when this one is lost."""
-    while True:
-        shell = box.shell.value
-        try:
-            return await ask()
-        except Dropped:
-            await next_link(box, shell)
-
-
-async def next_link(box: Box, before: object) -> None:
-    """Wait for another link than that one; where it is still the same, for a moment."""
-    import asyncio
-
-    if box.shell.value is before and before is not None:
-        await asyncio.sleep(1.0)
-        return
-    async for shell in box.shell.follow():
-        if shell is not None:
-            return
-
-
-async def ended(box: Box, job: str) -> Record:
-    """Wait for the end of a job."""
-    import asyncio
-
-    while True:
-        record = await steady(box, lambda: box.jobs.show(job))
-        if record.state == "ended":
-            return record
-        await asyncio.sleep(0.3)
-
-
 async def _named(box: Box, names: Sequence[str]) -> list[Record]:
     await steady(box, lambda: box.jobs.look(gpus=False))
     return [box.jobs.named(name) for name in dict.fromkeys(names)]
@@ -242,7 +205,7 @@ def _print(box: Box, record: Record, as_json: bool) -> None:
     from gpubox.commands import job_report
 
     if as_json:
-        print_json(box, job=job_report.told(record))
+        print_json(box.name, job=job_report.told(record))
     else:
         click.echo("\n".join(job_report.details(record)))
 
@@ -251,16 +214,9 @@ def _print_done(box: Box, record: Record, as_json: bool) -> None:
     from gpubox.commands import job_report
 
     if as_json:
-        print_json(box, job=job_report.told(record))
+        print_json(box.name, job=job_report.told(record))
     else:
         click.echo(f"{record.id}: {job_report.state(record)}")
-
-
-def print_json(box: Box, **told: object) -> None:
-    """Write one JSON object on a line of stdout."""
-    import msgspec
-
-    click.echo(msgspec.json.encode({"schema": SCHEMA, "box": box.name, **told}).decode())
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:

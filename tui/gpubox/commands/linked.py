@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from gpubox.boxes.box import Box
-from gpubox.commands.common import common_of, complain
+from gpubox.commands.common import begin, complain
 from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.health import Phase
@@ -34,18 +34,11 @@ def with_box(
 
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
-    from gpubox.boxes.targets import parse
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.log import nowhere, to_file
 
-    common = common_of(ctx)
-    loaded = common.load()
-    for problem in loaded.problems:
-        complain(problem)
-    nowhere() if common.log is None else to_file(common.log)
-    settings = loaded.settings
+    settings, target = begin(ctx, name)
     with Store.open(settings) as store:
-        box = open_box(parse(name, settings), settings, TerminalAsker(), store=store)
+        box = open_box(target, settings, TerminalAsker(), store=store)
         try:
             return asyncio.run(linked(box, lambda: work(box, settings), tell=True))
         except ConfigError:

@@ -218,7 +218,7 @@ def _environment(given: Given) -> dict[str, str]:
 
 async def launched(box: Box, wish: JobWish) -> Record:
     """Start a job; when the link is lost meanwhile it is asked for again, which starts no second one."""
-    from gpubox.commands.jobs import next_link
+    from gpubox.commands.steady import next_link
 
     while True:
         shell = box.shell.value
@@ -235,7 +235,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     from gpubox.boxes.jobs import notices
     from gpubox.commands.job_log import pour
     from gpubox.commands.job_report import state
-    from gpubox.commands.jobs import ended
+    from gpubox.commands.steady import ended
     from gpubox.core.record import exit_status
     from gpubox.core.text import clean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpubox.boxes.services import Access, Service
+from gpubox.commands.printed import aligned
 from gpubox.core.text import clean
 from gpubox.core.units import DASH
 
@@ -25,7 +26,7 @@ def rows(services: Sequence[Service], *, everything: bool = False) -> list[str]:
     """
     shown = [one for one in services if everything or not one.system]
     hidden = len(services) - len(shown)
-    lines = _aligned([_HEAD, *map(_row, shown)]) if shown else ["Nothing listens there that is known."]
+    lines = aligned([_HEAD, *map(_row, shown)]) if shown else ["Nothing listens there that is known."]
     if hidden:
         lines.append(f"{hidden} more: sshd, desktops and other works of the box; --all shows them")
     return lines
@@ -41,14 +42,6 @@ def _row(service: Service) -> tuple[str, ...]:
         where,
         _NEEDS[service.access],
     )
-
-
-def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
 
 
 def told(service: Service) -> dict[str, object]:

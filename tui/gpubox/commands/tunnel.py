@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
+from gpubox.commands.printed import print_json
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
             found = await box.services.find()
             if as_json:
                 shown = [one for one in found if everything or not one.system]
-                _print_json(box, [services.told(one) for one in shown])
+                print_json(box.name, services=[services.told(one) for one in shown])
             else:
                 click.echo("\n".join(services.rows(found, everything=everything)))
 
@@ -153,15 +154,6 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object
             complain(error, box.name)
             return 1
     return 0
-
-
-def _print_json(box: Box, services: list[dict[str, object]]) -> None:
-    import msgspec
-
-    from gpubox.commands.holding import SCHEMA
-
-    told = {"schema": SCHEMA, "box": box.name, "services": services}
-    click.echo(msgspec.json.encode(told).decode())
 
 
 def _of_settings(box: str, settings: Settings) -> list[Wished]:

@@ -24,8 +24,6 @@ _MOST = 1024
 
 GPU_SERIES = ("util", "memory", "temperature", "power", "fan")
 """Series kept of each GPU; memory is a share in percent."""
-HOST_SERIES = ("cpu", "memory")
-"""Series kept of the host, both shares in percent."""
 
 
 def gpu_key(uuid: str, series: str) -> str:

@@ -178,7 +178,7 @@ class Look:
             self._projects(top)
         self.patience.do([(path, lambda path=path: self._root(path)) for path in sorted(self.roots)])
         self.patience.do(
-            [("the PATH", self._others), ("modules", self._modules), ("the driver", self._driver)]
+            [("the PATH", self._others), ("modules", self._named_by_files), ("the driver", self._driver)]
         )
         self.patience.do(
             [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
@@ -374,36 +374,39 @@ class Look:
             row["tool"] = self._tool(root)
         self.rows.append(row)
 
-    def _modules(self) -> None:
-        """Name the module system, by its files."""
-        version = os.environ.get("LMOD_VERSION", "")
-        for place in (
-            "/usr/share/lmod/lmod",
-            "/opt/apps/lmod/lmod",
-            "/usr/share/lmod/lmod/libexec",
-            os.environ.get("LMOD_PKG", ""),
-        ):
-            if place and os.path.isdir(place):
-                text = envs.read(place + "/libexec/Version.lua")
-                found = re.search(r'return\s+"([\d.]+)', text)
-                self.modules = ("Lmod %s" % (version or (found.group(1) if found else ""))).strip()
-                return
-        for place in (
-            "/usr/share/modules",
-            "/usr/share/Modules",
-            "/usr/lib/environment-modules",
-            os.environ.get("MODULESHOME", ""),
-        ):
-            if place and os.path.isdir(place + "/init"):
-                found = re.search(
-                    r"(?:MODULES_VERSION|module_version)\D{1,40}([\d.]+\d)",
-                    envs.read(place + "/init/bash") + envs.read(place + "/ChangeLog", 2000),
-                )
-                self.modules = ("Environment Modules %s" % (found.group(1) if found else "")).strip()
-                return
+    def _named_by_files(self) -> None:
+        self.modules = modules()
 
     def _driver(self) -> None:
         self.cuda = envmeta.driver_cuda(envmeta.driver())
+
+
+def modules() -> str:
+    """Return the name of the module system, by its files; empty without one."""
+    version = os.environ.get("LMOD_VERSION", "")
+    for place in (
+        "/usr/share/lmod/lmod",
+        "/opt/apps/lmod/lmod",
+        "/usr/share/lmod/lmod/libexec",
+        os.environ.get("LMOD_PKG", ""),
+    ):
+        if place and os.path.isdir(place):
+            text = envs.read(place + "/libexec/Version.lua")
+            found = re.search(r'return\s+"([\d.]+)', text)
+            return ("Lmod %s" % (version or (found.group(1) if found else ""))).strip()
+    for place in (
+        "/usr/share/modules",
+        "/usr/share/Modules",
+        "/usr/lib/environment-modules",
+        os.environ.get("MODULESHOME", ""),
+    ):
+        if place and os.path.isdir(place + "/init"):
+            found = re.search(
+                r"(?:MODULES_VERSION|module_version)\D{1,40}([\d.]+\d)",
+                envs.read(place + "/init/bash") + envs.read(place + "/ChangeLog", 2000),
+            )
+            return ("Environment Modules %s" % (found.group(1) if found else "")).strip()
+    return ""
 
 
 def _folders(path: str) -> List[str]:

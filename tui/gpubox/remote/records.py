@@ -221,7 +221,13 @@ def _unborn(folder: str, job: str) -> Optional[Row]:
     except OSError:
         return None
     record = {"id": job, "state": "starting", "submitted": begun, "wish": spec or {"id": job, "argv": [""]}}
-    damaged = os.path.exists(os.path.join(folder, "status.json"))
+    try:
+        os.close(os.open(os.path.join(folder, "status.json"), os.O_RDONLY | os.O_CLOEXEC))
+        damaged = True
+    except FileNotFoundError:
+        damaged = False
+    except OSError:
+        return None  # it cannot be read now, which says nothing of the job
     if damaged or time.time() - begun > DAWN:
         words = "Its launch was cut before it began; nothing of it ran"
         if damaged:
@@ -236,16 +242,16 @@ def _derive(folder: str, record: Row) -> None:
         return
     supervisor, main = record.get("supervisor") or {}, record.get("main")
     elsewhere = record.get("slurm") or (record.get("wish") or {}).get("backend") == "slurm"
-    if trees.alive(supervisor) or (elsewhere and supervisor.get("boot") != trees.boot_id()):
+    if trees.alive(supervisor) or (elsewhere and trees.rebooted(supervisor)):
         return
     last = max(_changed(folder, "log", "samples", "status.json"), record.get("started") or 0.0)
-    if supervisor.get("boot") != trees.boot_id():
+    if trees.rebooted(supervisor):
         words = "The box was booted anew while it was %s" % record["state"]
         record.update(state="ended", ended=last, ending={"how": "reboot", "words": words})
     elif trees.alive(main):
         record.update(orphaned=True, state="stopping" if record["state"] == "stopping" else "running")
         return
-    elif supervisor.get("pidns") != trees.pid_namespace():
+    elif trees.elsewhere(supervisor):
         words = "It ran in another container, whose processes cannot be seen from here"
         record.update(state="ended", ended=last, ending={"how": "lost", "words": words})
     else:

@@ -64,13 +64,39 @@ def identity(pid: int) -> Row:
 
 
 def alive(process: Optional[Row]) -> bool:
-    """Return whether the very process that was noted still runs, as seen from here."""
-    if not process or process.get("boot") != boot_id():
-        return False
-    if process.get("pidns") and process["pidns"] != pid_namespace():
+    """Return whether the very process that was noted still runs, as seen from here.
+
+    On a box that has no file handle or memory left nothing can be read: then whatever has its number is it.
+    """
+    if not process or rebooted(process) or elsewhere(process):
         return False
     fields = stat(int(process.get("pid") or 0))
+    if not fields:
+        return _there(int(process.get("pid") or 0))
     return len(fields) > 19 and int(fields[19]) == process.get("start") and fields[0] not in (b"Z", b"X")
+
+
+def rebooted(process: Row) -> bool:
+    """Return whether a process was noted under an earlier boot of the kernel."""
+    boot = boot_id()
+    return boot != "" and process.get("boot") != boot
+
+
+def elsewhere(process: Row) -> bool:
+    """Return whether a process was noted in another container, whose processes cannot be seen from here."""
+    here = pid_namespace()
+    return bool(here and process.get("pidns")) and process["pidns"] != here
+
+
+def _there(pid: int) -> bool:
+    """Return whether a process has a number, asked without opening a file."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
 
 
 def _pids() -> Iterator[int]:

@@ -166,7 +166,7 @@ def settle(asked: Row) -> Row:
     record = records.load(os.path.join(folder, "status.json")) or {}
     supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
     ended = asked.get("ended") or time.time()
-    waits = asked.get("ran", True) and supervisor.get("boot") != trees.boot_id() and time.time() < ended + 30
+    waits = asked.get("ran", True) and trees.rebooted(supervisor) and time.time() < ended + 30
     # A queue that only knows that it failed, knows less than we: its status is ours.
     # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
     own = ending.get("how") in ("exit", "signal")

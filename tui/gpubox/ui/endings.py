@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.app import App
 
 from gpubox.boxes.box import Box
+from gpubox.core.endings import succeeded
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 from gpubox.ui.widgets import job_words
@@ -55,7 +56,7 @@ def _sum_up(app: App[object], box: Box, records: Sequence[Record]) -> None:
 
 
 def _outcome(record: Record) -> str:
-    if job_words.succeeded(record):
+    if succeeded(record):
         return "ok"
     return "stopped" if record.ending is not None and record.ending.how == "stopped" else "failed"
 

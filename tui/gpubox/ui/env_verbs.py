@@ -8,10 +8,9 @@ from typing import cast
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.names import split_packages
-from gpubox.boxes.jobs.compare_notes import outcome
-from gpubox.boxes.jobs.compare_sides import succeeded
 from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.endings import outcome, succeeded
 from gpubox.core.env import Env
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobWish

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from gpubox.boxes import browser, novnc, rfb, viewers
+from gpubox.boxes import novnc, rfb, viewers
 from gpubox.boxes.desktops import password, scan, start
 from gpubox.boxes.desktops.script import ask
 from gpubox.boxes.desktops.session import Session, Way, Wish
@@ -177,12 +177,7 @@ class Desktops:
         pages = await novnc.fetch(self._open_shell()) if wanted == "browser" else None
         await viewing.begin(self._open_doors())
         if pages is not None:
-            try:
-                address = await viewing.browse(pages)
-                await browser.show(address, secret=True, environment=self._environment)
-            except BaseException:
-                await viewing.close()
-                raise
+            await viewing.browse(pages, self._environment)
         return viewing
 
     async def shot(self, session: Session) -> rfb.Picture:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from gpubox.boxes import des, novnc
+from gpubox.boxes import browser, des, novnc
 from gpubox.boxes.desktops.session import Session
 from gpubox.boxes.viewers import Viewer
 from gpubox.core.doors import Doors, Forward, Listening, Way
@@ -52,7 +52,7 @@ class Viewing:
         self.password = password
         """What a viewer will ask for, and nothing asks for twice; empty when it asks for nothing."""
         self.page = ""
-        """Address of the desktop's page for a browser; empty unless `browse` was asked for."""
+        """Address of the desktop's page for a browser, a secret; empty unless `browse` was asked for."""
         self._doors = doors
         self._renew = renew
         self._through: Doors | None = None
@@ -90,11 +90,15 @@ class Viewing:
             await self.close()
             raise
 
-    async def browse(self, files: Mapping[str, bytes]) -> str:
-        """Serve noVNC's files with this desktop in them; return the address, which is a secret."""
-        serving = novnc.page(files, lambda: self.port, self.password)
-        self.page = await self._kept.enter_async_context(serving)
-        return self.page
+    async def browse(self, files: Mapping[str, bytes], environment: Mapping[str, str]) -> None:
+        """Serve noVNC's files with this desktop in them as `page`, and show that; errors as with `begin`."""
+        try:
+            serving = novnc.page(files, lambda: self.port, self.password)
+            self.page = await self._kept.enter_async_context(serving)
+            await browser.show(self.page, secret=True, environment=environment)
+        except BaseException:
+            await self.close()
+            raise
 
     async def wait(self) -> None:
         """Wait for the viewer's end, or without a viewer until cancelled; the session on the box stays.

@@ -16,11 +16,6 @@ class Pair(msgspec.Struct, frozen=True):
     a: Package
     b: Package
 
-    @property
-    def builds_only(self) -> bool:
-        """Whether the versions are equal, and only how they were built differs: the GPU and the CPU one."""
-        return self.a.version == self.b.version
-
 
 class Difference(msgspec.Struct, frozen=True):
     """What differs between the packages of two environments."""

@@ -32,6 +32,11 @@ _REMOVE_VENV = (
 )
 SCRIPTS: Mapping[str, str] = {
     "export": 'out=$1; shift; "$@" >"$out.part" && mv -- "$out.part" "$out" && cat -- "$out"\n',
+    # What is a workspace now was a project before pixi 0.41.
+    "pixi export": "out=$1 pixi=$2; shift 2\n"
+    'if "$pixi" workspace --help >/dev/null 2>&1; then word=workspace; else word=project; fi\n'
+    '"$pixi" "$word" export conda-environment "$@" >"$out.part" && mv -- "$out.part" "$out" '
+    '&& cat -- "$out"\n',
     # conda takes an environment away without a word when a new one of its name is wanted.
     "conda create": _FRESH + 'tool=$1; shift; "$tool" create --yes --prefix "$new" "$@" || undo\n',
     "mamba clone": _FRESH + _KEEP + '"$1" env export --explicit --prefix "$2" >"$list" || exit\n'
@@ -107,7 +112,7 @@ TOOLS: Mapping[ToolName, Mapping[Verb, Step]] = {
         "create": ("sh:pixi create", "{new}", "{tool}", "{packages}"),
         "from": ("sh:pixi from", "{new}", "{tool}", "{file}"),
         "export": (
-            *("sh:export", "environment.yml", "{tool}", "project", "export", "conda-environment"),
+            *("sh:pixi export", "environment.yml", "{tool}"),
             *("--manifest-path", "{manifest}", "--environment", "{environment}"),
         ),
         "install": ("{tool}", "add", "--manifest-path", "{manifest}", "{feature}", "{packages}"),
@@ -120,7 +125,7 @@ QUIET: Mapping[str, str] = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "CONDA_NOTIFY_OUTDATED_CONDA": "false",
     "MAMBA_NO_BANNER": "1",
-    "PIXI_NO_PROGRESS": "false",
+    "PIXI_NO_PROGRESS": "true",
 }
 """Set for every tool: nobody can answer it, and nobody wants to hear that there is a newer one."""
 

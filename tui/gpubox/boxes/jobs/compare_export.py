@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from gpubox.boxes.jobs.compare import MEASURES, Comparison, Figure, Measure, SpeedUp
-from gpubox.boxes.jobs.compare_notes import outcome
 from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
 from gpubox.core import units
+from gpubox.core.endings import outcome
 from gpubox.core.text import clean
 
 SCHEMA = 1
 """Version of the JSON: fields may be added to it, but none changes its meaning."""
-FORMATS = ("json", "csv", "markdown")
-"""What a comparison can be written as; also ends of file names, but for `md`."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets take a cell that begins so for a formula."""
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#!~&$])")
@@ -233,5 +231,5 @@ def _escaped(text: str) -> str:
 
 
 def export(comparison: Comparison, form: str) -> str:
-    """Return a comparison in one of FORMATS, or as text."""
+    """Return a comparison as `json`, `csv` or `markdown`, else as text for people."""
     return {"json": as_json, "csv": as_csv, "markdown": as_markdown}.get(form, text)(comparison)

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 
-from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names, succeeded
+from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
+from gpubox.core.endings import outcome, succeeded
 from gpubox.core.env import Package
 from gpubox.core.job import GpuWish
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 
-_HOW = {
-    "limit": "its time limit passed",
-    "exec": "could not be started",
-    "folder": "its folder could not be entered",
-    "env": "its environment could not be activated",
-    "gpus": "its GPUs are not there",
-    "after": "the job before it did not succeed",
-    "reboot": "the box was booted anew",
-    "lost": "its supervisor was killed",
-    "slurm": "Slurm ended it",
-}
 _MANY = 30
 """Packages that are named at most; two environments may differ in hundreds."""
 _OTHERS = 5
@@ -31,28 +21,12 @@ _CROWDED = 100.0
 
 _TOLD = 1.05
 """Ratios of energies and of CPU times that are smaller are not told."""
-_FRAMEWORKS = ("torch", "pytorch", "tensorflow", "tensorflow-gpu", "jax", "jaxlib", "numpy", "python")
+_FRAMEWORKS = (
+    *("torch", "pytorch", "tensorflow", "tensorflow-gpu", "tensorflow-cpu", "tensorflow-rocm"),
+    *("tensorflow-base", "jax", "jaxlib", "numpy", "python"),
+)
 _GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
 """What names of packages begin with that a framework calculates with."""
-
-
-def outcome(record: Record) -> str:
-    """Return how a job ended: `exit 0`, `ABRT, core dumped`, `stopped by ada@laptop`, `still running`."""
-    ending = record.ending
-    if ending is None:
-        return f"still {record.state}" if record.state != "ended" else "not known"
-    match ending.how:
-        case "exit":
-            return f"exit {ending.code if ending.code is not None else '?'}"
-        case "signal":
-            return f"{clean(ending.signal, 12) or 'a signal'}{', core dumped' if ending.core else ''}"
-        case "stopped":
-            return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
-        case _:
-            words = clean(ending.words, 200)
-            if words and ending.how in ("limit", "lost", "reboot"):  # a sentence that says it all
-                return words[:1].lower() + words[1:]
-            return f"{_HOW[ending.how]}: {words}" if words else _HOW[ending.how]
 
 
 def notes(them: Sequence[Side], said: Mapping[str, str]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from gpubox.boxes.jobs.compare_sides import succeeded
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.logs import last_lines
+from gpubox.core.endings import succeeded
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from gpubox.core.endings import succeeded
 from gpubox.core.record import Record
 from gpubox.core.text import clean
 
@@ -27,12 +28,6 @@ class Side:
     def last(self) -> Record:
         """The newest run."""
         return self.records[-1]
-
-
-def succeeded(record: Record) -> bool:
-    """Tell whether a job ended by itself, with exit code 0."""
-    ending = record.ending
-    return ending is not None and ending.how == "exit" and ending.code == 0
 
 
 def sides(records: Sequence[Record]) -> tuple[Side, ...]:

@@ -70,7 +70,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         super().__init__(box, settings)
         self._marked: set[str] = set()
         self._could: tuple[bool, ...] = ()
-        self._known = False
         self._watching = Watching(self, box.jobs.watch)
         self._verbs = JobVerbs(self, box, settings)
         self._list: Rows[Row] = Rows(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
@@ -126,7 +125,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         records = self.box.jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
         words = self.words.lower().split()
-        self._list.empty = self._empty(bool(records))
+        self._list.empty = _empty(self, bool(records))
         self._list.show(
             Row(record, record.id in self._marked, job_words.now(record, seen))
             for record in records
@@ -134,15 +133,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         )
         caption(self, summary(records, len(self.marked), self._list, self.words))
         self._offer()
-
-    def _empty(self, some: bool) -> str:
-        if some:
-            return "No job matches"
-        if not live(self):
-            return "Not connected"
-        if (trouble := self.box.jobs.trouble.value) is not None:
-            return clean(str(trouble))
-        return "No job yet · n starts one" if self.box.jobs.looked else "Looking …"
 
     def _offer(self) -> None:
         """Have the keys shown that work on the chosen job."""
@@ -197,11 +187,9 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self.open_window(self._new)
 
     async def _new(self) -> None:
-        record = await self._verbs.new()
-        if record is None:
+        if (record := await self._verbs.new()) is None:
             return
-        self._show()
-        self._list.choose(record.id)
+        self._come(record)
         if not self.has_pseudo_class("focus-within"):
             self.notify(f"{job_words.greeting(record)} · j shows it", title=self.box.name, markup=False)
 
@@ -216,8 +204,11 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     async def _do(self, verb: str, record: Record) -> None:
         if (made := await self._verbs.do(verb, record)) is not None:
-            self._show()
-            self._list.choose(made.id)
+            self._come(made)
+
+    def _come(self, record: Record) -> None:
+        self._show()
+        self._list.choose(record.id)
 
     def action_stop(self) -> None:
         """Stop the chosen job."""
@@ -227,8 +218,8 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_remove(self) -> None:
         """Remove the chosen job, or with it the marked ones that have ended."""
         if (record := self.chosen) is not None:
-            over = [one for one in self.marked if not job_words.active(one)]
-            records = over if record.id in self._marked else [record]
+            over = (one for one in self.marked if not job_words.active(one))
+            records = list(over) if record.id in self._marked else [record]
             self.open_window(lambda: self._remove(records))
 
     async def _remove(self, records: list[Record]) -> None:
@@ -280,3 +271,14 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._words.remove_class("-shown")
         self._list.focus(scroll_visible=False)
         self._show()
+
+
+def _empty(panel: JobsPanel, some: bool) -> str:
+    """Return what stands in place of a list without rows."""
+    if some:
+        return "No job matches"
+    if not live(panel):
+        return "Not connected"
+    if (trouble := panel.box.jobs.trouble.value) is not None:
+        return clean(str(trouble))
+    return "No job yet · n starts one" if panel.box.jobs.looked else "Looking …"

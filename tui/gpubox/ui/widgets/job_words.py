@@ -6,7 +6,8 @@ import time
 from typing import NamedTuple
 
 from gpubox.core import units
-from gpubox.core.record import ACTIVE, Ending, Record
+from gpubox.core.endings import how
+from gpubox.core.record import ACTIVE, Record
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import Tone, cut
 
@@ -25,29 +26,11 @@ _ACTIVE = {
     "running": Phrase("▶", "running", "accent"),
     "stopping": Phrase("▽", "stopping", "warn"),
 }
-_HOW = {
-    "limit": "time limit",
-    "exec": "could not be started",
-    "folder": "no such folder",
-    "env": "its environment is broken",
-    "gpus": "its GPUs are not there",
-    "after": "the job before it did not succeed",
-    "reboot": "the box was booted anew",
-    "lost": "its supervisor was killed",
-    "slurm": "ended by Slurm",
-}
-"""Words for endings that come without an exit code; the box's own words are added where there are some."""
 
 
 def active(record: Record) -> bool:
     """Tell whether a job will change by itself."""
     return record.state in ACTIVE
-
-
-def succeeded(record: Record) -> bool:
-    """Tell whether a job ended by itself, with exit code 0."""
-    ending = record.ending
-    return ending is not None and ending.how == "exit" and ending.code == 0
 
 
 def phrase(record: Record) -> Phrase:
@@ -62,19 +45,6 @@ def phrase(record: Record) -> Phrase:
     if ending.how == "stopped":
         return Phrase("■", "stopped", "muted")
     return Phrase("✖", "failed" if ending.how not in ("reboot", "lost") else "lost", "alarm")
-
-
-def how(ending: Ending) -> str:
-    """Return how a job ended: `exit 3`, `ABRT, core dumped`, `stopped by ada@laptop`, `time limit`."""
-    match ending.how:
-        case "exit":
-            return f"exit {ending.code if ending.code is not None else '?'}"
-        case "signal":
-            return f"{clean(ending.signal, 12) or 'a signal'}{', core dumped' if ending.core else ''}"
-        case "stopped":
-            return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
-        case _:
-            return _HOW[ending.how]
 
 
 def about(record: Record) -> str:

@@ -1,0 +1,45 @@
+"""What the commands print alike: one JSON object on a line, and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import click
+
+SCHEMA = 1
+"""Version of the JSON that is printed; it grows with a change that breaks a reader."""
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
+
+
+def print_json(box: str, **told: object) -> None:
+    """Write one JSON object about a box on a line of stdout."""
+    click.echo(json_line(box, **told))
+
+
+def json_line(box: str, **told: object) -> str:
+    """Return one JSON object about a box, with its schema."""
+    import msgspec
+
+    return msgspec.json.encode({"schema": SCHEMA, "box": box, **told}).decode()
+
+
+def plain(value: object) -> object:
+    """Return a value without structs; fields at their default are written too, for whoever reads them."""
+    import msgspec
+
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [plain(one) for one in cast("tuple[object, ...]", value)]
+    return value
+
+
+def aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows of as many cells each as lines whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
