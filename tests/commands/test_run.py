@@ -83,6 +83,16 @@ def test_what_cannot_be_started_ends_with_127() -> None:
     assert "no-such-program-anywhere" in ran.err
 
 
+def test_what_did_not_start_fails_at_once_also_when_nobody_waits() -> None:
+    ran = run("--", "no-such-program-anywhere")
+    assert ran.status == 127
+    assert "could not be started: no-such-program-anywhere" in ran.err
+    assert ran.out.split()[0] in apart("jobs", "local", "list").out
+    ran = apart("run", "local", "--env", "none", "--gpus", "99", "--", "true")
+    assert ran.status == 125
+    assert "its GPUs are not there" in ran.err
+
+
 def test_the_job_sees_each_word_as_it_stands(tmp_path: Path) -> None:
     words = [
         "",

@@ -191,6 +191,14 @@ def test_a_key_that_is_taken_is_refused_in_words() -> None:
     assert "app.boxes and app.quit would both be q" in errors[0].text
 
 
+def test_two_that_share_a_key_may_share_another() -> None:
+    both = {"jobs.stop": "k", "jobs.remove": "k"}
+    assert keymap(both) == (both, [])
+    usable, errors = keymap({"jobs.stop": "n"})
+    assert not usable
+    assert "would both be n" in errors[0].text
+
+
 def test_keys_may_be_swapped() -> None:
     usable, errors = keymap({"app.boxes": "q", "app.quit": "b,ctrl+x"})
     assert not errors

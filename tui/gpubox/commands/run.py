@@ -83,12 +83,13 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
     the job running.
 
-    Exit status: 0 started, 1 the box failed, 2 wrong words. With --wait the job's own; 128 + n when signal n
-    ended it; 124 its time limit; 127 it could not be started; 125 it ended otherwise, or the box failed; 130
-    after Ctrl-C.
+    Exit status: 0 started, 1 the box failed, 2 wrong words; 127 or 125 it could not be started. With --wait the
+    job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it ended
+    otherwise, or the box failed; 130 after Ctrl-C.
     """
     from gpubox.commands.job_report import state
     from gpubox.commands.linked import with_box
+    from gpubox.core.record import exit_status
     from gpubox.core.text import clean
 
     words = Given(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
@@ -100,10 +101,11 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
-        if record.ending is not None and record.started is None:
-            click.echo(f"job {record.id}: {state(record)}", err=True)
         if record.warning:
             click.echo(clean(record.warning), err=True)
+        if record.ending is not None and record.started is None:
+            click.echo(f"job {record.id}: {state(record)}", err=True)
+            return exit_status(record)
         return 0
 
     return with_box(ctx, box, work, failed=NO_ANSWER if wait else 1)

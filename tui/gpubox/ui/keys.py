@@ -89,7 +89,7 @@ def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[ConfigError]
         for name, entry in known.items()
     }
     for name in tuple(usable):
-        if (clash := _clash(final[name], final.values())) is not None:
+        if (clash := _clash(final[name], final.values(), known)) is not None:
             errors.append(clash)
             del usable[name]
             final[name] = known[name]
@@ -126,10 +126,16 @@ def _is_key(key: str) -> bool:
     return True
 
 
-def _clash(changed: Entry, others: Iterable[Entry]) -> ConfigError | None:
-    """Return the error when another thing that works at the same time has the same key."""
+def _clash(changed: Entry, others: Iterable[Entry], known: Mapping[str, Entry]) -> ConfigError | None:
+    """Return the error when another thing that works at the same time has the same key.
+
+    Two that share theirs from the start may share another: only one of them is offered at a time.
+    """
+    own = set(known[changed.id].keys)
     for other in others:
-        if other.id != changed.id and set(other.keys) & set(changed.keys) and _together(changed, other):
+        if other.id == changed.id or own & set(known[other.id].keys):
+            continue
+        if set(other.keys) & set(changed.keys) and _together(changed, other):
             return ConfigError(
                 "A key is taken",
                 f"{changed.id} and {other.id} would both be {changed.keys[0]}",
