@@ -83,9 +83,9 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
     the job running.
 
-    Exit status: 0 started, 1 the box failed, 2 wrong words; 127 or 125 it could not be started. With --wait the
-    job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it ended
-    otherwise, or the box failed; 130 after Ctrl-C.
+    Exit status: 0 started, 1 the box failed, 2 wrong words; 127 or 125 it could not be started. With --wait
+    the job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it
+    ended otherwise, or the box failed; 130 after Ctrl-C.
     """
     from gpubox.commands.job_report import state
     from gpubox.commands.linked import with_box
