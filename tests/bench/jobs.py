@@ -235,7 +235,9 @@ async def environments(box: Machine, panel: Box, times: int) -> list[Row]:
         took.append(time.monotonic() - began)
     folder = str(resources.files("gpubox.remote"))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _ENVIRONMENTS, folder, prefixes[0], stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", _ENVIRONMENTS, folder, prefixes[0]),
+        stdout=asyncio.subprocess.PIPE,
+        env=dict(box.environment),  # its use is noted below its home, which is not to be a person's
     )
     out, _ = await process.communicate()
     return [
