@@ -109,8 +109,7 @@ async def demo_box() -> AsyncGenerator[Demo]:
             yield Demo(wanted, environment, home, pids)
     finally:
         try:
-            await asyncio.to_thread(_end_jobs, root)
-            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+            _clear(root)  # at once: what is awaited may be canceled once more, and then it would stay
             await asyncio.gather(*(_ended(process) for process in started))
         finally:
             os.close(write_end)  # after the keeper is gone: it would wait its second in vain
@@ -205,6 +204,11 @@ async def _keeper(root: Path, stdin: int) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def _clear(root: Path) -> None:
+    _end_jobs(root)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _end_jobs(root: Path) -> None:

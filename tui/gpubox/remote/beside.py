@@ -35,7 +35,7 @@ class Inactive(Exception):
 def run_activation(wish: Row, base: Dict[str, str]) -> Dict[str, str]:
     """Return the environment with the wished one active; this is where envs.py is called."""
     try:
-        envs = __import__("envs")
+        import envs
     except ImportError:
         raise RuntimeError("The part of gpubox that activates environments is not there") from None
     os.environ.clear()
@@ -95,7 +95,8 @@ def commit_of(cwd: str) -> str:
 
     Nothing of the repository is run or written: no hooks, no file system monitor, no index refresh.
     """
-    subprocess = __import__("subprocess")
+    import subprocess
+
     environment = dict(os.environ, GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C")
     options = [
         "-c",

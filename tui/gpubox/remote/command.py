@@ -41,7 +41,8 @@ def keep_orphans() -> None:
 
     ctypes is loaded only now, because those who wait in the queue need no memory for it.
     """
-    ctypes = __import__("ctypes")
+    import ctypes
+
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER

@@ -44,7 +44,9 @@ def answer(verb: str, asked: Row) -> Row:
     """Do what a verb asks for; raises OSError, ValueError and KeyError."""
     if verb == "scan":
         folders = [str(folder) for folder in asked.get("folders") or ()]
-        return __import__("envscan").scan(folders)
+        import envscan
+
+        return envscan.scan(folders)
     if verb == "text":
         return {"text": exported(str(asked["path"]))}
     prefix = str(asked["prefix"])
@@ -56,7 +58,9 @@ def answer(verb: str, asked: Row) -> Row:
 
 def exported(path: str) -> str:
     """Return a text file in the folder of a job; raises ValueError for any other place."""
-    jobs = os.path.realpath(os.path.dirname(__import__("envs").state_folder()) + "/jobs")
+    import envs
+
+    jobs = os.path.realpath(os.path.dirname(envs.state_folder()) + "/jobs")
     real = os.path.realpath(path)
     if not real.startswith(jobs + "/"):
         raise ValueError("It does not lie in a job's folder")
@@ -68,7 +72,9 @@ def main(words: List[str]) -> int:
     """Answer one request, and return the exit status."""
     verb = words[0] if words else ""
     if verb in ("shell", "hook"):
-        return __import__("envshell").main(words)
+        import envshell
+
+        return envshell.main(words)
     try:
         if verb not in ("scan", "packages", "size", "text"):
             raise ValueError("No such verb: %s" % verb)

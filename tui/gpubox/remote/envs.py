@@ -332,7 +332,8 @@ def box_key() -> str:
 
 def key_of(prefix: str) -> str:
     """Return the name of the file that holds what an environment answered."""
-    hashlib = __import__("hashlib")
+    import hashlib
+
     return str(hashlib.sha256(prefix.encode("utf-8", "surrogateescape")).hexdigest()[:24]) + ".json"
 
 
@@ -429,8 +430,9 @@ def _collect(
 
     None stands for one that took too long; then it and all that it started is ended.
     """
-    select = __import__("select")
-    signal = __import__("signal")
+    import select
+    import signal
+
     pid = os.fork()
     if pid == 0:
         try:

@@ -141,7 +141,9 @@ def login_shell() -> str:
     shell = os.environ.get("SHELL", "")
     if not os.access(shell, os.X_OK):
         with contextlib.suppress(KeyError, ImportError):
-            shell = __import__("pwd").getpwuid(os.getuid()).pw_shell
+            import pwd
+
+            shell = pwd.getpwuid(os.getuid()).pw_shell
     return shell if os.access(shell, os.X_OK) else "/bin/sh"
 
 
@@ -149,7 +151,9 @@ def place(files: Dict[str, str]) -> str:
     """Return a folder with these files: beside this program, else in a new one for temporary files."""
     for folder in (HERE + "/shell", ""):
         with contextlib.suppress(OSError):
-            folder = folder or __import__("tempfile").mkdtemp(prefix="gpubox-shell-")
+            import tempfile
+
+            folder = folder or tempfile.mkdtemp(prefix="gpubox-shell-")
             if not os.path.isdir(folder):
                 os.mkdir(folder, 0o700)
             for name, text in files.items():

@@ -168,7 +168,9 @@ def _locked(folder: str) -> Optional[int]:
 def _forget(folder: str) -> None:
     """Remove a record of which nothing began, or it would stand in the list for good."""
     if not os.path.exists(os.path.join(folder, "status.json")):
-        __import__("shutil").rmtree(folder, ignore_errors=True)
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
@@ -215,7 +217,9 @@ def _hear(folder: str, line: int) -> None:
     if not select.select([line], [], [], BEGIN)[0]:
         return  # it is slow, and may come yet
     if not os.read(line, 1):
-        full = __import__("causes").full_disk(folder).replace(" when it ended", "")
+        import causes
+
+        full = causes.full_disk(folder).replace(" when it ended", "")
         if full:
             raise records.Refused("The job could not be noted", full, "Make room there: `df %s`" % folder)
         said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
@@ -248,11 +252,14 @@ def _tell(write: int, held: List[int]) -> None:
 
 def supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
     """Run the supervisor in this process to its end."""
-    supervisor = __import__("supervisor")
+    import supervisor
+
     try:
         supervisor.Supervisor(folder, job, umask, tell).run()
     except BaseException:
-        __import__("traceback").print_exc()  # into supervisor.log
+        import traceback
+
+        traceback.print_exc()  # into supervisor.log
         raise
 
 
@@ -302,8 +309,9 @@ def payload(job: str) -> int:
     umask = os.umask(0o077)
     # Hidden variables are not in the record; Slurm hands on those that sbatch was given.
     number = os.environ.get("SLURM_JOB_ID", "") or "0"
-    supervisor = __import__("supervisor").Supervisor(folder, wish, umask, lambda: None, slurm=number)
-    status = supervisor.run()
+    import supervisor
+
+    status = supervisor.Supervisor(folder, wish, umask, lambda: None, slurm=number).run()
     if status < 0:
         return 127 if (records.current(folder) or {}).get("ending", {}).get("how") == "exec" else 125
     if os.WIFSIGNALED(status):
@@ -316,7 +324,9 @@ def payload(job: str) -> int:
 def user() -> str:
     """Return who we are."""
     try:
-        return __import__("pwd").getpwuid(os.getuid()).pw_name
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
     except (KeyError, ImportError):
         return os.environ.get("USER") or str(os.getuid())
 
@@ -349,7 +359,9 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
         ending = {"how": "stopped", "by": by, "words": words, "leftovers": sorted(left)}
         records.save(folder, dict(kept, state="ended", ended=time.time(), ending=ending), last=True)
     except BaseException:
-        __import__("traceback").print_exc()  # into supervisor.log
+        import traceback
+
+        traceback.print_exc()  # into supervisor.log
     finally:
         os._exit(0)
 

@@ -82,7 +82,8 @@ class Nvml:
     """The GPUs by NVML, with the quirks of drivers as the probe knows them."""
 
     def __init__(self) -> None:
-        probe = __import__("probe")
+        import probe
+
         module = self._stand_in() or self._pynvml(probe)
         self.nvml = probe.Nvml(module, "")
         self.simulated = self.nvml.simulated
@@ -120,7 +121,8 @@ class Nvml:
 
         `apps` are its processes as the probe has them, `bytes` is None where the driver tells of none.
         """
-        probe = __import__("probe")
+        import probe
+
         rows: List[Row] = []
         try:
             for card in self.nvml.cards:
@@ -196,7 +198,9 @@ class People:
         except OSError:
             return "?"
         try:
-            return __import__("pwd").getpwuid(uid).pw_name
+            import pwd
+
+            return pwd.getpwuid(uid).pw_name
         except (KeyError, ImportError):
             return str(uid)
 
@@ -232,7 +236,8 @@ def places(exclude: Sequence[str], ignore: Sequence[Sequence[int]], jobs: Dict[i
 
 def all_gpus() -> List[Row]:
     """Return a row of each GPU and each slice of one, from NVML or nvidia-smi; none where there is none."""
-    probe = __import__("probe")
+    import probe
+
     try:
         return Nvml().read({"fast", "slow", "apps"})
     except NoLibrary as error:
@@ -489,7 +494,8 @@ class Driver:
     """Reads the job's GPUs in a thread of its own, which a driver may keep for ever."""
 
     def __init__(self, uuids: Sequence[str], visible: Optional[str] = None) -> None:
-        threading = __import__("threading")
+        import threading
+
         self.uuids = uuids
         self.visible = [word.strip() for word in (visible or "").split(",") if word.strip()]
         """Without a lease, the GPUs that the job was given otherwise; without these too, all of the box."""
@@ -683,7 +689,8 @@ class Sampler:
         return now + PERIOD / 2 if waits and now < EAGER else due
 
     def _wait(self, until: float) -> None:
-        select = __import__("select")
+        import select
+
         left = until - self._now()
         if left > 0 and not self._told:
             select.select([self._wake], [], [], left)

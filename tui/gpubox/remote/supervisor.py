@@ -123,7 +123,8 @@ class Supervisor:
         except Over as over:
             ending = over.ending
         except Exception as error:
-            traceback = __import__("traceback")
+            import traceback
+
             traceback.print_exc()  # into supervisor.log
             command.abandon()
             ending = {"how": "lost", "words": "The supervisor failed: %s" % error}

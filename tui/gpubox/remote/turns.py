@@ -146,7 +146,7 @@ def ignore(pid: int, start: int) -> None:
 def _asked(skip: Sequence[Sequence[int]]) -> Row:
     """Ask for the GPUs and who is on them; this is where meter.py is called."""
     try:
-        meter = __import__("meter")
+        import meter
     except ImportError:
         return {"error": "The part of gpubox that asks for GPUs is not there"}
     try:

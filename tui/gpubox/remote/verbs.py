@@ -136,7 +136,8 @@ def ticks(asked: Row) -> Row:
 
 def remove(asked: Row) -> Row:
     """Delete the records of ended jobs; raises Refused for one that has not ended."""
-    shutil = __import__("shutil")
+    import shutil
+
     for job in asked.get("ids") or ():
         try:
             folder = records.folder_of(job)
@@ -289,7 +290,9 @@ def _serve(words: List[str]) -> int:
     elif verb == "payload" and len(words) == 2:
         return launcher.payload(words[1])
     elif verb == "unit" and len(words) == 2:
-        __import__("units").serve(words[1], launcher.supervise)
+        import units
+
+        units.serve(words[1], launcher.supervise)
     elif verb in VERBS:
         answer = VERBS[verb](request())
         if verb != "page":
@@ -308,7 +311,9 @@ def main(words: List[str]) -> int:
     except BrokenPipeError:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
-        where = __import__("traceback").extract_tb(error.__traceback__)[-1]
+        import traceback
+
+        where = traceback.extract_tb(error.__traceback__)[-1]
         text = "%s: %s (%s line %s)" % (type(error).__name__, error, os.path.basename(where[0]), where[1])
         emit({"error": {"title": "Jobs failed on the box", "text": text, "hint": ""}})
     sys.stdout.flush()
