@@ -103,7 +103,7 @@ def test_a_folder_of_a_project_may_be_called_as_usual() -> None:
     assert valid_name(".venv", "venv") == valid_name(".venv", "uv") == ".venv"
 
 
-@pytest.mark.parametrize("package", ["-r x", "--index-url=x", " a", "", "a\nb", "{files}"])
+@pytest.mark.parametrize("package", ["-r x", "--target=x", " a", "", "a\nb", "{files}"])
 def test_what_is_an_option_is_no_package(package: str) -> None:
     with pytest.raises(ConfigError):
         valid_packages([package])
