@@ -16,7 +16,7 @@ import pytest
 
 from gpubox.boxes.box import Box, Target
 from gpubox.boxes.jobs.wishes import new_id
-from gpubox.commands.run import launched
+from gpubox.commands.steady import launched
 from gpubox.core.ask import Nobody
 from gpubox.core.doors import Doors
 from gpubox.core.job import JobWish

@@ -283,7 +283,6 @@ def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, 
 
 
 async def _found(box: Box, word: str) -> Env:
-
     await steady(box, box.envs.find)
     return box.envs.named(word)
 

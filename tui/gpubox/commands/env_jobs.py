@@ -11,8 +11,8 @@ import click
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
 from gpubox.commands.printed import print_json
-from gpubox.commands.run import launched, waited
-from gpubox.commands.steady import ended, steady
+from gpubox.commands.run import waited
+from gpubox.commands.steady import ended, launched, steady
 from gpubox.core.ask import Kind, Question
 from gpubox.core.errors import ConfigError
 from gpubox.core.record import Record, exit_status

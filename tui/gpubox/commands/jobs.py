@@ -9,7 +9,7 @@ import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
 from gpubox.commands.printed import as_json, print_json
-from gpubox.commands.steady import ended, steady
+from gpubox.commands.steady import ended, launched, steady
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -145,7 +145,7 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
         wish = await steady(box, lambda: box.jobs.again(before.id))
-        record = await steady(box, lambda: box.jobs.launch(wish))  # one id: it starts once
+        record = await launched(box, wish)
         if as_json:
             _print(box, record, as_json)
         else:

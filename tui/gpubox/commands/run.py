@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box
-from gpubox.core.errors import ConfigError, Dropped, RemoteError
+from gpubox.core.errors import ConfigError, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -89,6 +89,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     """
     from gpubox.commands.job_report import state
     from gpubox.commands.linked import with_box
+    from gpubox.commands.steady import launched
     from gpubox.core.record import exit_status
     from gpubox.core.text import clean
 
@@ -216,18 +217,6 @@ def _environment(given: Given) -> dict[str, str]:
             raise ConfigError("No such variable", f"{name} is not set in this terminal", "export it first")
         found[name] = os.environ[name]
     return found
-
-
-async def launched(box: Box, wish: JobWish) -> Record:
-    """Start a job; when the link is lost meanwhile it is asked for again, which starts no second one."""
-    from gpubox.commands.steady import next_link
-
-    while True:
-        shell = box.shell.value
-        try:
-            return await box.jobs.launch(wish)
-        except Dropped:
-            await next_link(box, shell)
 
 
 async def waited(box: Box, settings: Settings, record: Record) -> int:

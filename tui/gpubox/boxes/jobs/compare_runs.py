@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.shell import Shell
+from gpubox.core.steady import through
 
 _AGAIN = 0.3
 """Seconds between two looks at a job whose log has ended, or is not to be had."""
@@ -46,31 +47,19 @@ async def run_all(
     """
     records: list[Record] = []
     for number, wish in enumerate(wishes, 1):
-        record = await _through(shell, lambda wish=wish: jobs.launch(wish))
+        record = await through(shell, lambda wish=wish: jobs.launch(wish))
         told.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
                 while data := await stream.read():
                     told.says(number, data)
         while record.state in ACTIVE:
-            record = await _through(shell, lambda id=record.id: jobs.show(id))
+            record = await through(shell, lambda id=record.id: jobs.show(id))
             if record.state in ACTIVE:
                 await asyncio.sleep(_AGAIN)
         told.ended(number, record)
         records.append(record)
     return records
-
-
-async def _through(shell: Feed[Shell | None], ask: Callable[[], Awaitable[Record]]) -> Record:
-    """Return what `ask` gives, asked again on the next link when this one drops."""
-    while True:
-        asked = shell.value
-        try:
-            return await ask()
-        except Dropped:
-            async for newest in shell.follow():
-                if newest is not None and newest is not asked:
-                    break
 
 
 async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
@@ -12,6 +12,7 @@ from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE
+from gpubox.core.steady import another
 from gpubox.core.text import clean_lines
 
 if TYPE_CHECKING:
@@ -33,20 +34,6 @@ async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
     with suppress(RemoteError, Dropped):
         return clean_lines((await jobs.page(job, -_END, _END)).data, 200)[-count:]
     return []
-
-
-async def _link(doors: Feed[Doors | None], over: Doors | None) -> Doors:
-    """Wait for a link; where what was lost was not the link `over`, the same one is good after a moment."""
-    async with aclosing(doors.follow()) as newest:
-        async for found in newest:
-            if found is None:
-                continue
-            if found is over:
-                await asyncio.sleep(_LATER)
-                if doors.value is not found:
-                    continue
-            return found
-    raise AssertionError("a feed never ends")
 
 
 class Resumed:
@@ -78,7 +65,7 @@ class Resumed:
         while True:
             try:
                 if self._stream is None:
-                    await _link(self._doors, self._over)
+                    await another(self._doors, self._over)
                 piece = await (self._stream or await self._open()).read()
             except Dropped:
                 await self.close()
@@ -123,7 +110,7 @@ class Paged:
             try:
                 page, ended = await self._next()
             except Dropped:
-                await _link(self._doors, over)
+                await another(self._doors, over)
                 continue
             except RemoteError:
                 tries += 1

@@ -1,0 +1,41 @@
+"""Asking through losses of a link: what may be asked twice is asked again over the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from gpubox.core.errors import Dropped
+from gpubox.core.feed import Feed
+
+L = TypeVar("L")
+T = TypeVar("T")
+
+_MOMENT = 1.0
+"""Seconds after which a link that is still the one that failed is tried once more."""
+
+
+async def another(links: Feed[L | None], lost: L | None) -> L:
+    """Wait for a link and return it; where it is still the one that was lost, after a moment."""
+    async with aclosing(links.follow()) as newest:
+        async for found in newest:
+            if found is None:
+                continue
+            if found is lost:
+                await asyncio.sleep(_MOMENT)
+                if links.value is not found:
+                    continue
+            return found
+    raise AssertionError("a feed never ends")
+
+
+async def through(links: Feed[L | None], ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` gives, asked again on the next link when this one drops."""
+    while True:
+        asked = links.value
+        try:
+            return await ask()
+        except Dropped:
+            await another(links, asked)
