@@ -141,7 +141,7 @@ async def _compare(
     from msgspec.structs import replace
 
     from gpubox.boxes.jobs.compare import compare as put_together
-    from gpubox.boxes.jobs.compare_runs import all_last_words, run_all
+    from gpubox.boxes.jobs.compare_runs import run_all
     from gpubox.boxes.jobs.wishes import new_id
     from gpubox.commands.compare_progress import Progress
     from gpubox.core.endings import succeeded
@@ -154,21 +154,21 @@ async def _compare(
     ]
     with Progress(len(wishes)) as progress:
         records = await run_all(box.jobs, box.shell, wishes, progress)
-    for record in records:
-        if not succeeded(record):
-            await _tell_log(box, record)
+    said = {record.id: await _tell_log(box, record) for record in records if not succeeded(record)}
     packages = await _packages(box, [env for _, env in plan if env is not None])
-    show(put_together(records, packages, await all_last_words(box.jobs, records)), form)
+    show(put_together(records, packages, said), form)
     return 0 if all(map(succeeded, records)) else 1
 
 
-async def _tell_log(box: Box, record: Record) -> None:
-    """Say on stderr what a run that failed said last, and where the rest is."""
+async def _tell_log(box: Box, record: Record) -> str:
+    """Say on stderr what a run that failed said last, and where the rest is; return its last line."""
     from gpubox.boxes.jobs.logs import last_lines
 
-    for line in await last_lines(box.jobs, record.id, LAST_LINES):
+    lines = await last_lines(box.jobs, record.id, LAST_LINES)
+    for line in lines:
         click.echo(f"  {line}", err=True)
     click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
+    return " ".join(lines[-1:])
 
 
 async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package]]:

@@ -36,13 +36,13 @@ def draw_table(comparison: Comparison, width: int) -> list[Line]:
         out += [(Span("! " if not place else "  ", "warn"), *line) for place, line in enumerate(lines)]
     out += [EMPTY] if out else []
     labels = tuple(side.label for side in comparison.sides)
-    figures = _columns([("", labels), *table(comparison)], width, right=True)
-    names = ["", *(name for name, _ in table(comparison))]
+    rows = [("", labels), *table(comparison)]
+    figures = _columns(rows, width, right=True)
     if not comparison.differences:
         return [*out, *figures]
-    out += [line for name, line in zip(names, figures, strict=True) if name not in _REST]
+    out += [line for (name, _), line in zip(rows, figures, strict=True) if name not in _REST]
     out += [EMPTY, *_columns([("What differs", labels), *comparison.differences], width)]
-    rest = [line for name, line in zip(names, figures, strict=True) if name in _REST]
+    rest = [line for (name, _), line in zip(rows, figures, strict=True) if name in _REST]
     return [*out, *([EMPTY, *rest] if rest else [])]
 
 
