@@ -19,6 +19,7 @@ from gpubox.ui.border import guarded
 from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.log_source import Log, Logs
 from gpubox.ui.widgets.log_view import LogView
+from gpubox.ui.widgets.words import Words
 
 _RETRY = 2.0
 """Seconds between two tries to read on after a failure."""
@@ -36,15 +37,6 @@ class LogPane(Vertical):
     DEFAULT_CSS = """
     LogPane {
         height: 1fr;
-        & #search {
-            dock: bottom;
-            height: 1;
-            border: none;
-            padding: 0;
-            background: $surface;
-            display: none;
-            &.-shown { display: block; }
-        }
     }
     """
 
@@ -54,7 +46,7 @@ class LogPane(Vertical):
         self._ending = ""
         self._waits = False
         self._box = box
-        self._words = Input(placeholder="search", id="search", select_on_focus=True)
+        self._words = Words(placeholder="search", id="search", select_on_focus=True)
         self._wanted: re.Pattern[str] | None = None
         self._found: int | None = None
         self._missed = ""

@@ -1,4 +1,4 @@
-"""The line under a list for words that narrow it."""
+"""The line under a list or a log for words that are looked for in it."""
 
 from __future__ import annotations
 
