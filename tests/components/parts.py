@@ -46,6 +46,7 @@ PARTS = {
         Part("sh", "dash"),
         Part("gcc", "gcc"),
         Part("vi", "vim-tiny"),
+        Part("setpriv", "util-linux"),
         Part("Xvfb", "xvfb"),
         Part("xauth", "xauth"),
         Part("xeyes", "x11-apps"),

@@ -42,6 +42,8 @@ class Home:
         self.path.mkdir()
         self.state = folder / "state"
         self.python = python
+        self.before: list[str] = []
+        """Words in front of the program, such as another user's."""
         self.program = folder / "kept"
         self.program.mkdir()
         for name in PROGRAM_FILES:
@@ -60,7 +62,7 @@ class Home:
     def ask(self, verb: str, *words: str, environment: Mapping[str, str] = {}, **asked: object) -> object:
         """Run a verb and return its answer."""
         done = subprocess.run(
-            [self.python, "-I", "-S", str(self.program / "env.py"), verb, *words],
+            [*self.before, self.python, "-I", "-S", str(self.program / "env.py"), verb, *words],
             input=json.dumps(asked).encode(),
             capture_output=True,
             env=self.environment(**environment),

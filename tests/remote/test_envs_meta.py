@@ -12,6 +12,7 @@ import pytest
 
 import gpubox
 from gpubox.core.env import Sight
+from tests.components.parts import program
 from tests.remote.env_home import Home
 
 
@@ -130,14 +131,23 @@ def test_broken_ones_say_why(home: Home) -> None:
     assert "/opt/gone/bin" in words["e"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_one_that_may_not_be_read_is_broken(home: Home) -> None:
+    if os.geteuid() == 0:  # root as a normal user is: file modes hold for it, too
+        rights = "-dac_override,-dac_read_search"
+        home.before = [program("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}"]
     env = home.fill(home.root() / "envs" / "secret")
-    env.chmod(0)
-    try:
-        assert "may not be read" in home.named("secret").broken
-    finally:
-        env.chmod(0o700)
+    listed = home.fill(home.path / "elsewhere" / "listed")
+    (home.path / ".conda").mkdir()
+    (home.path / ".conda" / "environments.txt").write_text(f"{listed}\n")
+    for mode in (0, 0o400):
+        env.chmod(mode)
+        listed.chmod(mode)
+        try:
+            assert "may not be read" in home.named("secret").broken
+            assert "may not be read" in home.named("listed").broken
+        finally:
+            env.chmod(0o700)
+            listed.chmod(0o700)
 
 
 def test_the_last_use_is_the_newest_change(home: Home) -> None:

@@ -47,8 +47,12 @@ def normal(name: str) -> str:
 
 
 def looks_like_conda(path: str) -> bool:
-    """Say whether a folder is a conda environment, be it broken; leftovers without any file of it are not."""
-    return os.path.exists(path + "/conda-meta") or os.path.lexists(path + "/bin/python")
+    """Say whether a folder among environments is one, be it broken; leftovers without any file of it are not.
+
+    Nobody can tell what a folder holds that this login may not enter: it counts, and is shown as broken.
+    """
+    inside = os.path.exists(path + "/conda-meta") or os.path.lexists(path + "/bin/python")
+    return inside or not os.access(path, os.X_OK)
 
 
 def flavor(root: str) -> str:
@@ -181,7 +185,7 @@ def _python(conda: Conda, cfg: Dict[str, str], prefix: str) -> str:
 def _broken(prefix: str, kind: str) -> str:
     """Return why an environment cannot be used, in words; empty when nothing speaks against it."""
     if not os.access(prefix, os.R_OK | os.X_OK):
-        return "Its folder may not be read by this login"
+        return envs.UNREADABLE
     for name in ("python", "python3"):
         if os.path.islink(prefix + "/bin/" + name) and not os.path.exists(prefix + "/bin/" + name):
             return envs.dangling(prefix, name)

@@ -27,6 +27,7 @@ GENERIC = frozenset((".venv", "venv", ".env", "env", ".conda", "conda", "envs", 
 """Names of folders that tell nothing: the project's folder is what people call these."""
 SHELLS = frozenset(("_", "SHLVL", "PWD", "OLDPWD", "BASH_ENV", "ENV"))
 """Variables that the shell which runs the scripts sets for itself."""
+UNREADABLE = "Its folder may not be read by this login"
 CONDAS = ("bin/conda", "condabin/conda")
 MICROMAMBAS = ("~/.local/bin/micromamba", "~/bin/micromamba", "~/micromamba/bin/micromamba")
 
@@ -287,6 +288,8 @@ def check(prefix: str, kind: str) -> None:
         raise ActivationError("%s is no folder that can stand in PATH" % shown(prefix))
     if not os.path.isdir(prefix):
         raise ActivationError("%s is not there any more" % shown(prefix))
+    if not os.access(prefix, os.X_OK):
+        raise ActivationError("%s cannot be used: its folder may not be read by this login" % shown(prefix))
     mark = "/conda-meta" if kind in ("conda", "pixi") else "/pyvenv.cfg"
     if not os.path.exists(prefix + mark):
         raise ActivationError("%s is no environment any more: %s is missing" % (shown(prefix), mark[1:]))

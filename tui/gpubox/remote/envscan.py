@@ -240,7 +240,7 @@ class Look:
             above, last = os.path.split(os.path.dirname(prefix))
             self._take_root(above if last == "envs" else prefix)
             self._take_root(os.path.dirname(os.path.dirname(envs.maker(prefix))))
-            if os.path.exists(prefix + "/conda-meta"):
+            if envmeta.looks_like_conda(prefix):
                 self.found.setdefault(prefix, "conda")
 
     def _usual(self) -> List[str]:
