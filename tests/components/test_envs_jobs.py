@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.core.record import exit_status
 from tests.components import envs
 from tests.components.env_box import box_at, done, job, succeeded
 from tests.components.parts import program
@@ -100,6 +101,18 @@ async def test_a_virtual_environment_is_made_changed_and_removed_by_jobs(
         assert record.ending.code == 1
         assert "is there already" in log
         assert (home.path / "work" / "three").exists()
+
+
+async def test_of_two_removals_at_once_one_succeeds_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    home.venv(home.path / "p" / ".venv")
+    async with box_at(home, monkeypatch) as box:
+        (env,) = (await box.envs.find()).envs
+        both = await asyncio.gather(*(done(box, box.envs.remove(env)) for _ in range(2)))
+    assert sum(exit_status(record) == 0 for record, _ in both) == 1
+    assert list((home.path / "p").iterdir()) == []
 
 
 async def test_what_a_failed_creation_made_is_taken_away(

@@ -32,7 +32,7 @@ ENDINGS = [
     ),
     (Ending("stopped", by="ada@laptop", signal="TERM"), "stopped", "stopped by ada@laptop"),
     (Ending("exec", words="nosuch: No such file"), "failed", "could not be started: nosuch: No such file"),
-    (Ending("env", words="activate.d failed"), "failed", "its environment is broken: activate.d failed"),
+    (Ending("env", words="activate.d failed"), "failed", "its environment cannot be used: activate.d failed"),
     (Ending("folder", words="/gone"), "failed", "its folder could not be entered: /gone"),
     (
         Ending("after", words="prepare ended with exit 1"),

@@ -34,7 +34,7 @@ def test_a_run_that_aborted_has_no_speed_but_an_ending() -> None:
         (Ending("exit", code=3), "exit 3"),
         (Ending("limit"), "time limit"),
         (Ending("stopped", by="ada@laptop"), "stopped by ada@laptop"),
-        (Ending("env", words="no such folder"), "its environment is broken: no such folder"),
+        (Ending("env", words="no such folder"), "its environment cannot be used: no such folder"),
         (Ending("lost"), "its supervisor was killed"),
     ],
 )

@@ -25,7 +25,7 @@ LIMIT = 30.0
 
 FILES = (
     *("jobs.py", "verbs.py", "launcher.py", "supervisor.py", "command.py", "records.py", "turns.py"),
-    *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py", "beside.py"),
+    *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py", "beside.py", "envlock.py"),
 )
 
 METER = """

@@ -9,7 +9,7 @@ _HOW = {
     "limit": "time limit",
     "exec": "could not be started",
     "folder": "its folder could not be entered",
-    "env": "its environment is broken",
+    "env": "its environment cannot be used",
     "gpus": "its GPUs are not there",
     "after": "the job before it did not succeed",
     "reboot": "the box was booted anew",

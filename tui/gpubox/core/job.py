@@ -46,6 +46,10 @@ class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
     """The environment's kind; see core.env.Kind."""
     env: str = ""
     """The environment's name, for showing."""
+    changes: tuple[str, ...] = ()
+    """Folders of environments that no other job may change meanwhile; it waits for those that do."""
+    removes: bool = False
+    """Whether they are gone afterwards: that is refused while a job runs in one of them."""
     environment: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Variables that are set on top."""
     hidden: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ import select
 import signal
 import time
 
+import envlock
 import records
 import trees
 import turns
@@ -66,7 +67,7 @@ def checked(wish: object) -> Row:
     for name in _table(wish.get("environment") or {}, "The environment"):
         if not name or "=" in name:
             raise _wrong("%s cannot be the name of a variable" % ascii(name)[:80])
-    for name in ("hidden", "exclude", "results"):
+    for name in ("hidden", "exclude", "results", "changes"):
         _words(wish.get(name) or [], name)
     files = _table(wish.get("files") or {}, "The files")
     if sum(map(len, files.values())) > FILES:
@@ -143,11 +144,17 @@ def launch(wish: object) -> Row:
     try:
         handle = _locked(folder)
         if not os.path.exists(os.path.join(folder, "status.json")):
+            envlock.refuse(job)
             prepare(folder, job)
             _begin(folder, job, umask, handle)
     except records.Refused:
         _forget(folder)
         raise
+    except envlock.Unusable as error:
+        _forget(folder)
+        raise records.Refused(
+            "The environment is in use", str(error), "Stop that job, or wait for its end"
+        ) from None
     finally:
         if handle is not None:
             os.close(handle)

@@ -13,6 +13,7 @@ import time
 
 import beside
 import causes
+import envlock
 import launcher
 import records
 import trees
@@ -94,6 +95,7 @@ class Supervisor:
         """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
         self.ears = waking.Ears()
         self.lease = turns.Lease(wish["id"])
+        self.hold = envlock.Hold(wish)
         shown = dict(records.publishable(wish), files={})
         self.record: Row = {"v": 1, "id": wish["id"], "state": "starting", "wish": shown, "slurm": slurm}
         self.mode = str((wish.get("gpus") or {}).get("mode", "none"))
@@ -116,6 +118,7 @@ class Supervisor:
             self.check_asked()
             self.wait_for_job()
             self.wait_for_gpus()
+            self.wait_for_environments()
             environment = self.environment()
             command.start(environment, self.umask, self.lease)
             self.tell()
@@ -217,6 +220,22 @@ class Supervisor:
             else:
                 self.ears.wait(1.0)
             self.check_asked()
+
+    def wait_for_environments(self) -> None:
+        """Wait until no other job changes the environments of this one; raises Over if that cannot be."""
+        try:
+            while True:
+                words, sign = self.hold.attempt(self.record["submitted"])
+                if not words:
+                    return
+                self.waits(words)
+                if sign:
+                    turns.sleep_on(sign, self.ears)
+                else:
+                    self.ears.wait(1.0)
+                self.check_asked()
+        except (envlock.Unusable, records.Refused) as error:
+            raise Over("env", str(error)) from None
 
     def wait_for_gpus(self) -> None:
         """Wait in the queue until the GPUs are ours; raises Over when they can never be."""

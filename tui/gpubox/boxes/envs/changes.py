@@ -65,7 +65,7 @@ def rename(env: Env, name: str, where: str, tool: str) -> JobWish:
     """Wish for another name; the base of an installation has none to be changed."""
     _not_base(env, "renamed")
     values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
-    return _wish(f"env rename {env.name} to {name}", env.kind, tool, "rename", values)
+    return _wish(f"env rename {env.name} to {name}", env.kind, tool, "rename", values, removes=True)
 
 
 def install(env: Env, packages: Sequence[str], tool: str) -> JobWish:
@@ -93,7 +93,7 @@ def remove(env: Env, tool: str) -> JobWish:
     """Wish that an environment is deleted; raises ConfigError for the base of an installation."""
     _not_base(env, "removed")
     values = {"prefix": env.prefix, **_pixi(env)}
-    return _wish(f"env remove {env.name}", env.kind, tool, "remove", values)
+    return _wish(f"env remove {env.name}", env.kind, tool, "remove", values, removes=True)
 
 
 def probe_gpu(env: Env) -> JobWish:
@@ -130,6 +130,7 @@ def _wish(
     *,
     files: Mapping[str, str] = {},
     results: tuple[str, ...] = (),
+    removes: bool = False,
 ) -> JobWish:
     argv, more = tools.command(tool_name(kind, tool), verb, {"tool": tool, **values}, packages)
     return JobWish(
@@ -137,6 +138,9 @@ def _wish(
         argv=argv,
         name=clean(title, 100),
         cwd="{folder}",
+        # A project of pixi has one lock file for all of its environments.
+        changes=tuple(values[name] for name in ("manifest", "prefix", "new") if values.get(name)),
+        removes=removes,
         environment=dict(tools.QUIET),
         files={**more, **files},
         results=results,

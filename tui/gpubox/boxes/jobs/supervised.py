@@ -30,6 +30,7 @@ FILES = (
     "supervisor.py",
     "command.py",
     "beside.py",
+    "envlock.py",
     "records.py",
     "turns.py",
     "trees.py",

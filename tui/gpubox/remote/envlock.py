@@ -1,0 +1,173 @@
+"""Lets one job at a time change an environment, and takes none away in which a job runs.
+
+Everything here is a lock that goes with the process that holds it, so that no crash leaves an environment
+taken. A file in the queue's folder for each folder that is changed, also for one that does not exist yet,
+keeps the jobs of one user apart. Those of several users meet at the environment itself: who changes it locks
+the folder of its metadata, who runs in it has a shared lock of its own folder. Folders are locked because an
+open file would keep a removal from ending on a network disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+
+import records
+import trees
+import turns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+    Row = Dict[str, Any]
+
+MARKS = ("conda-meta", "bin")
+"""Folders of an environment of which the first one is locked by who changes it."""
+
+
+class Unusable(Exception):
+    """The environment cannot be had, now or ever, in words."""
+
+
+def folders(wish: Row) -> List[str]:
+    """Return the folders that a job changes, links resolved, in the one order in which all jobs take them."""
+    given = [str(path) for path in wish.get("changes") or ()]
+    return sorted({os.path.realpath(os.path.expanduser(path)) for path in given})
+
+
+def name_of(record: Row) -> str:
+    """Return how a job is called in a sentence."""
+    name = str((record.get("wish") or {}).get("name") or "")
+    return "%s (%s)" % (name, record["id"]) if name else str(record["id"])
+
+
+def others(job: str) -> Iterator[Row]:
+    """Yield the records of this user's jobs that are at work, without one of them."""
+    jobs = records.jobs_folder()
+    for other in records.ids(jobs):
+        record = records.current(os.path.join(jobs, other), figures=False) if other != job else None
+        if record is not None and record["state"] in records.ACTIVE:
+            yield record
+
+
+def refuse(wish: Row) -> None:
+    """Raise Unusable for a job that removes an environment in which another one runs, or will run."""
+    gone = set(folders(wish)) if wish.get("removes") else set()
+    for record in others(wish["id"]) if gone else ():
+        prefix = str((record.get("wish") or {}).get("prefix") or "")
+        if prefix and os.path.realpath(prefix) in gone:
+            verb = "runs in it" if record["state"] != "queued" else "waits to run in it"
+            raise Unusable("Job %s %s: %s" % (name_of(record), verb, prefix))
+
+
+def holder(path: str) -> str:
+    """Return in words which process of whom has the lock of a folder, as far as the kernel tells."""
+    with contextlib.suppress(OSError, ValueError):
+        about = os.stat(path)
+        key = "%02x:%02x:%d" % (os.major(about.st_dev), os.minor(about.st_dev), about.st_ino)
+        for line in trees.read("/proc/locks", 1 << 20).decode("ascii", "replace").splitlines():
+            found = re.match(r"\d+: FLOCK +\w+ +\w+ +(\d+) (\S+) ", line)
+            if found and found.group(2) == key and int(found.group(1)) != os.getpid():
+                return "%s (process %s)" % (_user(os.stat("/proc/" + found.group(1)).st_uid), found.group(1))
+    return "another user"
+
+
+def _user(uid: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, ImportError):
+        return str(uid)
+
+
+class Hold:
+    """The environments that a job changes, or runs in, for as long as its supervisor lives."""
+
+    def __init__(self, wish: Row) -> None:
+        self._wish = wish
+        self._handles: List[int] = []
+        self._there: Optional[List[str]] = None
+        """Which of the folders were there when the job began to wait."""
+
+    def attempt(self, submitted: float) -> Tuple[str, str]:
+        """Take all or nothing; returns in words what is waited for, and the file to sleep on, if one helps.
+
+        The words are empty when the environments are ours. Raises Unusable.
+        """
+        changed = folders(self._wish)
+        if self._there is None:
+            self._there = [path for path in changed if os.path.isdir(path)]
+        refuse(self._wish)
+        wait = self._earlier(changed, submitted) or self._take(changed) or self._run_in()
+        if wait is not None:
+            self.release()
+            return wait
+        for path in self._there:
+            if not os.path.isdir(path):
+                raise Unusable("%s is not there any more" % path)
+        return "", ""
+
+    def release(self) -> None:
+        """Let others have them."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def _earlier(self, changed: List[str], submitted: float) -> Optional[Tuple[str, str]]:
+        """Return the wait for a job of ours that came before, also one whose supervisor was killed."""
+        mine = (submitted, self._wish["id"])
+        for record in others(self._wish["id"]) if changed else ():
+            before = (record.get("submitted") or 0.0, record["id"]) < mine
+            if before and set(changed) & set(folders(record.get("wish") or {})):
+                sign = turns.live_path(record["id"])
+                return "job %s to end" % name_of(record), sign if turns.held(sign) else ""
+        return None
+
+    def _take(self, changed: List[str]) -> Optional[Tuple[str, str]]:
+        """Lock what is changed; returns the wait where somebody has it."""
+        for prefix in changed:
+            digest = hashlib.sha256(os.fsencode(prefix)).hexdigest()[:24]
+            path = os.path.join(turns.queue_folder(), "env-" + digest)
+            handle = turns.lock(path)
+            if handle is None:
+                job = (records.load(path) or {}).get("job", "?")
+                return "job %s to end" % job, path
+            self._handles.append(handle)
+            os.ftruncate(handle, 0)
+            job = name_of({"id": self._wish["id"], "wish": self._wish})
+            os.write(handle, json.dumps({"job": job}).encode())
+            mark = next((mark for mark in MARKS if os.path.isdir("%s/%s" % (prefix, mark))), "")
+            if mark and not self._lock("%s/%s" % (prefix, mark), fcntl.LOCK_EX):
+                mark = "%s/%s" % (prefix, mark)
+                return "a change of %s by %s to end" % (prefix, holder(mark)), mark
+            if self._wish.get("removes") and not self._lock(prefix, fcntl.LOCK_EX):
+                raise Unusable("A job of %s runs in it: %s" % (holder(prefix), prefix))
+        return None
+
+    def _run_in(self) -> Optional[Tuple[str, str]]:
+        prefix = os.path.realpath(self._wish["prefix"]) if self._wish.get("prefix") else ""
+        if prefix and not self._lock(prefix, fcntl.LOCK_SH):
+            return "the removal of %s by %s to end" % (prefix, holder(prefix)), prefix
+        return None
+
+    def _lock(self, folder: str, kind: int) -> bool:
+        """Lock a folder; says whether nobody else has it. Disks that lock no folders keep nobody apart."""
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return True
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError:
+            os.close(handle)
+            return True
+        self._handles.append(handle)
+        return True
