@@ -140,6 +140,12 @@ def test_jobs_without_curves_say_so() -> None:
     assert line[0].text == "No job has a curve of that"
 
 
+def test_a_job_that_ended_at_once_has_an_empty_curve_beside_the_other() -> None:
+    title, *lines = draw_graphs(["gone", "long"], [(), seconds(85)], KINDS[1], 60, 9)
+    assert title[0].text == "CPU use "
+    assert any(line[0].text.startswith("gone") for line in lines)
+
+
 @pytest.mark.parametrize("width", [10, 40, 200])
 def test_no_curve_is_wider_than_its_room(width: int) -> None:
     labels = ["tf-gpu", "\x1b[31m" + "x" * 300]

@@ -15,7 +15,7 @@ from gpubox.ui.widgets.job_curves import draw_curves, resampled
 from gpubox.ui.widgets.job_details import draw_all, draw_head
 from gpubox.ui.widgets.job_queue import draw_queue
 from tests.parts import NOW
-from tests.ui.jobs import DONE, RUNNING, WAITING, ticks
+from tests.ui.jobs import DONE, RUNNING, WAITING, queued, record, ticks
 
 
 def plain(lines: list[Line]) -> str:
@@ -142,3 +142,11 @@ def test_slurms_partitions_and_queue_are_told_in_words() -> None:
     assert "\x1b" not in text
     assert "no Slurm" in plain(draw_queue(None, 80))
     assert "! sinfo does not answer" in plain(draw_queue(SlurmView(trouble="sinfo does not answer"), 80))
+
+
+def test_a_number_of_gpus_is_not_mistaken_for_the_index_of_one() -> None:
+    assert job_words.gpus(record("train")) == "1"
+    assert job_words.gpus(queued("train")) == "×1"
+    chosen = record("train").wish.gpus
+    two = replace(record("train").wish, gpus=replace(chosen, mode="chosen", uuids=("a", "b")))
+    assert job_words.gpus(queued("train", wish=two)) == "×2"

@@ -185,6 +185,28 @@ def test_different_commands_are_told() -> None:
     assert told not in compare([first, on_cpu()]).notes
 
 
+def test_different_commands_have_no_headline_and_sides_carry_the_names_of_the_jobs() -> None:
+    quick = replace(on_gpu(0.5), gpus=())  # ended before it was noted which GPU it had
+    slow = on_gpu(48.5)
+    slow = replace(slow, id="slow", wish=replace(slow.wish, argv=("python", "train.py"), name="train"))
+    told = compare([quick, slow])
+    assert [side.label for side in told.sides] == ["paint", "train"]
+    assert told.speedups == ()
+    assert not any("different GPUs" in note for note in told.notes)
+
+
+def test_a_gpu_without_a_name_is_not_a_different_one() -> None:
+    nameless = run("old", gpus=(replace(GPU, name=""),))
+    assert not any("different GPUs" in note for note in compare([on_gpu(), nameless]).notes)
+
+
+def test_sides_of_one_comparison_are_set_against_each_other_whatever_their_commands() -> None:
+    first, second = on_gpu(), on_cpu()
+    first = replace(first, wish=replace(first.wish, group="20261123-a-0"))
+    other = replace(second.wish, group="20261123-a-1", argv=("python", "paint.py", "--cpu"))
+    assert len(compare([first, replace(second, wish=other)]).speedups) == 1
+
+
 def test_the_last_words_of_a_run_that_failed_are_told_and_its_figures_doubted() -> None:
     failed = aborted(on_cpu(3.0))
     told = compare([on_gpu(6.0), failed], said={failed.id: "needs\u202e AVX512\n"})

@@ -61,7 +61,7 @@ def gpus(record: Record) -> str:
         case "chosen":
             return f"{len(wish.uuids)} chosen"
         case _:
-            return f"{wish.count} free" if record.started is None else str(wish.count)
+            return f"{wish.count} free" if record.started is None else f"×{wish.count}"
 
 
 def _took(record: Record) -> float | None:

@@ -8,7 +8,7 @@ from math import sqrt
 from statistics import mean, median, stdev
 
 from gpubox.boxes.jobs.compare_notes import differences, notes
-from gpubox.boxes.jobs.compare_sides import Side, sides
+from gpubox.boxes.jobs.compare_sides import Side, same_work, sides
 from gpubox.core.env import Package
 from gpubox.core.record import GpuUse, Record
 
@@ -62,7 +62,7 @@ class Comparison:
     figures: tuple[tuple[Measure, tuple[Figure, ...]], ...]
     """Measures that at least one side tells, with a figure for each side."""
     speedups: tuple[SpeedUp, ...]
-    """The fastest of those that finished against each other one that did."""
+    """The fastest of those that finished against each other one that did; none between different commands."""
     notes: tuple[str, ...]
     """Sentences: what makes the comparison unfair, what failed, which run was odd."""
     differences: tuple[tuple[str, tuple[str, ...]], ...]
@@ -125,7 +125,7 @@ def compare(
     """
     them = sides(records)
     figures = [(measure, tuple(_figure(measure, side) for side in them)) for measure in MEASURES]
-    speedups = _speedups(them)
+    speedups = _speedups(them) if same_work(them) else ()
     return Comparison(
         them,
         tuple((measure, each) for measure, each in figures if any(one.mean is not None for one in each)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 
-from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
+from gpubox.boxes.jobs.compare_sides import Side, command, gpu_model, gpu_names, same_work
 from gpubox.core.endings import outcome, succeeded
 from gpubox.core.env import Package
 from gpubox.core.job import GpuWish
@@ -38,9 +38,9 @@ def notes(them: Sequence[Side], said: Mapping[str, str]) -> list[str]:
     for side in them:
         out += [*_failures(side, said), *_gpu_notes(side)]
     out += _crowded(them)
-    if len({side.last.wish.argv for side in them}) > 1:
+    if not same_work(them):
         out.append("They ran different commands: the times may be those of different work")
-    models = {gpu_names(side.last) for side in them if side.last.gpus}
+    models = {gpu_model(side.last) for side in them if side.last.gpus} - {""}
     if len(models) > 1:
         out.append(f"They ran on different GPUs: {' and '.join(sorted(models))}")
     return [*out, *_energy(them)]

@@ -69,16 +69,37 @@ def gpu_names(record: Record) -> str:
     return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in kinds.items())
 
 
+def gpu_model(record: Record) -> str:
+    """Return the GPUs of a job by model, empty where the record does not tell it: it may have got none."""
+    known = all(gpu.name for gpu in record.gpus)
+    return gpu_names(record) if known and (record.gpus or record.wish.gpus.mode == "none") else ""
+
+
+def same_work(them: Sequence[Side]) -> bool:
+    """Tell whether all sides did the same: one command, or the sides of one `compare`, which chose them."""
+    wishes = [side.last.wish for side in them]
+    series = {wish.group.rpartition("-")[0] for wish in wishes}
+    return len({wish.argv for wish in wishes}) <= 1 or (len(series) == 1 and "" not in series)
+
+
+def _name(record: Record) -> str:
+    return clean(record.wish.name, 40)
+
+
+def _env(record: Record) -> str:
+    return clean(record.wish.env, 40)
+
+
 _LABELS: tuple[Callable[[Record], str], ...] = (
-    lambda record: clean(record.wish.env, 40),
-    lambda record: clean(record.wish.name, 40),
-    gpu_names,
-    lambda record: " ".join(filter(None, (clean(record.wish.env, 40), gpu_names(record)))),
-    lambda record: " ".join(filter(None, (clean(record.wish.name, 40), clean(record.wish.env, 40)))),
+    _name,
+    _env,
+    lambda record: " ".join(filter(None, (_name(record), _env(record)))),
     lambda record: clean(command(record), 28),
+    gpu_model,
+    lambda record: " ".join(filter(None, (_env(record), gpu_model(record)))),
     lambda record: f"{clean(record.wish.env or record.wish.name, 24)} {record.id[-6:]}".strip(),
 )
-"""What sides can be told apart by, the plainest first."""
+"""What sides can be told apart by, the plainest first: the name that a person gave says the most."""
 
 
 def _labels(records: Sequence[Record]) -> list[str]:

@@ -65,8 +65,8 @@ def on_axis(
     ticks: Sequence[Tick], value: Callable[[Tick], float | None], span: float, dots: int
 ) -> list[float | None]:
     """Return exactly `dots` means over `span` seconds from the job's start; None where it had ended."""
-    if dots <= 0:
-        return []
+    if not ticks or dots <= 0:
+        return [None] * max(0, dots)  # a job that ended at once has no readings
     sums, counts = [0.0] * dots, [0] * dots
     for tick, after in zip(ticks, [*ticks[1:], None], strict=True):
         found = value(tick)

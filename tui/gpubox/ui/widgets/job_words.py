@@ -63,7 +63,7 @@ def about(record: Record) -> str:
 
 
 def gpus(record: Record) -> str:
-    """Return which GPUs a job has, or wants: `0,1`, `2 free`, `all`, `CPU`."""
+    """Return which GPUs a job has, as indexes, or how many it wants: `0,1`, `×2`, `all`, `CPU`."""
     if record.gpus:
         return ",".join(str(gpu.index) if gpu.index >= 0 else "?" for gpu in record.gpus)
     wish = record.wish.gpus
@@ -73,9 +73,9 @@ def gpus(record: Record) -> str:
         case "any":
             return "all"
         case "chosen":
-            return f"{len(wish.uuids)}"
+            return f"×{len(wish.uuids)}"
         case _:
-            return f"{wish.count}"
+            return f"×{wish.count}"
 
 
 def now(record: Record, seen: float | None = None) -> float:
