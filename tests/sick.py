@@ -122,6 +122,7 @@ HOSTILE = (
     "two\nlines\rand\ttab",
     "\x9b31m c1 \x00 nul \x7f",
     "宽字 émoji 👩\u200d💻 e\u0301",
+    "sed s/[/x/ [",
     "x" * 1_000_000,
 )
 """Text that a careless program would hand to the terminal."""

@@ -14,6 +14,7 @@ from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
 from gpubox.ui import coming
 from gpubox.ui.border import guarded
+from gpubox.ui.widgets.titles import set_title
 
 
 class Panel(Widget, can_focus=False):
@@ -49,7 +50,7 @@ class Panel(Widget, can_focus=False):
         super().__init__(id=self.NAME)
         self.box = box
         self.settings = settings
-        self.border_title = Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE).markup
+        set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE))
 
     @property
     def allow_maximize(self) -> bool:

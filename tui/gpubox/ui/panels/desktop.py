@@ -23,8 +23,8 @@ from gpubox.ui.viewers import Viewers
 from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.desktop_picture import DesktopPicture
 from gpubox.ui.widgets.desktop_table import columns, key, session_words
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.titles import set_caption
 
 _BY_PORT = Forward(Way.LOCAL, port=5901)
 """How a desktop is reached where its socket cannot be."""
@@ -113,7 +113,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
         mine = sum(one.mine for one in found)
         parts = [self._doing] if self._doing else []
         parts += [f"{mine} yours" if mine == len(found) else f"{mine} of {len(found)} yours"] if found else []
-        caption(self, " · ".join(parts))
+        set_caption(self, " · ".join(parts))
         self._offer()
         self.set_class(self._picture.aim(self.chosen), "-picture")
 

@@ -25,8 +25,9 @@ from gpubox.ui.program import program
 from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import COLUMNS, Row, rows, why
 from gpubox.ui.widgets.ink import Line, Tone, wrapped
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
+from gpubox.ui.widgets.titles import set_caption
 
 LIST = 60.0
 """Seconds between two looks for environments, while the panel is seen."""
@@ -143,7 +144,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         if envs.feed.value is not None and not envs.feed.value.partial:
             self._marked &= {env.prefix for env in envs.feed.value.envs}
         self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
-        caption(self, self._subtitle())
+        set_caption(self, self._subtitle())
         self._explain()
 
     def _empty(self) -> str:

@@ -23,8 +23,9 @@ from gpubox.ui.widgets.gpu_facts import Limits, short_name
 from gpubox.ui.widgets.gpu_faults import draw_faults
 from gpubox.ui.widgets.gpu_table import columns
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, beside
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.titles import set_caption
 
 _WIDE = 58
 """Cells that a card should have before a second one stands beside it for want of lines."""
@@ -102,7 +103,7 @@ A lost GPU keeps its place, with the time it was lost.
         """Draw the new reading."""
         if not self.is_mounted:
             return
-        caption(self, self._subtitle(sample))
+        set_caption(self, self._subtitle(sample))
         self._swap()
         if self._table.display:
             self._table.show(self._gpus())

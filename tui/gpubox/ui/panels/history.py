@@ -16,7 +16,8 @@ from gpubox.ui.widgets import trend
 from gpubox.ui.widgets.gpu_facts import short_name
 from gpubox.ui.widgets.history_graphs import Graph, View, draw_graphs, of_gpu, of_host
 from gpubox.ui.widgets.ink import Line
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.titles import set_caption
 
 SPANS = (1, 5, 15, 60)
 """Minutes that can be looked at."""
@@ -106,7 +107,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
     def _say(self) -> None:
         gpu = self.subject
         what = "host" if gpu is None else f"GPU {gpu.index} {short_name(gpu)}"
-        caption(self, f"{what} · {self.minutes} min")
+        set_caption(self, f"{what} · {self.minutes} min")
 
     def _changed(self) -> None:
         self._say()

@@ -16,7 +16,8 @@ from gpubox.core.text import clean
 from gpubox.ui.panel import Panel
 from gpubox.ui.widgets.host_lines import draw_host
 from gpubox.ui.widgets.ink import Line, Span
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.titles import set_caption
 
 
 class HostPanel(Panel):
@@ -51,7 +52,7 @@ counts as free. `!` marks a disk that is nearly full or read-only.
         """Draw the new reading."""
         if not self.is_mounted:
             return
-        caption(self, clean(sample.host.hostname, 32) if sample else "")
+        set_caption(self, clean(sample.host.hostname, 32) if sample else "")
         before = len(self._lines.shown_lines)
         self._lines.redraw()
         if before != len(self._lines.shown_lines):

@@ -23,8 +23,8 @@ from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
 from gpubox.ui.widgets.job_queue import queue_window
 from gpubox.ui.widgets.job_table import COLUMNS, Row, matches, summary
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
+from gpubox.ui.widgets.titles import set_caption
 from gpubox.ui.widgets.words import Words
 
 _CHANGING = (("open",), ("stop",), ("compare",), ("clear",), *(("do", verb) for verb in VERBS))
@@ -131,7 +131,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             for record in records
             if not words or matches(record, words)
         )
-        caption(self, summary(records, len(self.marked), self._list, self.words))
+        set_caption(self, summary(records, len(self.marked), self._list, self.words))
         self._offer()
 
     def _offer(self) -> None:

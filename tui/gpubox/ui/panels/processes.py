@@ -21,10 +21,10 @@ from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import process_table
 from gpubox.ui.widgets.details import Details
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.process_table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 from gpubox.ui.widgets.signals import SIGNALS, SignalChooser, let_pass
+from gpubox.ui.widgets.titles import set_caption
 from gpubox.ui.widgets.words import Words
 
 
@@ -135,7 +135,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         parts += ["GPU only"] if self._gpu_only else []
         parts += [f"“{clean(self.words, 24)}”"] if self.words else []
         parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")
-        caption(self, " · ".join(parts))
+        set_caption(self, " · ".join(parts))
         could = tuple(
             bool(self.check_action(action, ())) for action in ("details", "signal", "ignore", "clear")
         )

@@ -22,8 +22,9 @@ from gpubox.ui.found import FoundPanel
 from gpubox.ui.looks import live
 from gpubox.ui.program import program
 from gpubox.ui.widgets.ink import Line, Tone, wrapped
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.rows import Rows
+from gpubox.ui.widgets.titles import set_caption
 from gpubox.ui.widgets.tunnel_form import TunnelForm
 from gpubox.ui.widgets.tunnel_table import COLUMNS, Rates, Row, rows, why
 
@@ -96,7 +97,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             for row in rows(services.feed.value, tunnels, services.behind, self._rates, self.box.limits.value)
             if row.tunnel is not None or self._shows(row.service)
         )
-        caption(self, self._subtitle())
+        set_caption(self, self._subtitle())
         self._explain()
 
     def _shows(self, service: Service | None) -> bool:

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Static
 from gpubox.core.ask import Kind, Question
 from gpubox.ui.typed import arrived
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 
 class AskScreen(ModalScreen[str | None]):
@@ -58,8 +59,7 @@ class AskScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Name the box in the border, and put the keyboard on the harmless answer."""
         frame = self.query_one("#question")
-        frame.border_title = Content(self.question.title).markup
-        frame.border_subtitle = Content(self.question.about).markup
+        set_title(frame, self.question.title, self.question.about)
         if self.question.kind is Kind.YES_NO:
             self.query_one("#no").focus()
         else:

@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
@@ -25,7 +24,8 @@ from gpubox.ui.widgets.compare_graphs import Kind, draw_graphs, kinds
 from gpubox.ui.widgets.compare_table import draw_table
 from gpubox.ui.widgets.ink import Line
 from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.titles import set_caption, set_title
 
 _ENDS = {"markdown": "md", "csv": "csv", "json": "json"}
 """What a comparison is written as, and how such files end."""
@@ -83,12 +83,12 @@ share one axis of time.
     def on_mount(self) -> None:
         """Name what is compared, and ask for the curves."""
         sides = self.comparison.sides
-        names = Content(", ".join(side.label for side in sides))
-        self._frame.border_title = Content.assemble("Compare ", names).markup
+        names = ", ".join(side.label for side in sides)
+        set_title(self._frame, f"Compare {names}")
         runs = len(self.records)
         words = ["SIMULATED"] if any(gpu.simulated for one in self.records for gpu in one.gpus) else []
         words += [self.box.name, *([f"{runs} jobs"] if runs > len(sides) else [])]
-        caption(self._frame, " · ".join(words))
+        set_caption(self._frame, " · ".join(words))
         self._figures.focus()
         self.run_worker(guarded(self, self._load()), exit_on_error=False)
 

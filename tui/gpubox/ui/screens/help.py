@@ -21,6 +21,7 @@ from gpubox.ui.keys import Entry, entries, title
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 KEY_WIDTH = 12
 NAME_WIDTH = 17
@@ -49,7 +50,7 @@ class HelpScreen(ModalScreen[None]):
         """Make the page."""
         panel = next((node for node in self._chain if isinstance(node, Panel)), None)
         with VerticalScroll(id="help") as page:
-            page.border_title = panel.TITLE if panel else "Help"
+            set_title(page, panel.TITLE if panel else "Help")
             for notice in self._notices:
                 yield Static(Content.styled(str(notice), "$text-warning"), markup=False)
             if text := next((node.HELP for node in self._chain if node.HELP), None):

@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
@@ -28,8 +27,9 @@ from gpubox.ui.widgets.ink import Line
 from gpubox.ui.widgets.job_curves import draw_curves
 from gpubox.ui.widgets.job_details import draw_all, draw_head
 from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import Lines, caption
+from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.log_pane import LogPane
+from gpubox.ui.widgets.titles import set_caption, set_title
 
 _TICKS = 1.0
 """Seconds between two looks at the curves of a job that runs."""
@@ -93,8 +93,8 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
     def compose(self) -> ComposeResult:
         """Make the page."""
         with Vertical(id="job") as frame:
-            frame.border_title = Content(job_words.name(self.record))
-            caption(frame, self._caption())
+            set_title(frame, job_words.name(self.record))
+            set_caption(frame, self._caption())
             self._frame = frame
             yield self._head
             yield self._curves
@@ -103,7 +103,7 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
 
     def on_mount(self) -> None:
         """Follow the job, its curves and its log."""
-        self._log.border_title = "Log"
+        set_title(self._log, "Log")
         self._log.show(self.record.id)
         self._say()
         self._log.view.focus()
@@ -117,7 +117,7 @@ The log as it grows. Scrolling up stops following, `end` follows again; `/` sear
             if found is not None:
                 self.record = found
                 self._say()
-                caption(self._frame, self._caption())
+                set_caption(self._frame, self._caption())
                 self._head.redraw()
                 self.refresh_bindings()
 

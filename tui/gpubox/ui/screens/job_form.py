@@ -24,6 +24,7 @@ from gpubox.ui.widgets.job_fields import FIELDS, Choice, Context, Wrong, choices
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.masked import MaskedInput
+from gpubox.ui.widgets.titles import set_title
 
 _CHOICES = 6
 """Rows for what can be chosen."""
@@ -70,8 +71,7 @@ class JobForm(ModalScreen[JobWish | None]):
     def compose(self) -> ComposeResult:
         """Make a row for each field that the box knows."""
         with Vertical(id="job-form") as frame:
-            frame.border_title = Content(self._heading)
-            frame.border_subtitle = Content(self._known.box)
+            set_title(frame, self._heading, self._known.box)
             for field in FIELDS:
                 if not field.offered(self._known):
                     continue

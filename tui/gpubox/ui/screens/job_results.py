@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
@@ -25,9 +24,9 @@ from gpubox.ui.border import guarded
 from gpubox.ui.widgets import job_words
 from gpubox.ui.widgets.ink import Line, Span
 from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Column, Rows
 from gpubox.ui.widgets.thumbnail import Thumbnail
+from gpubox.ui.widgets.titles import set_caption, set_title
 
 
 class Result:
@@ -83,7 +82,7 @@ class JobResults(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Make the list, and room for a picture."""
         with Vertical(id="results") as frame:
-            frame.border_title = Content(f"Results of {job_words.name(self._record)}")
+            set_title(frame, f"Results of {job_words.name(self._record)}")
             yield self._list
             yield self._picture
         yield KeyLine()
@@ -108,16 +107,16 @@ class JobResults(ModalScreen[None]):
 
     async def _fetch(self) -> None:
         frame = self.query_one("#results")
-        caption(frame, "fetching …")
+        set_caption(frame, "fetching …")
         try:
             folder = await self._box.jobs.fetch(self._record)
         except GpuBoxError:
-            caption(frame, "")
+            set_caption(frame, "")
             raise
         places = results.places(folder, self._record)
         for result in self._results:
             result.local = places.get(result.path)
-        caption(frame, clean(str(folder), 200))
+        set_caption(frame, clean(str(folder), 200))
         self._list.show(self._results)
         self._look()
 

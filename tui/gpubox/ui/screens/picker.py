@@ -20,6 +20,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.health import Phase
 from gpubox.ui.state import phrase, summary
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 LONGEST_NAME = 28
 LONGEST_DETAIL = 36
@@ -70,7 +71,7 @@ class PickerScreen(Screen[Target | None]):
     def compose(self) -> ComposeResult:
         """Make the field and the list."""
         with Vertical(id="picker") as frame:
-            frame.border_title = "Boxes"
+            set_title(frame, "Boxes")
             yield Input(placeholder="Type to filter, or user@host", id="filter", compact=True)
             yield OptionList(id="boxes", compact=True, markup=False)
             yield Static(id="problem", markup=False)

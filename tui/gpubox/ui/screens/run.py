@@ -15,6 +15,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 
 class RunScreen(ModalScreen[str | None]):
@@ -46,8 +47,7 @@ class RunScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """Name the box in the border."""
         frame = self.query_one("#question")
-        frame.border_title = "Run a program"
-        frame.border_subtitle = Content(self._box).markup
+        set_title(frame, "Run a program", self._box)
         self.query_one(Input).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

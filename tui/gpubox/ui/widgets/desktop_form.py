@@ -17,6 +17,7 @@ from gpubox.boxes.desktops import Wish
 from gpubox.config.settings import Desktop
 from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 SIZE = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}")
 """Width and height in pixels."""
@@ -44,9 +45,9 @@ class DesktopForm(ModalScreen[Wish | None]):
     def compose(self) -> ComposeResult:
         """Make the window."""
         with Vertical(id="question", classes="form"):
-            yield Static("Size in pixels", classes="label")
+            yield Static("Size in pixels", classes="label", markup=False)
             yield self._geometry
-            yield Static("Session: auto, xfce4, openbox …, or a command", classes="label")
+            yield Static("Session: auto, xfce4, openbox …, or a command", classes="label", markup=False)
             yield self._program
             yield self._problem
         yield KeyLine()
@@ -54,8 +55,7 @@ class DesktopForm(ModalScreen[Wish | None]):
     def on_mount(self) -> None:
         """Name the box in the border."""
         frame = self.query_one("#question")
-        frame.border_title = "Start a desktop"
-        frame.border_subtitle = Content(self._box).markup
+        set_title(frame, "Start a desktop", self._box)
         self._program.focus()
 
     async def action_start(self) -> None:

@@ -7,12 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import ModalScreen
 
 from gpubox.core.feed import Feed
 from gpubox.core.sample import Sample
 from gpubox.ui.widgets.lines import Draw, Lines
+from gpubox.ui.widgets.titles import set_title
 
 
 class Details(ModalScreen[None]):
@@ -46,8 +46,7 @@ class Details(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Make the window."""
         frame = Vertical(self._lines)
-        frame.border_title = Content(self._heading)
-        frame.border_subtitle = "esc close"
+        set_title(frame, self._heading, "esc close")
         yield frame
 
     def on_mount(self) -> None:

@@ -20,6 +20,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
 from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -80,7 +81,7 @@ class EnvForm(ModalScreen[Wanted | None]):
                 ("Kind: conda, venv, uv or pixi", self._kind),
                 ("Where: an installation (conda), or the project's folder", self._where),
             ):
-                yield Static(label, classes="label")
+                yield Static(label, classes="label", markup=False)
                 yield field
             yield self._meaning
         yield KeyLine()
@@ -88,8 +89,7 @@ class EnvForm(ModalScreen[Wanted | None]):
     def on_mount(self) -> None:
         """Name the box in the border."""
         frame = self.query_one("#question")
-        frame.border_title = "New environment"
-        frame.border_subtitle = Content(self._box).markup
+        set_title(frame, "New environment", self._box)
         self._name.focus()
 
     @property

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -20,8 +19,8 @@ from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 from gpubox.ui.widgets.ink import Line, Span, Tone
 from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.rows import Column, Rows
+from gpubox.ui.widgets.titles import set_caption, set_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class EnvPackages(ModalScreen[None]):
     def on_mount(self) -> None:
         """Name the environments in the border, and ask for their packages."""
         names = [clean(env.name, 40) for env in self._envs]
-        self._frame.border_title = Content(" and ".join(names)).markup
+        set_title(self._frame, " and ".join(names))
         self._list.focus()
         self.run_worker(guarded(self, self._load()), exit_on_error=False)
 
@@ -128,7 +127,7 @@ class EnvPackages(ModalScreen[None]):
         parts = [f"{len(self._pairs)} packages"]
         parts += [f"{differ} differ"] if len(self._envs) > 1 else []
         parts += [f"{len(shown)} shown"] if len(shown) < len(self._pairs) else []
-        caption(self._frame, " · ".join(parts))
+        set_caption(self._frame, " · ".join(parts))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what is alike only where two are compared."""

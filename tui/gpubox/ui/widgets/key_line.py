@@ -96,7 +96,7 @@ class KeyLine(Widget, can_focus=False):
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Say what the key under the mouse does."""
         key = self._at(event.x - self.gutter.left)
-        self.tooltip = key.tooltip or None if key else None
+        self.tooltip = Content(key.tooltip) if key and key.tooltip else None
 
 
 def _drawn(key: Key) -> Content:

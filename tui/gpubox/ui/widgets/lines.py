@@ -15,7 +15,6 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from gpubox.ui.widgets.ink import TONES, Line, Span, fit, length
 
@@ -236,17 +235,6 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell the panel which line was clicked on."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         self.post_message(self.Clicked(self, index, event.x, event.chain > 1))
-
-
-def caption(widget: Widget, text: str) -> None:
-    """Write text as it is into a widget's lower border, and paint that border alone, if anything."""
-    content = Content(text)  # not as a str: Textual parses that, and its own escapes do not cover everything
-    if widget.border_subtitle == content.markup:
-        return
-    # Set in public, it has the whole widget painted: each line of a log, for a few bytes more of it.
-    widget._border_subtitle = content.split()[0]  # pyright: ignore[reportPrivateUsage]
-    (left, top), (width, height) = widget.content_offset, widget.outer_size
-    widget.refresh(Region(-left, height - 1 - top, width, 1))
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

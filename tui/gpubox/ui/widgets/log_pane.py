@@ -16,9 +16,9 @@ from gpubox.core import units
 from gpubox.core.health import Phase
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
-from gpubox.ui.widgets.lines import caption
 from gpubox.ui.widgets.log_source import Log, Logs
 from gpubox.ui.widgets.log_view import LogView
+from gpubox.ui.widgets.titles import set_caption
 from gpubox.ui.widgets.words import Words
 
 _RETRY = 2.0
@@ -90,7 +90,7 @@ class LogPane(Vertical):
     def say(self) -> None:
         """Write into the lower border where one is, and what is wrong."""
         source = self.view.source
-        caption(self, "" if source is None else " · ".join(self._parts(source)))
+        set_caption(self, "" if source is None else " · ".join(self._parts(source)))
 
     def _parts(self, source: Log) -> list[str]:
         if self._searching:

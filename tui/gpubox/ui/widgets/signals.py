@@ -15,6 +15,7 @@ from gpubox.core.ask import Kind, Question
 from gpubox.core.sample import Process
 from gpubox.core.text import clean
 from gpubox.ui.widgets.process_table import program
+from gpubox.ui.widgets.titles import set_title
 
 SIGNALS: dict[str, str] = {
     "TERM": "asks it to end; it may save its work",
@@ -58,8 +59,7 @@ class SignalChooser(ModalScreen[str | None]):
             for name, text in SIGNALS.items()
         ]
         chooser = OptionList(*options, markup=False)
-        chooser.border_title = Content(f"Signal for {self._about}")
-        chooser.border_subtitle = "enter choose · esc close"
+        set_title(chooser, f"Signal for {self._about}", "enter choose · esc close")
         yield chooser
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

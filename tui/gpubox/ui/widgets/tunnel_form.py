@@ -17,6 +17,7 @@ from gpubox.core.doors import Way
 from gpubox.core.errors import ConfigError
 from gpubox.core.wishes import Wished, at_home, parse, target
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.titles import set_title
 
 EXAMPLES = (
     ("8888", "port 8888 of the box, here under the same number"),
@@ -49,7 +50,7 @@ class TunnelForm(ModalScreen[Wished | None]):
         with Vertical(id="question", classes="form"):
             for text, meaning in EXAMPLES:
                 line = Content.assemble((f"{text:<18}", "$primary"), (meaning, "$foreground-muted"))
-                yield Static(line, classes="example")
+                yield Static(line, classes="example", markup=False)
             yield self._text
             yield self._meaning
         yield KeyLine()
@@ -57,8 +58,7 @@ class TunnelForm(ModalScreen[Wished | None]):
     def on_mount(self) -> None:
         """Name the box in the border."""
         frame = self.query_one("#question")
-        frame.border_title = "Open a tunnel"
-        frame.border_subtitle = Content(self._box).markup
+        set_title(frame, "Open a tunnel", self._box)
         self._text.focus()
 
     @on(Input.Changed)
