@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
+from gpubox.core.errors import CommandEnded, Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.core.sample import Sample
@@ -80,6 +80,8 @@ class ScriptedChannel:
         self._news.set()
 
     async def write(self, data: bytes) -> None:
+        if self._result:
+            raise CommandEnded(self._result.status)
         if self._dropped:
             raise self._dropped
         if self.deaf:

@@ -17,7 +17,14 @@ from gpubox.core.errors import GpuBoxError, ProbeError
 from gpubox.core.health import Phase
 from gpubox.remote.probe import Pack
 from tests.boxes.conftest import Open
-from tests.boxes.scripted import ScriptedChannel, ScriptedLink, ScriptedShell, line_of, say_plain, until
+from tests.boxes.scripted import (
+    ScriptedChannel,
+    ScriptedLink,
+    ScriptedShell,
+    line_of,
+    say_plain,
+    until,
+)
 from tests.samples import eight_gpus, training_box
 
 
@@ -120,15 +127,6 @@ async def test_a_frame_cut_by_the_end_is_told_as_the_end(opened: Open) -> None:
         assert box.trouble.value is None
 
 
-async def test_the_probe_is_started_again_after_its_end(opened: Open) -> None:
-    async with opened() as (box, shell):
-        shell.channel.end(0)
-        await until(lambda: len(shell.channels) == 2)
-        shell.channel.sample(training_box())
-        await until(lambda: box.sample.value)
-        assert not shell.channels[0].open
-
-
 async def test_a_line_of_a_megabyte_is_no_trouble_and_a_longer_one_is_told(opened: Open) -> None:
     sample = training_box()
     long = msgspec.structs.replace(
@@ -162,47 +160,6 @@ async def test_a_newer_line_format_is_refused_in_words_and_an_older_one_is_read(
         assert box.link.health.value.phase is Phase.REFUSED
         box.retry()
         await until(lambda: len(shell.channels) == 2)
-
-
-async def test_silence_over_a_live_link_starts_the_probe_anew(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"BEAT": 0.01, "SILENCE_LIMIT": 0.05, "FIRST_LIMIT": 0.05, "MISSED": 0}.items():
-        monkeypatch.setattr(metrics, name, value)
-    async with opened() as (box, shell):
-        await until(lambda: failures(box))
-        assert failures(box)[0].title == "The probe sends nothing"
-        await until(lambda: len(shell.channels) == 2)
-        shell.channel.sample(training_box())
-        await until(lambda: len(failures(box)) == 2)
-        assert failures(box)[1].title == "The probe fell silent"
-
-
-async def test_a_probe_that_does_not_listen_is_started_anew(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metrics, "SILENCE_LIMIT", 0.05)
-    async with opened() as (box, shell):
-        shell.channel.deaf = True
-        shell.channel.sample(training_box())
-        await until(lambda: failures(box))
-        assert failures(box)[0].title == "The probe does not listen"
-
-
-async def test_a_program_that_slept_itself_blames_no_probe(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metrics, "BEAT", 0.05)
-    monkeypatch.setattr(metrics, "SILENCE_LIMIT", 0.15)
-    monkeypatch.setattr(metrics, "MISSED", 0)
-    async with opened() as (box, shell):
-        shell.channel.sample(training_box())
-        await until(lambda: box.sample.value)
-        time.sleep(0.4)  # noqa: ASYNC251  # the whole program stands still, as in a suspended terminal
-        await asyncio.sleep(0.02)  # what the box sent meanwhile is read only now
-        shell.channel.sample(training_box())
-        await asyncio.sleep(0.02)
-        assert failures(box) == []
 
 
 async def test_a_box_without_python_is_read_by_the_plain_reader(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import CommandEnded, RemoteError
 from gpubox.core.shell import Channel, Link, Shell
 from gpubox.local.link import LocalLink
 from gpubox.local.shell import LocalShell
@@ -99,7 +99,7 @@ async def test_stderr_keeps_its_last_words_and_never_blocks_the_command() -> Non
 async def test_writing_to_a_command_that_has_ended_says_so() -> None:
     async with SHELL.stream("exit 0") as channel:
         await channel.wait()
-        with pytest.raises(Dropped):
+        with pytest.raises(CommandEnded):
             await _write_for_long(channel)
 
 

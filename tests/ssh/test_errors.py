@@ -34,6 +34,8 @@ def os_error(number: int) -> OSError:
         (TimeoutError(), Stage.HANDSHAKE, Unreachable, "Silent peer"),
         (TimeoutError(), Stage.LOGIN, Unreachable, "Login hangs"),
         (os_error(errno.ECONNRESET), Stage.HANDSHAKE, Unreachable, "The box hangs up"),
+        (os_error(errno.EHOSTUNREACH), Stage.HANDSHAKE, Unreachable, "The network went away"),
+        (os_error(errno.ENETUNREACH), Stage.LOGIN, Unreachable, "The network went away"),
         (asyncssh.ConnectionLost("Connection lost"), Stage.HANDSHAKE, Unreachable, "The box hangs up"),
         (asyncssh.ConnectionLost("Connection lost"), Stage.LOGIN, Unreachable, "The box hangs up"),
         (asyncssh.KeyExchangeFailed("No match"), Stage.HANDSHAKE, LinkError, "No common algorithms"),

@@ -15,6 +15,7 @@ from gpubox.core.errors import (
     Dropped,
     LinkError,
     ProbeError,
+    ProbeTooNew,
     RemoteError,
     Unreachable,
 )
@@ -192,7 +193,7 @@ async def test_an_error_of_the_work_that_stays_waits_for_the_person(folder: Fold
     async def work(shell: Shell) -> None:
         begun.append(shell)
         if len(begun) == 1:
-            raise RemoteError("No sh", "there is no sh", "")
+            raise ProbeTooNew("Too new", "format 9")
 
     async with listening(folder) as server:
         folder.trust(server.port)
@@ -202,7 +203,23 @@ async def test_an_error_of_the_work_that_stays_waits_for_the_person(folder: Fold
             await settled(lambda: len(begun) == 2)
             await phase(link, Phase.LIVE)
         assert len(server.connections) == 1
-    assert isinstance(health.reason, RemoteError)
+    assert isinstance(health.reason, ProbeTooNew)
+
+
+async def test_what_a_box_refuses_the_work_is_asked_for_again(folder: Folder) -> None:
+    begun: list[Shell] = []
+
+    async def work(shell: Shell) -> None:
+        begun.append(shell)
+        if len(begun) == 1:
+            raise RemoteError("No further session", "the box still counts one that has ended")
+
+    async with listening(folder) as server:
+        folder.trust(server.port)
+        async with kept(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), work) as link:
+            await settled(lambda: len(begun) == 2)
+            await phase(link, Phase.LIVE)
+        assert len(server.connections) == 1
 
 
 async def test_an_error_of_our_own_is_not_hidden(folder: Folder) -> None:

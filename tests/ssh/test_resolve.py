@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.core.errors import ConfigError
+from gpubox.core.errors import ConfigError, Unreachable
 from gpubox.ssh.resolve import MOST_HOPS, Resolved, Wanted, aliases, resolve
 from gpubox.ssh.wanted import hops
 from tests.ssh.fakes import Folder
@@ -163,7 +163,7 @@ async def test_an_ssh_that_hangs_is_given_up(folder: Folder, monkeypatch: pytest
     monkeypatch.setattr("gpubox.ssh.dump._LIMIT", 0.2)
     folder.configure('Match exec "sleep 30"\n  User ada\n')
     began = time.monotonic()
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(Unreachable) as raised:  # tried again: this machine may have slept meanwhile
         await resolved(folder, "box")
     assert "Match exec" in raised.value.hint
     assert time.monotonic() - began < 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gpubox.core.ask import Nobody
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import CommandEnded, Dropped, RemoteError
 from gpubox.core.health import Phase
 from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
@@ -95,7 +95,7 @@ async def test_writing_to_a_command_that_ended_says_so(folder: Folder) -> None:
     async def check(shell: Shell) -> None:
         async with shell.stream("exit 0") as channel:
             await channel.wait()
-            with pytest.raises(RemoteError):
+            with pytest.raises(CommandEnded):
                 await channel.write(b"too late\n")
 
     await on_real(folder, check)

@@ -14,7 +14,7 @@ from gpubox.boxes import ship
 from gpubox.boxes.unpack import Unpacker
 from gpubox.config.settings import Probe
 from gpubox.core.decode import LINE_LIMIT, decode
-from gpubox.core.errors import GpuBoxError, ProbeError, ProbeTooNew
+from gpubox.core.errors import CommandEnded, GpuBoxError, ProbeError, ProbeTooNew
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Channel, Shell
 from gpubox.core.text import clean_bytes
@@ -189,6 +189,9 @@ class Reading:
                         await channel.write(words)
                 except TimeoutError as error:
                     raise _silent("The probe does not listen", SILENCE_LIMIT) from error
+                except CommandEnded:
+                    # After a sleep of this machine its end waits behind samples that are still to be read.
+                    raise await ship.ended(channel) from None
             try:
                 async with asyncio.timeout(BEAT):
                     await self._wake.wait()

@@ -17,7 +17,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from gpubox.config import settings
-from gpubox.core.errors import ConfigError, ProbeError
+from gpubox.core.errors import CommandEnded, ConfigError, ProbeError
 from gpubox.core.shell import Channel
 from gpubox.core.text import clean_bytes
 
@@ -100,6 +100,8 @@ async def start(channel: Channel, mark: str) -> Literal["python", "sh"]:
                 if line.startswith(word + b" "):
                     return await _answer(channel, line.split()[1:])
                 noise = [*noise[-20:], line]
+    except CommandEnded:
+        raise await _no_answer(channel, noise) from None
     except TimeoutError:
         raise ProbeError(
             "The probe did not start",

@@ -95,7 +95,7 @@ class Pipes(Protocol):
     """A command on the box whose three pipes are ours, byte for byte."""
 
     async def write(self, data: bytes) -> None:
-        """Send to stdin; raises Dropped when the link is gone, RemoteError when the command has ended."""
+        """Send to stdin; raises Dropped when the link is gone, CommandEnded when the command has ended."""
         ...
 
     def end(self) -> None:

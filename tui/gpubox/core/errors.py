@@ -10,6 +10,7 @@ GpuBoxError
 │   ├── HostKeyChanged   it is not the machine that known_hosts remembers
 │   └── Dropped          an open link ended
 ├── RemoteError          a command on the box failed
+│   ├── CommandEnded     it has ended, and takes no more input
 │   └── ProbeError       the probe could not start, or sent what cannot be read
 │       └── ProbeTooNew  it speaks a line format that this program does not know
 ├── PortTaken            a local port that something else holds
@@ -79,21 +80,28 @@ class Dropped(LinkError):
 
 
 class RemoteError(GpuBoxError):
-    """A command on the box failed.
+    """A command on the box failed; where it is a link's work, it is done again by itself after a pause.
 
     Attributes:
         status: the exit status, or None when a signal ended it or it never started.
     """
+
+    again = True
 
     def __init__(self, title: str, text: str = "", hint: str = "", *, status: int | None = None) -> None:
         super().__init__(title, text, hint)
         self.status = status
 
 
+class CommandEnded(RemoteError):
+    """A command that was written to has ended; how it ended is learned from its channel."""
+
+    def __init__(self, status: int | None = None) -> None:
+        super().__init__("The command ended", "It takes no more input", "Start it again", status=status)
+
+
 class ProbeError(RemoteError):
     """The probe could not start on the box, or sent what cannot be read."""
-
-    again = True
 
 
 class ProbeTooNew(ProbeError):

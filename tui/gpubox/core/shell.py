@@ -32,7 +32,10 @@ class Channel(Protocol):
     """One running command of which both ends stay open."""
 
     async def write(self, data: bytes) -> None:
-        """Send to the command's stdin; raises Dropped when the link is gone."""
+        """Send to the command's stdin.
+
+        Raises Dropped when the link is gone, and CommandEnded when the command has ended.
+        """
         ...
 
     async def read_line(self, limit: int) -> bytes:

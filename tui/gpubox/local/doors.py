@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 from gpubox.core.doors import Display, Forward, Listening, Pipes, Terminal, TerminalWish
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import CommandEnded, RemoteError
 from gpubox.core.pty import behind_terminal
 from gpubox.core.shell import Channel
 from gpubox.local.forward import forward
@@ -101,12 +101,12 @@ class LocalPipes:
         await self._pieces.put(None)
 
     async def write(self, data: bytes) -> None:
-        """Send to stdin; raises Dropped when the command no longer reads."""
+        """Send to stdin; raises CommandEnded when the command no longer reads."""
         try:
             self._stdin.write(data)
             await self._stdin.drain()
         except ConnectionError as error:
-            raise Dropped("The command ended", "It no longer reads its input") from error
+            raise CommandEnded(self._process.returncode) from error
 
     def end(self) -> None:
         """Close stdin."""

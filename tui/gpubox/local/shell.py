@@ -9,7 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import CommandEnded, RemoteError
 from gpubox.core.shell import Channel, Result
 from gpubox.core.together import in_time
 from gpubox.core.units import duration
@@ -108,12 +108,12 @@ class LocalChannel:
             self._words = (self._words + chunk)[-_STDERR_KEPT:]
 
     async def write(self, data: bytes) -> None:
-        """Send to the command's stdin; raises Dropped when it no longer reads."""
+        """Send to the command's stdin; raises CommandEnded when it no longer reads."""
         try:
             self._stdin.write(data)
             await self._stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise Dropped("The command ended", "It no longer reads its input") from error
+            raise CommandEnded(self._process.returncode) from error
 
     async def read_line(self, limit: int) -> bytes:
         """Return the next line with its newline, or b"" at the end; a longer one comes cut to `limit`."""

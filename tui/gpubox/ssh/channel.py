@@ -8,7 +8,7 @@ from collections.abc import Callable
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
-from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.errors import CommandEnded, Dropped
 from gpubox.core.shell import Result
 from gpubox.core.together import in_time
 from gpubox.ssh.lines import Lines
@@ -139,7 +139,7 @@ class SshChannel:
         self._dropped = dropped
 
     async def write(self, data: bytes) -> None:
-        """Send to stdin; raises Dropped when the link is gone, RemoteError when the command has ended."""
+        """Send to stdin; raises Dropped when the link is gone, CommandEnded when that has ended."""
         self._check_open()
         try:
             self._send(data)
@@ -151,9 +151,7 @@ class SshChannel:
     def _check_open(self) -> None:
         result = self._session.result
         if result is not None:
-            raise RemoteError(
-                "The command ended", "It takes no more input", "Start it again", status=result.status
-            )
+            raise CommandEnded(result.status)
         if self._session.closed.is_set() or self._channel.is_closing():
             raise self._dropped()
 

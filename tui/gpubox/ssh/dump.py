@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gpubox.core.errors import ConfigError
+from gpubox.core.errors import ConfigError, Unreachable
 from gpubox.core.text import clean_bytes
 from gpubox.ssh.wanted import Wanted
 
@@ -87,7 +87,7 @@ async def _asked(program: str, arguments: Sequence[str], host: str) -> Dump:
         async with asyncio.timeout(_LIMIT):
             out, err = await process.communicate()
     except TimeoutError as error:
-        raise ConfigError(
+        raise Unreachable(  # tried again: after a sleep of this machine the time is up, whatever ssh does
             "ssh does not say how to reach it",
             f"`ssh -G {host}` gave no answer in {_LIMIT:.0f} s",
             "Look for a `Match exec` in ~/.ssh/config that hangs",

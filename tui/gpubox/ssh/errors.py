@@ -77,6 +77,7 @@ class Row:
 
 _R, _H, _L, _LIVE = Stage.REACHING, Stage.HANDSHAKE, Stage.LOGIN, Stage.LIVE
 _SHUT = (asyncssh.ConnectionLost, ConnectionError, asyncssh.DisconnectError, BrokenPipeError)
+_NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 _NET = "Check the network; it is tried again by itself"
 _TRY = "Try `ssh -v {name}`"
 
@@ -89,7 +90,7 @@ TABLE: Sequence[Row] = (
         "Check the port, and that sshd runs on the box: `sudo systemctl status ssh`",
         stages=(_R,), numbers=(errno.ECONNREFUSED,)),
     Row(OSError, Unreachable, "No route", "{box}: no way from here to {host} ({said})", _NET,
-        stages=(_R,), numbers=(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)),
+        stages=(_R,), numbers=_NO_WAY),
     Row(TimeoutError, Unreachable, "No answer", "{box}: {host}:{port} did not answer in {limit:.0f} s",
         "Check that the box is on, the address, the VPN and the firewall", stages=(_R,)),
     Row(FileNotFoundError, LinkError, "ProxyCommand not found", "{box}: {said}",
@@ -102,6 +103,8 @@ TABLE: Sequence[Row] = (
         "{box}: {through} gets no connection to {host}:{port} ({said})",
         "Check that the box is on, and its name as the jump host knows it", stages=(_R, _H)),
     # Connected, not logged in.
+    Row(OSError, Unreachable, "The network went away", "{box}: the way to {host} broke off ({said})", _NET,
+        stages=(_H, _L), numbers=_NO_WAY),
     Row(asyncssh.HostKeyNotVerifiable, HostKeyChanged, "Host key revoked",
         "{box}: the key of {host} is marked @revoked in known_hosts",
         "Do not log in; ask whoever runs the box", said="revoked"),

@@ -23,7 +23,7 @@ class SshTerminal:
         self._channel = channel
 
     async def write(self, data: bytes) -> None:
-        """Send keys; raises Dropped when the link is gone, RemoteError when the program has ended."""
+        """Send keys; raises Dropped when the link is gone, CommandEnded when the program has ended."""
         await self._channel.write(data)
 
     async def read(self) -> bytes:
@@ -77,7 +77,7 @@ class SshPipes:
         self._session = session
 
     async def write(self, data: bytes) -> None:
-        """Send to stdin; raises Dropped when the link is gone, RemoteError when the command has ended."""
+        """Send to stdin; raises Dropped when the link is gone, CommandEnded when the command has ended."""
         await self._channel.write(data)
 
     def end(self) -> None:
