@@ -137,6 +137,12 @@ async def test_many_cuts_lose_nothing_and_double_nothing(
         ({}, {"what": "file", "path": "file"}),
         ({"files": "many"}, {}),
         ({"roots": 3}, {}),
+        ({"files": float("inf")}, {}),
+        ({"bytes": 1.7e308}, {}),
+        ({"there": 10**400}, {}),
+        ({}, {"mode": float("nan")}),
+        ({}, {"size": -2}),
+        ({}, {"size": True}),
     ],
 )
 async def test_a_box_that_sends_something_else_is_refused(
@@ -152,6 +158,13 @@ async def test_a_box_that_sends_something_else_is_refused(
         await files.get(["file"], f"{here}/")
     assert raised.value.title in ("Not what was asked for", "Not understood")
     assert tree(here.parent) == before
+
+
+@pytest.mark.parametrize("said", ["[" * 100_000, '{"files":1e999}', f'{{"files":{"9" * 5000}}}', "null"])
+async def test_a_box_that_sends_no_plan_is_refused(files: Files, line: Line, here: Path, said: str) -> None:
+    line.doors.put(_Lies(f"{said}\n"))
+    with pytest.raises(RemoteError, match="Not understood"):
+        await files.get(["file"], f"{here}/")
 
 
 async def test_a_transfer_given_up_before_the_box_answers_leaves_no_thread(files: Files, line: Line) -> None:

@@ -18,11 +18,13 @@ from gpubox.boxes import ship
 from gpubox.boxes.services import Service, plain
 from gpubox.boxes.services.ask import ask
 from gpubox.boxes.services.read import read
+from gpubox.commands import services
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
 from gpubox.core.shell import Result
 from tests.boxes.login import login, needs
 from tests.boxes.scripted import ScriptedShell, refusing
 
+NUMBERS = ("0", "22B8", "-1", "²", "1e999", "9" * 19, "9" * 400, "9" * 5000, "[" * 50_000)
 SERVE = (
     "import json,os,socket,sys\n"
     "s=socket.create_server(('127.0.0.1',0)); port=s.getsockname()[1]\n"
@@ -163,6 +165,19 @@ def test_any_lines_of_a_box_without_python_are_read_or_passed_over(lines: list[t
     assert (facts is None) == (not lines)
     if facts is not None:
         read(facts)
+
+
+@given(st.lists(st.tuples(st.sampled_from("uthpjb"), st.sampled_from(NUMBERS)), max_size=12))
+def test_numbers_of_any_size_are_read_or_passed_over(lines: list[tuple[str, str]]) -> None:
+    told = (
+        f"t 0: 0100007F:{number[:9]} 0:0 0A 0:0 00:0 0 {number} 0 {number}" if kind == "t"
+        else f'{kind} {number} {{"pid":{number},"port":{number},"x":{number}}}' if kind in "jb"
+        else f"{kind} {number} {number} ada python"
+        for kind, number in lines
+    )  # fmt: skip
+    facts = plain.read("\n".join(told).encode())
+    if facts is not None:
+        services.rows(read(facts))
 
 
 def test_lines_of_a_box_without_python_are_put_together() -> None:

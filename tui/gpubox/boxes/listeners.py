@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from gpubox.core.shell import Shell
 
 _COMMAND = "grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6"
 _LISTEN = "0A"
 """State of a socket that listens, as the kernel writes it."""
+_PORT = re.compile("[0-9A-Fa-f]{1,4}")
 
 
 def parse(text: str) -> frozenset[int]:
@@ -16,10 +19,8 @@ def parse(text: str) -> frozenset[int]:
         fields = line.split()
         if len(fields) > 3 and fields[3] == _LISTEN:
             _, colon, port = fields[1].rpartition(":")
-            try:
-                found.add(int(port, 16) if colon else 0)
-            except ValueError:
-                continue
+            if colon and _PORT.fullmatch(port):
+                found.add(int(port, 16))
     return frozenset(found - {0})
 
 

@@ -13,6 +13,7 @@ import msgspec
 from gpubox.boxes import ship
 from gpubox.boxes.unpack import Unpacker
 from gpubox.config.settings import Probe
+from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.decode import LINE_LIMIT, decode
 from gpubox.core.errors import CommandEnded, GpuBoxError, ProbeError, ProbeTooNew
 from gpubox.core.sample import Sample
@@ -61,7 +62,7 @@ class Receiver(Protocol):
 
 
 class _Pong(msgspec.Struct):
-    pong: int
+    pong: Whole
 
 
 _PONG_DECODER = msgspec.json.Decoder(_Pong)
@@ -172,7 +173,7 @@ class Reading:
     def _pong(self, line: bytes) -> None:
         try:
             number = _PONG_DECODER.decode(line).pong
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return
         sent = self._sent.pop(number, None)
         if sent is not None:

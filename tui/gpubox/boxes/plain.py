@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from gpubox.core.bounds import whole
 from gpubox.core.decode import decode
 from gpubox.core.errors import ProbeError
 from gpubox.core.sample import Sample
@@ -99,7 +100,7 @@ class PlainReader:
         ):
             try:
                 host.update(part(block.get(kind, [])))
-            except (ValueError, IndexError):
+            except (ValueError, IndexError, OverflowError):
                 continue
         if "d" in self._parts:
             host["disks"] = _disks(self._parts.pop("d"))
@@ -213,13 +214,16 @@ def _people(lines: list[str]) -> dict[int, dict[str, object]]:
     found: dict[int, dict[str, object]] = {}
     for line in lines:
         words = line.split(None, 5)
-        if len(words) < 6 or not (words[0].isdigit() and words[2].isdigit() and words[3].isdigit()):
+        if len(words) < 6:
+            continue
+        pid, memory, ran = whole(words[0]), whole(words[2]), whole(words[3])
+        if pid is None or memory is None or ran is None:
             continue
         program = words[5].split()[0]
-        found[int(words[0])] = {
+        found[pid] = {
             "user": words[1],
-            "memory": int(words[2]) * 1024,
-            "started": round(time.time() - int(words[3])),
+            "memory": memory * 1024,
+            "started": max(0, round(time.time() - ran)),
             "state": words[4][0],
             "command": words[5][: probe.COMMAND_LIMIT],
             "name": program.rpartition("/")[2][: probe.NAME_LIMIT],
@@ -232,12 +236,12 @@ def _disks(lines: list[str]) -> list[dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for line in lines:
         words = line.split(None, 5)
-        if len(words) < 6 or not words[2].isdigit() or not words[3].isdigit():
+        if len(words) < 6 or (used := whole(words[2])) is None or (free := whole(words[3])) is None:
             continue
         if not words[0].startswith("/dev/") or words[0].startswith("/dev/loop") or words[0] in found:
             continue
-        used, free = int(words[2]) * 1024, int(words[3]) * 1024
-        found[words[0]] = {"device": words[0], "mount": words[5], "used": used, "total": used + free}
+        total = (used + free) * 1024
+        found[words[0]] = {"device": words[0], "mount": words[5], "used": used * 1024, "total": total}
     return list(found.values())
 
 

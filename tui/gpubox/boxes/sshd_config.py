@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpubox.core.bounds import whole
+
 END = "#gpubox end"
 """Stands where an included file ends: a Match does not reach beyond it."""
 
@@ -36,7 +38,7 @@ class Config:
     def number(self, keyword: str, *, default: int) -> int | None:
         """Return a number, or None when it is not known."""
         words = self.values.get(keyword, (str(default),))
-        return int(words[0]) if keyword not in self.open and words[0].isdecimal() else None
+        return whole(words[0]) if keyword not in self.open else None
 
 
 def parse(text: str) -> Config:

@@ -7,8 +7,9 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.errors import ProbeError, ProbeTooNew
-from gpubox.core.sample import WIRE, Sample, Whole
+from gpubox.core.sample import WIRE, Sample
 from gpubox.core.text import LONGEST, clean, clean_bytes
 
 LINE_LIMIT = 4 * 1024 * 1024
@@ -17,8 +18,6 @@ LINE_LIMIT = 4 * 1024 * 1024
 _STRIDE = (LONGEST + 1) // 2
 """Bytes looked at together for a quote: a text over the limit covers one such stretch wholly."""
 _DECODER = msgspec.json.Decoder(Sample)
-_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes: no JSON or another shape, no UTF-8, 500,000 open brackets."""
 
 V = TypeVar("V")
 
@@ -40,7 +39,7 @@ def decode(line: bytes) -> Sample:
     """
     try:
         sample = _DECODER.decode(line)
-    except _FAULTS as error:
+    except UNREADABLE as error:
         _refuse_newer(_version(line))
         raise ProbeError(
             "Garbage on the channel",
@@ -60,7 +59,7 @@ def decode(line: bytes) -> Sample:
 def _version(line: bytes) -> int:
     try:
         return _VERSION_DECODER.decode(line).v
-    except _FAULTS:
+    except UNREADABLE:
         return 0
 
 

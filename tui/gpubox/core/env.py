@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from gpubox.core.bounds import Moment, Whole
+
 Kind = Literal["conda", "venv", "uv", "pixi"]
 """What made an environment; conda stands for mamba, micromamba and Miniforge too."""
 
@@ -29,7 +31,7 @@ class Build(msgspec.Struct, frozen=True, omit_defaults=True):
 class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an environment answered when it was asked whether it sees the GPUs; kept on the box."""
 
-    at: float
+    at: Moment
     """When, in seconds since the epoch."""
     job: str = ""
     """The job that asked."""
@@ -59,14 +61,14 @@ class Env(msgspec.Struct, frozen=True, omit_defaults=True):
     """Path of the program on the box that changes it: conda, mamba, micromamba, uv, pixi or its python."""
     python: str = ""
     """Version of its Python; empty when it has none."""
-    packages: int | None = None
+    packages: Whole | None = None
     """How many packages it has; None when that cannot be told."""
     builds: tuple[Build, ...] = ()
     broken: str = ""
     """Why it cannot be used, in words; empty when it can."""
-    used: float | None = None
+    used: Moment | None = None
     """When something in it last ran or changed, in seconds since the epoch, as far as files tell."""
-    size: int | None = None
+    size: Whole | None = None
     """Bytes on disk; counted on demand only."""
     sight: Sight | None = None
 
@@ -86,7 +88,7 @@ class Root(msgspec.Struct, frozen=True, omit_defaults=True):
 class Envs(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that one look at a box gives."""
 
-    v: int = 1
+    v: Whole = 1
     envs: tuple[Env, ...] = ()
     roots: tuple[Root, ...] = ()
     modules: str = ""

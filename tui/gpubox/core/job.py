@@ -10,21 +10,23 @@ from typing import Literal
 
 import msgspec
 
+from gpubox.core.bounds import Number, Whole
+
 
 class GpuWish(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which GPUs a job wants."""
 
     mode: Literal["count", "chosen", "none", "any"] = "count"
     """A number of free ones; those named; none, with CUDA_VISIBLE_DEVICES empty; or all, without a lease."""
-    count: int = 1
+    count: Whole = 1
     uuids: tuple[str, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
     """A process that does not count as using a GPU."""
 
-    pid: int
-    start: int = 0
+    pid: Whole
+    start: Whole = 0
     """Field 22 of /proc/PID/stat; 0 fits any."""
 
 
@@ -64,9 +66,9 @@ class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
     """Id of a job that must end first."""
     after_any: bool = False
     """Whether it may have ended in any way; else only with exit code 0."""
-    limit: float | None = None
+    limit: Number | None = None
     """Seconds that it may run."""
-    grace: float = 10.0
+    grace: Number = 10.0
     """Seconds between TERM and KILL when it is stopped."""
     results: tuple[str, ...] = ()
     """Files to fetch in the end: names or patterns, taken from the working folder."""

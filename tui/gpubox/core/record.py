@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from gpubox.core.bounds import Moment, Number, Whole
 from gpubox.core.job import JobWish
 
 State = Literal["queued", "starting", "running", "stopping", "ended"]
@@ -31,8 +32,8 @@ How = Literal[
 class Process(msgspec.Struct, frozen=True, omit_defaults=True):
     """A process that cannot be mistaken for another."""
 
-    pid: int
-    start: int
+    pid: Whole
+    start: Whole
     """Field 22 of /proc/PID/stat: clock ticks after boot."""
     boot: str = ""
     """The boot id of the kernel."""
@@ -44,7 +45,7 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a job ended."""
 
     how: How
-    code: int | None = None
+    code: Whole | None = None
     """Exit code; None when a signal ended it or it never started."""
     signal: str = ""
     """Name without SIG, such as `ABRT`; also how a stopped job died."""
@@ -58,32 +59,32 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """One sentence for people; remote text, to be cleaned before it is drawn."""
     why: str = ""
     """What is known of the cause, such as the CPU feature that an illegal instruction wanted."""
-    leftovers: tuple[int, ...] = ()
+    leftovers: tuple[Whole, ...] = ()
     """Processes that it left behind and that were ended."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a job took: the figures of GNU time, of the command itself and what it waited for (wait4)."""
 
-    real: float
-    user: float = 0.0
-    sys: float = 0.0
-    max_rss: int = 0
+    real: Number
+    user: Number = 0.0
+    sys: Number = 0.0
+    max_rss: Whole = 0
     """Peak memory of the largest single process, in bytes (ru_maxrss)."""
-    peak_tree: int | None = None
+    peak_tree: Whole | None = None
     """Peak memory of all its processes together, sampled each second; None when never sampled."""
-    major_faults: int = 0
-    minor_faults: int = 0
-    voluntary: int = 0
-    involuntary: int = 0
+    major_faults: Whole = 0
+    minor_faults: Whole = 0
+    voluntary: Whole = 0
+    involuntary: Whole = 0
     """Context switches: those it waited for itself, and those it was made to do."""
-    inputs: int = 0
-    outputs: int = 0
+    inputs: Whole = 0
+    outputs: Whole = 0
     """Blocks of 512 bytes read from and written to disks."""
-    others_user: float = 0.0
-    others_sys: float = 0.0
+    others_user: Number = 0.0
+    others_sys: Number = 0.0
     """CPU of processes that it left behind."""
-    floor: int = 0
+    floor: Whole = 0
     """Memory below which max_rss says nothing: that of the process that started it."""
 
     @property
@@ -96,27 +97,27 @@ class GpuUse(msgspec.Struct, frozen=True, omit_defaults=True):
     """One GPU during a job; None where the driver does not tell."""
 
     uuid: str
-    index: int = -1
+    index: Whole = -1
     name: str = ""
     simulated: bool = False
-    memory_total: int | None = None
-    peak_memory: int | None = None
+    memory_total: Whole | None = None
+    peak_memory: Whole | None = None
     """Most memory of the job's processes at a sample, in bytes."""
-    mean_util: float | None = None
+    mean_util: Number | None = None
     """Percent, over the whole run."""
-    busy_util: float | None = None
+    busy_util: Number | None = None
     """Percent, over the samples in which it was not idle."""
-    max_temperature: float | None = None
-    mean_power: float | None = None
+    max_temperature: Number | None = None
+    mean_power: Number | None = None
     """Watts."""
-    max_power: float | None = None
-    energy: float | None = None
+    max_power: Number | None = None
+    energy: Number | None = None
     """Joules of the whole GPU while the job ran."""
     energy_by: Literal["counter", "power", ""] = ""
     """Whether that is the card's own counter, or the sum of power readings."""
-    mean_clock: float | None = None
+    mean_clock: Number | None = None
     """MHz of the SMs."""
-    throttled: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+    throttled: dict[str, Number] = msgspec.field(default_factory=dict[str, Number])
     """Seconds by reason, named as core.sample names them."""
     used: bool = False
     """Whether a process of the job was seen on it."""
@@ -132,13 +133,13 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     state: State
     wish: JobWish
-    submitted: float
-    v: int = 1
-    started: float | None = None
-    ended: float | None = None
+    submitted: Moment
+    v: Whole = 1
+    started: Moment | None = None
+    ended: Moment | None = None
     waits: str = ""
     """What a queued job waits for, in words: `2 free GPUs; GPU 0: python (pid 812, bob)`."""
-    ahead: int = 0
+    ahead: Whole = 0
     """Jobs before it in the queue."""
     ending: Ending | None = None
     usage: Usage | None = None
@@ -148,9 +149,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     main: Process | None = None
     orphaned: bool = False
     """Whether it still runs though its supervisor was killed."""
-    activation: float | None = None
+    activation: Number | None = None
     """Seconds that activating the environment took; not part of `usage`."""
-    log_bytes: int = 0
+    log_bytes: Whole = 0
     host: str = ""
     user: str = ""
     folder: str = ""
@@ -166,9 +167,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Slurm's own job id."""
     warning: str = ""
     """What endangers it on this box, in words: that logging out ends what a login left behind."""
-    now: float = 0.0
+    now: Moment = 0.0
     """The box's clock when this was read."""
-    spark: tuple[float | None, ...] = ()
+    spark: tuple[Number | None, ...] = ()
     """At most 20 means of what the job kept busy, 0 to 100: its GPUs, or the CPU where it has none."""
 
 
@@ -176,32 +177,32 @@ class GpuTick(msgspec.Struct, frozen=True, omit_defaults=True):
     """One GPU at one second of a job."""
 
     uuid: str
-    util: float | None = None
+    util: Number | None = None
     """Percent of the GPU."""
-    memory: int | None = None
+    memory: Whole | None = None
     """Bytes of the job's processes on it."""
-    total: int | None = None
+    total: Whole | None = None
     """Bytes in use on it by anybody."""
-    power: float | None = None
-    temperature: float | None = None
-    clock: float | None = None
+    power: Number | None = None
+    temperature: Number | None = None
+    clock: Number | None = None
     throttle: tuple[str, ...] = ()
 
 
 class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     """One second of a job: a line of its samples file."""
 
-    t: float
+    t: Number
     """Seconds since it started."""
-    log: int = 0
+    log: Whole = 0
     """Bytes of log by then, which ties the graphs to the log."""
-    cpu: float | None = None
+    cpu: Number | None = None
     """Percent of one core, all its processes."""
-    rss: int | None = None
+    rss: Whole | None = None
     """Bytes of memory, all its processes."""
-    processes: int = 0
+    processes: Whole = 0
     gpus: tuple[GpuTick, ...] = ()
-    width: float = 1.0
+    width: Number = 1.0
     """Seconds that it stands for: after an hour, means of ten."""
 
 
@@ -209,7 +210,7 @@ class GpuPlace(msgspec.Struct, frozen=True, omit_defaults=True):
     """A GPU as the queue sees it."""
 
     uuid: str
-    index: int
+    index: Whole
     name: str = ""
     free: bool = True
     """Whether a queued job could take it now."""
@@ -222,7 +223,7 @@ class GpuPlace(msgspec.Struct, frozen=True, omit_defaults=True):
 class Listing(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answer to `list`: all jobs, newest first, and the GPUs they queue for."""
 
-    now: float
+    now: Moment
     jobs: tuple[Record, ...] = ()
     gpus: tuple[GpuPlace, ...] = ()
 

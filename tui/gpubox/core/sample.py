@@ -14,15 +14,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gpubox.core.bounds import Moment, Number, Whole
+
 WIRE = 1
 """Version of the line format; the probe sends it as `v`."""
-
-Whole = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 1)]
-"""A whole number that any formatting can take: JSON has no bounds, and one of 5,000 digits ends a program."""
-Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
-"""A number that any formatting can take."""
-Moment = Annotated[float, Meta(ge=0, le=253_402_300_799)]
-"""Seconds since the epoch, up to the year 9999: the last one that a calendar can show."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):

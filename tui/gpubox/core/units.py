@@ -5,14 +5,23 @@ from __future__ import annotations
 DASH = "–"
 """Drawn where a value is unknown."""
 
+_MOST = 1e19
+"""Beyond this no reading is real: whoever sent it is broken or means harm, and it is drawn as unknown."""
 _SIZES = ("B", "K", "M", "G", "T", "P")
+
+
+def known(value: float | None) -> float | None:
+    """Return a number, or None for one that cannot be drawn: infinite, no number, or beyond all readings."""
+    if value is None or not -_MOST <= value <= _MOST:
+        return None
+    return float(value)
 
 
 def size(value: float | None) -> str:
     """Return bytes in at most five characters with a binary unit: `812M`, `7.6G`, or a dash."""
-    if value is None:
+    amount = known(value)
+    if amount is None:
         return DASH
-    amount = float(value)
     unit = _SIZES[0]
     for unit in _SIZES:
         if abs(amount) < 999.5 or unit == _SIZES[-1]:
@@ -24,34 +33,40 @@ def size(value: float | None) -> str:
 
 def rate(value: float | None) -> str:
     """Return bytes a second: `1.2M/s`, or a dash."""
-    return DASH if value is None else f"{size(value)}/s"
+    return DASH if known(value) is None else f"{size(value)}/s"
 
 
 def percent(value: float | None) -> str:
     """Return a share as a whole number: `87%`, or a dash."""
-    return DASH if value is None else f"{value:.0f}%"
+    return _with(value, "%")
 
 
 def watts(value: float | None) -> str:
     """Return power: `143W`, or a dash."""
-    return DASH if value is None else f"{value:.0f}W"
+    return _with(value, "W")
 
 
 def celsius(value: float | None) -> str:
     """Return a temperature: `71°C`, or a dash."""
-    return DASH if value is None else f"{value:.0f}°C"
+    return _with(value, "°C")
 
 
 def megahertz(value: float | None) -> str:
     """Return a clock: `1911MHz`, or a dash."""
-    return DASH if value is None else f"{value:.0f}MHz"
+    return _with(value, "MHz")
+
+
+def _with(value: float | None, unit: str) -> str:
+    number = known(value)
+    return DASH if number is None else f"{number:.0f}{unit}"
 
 
 def duration(seconds: float | None) -> str:
     """Return a span in its two largest units: `4s`, `3m 20s`, `2h 05m`, `12d 3h`, or a dash."""
-    if seconds is None:
+    span = known(seconds)
+    if span is None:
         return DASH
-    whole = max(0, int(seconds))
+    whole = max(0, int(span))
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -66,16 +81,18 @@ def duration(seconds: float | None) -> str:
 
 def milliseconds(seconds: float | None) -> str:
     """Return a short time: `0.4 ms`, `12 ms`, `1.8 s`, or a dash."""
-    if seconds is None:
+    span = known(seconds)
+    if span is None:
         return DASH
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    amount = seconds * 1000
+    if span >= 1:
+        return f"{span:.1f} s"
+    amount = span * 1000
     return f"{amount:.1f} ms" if amount < 10 else f"{amount:.0f} ms"
 
 
 def temperature(value: float | None, unit: str = "celsius") -> str:
     """Return degrees Celsius in the unit the person wants, `celsius` or `fahrenheit`: `71°C`, `160°F`."""
-    if value is None or unit == "celsius":
-        return celsius(value)
-    return f"{value * 9 / 5 + 32:.0f}°F"
+    degrees = known(value)
+    if degrees is None or unit == "celsius":
+        return celsius(degrees)
+    return f"{degrees * 9 / 5 + 32:.0f}°F"

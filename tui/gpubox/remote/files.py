@@ -126,7 +126,7 @@ class Wire:
         """Return the next line; raises Closed at the end, and Refused for what the other end could not do."""
         try:
             row = json.loads(self._line().decode("utf-8", "surrogateescape"))
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise Refused("Not understood", "The other end sent something else than files")
@@ -389,8 +389,8 @@ class Taker:
         Raises Refused and Closed. What is in the way of one file ends the whole.
         """
         head = self._wire.line()
-        self._tally.all_files, self._tally.all_bytes = int(head["files"]), int(head["bytes"])
-        self._tally.bytes = int(head["there"])
+        self._tally.all_files, self._tally.all_bytes = _whole(head["files"]), _whole(head["bytes"])
+        self._tally.bytes = _whole(head["there"])
         self._tally.skipped[:] = [str(text) for text in head["skipped"]]
         self._transfer = re.sub("[^0-9a-z]", "", str(head["transfer"]))[:32] or "0"
         self._roots = [_plain(name) for name in head["roots"]]
@@ -437,7 +437,7 @@ class Taker:
 
     def _one(self, row: Row) -> None:
         target = self._target(row)
-        mode = int(row["mode"]) & 0o777 & ~self._umask
+        mode = _whole(row["mode"]) & 0o777 & ~self._umask
         if row["what"] == "folder":
             if not os.path.isdir(target):
                 os.mkdir(target, mode | 0o700)  # else nothing could be put into it
@@ -452,7 +452,7 @@ class Taker:
                 )
             mode = stat.S_IMODE(info.st_mode) & 0o777
         self._tally.name = os.path.basename(target)
-        self._file(target, mode, int(row["size"]), bool(row["ask"]))
+        self._file(target, mode, _whole(row["size"]), bool(row["ask"]))
         self._tally.files += 1
         self._tally.done.add(tuple(row["path"]))
 
@@ -500,7 +500,7 @@ class Taker:
             if os.fstat(old.fileno()).st_size == size:
                 same = _digest(self._wire, old, size).hexdigest()
         self._wire.say(have=have, sum=digest.hexdigest(), same=same)
-        at = int(self._wire.line()["begin"])
+        at = _whole(self._wire.line()["begin"])
         if at not in (-1, 0, have):
             raise Refused("Not understood", "The other end begins in the middle of a file")
         return (digest, at) if at == have else (hashlib.sha256(), at)
@@ -523,6 +523,13 @@ def _plain(name: object) -> str:
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
         raise Refused("Not what was asked for", "The other end sends a file without a proper name")
     return name
+
+
+def _whole(value: object) -> int:
+    """Return a whole number that a disk can have; raises Refused: JSON has no bounds."""
+    if type(value) is not int or not -1 <= value < 1 << 63:
+        raise Refused("Not understood", "The other end sent a size that no file has")
+    return value
 
 
 def _hold(file: int) -> None:

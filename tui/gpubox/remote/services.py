@@ -108,7 +108,7 @@ def listeners(table: str) -> Iterator[Row]:
             }
         except ValueError:
             continue
-        if 0 < row["port"] < 65536:
+        if 0 < row["port"] < 65536 and 0 <= row["uid"] < 1 << 32:
             yield row
 
 

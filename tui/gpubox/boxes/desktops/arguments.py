@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from gpubox.core.bounds import whole
+
 _DISPLAY = re.compile(r"^:[0-9]{1,5}$")
 
 
@@ -31,11 +33,8 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
 
 
 def number(text: str) -> int | None:
-    """Return text as a whole number, or None."""
-    try:
-        return int(text)
-    except ValueError:
-        return None
+    """Return text as a whole number of at most 18 digits, or None."""
+    return whole(text)
 
 
 def port_of(display: str, port: str) -> int:

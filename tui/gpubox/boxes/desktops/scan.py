@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from gpubox.boxes.desktops.servers import servers
 from gpubox.boxes.desktops.session import Running, Session
 from gpubox.core.shell import Shell
 from gpubox.core.text import clean
+
+_PORT = re.compile("[0-9A-Fa-f]{1,4}")
 
 
 @dataclass(slots=True)
@@ -64,10 +67,7 @@ def _note(seen: _Seen, line: Line) -> None:
 
 
 def _hexadecimal(text: str) -> int:
-    try:
-        return int(text, 16)
-    except ValueError:
-        return 0
+    return int(text, 16) if _PORT.fullmatch(text) else 0
 
 
 def _session(seen: _Seen, words: list[str], parts: list[str]) -> Session | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gpubox.core.bounds import Whole
 from gpubox.core.env import Package
 
 
@@ -24,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True):
     only_b: tuple[Package, ...]
     differing: tuple[Pair, ...]
     """By name; those of which only the build differs as well."""
-    equal: int
+    equal: Whole
     """How many packages are the same in both."""
 
     @property

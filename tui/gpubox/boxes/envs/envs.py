@@ -12,6 +12,7 @@ from gpubox.boxes import kept
 from gpubox.boxes.envs import changes
 from gpubox.boxes.envs.choose import choose, root_for
 from gpubox.boxes.envs.names import harmless
+from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
@@ -39,7 +40,7 @@ class _Packages(msgspec.Struct, frozen=True):
 
 
 class _Size(msgspec.Struct, frozen=True):
-    size: int
+    size: Whole
 
 
 class _Text(msgspec.Struct, frozen=True):
@@ -288,7 +289,7 @@ class Environments:
             if result.ok:
                 return msgspec.json.decode(result.stdout, type=answer)
             failed = msgspec.json.decode(result.stdout, type=_Failed).error
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             said = clean(result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2], 200)
             raise RemoteError(
                 "Environments cannot be read",

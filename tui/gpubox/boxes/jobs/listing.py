@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from gpubox.core.bounds import UNREADABLE, Moment
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import GpuPlace, Listing, Record
 from gpubox.core.text import clean
@@ -21,7 +22,7 @@ _OLD = 900.0
 
 
 class _Rows(msgspec.Struct, frozen=True):
-    now: float
+    now: Moment
     jobs: tuple[msgspec.Raw, ...] = ()
     gpus: tuple[GpuPlace, ...] = ()
 
@@ -41,7 +42,7 @@ class Reader:
         """
         try:
             rows = self._rows.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise RemoteError(
                 "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
             ) from None
@@ -62,7 +63,7 @@ class Reader:
         try:
             record = self._records.decode(raw)
             named_safely(record.id)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RemoteError) as error:
+        except (*UNREADABLE, RemoteError) as error:
             log.warning("a record of a job cannot be read: %s", clean(str(error), 200))
             return None
         return record

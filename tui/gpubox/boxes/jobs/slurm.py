@@ -17,6 +17,7 @@ from gpubox.boxes.jobs.backend import LogStream, Page
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
 from gpubox.boxes.jobs.supervised import Supervised, about
+from gpubox.core.bounds import Moment
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobWish
@@ -50,7 +51,7 @@ class _Settled(msgspec.Struct, frozen=True):
     ending: dict[str, object]
     ran: bool = True
     """Whether it ran on a node; then its own last word may still be on its way through a network disk."""
-    ended: float = 0.0
+    ended: Moment = 0.0
     forced: bool = False
     """Whether Slurm knows better than a status that the job itself ended with."""
 

@@ -115,7 +115,7 @@ async def ask(shell: Shell, place: Place) -> Queue:
     }
     rows = tuple(found.values())
     groups = slurm_text.table(parts[2], row, cell, len(slurm_text.SINFO.split()), 64 * 1024)
-    return Queue(float(now.strip() or 0), slurm_text.partitions(groups, rows), rows)
+    return Queue(slurm_text.moment(now.strip()) or 0.0, slurm_text.partitions(groups, rows), rows)
 
 
 async def ends(shell: Shell, place: Place, numbers: Sequence[str]) -> dict[str, Ended]:

@@ -16,7 +16,7 @@ ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
 
 _MOST_HOSTS = 10_000
 _NEVER = ("", "N/A", "Unknown", "None", "NONE", "(null)", "n/a", "UNLIMITED", "INVALID", "NOT_SET")
-_GPUS = re.compile(r"gpu(?::(?P<kind>[A-Za-z][^:,(]*))?(?::(?P<count>\d+))?")
+_GPUS = re.compile(r"gpu(?::(?P<kind>[A-Za-z][^:,(]*))?(?::(?P<count>\d{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,20 +222,24 @@ def seconds(text: str) -> float | None:
     """Return a duration such as 1-02:03:04, 03:04 or 5; None for one without end, or unknown."""
     days, dash, rest = text.strip().rpartition("-")
     parts = rest.split(":")
-    if not all(part.isdecimal() and part.isascii() for part in [*parts, *([days] if dash else [])]):
-        return None
-    numbers = [int(part) for part in parts]
+    numbers = [_digits(part) for part in parts]
     if dash:  # days-hours[:minutes[:seconds]]
         numbers = [*numbers, 0, 0][:3]
-    total = 0
+    total, more = 0, _digits(days) if dash else 0
     for number in numbers:
+        if number is None or more is None:
+            return None
         total = total * 60 + number
-    return float(total + (86400 * int(days) if dash else 0))
+    return float(total + 86400 * (more or 0))
+
+
+def _digits(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def moment(text: str) -> float | None:
     """Return seconds since the epoch as SLURM_TIME_FORMAT=%s gives them, or None."""
-    return float(text) if text.isdecimal() and 0 < len(text) < 12 else None
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
 
 
 def whole(text: str) -> int:

@@ -14,6 +14,7 @@ import msgspec
 from gpubox.boxes import kept
 from gpubox.boxes.jobs.backend import Page
 from gpubox.boxes.jobs.listing import Reader, named_safely
+from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.doors import Doors, Pipes
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -69,12 +70,12 @@ class _Failed(msgspec.Struct, frozen=True):
 
 class _Ticks(msgspec.Struct, frozen=True):
     ticks: tuple[Tick, ...]
-    next: int
+    next: Whole
 
 
 class _Header(msgspec.Struct, frozen=True):
-    offset: int
-    size: int
+    offset: Whole
+    size: Whole
 
 
 class Supervised:
@@ -273,7 +274,7 @@ def _refused(data: bytes) -> None:
         return
     try:
         refusal = msgspec.json.decode(data, type=_Failed).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return
     raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
 
@@ -283,7 +284,7 @@ def _decoded(data: bytes, answer: type[T]) -> T:
     _refused(data)
     try:
         return msgspec.json.decode(data, type=answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RemoteError(
             "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
         ) from None

@@ -7,6 +7,7 @@ import msgspec
 from gpubox.boxes import kept
 from gpubox.boxes.services import plain
 from gpubox.boxes.services.facts import Facts
+from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result, Shell
 from gpubox.core.text import clean_bytes
@@ -42,7 +43,7 @@ def _read(result: Result) -> Facts | None:
         return None
     try:
         return _DECODER.decode(result.stdout)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         # `from None`: the answer may hold tokens, and no traceback shall come near it.
         raise RemoteError(
             "Services cannot be read", "The box answered what is no list of listeners"

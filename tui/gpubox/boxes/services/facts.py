@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+from gpubox.core.bounds import Port, Whole
 
 
 class Hidden(msgspec.Struct, frozen=True):
@@ -21,11 +19,11 @@ class Listener(Hidden, frozen=True):
 
     host: str
     port: Port
-    uid: int = -1
+    uid: Whole = -1
     user: str = ""
-    pid: int | None = None
+    pid: Whole | None = None
     """Who holds the socket, where that may be seen."""
-    guess: int | None = None
+    guess: Whole | None = None
     """A process of its user whose command line names the port."""
 
 
@@ -33,7 +31,7 @@ class Socket(Hidden, frozen=True):
     """A unix socket that listens and whose holder may be seen."""
 
     path: str
-    pid: int
+    pid: Whole
 
 
 class Running(Hidden, frozen=True):
@@ -41,21 +39,21 @@ class Running(Hidden, frozen=True):
 
     name: str = ""
     words: tuple[str, ...] = ()
-    uid: int = -1
+    uid: Whole = -1
     user: str = ""
     folder: str = ""
     """Where it was started; empty where that may not be seen."""
     token: str = ""
     """What its own file holds."""
-    pid: int | None = None
+    pid: Whole | None = None
 
 
 class Jupyter(Hidden, frozen=True):
     """What a Jupyter server wrote about itself."""
 
-    pid: int
-    owner: int
-    port: int = 0
+    pid: Whole
+    owner: Whole
+    port: Whole = 0
     sock: str = ""
     token: str = ""
     password: bool = False
@@ -68,9 +66,9 @@ class Jupyter(Hidden, frozen=True):
 class TensorBoard(Hidden, frozen=True):
     """What a TensorBoard wrote about itself."""
 
-    pid: int
-    owner: int
-    port: int = 0
+    pid: Whole
+    owner: Whole
+    port: Whole = 0
     logdir: str = ""
     path_prefix: str = ""
 
@@ -78,15 +76,15 @@ class TensorBoard(Hidden, frozen=True):
 class Zabbix(Hidden, frozen=True):
     """Where the pages of Zabbix are, by what its packages installed."""
 
-    nginx: int = 0
+    nginx: Whole = 0
     apache: bool = False
 
 
 class Facts(Hidden, frozen=True):
     """All that one look at a box gives."""
 
-    v: int = 0
-    uid: int = -1
+    v: Whole = 0
+    uid: Whole = -1
     proc: bool = True
     """Whether the box has the tables that were looked into."""
     listeners: tuple[Listener, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from gpubox.boxes.services.facts import Facts
+from gpubox.core.bounds import UNREADABLE, whole
 from gpubox.remote import services as remote
 
 _SEPARATOR = "\x1f"
@@ -43,7 +44,8 @@ class _Lines:
             self._each[kind](rest)
 
     def _user(self, rest: str) -> None:
-        self.uid = int(rest) if rest.isdecimal() else -1
+        uid = whole(rest)
+        self.uid = -1 if uid is None else uid
 
     def _none(self, _: str) -> None:
         self.proc = False
@@ -56,14 +58,15 @@ class _Lines:
 
     def _holder(self, rest: str) -> None:
         pid, _, inode = rest.partition(" ")
-        row = self.inodes.get(inode.strip())
-        if row is not None and "pid" not in row and pid.isdecimal():
-            row["pid"] = int(pid)
+        row, number = self.inodes.get(inode.strip()), whole(pid)
+        if row is not None and "pid" not in row and number is not None:
+            row["pid"] = number
 
     def _process(self, rest: str) -> None:
         pid, uid, user, name = [*rest.split(" ", 3), "", "", ""][:4]
-        if pid.isdecimal() and uid.isdecimal() and len(self.processes) < _MOST:
-            self.processes[pid] = {"name": name, "uid": int(uid), "user": user}
+        number = whole(uid)
+        if whole(pid) is not None and number is not None and len(self.processes) < _MOST:
+            self.processes[pid] = {"name": name, "uid": number, "user": user}
 
     def _words(self, rest: str) -> None:
         pid, _, text = rest.partition(" ")
@@ -78,12 +81,13 @@ class _Lines:
 
     def _file(self, kind: str, rest: str) -> None:
         owner, _, text = rest.partition(" ")
+        number = whole(owner)
         try:
-            value = msgspec.json.decode(text, type=dict[str, object])
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            value = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        except UNREADABLE:
             return
-        if owner.isdecimal() and len(self.files[kind]) < _MOST:
-            self.files[kind].append({**value, "owner": int(owner)})
+        if number is not None and len(self.files[kind]) < _MOST:
+            self.files[kind].append({**value, "owner": number})
 
 
 def read(answer: bytes) -> Facts | None:
@@ -105,4 +109,7 @@ def read(answer: bytes) -> Facts | None:
         "jupyter": lines.files["j"],
         "tensorboard": lines.files["b"],
     }
-    return msgspec.json.decode(msgspec.json.encode(told), type=Facts)
+    try:
+        return msgspec.json.decode(msgspec.json.encode(told), type=Facts)
+    except (*UNREADABLE, OverflowError):
+        return None

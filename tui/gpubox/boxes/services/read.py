@@ -15,6 +15,7 @@ from gpubox.boxes.services.facts import Facts, Jupyter, Listener, Running, Tenso
 from gpubox.boxes.services.kinds import ZABBIX, Kind
 from gpubox.boxes.services.recognize import kind_by_port, kind_of, names_of, option, program_of
 from gpubox.boxes.services.service import Access, Service
+from gpubox.core.bounds import UNREADABLE
 from gpubox.core.text import clean
 
 _HTTPS = (443, 8443)
@@ -66,7 +67,7 @@ def _each(files: Iterable[msgspec.Raw], kind: type[F]) -> list[F]:
     for file in files:
         try:
             found.append(msgspec.json.decode(file, type=kind))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             continue
     return found
 

@@ -57,8 +57,9 @@ def kinds(jobs: Sequence[Sequence[Tick]]) -> list[Kind]:
 
 
 def span_of(jobs: Sequence[Sequence[Tick]]) -> float:
-    """Return the seconds of the longest job; at least one."""
-    return max((ticks[-1].t + ticks[-1].width for ticks in jobs if ticks), default=1.0) or 1.0
+    """Return the seconds of the longest job; 1 where none has any."""
+    longest = max((ticks[-1].t + ticks[-1].width for ticks in jobs if ticks), default=1.0)
+    return longest if longest > 0 else 1.0
 
 
 def on_axis(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from gpubox.boxes.desktops import Session
 from gpubox.core import units
+from gpubox.core.bounds import whole
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import Line, Span, Tone
 from gpubox.ui.widgets.rows import Column
@@ -62,4 +63,4 @@ def session_words(one: Session) -> str:
 
 def _number(one: Session) -> float | None:
     digits = one.display.lstrip(":")
-    return float(digits) if digits.isdecimal() and digits.isascii() else None
+    return whole(digits)

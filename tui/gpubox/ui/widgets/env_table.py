@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gpubox.core import units
+from gpubox.core.bounds import whole
 from gpubox.core.env import Build, Env, Envs, Sight
 from gpubox.core.sample import Sample
 from gpubox.core.text import clean
@@ -56,9 +57,10 @@ def version(text: str) -> tuple[int, ...]:
     """Return a version as numbers, up to the first part that is none."""
     out: list[int] = []
     for part in text.split("."):
-        if not part.isdecimal():
+        number = whole(part)
+        if number is None:
             break
-        out.append(int(part))
+        out.append(number)
     return tuple(out)
 
 

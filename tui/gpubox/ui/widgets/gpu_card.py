@@ -97,9 +97,9 @@ def _meters(of: Card) -> dict[str, tuple[float | None, str, Tone, str]]:
     gpu, limits = of.gpu, of.limits
     used = f"{units.size(gpu.memory_used)}/{units.size(gpu.memory_total)}"
     hottest = limits.temperature[1]
-    heat = None if gpu.temperature is None else 100 * gpu.temperature / hottest
+    heat = _share(gpu.temperature, hottest)
     degrees = units.temperature(gpu.temperature, limits.unit)
-    if gpu.temperature is not None and gpu.temperature_slowdown is not None:
+    if gpu.temperature is not None and gpu.temperature_slowdown:
         degrees = f"{degrees[:-2]}/{units.temperature(gpu.temperature_slowdown, limits.unit)}"
     power = units.watts(gpu.power)
     if gpu.power is not None and gpu.power_limit:

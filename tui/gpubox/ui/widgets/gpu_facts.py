@@ -52,7 +52,9 @@ class Limits:
     def of(cls, gpu: Gpu, settings: Settings) -> Limits:
         """Return the limits of a card; its own slowdown threshold lowers the alarm, never raises it."""
         warn, alarm = settings.thresholds.temperature
-        if gpu.temperature_slowdown is not None:
+        if (
+            gpu.temperature_slowdown is not None and gpu.temperature_slowdown > 0
+        ):  # some drivers say 0 for none
             alarm = min(alarm, gpu.temperature_slowdown)
         return cls((min(warn, alarm), alarm), settings.thresholds.memory, settings.ui.temperature_unit)
 
@@ -234,7 +236,7 @@ def facts(gpu: Gpu, limits: Limits) -> list[tuple[str, list[Fact]]]:
         ("Heat and power", [
             fact("Temperature", degrees(gpu.temperature), "temperature",
                  level(gpu.temperature, limits.temperature, "text")),
-            fact("Slows down from", degrees(gpu.temperature_slowdown), "temperature_slowdown"),
+            fact("Slows down from", degrees(gpu.temperature_slowdown or None), "temperature_slowdown"),
             fact("Shuts down from", degrees(gpu.temperature_shutdown), "temperature_shutdown"),
             fact("Memory temperature", degrees(gpu.temperature_memory), "temperature_memory"),
             fact("Fan", units.percent(gpu.fan), "fan"),

@@ -77,7 +77,7 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
         found = value(tick)
         if found is None:
             continue
-        begin = int((tick.t - first) / span * dots)
+        begin = max(0, int((tick.t - first) / span * dots))  # seconds may go backwards: a clock was set
         end = int((until(tick, after) - first) / span * dots)
         for dot in range(begin, min(dots, max(begin + 1, end))):
             sums[dot] += found

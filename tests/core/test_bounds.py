@@ -1,0 +1,58 @@
+"""Numbers from a box have bounds, whatever they are part of."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gpubox
+from gpubox.core.bounds import UNREADABLE, Moment, Number, Port, Whole, whole
+from tests.core import wire
+
+OURS = ("gpubox.config", "gpubox.commands", "gpubox.ui", "gpubox.remote", "gpubox.boxes.jobs.compare_export")
+"""What no box sends: settings, what is printed, what is drawn."""
+
+
+def decoded() -> list[type[msgspec.Struct]]:
+    """Return every struct of the program that may come from a box."""
+    for module in pkgutil.walk_packages(gpubox.__path__, "gpubox."):
+        if not module.name.startswith(("gpubox.remote", "gpubox.__main__")):
+            importlib.import_module(module.name)
+    found: list[type[msgspec.Struct]] = []
+    left = list(msgspec.Struct.__subclasses__())
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        if kind.__module__.startswith("gpubox.") and not kind.__module__.startswith(OURS):
+            found.append(kind)
+    return found
+
+
+def test_no_struct_from_a_box_holds_a_number_without_bounds() -> None:
+    kinds = decoded()
+    assert len(kinds) > 30
+    faults = {
+        f"{kind.cls.__module__}.{kind.cls.__name__}.{field.name}"
+        for kind in wire.structs(*kinds)
+        for field in kind.fields
+        if wire.unbounded(field.type)
+    }
+    assert not faults
+
+
+@pytest.mark.parametrize("kind", [Whole, Number, Moment, Port])
+@pytest.mark.parametrize("data", wire.OUTSIDE, ids=range(len(wire.OUTSIDE)))
+def test_a_number_out_of_bounds_is_unreadable(kind: object, data: bytes) -> None:
+    with pytest.raises(UNREADABLE):
+        msgspec.json.decode(data, type=kind)
+
+
+@given(st.text() | st.integers().map(str) | st.sampled_from(["²", "٣", "+1", " 1", "1_0", "-", "9" * 400]))
+def test_text_is_a_whole_number_within_bounds_or_none(text: str) -> None:
+    found = whole(text)
+    assert found is None or (abs(found) < 10**18 and int(text) == found)

@@ -1,0 +1,31 @@
+"""Numbers as a box may send them: all that is decoded from one is made of these types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Whole = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 1)]
+"""A whole number that any formatting can take: JSON has no bounds, and one of 5,000 digits ends a program."""
+Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
+"""A number that any formatting can take."""
+Moment = Annotated[float, Meta(ge=0, le=253_402_300_799)]
+"""Seconds since the epoch, up to the year 9999: the last one that a calendar can show."""
+Port = Annotated[int, Meta(ge=1, le=65535)]
+"""A port of TCP."""
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes: no JSON or another shape, no UTF-8, 500,000 open brackets."""
+
+_DIGITS = 18
+"""Decimal digits that fit a Whole."""
+
+
+def whole(text: str) -> int | None:
+    """Return text of ASCII digits, with a minus before them or not, as a Whole; None for anything else."""
+    digits = text.removeprefix("-")
+    if not 0 < len(digits) <= _DIGITS or not (digits.isascii() and digits.isdecimal()):
+        return None
+    return int(text)
