@@ -98,8 +98,7 @@ def test_a_killed_waiter_is_skipped(any_box: Box) -> None:
 
 def test_a_killed_supervisor_gives_its_gpu_back(box: Box) -> None:
     box.gpus("")
-    first = holding(box)
-    running(box, first.id)
+    first = running(box, holding(box).id)
     second = holding(box)
     queued(box, second.id)
     assert first.supervisor
@@ -241,7 +240,7 @@ def test_a_queued_job_is_stopped_without_ever_starting(any_box: Box) -> None:
         assert record.ending
         assert (record.state, record.ending.how, record.ending.by) == ("ended", "stopped", "ada")
         assert record.started is None
-    assert not list((any_box.root / "queue").glob("t*"))
+    assert not list((any_box.root / "queue").rglob("ticket*"))
 
 
 def test_waiting_costs_no_time_of_the_cpu(box: Box) -> None:
@@ -266,8 +265,8 @@ def test_waiting_costs_no_time_of_the_cpu(box: Box) -> None:
 
 def test_a_lease_is_mended_when_its_file_is_tidied_away(box: Box) -> None:
     script = "import sys; sys.path.insert(0, sys.argv[1]); import turns; l = turns.Lease('x'); "
-    script += "f = turns.queue_folder(); g = {'uuid': 'GPU-1'}; l.take(f, [g]); import os, shutil; "
-    script += "shutil.rmtree(f); l.mend(); print(turns.holder(f, 'GPU-1'), turns.Lease('y').take(f, [g]))"
+    script += "g = {'uuid': 'GPU-1'}; l.take([g]); import shutil; shutil.rmtree(turns.queue_folder()); "
+    script += "l.mend(); print(turns.with_leases([g])[0]['job'], turns.Lease('y').take([g]))"
     environment = {"GPUBOX_QUEUE_DIR": str(box.root / "queue"), "PATH": os.environ["PATH"]}
     words = [sys.executable, "-I", "-c", script, str(box.program)]
     done = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)

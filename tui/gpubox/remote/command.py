@@ -122,6 +122,7 @@ class Command:
         self.main = os.fork()
         if self.main == 0:
             become(argv, environment, cwd, umask, log, write)
+        lease.belongs(trees.identity(self.main))
         os.close(write)
         os.close(log)
         said = waking.collect(report, self.ears, float("inf"))

@@ -132,10 +132,9 @@ class Supervisor:
             command.abandon()
             ending = {"how": "lost", "words": "The supervisor failed: %s" % error}
         self.finish(ending, command)
+        self.lease.release()
         if live is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(turns.live_path(self.wish["id"]))
-            os.close(live)
+            live.withdraw()
         return command.status
 
     def finish(self, ending: Row, command: Command) -> None:
@@ -214,10 +213,7 @@ class Supervisor:
                     raise Over("after", words)
                 return
             self.waits("job %s to end" % (found["wish"].get("name") or other))
-            sign = turns.live_path(other)
-            if turns.held(sign):
-                turns.sleep_on(sign, self.ears)
-            else:
+            if not turns.sleep_on(turns.live_path(other), self.ears):
                 self.ears.wait(1.0)
             self.check_asked()
 
@@ -229,9 +225,7 @@ class Supervisor:
                 if not words:
                     return
                 self.waits(words)
-                if sign:
-                    turns.sleep_on(sign, self.ears)
-                else:
+                if not sign or not turns.sleep_on(sign, self.ears, flocked=True):
                     self.ears.wait(1.0)
                 self.check_asked()
         except (envlock.Unusable, records.Refused) as error:
@@ -272,12 +266,13 @@ class Supervisor:
             if not words:
                 return
             self.waits(words)
-            if turn.behind and not silent:
-                turns.sleep_on(turn.behind, self.ears)
+            if turn.behind and not silent and turns.sleep_on(turn.behind, self.ears):
                 pause = 0.2
             else:
-                # To look at leases costs nothing; to ask the driver who else is there does.
-                self.ears.wait(pause if turn.looked else 0.3)
+                # To look at leases costs nothing; to ask the driver who else is there does. Two that try for
+                # one GPU at the same time withdraw both, and are not to come back at the same time again.
+                part = 0.7 + 0.3 * os.urandom(1)[0] / 255
+                self.ears.wait(part * (pause if turn.looked else 0.3))
                 pause = min(3.0, pause * 1.5)
             self.check_asked()
 

@@ -1,11 +1,10 @@
-"""The queue for GPUs, without any daemon: tickets and leases are files that are locked while they count.
+"""The queue for GPUs, without any daemon: tickets and leases are notes that all users see; see leases.py.
 
 Each waiting job is a supervisor that sleeps on the lock of the ticket before it; when that one leaves, or is
-killed, the kernel wakes it. GPUs are leased by locks too, so that no crash leaves one taken.
+killed, the kernel wakes it.
 
-Folder: `gate` (one arrival or departure at a time), `seq`, `t00000001-ID` tickets, `gpu-UUID` leases,
-`live-ID` (locked as long as a supervisor lives), `ignored` (processes that do not count), `places.json` (the
-newest look at the GPUs).
+Notes: `ticket-00000001-ID`, `lease-ID`, `live-ID` (there as long as a supervisor lives). Besides, in our own
+folder: `ignored` (processes that do not count), `places.json` (the newest look at the GPUs).
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import signal
 import time
 
+import leases
 import records
 import trees
 import waking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Generator, List, Optional, Sequence, Set, Tuple
+    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
     Row = Dict[str, Any]
 
@@ -42,24 +41,13 @@ class Unanswered(Exception):
 
 
 def queue_folder() -> str:
-    """Return the queue's folder, on no network disk, made private; raises Refused."""
-    own = os.environ.get("GPUBOX_QUEUE_DIR", "")
-    if own:
-        return records.private(os.path.abspath(own))
-    for place in ("/dev/shm", "/tmp"):
-        if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
-            with contextlib.suppress(records.Refused):
-                return records.private("%s/gpubox-%d" % (place, os.getuid()))
-    return records.private(os.path.join(os.path.dirname(records.jobs_folder()), "queue"))
+    """Return our folder of the queue, on no network disk; raises Refused."""
+    return leases.own_folders()[0]
 
 
-def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB, *, make: bool = True) -> Optional[int]:
-    """Return a handle with the lock of a file, or None when somebody has it, or there is no such file."""
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
-    try:
-        handle = os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        return None
+def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Optional[int]:
+    """Return a handle with the lock of a file of our own, or None when somebody has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, kind)
         return handle
@@ -68,62 +56,40 @@ def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB, *, make: bool = T
         return None
 
 
-def held(path: str) -> bool:
-    """Return whether somebody has the lock of a file."""
-    if not os.path.exists(path):
-        return False
-    handle = lock(path, fcntl.LOCK_SH | fcntl.LOCK_NB, make=False)
-    if handle is None:
-        return os.path.exists(path)
-    os.close(handle)
-    return False
+def tickets() -> List[Row]:
+    """Return the tickets of all who wait, first come first.
+
+    Those of one user keep the order of their numbers, also where the clock was set back between them.
+    """
+    found = [dict(note, number=int(note["name"].split("-")[1])) for note in leases.notes("ticket")]
+    latest: Dict[int, int] = {}
+    for ticket in sorted(found, key=lambda one: (one["number"], one["at"])):
+        latest[ticket["uid"]] = ticket["at"] = max(ticket["at"], latest.get(ticket["uid"], 0))
+    return sorted(found, key=lambda one: (one["at"], one["uid"], one["number"], one["name"]))
 
 
-@contextlib.contextmanager
-def gate(folder: str) -> Generator[None, None, None]:
-    """Hold the queue still."""
-    handle = lock(os.path.join(folder, "gate"), fcntl.LOCK_EX)
+def order() -> Dict[str, int]:
+    """Return how many jobs, of whomever, are before each of ours that waits for GPUs."""
     try:
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def tickets(folder: str, *, sweep: bool = False) -> List[Tuple[str, Row]]:
-    """Return the tickets of those who wait, first come first; `sweep`, behind the gate, forgets the dead."""
-    found: List[Tuple[str, Row]] = []
-    for name in sorted(name for name in os.listdir(folder) if re.fullmatch("t[0-9]{8,}-.+", name)):
-        path = os.path.join(folder, name)
-        if held(path):
-            found.append((path, records.load(path) or {}))
-        elif sweep:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-    return found
-
-
-def order() -> List[str]:
-    """Return the ids of the jobs that wait for GPUs, first come first."""
-    try:
-        return [os.path.basename(path).partition("-")[2] for path, _ in tickets(queue_folder())]
+        waiting = enumerate(tickets())
+        return {ticket["job"]: place for place, ticket in waiting if ticket["uid"] == os.getuid()}
     except (OSError, records.Refused):
-        return []
+        return {}
 
 
 def live_path(job: str) -> str:
-    """Return the file that a job's supervisor keeps locked; empty when there is no queue."""
+    """Return the note that says that a job's supervisor lives; empty when there is no queue."""
     try:
         return os.path.join(queue_folder(), "live-" + job)
     except records.Refused:
         return ""
 
 
-def live(job: str) -> Optional[int]:
-    """Lock a job's sign of life; the lock goes with the supervisor, and whoever waits for it wakes."""
+def live(job: str) -> Optional[leases.Note]:
+    """Give a job's sign of life; it goes with the supervisor, and whoever waits for it wakes."""
     try:
-        return lock(live_path(job))
-    except OSError:
+        return leases.Note("live-" + job, {})
+    except records.Refused:
         return None
 
 
@@ -136,11 +102,15 @@ def ignored(folder: str) -> List[List[int]]:
 def ignore(pid: int, start: int) -> None:
     """Let a process no longer count as using a GPU; forgets those that ended."""
     folder = queue_folder()
-    with gate(folder):
+    gate = lock(os.path.join(folder, "ignored.lock"), fcntl.LOCK_EX)
+    try:
         kept = [row for row in ignored(folder) if trees.start_of(row[0]) == row[1] and row[0] != pid]
         records.store(os.path.join(folder, "ignored"), {"processes": [*kept, [pid, start]]})
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(folder, "places.json"))
+    finally:
+        if gate is not None:
+            os.close(gate)
 
 
 def _asked(skip: Sequence[Sequence[int]]) -> Row:
@@ -269,71 +239,81 @@ def missing(want: Row, known: Sequence[Row]) -> str:
     return words + (", %d of them excluded" % out if out else "")
 
 
-def lease_path(folder: str, uuid: str) -> str:
-    """Return the file whose lock is the lease of a GPU."""
-    return os.path.join(folder, "gpu-" + re.sub("[^A-Za-z0-9_.-]", "_", uuid))
+def _leases() -> Dict[str, List[Row]]:
+    """Return the leases that name each GPU; more than one where a job did not wait for a free one."""
+    found: Dict[str, List[Row]] = {}
+    for note in leases.notes("lease"):
+        gpus = note.get("gpus")
+        for uuid in gpus if isinstance(gpus, list) else ():
+            if isinstance(uuid, str):
+                found.setdefault(uuid, []).append(note)
+    return found
 
 
-def holder(folder: str, uuid: str) -> str:
-    """Return the job that has a GPU; empty when none has."""
-    path = lease_path(folder, uuid)
-    if not held(path):
-        return ""
-    return str((records.load(path) or {}).get("job", "?"))
+def with_leases(known: Sequence[Row]) -> List[Row]:
+    """Return GPUs as the queue sees them: who has them by lease, and whether they are free.
 
-
-def with_leases(folder: str, known: Sequence[Row]) -> List[Row]:
-    """Return GPUs as the queue sees them: who has them by lease, and whether they are free."""
+    A job of ours is told by its id; one of somebody else stands among the strangers.
+    """
+    held = _leases()
     shown: List[Row] = []
     for place in known:
-        job = holder(folder, place["uuid"]) or place.get("job", "")
-        shown.append(dict(place, job=job, free=not job and not place.get("strangers")))
+        job = str(place.get("job") or "")
+        strangers: List[str] = list(place.get("strangers") or ())
+        for note in held.get(place["uuid"], ()):
+            if note["uid"] == os.getuid():
+                job = note["job"]
+            else:
+                job = "" if job == note["job"] else job
+                strangers.insert(0, "job %s of %s" % (note["job"], leases.person(note["uid"])))
+        shown.append(dict(place, job=job, strangers=strangers, free=not job and not strangers))
     return shown
 
 
 class Lease:
-    """GPUs that a job holds, and its sign of life."""
+    """GPUs that a job holds."""
 
     def __init__(self, job: str) -> None:
         self.job = job
         self.places: List[Row] = []
-        self._locks: Dict[str, int] = {}
+        self._note: Optional[leases.Note] = None
 
     @property
     def uuids(self) -> List[str]:
         """The GPUs of the job, also those it has to share."""
         return [place["uuid"] for place in self.places]
 
-    def take(self, folder: str, chosen: Sequence[Row], *, all_or_none: bool = True) -> bool:
-        """Lease GPUs; says whether all could be leased, else with `all_or_none` none is."""
-        got: Dict[str, int] = {}
-        for place in chosen:
-            path = lease_path(folder, place["uuid"])
-            handle = lock(path)
-            if handle is not None:
-                os.ftruncate(handle, 0)
-                os.write(handle, json.dumps({"job": self.job, "pid": os.getpid()}).encode())
-                got[path] = handle
-        if all_or_none and len(got) < len(chosen):
-            for handle in got.values():
-                os.close(handle)
+    def take(self, chosen: Sequence[Row], *, shared: bool = False) -> bool:
+        """Lease GPUs; says whether that was done. Those that somebody has only where they may be shared.
+
+        Raises Refused when no place takes the note.
+        """
+        uuids = [place["uuid"] for place in chosen]
+        note = leases.Note("lease-" + self.job, {"gpus": uuids})
+        held = _leases()
+        others = [one for uuid in uuids for one in held.get(uuid, ())]
+        if not shared and any((one["uid"], one["name"]) != (os.getuid(), note.name) for one in others):
+            note.withdraw()
             return False
-        self._locks.update(got)
+        self._note = note
         self.places = list(chosen)
-        return len(got) == len(chosen)
+        return True
+
+    def belongs(self, main: Row) -> None:
+        """Note the process that the lease is for: as long as it runs, the lease holds without us."""
+        if self._note is not None:
+            self._note.add({"main": main})
 
     def mend(self) -> None:
-        """Lease again what lost its file: a logout may tidy /dev/shm under the feet of a running job."""
-        for path, handle in list(self._locks.items()):
-            with contextlib.suppress(OSError, records.Refused):
-                if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(handle)):
-                    continue
-                records.private(os.path.dirname(path))
-                fresh = lock(path)
-                if fresh is not None:
-                    os.write(fresh, json.dumps({"job": self.job, "pid": os.getpid()}).encode())
-                    os.close(handle)
-                    self._locks[path] = fresh
+        """Write the lease again where it was tidied away."""
+        if self._note is not None:
+            self._note.mend()
+
+    def release(self) -> None:
+        """Give the GPUs back."""
+        if self._note is not None:
+            self._note.withdraw()
+            self._note = None
 
 
 def _sentence(want: Row, known: Sequence[Row]) -> str:
@@ -352,62 +332,66 @@ def _sentence(want: Row, known: Sequence[Row]) -> str:
     return "; ".join(parts)
 
 
+def _want(note: Row) -> Row:
+    """Return what a ticket wants; somebody else may have written anything there."""
+    words: Row = {}
+    for name in ("uuids", "exclude"):
+        given = note.get(name)
+        words[name] = [word for word in given if isinstance(word, str)] if isinstance(given, list) else []
+    count = note.get("count", 1)
+    return dict(words, mode=note.get("mode"), count=count if type(count) is int and count > 0 else 1)
+
+
 class Turn:
     """A place in the queue."""
 
     def __init__(self, job: str, wish: Row) -> None:
         self.folder = queue_folder()
         self.lease = Lease(job)
-        self.want: Row = dict(wish.get("gpus") or {}, exclude=list(wish.get("exclude") or ()), job=job)
+        self.want: Row = dict(wish.get("gpus") or {}, exclude=list(wish.get("exclude") or ()))
         self.skip = [[row["pid"], row.get("start", 0)] for row in wish.get("ignore") or ()]
         self.behind = ""
         """The ticket to sleep on after an attempt; empty where only a look from time to time helps."""
         self.looked = False
         """Whether the last attempt asked the driver."""
-        self._ticket = ""
-        self._handle = -1
+        self._ticket: Optional[leases.Note] = None
 
     def enter(self) -> None:
-        """Draw a ticket."""
-        with gate(self.folder):
-            counter = os.path.join(self.folder, "seq")
-            number = int(trees.read(counter) or b"0") + 1
-            with open(counter + ".new", "w") as file:
-                file.write(str(number))
-            os.rename(counter + ".new", counter)
-            self._ticket = os.path.join(self.folder, "t%08d-%s" % (number, self.want["job"]))
-            handle = lock(self._ticket)
-            assert handle is not None, "nobody else draws this number"
-            os.write(handle, json.dumps(self.want).encode())
-            self._handle = handle
+        """Draw a ticket; raises Refused."""
+        ours = [ticket["number"] for ticket in tickets() if ticket["uid"] == os.getuid()]
+        name = "ticket-%08d-%s" % (max(ours, default=0) + 1, self.lease.job)
+        self._ticket = leases.Note(name, self.want)
 
     def leave(self) -> None:
         """Give the ticket back; the next in the queue wakes."""
-        if self._handle >= 0:
-            with contextlib.suppress(OSError):
-                os.unlink(self._ticket)
-            os.close(self._handle)
-            self._handle = -1
+        if self._ticket is not None:
+            self._ticket.withdraw()
+            self._ticket = None
 
-    def blocker(self, known: Sequence[Row]) -> Tuple[str, Set[str]]:
-        """Return the ticket to sleep on, if one before us alone keeps us waiting, and all claims before us.
+    def blocker(self, known: Sequence[Row]) -> Tuple[str, str, Set[str]]:
+        """Return the ticket that alone keeps us waiting, if one does, whose it is, and all claims before us.
 
         Who came earlier has the first claim on every GPU it could take: else a job that wants many would
-        wait for ever. Who wants others only may pass.
+        wait for ever. Who wants others only may pass, and who wants what this box does not have.
         """
         fit, need = wanted(self.want, known)
         mine = {place["uuid"] for place in fit}
         claims: Set[str] = set()
-        sleep_on = ""
-        with gate(self.folder):
-            for path, want in tickets(self.folder, sweep=True):
-                if path == self._ticket:
-                    break
-                claim = {place["uuid"] for place in wanted(want, known)[0]}
-                claims |= claim
-                if len(mine - claim) < need:
-                    sleep_on = path
-        return sleep_on, claims
+        sleep_on = owner = ""
+        if self._ticket is not None:
+            self._ticket.mend()
+        for ticket in tickets():
+            if self._ticket and (ticket["uid"], ticket["name"]) == (os.getuid(), self._ticket.name):
+                break
+            want = _want(ticket)
+            if missing(want, known):
+                continue
+            claim = {place["uuid"] for place in wanted(want, known)[0]}
+            claims |= claim
+            if len(mine - claim) < need:
+                sleep_on = ticket["path"]
+                owner = "" if ticket["uid"] == os.getuid() else leases.person(ticket["uid"])
+        return sleep_on, owner, claims
 
     def attempt(self, ears: waking.Ears) -> str:
         """Take the GPUs if they can be had now; else returns in words what is waited for.
@@ -419,20 +403,20 @@ class Turn:
         if words:
             raise records.Refused("The GPUs are not there", words)
         self.looked = False
-        self.behind, claims = self.blocker(known)
+        self.behind, owner, claims = self.blocker(known)
         if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
-            return _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
+            words = _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
+            return words + (" after a job of %s" % owner if owner else "")
         fit, need = wanted(self.want, known)
-        fit = [place for place in fit if place["uuid"] not in claims]
-        if sum(not holder(self.folder, place["uuid"]) for place in fit) >= need:
+        held = _leases()
+        if sum(place["uuid"] not in claims and place["uuid"] not in held for place in fit) >= need:
             self.looked = True
             known = places(self.folder, ears, FRESH, self.skip)
             fit = [place for place in wanted(self.want, known)[0] if place["uuid"] not in claims]
-            free = [place for place in with_leases(self.folder, fit) if place["free"]]
-            with gate(self.folder):
-                if len(free) >= need and self.lease.take(self.folder, free[:need]):
-                    return ""
-        return _sentence(self.want, with_leases(self.folder, known))
+            free = [place for place in with_leases(fit) if place["free"]]
+            if len(free) >= need and self.lease.take(free[:need]):
+                return ""
+        return _sentence(self.want, with_leases(known))
 
     def at_once(self, ears: waking.Ears) -> None:
         """Take GPUs without waiting, shared ones if none is free; raises as `attempt`."""
@@ -440,19 +424,52 @@ class Turn:
         words = missing(self.want, known)
         if words:
             raise records.Refused("The GPUs are not there", words)
-        fit, need = wanted(self.want, with_leases(self.folder, known))
-        fit.sort(key=lambda place: (bool(place["job"]), len(place.get("strangers") or ())))
-        with gate(self.folder):
-            self.lease.take(self.folder, fit[:need], all_or_none=False)
+        fit = self._best(known)
+        while all(place["free"] for place in fit):  # somebody else may take one this moment
+            if self.lease.take(fit):
+                return
+            fit = self._best(known)
+        self.lease.take(fit, shared=True)
+
+    def _best(self, known: Sequence[Row]) -> List[Row]:
+        """Return as many GPUs as are wanted, free ones first."""
+        fit, need = wanted(self.want, with_leases(known))
+        fit.sort(key=lambda place: (not place["free"], bool(place["job"]), len(place["strangers"])))
+        return fit[:need]
 
 
-def sleep_on(path: str, ears: waking.Ears, seconds: float = 60.0) -> None:
-    """Sleep until nobody holds the lock of a file, such as a ticket or a sign of life."""
+def held(path: str) -> bool:
+    """Return whether the writer of a note, such as a sign of life, is there."""
+    handle = _opened(path)
+    if handle is None:
+        return False
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        ears.lock(handle, seconds)
+        return leases.locked(handle)
     finally:
         os.close(handle)
+
+
+def sleep_on(path: str, ears: waking.Ears, seconds: float = 60.0, *, flocked: bool = False) -> bool:
+    """Sleep until the writer of a note, such as a ticket, is gone; says whether it was there.
+
+    `flocked` sleeps on a file or folder too that `flock` keeps: anybody who may read one can do so.
+    """
+    handle = _opened(path)
+    if handle is None:
+        return False
+    try:
+        if leases.locked(handle):
+            ears.during(lambda: leases.wait(handle), seconds)
+            return True
+        if flocked:
+            ears.during(lambda: fcntl.flock(handle, fcntl.LOCK_SH), seconds)
+        return flocked
+    finally:
+        os.close(handle)
+
+
+def _opened(path: str) -> Optional[int]:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None

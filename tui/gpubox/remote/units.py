@@ -20,7 +20,7 @@ import turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List
+    from typing import Any, Callable, Dict, Generator, List
 
     Row = Dict[str, Any]
 
@@ -83,7 +83,8 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
+        with _near(path) as short:
+            server.bind(short)
         try:
             server.listen(1)
             server.settimeout(PATIENCE)
@@ -96,6 +97,16 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
     line.sendall(json.dumps(request).encode())
     line.shutdown(socket.SHUT_WR)
     return line
+
+
+@contextlib.contextmanager
+def _near(path: str) -> Generator[str, None, None]:
+    """Return a short name of a socket: the kernel takes 107 bytes, and a folder may be deep."""
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
+    finally:
+        os.close(folder)
 
 
 def _ask(folder: str, job: str, path: str) -> None:
@@ -127,7 +138,8 @@ def _ask(folder: str, job: str, path: str) -> None:
 def serve(path: str, supervise: Callable[[str, Row, int, Callable[[], None]], None]) -> None:
     """Be the supervisor that a unit runs: take the wish from the launch, and tell it how far it is."""
     line = socket.socket(socket.AF_UNIX)
-    line.connect(path)
+    with _near(path) as short:
+        line.connect(short)
     data: List[bytes] = []
     while True:
         block = line.recv(1 << 16)

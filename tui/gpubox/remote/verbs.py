@@ -88,10 +88,6 @@ def _placed(record: Row, waiting: Dict[str, int]) -> Row:
     return record
 
 
-def _waiting() -> Dict[str, int]:
-    return {job: place for place, job in enumerate(turns.order())}
-
-
 def show(asked: Row) -> Row:
     """Return one record as it is now."""
     folder = records.folder_of(asked.get("id"))
@@ -101,7 +97,7 @@ def show(asked: Row) -> Row:
     spec = records.load(os.path.join(folder, "spec.json")) or {}
     if spec.get("files"):
         record["wish"] = dict(record["wish"], files=spec["files"])
-    return _placed(record, _waiting())
+    return _placed(record, turns.order())
 
 
 def listing(asked: Row) -> Row:
@@ -109,12 +105,12 @@ def listing(asked: Row) -> Row:
     jobs = records.jobs_folder()
     found = (records.current(os.path.join(jobs, job)) for job in records.ids(jobs)[:MOST])
     rows = [record for record in found if record]
-    waiting = _waiting() if any(record["state"] == "queued" for record in rows) else {}
+    waiting = turns.order() if any(record["state"] == "queued" for record in rows) else {}
     answer: Row = {"now": time.time(), "jobs": [_placed(record, waiting) for record in rows], "gpus": []}
     if asked.get("gpus", True):
         with contextlib.suppress(turns.Unanswered):
             folder = turns.queue_folder()
-            answer["gpus"] = turns.with_leases(folder, turns.places(folder, None, 5.0, limit=PATIENCE))
+            answer["gpus"] = turns.with_leases(turns.places(folder, None, 5.0, limit=PATIENCE))
     return answer
 
 

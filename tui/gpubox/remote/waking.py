@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -23,7 +22,7 @@ class Ears:
 
     def __init__(self) -> None:
         self.asked = False
-        self._in_lock = False
+        self._asleep = False
         self._read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM):
@@ -33,8 +32,8 @@ class Ears:
     def _hear(self, number: int, _frame: object) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             self.asked = True
-        if self._in_lock:
-            self._in_lock = False
+        if self._asleep:
+            self._asleep = False
             raise _Woken
 
     def wait(self, seconds: float, handles: Optional[List[int]] = None) -> List[int]:
@@ -55,21 +54,21 @@ class Ears:
             self.wait(min(left, 0.2))
         return True
 
-    def lock(self, handle: int, seconds: float) -> None:
-        """Sleep until whoever holds a lock gives it up, a signal comes, or that time is over.
+    def during(self, sleep: Callable[[], None], seconds: float) -> None:
+        """Sleep in a call that waits for a lock until it returns, a signal comes, or that time is over.
 
         This costs nothing meanwhile, and no inotify instance, of which a user has 128.
         """
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            self._in_lock = True
+            self._asleep = True
             if not self.asked:
-                fcntl.flock(handle, fcntl.LOCK_SH)
-            self._in_lock = False
+                sleep()
+            self._asleep = False
         except _Woken:
             pass
         finally:
-            self._in_lock = False
+            self._asleep = False
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -28,6 +28,7 @@ FILES = (
     "jobs.py",
     "verbs.py",
     "launcher.py",
+    "leases.py",
     "supervisor.py",
     "command.py",
     "beside.py",
