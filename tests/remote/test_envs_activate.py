@@ -117,6 +117,26 @@ def test_a_venv_takes_the_place_of_another(home: Home) -> None:
     assert found["PATH"] == f"{two}/bin:/usr/local/bin:/usr/bin:/bin"
 
 
+def test_an_environment_takes_the_place_of_another_in_path(home: Home) -> None:
+    root = home.root()
+    one, two = home.fill(root / "envs" / "one"), home.fill(root / "envs" / "two")
+    first = home.activated(one)
+    path = f"/home/me/bin:{first['PATH']}"
+    assert home.activated(two, environment={**first, "PATH": path})["PATH"] == path.replace(
+        str(one), str(two)
+    )
+
+
+def test_conda_s_settings_say_what_the_prompt_shows(home: Home) -> None:
+    root = home.root()
+    env = home.fill(root / "envs" / "e")
+    (root / ".condarc").write_text("'env_prompt': \"<{name}> \"  # short\n")
+    assert home.activated(env)["CONDA_PROMPT_MODIFIER"] == "<e> "
+    (home.path / ".condarc").write_text("changeps1: False\n")
+    assert home.activated(env)["CONDA_PROMPT_MODIFIER"] == ""
+    assert home.activated(env, environment={"CONDA_CHANGEPS1": "yes"})["CONDA_PROMPT_MODIFIER"] == "<e> "
+
+
 def test_pixi_gets_its_own_variables_and_scripts(home: Home) -> None:
     env = home.fill(home.path / "game" / ".pixi" / "envs" / "default")
     (home.path / "game" / "pixi.toml").touch()

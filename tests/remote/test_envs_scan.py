@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,6 +74,77 @@ def test_conda_s_own_list_and_its_settings_name_more(home: Home) -> None:
     (home.path / ".condarc").write_text("channels:\n  - x\nenvs_dirs:\n  - ~/disk  # mine\nother: 1\n")
     (home.path / ".mambarc").write_text(f"envs_dirs: ['{home.path}/flow', /nowhere]\n")
     assert names(home.scan()) == ["base", "four", "one", "three", "two"]
+
+
+FORMS = {
+    "block": "envs_dirs:\n- {folder}\n",
+    "indented": "channels: [x]\nenvs_dirs: # mine\n\n  # more\n  -   '{folder}'  # here\nother: 1\n",
+    "flow": 'envs_dirs: ["{folder}", /nowhere]\n',
+    "flow of lines": "envs_dirs: [\n  /nowhere, # gone\n  {folder}\n]\nother: [a]\n",
+    "quoted key": "\"envs_dirs\": [ '{folder}' ]\n",
+    "other name": "envs_path:\n  - {folder}\n",
+    "json": '{{"envs_dirs": ["{folder}"]}}',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_conda_s_settings_are_read_in_every_form(home: Home, form: str) -> None:
+    home.root()
+    folder = home.path / "disk#1 x" / "it"
+    home.fill(folder / "there")
+    (home.path / ".condarc").write_text(FORMS[form].format(folder=folder))
+    assert "there" in names(home.scan())
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("~/.condarc", "~/.conda/.condarc", "~/.conda/condarc", "~/.conda/condarc.d/a.yml", "~/.mambarc"),
+        *(
+            "~/.config/conda/.condarc",
+            "~/.config/conda/condarc.d/a.yaml",
+            "{root}/.condarc",
+            "{root}/condarc",
+        ),
+        *("{root}/condarc.d/a.yml", "$XDG_CONFIG_HOME/conda/condarc", "$CONDA_PREFIX/.condarc", "$CONDARC"),
+        *("$CONDA_ENVS_DIRS", "$CONDA_ENVS_PATH"),
+    ],
+)
+def test_conda_s_settings_are_read_from_every_place(home: Home, place: str) -> None:
+    root = home.root()
+    disk = home.path / "disk"
+    home.fill(disk / "there")
+    variable = place.partition("/")[0].removeprefix("$") if place.startswith("$") else ""
+    environment = {}
+    if variable.startswith("CONDA_ENVS"):
+        environment[variable] = f"/nowhere:{disk}"
+    else:
+        given = home.path / ".condarc-elsewhere" / ("condarc" if place == "$CONDARC" else "")
+        file = Path(place.replace(f"${variable}", str(given)).format(root=root).replace("~", str(home.path)))
+        environment = {variable: str(given)} if variable else {}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("envs_dirs: [$HOME/disk]\n")
+    assert "there" in names(home.scan(environment))
+
+
+def test_detached_environments_of_pixi_have_the_name_of_their_project(home: Home) -> None:
+    detached = home.path / ".cache" / "pixi"
+    for project, environment in (("game", "default"), ("game", "cuda"), ("quiz", "default")):
+        folder = home.path / "code" / project
+        env = home.fill(detached / f"{project}-1234567890" / "envs" / environment)
+        (folder / ".pixi").mkdir(parents=True, exist_ok=True)
+        (folder / "pixi.toml").touch()
+        link = folder / ".pixi" / "envs"
+        if not link.is_symlink():
+            link.symlink_to(env.parent)
+        if project == "game":
+            about = {"manifest_path": str(folder / "pixi.toml"), "environment_name": environment}
+            (env / "conda-meta" / "pixi").write_text(json.dumps(about))
+    found = {one.name: one for one in home.scan().envs}
+    assert list(found) == ["game", "game:cuda", "quiz"]
+    assert found["game:cuda"].root == str(home.path / "code" / "game")
+    active = home.activated(Path(found["game"].prefix), "pixi")
+    assert active["PIXI_PROJECT_MANIFEST"] == str(home.path / "code" / "game" / "pixi.toml")
 
 
 def test_environments_in_projects_are_found_by_the_name_of_the_project(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,8 +32,26 @@ START = {
     "zsh": (".zshrc", BASE),
     "fish": (".config/fish/config.fish", FISH_BASE),
     "dash": (".profile", BASE),
-    "tcsh": (".tcshrc", "echo start file was read\n"),
+    "tcsh": (".tcshrc", "echo start file was read\nsource '{root}/etc/profile.d/conda.csh'\n"),
 }
+# Of conda 26.7.1: what its conda.csh does when `conda init` had ~/.tcshrc read it, `deactivate` shortened.
+CONDA_CSH = """\
+if ("`alias conda`" == "") then
+    alias conda source "{root}/etc/profile.d/conda.csh"
+    setenv CONDA_SHLVL 0
+    if (! $?prompt) then
+        set prompt=""
+    endif
+else
+    if ("${{1}}" == "deactivate" && $CONDA_SHLVL == 1) setenv CONDA_SHLVL left
+endif
+"""
+SCRIPTS = {
+    "flavor.sh": 'export FLAVOR="of $CONDA_DEFAULT_ENV"\n',
+    "flavor.fish": 'set -gx FLAVOR "of $CONDA_DEFAULT_ENV"\n',
+    "flavor.csh": 'setenv FLAVOR "of "$CONDA_DEFAULT_ENV:q\n',
+}
+"""What a package brings for the shells that conda knows."""
 
 
 @pytest.fixture
@@ -46,7 +65,9 @@ def prepared(home: Home, shell: str, name: str) -> Path:
     env = home.fill(root / "envs" / name)
     scripts = env / "etc" / "conda" / "activate.d"
     scripts.mkdir(parents=True)
-    (scripts / "flavor.sh").write_text('export FLAVOR="of $CONDA_DEFAULT_ENV"\n')
+    for script, commands in SCRIPTS.items():
+        (scripts / script).write_text(commands)
+    (root / "etc" / "profile.d" / "conda.csh").write_text(CONDA_CSH.format(root=root))
     file, text = START[shell]
     place = home.path / file
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +99,71 @@ async def test_the_environment_is_active_after_all_start_files(home: Home, shell
         assert await terminal.ended() == 7
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+# What `conda activate torch` of conda 26.7.1 set in these shells after `conda init`, base not active.
+GENUINE = {
+    "PATH": "{root}/envs/torch/bin:{root}/condabin:/usr/local/bin:/usr/bin:/bin",
+    "CONDA_PREFIX": "{root}/envs/torch",
+    "CONDA_SHLVL": "1",
+    "CONDA_DEFAULT_ENV": "torch",
+    "CONDA_PROMPT_MODIFIER": "(torch) ",
+    "CONDA_EXE": "{root}/bin/conda",
+    "CONDA_PYTHON_EXE": "{root}/bin/python",
+    "_CONDA_EXE": "{root}/bin/conda",
+    "_CONDA_ROOT": "{root}",
+    "PACKAGE": "1",
+    "LOWER": "capital",
+    "LANGUAGE": "package",
+    "__CONDA_SHLVL_0_LANGUAGE": "before",
+    "FLAVOR": "of torch",
+}
+EMPTY = {"_CE_M": "", "_CE_CONDA": ""}
+SHELLS_OWN = {
+    *("_", "SHLVL", "PWD", "OLDPWD", "HOST", "HOSTTYPE", "MACHTYPE", "OSTYPE", "VENDOR", "GROUP", "LOGNAME"),
+    *("USER", "NLSPATH"),
+}
+"""What shells set by themselves."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_variables_are_those_of_conda_activate(home: Home, shell: str) -> None:
+    env = prepared(home, shell, "torch")
+    root = home.path / "miniconda3"
+    (root / "conda-meta" / "conda-26.7.1-py311_0.json").write_text("{}")
+    (env / "etc" / "conda" / "env_vars.d").mkdir()
+    package = {"PACKAGE": "1", "lower": "capital", "LANGUAGE": "package", "PATH": "/reserved"}
+    (env / "etc" / "conda" / "env_vars.d" / "package.json").write_text(json.dumps(package))
+    (home.path / START[shell][0]).write_text("")
+    environment = home.environment(SHELL=program(shell), LANGUAGE="before")
+    del environment["LANG"]
+    done = subprocess.run(
+        command(home, str(env), "conda", "env -0"),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        check=True,
+    )
+    found = dict(part.split("=", 1) for part in done.stdout.decode().split("\0") if part)
+    expected = {name: value.format(root=root) for name, value in GENUINE.items()}
+    expected |= {} if shell in ("tcsh", "fish") else EMPTY
+    own = SHELLS_OWN | ({"LC_CTYPE"} if shell == "fish" else set())
+    assert {name: value for name, value in found.items() if name not in own} == environment | expected
+
+
+async def test_conda_deactivate_finds_what_conda_s_start_file_would_have_left(home: Home) -> None:
+    env = prepared(home, "tcsh", "torch")
+    environment = home.environment(SHELL=program("tcsh"))
+    (home.path / ".login").write_text("echo login was read in $HOME:q\n")
+    async with opened(command(home, str(env), "conda"), environment, columns=200) as terminal:
+        await terminal.shows(f"login was read in {home.path}", "(torch) ")
+        terminal.press("echo level $CONDA_SHLVL in $HOME:q ~\r")
+        await terminal.shows(f"level 1 in {home.path} {home.path}")
+        terminal.press("conda deactivate; echo now $CONDA_SHLVL\r")
+        await terminal.shows("now left")
+        terminal.press("exit\r")
+        await terminal.ended()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)
 async def test_a_hostile_name_is_only_a_name(home: Home, shell: str, name: str) -> None:
     env = prepared(home, shell, name)
@@ -155,7 +240,7 @@ def test_a_start_file_that_activates_base_does_not_take_a_command_s_environment(
 ) -> None:
     env = prepared(home, shell, "torch")
     if shell == "tcsh":
-        (home.path / ".tcshrc").write_text("setenv CONDA_DEFAULT_ENV base\n")
+        (home.path / ".tcshrc").write_text("setenv CONDA_DEFAULT_ENV base; setenv CONDA_SHLVL 0\n")
     ssh = {"SSH_CLIENT": "127.0.0.1 1 2", "SSH_CONNECTION": "127.0.0.1 1 127.0.0.1 2", "SHLVL": "0"}
     done = subprocess.run(
         command(home, str(env), "conda", "printenv CONDA_DEFAULT_ENV && printenv FLAVOR && sh -c 'exit 3'"),

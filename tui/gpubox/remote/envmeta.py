@@ -122,11 +122,7 @@ def describe(prefix: str, kind: str) -> Row:
     """Return one environment as core.env.Env takes it."""
     row: Row = {"prefix": prefix, "name": envs.name_of(prefix, kind), "kind": kind, "tool": ""}
     if kind in ("conda", "pixi"):
-        row["root"] = (
-            envs.root_of(prefix)
-            if kind == "conda"
-            else os.path.dirname(os.path.dirname(os.path.dirname(prefix)))
-        )
+        row["root"] = envs.root_of(prefix) if kind == "conda" else envs.pixi_project(prefix)
         row["base"] = kind == "conda" and envs.is_root(prefix)
     else:
         row["root"] = os.path.dirname(prefix)

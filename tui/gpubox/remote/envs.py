@@ -13,9 +13,11 @@ import os
 import re
 import time
 
+import condarc
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
     Row = Dict[str, Any]
 
@@ -28,6 +30,8 @@ GENERIC = frozenset((".venv", "venv", ".env", "env", ".conda", "conda", "envs", 
 SHELLS = frozenset(("_", "SHLVL", "PWD", "OLDPWD", "BASH_ENV", "ENV"))
 """Variables that the shell which runs the scripts sets for itself."""
 UNREADABLE = "Its folder may not be read by this login"
+EXPORTS_ROOT = 26
+"""The first conda that sets _CONDA_EXE and _CONDA_ROOT."""
 CONDAS = ("bin/conda", "condabin/conda")
 MICROMAMBAS = ("~/.local/bin/micromamba", "~/bin/micromamba", "~/micromamba/bin/micromamba")
 
@@ -105,12 +109,28 @@ def name_of(prefix: str, kind: str = "conda") -> str:
             return "base"
         return name if name not in GENERIC else os.path.basename(above) or name
     if kind == "pixi":
-        project = os.path.basename(os.path.dirname(os.path.dirname(above)))
+        project = os.path.basename(pixi_project(prefix)) or re.sub(
+            r"-\d+$", "", os.path.basename(os.path.dirname(above))
+        )
         return project if name == "default" else "%s:%s" % (project, name)
     prompt = config(prefix).get("prompt", "").strip("'\"")
     if prompt and prompt not in GENERIC and prompt != ".":
         return prompt
     return name if name not in GENERIC else os.path.basename(above) or name
+
+
+def pixi_project(prefix: str) -> str:
+    """Return the folder of the project that an environment of pixi belongs to; empty when nothing tells.
+
+    A detached one lies in another place, and its conda-meta/pixi names the manifest.
+    """
+    with contextlib.suppress(ValueError):
+        told = json.loads(read(prefix + "/conda-meta/pixi"))
+        manifest = told.get("manifest_path") if isinstance(told, dict) else None
+        if isinstance(manifest, str) and os.path.isabs(manifest) and is_file(manifest):
+            return os.path.dirname(manifest)
+    above = os.path.dirname(os.path.dirname(prefix))
+    return os.path.dirname(above) if os.path.basename(above) == ".pixi" else ""
 
 
 def micromamba() -> str:
@@ -131,7 +151,7 @@ def env_vars(prefix: str) -> Dict[str, str]:
     folder = prefix + "/etc/conda/env_vars.d"
     names: List[str] = []
     with contextlib.suppress(OSError):
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+        names = sorted(os.listdir(folder))
     texts = [read("%s/%s" % (folder, name), 1 << 20) for name in names]
     found: Dict[str, str] = {}
     for place, text in enumerate([*texts, read(prefix + "/conda-meta/state", 1 << 20)]):
@@ -140,14 +160,16 @@ def env_vars(prefix: str) -> Dict[str, str]:
             told = told.get("env_vars") if place == len(texts) and isinstance(told, dict) else told
             if isinstance(told, dict):
                 found.update((str(name), value) for name, value in told.items() if isinstance(value, str))
+    found.pop("PATH", None)
     return {name: value for name, value in found.items() if value != UNSET and "\0" not in name + value}
 
 
-def scripts(prefix: str, when: str = "activate") -> List[str]:
-    """Return the scripts that packages want to be read at `activate` or `deactivate`, in their order."""
+def scripts(prefix: str, when: str = "activate", shell: str = "sh") -> List[str]:
+    """Return the scripts that packages want to be read at `activate` or `deactivate`, in conda's order."""
     folder = "%s/etc/conda/%s.d" % (prefix, when)
     with contextlib.suppress(OSError):
-        return sorted("%s/%s" % (folder, name) for name in os.listdir(folder) if name.endswith(".sh"))
+        names = [name for name in os.listdir(folder) if name.endswith("." + shell)]
+        return ["%s/%s" % (folder, name) for name in sorted(names, reverse=when == "deactivate")]
     return []
 
 
@@ -163,100 +185,130 @@ def level(environment: Dict[str, str]) -> int:
     return 0
 
 
-def conda_variables(prefix: str, kind: str, before: Dict[str, str]) -> Dict[str, str]:
-    """Return the environment as `conda activate` leaves it, before the scripts of activate.d."""
+def replaced(path: str, old: str, new: str) -> str:
+    """Return PATH with one folder in the place of another, in front where that is not in it."""
+    parts = path.split(os.pathsep)
+    place = next((number for number, part in enumerate(parts) if part.rstrip("/") == old), -1)
+    if place >= 0:
+        del parts[place]
+    parts.insert(max(0, place), new)
+    return os.pathsep.join(parts)
+
+
+def conda_variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh") -> Dict[str, str]:
+    """Return the environment as `conda activate` leaves it, before the scripts of activate.d.
+
+    `shell` is sh, csh or fish. See `_build_activate_stack` and `build_reactivate` of conda/activate.py.
+    """
     after = dict(before)
     depth, old = level(before), before.get("CONDA_PREFIX", "")
-    path = before.get("PATH", os.defpath)
+    path, programs = before.get("PATH", os.defpath), prefix + "/bin"
     root = root_of(prefix) if kind == "conda" else ""
-    if depth and old:
-        for name in env_vars(old):
-            saved = after.pop("__CONDA_SHLVL_%d_%s" % (depth - 1, name), None)
-            after.pop(name, None)
-            if saved is not None:
-                after[name] = saved
-        path = without(path, old + "/bin")
-        if old != prefix:
+    read_settings = settings([root] if root else [])
+    if depth:
+        path = replaced(path, old + "/bin", programs) if old else programs + os.pathsep + path
+    else:
+        if root and not any(part.endswith("condabin") for part in path.split(os.pathsep)):
+            path = root + "/condabin" + os.pathsep + path
+        path = programs + os.pathsep + path
+    after["PATH"] = path
+    again = bool(depth) and old == prefix
+    if not again:
+        if depth and old:
             after["CONDA_PREFIX_%d" % depth] = old
-    elif root and not any(part.endswith("condabin") for part in path.split(os.pathsep)):
-        path = root + "/condabin" + os.pathsep + path
-    name = name_of(prefix, kind)
-    in_folder = kind == "pixi" or is_root(prefix) or os.path.basename(os.path.dirname(prefix)) == "envs"
-    after["PATH"] = prefix + "/bin" + os.pathsep + path
-    after["CONDA_PREFIX"] = prefix
-    if not (depth and old == prefix):
-        after["CONDA_SHLVL"] = str(depth + 1)
-    after["CONDA_DEFAULT_ENV"] = name if in_folder or _in_envs_dirs(prefix) else prefix
-    after["CONDA_PROMPT_MODIFIER"] = "(%s) " % after["CONDA_DEFAULT_ENV"]
-    conda = root + "/bin/conda"
-    if root and os.path.lexists(conda):
-        after["CONDA_EXE"] = conda
-        after["CONDA_PYTHON_EXE"] = root + "/bin/python"
-        after["_CE_M"] = after["_CE_CONDA"] = ""
-    elif root:
-        after["MAMBA_ROOT_PREFIX"] = root
-        program = micromamba()
-        if program:
-            after["MAMBA_EXE"] = program
-    for name, value in env_vars(prefix).items():
-        if name in before and before[name] != value and not (depth and old == prefix):
-            after["__CONDA_SHLVL_%d_%s" % (depth, name)] = before[name]
-        after[name] = value
+        after.update(
+            CONDA_PREFIX=prefix, CONDA_SHLVL=str(depth + 1), CONDA_DEFAULT_ENV=_shown_as(prefix, kind)
+        )
+        after.update(_own(prefix, root, depth, before, read_settings))
+    name = after.get("CONDA_DEFAULT_ENV") or _shown_as(prefix, kind)
+    after["CONDA_PROMPT_MODIFIER"] = _modifier(prefix, name, read_settings)
+    tools = _tools(root)
+    after.update(tools)
+    for name in ("_CE_M", "_CE_CONDA") if "CONDA_EXE" in tools else ():
+        after.pop(name, None)
+        after.update({name: ""} if shell == "sh" else {})
     if kind == "pixi":
         after.update(_pixi_variables(prefix))
     return after
 
 
-def _in_envs_dirs(prefix: str) -> bool:
-    """Say whether conda knows an environment by its name: it lies in a folder that the settings name."""
-    return os.path.dirname(prefix) in condarc_folders()
+def _shown_as(prefix: str, kind: str) -> str:
+    if kind == "pixi":
+        return name_of(prefix, kind)
+    if is_root(prefix):
+        return "base"
+    above, name = os.path.split(prefix)
+    return name if os.path.basename(above) == "envs" else prefix
 
 
-def condarc_folders() -> List[str]:
+def _modifier(prefix: str, name: str, read_settings: List[str]) -> str:
+    """Return what conda puts before the prompt, as its settings changeps1 and env_prompt say."""
+    if condarc.word(read_settings, "changeps1", "true").lower() in condarc.FALSE:
+        return ""
+    form = condarc.word(read_settings, "env_prompt", "({default_env}) ")
+    values = {"default_env": name, "stacked_env": name, "prefix": prefix, "name": os.path.basename(prefix)}
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found.group(1), found.group(0)), form)
+
+
+def _own(
+    prefix: str, root: str, depth: int, before: Dict[str, str], read_settings: List[str]
+) -> Dict[str, str]:
+    """Return an environment's own variables, and what they were before; conda makes their names capitals."""
+    upper = condarc.word(read_settings, "envvars_force_uppercase", "true").lower() not in condarc.FALSE
+    capitals = upper and bool(root) and os.path.lexists(root + "/bin/conda")
+    own = env_vars(prefix)
+    own.update({"__CONDA_SHLVL_%d_%s" % (depth, name): before[name] for name in own if name in before})
+    return {name.upper() if capitals else name: value for name, value in own.items()}
+
+
+def _tools(root: str) -> Dict[str, str]:
+    """Return the variables that name the programs of an installation."""
+    conda = root + "/bin/conda"
+    if root and os.path.lexists(conda):
+        found = {"CONDA_EXE": conda, "CONDA_PYTHON_EXE": root + "/bin/python"}
+        return dict(found, _CONDA_EXE=conda, _CONDA_ROOT=root) if _version(root) >= EXPORTS_ROOT else found
+    if not root:
+        return {}
+    program = micromamba()
+    return dict({"MAMBA_EXE": program} if program else {}, MAMBA_ROOT_PREFIX=root)
+
+
+def _version(root: str) -> int:
+    """Return the first number of an installation's conda; 0 where it is not known."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(root + "/conda-meta"):
+            found = re.match(r"conda-(\d+)\.[\d.]+[^-]*-[^-]+\.json", name)
+            if found:
+                return int(found.group(1))
+    return 0
+
+
+def settings(roots: Iterable[str] = ()) -> List[str]:
+    """Return the texts of conda's settings; see condarc.py."""
+    return [read(path) for path in condarc.files(roots)]
+
+
+def condarc_folders(roots: Iterable[str] = ()) -> List[str]:
     """Return the folders for environments that conda's and mamba's settings name, links resolved."""
-    home = os.path.expanduser("~")
-    places = [os.environ.get("CONDARC", ""), "/etc/conda/.condarc", "/etc/conda/condarc"]
-    places += [
-        "%s/%s" % (home, name) for name in (".condarc", ".mambarc", ".conda/.condarc", ".conda/condarc")
-    ]
-    places += ["%s/%s" % (home, name) for name in (".config/conda/.condarc", ".config/conda/condarc")]
-    found: List[str] = []
-    for name in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH"):
-        found += os.environ.get(name, "").split(os.pathsep)
-    for place in places:
-        found += yaml_list(read(place), "envs_dirs|envs_path") if place else []
-    full = [os.path.realpath(os.path.expandvars(os.path.expanduser(part))) for part in found if part]
-    return list(dict.fromkeys([*full, os.path.realpath(home + "/.conda/envs")]))
+    found = condarc.listed(settings(roots), "envs_dirs", "envs_path")
+    full = [os.path.realpath(part) for part in found]
+    return list(dict.fromkeys([*full, os.path.realpath(os.path.expanduser("~/.conda/envs"))]))
 
 
-def yaml_list(text: str, names: str) -> List[str]:
-    """Return a list of words in YAML, written in either way; just enough of YAML for conda's settings."""
-    found: List[str] = []
-    inside = False
-    for line in text.splitlines():
-        head = re.match(r"(?:%s)\s*:(.*)" % names, line)
-        item = re.match(r"\s*-\s+(.*)", line)
-        if head:
-            inside = True
-            found += [_unquoted(part) for part in head.group(1).split(" #")[0].strip().strip("[]").split(",")]
-        elif inside and item:
-            found.append(_unquoted(item.group(1)))
-        elif line.strip() and not line.lstrip().startswith("#"):
-            inside = False
-    return [part for part in found if part]
+def inherited() -> Dict[str, str]:
+    """Return the variables that this program was started with.
 
-
-def _unquoted(text: str) -> str:
-    text = text.strip()
-    if text[:1] in ("'", '"'):
-        end = text.find(text[0], 1)
-        return text[1:end] if end > 0 else text[1:]
-    return text.split(" #")[0].strip()
+    Python sets LC_CTYPE for itself and its children where there is no locale (PEP 538).
+    """
+    found = dict(os.environ)
+    if "LC_CTYPE" in found and "\0LC_CTYPE=" not in "\0" + read("/proc/self/environ", 1 << 22):
+        del found["LC_CTYPE"]
+    return found
 
 
 def _pixi_variables(prefix: str) -> Dict[str, str]:
     """Return what `pixi shell-hook` sets besides conda's variables, as far as files tell."""
-    project = os.path.dirname(os.path.dirname(os.path.dirname(prefix)))
+    project = pixi_project(prefix)
     manifest = next(
         (project + name for name in ("/pixi.toml", "/pyproject.toml") if is_file(project + name)), ""
     )
@@ -354,12 +406,12 @@ def mark_used(prefix: str) -> None:
             os.utime(path, None)
 
 
-def variables(prefix: str, kind: str, before: Dict[str, str]) -> Dict[str, str]:
+def variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh") -> Dict[str, str]:
     """Return the environment that an activation leads to, before scripts; raises ActivationError."""
     check(prefix, kind)
     mark_used(prefix)
     if kind in ("conda", "pixi"):
-        return conda_variables(prefix, kind, before)
+        return conda_variables(prefix, kind, before, shell)
     return venv_variables(prefix, before)
 
 
@@ -368,7 +420,7 @@ def activate(prefix: str, kind: str = "conda") -> Dict[str, str]:
 
     Scripts of activate.d are run by a bash of their own, and may print to stdout and stderr as they like.
     """
-    before = dict(os.environ)
+    before = inherited()
     after = variables(prefix, kind, before)
     if kind not in ("conda", "pixi"):
         return after

@@ -249,7 +249,11 @@ class Look:
 
     def _settings(self) -> None:
         self.micromamba = self.micromamba or envs.micromamba()
-        self.named = [path for path in envs.condarc_folders() if os.path.dirname(path) not in self.roots]
+        self.named = [
+            path
+            for path in envs.condarc_folders(sorted(self.roots))
+            if os.path.dirname(path) not in self.roots
+        ]
 
     def _take_root(self, path: str) -> None:
         path = full(path) if path else ""

@@ -1,8 +1,9 @@
 """Opens the login shell of this box with an environment active, after all that the shell reads at its start.
 
 A conda block in a start file makes base active; whatever is set before the shell starts loses against it. So
-shells that can are told to ask `hook` last: bash by --rcfile, zsh by a ZDOTDIR of ours, fish by -C, those of
-the POSIX family by ENV. The others get plain variables. The files for it lie beside this program.
+shells that can are told to ask `hook` last: bash by --rcfile, zsh by a ZDOTDIR of ours, fish by -C, csh by a
+HOME of ours, those of the POSIX family by ENV. The others get plain variables. The files for it lie beside
+this program.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 HERE = os.path.dirname(os.path.abspath(__file__))
 PREFIX, KIND = "GPUBOX_ENV_PREFIX", "GPUBOX_ENV_KIND"
 PYTHON, PROGRAM = "GPUBOX_ENV_PYTHON", "GPUBOX_ENV_PROGRAM"
-OURS = (PREFIX, KIND, PYTHON, PROGRAM, "GPUBOX_ENV_FILE", "GPUBOX_ENV_ZDOTDIR", "GPUBOX_ENV_RC")
+OURS = (
+    *(PREFIX, KIND, PYTHON, PROGRAM, "GPUBOX_ENV_FILE", "GPUBOX_ENV_ZDOTDIR", "GPUBOX_ENV_RC"),
+    *("GPUBOX_ENV_HOME", "GPUBOX_ENV_PROMPT"),
+)
 
 # A person's `set -u` or `set -e` is not for the scripts of packages.
 _ASK = """\
@@ -54,6 +58,35 @@ _ZSH_ON = """\
 export GPUBOX_ENV_ZDOTDIR=${ZDOTDIR-}
 ZDOTDIR=$GPUBOX_ENV_FILE"""
 
+# Substitution of commands loses ends of lines in csh, so the hook names a file, which removes itself.
+CSH_ASK = """\
+if ( $?prompt ) setenv GPUBOX_ENV_PROMPT "$prompt"
+set __gpubox = `"$%s" -I -S "$%s" hook csh`
+if ( "$__gpubox" != "" ) source "$__gpubox"
+unset __gpubox
+""" % (PYTHON, PROGRAM)
+
+# csh has no option for a start file. It reads ~/.login last, with a HOME of ours meanwhile.
+CSHRC = """\
+setenv HOME "$GPUBOX_ENV_HOME"
+set home = "$HOME"
+if ( $?tcsh && -r ~/.tcshrc ) then
+    source ~/.tcshrc
+else if ( -r ~/.cshrc ) then
+    source ~/.cshrc
+endif
+setenv HOME "$GPUBOX_ENV_FILE"
+set home = "$HOME"
+"""
+CSH_LOGIN = (
+    """\
+setenv HOME "$GPUBOX_ENV_HOME"
+set home = "$HOME"
+if ( -r ~/.login ) source ~/.login
+"""
+    + CSH_ASK
+)
+
 
 def encoded(text: str) -> bytes:
     """Return text as the bytes that the system has for it."""
@@ -70,6 +103,11 @@ def fish_word(text: str) -> str:
     return "'%s'" % text.replace("\\", "\\\\").replace("'", "\\'")
 
 
+def csh_word(text: str) -> str:
+    """Return text as one word of csh, where quotes hide neither history nor ends of lines."""
+    return "'%s'" % text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
+
+
 def prompt(name: str) -> str:
     """Return a name as it may stand in a prompt, where shells act on `$`, `%`, `!` and backslashes."""
     safe = re.sub(r"[^\w.+:@/ -]", "?", envs.shown(name))
@@ -78,7 +116,7 @@ def prompt(name: str) -> str:
 
 def posix_hook(prefix: str, kind: str, shell: str) -> str:
     """Return commands of bash, zsh or sh that make an environment active where they are read."""
-    before = {name: value for name, value in os.environ.items() if name not in OURS}
+    before = _before()
     after = envs.variables(prefix, kind, before)
     lines: List[str] = ["unset " + " ".join(OURS)]
     if kind in ("conda", "pixi") and envs.level(before) and before.get("CONDA_PREFIX"):
@@ -88,8 +126,7 @@ def posix_hook(prefix: str, kind: str, shell: str) -> str:
             lines.append("unset %s" % name if value is None else "export %s=%s" % (name, quoted(value)))
     if kind in ("conda", "pixi"):
         lines += [". " + quoted(path) for path in envs.scripts(prefix)]
-    old = before.get("CONDA_PROMPT_MODIFIER", "")
-    shown = "(%s) " % prompt(envs.name_of(prefix, kind))
+    old, shown = before.get("CONDA_PROMPT_MODIFIER", ""), _shown(prefix, kind, after)
     if old:
         lines.append('case "${PS1-}" in %s*) PS1="${PS1#%s}" ;; esac' % (quoted(old), quoted(old)))
     lines.append('PS1=%s"${PS1-}"' % quoted(shown))
@@ -98,36 +135,82 @@ def posix_hook(prefix: str, kind: str, shell: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fish_hook(prefix: str, kind: str) -> str:
-    """Return commands of fish that make an environment active where they are read."""
-    before = dict(os.environ)
-    for name in OURS:
-        os.environ.pop(name, None)
-    after = envs.activate(prefix, kind)
-    lines = ["set -e %s" % name for name in OURS]
+def _before() -> Dict[str, str]:
+    """Return the variables that the shell has by now, without those of ours."""
+    return {name: value for name, value in envs.inherited().items() if name not in OURS}
+
+
+def _shown(prefix: str, kind: str, after: Dict[str, str]) -> str:
+    """Return what stands before the prompt; conda's settings may want nothing."""
+    if kind == "conda" and not after.get("CONDA_PROMPT_MODIFIER"):
+        return ""
+    return "(%s) " % prompt(envs.name_of(prefix, kind))
+
+
+def _commands(prefix: str, kind: str, shell: str, unset: str, word: Callable[[str], str]) -> List[str]:
+    """Return the commands of csh or fish that make an environment active, with its scripts for that shell."""
+    before = _before()
+    after = envs.variables(prefix, kind, before, shell)
+    lines = ["%s %s" % (unset, name) for name in OURS]
+    conda = kind in ("conda", "pixi")
+    if conda and envs.level(before) and before.get("CONDA_PREFIX"):
+        lines += [
+            "source " + word(path) for path in envs.scripts(before["CONDA_PREFIX"], "deactivate", shell)
+        ]
     for name, value in envs.changes(before, after):
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in OURS:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             continue
         if value is None:
-            lines.append("set -e %s" % name)
+            lines.append("%s %s" % (unset, name))
+        elif shell == "csh":
+            lines.append("setenv %s %s" % (name, word(value)))
         else:
             parts = value.split(os.pathsep) if name == "PATH" else [value]
-            lines.append("set -gx %s %s" % (name, " ".join(map(fish_word, parts))))
-    shown = "(%s) " % prompt(envs.name_of(prefix, kind))
+            lines.append("set -gx %s %s" % (name, " ".join(map(word, parts))))
+    lines += ["source " + word(path) for path in envs.scripts(prefix, "activate", shell)] if conda else []
+    return lines
+
+
+def fish_hook(prefix: str, kind: str) -> str:
+    """Return commands of fish that make an environment active where they are read."""
+    lines = _commands(prefix, kind, "fish", "set -e", fish_word)
+    # What `conda init` leaves shows the environment already, also after `conda deactivate`.
+    shown = _shown(prefix, kind, {"CONDA_PROMPT_MODIFIER": "shown"})
     lines += [
+        "if not functions -q __conda_add_prompt; or test %s != conda" % fish_word(kind),
         "functions -q fish_prompt; and not functions -q __gpubox_prompt; and "
         "functions -c fish_prompt __gpubox_prompt",
         "function fish_prompt; echo -n %s; functions -q __gpubox_prompt; and __gpubox_prompt; end"
         % fish_word(shown),
+        "end",
     ]
     return "\n".join(lines) + "\n"
+
+
+def csh_hook(prefix: str, kind: str) -> str:
+    """Return the file with commands of csh that make an environment active, and remove the file."""
+    import tempfile
+
+    lines = _commands(prefix, kind, "csh", "unsetenv", csh_word)
+    prompted = os.environ.get("GPUBOX_ENV_PROMPT")
+    if prompted is not None:
+        old = os.environ.get("CONDA_PROMPT_MODIFIER", "")
+        rest = prompted[len(old) :] if old and prompted.startswith(old) else prompted
+        shown = "(%s) " % prompt(envs.name_of(prefix, kind)).replace("%", "%%")
+        lines.append("set prompt = " + csh_word(shown + rest))
+    handle, path = tempfile.mkstemp(prefix="gpubox-env-")
+    lines += ["rehash", "rm -f " + csh_word(path)]
+    with open(handle, "wb") as file:
+        file.write(encoded("\n".join(lines) + "\n"))
+    return path
 
 
 def hook(shell: str) -> int:
     """Print what a shell reads last; what fails is told on stderr, and the shell goes on without."""
     prefix, kind = os.environ.get(PREFIX, ""), os.environ.get(KIND, "conda")
     try:
-        text = fish_hook(prefix, kind) if shell == "fish" else posix_hook(prefix, kind, shell)
+        hooks = {"fish": fish_hook, "csh": csh_hook}
+        text = hooks[shell](prefix, kind) if shell in hooks else posix_hook(prefix, kind, shell)
     except (envs.ActivationError, OSError) as error:
         sys.stderr.write("gpubox: %s\n" % error)
         return 1
@@ -197,6 +280,13 @@ def _posix(shell: str, environment: Dict[str, str]) -> List[str]:
     return ["-" + os.path.basename(shell), "-i"]
 
 
+def _csh(shell: str, environment: Dict[str, str]) -> List[str]:
+    folder = place({".tcshrc": CSHRC, ".cshrc": CSHRC, ".login": CSH_LOGIN})
+    home = environment.get("HOME", "") or os.path.expanduser("~")
+    environment.update(GPUBOX_ENV_HOME=home, GPUBOX_ENV_FILE=folder, HOME=folder)
+    return ["-" + os.path.basename(shell)]
+
+
 SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
     "bash": _bash,
     "zsh": _zsh,
@@ -207,6 +297,8 @@ SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
     "ksh": _posix,
     "mksh": _posix,
     "yash": _posix,
+    "csh": _csh,
+    "tcsh": _csh,
 }
 """How each shell is begun, by its name; the others get variables."""
 
@@ -214,13 +306,15 @@ SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
 def with_command(shell: str, name: str, command: str) -> Optional[List[str]]:
     """Return the words by which a shell asks `hook` before a command; None for those that need not ask.
 
-    bash reads ~/.bashrc for a command too when it believes that sshd started it, and fish reads its start
-    file always. csh can only be kept from reading; what its start files set is there from the login.
+    bash reads ~/.bashrc for a command too when it believes that sshd started it; fish and csh read their
+    start files always.
     """
     if name in ("bash", "zsh"):
         return [shell, "-c", _ASK.format(shell=name) + command]
     if name == "fish":
         return [shell, "-C", _FISH, "-c", command]
+    if name in ("csh", "tcsh"):
+        return [shell, "-c", CSH_ASK + command]
     return None
 
 
@@ -231,14 +325,13 @@ def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
     if name not in SHELLS:
         name = os.path.basename(os.path.realpath(shell))
     envs.check(prefix, kind)
-    environment = dict(os.environ)
+    environment = envs.inherited()
     environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: HERE + "/env.py"})
     if command is not None:
         words = with_command(shell, name, command)
         if words is not None:
             os.execve(shell, words, environment)
-        plain = ["-f"] if name in ("csh", "tcsh") else []
-        os.execve(shell, [shell, *plain, "-c", command], envs.activate(prefix, kind))
+        os.execve(shell, [shell, "-c", command], envs.activate(prefix, kind))
     if name not in SHELLS:
         os.execve(shell, ["-" + os.path.basename(shell)], envs.activate(prefix, kind))
     words = SHELLS[name](shell, environment)

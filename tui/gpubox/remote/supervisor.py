@@ -283,6 +283,8 @@ class Supervisor:
             self.save(state="starting", waits=words)
         wish = self.wish
         base = {name: value for name, value in os.environ.items() if name not in LINK}
+        if b"\0LC_CTYPE=" not in b"\0" + trees.read("/proc/self/environ", 1 << 22):
+            base.pop("LC_CTYPE", None)  # Python sets it for itself where there is no locale (PEP 538)
         base["GPUBOX_JOB"] = wish["id"]
         if wish.get("prefix"):
             begun = time.monotonic()

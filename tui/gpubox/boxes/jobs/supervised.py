@@ -42,6 +42,7 @@ FILES = (
     "units.py",
     "meter.py",
     "envs.py",
+    "condarc.py",
     "probe.py",
     "pynvml.py",
 )
