@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,7 +15,9 @@ from gpubox.commands.common import (
     complain,
     complete_box,
     exit_status,
+    leave_output,
     leave_pipe,
+    occupy_streams,
 )
 from gpubox.commands.compare import compare, compare_jobs
 from gpubox.commands.config import config
@@ -117,7 +120,8 @@ def run(words: list[str] | None = None) -> int:
         result: object = cli.main(words, prog_name="gpubox-tui", standalone_mode=False, obj=Common())
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except GpuBoxError as error:
         complain(error)
@@ -126,11 +130,14 @@ def run(words: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return leave_pipe()
+    except OSError as error:
+        return leave_output(error)
     return result if isinstance(result, int) else 0
 
 
 def main() -> None:
     """Run as a program."""
+    occupy_streams()
     sys.exit(run())
 
 

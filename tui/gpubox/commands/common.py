@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -149,8 +151,9 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
 
 
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
-    """Write an error to stderr in one line."""
-    click.echo(f"{about}: {error}", err=True)
+    """Write an error to stderr in one line; where that takes nothing more, nobody reads it either."""
+    with suppress(OSError):
+        click.echo(f"{about}: {error}", err=True)
 
 
 def exit_status(error: GpuBoxError) -> int:
@@ -163,7 +166,41 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+def occupy_streams() -> None:
+    """Give closed standard streams (`>&-`) a place, or the next file that is opened would become one.
+
+    Writing to a closed stdout stays an error, as it is for `cat`; stdin is empty and stderr goes nowhere.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def leave_pipe() -> int:
     """Make the interpreter's last flush harmless after the reader went away; return the exit status."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _forget_output()
     return BROKEN_PIPE
+
+
+_OUTPUT_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+
+
+def leave_output(error: OSError) -> int:
+    """Say that stdout takes no more (a full disk, `>&-`) and return the exit status.
+
+    Raises the error again when it is about something else, such as a file with a name.
+    """
+    if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
+        raise error
+    _forget_output()
+    complain(GpuBoxError("The output cannot be written", error.strerror or ""))
+    return 1
+
+
+def _forget_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

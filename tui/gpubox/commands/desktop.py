@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
-from gpubox.commands.printed import aligned, as_json, print_json
+from gpubox.commands.printed import as_json, print_json
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
+from gpubox.core.text import aligned
 
 if TYPE_CHECKING:
     from gpubox.boxes.desktops import Desktops, Session

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gpubox.commands.printed import aligned, plain
+from gpubox.commands.printed import plain
 from gpubox.core.endings import outcome
 from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
-from gpubox.core.text import clean
+from gpubox.core.text import aligned, clean
 from gpubox.core.units import DASH, duration, percent, size
 
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")

@@ -63,7 +63,7 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
     with Store.open(settings) as store:
         app = GpuBoxApp(
             settings=settings,
-            targets=known(settings, store.recent()),
+            targets=known(settings, [*(target.name for target in targets), *store.recent()]),
             first=targets[0] if targets else None,
             opener=lambda target, asker: open_box(target, settings, asker, store=store),
             warnings=loaded.problems,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import click
@@ -34,12 +33,3 @@ def plain(value: object) -> object:
     if isinstance(value, tuple):
         return [plain(one) for one in cast("tuple[object, ...]", value)]
     return value
-
-
-def aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return rows of as many cells each as lines whose columns stand below each other."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]

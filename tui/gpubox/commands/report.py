@@ -10,7 +10,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain
 from gpubox.core.reasons import Weight, reasons
 from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
-from gpubox.core.text import clean
+from gpubox.core.text import cells, clean
 from gpubox.core.units import DASH, celsius, duration, percent, size, watts
 
 SCHEMA = 1
@@ -48,7 +48,7 @@ def as_json(box: str, event: Sample | GpuBoxError) -> str:
 
 def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[str]:
     """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its faults."""
-    head = f"{clock}{box:<{width}}  "
+    head = f"{clock}{box}{' ' * (width - cells(box))}  "
     lines = [f"{head}host   {_host(sample)}"]
     lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes)}" for gpu in sample.gpus]
     lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpubox.boxes.services import Access, Service
-from gpubox.commands.printed import aligned
-from gpubox.core.text import clean
+from gpubox.core.text import aligned, clean
 from gpubox.core.units import DASH
 
 _HEAD = ("NAME", "WHAT", "ABOUT", "USER", "LISTENS ON", "NEEDS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST = 512
 """Characters kept of any one piece of remote text that is shown in a row."""
@@ -51,3 +52,26 @@ def clean_lines(log: bytes, limit: int = LONGEST) -> list[str]:
     """
     lines = (line.strip() for line in _BREAK.split(_ESCAPE.sub(b"", log)))
     return [clean_bytes(line, limit) for line in lines if line]
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes: East Asian wide characters take two, marks none."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, gap: str = "  ", right: bool = False) -> list[str]:
+    """Return rows of as many cells each as lines whose columns stand below each other on a terminal.
+
+    With `right` all but the first column are flush right, as numbers are.
+    """
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    lines: list[str] = []
+    for row in rows:
+        padded = [
+            fill + cell if right and place else cell + fill
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for fill in (" " * (width - cells(cell)),)
+        ]
+        lines.append(gap.join(padded).rstrip())
+    return lines

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import msgspec
@@ -14,8 +13,9 @@ from gpubox.boxes.jobs.compare import MEASURES, Comparison, Figure, Measure, Spe
 from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
 from gpubox.core import units
 from gpubox.core.endings import outcome
-from gpubox.core.text import clean
+from gpubox.core.text import aligned, clean
 
+_GAP = "   "
 SCHEMA = 1
 """Version of the JSON: fields may be added to it, but none changes its meaning."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -103,33 +103,13 @@ def _doubted(cell: str, side: Side) -> str:
 def text(comparison: Comparison) -> str:
     """Return the comparison for a terminal: the table, then what is to say about it."""
     heads = ("", *(side.label for side in comparison.sides))
-    lines = _aligned([heads, *((name, *cells) for name, cells in table(comparison))], right=True)
+    lines = aligned([heads, *((name, *cells) for name, cells in table(comparison))], gap=_GAP, right=True)
     lines += ["", *map(sentence, comparison.speedups)] if comparison.speedups else []
     lines += ["", *comparison.notes] if comparison.notes else []
     if comparison.differences:
         rows = [(name, *(cell or units.DASH for cell in cells)) for name, cells in comparison.differences]
-        lines += ["", *_aligned([("what differs", *heads[1:]), *rows])]
+        lines += ["", *aligned([("what differs", *heads[1:]), *rows], gap=_GAP)]
     return "\n".join(lines)
-
-
-def _aligned(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
-    """Return rows in columns; with `right` all but the first are flush right, as numbers are."""
-    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
-    lines: list[str] = []
-    for row in rows:
-        padded = [
-            fill + cell if right and place else cell + fill
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            for fill in (" " * (width - _cells(cell)),)
-        ]
-        lines.append("   ".join(padded).rstrip())
-    return lines
-
-
-def _cells(text: str) -> int:
-    """Return how many cells of a terminal a text takes."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
 def as_json(comparison: Comparison) -> str:
