@@ -84,6 +84,8 @@ def test_a_slip_is_answered_with_the_name_that_was_meant(slip: str, meant: str) 
         ("fd00::1", Address("fd00::1")),
         ("ada@fe80::1%eth0", Address("fe80::1%eth0", "ada")),
         ("ssh://ada@host:2222/", Address("host", "ada", 2222)),
+        ("CORP\\ada@host", Address("host", "CORP\\ada")),
+        ("ada@corp.example@host:2222", Address("host", "ada@corp.example", 2222)),
     ],
 )
 def test_an_address_is_taken_apart(name: str, parts: Address) -> None:
@@ -95,7 +97,7 @@ def test_an_address_is_taken_apart(name: str, parts: Address) -> None:
     [
         "", " ", "-oProxyCommand=id", "ada@-x", "@host", "ada@", "host:", "host:0", "host:99999", "host:x",
         "a b", "[::1", "[x]:22", "[::1]22", "[::1]:", "host;id", "$(id)", "host:２２", "a\x1b[2J", "-l@host",
-        "a/b", "host:22:22", "a@b@host",
+        "a/b", "host:22:22", "@b@host", "ada\\@host",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_in_words(name: str) -> None:

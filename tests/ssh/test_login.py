@@ -204,7 +204,7 @@ async def test_a_code_is_asked_for_as_the_box_says_and_never_again_by_itself(fol
             server.hang_up()
             health = await phase(link, Phase.REFUSED)
             assert isinstance(health.reason, LinkError)
-            assert "Press r to log in again" in health.reason.hint
+            assert "Log in again (r in the panel)" in health.reason.hint
             assert len(person.asked) == 2
             factory.right = ["654321", "blue"]
             link.retry()

@@ -84,6 +84,46 @@ async def test_a_loop_of_jump_hosts_is_refused(folder: Folder, text: str, progra
     assert raised.value.title == "A jump host that jumps through itself"
 
 
+async def test_a_box_behind_a_gate_may_have_the_address_that_the_gate_has_here(folder: Folder) -> None:
+    folder.configure(
+        "Host box\n  HostName 10.0.0.5\n  ProxyJump gate\n"
+        "Host gate\n  HostName 10.0.0.5\nHost *\n  User ada\n"
+    )
+    box = await resolved(folder, "box")
+    assert [hop.address for hop in (*box.jumps, box)] == ["ada@10.0.0.5:22", "ada@10.0.0.5:22"]
+
+
+@pytest.mark.parametrize("user", ["CORP\\ada", "ada@corp.example", "CORP\\ada@corp"])
+@pytest.mark.parametrize("program", ["ssh", NO_SSH])
+async def test_every_user_name_that_ssh_takes_is_one(folder: Folder, user: str, program: str) -> None:
+    assert (await resolved(folder, "box", program, user=user)).user == user
+    folder.configure(f"Host by-config\n  User {user}\n")
+    assert (await resolved(folder, "by-config")).user == user
+    (hop,) = (await resolved(folder, "box", program, jump=f"{user}@gate:2200")).jumps
+    assert (hop.user, hop.host, hop.port) == (user, "gate", 2200)
+
+
+@pytest.mark.parametrize("user", ["ada\\", "-ada", "ada;id", "a|b"])
+async def test_a_user_name_that_ssh_refuses_is_refused(folder: Folder, user: str) -> None:
+    with pytest.raises(ConfigError):
+        await resolved(folder, "box", user=user)
+
+
+def test_what_is_typed_after_ssh_holds_user_and_port() -> None:
+    assert Wanted("10.0.0.5", user="ada", port=2222).typed == "-p 2222 ada@10.0.0.5"
+    assert Wanted("box", user="CORP\\ada", jump="gate").typed == "-o ProxyJump=gate 'CORP\\ada@box'"
+    assert Wanted("box").typed == "box"
+
+
+async def test_a_named_key_file_that_is_not_there_is_known_as_missing(folder: Folder) -> None:
+    gone = folder.path / "id_gone"
+    folder.configure(f"Host box\n  IdentityFile {gone}\n  IdentityFile {folder.identity}\n")
+    box = await resolved(folder, "box")
+    assert box.missing == (gone,)
+    assert box.identities == (folder.identity,)
+    assert (await resolved(folder, "other")).missing == ()
+
+
 async def test_a_proxy_command_has_its_tokens_filled_in_and_gives_way_to_a_jump(folder: Folder) -> None:
     folder.configure("Host box\n  HostName 10.0.0.9\n  User ada\n  ProxyCommand nc %h %p %r 100%%\n")
     assert (await resolved(folder, "box")).proxy_command == "nc 10.0.0.9 22 ada 100%"
@@ -178,6 +218,10 @@ async def test_an_ssh_that_hangs_is_given_up(folder: Folder, monkeypatch: pytest
         (
             "ada@host:2200, [fe80::1]:22,ssh://bob@third",
             [("host", "ada", 2200), ("fe80::1", "", 22), ("third", "bob", 0)],
+        ),
+        (
+            "CORP\\ada@host,ada@corp.example@next:22",
+            [("host", "CORP\\ada", 0), ("next", "ada@corp.example", 22)],
         ),
     ],
 )

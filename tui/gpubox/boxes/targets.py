@@ -17,7 +17,7 @@ LOCAL = Target("local", "local", "built in", "this machine, without ssh")
 DEMO = Target("demo", "demo", "built in", "three simulated GPUs, to try the panel")
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-_USER = re.compile(r"[A-Za-z0-9_][^\s@:/\[\]]*")
+_USER = re.compile(r"[A-Za-z0-9_][^\s:/\[\]]*(?<!\\)")  # `CORP\ada` and `ada@corp.example` are some
 
 
 @dataclass(frozen=True, slots=True)

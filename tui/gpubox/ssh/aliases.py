@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from gpubox.ssh.dump import home, path
@@ -16,24 +17,24 @@ def aliases(config_file: Path | None = None) -> list[str]:
 
     Patterns and negations are left out: nobody can log in to `*`. A file that cannot be read gives nothing.
     """
-    found: dict[str, None] = {}
-    _collect(config_file or home() / ".ssh/config", found, 0)
-    return list(found)
+    names = (name for keyword, values in written(config_file) if keyword == "host" for name in values)
+    return list(dict.fromkeys(name for name in names if not set(name) & set("*?!")))
 
 
-def _collect(file: Path, found: dict[str, None], depth: int) -> None:
+def written(config_file: Path | None = None, depth: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Yield each keyword of a configuration and of what it includes, in lower case, with its values."""
     try:
-        text = file.read_text("utf-8", "replace")
+        text = (config_file or home() / ".ssh/config").read_text("utf-8", "replace")
     except OSError:
         return
     for line in text.splitlines():
         keyword, values = _words(line)
-        if keyword == "host":
-            found.update(dict.fromkeys(name for name in values if not set(name) & set("*?!")))
-        elif keyword == "include" and depth < _DEEPEST:
+        if keyword == "include" and depth < _DEEPEST:
             for pattern in values:
                 for included in _matches(pattern):
-                    _collect(included, found, depth + 1)
+                    yield from written(included, depth + 1)
+        elif keyword:
+            yield keyword, values
 
 
 def _words(line: str) -> tuple[str, list[str]]:

@@ -63,6 +63,12 @@ class Login:
         self._password_tries = 0
         self._challenges = 0
 
+    @property
+    def missing(self) -> str:
+        """Which key files that the person named are not there, in words; empty when all are."""
+        names = ", ".join(clean(str(file), 120) for file in self.where.missing[:3])
+        return f"There is no key file {names}" if names else ""
+
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """Return the next key to offer, or None when there is no further one."""
         if self._queue is None:
@@ -130,6 +136,7 @@ class Login:
             self._password_tries += 1
             again = self._password_tries > 1
             text = f"{self.where.address} asks for your password."
+            text += f"\n{self.missing}." if self.missing else ""
             kept = await self._put(
                 "Password wrong, again" if again else "Password", text, Kind.SECRET, "Password:"
             )

@@ -11,6 +11,7 @@ import asyncssh
 from asyncssh.encryption import get_encryption_algs
 from asyncssh.kex import get_kex_algs
 from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_default_public_key_algs
 
 from gpubox.config.settings import Ssh
 from gpubox.core.ask import Asker
@@ -21,7 +22,7 @@ from gpubox.ssh.auth import Login, Vault
 from gpubox.ssh.client import Client
 from gpubox.ssh.errors import Facts, Stage, explain
 from gpubox.ssh.handshake import Handshake
-from gpubox.ssh.host_key import Gate
+from gpubox.ssh.host_key import Gate, not_had
 from gpubox.ssh.proxy import Proxy, start
 from gpubox.ssh.reach import reach
 from gpubox.ssh.resolve import Resolved, Wanted, resolve
@@ -168,7 +169,7 @@ class Dialer:
                     if hop.proxy_command:
                         proxy, way = await start(hop.proxy_command)
                     else:
-                        way = await reach(hop.host, hop.port, self._limit(hop))
+                        way = await reach(hop.host, hop.port, self._limit(hop), hop.source)
                     connection = await _over(way, hop, handshake, options)
             return Hop(hop, connection, client, proxy)
         except BaseException as error:
@@ -207,7 +208,7 @@ class Dialer:
             login_timeout=0,
             keepalive_interval=self._settings.keepalive,
             keepalive_count_max=UNANSWERED,
-            **_chosen(hop),
+            **_chosen(hop, self._name),
         )
 
     def _reached(self, stage: Stage, hop: Resolved) -> None:
@@ -227,7 +228,7 @@ class Dialer:
             return Cancelled(
                 "Login cancelled",
                 f"{hop.address} was not given what it asks for",
-                f"Try again and answer, or use a key: `ssh-copy-id {hop.name}`",
+                f"Try again and answer, or use a key: `ssh-copy-id {hop.typed}`",
             )
         facts = Facts(
             box=about,
@@ -237,12 +238,12 @@ class Dialer:
             stage=self.stage,
             tried=login.tried,
             methods=list(client.methods),
-            trouble=login.trouble,
+            trouble=login.trouble or login.missing,
             banner=client.banner,
             limit=self._limit(hop),
             through=before.where.name if before is not None else "",
         )
-        return explain(error, facts, hop.name)
+        return explain(error, facts, hop.typed)
 
 
 async def _over(
@@ -262,15 +263,23 @@ async def _complaint(proxy: Proxy) -> str:
     return f"ProxyCommand says: {said}" if said else ""
 
 
-def _chosen(hop: Resolved) -> dict[str, list[str] | str]:
-    """Return the algorithms that a person chose, as far as asyncssh has them; aes128-gcm is its fastest."""
-    ours: dict[str, list[str] | str] = {"encryption_algs": "^aes128-gcm@openssh.com"}
+def _chosen(hop: Resolved, about: str) -> dict[str, list[str] | str | int]:
+    """Return the algorithms that a person chose, as far as asyncssh has them; aes128-gcm is its fastest.
+
+    Raises ConfigError when it has none of those that are allowed.
+    """
+    ours: dict[str, list[str] | str | int] = {"encryption_algs": "^aes128-gcm@openssh.com"}
     for option, keyword, able in (
-        ("encryption_algs", "ciphers", get_encryption_algs),
-        ("kex_algs", "kexalgorithms", get_kex_algs),
-        ("mac_algs", "macs", get_mac_algs),
+        ("encryption_algs", "Ciphers", get_encryption_algs),
+        ("kex_algs", "KexAlgorithms", get_kex_algs),
+        ("mac_algs", "MACs", get_mac_algs),
+        ("signature_algs", "PubkeyAcceptedAlgorithms", get_default_public_key_algs),
     ):
-        names = [name for name in (hop.chosen or {}).get(keyword, ()) if name.encode() in able()]
+        chosen = (hop.chosen or {}).get(keyword.lower(), ())
+        names = [name for name in chosen if name.encode() in able()]
         if names:
             ours[option] = names
-    return ours
+        elif chosen:
+            raise not_had(keyword, chosen, about)
+    size, seconds = hop.rekey
+    return ours | ({"rekey_bytes": size} if size else {}) | ({"rekey_seconds": seconds} if seconds else {})

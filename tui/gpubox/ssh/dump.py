@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gpubox.core.errors import ConfigError, Unreachable
 from gpubox.core.text import clean_bytes
+from gpubox.ssh.keywords import NEED_SSH
 from gpubox.ssh.wanted import Wanted
 
 Dump = Mapping[str, Sequence[str]]
@@ -135,6 +136,8 @@ _PARSED = {
     "identityagent": "IdentityAgent",
     "connecttimeout": "ConnectTimeout",
     "compression": "Compression",
+    "bindaddress": "BindAddress",
+    "casignaturealgorithms": "CASignatureAlgorithms",
     "identitiesonly": "IdentitiesOnly",
     "passwordauthentication": "PasswordAuthentication",
     "pubkeyauthentication": "PubkeyAuthentication",
@@ -154,13 +157,22 @@ _PATHS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 
 def _parsed(wanted: Wanted) -> Dump:
-    """Read the configuration without ssh; `StrictHostKeyChecking` and canonical names are not known there."""
+    """Read the configuration without ssh; raises ConfigError for keywords that only ssh understands."""
     from asyncssh.config import SSHClientConfig
+
+    from gpubox.ssh.aliases import written
 
     files = (
         [wanted.config_file] if wanted.config_file else [home() / ".ssh/config", Path("/etc/ssh/ssh_config")]
     )
     present = [path for path in files if path.is_file()]
+    for keyword, _ in (word for file in present for word in written(file)):
+        if keyword in NEED_SSH:
+            raise ConfigError(
+                "OpenSSH is needed here",
+                f"Your ssh configuration has {keyword}, whose value only the program ssh knows",
+                "Install the OpenSSH client, or remove that line",
+            )
     try:
         config = SSHClientConfig.load(
             None,

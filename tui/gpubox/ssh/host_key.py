@@ -11,7 +11,8 @@ import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from gpubox.core.ask import Asker, Kind, Question
-from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
+from gpubox.core.errors import Cancelled, ConfigError, HostKeyChanged, HostKeyUnknown
+from gpubox.core.text import clean
 from gpubox.ssh.auth import Vault
 from gpubox.ssh.resolve import Resolved
 from gpubox.ssh.trust import Known, Line, Verdict, fingerprint, key_type, remember
@@ -24,7 +25,7 @@ class Gate:
 
     def __init__(self, where: Resolved, about: str, vault: Vault) -> None:
         files = (*where.known_hosts, *where.global_known_hosts)
-        self._known = Known(where.host, where.port, where.host_key_alias, files)
+        self._known = Known(where.host, where.port, where.host_key_alias, files, where.revoked)
         self._where = where
         self._about = about
         self._vault = vault
@@ -33,6 +34,9 @@ class Gate:
 
     def admit(self, blob: bytes) -> bool:
         """Return whether a host key is good; one that is not is kept for `settle`."""
+        if self._too_short(blob):
+            self.seen = blob
+            return False
         if self._vault.pins.get(self._known.name) == blob and self._verdict(blob) is Verdict.UNKNOWN:
             return True
         if self._verdict(blob) is Verdict.TRUSTED:
@@ -47,7 +51,14 @@ class Gate:
 
     def admit_authority(self, blob: bytes) -> bool:
         """Return whether an authority may vouch for this host."""
-        return self._known.authority(blob)
+        allowed = (self._where.chosen or {}).get("casignaturealgorithms", ())
+        if allowed and not set(_signatures(key_type(blob))) & set(allowed):
+            return False
+        return self._known.authority(blob) and not self._too_short(blob)
+
+    def _too_short(self, blob: bytes) -> bool:
+        """Return whether a key is an RSA key below RequiredRSASize."""
+        return 0 < _rsa_bits(blob) < self._where.least_rsa_bits
 
     def _verdict(self, blob: bytes) -> Verdict:
         return self._known.judge(blob)[0]
@@ -60,7 +71,10 @@ class Gate:
         certified = (
             [name.decode() for name in get_default_certificate_algs()] if self._known.authorities else []
         )
-        usual = [name for name in chosen if name in (*plain, *certified)] or [*certified, *plain]
+        usual = [name for name in chosen if name in (*plain, *certified)]
+        if chosen and not usual:
+            raise not_had("HostKeyAlgorithms", chosen, self._about)
+        usual = usual or [*certified, *plain]
         first = {name for kind in self._known.kinds for name in _signatures(kind)}
         return sorted(usual, key=lambda name: name not in certified and name not in first)
 
@@ -83,21 +97,28 @@ class Gate:
         if verdict is Verdict.REVOKED and line is not None:
             raise HostKeyChanged(
                 "Host key revoked",
-                f"{self._about}: the key {fingerprint(blob)} is marked @revoked in {line.place}",
+                f"{self._about}: the key {fingerprint(blob)} is revoked by {line.place}",
                 "Do not log in; ask whoever runs the box",
+            )
+        if self._too_short(blob):
+            raise HostKeyUnknown(
+                "Host key too short",
+                f"{self._about}: {_named(blob)} has {_rsa_bits(blob)} bits, and RequiredRSASize says "
+                f"{self._where.least_rsa_bits}",
+                "Ask whoever runs the box for a longer or newer kind of key",
             )
         if self._where.strict == "yes":
             raise HostKeyUnknown(
                 "Host key not known",
                 f"{self._about}: {self._where.host} shows {_named(blob)}, and StrictHostKeyChecking says yes",
-                f"Log in once with `ssh -o StrictHostKeyChecking=ask {self._where.name}`",
+                f"Log in once with `ssh -o StrictHostKeyChecking=ask {self._where.typed}`",
             )
         answer = await asker.ask(self._question(blob))
         if answer != "yes":
             raise Cancelled(
                 "Host key not accepted",
                 f"{self._about}: {self._where.host} shows {_named(blob)}",
-                "Press r to be asked again",
+                "Try again (r in the panel) to be asked again",
             )
         self._accept(blob)
 
@@ -136,6 +157,25 @@ class Gate:
             f"{fingerprint(line.blob)}. Either the box was set up anew, or someone is in between",
             f"If you know why it changed: {remove}",
         )
+
+
+def not_had(keyword: str, names: Sequence[str], about: str) -> ConfigError:
+    """Return that none of the algorithms that a person allowed can be used here."""
+    return ConfigError(
+        f"{keyword} leaves nothing",
+        f"{about}: of {clean(', '.join(names), 120)} this program has none",
+        f"Add another one to {keyword} for this host",
+    )
+
+
+def _rsa_bits(blob: bytes) -> int:
+    """Return the bits of an RSA key's modulus (RFC 4253, 6.6: type, e, n), or 0 for another kind of key."""
+    if key_type(blob) != "ssh-rsa":
+        return 0
+    rest = blob
+    for _ in range(2):
+        rest = rest[4 + int.from_bytes(rest[:4], "big") :]
+    return int.from_bytes(rest[4 : 4 + int.from_bytes(rest[:4], "big")], "big").bit_length()
 
 
 def _named(blob: bytes) -> str:

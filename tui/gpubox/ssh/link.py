@@ -132,7 +132,9 @@ class SshLink(Link):
         self._again.clear()
         if connection is None and error.again and self._dialer.vault.second_factor:
             # The next login would ask for a code: not while nobody is looking.
-            error = LinkError(error.title, error.text, "Press r to log in again; it takes your second factor")
+            error = LinkError(
+                error.title, error.text, "Log in again (r in the panel): it takes your second factor"
+            )
         if not error.again:
             self._put(Phase.REFUSED, reason=error)
             await self._again.wait()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 _NEXT_ADDRESS = 0.25
 """Seconds before the next address of a name is tried beside the first (RFC 8305)."""
@@ -18,14 +20,44 @@ Address = tuple[socket.AddressFamily, Place]
 """What getaddrinfo says of one address."""
 
 
-async def reach(host: str, port: int, limit: float) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where on this machine a connection begins, as ssh's configuration says it."""
+
+    family: str = "any"
+    """AddressFamily: any, inet or inet6."""
+    address: str = ""
+    """BindAddress; empty leaves it to the system."""
+    interface: str = ""
+    """BindInterface; empty leaves it to the system."""
+
+    def bind(self, made: socket.socket) -> None:
+        """Bind a new socket; raises OSError for an address or an interface that this machine lacks."""
+        if self.interface:
+            if not hasattr(socket, "SO_BINDTODEVICE"):
+                raise OSError(errno.ENOTSUP, "BindInterface is not supported on this system")
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.interface.encode() + b"\0")
+        if self.address:
+            found = socket.getaddrinfo(self.address, 0, made.family, socket.SOCK_STREAM)
+            made.bind(found[0][4])
+
+
+_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
+async def reach(host: str, port: int, limit: float, source: Source = Source()) -> socket.socket:
     """Return a connected socket.
 
     Raises OSError (socket.gaierror for an unknown name) when every address refuses, and TimeoutError
     when nobody answers within `limit` seconds.
     """
     async with asyncio.timeout(limit):
-        return await _first(await _addresses(host, port))
+        found = await _addresses(host, port)
+        family = _FAMILIES.get(source.family)
+        usable = [one for one in found if family in (None, one[0])]
+        if not usable:
+            raise socket.gaierror(socket.EAI_FAMILY, f"no address of AddressFamily {source.family}")
+        return await _first(usable, source)
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
@@ -64,7 +96,7 @@ def _look_up(host: str, port: int, flags: int) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-async def _first(addresses: Sequence[Address]) -> socket.socket:
+async def _first(addresses: Sequence[Address], source: Source) -> socket.socket:
     pending: dict[asyncio.Task[socket.socket], Address] = {}
     hopeful = list(addresses)
     refused: OSError | None = None
@@ -73,7 +105,7 @@ async def _first(addresses: Sequence[Address]) -> socket.socket:
         while True:
             if hopeful:
                 address = hopeful[started % len(hopeful)]
-                pending[asyncio.create_task(_connect(*address))] = address
+                pending[asyncio.create_task(_connect(source, *address))] = address
                 started += 1
             pause = _NEXT_ADDRESS if started < len(hopeful) else _AGAIN
             done, _ = await asyncio.wait(pending, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
@@ -103,10 +135,11 @@ async def _drop(pending: Iterable[asyncio.Task[socket.socket]]) -> None:
             result.close()
 
 
-async def _connect(family: socket.AddressFamily, address: Place) -> socket.socket:
+async def _connect(source: Source, family: socket.AddressFamily, address: Place) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setblocking(False)
+        source.bind(made)
         await asyncio.get_running_loop().sock_connect(made, address)
     except BaseException:
         made.close()

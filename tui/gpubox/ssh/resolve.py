@@ -7,13 +7,15 @@ import hashlib
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from gpubox.core.errors import ConfigError
 from gpubox.ssh.aliases import aliases
 from gpubox.ssh.dump import Dump, defaults, dump, expand, home, local_user, path
+from gpubox.ssh.keywords import refuse
+from gpubox.ssh.reach import Source
 from gpubox.ssh.wanted import Wanted, hops
 
 __all__ = ["Resolved", "Strict", "Wanted", "aliases", "resolve"]
@@ -43,6 +45,8 @@ class Resolved:
 
     name: str
     """The name it was looked up by."""
+    typed: str
+    """What a person types after `ssh` to mean it."""
     host: str
     """Host name or address to connect to."""
     port: int
@@ -57,6 +61,8 @@ class Resolved:
     """Certificate files named in the configuration."""
     agent: str = ""
     """The agent's socket; empty when there is none."""
+    missing: tuple[Path, ...] = ()
+    """Key files that a person named and that are not there."""
     jumps: tuple[Resolved, ...] = ()
     """Hosts to go through, first hop first."""
     proxy_command: str = ""
@@ -65,6 +71,8 @@ class Resolved:
     """The person's known_hosts files; new keys go into the first."""
     global_known_hosts: tuple[Path, ...] = ()
     """The system's known_hosts files."""
+    revoked: tuple[Path, ...] = ()
+    """Files of keys that are trusted nowhere: RevokedHostKeys."""
     hash_known_hosts: bool = False
     """Whether names in known_hosts are hashed."""
     host_key_alias: str = ""
@@ -76,7 +84,13 @@ class Resolved:
     connect_timeout: float | None = None
     """Seconds of ConnectTimeout, or None."""
     chosen: Mapping[str, tuple[str, ...]] | None = None
-    """Algorithms that a person chose, by keyword: ciphers, macs, kexalgorithms, hostkeyalgorithms."""
+    """Algorithms that a person chose, by keyword; see _ALGORITHMS."""
+    least_rsa_bits: int = 0
+    """RequiredRSASize: bits that an RSA key of the host must have."""
+    rekey: tuple[int, int] = (0, 0)
+    """RekeyLimit: bytes and seconds after which keys are exchanged anew; 0 leaves it to asyncssh."""
+    source: Source = field(default_factory=Source)
+    """Where on this machine the connection begins."""
 
     @property
     def address(self) -> str:
@@ -85,7 +99,14 @@ class Resolved:
         return f"{self.user}@{host}:{self.port}"
 
 
-_ALGORITHMS = ("ciphers", "macs", "kexalgorithms", "hostkeyalgorithms")
+_ALGORITHMS = (
+    "ciphers",
+    "macs",
+    "kexalgorithms",
+    "hostkeyalgorithms",
+    "casignaturealgorithms",
+    "pubkeyacceptedalgorithms",
+)
 
 
 async def resolve(wanted: Wanted, program: str = "ssh") -> Resolved:
@@ -99,14 +120,16 @@ async def resolve(wanted: Wanted, program: str = "ssh") -> Resolved:
 
 async def _resolve(wanted: Wanted, program: str, on_the_way: tuple[str, ...]) -> Resolved:
     wanted.check()
-    table, standard = await asyncio.gather(dump(wanted, program), defaults(program))
-    here = _read(wanted, table, standard)
-    if here.address in on_the_way or len(on_the_way) >= MOST_HOPS:
+    # By name: behind a gate a box may have the very address that the gate has here.
+    if wanted.typed in on_the_way or len(on_the_way) >= MOST_HOPS:
         raise ConfigError(
             "A jump host that jumps through itself",
-            " through ".join((*on_the_way, here.address)),
+            " through ".join((*on_the_way, wanted.typed)),
             "Give the last one `ProxyJump none` in ~/.ssh/config",
         )
+    table, standard = await asyncio.gather(dump(wanted, program), defaults(program))
+    refuse(wanted.host, table)
+    here = _read(wanted, table, standard)
     jump = _first(table, "proxyjump")
     way: list[Resolved] = []
     for position, hop in enumerate(hops(jump)):
@@ -117,7 +140,7 @@ async def _resolve(wanted: Wanted, program: str, on_the_way: tuple[str, ...]) ->
             config_file=wanted.config_file,
             known_hosts=wanted.known_hosts,
         )
-        resolved = await _resolve(wanted_hop, program, (*on_the_way, here.address))
+        resolved = await _resolve(wanted_hop, program, (*on_the_way, wanted.typed))
         way.extend((*resolved.jumps, replace(resolved, jumps=())))
     return replace(here, jumps=tuple(way))
 
@@ -127,7 +150,7 @@ def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
     port = int(_first(table, "port") or 22)
     user = _first(table, "user") or local_user()
     tokens = _tokens(wanted.host, host, port, user, _first(table, "proxyjump"))
-    named, usual = _identities(table, standard, tokens)
+    named, usual, missing = _identities(table, standard, tokens)
     own, shared = _known_hosts(wanted, table, tokens)
     jump, command = _first(table, "proxyjump"), _first(table, "proxycommand")
     if command.lower() == "none" or jump.lower() not in ("", "none"):
@@ -135,17 +158,20 @@ def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
     limit = _first(table, "connecttimeout")
     return Resolved(
         name=wanted.host,
+        typed=wanted.typed,
         host=host,
         port=port,
         user=user,
         identities=named,
         default_identities=usual,
+        missing=missing,
         identities_only=_first(table, "identitiesonly") == "yes",
         certificates=tuple(path(expand(text, tokens)) for text in _values(table, "certificatefile")),
         agent=_agent(_first(table, "identityagent"), tokens),
         proxy_command=expand(command, tokens),
         known_hosts=own,
         global_known_hosts=shared,
+        revoked=tuple(file for text in _values(table, "revokedhostkeys") for file in _files(text, tokens)),
         hash_known_hosts=_first(table, "hashknownhosts") == "yes",
         host_key_alias=_first(table, "hostkeyalias"),
         strict=_STRICT.get(_first(table, "stricthostkeychecking"), "ask"),
@@ -156,7 +182,24 @@ def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
             for key in _ALGORITHMS
             if _values(table, key) and _values(table, key) != _values(standard, key)
         },
+        least_rsa_bits=_number(_first(table, "requiredrsasize")),
+        rekey=_rekey(_first(table, "rekeylimit")),
+        source=Source(
+            family=_first(table, "addressfamily") or "any",
+            address=expand(_first(table, "bindaddress"), tokens),
+            interface=_first(table, "bindinterface"),
+        ),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _rekey(text: str) -> tuple[int, int]:
+    """Read RekeyLimit as `ssh -G` prints it: bytes and seconds, 0 for the default."""
+    size, _, seconds = text.partition(" ")
+    return _number(size), _number(seconds)
 
 
 def _values(table: Dump, key: str) -> list[str]:
@@ -189,13 +232,16 @@ def _tokens(name: str, host: str, port: int, user: str, jump: str) -> dict[str, 
 
 def _identities(
     table: Dump, standard: Dump, tokens: Mapping[str, str]
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Tell the files that a person named from those that ssh always tries; what does not exist is dropped."""
+) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
+    """Tell the files that a person named from those that ssh always tries, and those that do not exist."""
     texts = list(table.get("identityfile", ()))
     usual = list(standard.get("identityfile", ())) or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
     if not texts or texts == usual:
-        return (), _present(usual, tokens)
-    return _present([text for text in texts if text.lower() != "none"], tokens), ()
+        return (), _present(usual, tokens), ()
+    named = [text for text in texts if text.lower() != "none"]
+    present = _present(named, tokens)
+    files = (path(expand(text, tokens)) for text in named if text not in usual)
+    return present, (), tuple(file for file in files if file not in present)
 
 
 def _present(texts: list[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:

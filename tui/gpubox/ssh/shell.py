@@ -92,7 +92,7 @@ class SshShell:
         where = self.connection.where
         facts = Facts(self._name, where.address, where.host, where.port, Stage.LIVE)
         cause = self.connection.lost or asyncssh.ConnectionLost("Connection closed")
-        error = explain(cause, facts, where.name)
+        error = explain(cause, facts, where.typed)
         return error if isinstance(error, Dropped) else Dropped(error.title, error.text, error.hint)
 
     async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:

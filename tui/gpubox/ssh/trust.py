@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from gpubox.core.errors import HostKeyChanged
+from gpubox.core.text import clean
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -70,11 +73,8 @@ def parse(text: str, file: Path) -> Iterator[Line]:
         marker = words.pop(0) if words[0].startswith("@") else ""
         if len(words) < 3 or marker not in ("", "@cert-authority", "@revoked"):
             continue
-        try:
-            blob = base64.b64decode(words[2], validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        if key_type(blob) == words[1]:
+        blob = _blob(words[2])
+        if blob and key_type(blob) == words[1]:
             yield Line(file, number, marker, words[0], blob)
 
 
@@ -118,10 +118,53 @@ def lookup_name(host: str, port: int, alias: str = "") -> str:
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
 
 
-class Known:
-    """What all known_hosts files say about one host, as they were when this was made."""
+_KRL = b"SSHKRL\n\0"
+"""How a key revocation list begins (PROTOCOL.krl of OpenSSH)."""
 
-    def __init__(self, host: str, port: int, alias: str, files: Sequence[Path]) -> None:
+
+def revoked_keys(file: Path) -> Iterator[Line]:
+    """Yield the keys of a RevokedHostKeys file, each on a line of its own.
+
+    Raises HostKeyChanged when the file cannot be read, as ssh refuses every host then.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error.strerror or "", "Correct RevokedHostKeys in ~/.ssh/config") from error
+    if data.startswith(_KRL):
+        how = "Give RevokedHostKeys a file with one public key a line instead, or log in with ssh"
+        raise _unreadable(file, "it is a binary key revocation list, which only ssh itself reads", how)
+    for number, raw in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        words = raw.split()
+        if not words or words[0].startswith("#"):
+            continue
+        blob = _blob(words[1]) if len(words) > 1 else b""
+        if key_type(blob) != words[0]:
+            raise _unreadable(file, f"line {number} is no public key", "Correct that line")
+        yield Line(file, number, "@revoked", "*", blob)
+
+
+def _unreadable(file: Path, why: str, hint: str) -> HostKeyChanged:
+    words = f"{clean(str(file), 120)} (RevokedHostKeys): {why}; no host key is trusted until it can be read"
+    return HostKeyChanged("Revoked keys cannot be read", words, hint)
+
+
+def _blob(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+class Known:
+    """What all known_hosts files say about one host, as they were when this was made.
+
+    Raises HostKeyChanged when a file of revoked keys cannot be read.
+    """
+
+    def __init__(
+        self, host: str, port: int, alias: str, files: Sequence[Path], revoked: Sequence[Path] = ()
+    ) -> None:
         self.name = lookup_name(host, port, alias)
         """The name that was looked up."""
         self._all = tuple(_read(files))
@@ -129,6 +172,7 @@ class Known:
         # A key under the plain name is good for other ports too, but never makes a key there a changed one.
         plain = [] if alias or port == 22 else [li for li in self._all if names_match(li.names, host)]
         self._plain = plain
+        self._everywhere = [line for file in revoked for line in revoked_keys(file)]
 
     @property
     def authorities(self) -> list[Line]:
@@ -137,8 +181,9 @@ class Known:
 
     @property
     def revoked(self) -> list[Line]:
-        """Lines of revoked keys for this host."""
-        return [line for line in (*self._lines, *self._plain) if line.marker == "@revoked"]
+        """Lines of revoked keys for this host, those that are trusted nowhere included."""
+        marked = [line for line in (*self._lines, *self._plain) if line.marker == "@revoked"]
+        return [*marked, *self._everywhere]
 
     @property
     def keys(self) -> list[Line]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpubox.core.errors import ConfigError
 from gpubox.core.text import clean
 
-_BAD = re.compile(r"[\x00-\x20\x7f'\"`$\\;&<>|(){}]")
-"""What OpenSSH refuses in names too: they may reach a shell through ProxyCommand."""
+_BAD_HOST = re.compile(r"[\x00-\x20\x7f'\"`$\\;&<>|(){}]|^-|^$")
+_BAD_USER = re.compile(r"[\x00-\x20\x7f'\"`$;&<>|(){}]|^-|\\$")
+"""What OpenSSH refuses in names too: they may reach a shell through ProxyCommand.
+
+Its valid_hostname and valid_ruser (ssh.c): a user name may hold `@`, and a backslash anywhere but at its end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,18 @@ class Wanted:
     known_hosts: Path | None = None
     """The only known_hosts file to look at and to add to."""
 
+    @property
+    def typed(self) -> str:
+        """What a person types after `ssh` or `ssh-copy-id` to mean this box."""
+        words = ["-p", str(self.port)] if self.port else []
+        words += ["-o", f"ProxyJump={self.jump}"] if self.jump not in ("", "none") else []
+        words.append(f"{self.user}@{self.host}" if self.user else self.host)
+        return shlex.join(words)
+
     def check(self) -> None:
         """Raise ConfigError when a name could be taken for an option or for a shell's syntax."""
-        for what, name in (("host", self.host), ("user", self.user)):
-            if name.startswith("-") or _BAD.search(name) or (what == "host" and not name):
+        for what, name, bad in (("host", self.host, _BAD_HOST), ("user", self.user, _BAD_USER)):
+            if bad.search(name):
                 raise ConfigError(
                     f"Not a {what} name",
                     f"`{clean(name, 80)}` holds a character that no {what} name has",
@@ -53,7 +66,7 @@ def hops(jump: str) -> list[Wanted]:
     return [_hop(part.strip(), jump) for part in jump.split(",")]
 
 
-_HOP = re.compile(r"(?:(?P<user>[^@]*)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d{1,5}))?")
+_HOP = re.compile(r"(?:(?P<user>.*)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:@]+))(?::(?P<port>\d{1,5}))?")
 
 
 def _hop(text: str, whole: str) -> Wanted:
