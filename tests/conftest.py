@@ -1,4 +1,4 @@
-"""What holds for every test: the same examples on CI each time, and a report for each failure."""
+"""What holds for every test: the same examples on CI, a report of each failure, no process left."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from gpubox.core.signals import catch_ignored
+from tests import orphans
+
 # A person's run looks for new examples; a run that decides about a change must not depend on luck.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=False)
 settings.register_profile("person", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "person")
+
+_LEFT = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -27,3 +32,36 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all that tests start hear signals, and be adopted when its parent ends before it."""
+    if not hasattr(config, "workerinput"):  # a worker of xdist is below the process that adopts already
+        orphans.adopt()
+    catch_ignored()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_process_is_left(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Fail the last test of a module when one of them left a process; other fixtures have ended by then."""
+    yield
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    # With the environment of its own a program has at least a folder of the test.
+    ours = (f"PYTEST_XDIST_WORKER={worker}", str(tmp_path_factory.getbasetemp())) if worker else ("",)
+    if left := orphans.left(*ours):
+        pytest.fail("a test of this module left\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a process is left that no module could be blamed for."""
+    if not hasattr(session.config, "workerinput") and (left := orphans.left("")):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_LEFT] = left
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what is left."""
+    for line in config.stash.get(_LEFT, []):
+        terminalreporter.write_line(f"LEFT RUNNING {line}", red=True)

@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager
 
 import pyte
 
+from tests.hang import LIMIT
+
 _LOGIN = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
 # What the screen reader takes for text or colors and a terminal does not: keyboard protocols and queries.
 _UNREAD = re.compile(
@@ -124,7 +126,7 @@ class Terminal:
         self._left = data[cut:]
         self._stream.feed(_UNREAD.sub(b"", data[:cut]))
 
-    async def until(self, ready: Callable[[], bool], what: str, limit: float = 20.0) -> float:
+    async def until(self, ready: Callable[[], bool], what: str, limit: float = LIMIT) -> float:
         """Wait for something; return when the output came that made it so. Raises AssertionError."""
         end = time.monotonic() + limit
         while not ready():
@@ -144,15 +146,15 @@ class Terminal:
         """Wait until everything that came in is drawn."""
         await self.until(lambda: not self._waiting, "pause in the output")
 
-    async def shows(self, *words: str, limit: float = 20.0) -> float:
+    async def shows(self, *words: str, limit: float = LIMIT) -> float:
         """Wait until all words stand on the screen; return when they did."""
         return await self.until(lambda: all(word in self.text for word in words), f"{words}", limit)
 
-    async def hides(self, word: str, limit: float = 20.0) -> float:
+    async def hides(self, word: str, limit: float = LIMIT) -> float:
         """Wait until a word is gone from the screen; return when it was."""
         return await self.until(lambda: word not in self.text, f"end of {word!r}", limit)
 
-    async def writes(self, words: str, since: int, limit: float = 20.0) -> float:
+    async def writes(self, words: str, since: int, limit: float = LIMIT) -> float:
         """Wait until the program wrote words behind byte `since` of `raw`; return when they came.
 
         Nothing is drawn meanwhile: this keeps up also with a program that never pauses.
@@ -185,7 +187,7 @@ class Terminal:
             os.close(self._ours)
             self._ours = None
 
-    async def ended(self, limit: float = 20.0) -> int:
+    async def ended(self, limit: float = LIMIT) -> int:
         """Wait for the program's end and return its exit status (negative: the signal)."""
         async with asyncio.timeout(limit):
             return await self.process.wait()

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.bench.usage import family
+from tests.hang import LIMIT
 from tests.terminal import Terminal, opened
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,9 @@ LEFT_CLEAN = {
 
 
 @asynccontextmanager
-async def demo(folder: Path, *, columns: int = 120, rows: int = 40) -> AsyncGenerator[Terminal]:
+async def demo(
+    folder: Path, *, columns: int = 120, rows: int = 40, under: Sequence[str] = ()
+) -> AsyncGenerator[Terminal]:
     """Run the panel on the demo box, with a home and a folder for temporary files of its own."""
     for name in ("home", "tmp"):
         (folder / name).mkdir()
@@ -34,7 +37,7 @@ async def demo(folder: Path, *, columns: int = 120, rows: int = 40) -> AsyncGene
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT / "tui"),
     }
-    command = [sys.executable, "-m", "gpubox", "demo"]
+    command = [*under, sys.executable, "-m", "gpubox", "demo"]
     async with opened(command, environment, columns=columns, rows=rows) as terminal:
         yield terminal
 
@@ -45,7 +48,7 @@ def clean(terminal: Terminal) -> bool:
     return terminal.before == terminal.after and LEFT_CLEAN.items() <= {**LEFT_CLEAN, **modes}.items()
 
 
-async def gone(pids: list[int], limit: float = 20.0) -> list[int]:
+async def gone(pids: list[int], limit: float = LIMIT) -> list[int]:
     """Wait until processes have ended; return those that have not within the limit."""
     for _ in range(int(limit / 0.05)):
         pids = [pid for pid in pids if alive(pid)]
@@ -103,8 +106,9 @@ async def test_a_signal_leaves_terminal_and_processes_clean(tmp_path: Path, endi
         assert list((tmp_path / "tmp").iterdir()) == []
 
 
-async def test_a_closed_window_leaves_nothing_running(tmp_path: Path) -> None:
-    async with demo(tmp_path) as terminal:
+@pytest.mark.parametrize("under", [(), ("sh", "-c", 'trap "" HUP INT; exec "$@"', "sh")])
+async def test_a_closed_window_leaves_nothing_running(tmp_path: Path, under: Sequence[str]) -> None:
+    async with demo(tmp_path, under=under) as terminal:
         await terminal.shows("GTX 1070", "live")
         everyone = list(family(terminal.process.pid))
         terminal.close()

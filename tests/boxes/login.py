@@ -19,9 +19,9 @@ from gpubox.config.settings import Probe
 from gpubox.core.decode import decode
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Result
+from tests.hang import LIMIT
 
 FAST = Probe(interval=0.5)
-LIMIT = 30.0
 
 
 class Pipes:

@@ -14,6 +14,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Channel, Result, Work
+from tests.hang import LIMIT
 
 _ENCODER = msgspec.json.Encoder()
 _MARK = re.compile(r"gpubox-[0-9a-f]{12}")
@@ -25,7 +26,7 @@ def line_of(sample: Sample) -> bytes:
     return text.encode("ascii", "backslashreplace") + b"\n" if text.isascii() else text.encode() + b"\n"
 
 
-async def until(condition: Callable[[], object], limit: float = 30.0) -> None:
+async def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
     """Wait until a condition holds; fail after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110  # anything may be waited for

@@ -18,6 +18,7 @@ import pytest
 
 from gpubox.boxes import browser
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 URL = "http://127.0.0.1:8888/lab?token=s3cret&x=<\"'>"
 
@@ -127,7 +128,7 @@ async def test_a_browser_that_stays_in_the_foreground_counts_as_open(
     monkeypatch.setattr(browser, "_PATIENCE", 0.5)
     gate = tmp_path / "gate"
     environment = program(tmp_path, f"while [ ! -e {gate} ]; do sleep 0.05; done; rm {gate}")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         assert await browser.show("http://127.0.0.1:3000/", secret=False, environment=environment)
     gate.touch()
     await until(lambda: not gate.exists())  # it lives on, and ends by itself

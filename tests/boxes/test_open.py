@@ -15,6 +15,7 @@ from gpubox.core.ask import Nobody
 from gpubox.core.errors import ConfigError
 from gpubox.core.health import Phase
 from gpubox.local.link import LocalLink
+from tests.hang import LIMIT
 
 SETTINGS = Settings(box=(BoxEntry(name="attic", host="10.0.0.7", user="ada", port=2222),))
 
@@ -49,4 +50,4 @@ def test_naming_and_opening_boxes_without_ssh_imports_no_asyncssh() -> None:
         "s = Settings(); known(s); [open_box(parse(name, s), s, Nobody()) for name in ('local', 'demo')];"
         "sys.exit(any(name.split('.')[0] in ('asyncssh', 'textual', 'cryptography') for name in sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT)

@@ -14,6 +14,7 @@ import pytest
 
 from gpubox.boxes.plain import PlainReader
 from gpubox.core.sample import Sample
+from tests.hang import LIMIT
 from tests.remote.test_smi import answer, row
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
@@ -57,7 +58,7 @@ def until(process: subprocess.Popen[bytes], condition: Callable[[Sample], object
     """The first sample that meets a condition."""
     assert process.stdout
     reader = PlainReader()
-    end = time.monotonic() + 30
+    end = time.monotonic() + LIMIT
     for line in process.stdout:
         sample = reader.feed(line)
         if sample is not None and condition(sample):

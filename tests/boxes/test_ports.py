@@ -14,11 +14,12 @@ from gpubox.boxes.tunnels import Tunnels
 from gpubox.config.settings import HistorySettings
 from gpubox.core.doors import Forward, Way
 from tests.boxes.tunnels import JUPYTER, ScriptedDoors, kept, taken
+from tests.hang import LIMIT
 
 
 async def remembered(store: Store, box: str, port: int) -> None:
     """Wait until the disk has the port of a box's Jupyter: it is written after the tunnel is open."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while (await store.ports()).get((box, "jupyter")) != port:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.01)
 

@@ -20,6 +20,7 @@ from gpubox.core.shell import Result
 from gpubox.local.shell import LocalShell
 from tests.boxes.conftest import Open
 from tests.boxes.scripted import ScriptedLink, refusing, until
+from tests.hang import LIMIT
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "tcsh", "fish", "busybox") if shutil.which(shell)]
 
@@ -64,7 +65,7 @@ def test_the_command_works_in_every_login_shell(victim: subprocess.Popen[bytes],
     process = seen(victim.pid)
     words = [shell, "sh"] if shell == "busybox" else [shell]
     line = [*words, "-c", command(process, "TERM")]
-    done = subprocess.run(line, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(line, capture_output=True, timeout=LIMIT, check=False)
     check(process, "TERM", Result(done.returncode, None, done.stdout, done.stderr))
     assert victim.wait(10) == -15
 

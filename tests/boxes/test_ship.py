@@ -14,7 +14,8 @@ import pytest
 
 from gpubox.boxes import ship
 from gpubox.boxes.plain import PlainReader
-from tests.boxes.login import LIMIT, cache, needs, shipped
+from tests.boxes.login import cache, needs, shipped
+from tests.hang import LIMIT
 from tests.remote.running import pythons
 
 SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")

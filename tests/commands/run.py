@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from gpubox import cli
+from tests.hang import LIMIT
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "gpubox")
@@ -43,7 +44,7 @@ def apart(*words: str, **more: str) -> Ran:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=environment(**more),
-        timeout=60,
+        timeout=LIMIT,
         check=False,
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())

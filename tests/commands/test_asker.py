@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.run import environment
+from tests.hang import LIMIT
 from tests.terminal import Terminal, opened
 
 # Stdin and stdout are no terminal, as in `echo | gpubox-tui status BOX | jq`: the question goes to /dev/tty.
@@ -81,7 +82,7 @@ def test_without_a_terminal_every_question_is_declined(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         env=environment(),
         start_new_session=True,
-        timeout=30,
+        timeout=LIMIT,
         check=True,
     )
     assert json.loads(out.read_text()) is None

@@ -25,6 +25,7 @@ from tests.boxes.jobs.windows import Kept
 from tests.boxes.scripted import ScriptedShell
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment
+from tests.hang import LIMIT
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_log_is_printed_byte_for_byte_and_from_the_last_lines_on() -> None:
     ):
         done = subprocess.run(
             [*PROGRAM, "jobs", "local", "logs", job, *words],
-            stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (0, expected), words
 
@@ -149,7 +150,7 @@ def test_a_reader_that_goes_away_ends_it_without_words() -> None:
     program = " ".join(PROGRAM)
     ran = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {program} jobs local logs {job} | head -1"],
-        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout, ran.stderr) == (141, b"y\n", b"")
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.commands.run import environment
+from tests.hang import LIMIT
 
 
 def logged(body: str, home: Path) -> str:
@@ -17,7 +18,7 @@ def logged(body: str, home: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=30,
+        timeout=LIMIT,
         check=True,
     )
     return done.stdout

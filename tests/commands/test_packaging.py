@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.run import ROOT
+from tests.hang import LIMIT
 
 APART = "import os, sys; sys.path.insert(0, os.environ['WHEEL']); from gpubox.cli import main; main()"
 
@@ -23,7 +24,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=LIMIT,
     )
     return folder
 
@@ -46,7 +47,7 @@ def from_wheel(wheel: Path, *words: str, home: Path) -> "subprocess.CompletedPro
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT,
         check=False,
     )
 

@@ -15,6 +15,7 @@ from gpubox.core.health import Health, Phase
 from gpubox.core.sample import Host, Sample
 from gpubox.core.shell import Work
 from tests import samples
+from tests.hang import LIMIT
 
 
 class Script:
@@ -122,7 +123,7 @@ async def test_following_goes_on_until_it_is_enough() -> None:
         return len(seen) == 3
 
     box, link = scripted(play)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         await follow(box, tell)
     assert [event.seq for event in seen if isinstance(event, Sample)] == [1, 2, 3]
     assert link.closed

@@ -22,6 +22,7 @@ from gpubox.core.job import JobWish
 from gpubox.core.record import Ending, Record
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment, here
+from tests.hang import LIMIT
 
 PLAIN = ("--env", "none", "--gpus", "none")
 
@@ -121,7 +122,7 @@ def test_binary_comes_whole(tmp_path: Path) -> None:
     script = "import os\nfor _ in range(200): os.write(1, bytes(range(256)) * 64)"
     done = subprocess.run(
         [*PROGRAM, "run", "local", *PLAIN, "--wait", "--", "python3", "-c", script],
-        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
     )  # fmt: skip
     assert done.stdout == bytes(range(256)) * 64 * 200
 
@@ -147,7 +148,7 @@ def test_folder_name_and_variables_reach_the_job(tmp_path: Path) -> None:
 def test_on_this_machine_a_job_runs_in_the_folder_of_the_terminal(tmp_path: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "run", "local", *PLAIN, "--wait", "--", "pwd"],
-        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
         cwd=tmp_path,
     )  # fmt: skip
     assert done.stdout.decode() == f"{tmp_path}\n"
@@ -185,7 +186,7 @@ def test_interrupted_it_leaves_the_job_running() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert "jobs local stop 2" in err.decode()
     assert "Traceback" not in err.decode()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.commands.run import PROGRAM, Ran, apart, environment, here
+from tests.hang import LIMIT
 
 
 def fed(text: bytes, *words: str, **more: str) -> Ran:
     """Run with something on stdin."""
     done = subprocess.run(
-        [*PROGRAM, *words], input=text, capture_output=True, env=environment(**more), timeout=60, check=False
+        [*PROGRAM, *words],
+        input=text,
+        capture_output=True,
+        env=environment(**more),
+        timeout=LIMIT,
+        check=False,
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -41,7 +48,7 @@ def test_binary_passes_whole(tmp_path: Path) -> None:
     data = bytes(range(256)) * 8_000
     done = subprocess.run(
         [*PROGRAM, "shell", "demo", "--", "cat"],
-        input=data, capture_output=True, env=environment(), timeout=60, check=False,
+        input=data, capture_output=True, env=environment(), timeout=LIMIT, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, data)
 
@@ -49,7 +56,7 @@ def test_binary_passes_whole(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_ends_it_without_words() -> None:
     ran = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {' '.join(PROGRAM)} shell local -- yes | head -1"],
-        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=60, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout, ran.stderr) == (141, b"y\n", b"")
 
@@ -58,7 +65,19 @@ def test_a_command_that_needs_no_more_input_ends_though_stdin_stays_open() -> No
     with subprocess.Popen(
         [*PROGRAM, "shell", "local", "--", "exit 5"], stdin=subprocess.PIPE, env=environment()
     ) as process:
-        assert process.wait(timeout=60) == 5
+        assert process.wait(timeout=LIMIT) == 5
+
+
+def test_ignored_signals_stay_ignored_and_are_not_inherited() -> None:
+    # The parent is our own program.
+    command = "for s in HUP INT QUIT; do kill -$s $PPID; done; grep SigIgn /proc/self/status; exit 6"
+    ran = subprocess.run(
+        ["sh", "-c", 'trap "" HUP INT QUIT; exec "$@"', "sh", *PROGRAM, "shell", "local", "--", command],
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 6, ran.stderr
+    ignored = int(ran.stdout.split()[1], 16)
+    assert [n.name for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if ignored >> (n - 1) & 1] == []
 
 
 def test_a_box_that_cannot_be_reached_ends_with_255() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gpubox.commands.report import SCHEMA
 from tests.commands.run import PROGRAM, apart, environment
+from tests.hang import LIMIT
 from tests.terminal import opened
 
 
@@ -90,7 +91,7 @@ def test_watch_ends_cleanly_with_ctrl_c(scratch: Path) -> None:
         times = [json.loads(program.stdout.readline())["time"] for _ in range(3)]
         assert times == sorted(set(times))
         program.send_signal(signal.SIGINT)
-        assert program.wait(timeout=20) == 130
+        assert program.wait(timeout=LIMIT) == 130
         assert program.stderr.read().strip() == b""
     assert list(scratch.iterdir()) == []
 
@@ -107,7 +108,7 @@ def test_a_reader_that_goes_away_ends_it_cleanly(scratch: Path) -> None:
         assert program.stderr is not None
         program.stdout.readline()
         program.stdout.close()
-        assert program.wait(timeout=20) == 141
+        assert program.wait(timeout=LIMIT) == 141
         assert program.stderr.read() == b""
     assert list(scratch.iterdir()) == []
 
@@ -130,7 +131,7 @@ async def test_the_program_ends_when_its_terminal_is_closed(scratch: Path) -> No
         await terminal.shows("RTX 4090")
         terminal.close()
         await terminal.ended()
-    end = time.monotonic() + 10
+    end = time.monotonic() + LIMIT
     while os.listdir(scratch):
         assert time.monotonic() < end, "the demo outlived its terminal"
         await asyncio.sleep(0.05)

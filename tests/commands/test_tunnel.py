@@ -17,6 +17,7 @@ from gpubox.commands.holding import told
 from gpubox.core.doors import Forward, Traffic, Way
 from gpubox.core.errors import RemoteError
 from tests.commands.run import PROGRAM, environment, here
+from tests.hang import LIMIT
 from tests.ssh.carried import asked, echo, free_port, program
 
 
@@ -29,7 +30,7 @@ class Running:
     async def line(self) -> str:
         """Return the next line that it prints."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             line = await self.process.stdout.readline()
         if not line:
             assert self.process.stderr is not None
@@ -38,7 +39,7 @@ class Running:
 
     async def ended(self) -> tuple[int, str]:
         """Return its exit status and what it wrote to stderr."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             _, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, err.decode()

@@ -14,6 +14,7 @@ from gpubox.commands import panel
 from gpubox.config.files import Loaded
 from gpubox.ssh import aliases as ssh
 from tests.commands.run import ROOT, apart, environment, here
+from tests.hang import LIMIT
 
 
 @pytest.fixture
@@ -128,7 +129,11 @@ def test_help_and_version_load_neither_the_screen_nor_ssh(words: list[str]) -> N
         "print(sorted(heavy & set(sys.modules)), status)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, env=environment(), timeout=60, check=True
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        env=environment(),
+        timeout=LIMIT,
+        check=True,
     )
     heavy = "['logging']" if words == ["--version"] else "[]"
     assert done.stdout.decode().splitlines()[-1] in (f"{heavy} 0", "[] 0")

@@ -13,9 +13,7 @@ from pathlib import Path
 
 from tests.components.parts import program
 from tests.components.servers import free_port
-
-_LIMIT = 60.0
-"""Seconds for each of the two to come up."""
+from tests.hang import LIMIT
 
 _CONFIGURATION = """\
 AuthType=auth/none
@@ -36,7 +34,7 @@ CommitDelay=1
 @contextmanager
 def accounting(folder: Path, plugins: str) -> Generator[str]:
     """Keep accounts; yields the lines for slurm.conf. `plugins` is the line that says where plugins lie."""
-    for name in ("mariadbd", "slurmdbd"):
+    for name in ("mariadbd", "my_print_defaults", "slurmdbd"):  # mariadb-install-db runs the second
         program(name)
     folder.mkdir(parents=True, mode=0o700)
     port = free_port()
@@ -62,7 +60,7 @@ def _database(folder: Path, user: str) -> Generator[str]:
     common = ["--no-defaults", f"--datadir={folder}/data", "--innodb-log-file-size=4M", f"--user={user}"]
     made = Path(program("mariadbd")).parent.parent / "bin" / "mariadb-install-db"
     normal = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-    subprocess.run([str(made), *common, *normal], check=True, stdout=subprocess.DEVNULL, timeout=_LIMIT)
+    subprocess.run([str(made), *common, *normal], check=True, stdout=subprocess.DEVNULL, timeout=LIMIT)
     path = folder / "sql"
     quick = ["--skip-networking", "--skip-grant-tables", "--innodb-flush-log-at-trx-commit=0"]
     words = [program("mariadbd"), *common, *quick, f"--socket={path}", f"--pid-file={folder}/mariadbd.pid"]
@@ -86,7 +84,7 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
 
 
 def _wait(daemon: subprocess.Popen[bytes], there: Callable[[], bool], log: Path) -> None:
-    end = time.monotonic() + _LIMIT
+    end = time.monotonic() + LIMIT
     while not there():
         if daemon.poll() is not None or time.monotonic() > end:
             raise AssertionError(log.read_text()[-2000:] if log.exists() else f"no {log}")

@@ -14,6 +14,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import Wanted
 from tests.components.servers import Server
+from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, kept
 
 
@@ -65,6 +66,6 @@ async def working(link: SshLink, check: Callable[[Shell], Awaitable[None]]) -> A
             if not done.done():
                 done.set_result(None)
 
-    async with kept(link, work), asyncio.timeout(30):
+    async with kept(link, work), asyncio.timeout(LIMIT):
         yield
         await done

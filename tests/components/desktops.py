@@ -23,6 +23,7 @@ from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.parts import program
 from tests.components.servers import sshd
+from tests.hang import LIMIT
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "DISPLAY": ""}
 
@@ -52,7 +53,7 @@ async def homestead() -> AsyncGenerator[Path]:
 
 
 async def _clear(home: Path) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while left := [pid for pid in _of(home) if pid != os.getpid()]:
             for pid in left:
                 with suppress(ProcessLookupError):

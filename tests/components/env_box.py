@@ -18,9 +18,9 @@ from gpubox.core.job import JobWish
 from gpubox.core.record import Record
 from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 from tests.remote.env_home import Home
 
-LIMIT = 90.0
 _PYTHON = Path(sys.executable).resolve()
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hang import LIMIT
+
 PINS = Path(__file__).with_name("envs.txt")
 """What is installed; a new line there makes a new environment."""
 _CHANNEL = Path(__file__).with_name("make_channel.py")
@@ -39,7 +41,7 @@ def make(folder: Path, envs: Path) -> None:
     done = subprocess.run(
         [program("python"), str(_CHANNEL), str(folder), str(envs)],
         capture_output=True,
-        timeout=100,
+        timeout=LIMIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]

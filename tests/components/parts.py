@@ -60,6 +60,7 @@ PARTS = {
         Part("slurmd", "slurmd"),
         Part("slurmdbd", "slurmdbd"),
         Part("mariadbd", "mariadb-server-core"),
+        Part("my_print_defaults", "mariadb-client-core"),
         Part("xtigervncviewer", "tigervnc-viewer"),
         Part("X0tigervnc", "tigervnc-scraping-server"),
         Part("x11vnc", "x11vnc"),

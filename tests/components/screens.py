@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.components.parts import program
+from tests.hang import LIMIT
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def screen(home: Path, *, size: str = "640x480") -> AsyncGenerator[str]:
     async with running(words, home, pass_fds=(told,)):
         os.close(told)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(LIMIT):
                 number = await asyncio.to_thread(os.read, ready, 16)
             yield f":{number.decode().strip()}"
         finally:

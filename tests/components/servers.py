@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.components.parts import program
-
-_LIMIT = 10.0
-"""Seconds for a server to start."""
+from tests.hang import LIMIT
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 """Who logs in: the person who runs the tests."""
@@ -175,7 +173,7 @@ async def _running(
 
 
 async def _listening(server: Server) -> None:
-    async with asyncio.timeout(_LIMIT):
+    async with asyncio.timeout(LIMIT):
         while server.process.returncode is None:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -194,7 +192,7 @@ async def agent(folder: Path, *keys: Path) -> AsyncGenerator[Path]:
         program("ssh-agent"), "-D", "-a", str(path), stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(_LIMIT):
+        async with asyncio.timeout(LIMIT):
             while not path.exists():  # noqa: ASYNC110 - a file has no event
                 await asyncio.sleep(0.01)
         for key in keys:

@@ -22,10 +22,10 @@ from gpubox.core.record import Ending, Record
 from gpubox.core.shell import Shell
 from gpubox.local.doors import LocalDoors
 from gpubox.local.shell import LocalShell
+from tests.hang import LIMIT
 from tests.remote.jobs.box import alive
 from tests.remote.meters import waited
 
-LIMIT = 40.0
 ONE = GpuWish(count=1)
 _PYTHON = os.path.realpath(sys.executable)
 """Named, because to look for it each time costs more than all the rest where pyenv's shim is in the way."""

@@ -18,10 +18,8 @@ from pathlib import Path
 from tests.components.accounts import accounting
 from tests.components.parts import program
 from tests.components.servers import free_port, shim
+from tests.hang import LIMIT
 from tests.remote.jobs.box import alive
-
-_LIMIT = 30.0
-"""Seconds for the node to be idle."""
 
 _CONFIGURATION = """\
 ClusterName=test
@@ -76,7 +74,7 @@ class SlurmTest:
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=LIMIT,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -97,7 +95,7 @@ class SlurmTest:
             [_daemon(self.folder, daemon), *more, *options],
             env={**os.environ, **self.environment, **haste},
             check=True,
-            timeout=20,
+            timeout=LIMIT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -182,7 +180,7 @@ def _run(folder: Path, gpus: int, age: int, kill: int, plugins: str, accounts: s
 
 
 def _idle(made: SlurmTest) -> None:
-    end = time.monotonic() + _LIMIT
+    end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             if set(made.run("sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}:

@@ -19,6 +19,7 @@ from tests.components.desktops import homestead, share, with_desktops
 from tests.components.parts import program
 from tests.components.screens import running, screen
 from tests.components.servers import free_port
+from tests.hang import LIMIT
 
 RED = (205, 0, 0)
 """What xterm takes for `red3`."""
@@ -38,7 +39,7 @@ async def shown(home: Path, words: Callable[[str], Sequence[str]]) -> AsyncGener
 
 async def found(desktops: Desktops, port: int) -> Session:
     """The desktop behind a port, once it is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         while True:
             for one in await desktops.list():
                 if one.port == port:
@@ -48,7 +49,7 @@ async def found(desktops: Desktops, port: int) -> Session:
 
 async def red(desktops: Desktops, session: Session) -> None:
     """Wait until the window is in the picture."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         while True:
             try:
                 if share(await desktops.shot(session), RED) > 0.5:
@@ -128,14 +129,14 @@ async def test_xfce_comes_up_and_goes_with_its_helpers(desk: Desk) -> None:
 
     async def check(desktops: Desktops) -> None:
         session = await desktops.start(Wish(geometry="1024x768", session="xfce4"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT):
             while not whole <= of(home):  # noqa: ASYNC110 - four programs, in any order
                 await asyncio.sleep(0.2)
         await desktops.check(session)
         picture = await desktops.shot(session)
         assert (picture.width, picture.height) == (1024, 768)
         await desktops.stop(session)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while of(home) & {*whole, "Xtigervnc", "dbus-daemon", "xfconfd"}:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.2)
 
@@ -171,7 +172,7 @@ async def test_the_end_of_a_real_viewer_is_noticed_and_the_session_stays(
             ended = asyncio.ensure_future(viewing.wait())
             listening = viewing._listening
             assert listening is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(LIMIT):
                 while listening.traffic.received < 4096:
                     assert not ended.done()
                     await asyncio.sleep(0.1)

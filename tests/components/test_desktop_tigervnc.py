@@ -23,6 +23,7 @@ from tests.components.desk import Desk
 from tests.components.desktops import homestead, share, with_desktops
 from tests.components.parts import program
 from tests.components.servers import free_port
+from tests.hang import LIMIT
 
 RED = (205, 0, 0)
 """What xterm takes for `red3`."""
@@ -32,7 +33,7 @@ WINDOW = "exec xterm -bg red3 -fg red3 -geometry 400x200+0+0 -e sleep 600"
 
 async def _red(desktops: Desktops, session: Session) -> Picture:
     """Wait until the window is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         while share(picture := await desktops.shot(session), RED) < 0.5:  # noqa: ASYNC110 - one more look
             await asyncio.sleep(0.1)
     return picture
@@ -59,7 +60,7 @@ async def test_openbox_comes_with_a_terminal(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
         session = await desktops.start(Wish(geometry="800x600"))
         assert session.session == "openbox"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while share(await desktops.shot(session), BLACK) > 0.8:  # noqa: ASYNC110 - one more look
                 await asyncio.sleep(0.1)
 
@@ -71,7 +72,7 @@ async def test_changes_come_by_themselves_and_stillness_costs_nothing(desk: Desk
     async def check(desktops: Desktops) -> None:
         session = await desktops.start(Wish(geometry="800x600", session="sleep 0.5; " + WINDOW))
         seen = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             async for picture in desktops.watch(session, 0.1):
                 seen += 1
                 if share(picture, RED) > 0.5:

@@ -28,6 +28,7 @@ from gpubox.ssh.shell import SshShell
 from tests.commands.box_jobs import job_folders
 from tests.components.desk import Desk
 from tests.components.servers import Server, children, end, sshd
+from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, alive, settled
 from tests.ssh.wire import wire
 
@@ -50,7 +51,7 @@ def variables(tmp_path: Path) -> Generator[dict[str, str]]:
 
 @asynccontextmanager
 async def boxed(
-    desk: Desk, server: Server, variables: dict[str, str], *, port: int = 0, limit: float = 60
+    desk: Desk, server: Server, variables: dict[str, str], *, port: int = 0, limit: float = LIMIT
 ) -> AsyncGenerator[Box]:
     """Keep a box over a server, unread; with `port` through something that leads to the server."""
     desk.trust(server)

@@ -19,6 +19,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import Wanted
 from tests.components.servers import Server, dropbear, new_key, sshd
+from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, kept
 
 SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")
@@ -77,7 +78,7 @@ async def probed(link: SshLink) -> tuple[str, Sample]:
         if not done.done():
             done.set_result(answer)
 
-    async with kept(link, work), asyncio.timeout(30):
+    async with kept(link, work), asyncio.timeout(LIMIT):
         return await done
 
 

@@ -30,9 +30,8 @@ from tests.components import served
 from tests.components.desk import Desk, working
 from tests.components.served import serving
 from tests.components.servers import dropbear, free_port, sshd
+from tests.hang import LIMIT
 
-LIMIT = 60.0
-"""Seconds for a service to start on a machine that is busy with other tests."""
 TOKEN = "a0b1c2d3e4f5a6b7"
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -68,7 +67,7 @@ async def found(box: Box, fits: Callable[[Service], bool]) -> Service:
 
 def answer(url: str) -> object:
     """Return what a service answers, as JSON."""
-    with _DIRECT.open(url, timeout=20) as reply:
+    with _DIRECT.open(url, timeout=LIMIT) as reply:
         return cast("object", json.loads(reply.read()))
 
 

@@ -16,8 +16,9 @@ from gpubox.boxes.jobs.slurm import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import GpuWish
 from gpubox.core.record import exit_status
-from tests.components.slurm_jobs import LIMIT, ONE, behind, ended, gone, log_of, until, wish
+from tests.components.slurm_jobs import ONE, behind, ended, gone, log_of, until, wish
 from tests.components.slurms import SlurmTest, slurm
+from tests.hang import LIMIT
 
 
 @pytest.fixture(scope="module")

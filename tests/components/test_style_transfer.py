@@ -14,6 +14,7 @@ import pytest
 
 from gpubox.boxes.jobs.templates import all_shipped, named
 from tests.components import served, torch_part
+from tests.hang import LIMIT
 
 
 def paint(python: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +27,7 @@ def paint(python: str, folder: Path, *words: str) -> subprocess.CompletedProcess
     # torch is read twice as fast where Python may keep what it compiled.
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
-        command, cwd=folder, env=kept, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=folder, env=kept, capture_output=True, text=True, timeout=LIMIT, check=False
     )
 
 

@@ -21,6 +21,7 @@ from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.servers import Server, sshd
+from tests.hang import LIMIT
 from tests.ssh.carried import BIG, asked, count, echo, free_port, listeners, program
 from tests.ssh.fakes import QUICK, settled
 from tests.ssh.wire import wire
@@ -42,7 +43,7 @@ async def boxed(desk: Desk, server: Server, *tunnels: str, port: int = 0) -> Asy
     box = Box(Target("box", "ssh"), link, doors_of=doors_of, tunnels=tunnels)
     task = asyncio.create_task(box.keep(probe=False))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT):
             yield box
     finally:
         task.cancel()

@@ -21,6 +21,7 @@ from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.parts import program
 from tests.components.servers import sshd
+from tests.hang import LIMIT
 
 WISH = TerminalWish(97, 31, "xterm", {"LANG": "C.UTF-8", "LC_TIME": "POSIX", "COLORTERM": "truecolor"})
 
@@ -48,7 +49,7 @@ async def over(
 async def drawn(terminal: Terminal, *words: bytes) -> bytes:
     """Read until all words were drawn."""
     seen = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while not all(word in seen for word in words):
             data = await terminal.read()
             assert data, seen
@@ -59,7 +60,7 @@ async def drawn(terminal: Terminal, *words: bytes) -> bytes:
 async def rest(terminal: Terminal) -> bytes:
     """Read to the end."""
     seen = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while data := await terminal.read():
             seen += data
     return seen
@@ -96,7 +97,7 @@ async def test_a_shell_and_the_panel_need_two_sessions(desk: Desk, tmp_path: Pat
 
 async def test_pipes_keep_stdout_and_stderr_apart(desk: Desk, tmp_path: Path) -> None:
     async def check(_: SshShell, doors: SshDoors) -> None:
-        async with doors.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(20):
+        async with doors.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
             sending = asyncio.ensure_future(pipes.write(b"x" * 5_000_000))
             out, errors = 0, b""
             while True:
@@ -161,7 +162,7 @@ async def windows(display: Display) -> str:
 
 
 async def shows(display: Display, name: str, *, there: bool = True) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         while (f'"{name}"' in await windows(display)) is not there:  # noqa: ASYNC110 - X tells nobody
             await asyncio.sleep(0.02)
 
@@ -197,7 +198,7 @@ async def test_windows_of_the_box_open_here_and_close(
 
 async def failed(doors: SshDoors, command: str = "xeyes") -> GpuBoxError:
     with pytest.raises(GpuBoxError) as raised:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             await Windows("box", Feed[Doors | None](doors)).run(command)
     return raised.value
 

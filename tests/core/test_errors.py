@@ -11,6 +11,7 @@ from gpubox.core.ask import Kind, Nobody, Question
 from gpubox.core.errors import Dropped, GpuBoxError, ProbeError, RemoteError, Unreachable
 from gpubox.core.shell import Result
 from gpubox.core.together import together
+from tests.hang import LIMIT
 
 EVERY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GpuBoxError)]
 
@@ -53,7 +54,7 @@ async def fail(error: BaseException) -> None:
 
 
 async def test_the_first_error_ends_the_other_jobs_and_comes_bare() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         with pytest.raises(Unreachable, match="gone"):
             await together(wait(), together(wait(), fail(Unreachable("gone"))))
 

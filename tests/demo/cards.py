@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from gpubox.demo import simulated
+from tests.hang import LIMIT
 
 FILE = Path(simulated.__file__)
 BEGAN = 1_700_000_000.0
@@ -54,7 +55,7 @@ class Cards:
         return self.call("nvmlDeviceGetMemoryInfo", index).used  # type: ignore[attr-defined]
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = LIMIT) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not done():

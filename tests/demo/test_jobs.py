@@ -11,13 +11,14 @@ from gpubox.boxes.jobs.wishes import new_id
 from gpubox.core.job import GpuWish, JobWish
 from gpubox.core.record import Record
 from tests.demo.watching import live, sample_with
+from tests.hang import LIMIT
 
 TRAIN = ("python", "train.py", "--epochs", "1")
 
 
 async def record_of(box: Box, job: str, wanted: Callable[[Record], bool]) -> Record:
     """Look until a job is as wanted."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while True:
             await box.jobs.look()
             for record in box.jobs.feed.value:

@@ -11,6 +11,7 @@ from gpubox.config.settings import Probe, Settings
 from gpubox.core.ask import Nobody
 from gpubox.core.sample import Sample
 from gpubox.core.together import together
+from tests.hang import LIMIT
 
 
 class Done(Exception):
@@ -31,7 +32,7 @@ async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
 
 async def sample_with(box: Box, wanted: Callable[[Sample], bool]) -> Sample:
     """Wait for a sample that is as wanted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT):
         async for sample in box.sample.follow():
             if sample is not None and wanted(sample):
                 return sample

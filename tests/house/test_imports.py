@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hang import LIMIT
 from tests.house import tree
 
 HEAVY = ("textual", "rich", "asyncssh", "cryptography", "sqlite3")
@@ -22,7 +23,7 @@ def loaded(code: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=LIMIT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tree.ROOT / "tui"), "HOME": os.devnull},
     )
     return set(done.stdout.rpartition("LOADED")[2].split())
@@ -106,7 +107,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=LIMIT,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hang import LIMIT
 from tests.house import tree
 
 MAKE = shutil.which("make") or "make"
@@ -23,7 +24,7 @@ def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.C
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LIMIT,
     )
 
 

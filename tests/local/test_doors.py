@@ -16,6 +16,7 @@ from gpubox.core.errors import PortTaken, RemoteError
 from gpubox.local.doors import LocalDoors
 from gpubox.local.shell import LocalShell
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 DOORS: Doors = LocalDoors(LocalShell())
 WISH = TerminalWish(91, 29, "vt100", {"LC_TIME": "POSIX"})
@@ -23,7 +24,7 @@ WISH = TerminalWish(91, 29, "vt100", {"LC_TIME": "POSIX"})
 
 async def rest(terminal: Terminal) -> bytes:
     seen = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while data := await terminal.read():
             seen += data
     return seen
@@ -33,7 +34,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
     command = (
         "echo $TERM $LC_TIME $COLUMNS.; stty size; read line; stty size; echo got $line >/dev/tty; exit 5"
     )
-    async with DOORS.terminal(command, WISH) as terminal, asyncio.timeout(30):
+    async with DOORS.terminal(command, WISH) as terminal, asyncio.timeout(LIMIT):
         seen = b""
         while b"29 91" not in seen:
             seen += await terminal.read()
@@ -47,7 +48,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
 async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
     command = "trap 'echo caught' INT; echo on; while :; do sleep 0.1; done"
     async with DOORS.terminal(command, WISH) as terminal:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LIMIT):
             seen = b""
             while b"on\r\n" not in seen:
                 seen += await terminal.read()
@@ -60,14 +61,14 @@ async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
 
 async def test_a_shell_ends_though_its_child_keeps_the_terminal() -> None:
     async with DOORS.terminal("trap '' HUP; sleep 60 & echo pid $!; exit 0", WISH) as terminal:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LIMIT):
             seen = await rest(terminal)
             assert await terminal.wait() == 0
     os.kill(int(seen.split()[1]), 9)
 
 
 async def test_a_program_that_reads_no_keys_is_no_reason_to_wait_for_ever() -> None:
-    async with DOORS.terminal("stty raw; echo on; sleep 0.5", WISH) as terminal, asyncio.timeout(30):
+    async with DOORS.terminal("stty raw; echo on; sleep 0.5", WISH) as terminal, asyncio.timeout(LIMIT):
         assert b"on" in await terminal.read()
         await terminal.write(b"x" * 1_000_000)
         await rest(terminal)
@@ -75,7 +76,7 @@ async def test_a_program_that_reads_no_keys_is_no_reason_to_wait_for_ever() -> N
 
 
 async def test_pipes_are_kept_apart() -> None:
-    async with DOORS.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(30):
+    async with DOORS.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
         await pipes.write(b"given")
         pipes.end()
         pieces = {False: b"", True: b""}
@@ -111,7 +112,7 @@ async def test_a_socket_gets_a_port(tmp_path: Path) -> None:
     async with (
         echo(path),
         DOORS.forward(Forward(Way.LOCAL, path=str(path))) as listening,
-        asyncio.timeout(30),
+        asyncio.timeout(LIMIT),
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
         writer.write(b"hello")

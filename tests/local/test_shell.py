@@ -12,6 +12,7 @@ from gpubox.core.shell import Channel, Link, Shell
 from gpubox.local.link import LocalLink
 from gpubox.local.shell import LocalShell
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 SHELL: Shell = LocalShell()
 LINK: type[Link] = LocalLink
@@ -104,7 +105,7 @@ async def test_writing_to_a_command_that_has_ended_says_so() -> None:
 
 
 async def _write_for_long(channel: Channel) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         while True:
             await channel.write(b"x" * 100_000)
             await asyncio.sleep(0)

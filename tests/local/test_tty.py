@@ -17,6 +17,7 @@ from gpubox.core.errors import Dropped
 from gpubox.local import tty
 from gpubox.local.tty import Visit, hand_over, told, wish
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 
 @dataclass
@@ -106,7 +107,7 @@ async def visit(program: Program) -> AsyncGenerator[asyncio.Task[Visit]]:
 
 async def test_a_flood_into_a_window_that_stands_still_holds_nothing_up(window: Window) -> None:
     program = Program(flood=b"y\n" * 32_768)
-    async with visit(program) as task, asyncio.timeout(20):
+    async with visit(program) as task, asyncio.timeout(LIMIT):
         slowest, loop = 0.0, asyncio.get_running_loop()
         for _ in range(50):
             before = loop.time()
@@ -121,7 +122,7 @@ async def test_a_flood_into_a_window_that_stands_still_holds_nothing_up(window: 
 
 async def test_a_flood_is_drawn_while_keys_and_the_rest_go_on(window: Window) -> None:
     program = Program(flood=b"y\n" * 8_192)
-    async with visit(program), asyncio.timeout(20):
+    async with visit(program), asyncio.timeout(LIMIT):
         await until(lambda: len(window.look()) > 1_000_000)
         window.press(b"\x03")
         await until(lambda: window.look() and program.typed == b"\x03")
@@ -129,7 +130,7 @@ async def test_a_flood_is_drawn_while_keys_and_the_rest_go_on(window: Window) ->
 
 async def test_keys_and_pictures_pass_as_they_are(window: Window) -> None:
     program = Program()
-    async with visit(program) as task, asyncio.timeout(20):
+    async with visit(program) as task, asyncio.timeout(LIMIT):
         window.press(b"\x03\x04\x11\x13\x1a\x7f\r")
         await until(lambda: program.typed == b"\x03\x04\x11\x13\x1a\x7f\r")
         program.output.put_nowait(b"one\ntwo\r\n")
@@ -142,7 +143,7 @@ async def test_keys_and_pictures_pass_as_they_are(window: Window) -> None:
 
 async def test_the_program_hears_of_every_size(window: Window) -> None:
     program = Program()
-    async with visit(program), asyncio.timeout(20):
+    async with visit(program), asyncio.timeout(LIMIT):
         assert program.sizes == [(80, 24)]
         termios.tcsetwinsize(window.theirs, (50, 200))
         os.kill(os.getpid(), signal.SIGWINCH)  # this terminal is not the one of the tests' own session
@@ -153,7 +154,7 @@ async def test_a_lost_link_gives_the_settings_and_the_modes_back(window: Window)
     before = termios.tcgetattr(window.theirs)
     handled = signal.getsignal(signal.SIGWINCH)
     program = Program()
-    async with visit(program) as task, asyncio.timeout(20):
+    async with visit(program) as task, asyncio.timeout(LIMIT):
         assert termios.tcgetattr(window.theirs) != before
         program.output.put_nowait(b"\x1b[?1049h\x1b[?1000h\x1b]0;half a ti")
         program.output.put_nowait(None)
@@ -167,7 +168,7 @@ async def test_a_lost_link_gives_the_settings_and_the_modes_back(window: Window)
 
 async def test_a_box_that_takes_no_keys_is_left(window: Window) -> None:
     program = Program(stuck=True)
-    async with visit(program) as task, asyncio.timeout(30):
+    async with visit(program) as task, asyncio.timeout(LIMIT):
         window.press(b"lost words\r")
         window.press(b"~")
         window.press(b".")
@@ -175,7 +176,7 @@ async def test_a_box_that_takes_no_keys_is_left(window: Window) -> None:
 
 
 async def test_a_window_that_closes_ends_the_visit(window: Window) -> None:
-    async with visit(Program()) as task, asyncio.timeout(30):
+    async with visit(Program()) as task, asyncio.timeout(LIMIT):
         os.close(window.ours)
         assert (await task).left
 
@@ -184,7 +185,7 @@ async def test_a_paste_of_any_size_arrives_whole(window: Window, monkeypatch: py
     monkeypatch.setattr(tty, "_PASTED", 1000)
     text = b"".join(b"%06d\n" % number for number in range(5_000))
     program = Program()
-    async with visit(program), asyncio.timeout(20):
+    async with visit(program), asyncio.timeout(LIMIT):
         for at in range(0, len(text), 500):
             window.press(text[at : at + 500])
             await until(lambda at=at: len(program.typed) >= min(at, len(text)))

@@ -15,7 +15,7 @@ import msgspec
 
 from gpubox.boxes.envs import PROGRAM_FILES
 from gpubox.core.env import Env, Envs
-from tests.remote.running import LIMIT
+from tests.hang import LIMIT
 
 HOSTILE = (
     "two words",
@@ -39,7 +39,8 @@ class Home:
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self.path = folder / "home"
-        self.path.mkdir()
+        # In a home without this folder fish leaves a program in the background that reads all manual pages.
+        (self.path / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True)
         self.state = folder / "state"
         self.python = python
         self.before: list[str] = []

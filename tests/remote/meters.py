@@ -18,7 +18,7 @@ import msgspec
 
 from gpubox.boxes.ship import pynvml_source
 from gpubox.core.record import GpuUse, Tick
-from tests.remote.running import LIMIT
+from tests.hang import LIMIT
 
 T = TypeVar("T")
 

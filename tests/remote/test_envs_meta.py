@@ -139,15 +139,18 @@ def test_one_that_may_not_be_read_is_broken(home: Home) -> None:
     listed = home.fill(home.path / "elsewhere" / "listed")
     (home.path / ".conda").mkdir()
     (home.path / ".conda" / "environments.txt").write_text(f"{listed}\n")
+    tools = home.venv(home.path / ".virtualenvs" / "tools")
+    closed = (env, listed, tools)
     for mode in (0, 0o400):
-        env.chmod(mode)
-        listed.chmod(mode)
+        for folder in closed:
+            folder.chmod(mode)
         try:
-            assert "may not be read" in home.named("secret").broken
-            assert "may not be read" in home.named("listed").broken
+            broken = {env.name: env.broken for env in home.scan().envs if env.broken}
         finally:
-            env.chmod(0o700)
-            listed.chmod(0o700)
+            for folder in closed:
+                folder.chmod(0o700)
+        assert list(broken) == ["listed", "secret", "tools"]
+        assert all("may not be read" in words for words in broken.values())
 
 
 def test_the_last_use_is_the_newest_change(home: Home) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hang import LIMIT
 from tests.remote.env_home import HOSTILE, Home, names
 from tests.remote.running import pythons
 
@@ -233,16 +234,16 @@ def test_a_usual_set_is_looked_at_quickly(home: Home) -> None:
 
 def test_a_place_that_does_not_answer_is_left_and_named(home: Home) -> None:
     home.fill(home.root() / "envs" / "torch")
+    home.venv(home.path / ".virtualenvs" / "far")
     code = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1]); import envscan\n"
-        "envscan.EACH = 0.3\n"
-        "envscan.Look._venvs = lambda self: time.sleep(60)\n"
+        "envscan.Look._take_kept = lambda self, path: time.sleep(60)\n"
         "told = envscan.scan()\n"
         "print(json.dumps([told['partial'], [env['name'] for env in told['envs']]]), flush=True)\n"
         "import os; os._exit(0)"
     )
     command = [sys.executable, "-I", "-S", "-c", code, str(home.program)]
-    done = subprocess.run(command, capture_output=True, env=home.environment(), check=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, env=home.environment(), check=True, timeout=LIMIT)
     text = done.stdout.decode()
-    assert "folders of virtual environments" in text
+    assert str(home.path / ".virtualenvs" / "far") in text
     assert '["base", "torch"]' in text

@@ -14,6 +14,7 @@ import pytest
 
 from gpubox.core.record import GpuPlace
 from gpubox.remote import trees
+from tests.hang import LIMIT
 from tests.remote.conftest import Machine
 from tests.remote.meters import lay
 
@@ -52,7 +53,7 @@ def asked(
         [python, "-I", "-S", "-c", _ASK, str(program), wish],
         env=machine.environment,
         capture_output=True,
-        timeout=20,
+        timeout=LIMIT,
         check=True,
     )
     assert done.stderr == b""

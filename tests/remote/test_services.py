@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gpubox.boxes import kept
 from gpubox.boxes.services.facts import Facts, Jupyter, TensorBoard
 from gpubox.remote import services
-from tests.remote.running import LIMIT
+from tests.hang import LIMIT
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.remote.probe import BASIC, SMI_COLUMNS
+from tests.hang import LIMIT
 from tests.remote.conftest import Machine
 
 FULL = {
@@ -209,7 +210,7 @@ def test_nvidia_smi_that_hangs_leaves_the_host_alone_and_is_ended(machine: Machi
 
 def alive(pid: int) -> bool:
     """Whether a process is there; waits a little for one that is about to go."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + LIMIT
     while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.01)
     return Path(f"/proc/{pid}").exists()

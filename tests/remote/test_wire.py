@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from gpubox.core.decode import decode
+from tests.hang import LIMIT
 from tests.remote.conftest import Machine
-from tests.remote.running import LIMIT
 
 
 def test_a_heartbeat_is_answered_between_samples_and_in_the_next(machine: Machine, python: str) -> None:

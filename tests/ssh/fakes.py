@@ -20,12 +20,10 @@ from gpubox.core.health import Health, Phase
 from gpubox.core.shell import Shell, Work
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import Wanted
+from tests.hang import LIMIT
 
 QUICK = Ssh(connect_timeout=10.0, keepalive=0.2, retry_first=0.05, retry_cap=0.2)
 """Settings that make a test wait for nothing."""
-
-LIMIT = 40.0
-"""Seconds after which a condition that does not come fails its test."""
 
 
 @dataclass

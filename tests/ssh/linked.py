@@ -10,6 +10,7 @@ from gpubox.core.ask import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import serve
+from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, Folder, kept
 
 
@@ -27,7 +28,7 @@ async def over_link(link: SshLink, check: Callable[[Shell], Awaitable[None]]) ->
             if not done.done():
                 done.set_result(None)
 
-    async with kept(link, work), asyncio.timeout(20):
+    async with kept(link, work), asyncio.timeout(LIMIT):
         await done
 
 

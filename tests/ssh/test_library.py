@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.hang import LIMIT
+
 _LOADED = """
 import ctypes.util, subprocess, sys
 from gpubox.ssh.library import load
@@ -23,6 +25,6 @@ print(b"curve25519-sha256" in asyncssh.kex.get_kex_algs(), b"hmac-sha2-256" in a
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no program is run for it")
 def test_asyncssh_is_imported_without_running_a_program() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _LOADED], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "ignore", "-c", _LOADED], capture_output=True, text=True, timeout=LIMIT
     )
     assert (done.stdout, done.stderr) == ("True True\n", "")

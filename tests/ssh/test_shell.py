@@ -15,6 +15,7 @@ from gpubox.core.health import Phase
 from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import new_key, serve
+from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, Folder, alive, kept, listening, phase, settled
 from tests.ssh.linked import over_link, served
 from tests.ssh.wire import wire
@@ -161,7 +162,7 @@ async def test_a_cut_link_raises_dropped_in_everything_that_waits(folder: Folder
                     asyncio.gather(
                         waits(channel.read_line(10)),
                         waits(channel.wait()),
-                        waits(shell.run("echo", timeout=60)),
+                        waits(shell.run("echo", timeout=LIMIT)),
                         waits(ticks(shell)),
                     )
                 )

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from tests.hang import LIMIT
+
 
 class Wire:
     """Passes bytes on; may stop passing them, cut connections, or chop them into single bytes."""
@@ -79,7 +81,7 @@ class Wire:
         self.thaw()
         self.cut()
         if self._passing:
-            await asyncio.wait(self._passing, timeout=5)
+            await asyncio.wait(self._passing, timeout=LIMIT)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from gpubox.core.health import Health, Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Work
 from gpubox.ui.app import GpuBoxApp
+from tests.hang import LIMIT
 from tests.samples import NOW
 
 MONOTONIC = 50_000.0
@@ -114,7 +115,7 @@ def make_app(
     )
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 30) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = LIMIT) -> None:
     """Wait until a condition holds; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

@@ -32,6 +32,7 @@ from gpubox.commands.status import status
 from gpubox.commands.tunnel import tunnel
 from gpubox.commands.x11 import x11
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.signals import catch_ignored
 
 
 class BoxGroup(click.Group):
@@ -138,6 +139,7 @@ def run(words: list[str] | None = None) -> int:
 def main() -> None:
     """Run as a program."""
     occupy_streams()
+    catch_ignored()
     sys.exit(run())
 
 

@@ -22,6 +22,7 @@ from gpubox.config import settings
 from gpubox.core.doors import Doors, Forward, Listening, Traffic
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Channel, Result, Shell
+from tests.hang import LIMIT
 
 PACKAGES = Path(__file__).parents[3]
 TOOLS = (
@@ -190,7 +191,7 @@ class Place:
 
     async def clear(self) -> None:
         """End everything that runs here; only what has this home in its environment does."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LIMIT):
             while left := self.running():
                 for pid in left:
                     with suppress(ProcessLookupError):

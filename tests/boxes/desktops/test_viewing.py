@@ -16,6 +16,7 @@ from gpubox.core.doors import Doors
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
 from tests.boxes.desktops.places import LocalDoors, Place, mode
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 Begin = Callable[[Viewing, Doors], Awaitable[None]]
 LOOKS = f"""#!{sys.executable}
@@ -106,7 +107,7 @@ async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) ->
     doors.put(None)
     again = place.desktops()._doors.value
     doors.put(again)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while viewing._through is not again or not await rfb.answers(port):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert viewing.port == port

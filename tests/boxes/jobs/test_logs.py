@@ -15,6 +15,7 @@ from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from tests.boxes.jobs.backend import CUT, ScriptedBackend, doors, ended, job, link
 from tests.boxes.scripted import until
+from tests.hang import LIMIT
 
 JOB = job(1)
 NO_LOG = RemoteError("No such job", "It is gone")
@@ -30,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def whole(read: Callable[[], Awaitable[bytes]]) -> bytes:
     """All that comes until the end."""
     data = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while piece := await read():
             data += piece
     return data

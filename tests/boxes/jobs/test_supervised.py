@@ -22,6 +22,7 @@ from gpubox.core.job import JobWish
 from gpubox.core.record import Listing, Record
 from gpubox.core.shell import Result, Shell
 from tests.boxes.jobs.backend import ended, job
+from tests.hang import LIMIT
 
 ID = job(1).id
 
@@ -217,7 +218,7 @@ async def test_a_reader_that_was_killed_is_a_loss_and_not_an_end() -> None:
 )  # fmt: skip
 async def test_a_log_that_does_not_begin_is_told(said: bytes) -> None:
     with pytest.raises(RemoteError):
-        async with asyncio.timeout(30), box(Answering(), Piped((False, said))).follow(ID, 0):
+        async with asyncio.timeout(LIMIT), box(Answering(), Piped((False, said))).follow(ID, 0):
             pass
 
 

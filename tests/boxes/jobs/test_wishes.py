@@ -18,6 +18,7 @@ from gpubox.boxes.jobs import wishes
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuWish
 from gpubox.core.record import GpuPlace
+from tests.hang import LIMIT
 
 PLACES = (
     GpuPlace("GPU-aaaa1111", 0),
@@ -31,7 +32,9 @@ LINES = st.text(st.sampled_from("ab .,:=-+'\"\t\r\n$~*[#;|&<>(){}\\!`%^@é"), ma
 def by_sh(line: str) -> list[str] | None:
     """The words that sh makes of a line, by running it; None for a line that it does not run."""
     show = shlex.join([sys.executable, "-I", "-S", "-c", SHOW])
-    done = subprocess.run(["/bin/sh", "-c", f"{show} {line}"], capture_output=True, timeout=20, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{show} {line}"], capture_output=True, timeout=LIMIT, check=False
+    )
     return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
 
 

@@ -19,9 +19,7 @@ import msgspec
 
 from gpubox.boxes.short import stripped
 from gpubox.core.record import Listing, Record
-
-LIMIT = 30.0
-"""Seconds that anything may take on a machine that is busy with other tests."""
+from tests.hang import LIMIT
 
 FILES = (
     *("jobs.py", "verbs.py", "launcher.py", "supervisor.py", "command.py", "records.py", "turns.py"),

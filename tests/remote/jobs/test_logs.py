@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.remote.jobs.box import LIMIT, Box, new_id
+from tests.hang import LIMIT
+from tests.remote.jobs.box import Box, new_id
 
 NOISE = """
 import os, random, sys, time

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.remote.jobs.box import LIMIT, Box, alive, gone, new_id
+from tests.hang import LIMIT
+from tests.remote.jobs.box import Box, alive, gone, new_id
 from tests.remote.jobs.test_endings import STUBBORN, ready
 
 ENVS = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.remote import illegal
-from tests.remote.jobs.box import LIMIT, Box
+from tests.hang import LIMIT
+from tests.remote.jobs.box import Box
 
 ENDLESS = """
 import os, signal, sys

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.core.record import Record
-from tests.remote.jobs.box import LIMIT, Box, kill
+from tests.hang import LIMIT
+from tests.remote.jobs.box import Box, kill
 
 ONE: dict[str, object] = {}  # what is left out has its default
 TWO: dict[str, object] = {"mode": "count", "count": 2}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
     Row = Dict[str, Any]
-    Task = Tuple[str, Callable[[], None]]
+    Task = Tuple[str, Callable[[], object]]
 
 RC_FILES = (
     *(".bashrc", ".bash_profile", ".bash_login", ".profile", ".bash_aliases"),
@@ -146,6 +146,10 @@ class Look:
         """Folders of projects that the settings name."""
         self.roots: Dict[str, str] = {}
         """Flavor of each installation, by its folder."""
+        self.hints: List[str] = []
+        """Paths in start files and variables that may be installations."""
+        self.noted: List[str] = []
+        """Environments that conda has noted."""
         self.named: List[str] = []
         """Folders for environments that conda's settings name."""
         self.found: Dict[str, str] = {}
@@ -164,25 +168,23 @@ class Look:
         self.patience.do(
             [("the start files of the shells", self._hints), ("conda's own lists", self._listed)]
         )
-        self.patience.do([(path, lambda path=path: self._take_root(path)) for path in self._usual()])
-        self.patience.do(
-            [(root, lambda root=root: self._children(root + "/envs")) for root in list(self.roots)]
-        )
+        self._each(self.hints, self._take_root)
+        self._each(self.noted, self._take_noted)
+        self._each(self._usual(), self._take_root)
+        self._children([root + "/envs" for root in self.roots], self._take_conda)
         self.patience.do([("the folders in conda's settings", self._settings)])
-        self.patience.do([(folder, lambda folder=folder: self._children(folder)) for folder in self.named])
-        self.patience.do([("folders of virtual environments", self._venvs)])
+        self._children(self.named, self._take_conda)
+        self._children(_tool_folders(self.home), self._take_kept)
         tops: List[str] = []
         for place in (self.home, *self.folders):
             self.patience.do([(place, lambda place=place: tops.append(full(place)))])
         for top in dict.fromkeys(filter(None, tops)):
             self._projects(top)
-        self.patience.do([(path, lambda path=path: self._root(path)) for path in sorted(self.roots)])
+        self._each(sorted(self.roots), self._root)
         self.patience.do(
             [("the PATH", self._others), ("modules", self._named_by_files), ("the driver", self._driver)]
         )
-        self.patience.do(
-            [(prefix, lambda prefix=prefix: self._describe(prefix)) for prefix in sorted(self.found)]
-        )
+        self._each(sorted(self.found), self._describe)
         return {
             "v": 1,
             "envs": self._rows(),
@@ -191,6 +193,25 @@ class Look:
             "cuda": self.cuda,
             "partial": self._partial(),
         }
+
+    def _each(self, paths: Iterable[str], act: Callable[[str], object]) -> None:
+        """Do something with each path, so that one on a dead disk hides no other."""
+        self.patience.do([(path, partial(act, path)) for path in paths])
+
+    def _children(self, folders: Iterable[str], take: Callable[[str], object]) -> None:
+        """Take what lies in folders."""
+        inside: List[str] = []
+        self._each(folders, partial(self._entries, inside))
+        self._each(list(inside), take)
+
+    def _entries(self, inside: List[str], folder: str) -> None:
+        """Add what lies in a folder and is not hidden."""
+        try:
+            inside += ["%s/%s" % (folder, name) for name in os.listdir(folder) if not name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            self.late.append("%s (%s)" % (folder, error.strerror))
 
     def _rows(self) -> List[Row]:
         """Return a row for each environment; threads that are left behind may still add to what was found."""
@@ -222,26 +243,29 @@ class Look:
             for hint in _HINTS:
                 for match in hint.finditer(text):
                     if match.groupdict().get("root"):
-                        self._take_root(match.group("root"))
+                        self.hints.append(match.group("root"))
             exe = _EXE.search(text)
             if exe and envs.is_file(exe.group("exe")):
                 self.micromamba = exe.group("exe")
         for name in ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX", "_CONDA_ROOT"):
-            self._take_root(os.environ.get(name, ""))
-        if os.environ.get("CONDA_EXE"):
-            self._take_root(os.path.dirname(os.path.dirname(os.environ["CONDA_EXE"])))
+            self.hints.append(os.environ.get(name, ""))
+        self.hints.append(os.path.dirname(os.path.dirname(os.environ.get("CONDA_EXE", ""))))
 
     def _listed(self) -> None:
-        """Take what conda itself has noted; what is gone by now is passed over, as conda does."""
-        for line in envs.read(self.home + "/.conda/environments.txt", 1 << 20).splitlines():
-            prefix = full(line) if line.strip() else ""
-            if not prefix or not os.path.isdir(prefix):
-                continue
-            above, last = os.path.split(os.path.dirname(prefix))
-            self._take_root(above if last == "envs" else prefix)
-            self._take_root(os.path.dirname(os.path.dirname(envs.maker(prefix))))
-            if envmeta.looks_like_conda(prefix):
-                self.found.setdefault(prefix, "conda")
+        """Take what conda itself has noted."""
+        lines = envs.read(self.home + "/.conda/environments.txt", 1 << 20).splitlines()
+        self.noted = [line for line in lines if line.strip()]
+
+    def _take_noted(self, line: str) -> None:
+        """Take an environment that conda has noted; one that is gone by now is passed over, as conda does."""
+        prefix = full(line)
+        if not prefix or not os.path.isdir(prefix):
+            return
+        above, last = os.path.split(os.path.dirname(prefix))
+        self._take_root(above if last == "envs" else prefix)
+        self._take_root(os.path.dirname(os.path.dirname(envs.maker(prefix))))
+        if envmeta.looks_like_conda(prefix):
+            self.found.setdefault(prefix, "conda")
 
     def _usual(self) -> List[str]:
         """Return where installations usually are."""
@@ -283,36 +307,18 @@ class Look:
                 return root + "/" + name
         return self.micromamba
 
-    def _children(self, folder: str) -> None:
-        """Take the environments in a folder of named ones."""
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if not entry.name.startswith(".") and entry.is_dir():
-                        path = os.path.realpath(entry.path)
-                        if envmeta.looks_like_conda(path):
-                            self.found.setdefault(path, "conda")
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            self.late.append("%s (%s)" % (folder, error.strerror))
+    def _take_conda(self, path: str) -> None:
+        """Take a folder among named environments."""
+        if os.path.isdir(path) and envmeta.looks_like_conda(path):
+            self.found.setdefault(os.path.realpath(path), "conda")
 
-    def _venvs(self) -> None:
-        """Take the environments in the folders where tools keep all that they make."""
-        names = ["%s/%s" % (self.home, name) for name in VENV_FOLDERS]
-        data = os.environ.get("XDG_DATA_HOME") or self.home + "/.local/share"
-        names += [
-            os.environ.get("WORKON_HOME", ""),
-            data + "/uv/tools",
-            data + "/pipx/venvs",
-            self.home + "/.local/pipx/venvs",
-        ]
-        for name in names:
-            if name:
-                for path in _folders(name):
-                    self._take_venv(path)
+    def _take_kept(self, path: str) -> None:
+        """Take a folder among virtual environments."""
+        if not self._take_venv(path) and os.path.isdir(path) and not os.access(path, os.X_OK):
+            self.found.setdefault(os.path.realpath(path), "venv")
 
     def _take_venv(self, path: str) -> bool:
+        """Take a folder as a virtual environment if it is one; says whether it is."""
         cfg = path + "/pyvenv.cfg"
         if not envs.is_file(cfg):
             return False
@@ -326,35 +332,29 @@ class Look:
         level = [top]
         for _ in range(DEPTH + 1):
             below: List[str] = []
-            for begin in range(0, len(level), BATCH):
+            for folders in _batches(level):
                 count += BATCH
-                # A folder that did not answer in time costs the others nothing.
-                if count > FOLDERS or time.monotonic() > end + EACH * (len(self.late) - late):
-                    self.late.append("projects below %s" % top)
-                    return
-                batch = level[begin : begin + BATCH]
-                self.patience.do([(path, partial(self._project, path, below)) for path in batch])
+                inside: List[Tuple[str, str]] = []
+                self.patience.do([(path, partial(self._list, path, inside)) for path in folders])
+                for batch in [*_batches(list(inside)), []]:
+                    # A folder that did not answer in time costs the others nothing.
+                    if count > FOLDERS or time.monotonic() > end + EACH * (len(self.late) - late):
+                        self.late.append("projects below %s" % top)
+                        return
+                    self.patience.do(
+                        [(path, partial(self._project, name, path, below)) for name, path in batch]
+                    )
             level = list(below)
 
-    def _project(self, path: str, below: List[str]) -> None:
-        """Take the environments in a folder, and add to `below` in which of its folders more may lie."""
-        if path in self.roots or path in self.found:
-            return
-        for name, child in self._inside(path):
-            if not (self._take(child, name) or name in SKIPPED or name.startswith(".")):
-                below.append(child)
+    def _list(self, path: str, inside: List[Tuple[str, str]]) -> None:
+        """Add the folders in one; each is looked into on its own, for its disk may be another one."""
+        if path not in self.roots and path not in self.found:
+            inside += _inside(path)
 
-    def _inside(self, path: str) -> Iterator[Tuple[str, str]]:
-        """Yield the folders in one; links are followed only where their name says that it is worth it."""
-        try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    with contextlib.suppress(OSError):
-                        likely = LIKELY.fullmatch(entry.name)
-                        if entry.is_dir(follow_symlinks=bool(likely)):
-                            yield entry.name, entry.path
-        except OSError:
-            return
+    def _project(self, name: str, path: str, below: List[str]) -> None:
+        """Take a folder if it is an environment, and add it to `below` if more may lie in it."""
+        if not (self._take(path, name) or name in SKIPPED or name.startswith(".")):
+            below.append(path)
 
     def _take(self, path: str, name: str) -> bool:
         """Take a folder as an environment if it is one; says whether not to look into it any more."""
@@ -411,6 +411,35 @@ def modules() -> str:
             )
             return ("Environment Modules %s" % (found.group(1) if found else "")).strip()
     return ""
+
+
+def _tool_folders(home: str) -> List[str]:
+    """Return the folders where tools keep all virtual environments that they make."""
+    data = os.environ.get("XDG_DATA_HOME") or home + "/.local/share"
+    return [
+        *("%s/%s" % (home, name) for name in VENV_FOLDERS),
+        *filter(None, [os.environ.get("WORKON_HOME", "")]),
+        data + "/uv/tools",
+        data + "/pipx/venvs",
+        home + "/.local/pipx/venvs",
+    ]
+
+
+def _inside(path: str) -> Iterator[Tuple[str, str]]:
+    """Yield the folders in one; links are followed only where their name says that it is worth it."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    likely = LIKELY.fullmatch(entry.name)
+                    if entry.is_dir(follow_symlinks=bool(likely)):
+                        yield entry.name, entry.path
+    except OSError:
+        return
+
+
+def _batches(items: List[Any]) -> Iterator[List[Any]]:
+    return (items[begin : begin + BATCH] for begin in range(0, len(items), BATCH))
 
 
 def _folders(path: str) -> List[str]:

@@ -98,7 +98,9 @@ class GpuBoxApp(OneWindow):
         # From Python 3.12 on Textual lets tasks begin inside create_task; no login of asyncssh ends then.
         loop.set_task_factory(None)
         # Textual minds Ctrl-C only: a program that is told to end must give the terminal back as it was.
-        loop.add_signal_handler(signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM))
+        # Without its terminal it is of no use: it ends by a hangup that nohup wanted ignored, too.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         if self._first is not None:
             self.show_box(self._first)
         else:

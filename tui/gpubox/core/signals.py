@@ -1,0 +1,20 @@
+"""What becomes of signals that whoever started this program ignores: nohup, or a script's background."""
+
+from __future__ import annotations
+
+import signal
+
+
+def catch_ignored() -> None:
+    """Go on ignoring SIGHUP, SIGINT and SIGQUIT where they are ignored now, in a way that is not inherited.
+
+    exec(2) keeps an ignored signal ignored and resets a caught one: a shell, a job or an ssh of ours would
+    hear no ctrl+c, and a program behind a terminal of ours would outlive it.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _pass)
+
+
+def _pass(_number: int, _frame: object) -> None:
+    """Do nothing."""
