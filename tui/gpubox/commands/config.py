@@ -81,8 +81,7 @@ def add(ctx: click.Context, name: str, where: str, identity: str, jump: str) -> 
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of the settings file, for an editor."""
-    import json
-
     from gpubox.config.schema import schema as of_settings
+    from gpubox.core.json_text import json_text
 
-    click.echo(json.dumps(of_settings(), indent=2))
+    click.echo(json_text(of_settings(), indent=2))

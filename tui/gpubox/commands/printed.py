@@ -19,9 +19,9 @@ def print_json(box: str, **told: object) -> None:
 
 def json_line(box: str, **told: object) -> str:
     """Return one JSON object about a box, with its schema."""
-    import msgspec
+    from gpubox.core.json_text import json_text  # with msgspec, which `--help` does without
 
-    return msgspec.json.encode({"schema": SCHEMA, "box": box, **told}).decode()
+    return json_text({"schema": SCHEMA, "box": box, **told})
 
 
 def plain(value: object) -> object:

@@ -8,6 +8,7 @@ import msgspec
 
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain
+from gpubox.core.json_text import json_text
 from gpubox.core.reasons import Weight, reasons
 from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
 from gpubox.core.text import cells, clean
@@ -43,7 +44,7 @@ def as_json(box: str, event: Sample | GpuBoxError) -> str:
         reading = Reading(SCHEMA, box, event.time, sample=event)
     else:
         reading = Reading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
-    return msgspec.json.encode(reading).decode()
+    return json_text(reading)
 
 
 def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[str]:

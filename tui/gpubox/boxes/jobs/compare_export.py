@@ -7,12 +7,11 @@ import io
 import re
 from collections.abc import Sequence
 
-import msgspec
-
 from gpubox.boxes.jobs.compare import MEASURES, Comparison, Figure, Measure, SpeedUp
 from gpubox.boxes.jobs.compare_sides import Side, command, gpu_names
 from gpubox.core import units
 from gpubox.core.endings import outcome
+from gpubox.core.json_text import json_text
 from gpubox.core.text import aligned, clean
 
 _GAP = "   "
@@ -153,7 +152,7 @@ def as_json(comparison: Comparison) -> str:
         "notes": comparison.notes,
         "differences": [{"what": name, "values": cells} for name, cells in comparison.differences],
     }
-    return msgspec.json.format(msgspec.json.encode(told), indent=1).decode() + "\n"
+    return json_text(told, indent=1) + "\n"
 
 
 def as_csv(comparison: Comparison) -> str:
