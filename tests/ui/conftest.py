@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -26,6 +26,20 @@ class Picture(SingleFileSnapshotExtension):
 
     _write_mode = WriteMode.TEXT
     file_extension = "svg"
+
+
+@pytest.fixture(autouse=True)
+def no_panel_fails(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which a panel or window failed: the program goes on, and the pilot does not see it."""
+    yield
+    if "panels_may_fail" not in request.fixturenames:
+        records = caplog.get_records("call")
+        assert [one for one in records if one.msg in ("the panel %s failed", "a window failed")] == []
+
+
+@pytest.fixture
+def panels_may_fail() -> None:
+    """Allow failures in this test."""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
+from textual._context import active_message_pump
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
@@ -22,6 +23,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.coming import OneWindow
+from gpubox.ui.failing import contain
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
 
@@ -237,7 +239,12 @@ class GpuBoxApp(OneWindow):
             self.push_screen(screen, answered)
 
     def _handle_exception(self, error: Exception) -> None:
-        """End the program with a plain sentence; the traceback goes to the log."""
+        """Mark the panel that failed, or close the window; anything else ends the program with a sentence.
+
+        The traceback goes to the log.
+        """
+        if contain(active_message_pump.get(None), error):
+            return
         log.critical("the program ends", exc_info=error)
         self._return_code = 1
         if self._exception is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from textual.notifications import SeverityLevel
 
@@ -26,6 +26,15 @@ class Teller(Protocol):
         self, message: str, *, title: str = "", severity: SeverityLevel = "information", markup: bool = True
     ) -> None:
         """Show a message for a while."""
+        ...
+
+
+@runtime_checkable
+class Failing(Protocol):
+    """A part of the screen that may fail without the others: a panel."""
+
+    def fail(self, error: Exception) -> None:
+        """Log an error that nobody foresaw, and show that this part failed."""
         ...
 
 
@@ -58,7 +67,7 @@ async def guarded(teller: Teller, work: Awaitable[object], done: str = "") -> bo
     """Await work and return whether it ended well; never raises an Exception.
 
     On success `done` is shown, if given. A GpuBoxError is shown with its hint, except Cancelled: who
-    said no knows it. Anything else is logged with its traceback and shown without.
+    said no knows it. Anything else is logged with its traceback and shown without; a panel is marked.
     """
     try:
         await work
@@ -68,6 +77,9 @@ async def guarded(teller: Teller, work: Awaitable[object], done: str = "") -> bo
         toast(teller, error)
         return False
     except Exception as error:
+        if isinstance(teller, Failing):
+            teller.fail(error)
+            return False
         log.exception("a worker failed")
         teller.notify(
             f"{type(error).__name__}. {where_to_look()}", title=UNEXPECTED, severity="error", markup=False

@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from gpubox.core.errors import Cancelled
 from gpubox.ui.border import guarded
+from gpubox.ui.failing import contain
 from gpubox.ui.program import program
 
 R = TypeVar("R")
@@ -65,7 +66,12 @@ class OneWindow(App[None]):
         """Do what a key means, or nothing while a window is on its way; keys of the app itself always act."""
         if self.expecting and default_namespace not in (None, self):
             return True
-        return await super().run_action(action, default_namespace, namespaces)
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except Exception as error:
+            if not contain(default_namespace, error):
+                raise
+            return True
 
 
 def begin(node: Widget | App[None], work: Callable[[], Awaitable[object]], *, group: str = "default") -> None:

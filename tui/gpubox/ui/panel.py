@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal
 
@@ -12,11 +14,19 @@ from textual.widget import Widget
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
+from gpubox.core.text import clean
 from gpubox.ui import coming
-from gpubox.ui.border import guarded
+from gpubox.ui.border import guarded, where_to_look
+from gpubox.ui.failing import isolated
 from gpubox.ui.widgets.titles import set_title
 
+log = logging.getLogger("gpubox.ui")
 
+FORGIVEN = 10.0
+"""Seconds without another failure after which a panel is no longer marked as failed."""
+
+
+@isolated
 class Panel(Widget, can_focus=False):
     """One panel of the box screen.
 
@@ -50,7 +60,33 @@ class Panel(Widget, can_focus=False):
         super().__init__(id=self.NAME)
         self.box = box
         self.settings = settings
-        set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE))
+        self._failed: tuple[str, float] | None = None
+        self._entitle()
+
+    def _entitle(self, failure: str = "") -> None:
+        mark = (f" ✖ {failure}", "$error") if failure else ""
+        set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE, mark))
+
+    def fail(self, error: Exception) -> None:
+        """Show in the border that something in this panel failed; the traceback goes to the log, once."""
+        words = clean(f"{type(error).__name__}: {error}", 60)
+        if self._failed is None or self._failed[0] != words:
+            log.error("the panel %s failed", self.NAME, exc_info=error)
+            self._entitle(f"failed: {words}")
+            self.notify(
+                f"{words}. {where_to_look()}", title=f"{self.TITLE} failed", severity="error", markup=False
+            )
+        self._failed = words, time.monotonic()
+
+    def receive(self, sample: Sample | None, *, stale: bool) -> None:
+        """Take a reading and draw it; what fails in that is this panel's alone."""
+        try:
+            self.sample, self.stale = sample, stale
+        except Exception as error:
+            self.fail(error)
+        if self._failed is not None and time.monotonic() - self._failed[1] > FORGIVEN:
+            self._failed = None
+            self._entitle()
 
     @property
     def allow_maximize(self) -> bool:

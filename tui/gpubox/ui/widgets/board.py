@@ -81,7 +81,7 @@ class Board(Container):
     def _give(self, panel: Panel, sample: Sample | None, *, stale: bool) -> bool:
         seen = panel.display and self.screen.maximized in (None, panel)
         if seen:
-            panel.sample, panel.stale = sample, stale
+            panel.receive(sample, stale=stale)
         return seen
 
     def catch_up(self) -> None:

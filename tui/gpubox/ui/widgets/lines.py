@@ -16,12 +16,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from gpubox.ui.failing import isolated
 from gpubox.ui.widgets.ink import TONES, Line, Span, fit, length
 
 Draw = Callable[[int, int], Sequence[Line]]
 """Given width and height in cells, returns the lines to show; more than `height` lines scroll."""
 
 
+@isolated
 class Lines(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows what a function draws, in as much room as it has.
 

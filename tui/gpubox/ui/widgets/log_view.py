@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gpubox.ui.failing import isolated
 from gpubox.ui.widgets.log_lines import Raw
 from gpubox.ui.widgets.log_paint import NOTHING, Row, Viewport
 from gpubox.ui.widgets.log_reader import Reader
@@ -46,6 +47,7 @@ def _looks_of(view: Widget) -> _Looks:
     )
 
 
+@isolated
 class LogView(Widget, can_focus=True):
     """Shows one log at a time. It follows the end until somebody scrolls up; `end` follows again."""
 

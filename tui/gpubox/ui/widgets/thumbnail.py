@@ -21,6 +21,7 @@ from textual.widget import Widget
 from gpubox.boxes.rfb import Picture
 from gpubox.core.text import clean
 from gpubox.ui import graphics
+from gpubox.ui.failing import isolated
 
 if TYPE_CHECKING:
     from textual_image.widget import SixelImage, TGPImage
@@ -30,6 +31,7 @@ _FINE = 0xFC
 """What is kept of each color: 64 steps. Finer ones nobody sees, and they only make more styles."""
 
 
+@isolated
 class Thumbnail(Widget, can_focus=False):
     """Shows a picture as large as it fits, in the middle of its room, and repaints the lines that changed."""
 
