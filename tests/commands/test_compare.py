@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from gpubox.boxes.box import Box
+from gpubox.boxes.box import Box, Target
 from gpubox.commands import compare
 from gpubox.core.env import Env
 from gpubox.core.errors import Dropped
@@ -112,7 +112,12 @@ async def test_a_link_that_goes_after_the_runs_costs_only_what_was_still_asked(
 
     box = cast(
         "Box",
-        SimpleNamespace(name="xub", jobs=SimpleNamespace(page=gone), envs=SimpleNamespace(packages=gone)),
+        SimpleNamespace(
+            name="xub",
+            target=Target("xub", "ssh"),
+            jobs=SimpleNamespace(page=gone),
+            envs=SimpleNamespace(packages=gone),
+        ),
     )
     await compare._tell_log(box, Record("x", "ended", JobWish("x", ("y",)), 1.0))
     assert await compare._packages(box, [Env("/envs/torch", "torch", "conda")]) == {}

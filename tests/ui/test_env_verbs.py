@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
+from gpubox.boxes.envs import changes
 from gpubox.core.env import Env, Envs, Sight
+from gpubox.core.errors import RemoteError
+from gpubox.core.job import JobWish
 from gpubox.core.record import Ending
-from tests.ui.envs import TF_CPU, FakeEnvs, envs_of, fill, toasts
+from tests.ui.envs import ROOT, TF_CPU, FakeEnvs, envs_of, fill, toasts
 from tests.ui.fakes import until
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -72,6 +75,62 @@ async def test_a_name_that_cannot_be_typed_is_typed_as_it_is_shown() -> None:
         assert jobs.launched[0].argv == ("remove", "two\nlines")
 
 
+async def test_what_cannot_be_made_is_said_at_its_field_and_nothing_typed_is_lost() -> None:
+    envs = FakeEnvs(TF_CPU)
+
+    def nothing(*_: object, **__: object) -> JobWish:
+        raise RemoteError("No conda on the box", "xub has no conda", "Make a venv")
+
+    envs.create = nothing
+    async with envs_of(envs, (80, 24)) as (stage, pilot, jobs):
+        await pilot.press("n")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        for fields, field, words in (
+            ({"name": "a/b c"}, "name", "a/b c: a name begins with"),
+            ({"name": "cats", "what": "'numpy"}, "what", "a quote is not closed"),
+            ({"what": "@/nowhere.yml"}, "what", "/nowhere.yml: [Errno 2]"),
+            ({"what": "numpy", "kind": "snake"}, "kind", "The kind is one of"),
+            ({"kind": "venv"}, "where", "It needs the folder"),
+            ({"kind": "conda"}, "kind", "xub has no conda. Make a venv"),
+        ):
+            await fill(stage, pilot, **fields)
+            await until(pilot, lambda: stage.screen.query(".wrong.-shown"))
+            (wrong,) = stage.screen.query(".wrong.-shown").results(Static)
+            assert (wrong.id, words in str(wrong.content)) == (f"wrong-{field}", True)
+            assert stage.screen.focused is stage.screen.query_one(f"#{field}")
+        assert stage.screen.query_one("#name", Input).value == "cats"
+        assert not jobs.launched
+
+
+async def test_the_kind_that_the_box_can_make_is_taken_first() -> None:
+    async with envs_of(FakeEnvs(TF_CPU, roots=[replace(ROOT, tool="")])) as (stage, pilot, _):
+        await pilot.press("n")
+        await until(pilot, lambda: stage.screen.query("#what"))
+        assert stage.screen.query_one("#kind", Input).value == "venv"
+
+
+@pytest.mark.parametrize("key", ["x", "R"])
+async def test_a_base_is_refused_before_anything_is_asked(key: str) -> None:
+    envs = FakeEnvs(replace(TF_CPU, base=True))
+    async with envs_of(envs, answers=["never asked"]) as (stage, pilot, jobs):
+        envs.remove = lambda env: changes.remove(env, "conda")
+        await pilot.press(key)
+        await until(pilot, lambda: "is the installation itself" in toasts(stage))
+        assert not stage.asked
+        assert not jobs.launched
+
+
+async def test_a_change_made_elsewhere_is_looked_at_when_its_job_ends() -> None:
+    envs = FakeEnvs(TF_CPU)
+    async with envs_of(envs) as (_, pilot, jobs):
+        other = JobWish(id="20261123-150000-else", argv=("conda",), changes=(TF_CPU.prefix,))
+        await jobs.launch(other)
+        await pilot.pause()
+        looks = envs.looks
+        jobs.put(other.id, state="ended", ending=Ending("exit", code=0))
+        await until(pilot, lambda: envs.looks > looks)
+
+
 async def test_requirements_make_a_venv(tmp_path: Path) -> None:
     file = tmp_path / "requirements.txt"
     file.write_text("numpy\n")
@@ -111,7 +170,7 @@ async def test_a_venv_with_blanks_in_its_name_is_copied_though_another_one_is_ca
         await until(pilot, lambda: stage.screen.query("#what"))
         await fill(stage, pilot, name="copy")
         await until(pilot, lambda: jobs.launched)
-        assert copied == [mine]
+        assert {env.prefix for env in copied} == {mine.prefix}
 
 
 async def test_packages_may_be_quoted_as_in_a_shell() -> None:
@@ -129,9 +188,9 @@ async def test_the_form_says_what_is_missing_and_stays() -> None:
         await pilot.press("n")
         await until(pilot, lambda: stage.screen.query("#what"))
         await fill(stage, pilot, name="cats", kind="venv")
-        assert "needs the folder of its project" in str(stage.screen.query_one("#meaning", Static).render())
+        assert "needs the folder of its project" in str(stage.screen.query_one("#wrong-where", Static).render())
         await fill(stage, pilot, kind="wheel")
-        assert "The kind is one of" in str(stage.screen.query_one("#meaning", Static).render())
+        assert "The kind is one of" in str(stage.screen.query_one("#wrong-where", Static).render())
         assert not jobs.launched
 
 

@@ -167,7 +167,8 @@ async def _tell_log(box: Box, record: Record) -> str:
     lines = await last_lines(box.jobs, record.id, LAST_LINES)
     for line in lines:
         click.echo(f"  {line}", err=True)
-    click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
+    if box.target.kind != "demo":  # that one ends with this command
+        click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
     return " ".join(lines[-1:])
 
 

@@ -90,13 +90,13 @@ def use(ctx: click.Context, env: str) -> int:
 
 @env.command(short_help="Print what is in one.")
 @which
-@click.option("--packages", is_flag=True, help="All packages too.")
+@click.option("--packages/--no-packages", default=True, help="Its packages too (the default), or not.")
 @click.option("--size", is_flag=True, help="Bytes on disk too; that takes a moment.")
 @as_json
 @common_options
 @click.pass_context
 def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
-    """Print what is known of an environment."""
+    """Print what is known of an environment, and its packages."""
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
@@ -109,7 +109,9 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
             told = env_report.told(one, box.envs.chosen.value)
             print_json(box.name, env=told, **({"packages": plain(listed)} if packages else {}))
         else:
-            click.echo("\n".join([*env_report.details(one), *env_report.packages(listed)]))
+            click.echo("\n".join(env_report.details(one)))
+            if listed:
+                click.echo("\n".join(["", *env_report.packages(listed)]))
         return 0
 
     return _with_box(ctx, work)

@@ -8,28 +8,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-STUB = """\
-\"\"\"A stub of the demo box: it computes nothing, and its GPUs are simulated.\"\"\"
-
-import os
-
-__version__ = "2.15.0+simulated"
-
-
-class _Device:
-    def __init__(self, name):
-        self.name = name
-
-
-class config:
-    @staticmethod
-    def list_physical_devices(kind=None):
-        if %(cpu)s or kind == "CPU":
-            return []
-        given = os.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = ["all"] * 3 if given is None else [word for word in given.split(",") if word not in ("", "-1")]
-        return [_Device("simulated GPU:%%d" %% place) for place in range(len(gpus))]
-"""
+STUB = Path(__file__).with_name("framework.py").read_text("utf-8")
+FOR_GPUS = "\nGPU = True\n"
+assert FOR_GPUS in STUB, "the stub for the CPU is made from it"
 VERSION = ".".join(map(str, sys.version_info[:3]))
 SHORT = ".".join(map(str, sys.version_info[:2]))
 
@@ -54,12 +35,12 @@ ENVS = (
             ("cudatoolkit", "12.2+simulated", "0"),
             ("cudnn", "8.9+simulated", "0"),
         ),
-        STUB % {"cpu": False},
+        STUB,
     ),
     Made(
         "tf-cpu",
         (("python", VERSION, "0"), ("tensorflow", "2.15.0+simulated", "cpu_0")),
-        STUB % {"cpu": True},
+        STUB.replace(FOR_GPUS, FOR_GPUS.replace("True", "False")),
     ),
 )
 

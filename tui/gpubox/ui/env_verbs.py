@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.changes import not_base
 from gpubox.boxes.envs.names import split_packages
 from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.ask import Asker, Kind, Question
@@ -48,7 +49,9 @@ class EnvVerbs:
         """Ask for a new environment and make it."""
         envs = self._box.envs.feed.value
         roots = envs.roots if envs is not None else ()
-        wanted = await window(self._panel, EnvForm(self._box.name, roots, begin))
+        wanted = await window(
+            self._panel, EnvForm(self._box.name, roots, begin, lambda wanted: self._wish(wanted, begin))
+        )
         if wanted is not None:
             await self._run(self._wish(wanted, begin), f"Create {clean(wanted.name, 60)}")
 
@@ -80,14 +83,16 @@ class EnvVerbs:
         )
 
     async def rename(self, env: Env) -> None:
-        """Ask for a name and rename it."""
+        """Ask for a name and rename it; raises ConfigError for a base."""
+        not_base(env, "renamed")
         name = await self._ask(f"Rename {clean(env.name, 60)}", clean(env.prefix), "New name:")
         await self._run(
             self._box.envs.rename(env, name), f"Rename {clean(env.name, 40)} to {clean(name, 40)}"
         )
 
     async def remove(self, env: Env) -> None:
-        """Have the name typed, then remove it for good."""
+        """Have the name typed, then remove it for good; raises ConfigError for a base."""
+        wish = self._box.envs.remove(env)
         typed = await self._ask(
             f"Remove {clean(env.name, 60)}?",
             f"{clean(env.prefix)}\n\nThe environment and all that is installed in it are deleted on the box. "
@@ -98,7 +103,7 @@ class EnvVerbs:
         # What cannot be typed, such as a line's end, is typed as it is shown.
         if typed not in (env.name, clean(env.name, 60).strip()):
             raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
-        await self._run(self._box.envs.remove(env), f"Remove {clean(env.name, 60)}")
+        await self._run(wish, f"Remove {clean(env.name, 60)}")
 
     async def export(self, env: Env) -> None:
         """Write what is in it into a file, as its tool does, and fetch that."""

@@ -63,7 +63,7 @@ def clone(env: Env, name: str, where: str, tool: str) -> JobWish:
 
 def rename(env: Env, name: str, where: str, tool: str) -> JobWish:
     """Wish for another name; the base of an installation has none to be changed."""
-    _not_base(env, "renamed")
+    not_base(env, "renamed")
     values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
     return _wish(f"env rename {env.name} to {name}", env.kind, tool, "rename", values, removes=True)
 
@@ -91,7 +91,7 @@ def export(env: Env, tool: str) -> JobWish:
 
 def remove(env: Env, tool: str) -> JobWish:
     """Wish that an environment is deleted; raises ConfigError for the base of an installation."""
-    _not_base(env, "removed")
+    not_base(env, "removed")
     values = {"prefix": env.prefix, **_pixi(env)}
     return _wish(f"env remove {env.name}", env.kind, tool, "remove", values, removes=True)
 
@@ -161,7 +161,8 @@ def _usable(env: Env) -> str:
     return env.prefix
 
 
-def _not_base(env: Env, done: str) -> None:
+def not_base(env: Env, done: str) -> None:
+    """Raise ConfigError for the base of an installation."""
     if env.base:
         raise ConfigError(
             f"The base is not {done}", f"{clean(env.prefix, 100)} is the installation itself, with its tools"

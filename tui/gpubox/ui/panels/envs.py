@@ -29,8 +29,8 @@ from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 from gpubox.ui.widgets.titles import set_caption
 
-LIST = 60.0
-"""Seconds between two looks for environments, while the panel is seen."""
+LIST = 10.0
+"""Seconds between two looks for environments, while the panel is seen: others change them, too."""
 _ON_ONE = (*VERBS, "use", "details", "mark", "clone")
 """What is done to the environment under the cursor."""
 _LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
@@ -103,11 +103,21 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
         self.run_worker(guarded(self, self._restore()), exit_on_error=False)
+        self.run_worker(guarded(self, self._follow_jobs()), exit_on_error=False)
         self.set_interval(1.0, self._tick)
 
     async def _follow(self, changes: AsyncGenerator[object]) -> None:
         async for _ in changes:
             self._show()
+
+    async def _follow_jobs(self) -> None:
+        """Look when a job has changed environments, whoever launched it."""
+        known: set[str] | None = None
+        async for records in self.box.jobs.feed.follow():
+            ended = {record.id for record in records if record.wish.changes and record.state == "ended"}
+            if known is not None and ended - known:
+                self._looks.soon()
+            known = ended if known is not None or records else None
 
     async def _restore(self) -> None:
         """Have the environment in use that was chosen last time, also while the panel is not displayed."""
@@ -250,7 +260,15 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def action_details(self) -> None:
         """Show what is installed in it."""
-        if (env := self.chosen) is not None:
+        env = self.chosen
+        if env is not None and env.broken and not env.packages:
+            self.notify(
+                clean(env.broken, 200),
+                title=f"{clean(env.name, 40)} is broken",
+                severity="warning",
+                markup=False,
+            )
+        elif env is not None:
             program(self).push_screen(EnvPackages(self.box, [env]))
 
     def action_compare(self) -> None:

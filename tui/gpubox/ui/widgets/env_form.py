@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
 
@@ -14,9 +15,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from gpubox.boxes.envs.names import split_packages
+from gpubox.boxes.envs.names import split_packages, valid_folder, valid_name, valid_packages
 from gpubox.core.env import Env, Kind, Root
-from gpubox.core.errors import ConfigError
+from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.typed import BACK, NEXT, arrived
 from gpubox.ui.widgets.key_line import KeyLine
@@ -38,8 +39,26 @@ class Wanted:
     clone: str = ""
 
 
+class _WrongField(Exception):
+    """What stands in one field cannot be."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+@contextmanager
+def _in(field: str) -> Generator[None]:
+    try:
+        yield
+    except GpuBoxError as error:
+        raise _WrongField(
+            field, f"{error.text or error.title}{f'. {error.hint}' if error.hint else ''}"
+        ) from None
+
+
 class EnvForm(ModalScreen[Wanted | None]):
-    """Returns what is wanted, or None."""
+    """Returns what is wanted, or None; stays open for what `check` raises a GpuBoxError about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
@@ -50,15 +69,26 @@ class EnvForm(ModalScreen[Wanted | None]):
     DEFAULT_CSS = """
     EnvForm {
         align: center middle;
+        & .wrong { height: auto; padding: 0 1; color: $text-error; display: none; }
+        & .wrong.-shown { display: block; }
     }
     """
 
-    def __init__(self, box: str, roots: Sequence[Root], begin: Env | None = None) -> None:
+    def __init__(
+        self,
+        box: str,
+        roots: Sequence[Root],
+        begin: Env | None = None,
+        check: Callable[[Wanted], object] = lambda wanted: wanted,
+    ) -> None:
         super().__init__()
+        self._check = check
         self._box = box
         self._roots = tuple(root for root in roots if root.flavor not in ("uv", "pixi"))
         self._begin = begin
-        kind: Kind = begin.kind if begin is not None else "conda" if self._roots else "venv"
+        kind: Kind = (
+            begin.kind if begin is not None else "conda" if any(root.tool for root in self._roots) else "venv"
+        )
         self._name = Input(id="name", classes="labeled", placeholder="cats")
         self._what = Input(
             f"={begin.name}" if begin is not None else "",
@@ -83,6 +113,7 @@ class EnvForm(ModalScreen[Wanted | None]):
             ):
                 yield Static(label, classes="label", markup=False)
                 yield field
+                yield Static("", id=f"wrong-{field.id}", classes="wrong", markup=False)
             yield self._meaning
         yield KeyLine()
 
@@ -94,40 +125,59 @@ class EnvForm(ModalScreen[Wanted | None]):
 
     @property
     def wanted(self) -> Wanted:
-        """What the fields mean; raises ConfigError."""
+        """What the fields mean; raises _WrongField."""
         name, what = self._name.value.strip(), self._what.value.strip()
         kind, where = self._kind.value.strip().lower(), self._where.value.strip()
-        if not name:
-            raise ConfigError("Name", "It needs a name")
+        with _in("name"):
+            valid_name(name, kind if kind in _KINDS else "venv")
         whole = self._begin is not None and what[1:] == self._begin.name.strip()
         if what.startswith("=") and (whole or " " not in what):
             return Wanted(name, "conda", "", clone=what[1:])
         if kind not in _KINDS:
-            raise ConfigError("Kind", f"The kind is one of {', '.join(_KINDS)}")
+            raise _WrongField("kind", f"The kind is one of {', '.join(_KINDS)}")
         if kind != "conda" and not where:
-            raise ConfigError("Where", "It needs the folder of its project")
+            raise _WrongField("where", "It needs the folder of its project")
         if kind == "conda" and where and where not in {root.path for root in self._roots}:
-            raise ConfigError("Where", f"{clean(where, 60)} is no installation that was found on the box")
+            raise _WrongField("where", f"{clean(where, 60)} is no installation that was found on the box")
         if what.startswith("@"):
             return Wanted(name, kind, where, file=what[1:].strip())
-        return Wanted(name, kind, where, packages=split_packages(what))
+        with _in("what"):
+            packages = valid_packages(split_packages(what))
+        if kind != "conda":
+            with _in("where"):
+                valid_folder(where)
+        return Wanted(name, kind, where, packages=packages)
 
     @on(Input.Changed)
     def _explain(self) -> None:
         """Say what is meant; what is not finished yet is no mistake."""
+        self._say("", "")
         try:
             words = meaning(self.wanted)
-        except ConfigError as error:
-            words = f"… {error.text}" if self._name.value.strip() else ""
+        except _WrongField as error:
+            words = f"… {error}" if self._name.value.strip() else ""
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
     async def action_create(self) -> None:
         """Give it back, or say what is wrong."""
         await arrived(self._name, self._what, self._kind, self._where)
         try:
-            self.dismiss(self.wanted)
-        except ConfigError as error:
-            self._meaning.update(Content.styled(error.text, "$text-error"))
+            wanted = self.wanted
+            with _in("what" if wanted.file or wanted.clone else "kind"):
+                self._check(wanted)
+        except _WrongField as error:
+            self._say(error.field, str(error))
+        else:
+            self.dismiss(wanted)
+
+    def _say(self, field: str, words: str) -> None:
+        """Say below a field what is wrong with it, and nothing below the others."""
+        for line in self.query(".wrong").results(Static):
+            line.set_class(line.id == f"wrong-{field}", "-shown")
+            line.update(Content(words))
+        if field:
+            self._meaning.update("")
+            self.query_one(f"#{field}").focus()
 
 
 def meaning(wanted: Wanted) -> str:
