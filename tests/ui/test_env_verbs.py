@@ -188,9 +188,11 @@ async def test_the_form_says_what_is_missing_and_stays() -> None:
         await pilot.press("n")
         await until(pilot, lambda: stage.screen.query("#what"))
         await fill(stage, pilot, name="cats", kind="venv")
-        assert "needs the folder of its project" in str(stage.screen.query_one("#wrong-where", Static).render())
+        assert "needs the folder of its project" in str(
+            stage.screen.query_one("#wrong-where", Static).render()
+        )
         await fill(stage, pilot, kind="wheel")
-        assert "The kind is one of" in str(stage.screen.query_one("#wrong-where", Static).render())
+        assert "The kind is one of" in str(stage.screen.query_one("#wrong-kind", Static).render())
         assert not jobs.launched
 
 

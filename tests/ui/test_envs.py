@@ -17,7 +17,19 @@ from gpubox.ui.panels.envs import EnvsPanel
 from gpubox.ui.widgets.env_packages import EnvPackages
 from gpubox.ui.widgets.env_table import newer, short
 from tests import samples
-from tests.ui.envs import ALL, BROKEN, HOSTILE, TF_CPU, TF_GPU, TORCH, FakeEnvs, come_to, envs_of, line
+from tests.ui.envs import (
+    ALL,
+    BROKEN,
+    HOSTILE,
+    TF_CPU,
+    TF_GPU,
+    TORCH,
+    FakeEnvs,
+    come_to,
+    envs_of,
+    line,
+    toasts,
+)
 from tests.ui.fakes import until
 from tests.ui.stage import Stage, same_picture
 
@@ -113,10 +125,11 @@ async def test_packages_are_listed_and_narrowed() -> None:
         await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
 
 
-async def test_a_broken_environment_without_packages_is_called_broken() -> None:
-    async with envs_of(FakeEnvs(BROKEN)) as (stage, pilot, _):
+async def test_a_broken_environment_without_packages_opens_no_empty_table() -> None:
+    async with envs_of(FakeEnvs(replace(BROKEN, packages=0))) as (stage, pilot, _):
         await pilot.press("d")
-        await until(pilot, lambda: f"No package: {BROKEN.name} is broken" in stage.window)
+        await until(pilot, lambda: "old is broken: its python is gone" in toasts(stage))
+        assert not isinstance(stage.screen, EnvPackages)
 
 
 async def test_two_marked_ones_show_what_differs() -> None:

@@ -45,6 +45,15 @@ class EnvVerbs:
         )
         """By the names in VERBS."""
 
+    async def follow(self, changed: Callable[[], object]) -> None:
+        """Call `changed` when a job has changed environments, whoever launched it."""
+        known: set[str] | None = None
+        async for records in self._box.jobs.feed.follow():
+            ended = {record.id for record in records if record.wish.changes and record.state == "ended"}
+            if known is not None and ended - known:
+                changed()
+            known = ended if known is not None or records else None
+
     async def new(self, begin: Env | None) -> None:
         """Ask for a new environment and make it."""
         envs = self._box.envs.feed.value

@@ -103,21 +103,12 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
         self.run_worker(guarded(self, self._restore()), exit_on_error=False)
-        self.run_worker(guarded(self, self._follow_jobs()), exit_on_error=False)
+        self.run_worker(guarded(self, self._verbs.follow(self._looks.soon)), exit_on_error=False)
         self.set_interval(1.0, self._tick)
 
     async def _follow(self, changes: AsyncGenerator[object]) -> None:
         async for _ in changes:
             self._show()
-
-    async def _follow_jobs(self) -> None:
-        """Look when a job has changed environments, whoever launched it."""
-        known: set[str] | None = None
-        async for records in self.box.jobs.feed.follow():
-            ended = {record.id for record in records if record.wish.changes and record.state == "ended"}
-            if known is not None and ended - known:
-                self._looks.soon()
-            known = ended if known is not None or records else None
 
     async def _restore(self) -> None:
         """Have the environment in use that was chosen last time, also while the panel is not displayed."""
@@ -260,15 +251,11 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def action_details(self) -> None:
         """Show what is installed in it."""
-        env = self.chosen
-        if env is not None and env.broken and not env.packages:
-            self.notify(
-                clean(env.broken, 200),
-                title=f"{clean(env.name, 40)} is broken",
-                severity="warning",
-                markup=False,
-            )
-        elif env is not None:
+        if (env := self.chosen) is None:
+            return
+        if env.broken and not env.packages:
+            self.notify(f"{clean(env.name, 40)} is broken: {clean(env.broken, 200)}", markup=False)
+        else:
             program(self).push_screen(EnvPackages(self.box, [env]))
 
     def action_compare(self) -> None:

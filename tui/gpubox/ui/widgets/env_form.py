@@ -173,8 +173,9 @@ class EnvForm(ModalScreen[Wanted | None]):
     def _say(self, field: str, words: str) -> None:
         """Say below a field what is wrong with it, and nothing below the others."""
         for line in self.query(".wrong").results(Static):
-            line.set_class(line.id == f"wrong-{field}", "-shown")
-            line.update(Content(words))
+            here = line.id == f"wrong-{field}"
+            line.set_class(here, "-shown")
+            line.update(Content(words if here else ""))
         if field:
             self._meaning.update("")
             self.query_one(f"#{field}").focus()
