@@ -52,6 +52,16 @@ async def test_a_box_that_never_answers_is_given_up(tmp_path: Path, monkeypatch:
     assert "hello" in error.text
 
 
+async def test_a_late_answer_is_said_before_it_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ship, "LATE", 0.05)
+    said: list[ProbeError | None] = []
+    async with login(tmp_path, "sh", "sleep 0.5; echo gpubox-x HAVE; cat", {}) as pipes:
+        assert await ship.start(pipes, "gpubox-x", said.append) == "python"
+    assert [error and "exec fish" in error.hint for error in said] == [True, None]
+
+
 async def test_endless_noise_is_given_up(tmp_path: Path) -> None:
     assert "1000 lines" in (await failed(tmp_path, "while :; do echo noise || exit; done")).text
 

@@ -172,6 +172,19 @@ async def test_a_password_is_asked_for_again_when_wrong_and_kept_for_the_reconne
     assert person.titles == ["Password", "Password wrong, again"]
 
 
+async def test_a_key_file_that_is_not_there_is_named_where_the_password_is_asked_for(folder: Folder) -> None:
+    person = Person()
+    gone = folder.path / "id_gone"
+    async with listening(folder, questions(password="right")) as server:
+        folder.trust(server.port)
+        link = SshLink("box", folder.wanted(server.port, identity=str(gone)), person, QUICK)
+        async with kept(link):
+            health = await phase(link, Phase.REFUSED)
+    assert f"There is no key file {gone}" in person.asked[0].text
+    assert health.reason is not None
+    assert f"`ssh-copy-id -p {server.port} ada@127.0.0.1`" in health.reason.hint
+
+
 async def test_a_password_that_was_changed_meanwhile_is_asked_for_anew(folder: Folder) -> None:
     person = Person({"Password": ["old", "new"]})
     factory = questions(password="old")

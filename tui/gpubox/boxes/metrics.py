@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from gpubox.boxes import ship
+from gpubox.boxes.ulimit import explained
 from gpubox.boxes.unpack import Unpacker
 from gpubox.config.settings import Probe
 from gpubox.core.bounds import UNREADABLE, Whole
@@ -110,13 +111,20 @@ class Reading:
         """
         mark = f"gpubox-{os.urandom(6).hex()}"
         command = ship.command(mark, self._probe, self._python, self._environment)
-        async with shell.stream(command) as channel:
-            if await ship.start(channel, mark) == "sh":
-                from gpubox.boxes.plain import PlainReader
+        try:
+            async with shell.stream(command) as channel:
+                if await ship.start(channel, mark, self._receiver.troubled) == "sh":
+                    from gpubox.boxes.plain import PlainReader
 
-                self._understand = PlainReader().feed
-            self._started = time.monotonic()
-            await together(self._talk(channel), self._listen(channel))
+                    self._understand = PlainReader().feed
+                self._started = time.monotonic()
+                await together(self._talk(channel), self._listen(channel))
+        except ProbeTooNew:
+            raise
+        except ProbeError as error:
+            if self._sample_at is not None:
+                raise
+            raise await explained(error, shell) from error
 
     async def _listen(self, channel: Channel) -> None:
         while line := await channel.read_line(LINE_LIMIT):

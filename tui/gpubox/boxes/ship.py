@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,8 @@ from gpubox.core.text import clean_bytes
 
 PATIENCE = 30.0
 """Seconds for the login shell, its rc files and the search for a Python; slow homes need many of them."""
+LATE = 15.0
+"""Seconds after which it is said that the answer is late; before a single reading is given up."""
 _NOISE_LIMIT = 1000
 """Lines of greetings that are skipped before the mark."""
 
@@ -84,13 +86,18 @@ def command(mark: str, probe: settings.Probe, python: str = "", environment: Map
     return f"exec sh -c '{script}' '{stub()}' {probe.interval:g}"
 
 
-async def start(channel: Channel, mark: str) -> Literal["python", "sh"]:
+async def start(
+    channel: Channel, mark: str, tell: Callable[[ProbeError | None], None] = lambda _: None
+) -> Literal["python", "sh"]:
     """Skip what the box prints first, send the probe if it asks for it, and say which probe runs.
+
+    `tell` is called when the answer is late, and with None when it came all the same.
 
     Raises ProbeError when no mark comes: a login shell that refuses commands, no `sh`, a disk that hangs.
     """
     noise: list[bytes] = []
     word = mark.encode()
+    late = asyncio.get_running_loop().call_later(LATE, lambda: tell(_silent(LATE, noise)))
     try:
         async with asyncio.timeout(PATIENCE):
             for _ in range(_NOISE_LIMIT):
@@ -98,20 +105,29 @@ async def start(channel: Channel, mark: str) -> Literal["python", "sh"]:
                 if not line:
                     raise await _no_answer(channel, noise)
                 if line.startswith(word + b" "):
+                    if asyncio.get_running_loop().time() >= late.when():
+                        tell(None)
                     return await _answer(channel, line.split()[1:])
                 noise = [*noise[-20:], line]
     except CommandEnded:
         raise await _no_answer(channel, noise) from None
     except TimeoutError:
-        raise ProbeError(
-            "The probe did not start",
-            f"The box gave no answer to a command for {PATIENCE:.0f} seconds" + _printed(noise),
-            "Its login shell may wait for something, or its home may hang: try `ssh BOX true`",
-        ) from None
+        raise _silent(PATIENCE, noise) from None
+    finally:
+        late.cancel()
     raise ProbeError(
         "The probe did not start",
         f"The box printed {_NOISE_LIMIT} lines and never came to the probe" + _printed(noise),
         "Look what its login shell runs for `ssh BOX true`",
+    )
+
+
+def _silent(seconds: float, noise: list[bytes]) -> ProbeError:
+    return ProbeError(
+        "The probe did not start",
+        f"The box gave no answer to a command for {seconds:.0f} seconds" + _printed(noise),
+        "A file such as ~/.bashrc there may start another shell (`exec fish`) or wait for words (`read`): "
+        "have it do so in a terminal only. Or its home hangs. Try `ssh BOX true`",
     )
 
 

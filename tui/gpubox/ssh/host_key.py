@@ -118,7 +118,7 @@ class Gate:
             raise Cancelled(
                 "Host key not accepted",
                 f"{self._about}: {self._where.host} shows {_named(blob)}",
-                "Try again (r in the panel) to be asked again",
+                f"Try again and say yes, or log in once with `ssh {self._where.typed}`",
             )
         self._accept(blob)
 

@@ -151,6 +151,9 @@ def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
     user = _first(table, "user") or local_user()
     tokens = _tokens(wanted.host, host, port, user, _first(table, "proxyjump"))
     named, usual, missing = _identities(table, standard, tokens)
+    if wanted.identity and not _present([wanted.identity], tokens):
+        # `ssh -G -i` leaves out a file that is not there.
+        missing = tuple(dict.fromkeys((path(expand(wanted.identity, tokens)), *missing)))
     own, shared = _known_hosts(wanted, table, tokens)
     jump, command = _first(table, "proxyjump"), _first(table, "proxycommand")
     if command.lower() == "none" or jump.lower() not in ("", "none"):
