@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint fix bench screenshots lock clean
+.PHONY: help demo test quick check lint fix bench screenshots lock clean
 
 # Relative on purpose: a checkout may lie in a folder with spaces, and then no absolute path survives make.
 VENV := .venv
@@ -17,14 +17,21 @@ demo: $(VENV)/.installed ## Open the panel on a simulated box (without a termina
 	@$(VENV)/bin/gpubox-tui demo
 
 test: $(VENV)/.tests ## Run every check and every test, after fetching the real parts they talk to
-	@status=0; \
-	$(MAKE) --no-print-directory -k lint || status=1; \
-	$(PY) -m tests.components || status=1; \
-	$(PY) -m pytest -n 2 || status=1; \
-	exit $$status
+	@$(PY) -m tests.components; parts=$$?; \
+	$(MAKE) --no-print-directory -k -j2 tests lint && exit $$parts
 
-check: lint ## The same, with the parts this machine already has
-	@$(PY) -m pytest -q -n 2
+check: $(VENV)/.tests ## The same, with the parts this machine already has
+	@$(MAKE) --no-print-directory -k -j2 tests lint
+
+# Most tests wait for a program of theirs, so two workers leave half of two cores idle.
+.PHONY: tests
+tests: $(VENV)/.tests
+	@$(PY) -m pytest -q -n 4
+
+QUICK := house core config commands ui
+quick: $(VENV)/.tests ## What a change is tried with: formatter, linter, and the tests that run in one process
+	@$(MAKE) --no-print-directory -k format ruff
+	@$(PY) -m pytest -q -n 2 $(QUICK:%=tests/%)
 
 lint: format ruff spelling types imports ## Formatter, linter, spelling, types, one-way imports
 

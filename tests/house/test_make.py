@@ -11,7 +11,7 @@ from tests.hang import LIMIT
 from tests.house import tree
 
 MAKE = shutil.which("make") or "make"
-OFFERED = ("help", "demo", "test", "check", "lint", "bench", "screenshots", "lock", "clean")
+OFFERED = ("help", "demo", "test", "quick", "check", "lint", "bench", "screenshots", "lock", "clean")
 
 
 def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
