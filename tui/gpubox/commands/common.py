@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gpubox.core.errors import ConfigError, GpuBoxError
+from gpubox.core.text import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Target
@@ -153,7 +154,7 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
     """Write an error to stderr in one line; where that takes nothing more, nobody reads it either."""
     with suppress(OSError):
-        click.echo(f"{about}: {error}", err=True)
+        click.echo(clean(f"{about}: {error}", 8192), err=True)
 
 
 def exit_status(error: GpuBoxError) -> int:

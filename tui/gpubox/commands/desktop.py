@@ -12,7 +12,7 @@ import click
 from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
 from gpubox.commands.printed import as_json, print_json
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
-from gpubox.core.text import aligned
+from gpubox.core.text import aligned, clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.desktops import Desktops, Session
@@ -84,7 +84,7 @@ def start(
         if as_json:
             print_json(ctx.meta[__name__], desktops=[_told(started)])
         else:
-            click.echo(f"{started.name} runs {started.session}")
+            click.echo(clean(f"{started.name} runs {started.session}"))
         if desktops.mortal:
             click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
         return 0
@@ -100,7 +100,7 @@ def stop(ctx: click.Context, display: str) -> int:
     """End a desktop and the helpers that its session leaves behind."""
 
     async def work(desktops: Desktops) -> int:
-        click.echo(await desktops.stop(_chosen(await desktops.list(), display)))
+        click.echo(clean(await desktops.stop(_chosen(await desktops.list(), display))))
         return 0
 
     return _over_link(ctx, work)
@@ -116,7 +116,7 @@ def restart(ctx: click.Context, display: str) -> int:
     async def work(desktops: Desktops) -> int:
         again = await desktops.restart(_chosen(await desktops.list(), display))
         await desktops.settled(again)
-        click.echo(f"{again.name} runs {again.session}")
+        click.echo(clean(f"{again.name} runs {again.session}"))
         return 0
 
     return _over_link(ctx, work)

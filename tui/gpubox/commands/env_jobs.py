@@ -10,7 +10,7 @@ import click
 
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
-from gpubox.commands.printed import print_json
+from gpubox.commands.printed import pass_on, print_json
 from gpubox.commands.run import waited
 from gpubox.commands.steady import ended, launched, steady
 from gpubox.core.ask import Kind, Question
@@ -111,7 +111,7 @@ async def export(box: Box, settings: Settings, env: Env) -> int:
         return status or 1
     text = await steady(box, lambda: box.envs.exported(record.results[0]))
     if text:
-        click.echo(text, nl=not text.endswith("\n"))
+        pass_on((text if text.endswith("\n") else f"{text}\n").encode())
     return 0
 
 

@@ -12,6 +12,7 @@ import click
 from gpubox.commands.common import common_options, complete_box
 from gpubox.commands.printed import print_json
 from gpubox.core.errors import ConfigError
+from gpubox.core.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,7 +99,7 @@ def _copied(
             if shown:
                 shown.clear()
         for text in done.skipped:
-            click.echo(f"left out: {text}", err=True)
+            click.echo(clean(f"left out: {text}", 4096), err=True)
         if as_json:
             print_json(
                 box.name,

@@ -1,12 +1,14 @@
-"""The log of a job on stdout, byte for byte."""
+"""The log of a job on stdout: byte for byte into a pipe or file, cleaned on a terminal."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gpubox.commands.steady import steady
+from gpubox.core.terminal_text import TerminalText
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -51,7 +53,16 @@ async def start_of_last(box: Box, job: str, lines: int) -> int:
     return 0
 
 
+@cache
+def _cleaner() -> TerminalText | None:
+    """Return what cleans the log for the terminal that stdout is, None where it is none."""
+    return TerminalText() if os.isatty(1) else None
+
+
 def _write(data: bytes) -> None:
+    cleaner = _cleaner()
+    if cleaner is not None:
+        data = cleaner.clean(data)
     left = memoryview(data)
     while left:
         left = left[os.write(1, left) :]

@@ -82,7 +82,10 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 @common_options
 @click.pass_context
 def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
-    """Print the log of a job, byte for byte: what it wrote to stdout and stderr."""
+    """Print the log of a job: what it wrote to stdout and stderr.
+
+    Into a pipe or a file it goes byte for byte. A terminal gets its colors, and nothing else that acts on it.
+    """
     from gpubox.commands.job_log import pour, start_of_last
 
     async def work(box: Box) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 import click
@@ -15,6 +16,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object;
 def print_json(box: str, **told: object) -> None:
     """Write one JSON object about a box on a line of stdout."""
     click.echo(json_line(box, **told))
+
+
+def pass_on(output: bytes, *, err: bool = False) -> None:
+    """Write what a program of the box printed: as it is into a pipe or file, cleaned on a terminal."""
+    from gpubox.core.terminal_text import TerminalText
+
+    if os.isatty(2 if err else 1):
+        output = TerminalText().clean(output, last=True)
+    click.echo(output, nl=False, err=err)
 
 
 def json_line(box: str, **told: object) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import begin, common_options, complain, complete_box
+from gpubox.commands.printed import pass_on
 from gpubox.commands.shell import LINK_FAILED
 from gpubox.core.errors import ConfigError, GpuBoxError
 
@@ -49,7 +50,7 @@ async def _run(box: Box, command: str) -> int:
 
     async with box.windows.started(command) as channel:
         while line := await channel.read_line(65536):
-            click.echo(line, nl=False)
+            pass_on(line)
         result = await channel.wait()
-        click.echo(await channel.read_stderr(), nl=False, err=True)
+        pass_on(await channel.read_stderr(), err=True)
         return exit_status(result)
