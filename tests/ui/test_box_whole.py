@@ -107,3 +107,37 @@ async def test_no_row_stays_bare_where_all_are_as_high_as_their_rows() -> None:
         for key in "et":
             await pilot.press(key)
             await until(pilot, lambda: bottom() == 39)
+
+
+def fills(panel: Panel, size: tuple[int, int]) -> bool:
+    """Tell whether a panel is seen, from edge to edge and between the first line and the line of keys."""
+    region = panel.region
+    return (
+        panel.display
+        and (region.x, region.width) == (0, size[0])
+        and (region.y, region.bottom) == (1, size[1] - 1)
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_panel_fills_the_screen_when_one_goes_there_from_a_maximized_one(
+    size: tuple[int, int],
+) -> None:
+    app = make_app(everything(make_box(training_box())))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        panels = sorted(app.screen.query(Panel), key=lambda panel: panel.ORDER)
+        named = {"tunnels": "t", "jobs": "j", "envs": "e"}
+        await pilot.press("m")
+        await until(pilot, lambda: fills(panels[0], size))
+        for panel in panels:
+            for key in (str(panel.ORDER), named.get(panel.NAME), "1"):
+                if key is not None:
+                    await pilot.press(key)
+                    await until(pilot, lambda wanted=panels[0] if key == "1" else panel: fills(wanted, size))
+        for panel in (*panels[1:], panels[0]):
+            await pilot.press("tab")
+            await until(pilot, lambda panel=panel: fills(panel, size))
+            assert panel.has_pseudo_class("focus-within")
+        await pilot.press("escape")
+        await until(pilot, lambda: sum(panel.region.area > 0 for panel in panels) > 1)

@@ -8,6 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.core.ask import Question
 from gpubox.core.record import Record
 from gpubox.ui import coming
 from gpubox.ui.panel import Panel
@@ -74,12 +75,21 @@ async def test_keys_for_a_window_that_is_on_its_way_do_nothing_below_it() -> Non
         assert envs.chosen.value is None
 
 
-async def test_one_question_is_asked_for_two_keys() -> None:
-    async with envs_of(FakeEnvs(TF_CPU), answers=[None, None]) as (stage, pilot, _):
+async def test_one_question_is_asked_for_two_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, _):
+        answered = asyncio.Event()
+
+        async def ask(question: Question) -> None:
+            stage.asked.append(question)
+            await answered.wait()
+
+        monkeypatch.setattr(stage, "ask", ask)
         burst(stage, "x", "R")
         await until(pilot, lambda: stage.asked)
         await settled(pilot)
         assert [question.title for question in stage.asked] == ["Remove tf-cpu?"]
+        answered.set()
+        await settled(pilot)
         await pilot.press("R")
         await until(pilot, lambda: len(stage.asked) == 2)
 

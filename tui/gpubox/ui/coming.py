@@ -19,6 +19,7 @@ from textual.widget import Widget
 from gpubox.core.errors import Cancelled
 from gpubox.ui.border import guarded
 from gpubox.ui.failing import contain
+from gpubox.ui.ordered import OrderedKeys
 from gpubox.ui.program import program
 
 R = TypeVar("R")
@@ -26,7 +27,7 @@ PATIENCE = 3.0
 """Seconds that keys wait for a window at most: a box that does not answer must not hold the panel."""
 
 
-class OneWindow(App[None]):
+class OneWindow(OrderedKeys):
     """An app in which a key that opens a window is followed by that window, and by nothing else."""
 
     _coming: float | None = None

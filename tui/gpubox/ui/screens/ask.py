@@ -13,7 +13,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from gpubox.core.ask import Kind, Question
-from gpubox.ui.typed import arrived
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.titles import set_title
 
@@ -80,11 +79,9 @@ class AskScreen(ModalScreen[str | None]):
         event.stop()
         self.dismiss(event.button.id)
 
-    async def action_submit(self) -> None:
+    def action_submit(self) -> None:
         """Give the answer that was written."""
-        field = self.query_one(Input)
-        await arrived(field)
-        self.dismiss(field.value)
+        self.dismiss(self.query_one(Input).value)
 
     def action_answer(self, answer: str) -> None:
         """Answer yes or no."""

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from gpubox.core.job import JobWish
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
-from gpubox.ui.typed import BACK, NEXT, arrived
+from gpubox.ui.typed import BACK, NEXT
 from gpubox.ui.widgets.ink import Line, Span, cut, length, spread
 from gpubox.ui.widgets.job_draft import Draft
 from gpubox.ui.widgets.job_fields import FIELDS, Choice, Context, Wrong, choices
@@ -190,9 +190,8 @@ class JobForm(ModalScreen[JobWish | None]):
             self._explain(name)
         self._choices.redraw()
 
-    async def action_start(self) -> None:
+    def action_start(self) -> None:
         """Give the job back, or go to the field that is wrong and say why."""
-        await arrived(*self._inputs.values())
         for name, field in self._inputs.items():
             self._draft.texts[name] = field.value
         try:

@@ -134,7 +134,8 @@ class Board(Container):
             self.screen.minimize()
             self.call_after_refresh(self._settle)
         else:
-            panel.styles.max_height = None
+            panel.display = True  # it may have waited behind others
+            panel.styles.height = panel.styles.max_height = None
             self.screen.maximize(panel, container=False)
         self.screen.refresh_bindings()
         self.post_message(self.Arranged())
@@ -164,7 +165,7 @@ class Board(Container):
         """Choose which panels are displayed; the row of names is there only when it is needed."""
         tabs = self.query_one(PanelTabs)
         rows = self.query_one(Lower).size.height
-        if not rows:
+        if not rows or self.screen.maximized is not None:
             return  # not laid out yet, or behind a panel that fills the screen
         rows += int(tabs.display)
         lower = [panel for panel in self._used if panel.PLACE != "top"]

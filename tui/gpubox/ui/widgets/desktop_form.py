@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from gpubox.boxes.desktops import Wish
 from gpubox.config.settings import Desktop
-from gpubox.ui.typed import BACK, NEXT, arrived
+from gpubox.ui.typed import BACK, NEXT
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.titles import set_title
 
@@ -58,9 +58,8 @@ class DesktopForm(ModalScreen[Wish | None]):
         set_title(frame, "Start a desktop", self._box)
         self._program.focus()
 
-    async def action_start(self) -> None:
+    def action_start(self) -> None:
         """Give the wish back, or say what is wrong with it."""
-        await arrived(self._geometry, self._program)
         size, session = self._geometry.value.strip().lower(), self._program.value.strip()
         if not SIZE.fullmatch(size):
             self._problem.update(Content("A size is written as 1600x900"))

@@ -19,7 +19,7 @@ from gpubox.boxes.envs.names import split_packages, valid_folder, valid_name, va
 from gpubox.core.env import Env, Kind, Root
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
-from gpubox.ui.typed import BACK, NEXT, arrived
+from gpubox.ui.typed import BACK, NEXT
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.titles import set_title
 
@@ -158,9 +158,8 @@ class EnvForm(ModalScreen[Wanted | None]):
             words = f"… {error}" if self._name.value.strip() else ""
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
-    async def action_create(self) -> None:
+    def action_create(self) -> None:
         """Give it back, or say what is wrong."""
-        await arrived(self._name, self._what, self._kind, self._where)
         try:
             wanted = self.wanted
             with _in("what" if wanted.file or wanted.clone else "kind"):

@@ -1,0 +1,69 @@
+"""Keys are taken one after the other, however fast they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+
+_PATIENCE = 2.0
+"""Seconds after which the next key is taken although a widget has not answered, as one that was removed."""
+
+
+class OrderedKeys(App[None]):
+    """An app that takes a key, or a paste, only after all that the one before it has caused.
+
+    Textual hands each key to the focused widget at once. What the widget does not take, such as ctrl+u or a
+    slash, travels up to the app through the queue of every widget between, and acts after letters that were
+    typed later; a binding with priority acts before letters that were typed earlier. Over a slow line, where
+    several keys arrive together, that loses text.
+    """
+
+    _taking: asyncio.TimerHandle | None = None
+    """Runs while a key is on its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[events.Key | events.Paste] = deque()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take a key, or keep it until the one before it is done."""
+        if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._taking is not None:
+            self._waiting.append(event)
+        else:
+            await self._take(event)
+
+    async def _take(self, event: events.Key | events.Paste) -> None:
+        limit = asyncio.get_running_loop().call_later(_PATIENCE, lambda: self.call_later(self._next, limit))
+        self._taking = limit
+        path = list((self.focused or self.screen).ancestors_with_self)
+        await super().on_event(event)
+        # The first time the key itself goes before; the second time the messages that it has caused.
+        self._follow(iter((*path, *path)), limit, new_screen=True)
+
+    def _follow(
+        self, path: Iterator[MessagePump], limit: asyncio.TimerHandle, *, new_screen: bool = False
+    ) -> None:
+        """Go through the queues of all widgets that a key may pass, behind it."""
+        for node in path:
+            if node.call_later(partial(self._follow, path, limit, new_screen=new_screen)):
+                return
+        if new_screen and self.is_running:  # one that the key opened moves the focus once it is there
+            self._follow(iter((self.screen, self)), limit)
+        else:
+            self.call_later(self._next, limit)
+
+    async def _next(self, limit: asyncio.TimerHandle) -> None:
+        if self._taking is not limit:
+            return
+        limit.cancel()
+        self._taking = None
+        if self._waiting:
+            await self._take(self._waiting.popleft())
