@@ -228,3 +228,26 @@ async def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(backen
     with pytest.raises(RemoteError, match="cannot name them"):
         await backend.launch(wish("true", gpus=GpuWish(mode="chosen", uuids=("GPU-1",))))
     assert await backend.list() == ()
+
+
+async def test_gpus_are_counted_however_a_job_asked_for_them_and_a_drained_node_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with slurm(tmp_path / "own", gpus=8) as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        backend = behind(tmp_path, monkeypatch)
+        for options in ("--gpus=1", "--gpus-per-node=1", "--ntasks=2 --gpus-per-task=1", "--gres=gpu:1"):
+            made.run("sbatch", *options.split(), "-o", "/dev/null", "--wrap", "sleep 100")
+        made.run("sbatch", "--gpus=8", "-o", "/dev/null", "--wrap", "true")
+        async with asyncio.timeout(LIMIT):
+            while (view := await backend.look()) is None or view.partitions[0].gpus_used < 5:
+                await asyncio.sleep(0.1)  # until the controller has started them
+        assert [row.gpus for row in sorted(view.queue, key=lambda row: int(row.id))] == [1, 1, 2, 1, 8]
+        assert {(one.gpus, one.gpus_used) for one in view.partitions} == {(8, 5)}
+        assert all(row.own for row in view.queue)
+        node = made.run("sinfo", "-h", "-N", "-o", "%N").split()[0]
+        made.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=a fan is broken")
+        view = await backend.look()
+        assert view is not None
+        assert view.partitions[0].reasons == (f"{node} draining: a fan is broken",)

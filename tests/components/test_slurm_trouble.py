@@ -105,3 +105,13 @@ async def test_a_box_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.M
     assert await backend.look() is None
     with pytest.raises(RemoteError, match="has no sbatch"):
         await backend.launch(wish("true"))
+
+
+async def test_slurms_programs_without_a_cluster_are_no_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = behind(tmp_path, monkeypatch)
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    assert shutil.which("sbatch")
+    assert not await backend.find()
+    assert await backend.look() is None

@@ -19,6 +19,7 @@ from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.job import JobScreen
 from gpubox.ui.screens.job_form import JobForm
 from gpubox.ui.widgets.details import Details
+from gpubox.ui.widgets.job_queue import draw_queue
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.log_pane import LogPane
 from tests import samples
@@ -224,6 +225,26 @@ async def test_the_picture_of_jobs(width: int, clock: Clock, snapshot: SnapshotA
         same_picture(stage, snapshot)
 
 
+def test_slurms_queue_has_ones_own_and_the_running_jobs_first_and_says_why_a_node_is_out() -> None:
+    view = SlurmView(
+        (Partition("gpu", reasons=("node7 drained: GPU fell off the bus",)),),
+        (
+            QueueRow("1", "PENDING", user="bob", name="wait"),
+            QueueRow("2", "RUNNING", user="bob", name="run"),
+            QueueRow("3", "PENDING", user="ada", name="mine", own=True),
+        ),
+        NOW,
+    )
+
+    def told(words: str = "") -> list[str]:
+        return ["".join(span.text for span in line) for line in draw_queue(view, 100, words)]
+
+    assert any("node7 drained: GPU fell off the bus" in line for line in told())
+    assert [line.split()[:2] for line in told()[-3:]] == [["▸", "3"], ["2", "bob"], ["1", "bob"]]
+    assert [line.split()[0] for line in told("bob run")[-1:]] == ["2"]
+    assert told("nobody")[-1].strip() == "No job matches"
+
+
 async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: SnapshotAssertion) -> None:
     jobs = FakeJobs(*ALL)
     jobs.slurm.view.put(
@@ -240,6 +261,12 @@ async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: Snapsho
         await until(pilot, lambda: isinstance(app.screen, Details))
         await until(pilot, lambda: "PARTITION" in app.screen.query_one(Lines).plain)
         same_picture(app, snapshot)
+        await pilot.press("slash", *"bob")
+        await until(pilot, lambda: "No job matches" in app.screen.query_one(Lines).plain)
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: "train" in app.screen.query_one(Lines).plain)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])

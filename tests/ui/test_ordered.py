@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual import events
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -17,13 +18,13 @@ from gpubox.ui.panels.tunnels import TunnelsPanel
 from gpubox.ui.screens.picker import PickerScreen
 from tests import samples
 from tests.ui.fakes import burst, make_app, make_box, until
-from tests.ui.stage import Stage, on_stage
+from tests.ui.stage import on_stage
 from tests.ui.test_coming import equipped
 
 FORMS = [EnvsPanel, JobsPanel, TunnelsPanel, DesktopPanel]
 
 
-def focused(stage: Stage[Panel]) -> Input:
+def focused(stage: App[None]) -> Input:
     field = stage.screen.focused
     assert isinstance(field, Input)
     return field

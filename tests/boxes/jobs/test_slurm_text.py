@@ -35,27 +35,6 @@ def test_durations_of_all_forms_are_read(given: str, seconds: float | None) -> N
     assert text.seconds(given) == seconds
 
 
-@pytest.mark.parametrize(
-    ("given", "count", "kinds"),
-    [
-        ("gpu:1", 1, ()),
-        ("gpu:a100:4", 4, ("a100",)),
-        ("gres:gpu:2", 2, ()),
-        ("gres/gpu:tesla_v100:2", 2, ("tesla_v100",)),
-        ("gpu:a100:4(S:0-1),gpu:h100:2(IDX:0-1)", 6, ("a100", "h100")),
-        ("craynetwork:4,gpu", 1, ()),
-        ("gpu(IDX:0)", 1, ()),
-        ("(null)", 0, ()),
-        ("N/A", 0, ()),
-        ("shard:4", 0, ()),
-    ],
-)
-def test_gpus_are_counted_however_the_administrator_names_them(
-    given: str, count: int, kinds: tuple[str, ...]
-) -> None:
-    assert text.gpus(given) == (count, kinds)
-
-
 def test_a_hostile_name_stays_a_name() -> None:
     lines = "<r>7<c>PENDING<c>x\n8|FAILED|no <r\n<r>8<c>RUNNING<c>ok\n"
     rows = text.table(lines, "<r>", "<c>", 3)
@@ -87,15 +66,16 @@ def test_the_queue_is_read_with_its_blanks() -> None:
 def test_partitions_are_put_together_from_the_states_of_their_nodes() -> None:
     running = QueueRow("1", "RUNNING", "gpu", gpus=3, nodes=1)
     rows = [
-        ["gpu*", "up", "2-00:00:00", "3", "idle", "0/96/0/96", "gpu:a100:4", "a[1-3]"],
-        ["gpu*", "up", "2-00:00:00", "1", "mixed", "20/12/0/32", "gpu:h100:8(S:0-1)", "h1"],
-        ["gpu*", "up", "2-00:00:00", "1", "drained*", "0/0/32/32", "gpu:a100:4", "a4"],
-        ["old", "inact", "infinite", "2", "allocated", "8/0/0/8", "(null)", "old[1-2]"],
+        ["gpu*", "up", "2-00:00:00", "3", "idle", "0/96/0/96", "gpu:a100:4", "a[1-3]", "none"],
+        ["gpu*", "up", "2-00:00:00", "1", "mixed", "20/12/0/32", "gpu:h100:8(S:0-1)", "h1", "none"],
+        ["gpu*", "up", "2-00:00:00", "1", "drained*", "0/0/32/32", "gpu:a100:4", "a4", "Kill task failed"],
+        ["old", "inact", "infinite", "2", "allocated", "8/0/0/8", "(null)", "old[1-2]", "none"],
     ]
     gpu, old = text.partitions(rows, (running,))
     assert (gpu.name, gpu.default, gpu.up, gpu.limit) == ("gpu", True, True, 172800.0)
     assert (gpu.nodes, gpu.idle, gpu.down, gpu.cpus, gpu.cpus_used) == (5, 3, 1, 160, 20)
     assert (gpu.gpus, gpu.gpus_used, gpu.kinds) == (24, 3, ("a100", "h100"))
+    assert gpu.reasons == ("a4 drained: Kill task failed",)
     assert (old.default, old.up, old.limit, old.gpus) == (False, False, None, 0)
 
 
@@ -115,15 +95,17 @@ def test_a_list_of_nodes_is_read(written: str, nodes: set[str]) -> None:
 
 def test_a_gpu_that_a_job_of_another_partition_has_is_not_free() -> None:
     rows = [
-        ["main*", "up", "infinite", "2", "mixed", "1/15/0/16", "gpu:2", "n[1-2]"],
-        ["short", "up", "10:00", "1", "mixed", "1/15/0/16", "gpu:2", "n1"],
-        ["other", "up", "10:00", "1", "idle", "0/8/0/8", "gpu:2", "m1"],
+        ["main*", "up", "infinite", "2", "mixed", "1/15/0/16", "gpu:2", "n[1-2]", "none"],
+        ["short", "up", "10:00", "1", "mixed", "1/15/0/16", "gpu:2", "n1", "none"],
+        ["other", "up", "10:00", "1", "idle", "0/8/0/8", "gpu:2", "m1", "none"],
     ]
     jobs = (
-        QueueRow("1", "RUNNING", "main", gpus=1, nodes=2, where="n[1-2]"),
+        QueueRow("1", "RUNNING", "main", gpus=2, nodes=2, where="n[1-2]"),
         QueueRow("2", "PENDING", "main"),
     )
     assert [one.gpus_used for one in text.partitions(rows, jobs)] == [2, 1, 0]
+    hidden = {"n1": 2, "n2": 1, "m1": 0}  # what jobs have that one may not see
+    assert [one.gpus_used for one in text.partitions(rows, jobs, hidden)] == [3, 2, 0]
 
 
 LINE = (
@@ -232,12 +214,10 @@ def test_a_stopped_job_that_exits_with_0_is_no_success_for_a_shell() -> None:
 @given(st.text(), st.text())
 def test_nothing_that_is_printed_breaks_the_readers(some: str, other: str) -> None:
     text.seconds(some)
-    text.gpus(some)
-    text.whole(some)
     text.moment(some)
     text.ended(some)
     text.accounted(f"1|{some}|{other}|1|1|n", "1")
     text.queue([[some, *[other] * 14]])
-    text.partitions([[some, other, some, other, some, other, some, other]], ())
+    text.partitions([[some, other, some, other, some, other, some, other, some]], ())
     words.waits(QueueRow("1", some, reason=other), NOW)
     words.ending(Ended(some, by=other))

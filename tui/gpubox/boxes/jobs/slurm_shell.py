@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
-from gpubox.boxes.jobs import slurm_text
+from gpubox.boxes.jobs import slurm_gpus, slurm_text
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result, Shell
@@ -16,6 +16,8 @@ from gpubox.core.text import clean_bytes
 
 LIMIT = 10
 """Seconds for each of Slurm's commands: one whose controller is dead tries for minutes."""
+WIDTH = 400
+"""Cells of a field of `-O`, which cuts off what is longer."""
 MOST = 4_000_000
 """Bytes of the queue that are read."""
 
@@ -56,7 +58,11 @@ if [ -z "$p" ] && ls -d /etc/slurm* /etc/profile.d/*mod* /etc/profile.d/*slurm* 
     sed -n 's/^slurm: //p' | tail -n 1) 2>/dev/null
   p=${{both%% *}} SLURM_CONF=${{both#* }}
 fi
-case $p in /*) printf '%s\\n%s\\n' "${{p%/*}}" "$SLURM_CONF";; esac
+[ -z "$SLURM_CONF" ] || export SLURM_CONF
+case $p in /*) case $(limited "${{p%/*}}/scontrol" ping 2>&1) in
+*fatal*onfiguration* | *"cannot stat file"*) ;;
+*) printf '%s\\n%s\\n' "${{p%/*}}" "$SLURM_CONF" ;;
+esac ;; esac
 """
 
 
@@ -82,7 +88,11 @@ class Queue:
 
 
 async def find(shell: Shell) -> Place | None:
-    """Return where Slurm is, or None on a box without it; raises Dropped and RemoteError."""
+    """Return where Slurm is, or None on a box without it; raises Dropped and RemoteError.
+
+    Its programs alone, as a distribution installs them, are no cluster: `scontrol ping` finds no
+    configuration then. A cluster whose controller is down is one.
+    """
     result, out = await _run(shell, _FIND)
     lines = out.decode("utf-8", "replace").splitlines()
     if not result.ok or not lines or not lines[0].startswith("/"):
@@ -97,25 +107,33 @@ async def ask(shell: Shell, place: Place) -> Queue:
     def form(fields: str) -> str:
         return shlex.quote(row + fields.replace(" ", cell))
 
+    def long_form(fields: Sequence[str]) -> str:  # a suffix stands behind each; nobody can write into these
+        ends = [f"|{cell}"] * (len(fields) - 1) + [f"|{row}"]
+        return shlex.quote(",".join(f"{field}:{WIDTH}{end}" for field, end in zip(fields, ends, strict=True)))
+
     queue = form(slurm_text.QUEUE)
     mine = f'limited squeue -h -a -t all -u "$(id -un)" -o {queue} || exit'
     others = f"limited squeue -h -a -o {queue} || exit"
     nodes = f"limited sinfo -h -a -o {form(slurm_text.SINFO)} || exit"
+    tres = f"limited squeue -h -a -O {long_form(slurm_gpus.TRES)} 2>/dev/null"
+    used = f"limited sinfo -h -a -N -O {long_form(slurm_gpus.NODES)} 2>/dev/null"
     cut = token_hex(8)
-    script = f"date +%s; echo {cut}; {mine}; echo {cut}; {others}; echo {cut}; {nodes}"
+    script = f"\necho {cut}; ".join(("date +%s", mine, others, nodes, tres, used))
     result, out = await run(shell, place, f"({script}) | head -c {MOST}; echo; echo {cut}")
     now, *parts = out.decode("utf-8", "replace").split(cut)
-    if len(parts) < 4:
+    if len(parts) < 6:
         raise _silent(result)
     width = len(slurm_text.QUEUE.split())
+    counted = slurm_gpus.job_gpus(slurm_gpus.cells(parts[3], f"|{row}", f"|{cell}", len(slurm_gpus.TRES)))
     found = {
         one.id: one
-        for part in (parts[1], parts[0])
-        for one in slurm_text.queue(slurm_text.table(part, row, cell, width))
+        for own, part in ((False, parts[1]), (True, parts[0]))
+        for one in slurm_text.queue(slurm_text.table(part, row, cell, width), counted, own=own)
     }
     rows = tuple(found.values())
     groups = slurm_text.table(parts[2], row, cell, len(slurm_text.SINFO.split()), 64 * 1024)
-    return Queue(slurm_text.moment(now.strip()) or 0.0, slurm_text.partitions(groups, rows), rows)
+    used = slurm_gpus.node_gpus(slurm_gpus.cells(parts[4], f"|{row}", f"|{cell}", len(slurm_gpus.NODES)))
+    return Queue(slurm_text.moment(now.strip()) or 0.0, slurm_text.partitions(groups, rows, used), rows)
 
 
 async def ends(shell: Shell, place: Place, numbers: Sequence[str]) -> dict[str, Ended]:

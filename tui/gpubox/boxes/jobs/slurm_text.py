@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpubox.boxes.jobs.slurm_gpus import NEVER, gpus, whole
 from gpubox.core.text import clean
 
 QUEUE = "%i %T %P %u %k %r %M %l %D %C %b %N %S %V %j"
 """What squeue is asked for; the name comes last."""
-SINFO = "%P %a %l %D %T %C %G %N"
-"""What sinfo is asked for: a row for each state that nodes of a partition are in."""
+SINFO = "%P %a %l %D %T %C %G %N %E"
+"""What sinfo is asked for: a row for each state that nodes of a partition are in, and each reason for it."""
 ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
 """What sacct is asked for."""
 
 _MOST_HOSTS = 10_000
-_NEVER = ("", "N/A", "Unknown", "None", "NONE", "(null)", "n/a", "UNLIMITED", "INVALID", "NOT_SET")
-_GPUS = re.compile(r"gpu(?::(?P<kind>[A-Za-z][^:,(]*))?(?::(?P<count>\d{1,9}))?")
+_NO_REASON = ("", "none", "(null)", "n/a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ class Partition:
     cpus_used: int = 0
     gpus: int = 0
     gpus_used: int = 0
-    """As far as the jobs in the queue tell."""
+    """As the nodes tell, else as far as the jobs in the queue do."""
     kinds: tuple[str, ...] = ()
     """Models of GPUs, as the administrator named them."""
+    reasons: tuple[str, ...] = ()
+    """Why nodes take no jobs: the nodes, their state and the words of who or what drained them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,14 @@ class QueueRow:
     nodes: int = 0
     cpus: int = 0
     gpus: int = 0
+    """On all of its nodes together."""
     where: str = ""
     """The nodes that it has."""
     start: float | None = None
     """When it started, or is expected to."""
     submitted: float | None = None
+    own: bool = False
+    """Whether it is of the user that was logged in as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +97,13 @@ def table(text: str, row: str, cell: str, width: int, longest: int = 200) -> lis
     return [[clean(word.strip(), longest) for word in words] for words in rows if len(words) == width]
 
 
-def queue(rows: list[list[str]]) -> tuple[QueueRow, ...]:
-    """Return the rows of squeue."""
+def queue(
+    rows: list[list[str]], counted: Mapping[str, int] | None = None, *, own: bool = False
+) -> tuple[QueueRow, ...]:
+    """Return the rows of squeue; `counted` has the GPUs of jobs by their ids, as `job_gpus` reads them.
+
+    Without, only those are known that were asked for by --gres, a number for each node.
+    """
     found: list[QueueRow] = []
     for cells in rows:
         (number, state, partition, user, comment, reason, ran, limit) = cells[:8]
@@ -105,34 +116,38 @@ def queue(rows: list[list[str]]) -> tuple[QueueRow, ...]:
                 user=user,
                 name=name,
                 job=comment.removeprefix("gpubox:") if comment.startswith("gpubox:") else "",
-                reason="" if reason in _NEVER else reason,
+                reason="" if reason in NEVER else reason,
                 ran=seconds(ran),
                 limit=seconds(limit),
                 nodes=whole(nodes),
                 cpus=whole(cpus),
-                gpus=gpus(gres)[0],
-                where="" if where in _NEVER else where,
+                gpus=(counted or {}).get(number, gpus(gres)[0] * max(1, whole(nodes))),
+                where="" if where in NEVER else where,
                 start=moment(start),
                 submitted=moment(submitted),
+                own=own,
             )
         )
     return tuple(found)
 
 
-def partitions(rows: list[list[str]], jobs: tuple[QueueRow, ...]) -> tuple[Partition, ...]:
-    """Return the partitions of sinfo; what their GPUs do is taken from the queue.
+def partitions(
+    rows: list[list[str]], jobs: tuple[QueueRow, ...], used: Mapping[str, int] | None = None
+) -> tuple[Partition, ...]:
+    """Return the partitions of sinfo; `used` has the GPUs in use by node, as `node_gpus` reads them.
 
-    Partitions share nodes: what a job of another partition has on a node of this one is in use here too.
+    Without, that is taken from the queue. Partitions share nodes: what a job of another partition has on a
+    node of this one is in use here too.
     """
     found: dict[str, Partition] = {}
     places: dict[str, set[str]] = {}
     for cells in rows:
         places.setdefault(cells[0].rstrip("*"), set()).update(hosts(cells[7]))
     running = [(row, hosts(row.where)) for row in jobs if row.state == "RUNNING" and row.gpus]
-    for name, up, limit, nodes, state, cpus, gres, _ in rows:
+    for name, up, limit, nodes, state, cpus, gres, names, reason in rows:
         own = name.rstrip("*")
         old = found.get(own, Partition(own))
-        count, used, total = whole(nodes), *_cpus(cpus)
+        count, busy, total = whole(nodes), *_cpus(cpus)
         here, kinds = gpus(gres)
         low = state.lower()
         found[own] = Partition(
@@ -144,14 +159,19 @@ def partitions(rows: list[list[str]], jobs: tuple[QueueRow, ...]) -> tuple[Parti
             idle=old.idle + (count if low.startswith("idle") else 0),
             down=old.down + (count if re.match("down|drain|fail|unknown|power|maint", low) else 0),
             cpus=old.cpus + total,
-            cpus_used=old.cpus_used + used,
+            cpus_used=old.cpus_used + busy,
             gpus=old.gpus + count * here,
-            gpus_used=sum(
-                row.gpus * (len(there & places[own]) if there else max(1, row.nodes))
+            gpus_used=sum(used.get(node, 0) for node in places[own])
+            if used
+            else sum(
+                row.gpus * len(there & places[own]) // len(there) if there else row.gpus
                 for row, there in running
                 if there or row.partition == own
             ),
             kinds=tuple(dict.fromkeys((*old.kinds, *kinds))),
+            reasons=old.reasons
+            if reason.lower() in _NO_REASON
+            else (*old.reasons, f"{clean(names, 40)} {state.rstrip('*~#!%$@^-')}: {reason}"),
         )
     return tuple(found.values())
 
@@ -191,8 +211,8 @@ def ended(text: str) -> Ended | None:
         signal=signal,
         ended=moment(fields.get("EndTime", "")),
         started=moment(fields.get("StartTime", "")) if fields.get("RunTime") != "00:00:00" else None,
-        where="" if fields.get("NodeList", "") in _NEVER else clean(fields["NodeList"], 80),
-        reason="" if fields.get("Reason", "") in _NEVER else clean(fields["Reason"], 80),
+        where="" if fields.get("NodeList", "") in NEVER else clean(fields["NodeList"], 80),
+        reason="" if fields.get("Reason", "") in NEVER else clean(fields["Reason"], 80),
     )
 
 
@@ -204,7 +224,7 @@ def accounted(text: str, number: str) -> Ended | None:
             continue
         state, _, by = cells[1].partition(" by ")
         code, signal = _exit(cells[2])
-        where = "" if cells[5] in (*_NEVER, "None assigned") else clean(cells[5], 80)
+        where = "" if cells[5] in (*NEVER, "None assigned") else clean(cells[5], 80)
         return Ended(
             state=clean(state.strip(), 40),
             by=clean(by, 40),
@@ -240,26 +260,6 @@ def _digits(text: str) -> int | None:
 def moment(text: str) -> float | None:
     """Return seconds since the epoch as SLURM_TIME_FORMAT=%s gives them, or None."""
     return float(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
-
-
-def whole(text: str) -> int:
-    """Return a count such as 12 or 1.5K; 0 for what is none."""
-    found = re.match(r"(\d{1,12})(?:\.(\d))?([KM]?)", text)
-    if found is None:
-        return 0
-    factor = {"": 1, "K": 1000, "M": 1_000_000}[found[3]]
-    return int(float(f"{found[1]}.{found[2] or 0}") * factor)
-
-
-def gpus(text: str) -> tuple[int, tuple[str, ...]]:
-    """Return how many GPUs a list of resources names, such as `gpu:a100:4(S:0-1),craynetwork:1`."""
-    count, kinds = 0, list[str]()
-    for part in re.sub(r"\([^)]*\)", "", text).split(","):
-        found = _GPUS.fullmatch(part.removeprefix("gres:").removeprefix("gres/").replace("=", ":").strip())
-        if found is not None:
-            count += int(found["count"] or 1)
-            kinds += [found["kind"]] if found["kind"] else []
-    return count, tuple(kinds)
 
 
 def _cpus(text: str) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from gpubox.ui.looks import Watching, live
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
 from gpubox.ui.widgets import job_words
-from gpubox.ui.widgets.job_queue import queue_window
+from gpubox.ui.widgets.job_queue import QueueWindow
 from gpubox.ui.widgets.job_table import COLUMNS, Row, matches, summary
 from gpubox.ui.widgets.rows import REVERSE, SORT, Rows
 from gpubox.ui.widgets.titles import set_caption
@@ -195,7 +195,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def action_queue(self) -> None:
         """Show Slurm's partitions, and everybody's jobs."""
-        program(self).push_screen(queue_window(self.box))
+        program(self).push_screen(QueueWindow(self.box))
 
     def action_do(self, verb: str) -> None:
         """Do what JobVerbs does to the chosen job."""

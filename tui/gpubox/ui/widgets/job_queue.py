@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.boxes.jobs.slurm_text import Partition, QueueRow
@@ -9,29 +15,83 @@ from gpubox.core import units
 from gpubox.core.text import clean
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, Tone, fit
+from gpubox.ui.widgets.lines import Lines
+from gpubox.ui.widgets.words import Words
 
 _STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
 
 
-def queue_window(box: Box) -> Details:
-    """Return a window with Slurm's partitions and queue, kept up to date."""
-    view = box.jobs.slurm.view
-    return Details("Slurm", box.sample, lambda width, _: draw_queue(view.value, width))
+class QueueWindow(Details):
+    """Slurm's partitions and everybody's jobs, kept up to date, narrowed to some words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear", "Close", id="slurm-queue.close", tooltip="Drop the filter, or go back"),
+        Binding(
+            "slash", "filter", "Filter", id="slurm-queue.filter", tooltip="Show only jobs with these words"
+        ),
+    ]
+
+    def __init__(self, box: Box) -> None:
+        view = box.jobs.slurm.view
+        super().__init__(
+            "Slurm", box.sample, lambda width, _: draw_queue(view.value, width, self._words.value)
+        )
+        self._words = Words(placeholder="words in user, name, state, partition …", select_on_focus=False)
+
+    def compose(self) -> ComposeResult:
+        """Make the window with the line of its filter."""
+        yield from super().compose()
+        yield self._words
+
+    @on(Words.Changed)
+    def _narrow(self) -> None:
+        self.query_one(Lines).redraw()
+
+    @on(Words.Submitted)
+    def _keep(self) -> None:
+        self._words.set_class(bool(self._words.value.strip()), "-shown")
+        self.query_one(Lines).focus()
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self._words.add_class("-shown")
+        self._words.focus()
+
+    def action_clear(self) -> None:
+        """Drop the filter, or go back where there is none."""
+        if not self._words.has_class("-shown"):
+            self.dismiss()
+            return
+        self._words.value = ""
+        self._words.remove_class("-shown")
+        self.query_one(Lines).focus()
 
 
-def draw_queue(view: SlurmView | None, width: int) -> list[Line]:
-    """Return partitions first, then who runs and who waits, and why."""
+def draw_queue(view: SlurmView | None, width: int, words: str = "") -> list[Line]:
+    """Return partitions and why nodes are out of use; then who runs and who waits, and why.
+
+    Jobs of one's own come first, with a mark, then those that run; `words` are in each job that is shown.
+    """
     if view is None:
         return [(Span("The box has no Slurm", "muted"),)]
     out: list[Line] = [(Span(f"! {clean(view.trouble, 200)}", "warn"),)] if view.trouble else []
     out.append((Span(f"{'PARTITION':<16} {'NODES':>12} {'CPUS':>14} {'GPUS':>10} {'LIMIT':>9}", "muted"),))
-    out += [_partition(one) for one in view.partitions]
+    for one in view.partitions:
+        out.append(_partition(one))
+        out += [(Span(f"  ! {reason}", "warn"),) for reason in one.reasons]
     out += [EMPTY]
-    heading = f"{'JOB':<10} {'USER':<10} {'NAME':<18} {'STATE':<10} {'TIME':>9} {'GPUS':>5}  WHERE OR WHY"
+    heading = f"  {'JOB':<10} {'USER':<10} {'NAME':<18} {'STATE':<10} {'TIME':>9} {'GPUS':>5}  WHERE OR WHY"
     out.append((Span(heading, "muted"),))
-    if not view.queue:
-        out.append((Span("Nobody's job waits or runs", "muted"),))
-    return [fit(line, width) for line in (*out, *(_job(row, view.now) for row in view.queue))]
+    rows = [row for row in view.queue if _matches(row, words.lower().split())]
+    rows.sort(key=lambda row: (not row.own, row.state != "RUNNING"))
+    if not rows:
+        out.append((Span("No job matches" if view.queue else "Nobody's job waits or runs", "muted"),))
+    return [fit(line, width) for line in (*out, *(_job(row, view.now) for row in rows))]
+
+
+def _matches(row: QueueRow, words: list[str]) -> bool:
+    told = " ".join((row.id, row.user, row.name, row.state, row.partition, row.where, row.reason)).lower()
+    return all(word in told for word in words)
 
 
 def _partition(one: Partition) -> Line:
@@ -51,7 +111,8 @@ def _job(row: QueueRow, now: float) -> Line:
     state = clean(row.state, 10)
     tone: Tone = _STATES.get(row.state, "muted")
     return (
-        Span(f"{clean(row.id, 10):<10}", "title" if row.job else "text"),
+        Span("▸ " if row.own else "  ", "accent"),
+        Span(f"{clean(row.id, 10):<10}", "title" if row.own else "text"),
         Span(f" {clean(row.user, 10):<10} {clean(row.name, 18):<18}"),
         Span(f" {state.lower():<10}", tone),
         Span(f" {units.duration(row.ran if row.state != 'PENDING' else waited):>9}"),
