@@ -241,8 +241,10 @@ async def test_gpus_are_counted_however_a_job_asked_for_them_and_a_drained_node_
             made.run("sbatch", *options.split(), "-o", "/dev/null", "--wrap", "sleep 100")
         made.run("sbatch", "--gpus=8", "-o", "/dev/null", "--wrap", "true")
         async with asyncio.timeout(LIMIT):
-            while (view := await backend.look()) is None or view.partitions[0].gpus_used < 5:
-                await asyncio.sleep(0.1)  # until the controller has started them
+            while (  # noqa: ASYNC110  nobody else says that the controller has started them
+                view := await backend.look()
+            ) is None or view.partitions[0].gpus_used < 5:
+                await asyncio.sleep(0.1)
         assert [row.gpus for row in sorted(view.queue, key=lambda row: int(row.id))] == [1, 1, 2, 1, 8]
         assert {(one.gpus, one.gpus_used) for one in view.partitions} == {(8, 5)}
         assert all(row.own for row in view.queue)

@@ -10,8 +10,11 @@ from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
+from gpubox.ui.panels.history import HistoryPanel
+from gpubox.ui.panels.processes import Processes
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.board import FRONT
+from gpubox.ui.widgets.rows import Rows
 from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
@@ -141,3 +144,23 @@ async def test_every_panel_fills_the_screen_when_one_goes_there_from_a_maximized
             assert panel.has_pseudo_class("focus-within")
         await pilot.press("escape")
         await until(pilot, lambda: sum(panel.region.area > 0 for panel in panels) > 1)
+
+
+@pytest.mark.parametrize(("sample", "key"), [(training_box(), "right"), (eight_gpus(), "down")])
+async def test_the_chosen_gpu_is_what_processes_and_history_are_about(sample: Sample, key: str) -> None:
+    app = make_app(everything(make_box(sample)))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        processes = app.screen.query_one(Processes)
+        history = app.screen.query_one(HistoryPanel)
+        listed = processes.query_one("#list", Rows)
+        await until(pilot, lambda: len(listed.shown) == len(sample.processes))
+        await pilot.press(key)
+        await until(pilot, lambda: "on GPU 1 · 0 all" in str(processes._border_title))
+        on_it = [process.pid for process in sample.processes if process.gpu == 1]
+        await until(pilot, lambda: sorted(process.pid for process in listed.shown) == sorted(on_it))
+        assert history.subject is not None
+        assert history.subject.index == 1
+        await pilot.press("0")
+        await until(pilot, lambda: len(listed.shown) == len(sample.processes))
+        assert "GPU" not in str(processes._border_title)

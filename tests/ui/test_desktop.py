@@ -16,6 +16,7 @@ from gpubox.boxes.viewers import Viewer
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
 from gpubox.ui.panels.desktop import DesktopPanel
+from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.desktop_picture import DesktopPicture
 from tests import samples
@@ -244,6 +245,11 @@ async def test_one_key_from_anywhere_starts_a_desktop_and_opens_it(running: tupl
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
         await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press("escape", "2", "v")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        assert not desktops.wishes
+        await pilot.press("y")
         await until(pilot, lambda: desktops.viewings)
         assert desktops.wishes == [None]
         panel = app.screen.query_one(DesktopPanel)
@@ -268,7 +274,7 @@ async def test_one_key_lists_what_runs_and_the_same_key_again_opens_it() -> None
 async def test_a_box_that_ends_programs_at_logout_is_told_of() -> None:
     desktops = FakeDesktops(viewer=TIGER)
     desktops.mortal = True
-    async with desktop(desktops) as (stage, pilot):
+    async with desktop(desktops, answers=("yes",)) as (stage, pilot):
         stage.panel.summon(again=False)
         await until(pilot, lambda: "loginctl enable-linger" in toasts(stage))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from gpubox.boxes.box import Target
+from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.ui.leaving import last_question
 from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.box import BoxScreen
 from tests.samples import training_box
+from tests.ui.doors import MINE, FakeDesktops, FakeTunnels, furnish
 from tests.ui.fakes import DEMO, make_app, make_box, until
 from tests.ui.jobs import DONE, RUNNING, WAITING, FakeJobs, employ
 
@@ -21,6 +23,34 @@ def test_only_jobs_at_work_on_the_demo_box_are_a_reason_to_ask() -> None:
     assert asked(DEMO, FakeJobs(WAITING))
     assert not asked(DEMO, FakeJobs(DONE))
     assert not asked(Target("xub", "ssh"), FakeJobs(RUNNING))
+
+
+def test_open_tunnels_and_a_desktop_of_the_demo_are_reasons_to_ask() -> None:
+    box = make_box(training_box())
+    assert last_question([box]) is None
+    tunnels = FakeTunnels(Tunnel(1, "jupyter", None, TunnelPhase.OPEN, 8888))
+    question = last_question([furnish(box, tunnels=tunnels)])
+    assert question is not None
+    assert "jupyter of xub" in question.text
+    stopped = FakeTunnels(Tunnel(1, "jupyter", None, TunnelPhase.STOPPED, 8888))
+    assert last_question([furnish(make_box(training_box()), tunnels=stopped)]) is None
+    desktops = FakeDesktops(MINE)
+    desktops.feed.put((MINE,))
+    assert last_question([furnish(make_box(training_box()), desktops)]) is None
+    demo = last_question([furnish(make_box(training_box(), target=DEMO), desktops)])
+    assert demo is not None
+    assert "desktop :1" in demo.text
+
+
+async def test_ctrl_c_says_in_our_words_what_leaves() -> None:
+    app = make_app(make_box(training_box()))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app._notifications)
+        assert [one.message for one in app._notifications] == [
+            "q leaves gpubox-tui; in a window or a field, ctrl+q does"
+        ]
 
 
 async def test_the_demo_is_left_only_after_a_yes_while_its_jobs_run() -> None:

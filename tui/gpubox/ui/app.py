@@ -210,6 +210,10 @@ class GpuBoxApp(OneWindow):
         else:
             self.run_worker(self._leave(question), exit_on_error=False)
 
+    def action_help_quit(self) -> None:
+        """Say what leaves the program: ctrl+c is pressed by habit, and copies text where some is marked."""
+        self.notify("q leaves gpubox-tui; in a window or a field, ctrl+q does", markup=False)
+
     async def _leave(self, question: Question) -> None:
         if await self.ask(question) == "yes":
             self.exit()

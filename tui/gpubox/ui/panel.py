@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -56,16 +58,27 @@ class Panel(Widget, can_focus=False):
     stale: reactive[bool] = reactive(False, repaint=False)
     """Whether that sample is too old to pass for now; then the panel is dimmed."""
 
+    gpu: reactive[int | None] = reactive(None, repaint=False)
+    """Index of the GPU that the person chose, None for all; the screen sets it of every panel."""
+
+    @dataclass
+    class GpuChosen(Message):
+        """Somebody chose a GPU; other panels are to be about it."""
+
+        index: int
+
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(id=self.NAME)
         self.box = box
         self.settings = settings
+        self._about = ""
         self._failed: tuple[str, float] | None = None
         self._entitle()
 
     def _entitle(self, failure: str = "") -> None:
         mark = (f" ✖ {failure}", "$error") if failure else ""
-        set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE, mark))
+        about = (f" {self._about}", "not bold $warning") if self._about else ""
+        set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE, about, mark))
 
     def fail(self, error: Exception) -> None:
         """Show in the border that something in this panel failed; the traceback goes to the log, once."""
@@ -87,6 +100,11 @@ class Panel(Widget, can_focus=False):
         if self._failed is not None and time.monotonic() - self._failed[1] > FORGIVEN:
             self._failed = None
             self._entitle()
+
+    def entitle(self, about: str) -> None:
+        """Write into the upper border, behind the name, what the panel is narrowed to; "" for nothing."""
+        self._about = about
+        self._entitle()
 
     @property
     def allow_maximize(self) -> bool:

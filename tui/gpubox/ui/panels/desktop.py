@@ -44,9 +44,10 @@ class DesktopPanel(FoundPanel):
     ROWS = 11
     OFFERED = ("open", "new", "restart", "close")
     HELP = """\
-The desktops (VNC sessions) of the box. `v` from any panel comes here, and when you have none starts one and
-opens it. A desktop is reached through the ssh link alone: by a socket that only you can open, or by a port of
-the box's own loopback. Closing the viewer leaves it running. The picture shows the chosen one as it is now.
+The desktops (VNC sessions) of the box. `v` from any panel comes here; when you have none it asks once whether
+to start one, and opens it. A desktop is reached through the ssh link alone: by a socket that only you can
+open, or by a port of the box's own loopback. Closing the viewer leaves it running. The picture shows the
+chosen one as it is now.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="desktop.open", tooltip="Show the desktop in a viewer"),
@@ -72,6 +73,7 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings, box.desktops.list)
         self._doing = ""
+        self._agreed = False
         self._viewers = Viewers(self, self._show)
         self._list: Rows[Session] = Rows(
             columns(self._now, self._viewers.where), key, sort="display", empty="", id="desktops"
@@ -165,7 +167,12 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
 
     async def _ready(self) -> None:
         found = await self.box.desktops.list()
-        if not any(one.mine and not one.physical for one in found):
+        if any(one.mine and not one.physical for one in found):
+            return
+        if not self._agreed:  # a stray key is not to start a server
+            asker = cast("Asker", program(self))
+            self._agreed = await asker.ask(start_question(self.box.name)) == "yes"
+        if self._agreed:
             await self._start(None)
 
     def on_rows_opened(self) -> None:
@@ -246,6 +253,16 @@ the box's own loopback. Closing the viewer leaves it running. The picture shows 
     async def _sure(self, verb: str, session: Session) -> bool:
         asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py
         return await asker.ask(question(self.box.name, verb, session)) == "yes"
+
+
+def start_question(box: str) -> Question:
+    """Return the question whether a first desktop is wanted."""
+    return Question(
+        about=box,
+        title="Start a desktop?",
+        text="None of yours runs. A VNC server starts on the box and opens here; it runs until you stop it.",
+        kind=Kind.YES_NO,
+    )
 
 
 def question(box: str, verb: str, session: Session) -> Question:

@@ -50,7 +50,8 @@ One card for each GPU: load, memory, temperature (the second number is where the
 power of its limit and fan, with the last minutes as graphs; `┈` marks a time without readings.
 `!` warns and `!!` is an alarm. **power cap** is normal under full load; **hot** and **power brake** are not.
 A dash is a value that the driver does not give: rest the pointer on it, or press enter, to see why.
-A lost GPU keeps its place, with the time it was lost.
+A lost GPU keeps its place, with the time it was lost. Processes and history are about the GPU that was
+chosen with the arrow keys or a click; `0` shows all again.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "details", "Details", id="gpus.details",
@@ -200,6 +201,7 @@ A lost GPU keeps its place, with the time it was lost.
 
     def _choose(self, place: int) -> None:
         self._index = self._gpus()[place].index
+        self.post_message(self.GpuChosen(self._index))
         self._cards.redraw()
         pitch = self._card_height + self._air(self._cards.size.height, len(self._gpus()))
         self._cards.reveal(place // self._per_row * pitch, self._card_height)
@@ -216,6 +218,11 @@ A lost GPU keeps its place, with the time it was lost.
             self._choose(place)
             if event.twice:
                 self.action_details()
+
+    def on_rows_chosen(self) -> None:
+        """Tell the others which row was chosen."""
+        if (gpu := self._table.chosen) is not None:
+            self.post_message(self.GpuChosen(gpu.index))
 
     def on_rows_opened(self) -> None:
         """Open the details of the row that was clicked twice."""

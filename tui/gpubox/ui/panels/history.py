@@ -99,10 +99,19 @@ Load, memory, temperature and power over time, for one GPU after the other and t
         """
         if not self.is_mounted:
             return
+        if old is None:  # it was hidden when a GPU was chosen
+            self.watch_gpu(self.gpu)
         self._say()
         others = old is None or new is None or len(old.gpus) != len(new.gpus)
         if others or abs(trend.now() - self._drawn_at) >= 0.9:
             self._lines.redraw()
+
+    def watch_gpu(self, gpu: int | None) -> None:
+        """Show the GPU that was chosen."""
+        indexes = [one.index for one in self.sample.gpus] if self.sample else []
+        if gpu in indexes:
+            self._subject = indexes.index(gpu)
+            self._changed()
 
     def _say(self) -> None:
         gpu = self.subject

@@ -111,13 +111,21 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         if self.is_mounted:
             self._show()
 
+    def watch_gpu(self, gpu: int | None) -> None:
+        """Show what runs on one GPU, or everything."""
+        self.entitle(f"on GPU {gpu} · 0 all" if gpu is not None else "")
+        if self.is_mounted:
+            self._show()
+
     def _show(self) -> None:
         listed = self.sample.processes if self.sample else ()
         words = self.words.lower().split()
         kept = [
             process
             for process in listed
-            if (not self._gpu_only or process.gpu is not None) and (not words or matches(process, words))
+            if (not self._gpu_only or process.gpu is not None)
+            and self.gpu in (None, process.gpu)
+            and (not words or matches(process, words))
         ]
         kept.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
         empty = "No process matches" if listed else "No process is listed"

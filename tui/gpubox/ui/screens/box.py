@@ -52,7 +52,7 @@ class BoxScreen(Screen[None]):
             "Desktop",
             id="box.desktop",
             group=DOORS,
-            tooltip="List the desktops; with none, start one and open it",
+            tooltip="List the desktops; with none, offer to start one",
         ),
         Binding(
             "t",
@@ -72,6 +72,7 @@ class BoxScreen(Screen[None]):
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
         ),
+        Binding("0", "all_gpus", "All GPUs", id="box.all-gpus", tooltip="Be about all GPUs again"),
         *(
             Binding(f"{n}", f"go({n})", "Panel", show=False, id=f"box.panel{n}", tooltip="Move to it")
             for n in range(1, 10)
@@ -196,6 +197,10 @@ class BoxScreen(Screen[None]):
         """Show all panels again."""
         self._board.zoom(None)
 
+    def action_all_gpus(self) -> None:
+        """Have the panels be about all GPUs again."""
+        self._board.choose_gpu(None)
+
     async def action_retry(self) -> None:
         """Try to reach the box now."""
         if self.box is None:
@@ -218,6 +223,8 @@ class BoxScreen(Screen[None]):
                 return self._board.named(name) is not None
             case "launch", _:
                 return self._board.named("jobs") is not None
+            case "all_gpus", _:
+                return any(panel.gpu is not None for panel in self._board.panels)
             case "minimize", _:
                 return self.maximized is not None
             case "maximize", _:

@@ -84,6 +84,17 @@ class Board(Container):
             panel.receive(sample, stale=stale)
         return seen
 
+    @on(Panel.GpuChosen)
+    def _gpu_chosen(self, message: Panel.GpuChosen) -> None:
+        message.stop()
+        self.choose_gpu(message.index)
+
+    def choose_gpu(self, index: int | None) -> None:
+        """Have the panels be about one GPU; None is all."""
+        for panel in self.panels:
+            panel.gpu = index
+        self.screen.refresh_bindings()
+
     def catch_up(self) -> None:
         """Have the panels draw what they missed behind another screen."""
         for panel in self.panels:
