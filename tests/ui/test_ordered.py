@@ -8,6 +8,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from gpubox.ui import ordered
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
 from gpubox.ui.panels.desktop import DesktopPanel
@@ -20,6 +21,13 @@ from tests import samples
 from tests.ui.fakes import burst, make_app, make_box, until
 from tests.ui.stage import on_stage
 from tests.ui.test_coming import equipped
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no widget pass for removed because the machine is busy."""
+    monkeypatch.setattr(ordered, "_PATIENCE", 60.0)
+
 
 FORMS = [EnvsPanel, JobsPanel, TunnelsPanel, DesktopPanel]
 
