@@ -30,6 +30,19 @@ async def test_a_key_logs_in_and_commands_run(desk: Desk, tmp_path: Path) -> Non
         pass
 
 
+async def test_bytes_that_are_no_utf8_are_no_obstacle_and_reach_the_box_as_they_are(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(shell: Shell) -> None:
+        result = await shell.run("printf %s na\udce9 | od -An -tx1")
+        assert result.stdout.split() == [b"6e", b"61", b"e9"]
+
+    monkeypatch.setattr("socket.gethostname", lambda: "lap\udcfctop")
+    monkeypatch.setenv("LC_NAME", "\udce9")
+    async with sshd(tmp_path / "box", desk.public) as server, working(desk.link(server), check):
+        pass
+
+
 async def test_two_sessions_are_enough_for_a_stream_and_many_commands(desk: Desk, tmp_path: Path) -> None:
     async def check(shell: Shell) -> None:
         async with shell.stream("cat") as channel:

@@ -191,3 +191,13 @@ def test_no_reading_is_ever_zero_for_unknown(machine: Machine, library: Library)
     probe = machine.start()
     probe.sample()
     assert b'"util"' not in probe.lines[0].split(b'"missing"')[0]
+
+
+def test_impossible_readings_are_missing_with_their_reason(machine: Machine, library: Library) -> None:
+    machine.gpus(library(), "rtx4090")
+    machine.control.write_text("util.0=4294967295\npower.0=4294967\nfan.0=429496759\ntemp.0=4000\n")
+    gpu = first(machine.start(patch=SLOW_AT_ONCE).sample())
+    assert (gpu.util, gpu.power, gpu.fan, gpu.temperature) == (None, None, None, None)
+    assert gpu.missing["util"] == "Impossible reading: 4294967295"
+    assert set(gpu.missing) >= {"util", "power", "fan", "temperature"}
+    assert gpu.memory_total

@@ -63,6 +63,42 @@ def test_a_process_is_told_with_everything_that_proc_knows(
     assert not any(b"hunter2" in line for line in probe.lines)
 
 
+def test_a_byte_that_is_no_utf8_is_replaced_in_that_one_field(
+    machine: Machine, library: Library, python: str, tmp_path: Path
+) -> None:
+    machine.gpus(library(), "gtx1070")
+    folder = os.fsencode(tmp_path) + b"/na\xe9"
+    os.mkdir(folder)
+    program = folder + b"/python3 \xff"
+    os.symlink(sys.executable, program)
+    words = [program, "-c", WAIT, b"na\xefve.py"]
+    environment = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": os.fsdecode(folder + b"/\xe9nv")}
+    child = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=folder
+    )
+    try:
+        assert child.stdout
+        assert child.stdout.readline() == b"ready\n"
+        machine.processes.write_text(f"{child.pid} 0 300 C 40\n")
+        probe = machine.start(python=python)
+        (row,) = on_gpu(probe.sample())
+    finally:
+        child.communicate()
+    assert row.name == "python3 \ufffd"
+    assert row.command.endswith("na\ufffdve.py")
+    assert row.env == "\ufffdnv"
+    assert row.memory
+
+
+def test_names_of_the_system_that_are_no_utf8_lose_no_sample(machine: Machine, python: str) -> None:
+    machine.file("/proc/driver/nvidia/version", "")
+    name = r'"lap\udcfctop \U0001f600"'
+    probe = machine.start(
+        python=python, patch=f"p.os.uname = lambda u=p.os.uname(): type(u)([u[0], {name}, *u[2:]])"
+    )
+    assert probe.sample().host.hostname == "lap\ufffdtop \U0001f600"
+
+
 def test_hostile_arguments_come_out_clean(machine: Machine, library: Library, python: str) -> None:
     machine.gpus(library(), "gtx1070")
     with process(HOSTILE, "a" * 100_000) as pid:

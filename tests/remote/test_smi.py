@@ -112,15 +112,73 @@ def test_a_gpu_that_its_row_calls_lost_keeps_only_its_name(machine: Machine, wor
 
 
 def test_a_gpu_that_falls_out_of_the_table_keeps_its_row(machine: Machine) -> None:
-    machine.smi(answer(row(), row(index="1", uuid="GPU-2")))
+    machine.smi(answer(row(), row(index="1", uuid="GPU-2", pci_bus_id="00000000:02:00.0")))
     probe = machine.start()
     probe.until(lambda sample: len(sample.gpus) == 2)
     words = "Unable to determine the device handle for GPU 0000:02:00.0: GPU is lost.  Reboot the system"
     machine.smi(answer(row(), words, status=15))
-    sample = probe.until(lambda sample: sample.faults)
+    sample = probe.until(lambda sample: sample.gpus[1].fault)
     assert [gpu.fault for gpu in sample.gpus] == [None, "GPU is lost"]
+    assert sample.gpus[1].lost_at is not None
     assert sample.gpus[1].name == "NVIDIA GeForce GTX 1070"
-    assert "Unable to determine" in sample.faults[0].detail
+    assert sample.faults == ()
+
+
+HANDLE = "Unable to determine the device handle for GPU"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault", "util"),
+    [
+        (f"{HANDLE} 0000:02:00.0: Insufficient External Power", "Insufficient External Power", None),
+        (f"{HANDLE}0000:02:00.0: Unknown Error", "Unknown Error", None),
+        (f"{HANDLE} 00000000:02:00.0: Not Found", "Not Found", None),
+        ("WARNING: infoROM is corrupted at gpu 0000:02:00.0", "infoROM is corrupted", 97),
+    ],
+)
+def test_trouble_of_one_gpu_is_told_of_that_one_and_the_others_go_on(
+    machine: Machine, words: str, fault: str, util: int | None
+) -> None:
+    two = row(index="1", uuid="GPU-2", pci_bus_id="00000000:02:00.0")
+    machine.smi(answer(row(), *([two] if util else []), words))
+    sample = machine.start().sample()
+    assert sample.faults == ()
+    assert [(gpu.index, gpu.util, gpu.fault) for gpu in sample.gpus] == [(0, 97, None), (1, util, fault)]
+    assert sample.gpus[1].lost_at is None
+
+
+def test_a_gpu_that_ends_the_whole_table_does_not_hide_the_others(machine: Machine) -> None:
+    for bus in ("0000:01:00.0", "0000:02:00.0"):
+        machine.file(f"/proc/driver/nvidia/gpus/{bus}/information", "Model: x\n")
+    machine.smi(
+        f"case $* in\n*--id=0000:01:00.0*) echo '{row()}';;\n*compute-apps*) ;;\n"
+        f"*) echo '{HANDLE} 0000:02:00.0: GPU is lost.  Reboot the system'; exit 15;;\nesac\n"
+    )
+    sample = machine.start().sample()
+    assert [(gpu.util, gpu.fault) for gpu in sample.gpus] == [(97, None), (None, "GPU is lost")]
+    assert sample.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "field"),
+    [
+        ("utilization_gpu", "4294967295", "util"),
+        ("fan_speed", "429496759", "fan"),
+        ("power_draw", "4294967.29", "power"),
+        ("temperature_gpu", "-1000", "temperature"),
+        ("memory_used", "17592186044415", "memory_used"),
+        ("clocks_sm", "4294967295", "clock_sm"),
+        ("clocks_throttle_reasons_active", "0x" + "f" * 40, "throttle"),
+    ],
+)
+def test_an_impossible_reading_is_missing_with_its_reason(
+    machine: Machine, column: str, text: str, field: str
+) -> None:
+    machine.smi(answer(row(**{column: text})))
+    (gpu,) = machine.start().sample().gpus
+    assert getattr(gpu, field) is None
+    assert gpu.missing[field].startswith("Impossible reading: ")
+    assert gpu.name
 
 
 def test_an_old_nvidia_smi_is_asked_for_less(machine: Machine) -> None:
@@ -144,6 +202,7 @@ def test_an_old_nvidia_smi_is_asked_for_less(machine: Machine) -> None:
         ("No devices were found", "no-device"),
         ("Failed to initialize NVML: Insufficient Permissions", "permission"),
         ("Failed to initialize NVML: Unknown Error", "error"),
+        ("Field compute_cap not found", "error"),
         ("NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.", "no-library"),
         ("", "error"),
     ],

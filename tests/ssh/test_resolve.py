@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -260,3 +261,12 @@ def test_looking_for_aliases_does_not_load_asyncssh() -> None:
     code = "import sys; import gpubox.ssh.resolve; sys.exit('asyncssh' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+async def test_a_host_name_of_this_machine_that_is_no_utf8_is_no_obstacle(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "lap\udcfctop")
+    folder.configure("Host box\n  HostName 10.1.2.3\n  IdentityAgent /tmp/%C\n")
+    found = await resolved(folder, "box")
+    assert re.fullmatch("/tmp/[0-9a-f]{40}", found.agent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 
 import click
 from click.shell_completion import CompletionItem
@@ -140,6 +141,9 @@ def main() -> None:
     """Run as a program."""
     occupy_streams()
     catch_ignored()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name of this machine may hold bytes that no locale has
+            stream.reconfigure(errors="replace")
     sys.exit(run())
 
 

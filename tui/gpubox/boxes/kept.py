@@ -18,7 +18,7 @@ from gpubox.boxes import ship
 from gpubox.boxes.short import stripped
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result, Shell
-from gpubox.core.text import clean_bytes
+from gpubox.core.text import as_bytes, clean_bytes
 
 _WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -207,7 +207,7 @@ def _exports(environment: Mapping[str, str]) -> str:
         if _WORD.fullmatch(value):
             lines.append(f"export {name}={value}; ")
         else:
-            octal = "".join(f"\\0{byte:03o}" for byte in value.encode())
+            octal = "".join(f"\\0{byte:03o}" for byte in as_bytes(value))
             lines.append(f'{name}=$(printf %b "{octal}"); export {name}; ')
     return "".join(lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -139,7 +139,7 @@ class PlainReader:
             silent = [{**row, "fault": "nvidia-smi does not answer"} for row in self._known]
             return {"driver": self._gpus.get("driver", {}), "gpus": silent, "faults": [fault]}
         if "g" in self._parts:
-            rows, self._gpus = _gpus(self._parts.pop("g"), self._facts)
+            rows, self._gpus = _gpus(self._parts.pop("g"), self._facts, self._known)
             keep = ("index", "uuid", "name", "bus")
             self._known = [{key: row[key] for key in keep if key in row} for row in rows]
         return self._gpus
@@ -158,13 +158,15 @@ def _memory(lines: list[str]) -> dict[str, object]:
 
 
 def _gpus(
-    lines: list[str], facts: Mapping[str, list[str]]
+    lines: list[str], facts: Mapping[str, list[str]], known: Sequence[dict[str, object]]
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """Return the GPUs of nvidia-smi's answer, and the part of a sample that they make."""
     table, status, rest = _cut(lines)
     wide = any(line.count(",") >= len(probe.SMI_COLUMNS) - 1 for line in table)
     columns = probe.SMI_COLUMNS if wide else probe.SMI_COLUMNS[: probe.BASIC]
     rows, others, version = probe.smi_gpus("\n".join(table), columns)
+    troubles, others = probe.smi_troubles(others)
+    rows = probe.smi_blamed(rows, troubles, known)
     apps_end = rest.index("= apps") if "= apps" in rest else len(rest)
     index = {str(row["uuid"]): row["index"] for row in rows if "uuid" in row}
     apps = probe.smi_apps("\n".join(rest[:apps_end]), index)

@@ -47,14 +47,14 @@ async def _asked(tty: int, question: Question) -> str | None:
     if question.kind is Kind.YES_NO:
         label = "yes or no [no]:"
     sign = "! " if question.danger else ""
-    os.write(tty, f"\n{sign}{question.about}: {question.title}\n{question.text}\n".encode())
+    os.write(tty, f"\n{sign}{question.about}: {question.title}\n{question.text}\n".encode("utf-8", "replace"))
     before = termios.tcgetattr(tty)
     if question.kind is Kind.SECRET:
         silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
         termios.tcsetattr(tty, termios.TCSAFLUSH, silent)
     try:
         # Last, for going silent drops what was typed before it: nobody types a secret before its label.
-        os.write(tty, f"{label} ".encode())
+        os.write(tty, f"{label} ".encode("utf-8", "replace"))
         return await _line(tty)
     finally:
         if question.kind is Kind.SECRET:

@@ -47,7 +47,7 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
     local, remote = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, "")
     for path in local:
         if not os.path.exists(path):
-            raise ConfigError("No such file", f"{path} is not on this machine")
+            raise ConfigError("No such file", f"{clean(path, 200)} is not on this machine")
 
     def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
         return opened.files.put(local, remote, told)

@@ -22,7 +22,7 @@ def to_file(path: Path) -> None:
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         problem = f"{short(path)}: {error.strerror or error}"
         raise ConfigError("The log cannot be written", problem, "Name another file with --log") from error
@@ -35,7 +35,7 @@ def quietly(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler: logging.Handler = RotatingFileHandler(
-            path, maxBytes=LARGEST, backupCount=1, encoding="utf-8", delay=True
+            path, maxBytes=LARGEST, backupCount=1, encoding="utf-8", errors="backslashreplace", delay=True
         )
     except OSError:
         handler = logging.NullHandler()  # a read-only home takes the log, not the panel

@@ -79,7 +79,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
     if gpu.lost_at is not None:
         since = time.strftime("%H:%M:%S", time.localtime(gpu.lost_at))
         return f"LOST since {since}  {name}  {gpu.fault or ''}".rstrip()
-    if gpu.fault:
+    if gpu.fault and gpu.util is None:
         return f"FAILS  {name}  {gpu.fault}"
     share = memory_share(gpu.memory_used, gpu.memory_total)
     limit = f"/{watts(gpu.power_limit)}" if gpu.power_limit is not None else ""
@@ -93,6 +93,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
     ]
     parts += ["SIMULATED"] if gpu.simulated else []
     parts += [reason.short for reason in reasons(gpu.throttle) if reason.weight >= Weight.NOTICE]
+    parts += [f"! {gpu.fault}"] if gpu.fault else []
     parts += _users(gpu, processes)
     return "  ".join(parts)
 

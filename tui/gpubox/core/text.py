@@ -45,6 +45,11 @@ def clean_bytes(data: bytes, limit: int = LONGEST) -> str:
     return clean(data[: 4 * limit + 4].decode("utf-8", "replace"), limit)
 
 
+def as_bytes(text: str) -> bytes:
+    """Return text as UTF-8; a byte of this machine that is none, and that Python escaped, is itself again."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def clean_lines(log: bytes, limit: int = LONGEST) -> list[str]:
     """Return the lines of a log that are not blank, drawable, without colors and what else terminals act on.
 

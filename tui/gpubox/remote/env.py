@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,15 +30,9 @@ LARGEST = 4 << 20
 """Bytes of an exported file that are told."""
 
 
-def plain(value: Any) -> Any:
-    """Return an answer without halves of characters, which no reader of JSON takes."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {plain(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    return value
+def encoded(value: object) -> bytes:
+    """Return an answer as JSON; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False)).encode()
 
 
 def answer(verb: str, asked: Row) -> Row:
@@ -84,7 +79,7 @@ def main(words: List[str]) -> int:
     except (OSError, ValueError, KeyError) as error:
         words_of = getattr(error, "strerror", None) or str(error)
         told, status = {"error": {"title": "Environments cannot be read", "text": words_of, "hint": ""}}, 1
-    sys.stdout.buffer.write(json.dumps(plain(told), ensure_ascii=True).encode() + b"\n")
+    sys.stdout.buffer.write(encoded(told) + b"\n")
     sys.stdout.flush()
     os._exit(status)  # threads that wait for a dead disk are left
 

@@ -318,6 +318,48 @@ READERS: tuple[
 )
 
 
+POSSIBLE: dict[str, tuple[float, float]] = {
+    "util": (0, 100),
+    "memory_util": (0, 100),
+    "encoder": (0, 100),
+    "decoder": (0, 100),
+    "fan": (0, 200),
+    "power": (0, 20_000),
+    "power_limit": (0, 20_000),
+    "temperature": (-60, 250),
+    "temperature_memory": (1, 250),
+    "temperature_slowdown": (1, 250),
+    "temperature_shutdown": (1, 250),
+    "clock_sm": (0, 50_000),
+    "clock_sm_max": (0, 50_000),
+    "clock_memory": (0, 50_000),
+    "clock_memory_max": (0, 50_000),
+    "pstate": (0, 15),
+    "pcie_gen": (0, 32),
+    "pcie_gen_max": (0, 32),
+    "pcie_width": (0, 64),
+    "pcie_width_max": (0, 64),
+    "pcie_rx": (0, 1 << 42),
+    "pcie_tx": (0, 1 << 42),
+    "memory_used": (0, 1 << 50),
+    "memory_total": (0, 1 << 50),
+    "gpu_memory": (0, 1 << 50),
+    "energy": (0, 1e15),
+    "throttle": (0, (1 << 63) - 1),
+    "ecc_corrected": (0, (1 << 63) - 1),
+    "ecc_uncorrected": (0, (1 << 63) - 1),
+}
+"""Least and most that a reading can be: drivers answer -1 as 4294967295; a fan may run over 100 percent."""
+
+
+def impossible(field: str, value: object) -> str:
+    """Return why a reading is none, or nothing when it can be one."""
+    bounds = POSSIBLE.get(field)
+    if bounds is None or not isinstance(value, (int, float)) or bounds[0] <= value <= bounds[1]:
+        return ""
+    return "Impossible reading: %s" % str(value)[:24]
+
+
 class Gone(Exception):
     """The driver went away under us; NVML must be opened anew."""
 
@@ -351,6 +393,16 @@ class Card:
         self.handle = None
         self.values, self.missing, self.resting, self.apps, self.mps = {}, {}, {}, [], []
         self.unified = False
+
+    def put(self, field: str, value: object) -> None:
+        """Note a reading, or why there is none."""
+        why = "Not given" if value is None else impossible(field, value)
+        if why:
+            self.values.pop(field, None)
+            self.missing[field] = why
+        else:
+            self.values[field] = value
+            self.missing.pop(field, None)
 
     def row(self, simulated: bool) -> Row:
         """Return the GPU as it goes over the wire."""
@@ -478,7 +530,7 @@ class Apps:
             row = rows.setdefault((pid, slice_), {"pid": pid, "gpu": card.index, "kind": ""})
             if kind not in str(row["kind"]):
                 row["kind"] = "%s+%s" % (row["kind"], kind) if row["kind"] else kind
-            if memory is not None:
+            if memory is not None and not impossible("gpu_memory", memory):
                 row["gpu_memory"] = max(int(str(memory)), int(str(row.get("gpu_memory", 0))))
             if slice_ is not None:
                 row["gpu_instance"] = slice_
@@ -721,12 +773,7 @@ class Nvml:
                     return
                 continue
             for field, value in zip(fields, values):
-                if value is None:
-                    card.values.pop(field, None)
-                    card.missing[field] = "Not given"
-                else:
-                    card.values[field] = value
-                    card.missing.pop(field, None)
+                card.put(field, value)
         if "fast" in lanes:
             self.read_memory(card, now)
         if "slow" in lanes:
@@ -772,9 +819,8 @@ class Nvml:
         # Some drivers of unified parts answer with zeros where others say Not Supported.
         card.unified = not total
         if total:
-            card.values["memory_used"], card.values["memory_total"] = getattr(info, "used", None), total
-            card.missing.pop("memory_used", None)
-            card.missing.pop("memory_total", None)
+            card.put("memory_used", getattr(info, "used", None))
+            card.put("memory_total", total)
 
     def read_pcie(self, card: Card, now: float) -> None:
         """Read the rates of one GPU's link; each direction keeps the driver for 20 ms."""
@@ -785,8 +831,7 @@ class Nvml:
                 if self.trouble(card, (field,), error, now):
                     return
                 continue
-            card.values[field] = int(str(answer)) * 1024
-            card.missing.pop(field, None)
+            card.put(field, int(str(answer)) * 1024)
 
     def read_mig(self, card: Card, now: float) -> None:
         """Read whether the GPU is cut into slices, and which."""
@@ -826,8 +871,9 @@ class Nvml:
     def instance(self, handle: object, row: Row) -> Row:
         """Return a slice with its memory."""
         info = self.calls.maybe("nvmlDeviceGetMemoryInfo", handle)
-        total = getattr(info, "total", None)
-        return dict(row, **given({"memory_used": getattr(info, "used", None), "memory_total": total}))
+        memory = {field: getattr(info, field[7:], None) for field in ("memory_used", "memory_total")}
+        possible: Row = {field: value for field, value in memory.items() if not impossible(field, value)}
+        return dict(row, **given(possible))
 
     def read_apps(self, card: Card, thorough: bool) -> None:
         """Read who is on a GPU."""
@@ -896,7 +942,8 @@ SMI_FAULTS = (
     ("insufficient permissions", "permission"),
     ("permission denied", "permission"),
     ("couldn't find libnvidia-ml", "no-library"),
-    ("not found", "no-library"),
+    ("nvidia-smi: not found", "no-library"),
+    ("command not found", "no-library"),
 )
 
 
@@ -951,7 +998,11 @@ def smi_gpus(text: str, columns: Sequence[tuple[str, str, str]]) -> tuple[list[R
                 driver = cell if VERSION.match(cell) else driver
                 continue
             try:
-                row[field] = smi_value(cell, kind)
+                value = smi_value(cell, kind)
+                why = impossible(field, value)
+                if why:
+                    raise ValueError(why)
+                row[field] = value
             except ValueError as error:
                 missing[field] = str(error)
         if "memory_total" in missing and UNIFIED.search(str(row.get("name", ""))):
@@ -978,6 +1029,48 @@ def smi_apps(text: str, index: dict[str, object]) -> list[App]:
             app["gpu_memory"] = smi_value(cells[2], "mib")
         apps.append(app)
     return apps
+
+
+SMI_BUS = re.compile(r"(?<![0-9a-f])[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]\b", re.I)
+
+
+def smi_troubles(others: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what lines beside the table say of single GPUs, by their short bus id, and the lines of no GPU.
+
+    `Unable to determine the device handle for GPU 0000:02:00.0: GPU is lost.  Reboot the system ...`, and
+    `WARNING: infoROM is corrupted at gpu 0000:3B:00.0`.
+    """
+    troubles: dict[str, str] = {}
+    rest: list[str] = []
+    for line in others:
+        bus = SMI_BUS.search(line)
+        if bus is None or re.match(r"\d+\s*,", line):  # a row of another table than was asked for
+            rest.append(line)
+            continue
+        after = line[bus.end() :].strip(" :.")
+        before = re.sub(r"\s*(?:\b(?:at|for|of|on)\b)?\s*(?:\bgpu)?\s*$", "", line[: bus.start()], flags=re.I)
+        words = after.partition(".")[0].strip() or before.partition("WARNING:")[2].strip() or before
+        troubles.setdefault(short_bus(bus.group(0)), words[:COMMAND_LIMIT] or "It has trouble")
+    return troubles, rest
+
+
+def short_bus(bus: object) -> str:
+    """Return a bus id as the kernel writes it: domains of four digits, small letters."""
+    return str(bus)[-12:].lower()
+
+
+def smi_blamed(rows: list[Row], troubles: dict[str, str], known: Sequence[Row]) -> list[Row]:
+    """Return the rows of nvidia-smi with what is said of single GPUs, those that have no row included."""
+    rows = list(rows)
+    for bus, words in troubles.items():
+        row = next((row for row in rows if short_bus(row.get("bus", "")) == bus), None)
+        if row is None:
+            taken = {one["index"] for one in (*rows, *known)}
+            row = {"index": next(n for n in range(1 << 16) if n not in taken), "bus": bus}
+            row = dict(next((one for one in known if short_bus(one.get("bus", "")) == bus), row))
+            rows.append(row)
+        row.setdefault("fault", words)
+    return sorted(rows, key=lambda row: int(str(row["index"])))
 
 
 class Hang(Exception):
@@ -1031,11 +1124,22 @@ class Smi:
             query = ",".join(column[0] for column in self.columns)
             status, text = self.run("--query-gpu=" + query, "--format=csv,noheader,nounits")
         rows, others, version = smi_gpus(text, self.columns)
+        troubles, rest = smi_troubles(others)
+        if troubles and not rows:
+            # One GPU that it cannot open ends the whole table; the others are asked for by name.
+            named = [str(row.get("bus", "")) for row in self.known.values()]
+            named = named or listing(rooted("/proc/driver/nvidia/gpus"))
+            well = [bus for bus in named if bus and short_bus(bus) not in troubles]
+            if well:
+                chosen = "--id=" + ",".join(well)
+                status, text = self.run(chosen, "--query-gpu=" + query, "--format=csv,noheader,nounits")
+                rows, others, version = smi_gpus(text, self.columns)
+                rest += others
         self.version = version or self.version
         self.faults = []
-        if others or not rows:
-            self.faults = [self.complaint(" / ".join(others[:3]), status)]
-        self.remember(rows, others)
+        if rest or not (rows or troubles):
+            self.faults = [self.complaint(" / ".join(rest[:3]), status)]
+        self.remember(smi_blamed(rows, troubles, list(self.known.values())), rest)
         index = {str(row["uuid"]): row["index"] for row in self.rows if "uuid" in row}
         status, text = self.run("--query-compute-apps=" + SMI_APPS, "--format=csv,noheader,nounits")
         self.apps = smi_apps(text, index)
@@ -1069,7 +1173,7 @@ class Smi:
             uuid = str(row.get("uuid", row["index"]))
             seen.add(uuid)
             self.known[uuid] = {key: row[key] for key in ("index", "uuid", "name", "bus") if key in row}
-            if "fault" in row:
+            if "fault" in row and LOST_WORDS.search(str(row["fault"])):
                 row["lost_at"] = self.lost.setdefault(uuid, round(time.time(), 3))
             else:
                 self.lost.pop(uuid, None)
@@ -1991,6 +2095,12 @@ class Pack:
         return head + self.encode(self.stream.compress(data) + self.stream.flush(self.flush)) + b"\n"
 
 
+def escaped(match: re.Match[str]) -> str:
+    """Return a character as ASCII in JSON; for a byte that is no UTF-8, which Python keeps as one, U+FFFD."""
+    character = match.group()
+    return json.dumps("\ufffd" if "\ud800" <= character <= "\udfff" else character)[1:-1]
+
+
 class Wire:
     """Both ends of the channel: commands come in, lines go out, and neither blocks for ever."""
 
@@ -2054,7 +2164,10 @@ class Wire:
 
     def send(self, row: Row) -> None:
         """Write one line; raises Stop when nobody reads for SILENCE seconds, or ever again."""
-        data = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+        if not text.isascii():
+            text = re.sub("[^\0-\x7f]", escaped, text)
+        data = text.encode() + b"\n"
         if self.pack is not None and "seq" in row:  # an answer to a beat says nothing twice
             data = self.pack.line(data)
         last = time.monotonic()

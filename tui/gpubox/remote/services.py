@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 
@@ -400,11 +401,12 @@ def look() -> Row:
 def main() -> int:
     """Print what there is; return the exit status."""
     try:
-        answer = json.dumps(look())
+        # A byte that is no UTF-8 comes as U+FFFD in its field, which every reader takes.
+        answer = re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(look(), ensure_ascii=False)).encode()
     except Exception as error:
         sys.stderr.write("gpubox: %s: %s\n" % (type(error).__name__, str(error)[:200]))
         return 70
-    sys.stdout.write(answer + "\n")
+    sys.stdout.buffer.write(answer + b"\n")
     sys.stdout.flush()
     return 0
 

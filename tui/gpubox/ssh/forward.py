@@ -16,7 +16,7 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FA
 
 from gpubox.core.doors import Forward, Traffic, Way
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
-from gpubox.core.text import clean
+from gpubox.core.text import as_bytes, clean
 from gpubox.ssh.line import Line
 from gpubox.ssh.pipe import PACKET, WINDOW, Far, Near
 from gpubox.ssh.shell import SshShell
@@ -88,7 +88,8 @@ class Forwarding:
         make = self._connection
         if self._wish.path:
             unix = cast("Callable[[], asyncssh.SSHUNIXSession[bytes]]", far)  # the same calls
-            await make.create_unix_connection(unix, self._wish.path, window=WINDOW, max_pktsize=PACKET)
+            path = cast("str", as_bytes(self._wish.path))  # it sends both, and of text only what is UTF-8
+            await make.create_unix_connection(unix, path, window=WINDOW, max_pktsize=PACKET)
             return
         host, port = self._wish.host, self._wish.port
         if near.wish is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from gpubox.core.errors import ConfigError
+from gpubox.core.text import as_bytes
 from gpubox.ssh.aliases import aliases
 from gpubox.ssh.dump import Dump, defaults, dump, expand, home, local_user, path
 from gpubox.ssh.keywords import refuse
@@ -218,7 +219,7 @@ def _tokens(name: str, host: str, port: int, user: str, jump: str) -> dict[str, 
     local = socket.gethostname()
     whole = "".join((local, host, str(port), user, "" if jump.lower() == "none" else jump))
     return {
-        "C": hashlib.sha1(whole.encode()).hexdigest(),
+        "C": hashlib.sha1(as_bytes(whole)).hexdigest(),
         "d": str(home()),
         "h": host,
         "i": str(os.getuid()),

@@ -19,7 +19,7 @@ from asyncssh.constants import (
 
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.shell import Result
-from gpubox.core.text import clean
+from gpubox.core.text import as_bytes, clean
 from gpubox.ssh.channel import Session, SshChannel
 from gpubox.ssh.connect import Connection
 from gpubox.ssh.errors import Facts, Stage, explain
@@ -62,7 +62,7 @@ _REFUSALS = {
 
 class _Create(Protocol):
     async def __call__(
-        self, factory: Callable[[], Session], command: str | None, *, encoding: None, **wishes: object
+        self, factory: Callable[[], Session], command: bytes | None, *, encoding: None, **wishes: object
     ) -> tuple[asyncssh.SSHClientChannel[bytes], Session]: ...
 
 
@@ -215,9 +215,10 @@ class SshShell:
 
     async def _create(self, wanted: _Wanted) -> SshChannel:
         session = wanted.make()
+        command = None if wanted.command is None else as_bytes(wanted.command)
         create = cast("_Create", self.connection.ssh.create_session)  # its own types leave the bytes open
         try:
-            channel, _ = await create(lambda: session, wanted.command, encoding=None, **wanted.wishes)
+            channel, _ = await create(lambda: session, command, encoding=None, **wanted.wishes)
         except asyncssh.ChannelOpenError:
             session.give_up()
             raise

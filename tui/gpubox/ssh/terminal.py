@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
 from gpubox.core.doors import TerminalWish, exit_status
+from gpubox.core.text import as_bytes
 from gpubox.ssh.channel import Session, SshChannel
 from gpubox.ssh.shell import SshShell
 
@@ -47,7 +48,7 @@ async def terminal(shell: SshShell, command: str | None, wish: TerminalWish) -> 
         request_pty="force",
         term_type=wish.term,
         term_size=(wish.columns, wish.rows),
-        env=dict(wish.environment),
+        env={as_bytes(name): as_bytes(value) for name, value in wish.environment.items()},
         window=_WINDOW,
     )
     async with session as channel:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpubox.boxes import kept
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean_bytes
+from gpubox.core.text import as_bytes, clean_bytes
 
 SEPARATOR = "\x1f"
 """Between the parts of a line that may hold spaces: no program takes it in a name."""
@@ -27,9 +27,8 @@ class Line:
 
 def request(act: str, values: Mapping[str, str]) -> bytes:
     """Return what the script wants on its stdin: an act and what it needs; values may hold all but a NUL."""
-    return "".join(
-        f"{name}={shlex.quote(value)}\n" for name, value in {"act": act, **values}.items()
-    ).encode()
+    lines = (f"{name}={shlex.quote(value)}\n" for name, value in {"act": act, **values}.items())
+    return as_bytes("".join(lines))
 
 
 async def ask(shell: Shell, act: str, *, values: Mapping[str, str] | None = None, **more: str) -> list[Line]:

@@ -285,7 +285,7 @@ def whoami() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "somebody"
-    return f"{user}@{socket.gethostname() or 'laptop'}"
+    return clean(f"{user}@{socket.gethostname() or 'laptop'}", 120)
 
 
 def line_of(wish: JobWish) -> str:

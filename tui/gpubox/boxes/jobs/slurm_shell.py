@@ -12,7 +12,7 @@ from gpubox.boxes.jobs import slurm_gpus, slurm_text
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import Result, Shell
-from gpubox.core.text import clean_bytes
+from gpubox.core.text import as_bytes, clean_bytes
 
 LIMIT = 10
 """Seconds for each of Slurm's commands: one whose controller is dead tries for minutes."""
@@ -172,7 +172,7 @@ async def _run(shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT) -> tu
     """
     mark = f"gpubox-{token_hex(6)}"
     text = f"echo; echo {mark}\nlimit={LIMIT}\n{_BEGIN}{script}\n"
-    result = await shell.run("exec sh", stdin=text.encode("utf-8", "surrogateescape"), timeout=timeout)
+    result = await shell.run("exec sh", stdin=as_bytes(text), timeout=timeout)
     _, found, out = result.stdout.partition(f"\n{mark}\n".encode())
     if not found:
         raise RemoteError("No answer from the box", "It did not run a script of ours", status=result.status)

@@ -127,6 +127,8 @@ def _heat(gpu: Gpu, limits: Limits) -> Iterator[Mark]:
 
 
 def _memory_health(gpu: Gpu) -> Iterator[Mark]:
+    if gpu.fault is not None:
+        yield Mark("alarm", clean(gpu.fault, 24), f"the driver says: {clean(gpu.fault, 120)}")
     if gpu.xid is not None:
         text = f"last Xid error event {gpu.xid}, at {clock_time(gpu.xid_at)}; see NVIDIA's list of Xid errors"
         yield Mark("alarm", f"Xid {gpu.xid}", text)
