@@ -182,6 +182,8 @@ async def test_words_are_found_in_the_whole_log_and_marked() -> None:
         await until(pilot, lambda: any("Loss 0000003" in row for row in desk.rows))
         await pilot.press("N")
         await until(pilot, lambda: "“loss” not found above" in desk.said)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: "not found" not in desk.said)
         await pilot.press("n")
         await until(pilot, lambda: any("Loss 0090000" in row for row in desk.rows))
         await pilot.press("escape", "slash", *"LOSS", "enter")

@@ -50,6 +50,7 @@ class LogPane(Vertical):
         self._wanted: re.Pattern[str] | None = None
         self._found: int | None = None
         self._missed = ""
+        self._missed_at: int | None = None
         self._search: Worker[bool] | None = None
         self._searching = False
 
@@ -93,6 +94,8 @@ class LogPane(Vertical):
         set_caption(self, "" if source is None else " · ".join(self._parts(source)))
 
     def _parts(self, source: Log) -> list[str]:
+        if self._missed_at != self._stands:
+            self._missed = ""  # it was said of another place
         if self._searching:
             return [f"searching, {units.size(source.searched)} looked through", "esc stops"]
         parts = [self._missed] if self._missed else []
@@ -110,6 +113,11 @@ class LogPane(Vertical):
             parts.append(f"{100 * end // size}%" if begin or end < size else "all of it")
             parts.append("end goes there" if source.over else "end follows")
         return [*parts, units.size(size)]
+
+    @property
+    def _stands(self) -> int | None:
+        """The byte at the top of the view; None while the end is followed, which moves by itself."""
+        return None if self.view.follows else self.view.place[0]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say what can be done now."""
@@ -160,6 +168,7 @@ class LogPane(Vertical):
         if source is not self.view.source or wanted is not self._wanted:
             return
         if found is None:
+            self._missed_at = self._stands
             self._missed = f"“{clean(self._words.value, 24)}” not found {'below' if step > 0 else 'above'}"
         else:
             self._found = found
