@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from gpubox.ui.widgets import job_words
 from gpubox.ui.widgets.ink import cut
 
 _MOST = 2
-"""Jobs that get a toast each; more that ended at once share one, or they would cover the screen."""
+"""Jobs that get a toast each; more that ended while such toasts are shown share one in their place."""
 _NAMED = 3
 """Jobs that failed that such a toast names."""
 _SECONDS = 12.0
@@ -27,10 +28,15 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
     Without `notify` they only count as told.
     Raises what box.jobs raises.
     """
+    recent: list[tuple[float, Record]] = []
     async for records in box.jobs.finished.follow():
         wanted = [record for record in records if notify and record.wish.notify]
-        if len(wanted) > _MOST:
-            _sum_up(app, box, wanted)
+        now = time.monotonic()
+        recent = [one for one in recent if now - one[0] < _SECONDS]
+        recent += [(now, record) for record in wanted]
+        if wanted and len(recent) > _MOST:
+            app.clear_notifications()
+            _sum_up(app, box, [record for _, record in recent])
         else:
             for record in wanted:
                 _toast(app, box, record)
