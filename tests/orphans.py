@@ -19,7 +19,7 @@ _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 """Numbers of <linux/prctl.h>."""
 _ADOPTER = "PYTEST_ADOPTER"
 """The environment variable that tells xdist's workers which process adopts."""
-LIMIT = 5.0
+LIMIT = 20.0
 """Seconds that a program which was told to end has for it on a busy machine."""
 
 
@@ -103,6 +103,16 @@ def left(*marks: str) -> list[str]:
         if not found or time.monotonic() > end:
             return [_described(pid) for pid in found]
         time.sleep(0.02)
+
+
+def end(mark: str) -> None:
+    """End the orphans that mention a mark, as `left` finds them, and what they started."""
+    us = _ancestry(os.getpid())
+    for pid in _children(int(os.environ.get(_ADOPTER, "0"))):
+        if pid not in us and _mentions(pid, [mark]):
+            for each in (*_descendants(pid), pid):
+                with suppress(OSError):
+                    os.kill(each, signal.SIGKILL)
 
 
 def _ancestry(pid: int) -> set[int]:

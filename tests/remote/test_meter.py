@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import gpubox.core.reasons as core
-from gpubox.core.record import GpuTick
+from gpubox.core.record import GpuTick, Tick
+from tests.components.servers import children
+from tests.hang import LIMIT
 from tests.remote.conftest import Machine
 from tests.remote.meters import Measured, lay, measured, waited
 
@@ -42,6 +44,19 @@ def burn(*more: str) -> list[str]:
     return [sys.executable, "-c", "while True: pass", *more]
 
 
+def seconds(pid: int) -> float:
+    """The processor time of a process, and of its children alive or waited for."""
+    spent = 0
+    for each in (pid, *children(pid)):
+        spent += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return spent / os.sysconf("SC_CLK_TCK")
+
+
+def measured_seconds(ticks: Sequence[Tick]) -> float:
+    """The processor time that samples tell of."""
+    return sum(tick.cpu / 100 * tick.width for tick in ticks if tick.cpu is not None)
+
+
 def gpu(job: Measured) -> GpuTick:
     """The newest reading of the job's GPU, once there is one."""
     return job.until(lambda ticks: [tick.gpus[0] for tick in ticks if tick.gpus])[-1]
@@ -56,13 +71,15 @@ def test_a_job_without_gpus_has_its_processes_measured_each_second(
         (tmp_path / "log").write_bytes(b"x" * 1234)
         job.sample()
         ticks = job.until(lambda ticks: ticks if len(ticks) >= 4 else [])
-        assert job.end() == 0
-        assert ticks[0].t < 1.0, "a short job has a sample too"
-        assert ticks[3].t == pytest.approx(3.0, abs=0.9)
+        assert ticks[3].t > 2.9
+        assert sum(tick.width for tick in ticks) == pytest.approx(ticks[-1].t, abs=0.3), "no time is left out"
         assert ticks[3].processes == 2
         assert ticks[3].log == 1234
-        assert ticks[3].cpu is not None
-        assert 20 < ticks[3].cpu < 130
+        waited(lambda: seconds(job.main) > 1)
+        spent, so_far = seconds(job.main), len(job.ticks())
+        ticks = job.until(lambda ticks: ticks if len(ticks) > so_far + 1 else [])
+        assert spent - 0.5 < measured_seconds(ticks) < seconds(job.main) + 0.1
+        assert job.end() == 0
         assert ticks[3].rss is not None
         assert ticks[3].rss > 4 * MIB
         assert ticks[3].gpus == ()
@@ -88,9 +105,9 @@ def test_all_processes_of_a_job_are_found_and_none_of_the_supervisors_own(job: M
 def test_the_time_of_children_that_ended_between_two_samples_is_counted(job: Measured) -> None:
     job.start("sh", "-c", "while true; do timeout 0.3 sh -c 'while :; do :; done'; done")
     job.sample()
-    ticks = job.until(lambda ticks: ticks if len(ticks) >= 5 else [])
-    busy = [tick.cpu for tick in ticks[1:] if tick.cpu is not None]
-    assert sum(busy) / len(busy) > 25
+    waited(lambda: seconds(job.main) > 2)
+    so_far = len(job.ticks())
+    assert measured_seconds(job.until(lambda ticks: ticks if len(ticks) > so_far + 1 else [])) > 0.5
 
 
 def test_a_gpu_is_measured_with_the_memory_of_the_jobs_own_processes(
@@ -104,7 +121,7 @@ def test_a_gpu_is_measured_with_the_memory_of_the_jobs_own_processes(
     seen = gpu(job)
     assert (seen.uuid, seen.util, seen.memory, seen.power) == (FIRST, 83, 642 * MIB, 350)
     assert (seen.temperature, seen.total, seen.throttle) == (71, 20000 * MIB, ("power cap",))
-    job.until(lambda ticks: len(ticks) >= 4)
+    job.until(lambda ticks: len([tick for tick in ticks if tick.gpus]) >= 3)
     assert job.end() == 0
     (use,) = job.gpus()
     assert (use.index, use.name, use.used, use.inferred) == (0, "NVIDIA H100 80GB HBM3", True, False)
@@ -113,7 +130,7 @@ def test_a_gpu_is_measured_with_the_memory_of_the_jobs_own_processes(
     assert use.mean_power == 350
     assert use.energy_by == "counter"
     assert use.energy is not None
-    assert use.throttled["power cap"] == pytest.approx(job.ticks()[-1].t, abs=0.6)
+    assert 1 < use.throttled["power cap"] < job.ticks()[-1].t + 0.1
     assert len(use.shared) == 1, "the test itself is the stranger"
     assert f"pid {os.getpid()}" in use.shared[0]
     assert b"sums" not in (job.folder / "gpus.json").read_bytes()
@@ -160,11 +177,12 @@ def test_energy_is_the_sum_of_power_where_the_card_has_no_counter(
     machine.control.write_text("power.0=120\nutil.0=50\n")
     job.start("sleep", "60")
     job.sample(FIRST)
-    job.until(lambda ticks: ticks and ticks[-1].t >= 3)
+    job.until(lambda ticks: len([tick for tick in ticks if tick.gpus]) >= 3)
     job.end()
     (use,) = job.gpus()
     assert use.energy_by == "power"
-    assert use.energy == pytest.approx(120 * job.ticks()[-1].t, rel=0.25)
+    assert use.energy is not None
+    assert 120 < use.energy < 120 * (job.ticks()[-1].t + 0.1)
     assert not use.used, "nothing of the job was seen on it"
 
 
@@ -173,12 +191,10 @@ def test_a_program_that_takes_its_gpu_late_gets_a_sample_at_once(
 ) -> None:
     machine.gpus(library())
     job.start("sleep", "60")
-    job.sample(FIRST)
-    job.until(lambda ticks: len(ticks) >= 2)
+    job.sample(FIRST, patch="m.PERIOD = 1000.0; m.Sampler._next_look = lambda self, due: self._now() + 0.2")
+    job.until(lambda ticks: len(ticks) == 1)
     machine.processes.write_text(f"{job.main} 0 642 C 40\n")
-    ticks = job.until(lambda ticks: ticks if any(gpu.memory for tick in ticks for gpu in tick.gpus) else [])
-    seen = next(tick for tick in ticks if tick.gpus and tick.gpus[0].memory)
-    assert seen.width <= 1.3
+    job.until(lambda ticks: any(gpu.memory for tick in ticks for gpu in tick.gpus))
 
 
 def test_a_driver_that_hangs_takes_neither_the_samples_nor_the_end(
@@ -215,7 +231,7 @@ def test_a_sampler_that_was_killed_is_followed_by_one_that_goes_on(
     machine.processes.write_text(f"{job.main} 0 642 C 40\n")
     job.sample(FIRST)
     job.until(lambda ticks: ticks and ticks[-1].gpus)
-    waited(lambda: job.gpus())
+    waited(lambda: job.gpus() and job.gpus()[0].peak_memory)
     assert job.sampler
     job.sampler.kill()
     job.sampler.wait()
@@ -235,8 +251,8 @@ def test_after_an_hour_samples_are_means_of_ten_seconds(job: Measured) -> None:
     job.sample(ago=3590.0, patch="m.WIDE = 2.0; m.HOUR = 3592.0")
     ticks = job.until(lambda ticks: ticks if ticks and ticks[-1].t > 3594.5 else [])
     wide = [tick for tick in ticks if tick.t > 3592.5]
-    assert wide[0].width == pytest.approx(2.0, abs=0.6)
-    assert all(tick.width < 1.3 for tick in ticks[1:] if tick.t < 3592)
+    assert wide[0].width >= 1.5
+    assert sum(tick.width for tick in ticks[1:]) == pytest.approx(ticks[-1].t - ticks[0].t, abs=0.3)
 
 
 def test_a_job_whose_supervisor_was_killed_is_measured_until_nothing_of_it_is_left(job: Measured) -> None:
@@ -250,7 +266,7 @@ def test_a_job_whose_supervisor_was_killed_is_measured_until_nothing_of_it_is_le
     lines = len(job.ticks())
     assert job.until(lambda ticks: len(ticks) > lines + 1 and ticks[-1].processes == 1)
     os.kill(job.main, signal.SIGKILL)
-    assert job.sampler.wait(20) == 0
+    assert job.sampler.wait(LIMIT) == 0
 
 
 def test_what_holds_a_clock_is_named_as_the_panel_names_it(program: Path) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from gpubox.boxes.short import stripped
 from gpubox.core.record import Listing, Record
+from tests import orphans
 from tests.hang import LIMIT
 
 FILES = (
@@ -166,7 +167,13 @@ class Box:
         fresh.rename(self.environment["FAKE_GPUS"])
 
     def close(self) -> None:
-        """End everything that still runs."""
+        """End everything that still runs, also what its record no longer tells."""
+        try:
+            self._stop_all()
+        finally:
+            orphans.end(f"{self.root}/")
+
+    def _stop_all(self) -> None:
         if not (self.root / "state").exists():
             return
         for record in self.list().jobs:
