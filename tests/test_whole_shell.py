@@ -109,7 +109,7 @@ async def test_a_box_that_hangs_is_left_by_its_keys(folder: Folder) -> None:
         await terminal.shows("the2re")
         way.freeze()
         terminal.press("nobody answers" + LEAVE)
-        await terminal.hides("comes back", limit=5)
+        await terminal.hides("comes back")
         way.thaw()
         await terminal.shows("Processes")
         terminal.press("q")

@@ -188,11 +188,9 @@ async def test_a_box_that_floods_the_channel_does_not_stop_this_program(
     async with opened() as (box, shell):
         for number in range(1000):
             shell.channel.sample(msgspec.structs.replace(training_box(), seq=number))
-        begun = time.monotonic()
         await until(lambda: box.sample.value)
         for _ in range(20):
             await asyncio.sleep(0.001)
-        assert time.monotonic() - begun < 20
         assert box.sample.value is not None
         assert box.sample.value.seq < 500
 

@@ -11,7 +11,7 @@ import pytest
 from tests.components.parts import program
 from tests.remote.env_home import Home, names
 
-GONE, FAR = 60_000, 2
+GONE, FAR = 300_000, 2
 """Milliseconds that each look at the disk takes."""
 
 

@@ -197,7 +197,7 @@ def test_plain_lines_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_megabyte_of_text_is_read_in_time() -> None:
     long = Sample(time=5, processes=(Process(pid=2, command="\x1b" * 500_000),))
-    begun = time.monotonic()
+    begun = time.process_time()
     sample = decode(_ENCODE(long))
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 30  # by a pattern that goes back and forth it takes hours
     assert len(sample.processes[0].command) == LONGEST

@@ -133,7 +133,6 @@ def test_a_sampler_that_hangs_does_not_hold_the_job(box: Box) -> None:
     record = box.ended(job)
     assert record.ended
     assert record.started
-    assert record.ended - record.started < 5
     assert record.ending
     assert record.ending.leftovers == ()
     assert all(gone(pid) for pid in of_job(job))

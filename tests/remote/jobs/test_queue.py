@@ -188,16 +188,16 @@ def test_without_the_part_that_asks_the_job_ends_in_words(box: Box) -> None:
 
 
 def test_a_driver_that_hangs_holds_only_who_waits_for_it(box: Box) -> None:
+    file = box.program / "turns.py"
+    file.write_text(file.read_text().replace("LOOK = 10.0", "LOOK = 1000.0"))  # the driver is never given up
     box.gpus("", hang=True)
     waiting = holding(box)
     assert waiting.state == "queued"
     assert box.ended(box.launch("true").id).ending
-    begun = time.monotonic()
     box.ask("stop", id=waiting.id, by="ada")
     ending = box.ended(waiting.id).ending
     assert ending
     assert (ending.how, ending.by) == ("stopped", "ada")
-    assert time.monotonic() - begun < 9  # sooner than the driver is given up
 
 
 def test_now_takes_a_gpu_that_is_in_use(box: Box) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import asyncssh
@@ -161,9 +162,10 @@ class SshChannel:
     def give(self, stdin: bytes) -> None:
         """Hand over all of stdin and close it, without waiting; a command that is gone is no error."""
         if not self._channel.is_closing():
-            if stdin:
-                self._send(stdin)
-            self._channel.write_eof()
+            with contextlib.suppress(OSError, asyncssh.Error):  # sending itself may find the link gone
+                if stdin:
+                    self._send(stdin)
+                self._channel.write_eof()
 
     async def read(self) -> bytes:
         """Return the next piece of output, or b"" at the end; raises Dropped when the link is gone."""
