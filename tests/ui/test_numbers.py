@@ -205,10 +205,16 @@ cell = st.sampled_from(
 )
 
 
+def cells(fields: str) -> st.SearchStrategy[list[str]]:
+    """Return rows of as many cells as Slurm is asked for."""
+    width = len(fields.split())
+    return st.lists(cell, min_size=width, max_size=width)
+
+
 @often
 @given(
-    st.lists(st.lists(cell, min_size=15, max_size=15), max_size=3),
-    st.lists(st.lists(cell, min_size=8, max_size=8), max_size=3),
+    st.lists(cells(slurm_text.QUEUE), max_size=3),
+    st.lists(cells(slurm_text.SINFO), max_size=3),
 )
 def test_every_queue_of_slurm_can_be_drawn(jobs: list[list[str]], nodes: list[list[str]]) -> None:
     rows = slurm_text.queue(jobs)
