@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.components import parts
@@ -12,6 +14,7 @@ def missing_fish(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody may install, and one part is not there."""
     monkeypatch.setattr(parts, "PARTS", {"no-such-fish": parts.Part("no-such-fish", "fish")})
     monkeypatch.setattr(parts, "_privilege", lambda: None)
+    monkeypatch.setattr(parts, "_HEADERS", Path(__file__))
 
 
 def test_nothing_is_said_when_all_is_there(

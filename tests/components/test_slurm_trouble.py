@@ -12,6 +12,7 @@ import pytest
 from gpubox.boxes.jobs.slurm import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
+from tests.components.parts import program
 from tests.components.slurm_jobs import ONE, behind, ended, until, wish
 from tests.components.slurms import SlurmTest, slurm
 
@@ -112,6 +113,6 @@ async def test_slurms_programs_without_a_cluster_are_no_slurm(
 ) -> None:
     backend = behind(tmp_path, monkeypatch)
     monkeypatch.delenv("SLURM_CONF", raising=False)
-    assert shutil.which("sbatch")
+    program("sbatch")
     assert not await backend.find()
     assert await backend.look() is None
