@@ -15,6 +15,7 @@ import re
 import time
 
 import trees
+from sensitive import secret_name, secret_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
-SECRET = re.compile(
-    r"(?i)secret|token(?!s$|s_|i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
-)
-"""Names of variables whose values never reach the disk, whatever the laptop says."""
 RESERVE = 65536
 ACTIVE = ("queued", "starting", "running", "stopping")
 DAWN = 10.0
@@ -189,7 +186,8 @@ def publishable(wish: Row) -> Row:
     """Return a wish as it may lie on a disk: without the values of secrets."""
     given = wish.get("environment") or {}
     names = set(wish.get("hidden") or ())
-    hidden = sorted(names | {name for name in given if SECRET.search(name)})
+    secret = {name for name, value in given.items() if secret_name(name) or secret_value(value)}
+    hidden = sorted(names | secret)
     open_ones = {name: value for name, value in given.items() if name not in hidden}
     return dict(wish, environment=open_ones, hidden=hidden)
 

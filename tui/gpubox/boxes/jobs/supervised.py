@@ -34,6 +34,7 @@ FILES = (
     "beside.py",
     "envlock.py",
     "records.py",
+    "sensitive.py",
     "turns.py",
     "trees.py",
     "causes.py",

@@ -12,6 +12,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuWish
 from gpubox.core.record import GpuPlace
 from gpubox.core.text import clean
+from gpubox.remote.sensitive import secret_name, secret_value
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """What an id's end is made of: nothing that is mistaken for something else when read aloud."""
@@ -25,15 +26,6 @@ _SHELLS_OWN = frozenset({
     "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
 })  # fmt: skip
 """Words that only a shell understands, where a command begins."""
-_SECRET = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*(?:TOKEN|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|APIKEY|ACCESSKEY|SECRETKEY|PRIVATEKEY|"
-    r"CREDENTIALS?)|PASS|SSHPASS|PWD|KEY|PRIVATE|AUTH|COOKIE|DSN)[0-9]*(?:$|_)"
-)
-_HIDDEN_THERE = re.compile(
-    r"(?i)secret|token(?!s$|s_|i[sz])|passw|passphrase|credential|private|api_?key|access_?key|_key$|^key$|_auth$"
-)
-"""What the program on the box keeps out of its records besides; see remote/records.py."""
-_NOT_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK"})
 _ASSIGNED = re.compile(r"(?<![\w-])(?:--?)?([A-Za-z_][\w-]*)(?:=|\s+)(?=[^\s])")
 """Names with something after them, as an assignment or an option has it."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -180,16 +172,9 @@ def duration(text: str) -> float:
     return seconds
 
 
-def is_secret(name: str) -> bool:
-    """Say whether a variable's name tells that its value is a secret, such as `WANDB_API_KEY`."""
-    return _HIDDEN_THERE.search(name) is not None or (
-        name not in _NOT_SECRET and _SECRET.search(name.upper()) is not None
-    )
-
-
 def tells_secret(line: str) -> bool:
     """Say whether a command line may hold a secret: `HF_TOKEN=… train`, `train --api-key …`."""
-    return any(is_secret(name.replace("-", "_")) for name in _ASSIGNED.findall(line))
+    return any(secret_name(name) for name in _ASSIGNED.findall(line)) or any(map(secret_value, line.split()))
 
 
 def variable(text: str) -> tuple[str, str]:
@@ -205,4 +190,4 @@ def variable(text: str) -> tuple[str, str]:
 
 def hidden(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of variables whose values stay out of the record."""
-    return tuple(name for name in environment if is_secret(name))
+    return tuple(name for name, value in environment.items() if secret_name(name) or secret_value(value))

@@ -7,15 +7,16 @@ import re
 from rich.text import Text
 from textual.widgets import Input
 
-from gpubox.boxes.jobs.wishes import is_secret
+from gpubox.boxes.jobs.wishes import hidden
 
 _VALUE = re.compile(r"""([A-Za-z_]\w*)=("[^"]*"?|'[^']*'?|\S*)""")
+_QUOTES = "\"'"
 
 
 def masked(text: str) -> str:
     """Return variables with the values of those that look like secrets covered, as long as they were."""
     return _VALUE.sub(
-        lambda one: f"{one[1]}={'•' * len(one[2])}" if is_secret(one[1]) else one[0],
+        lambda one: f"{one[1]}={'•' * len(one[2])}" if hidden({one[1]: one[2].strip(_QUOTES)}) else one[0],
         text,
     )
 
