@@ -10,7 +10,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from gpubox.commands.common import (
-    INTERRUPTED,
     Common,
     common_options,
     complain,
@@ -23,6 +22,7 @@ from gpubox.commands.common import (
 from gpubox.commands.compare import compare, compare_jobs
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
+from gpubox.commands.ending import Ending, ended_by_signals
 from gpubox.commands.env import env
 from gpubox.commands.files import get, put
 from gpubox.commands.jobs import jobs
@@ -118,6 +118,11 @@ cli.add_command(get)
 
 def run(words: list[str] | None = None) -> int:
     """Do what the words say and return the exit status: 0 done, 1 a box failed, 2 wrong words."""
+    with ended_by_signals() as ending:
+        return _done(words, ending)
+
+
+def _done(words: list[str] | None, ending: Ending) -> int:
     try:
         result: object = cli.main(words, prog_name="gpubox-tui", standalone_mode=False, obj=Common())
         sys.stdout.flush()
@@ -129,7 +134,7 @@ def run(words: list[str] | None = None) -> int:
         complain(error)
         return exit_status(error)
     except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        return ending.status
     except BrokenPipeError:
         return leave_pipe()
     except OSError as error:

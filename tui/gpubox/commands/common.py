@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells report it."""
 BROKEN_PIPE = 141
 """Exit status when the reader of our output went away, as shells report it."""
 
