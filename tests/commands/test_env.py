@@ -78,9 +78,9 @@ def test_two_are_compared_and_the_status_says_whether_they_differ(box: Home) -> 
 
 def test_the_chosen_one_is_active_in_commands_of_the_shell(box: Home) -> None:
     run(box, "env", "local", "use", "torch")
-    asked = ("shell", "local", "--", "echo", "at", "$CONDA_DEFAULT_ENV")
+    asked = ("shell", "local", "--", "echo at $CONDA_DEFAULT_ENV")
     assert run(box, *asked).out == "at torch\n"
-    assert run(box, "shell", "local", "--no-env", "--", "echo", "at", "$CONDA_DEFAULT_ENV").out == "at\n"
+    assert run(box, "shell", "local", "--no-env", "--", "echo at $CONDA_DEFAULT_ENV").out == "at\n"
     assert run(box, "env", "local", "use", "none").status == 0
     assert run(box, *asked).out == "at\n"
 

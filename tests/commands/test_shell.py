@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from gpubox.commands.shell import _line
 from tests.commands.run import PROGRAM, Ran, apart, environment, here
+from tests.components.parts import program
 from tests.hang import LIMIT
 
 
@@ -35,8 +38,24 @@ def test_a_signal_becomes_a_status() -> None:
     assert apart("shell", "local", "--", "kill -TERM $$").status == 143
 
 
-def test_words_are_joined_as_ssh_joins_them() -> None:
-    assert apart("shell", "local", "--", "echo", "a  b", "-n").out == "a b -n\n"
+@pytest.mark.parametrize("box", ["local", "demo"])
+def test_words_stay_words_as_run_takes_them(box: str) -> None:
+    assert apart("shell", box, "--", "sh", "-c", "exit 7").status == 7
+    odd = ["a  b", "it's", "$HOME", "back\\slash", "\\'", "", "!x", "*", "two\nlines", "é\t"]
+    ran = apart("shell", box, "--", "printf", "<%s>", *odd)
+    assert (ran.status, ran.out) == (0, "".join(f"<{word}>" for word in odd))
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "fish", "tcsh"])
+def test_words_stay_words_in_every_login_shell(shell: str, tmp_path: Path) -> None:
+    path = program(shell)
+    odd = ["a  b", "it's", "$HOME", "back\\slash", "\\'", "", "!x", "*", "two\nlines"]
+    line = _line(("printf", "<%s>", *odd))
+    assert line
+    words = [path, *(["-f"] if shell in ("tcsh", "zsh") else []), "-c", line]
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(words, env=home, capture_output=True, timeout=60, check=False)
+    assert done.stdout.decode() == "".join(f"<{word}>" for word in odd)
 
 
 def test_without_a_command_the_shell_reads_stdin() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +30,9 @@ LINK_FAILED = 255
 def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> int:
     """Open a login shell on BOX, or run COMMAND there by its shell.
 
+    One word is a line for the shell: -- 'cd data; ls'. Several are a program and its arguments, word for
+    word, as `run` takes them.
+
     With a terminal at both ends the program gets one of its own; Enter ~ . leaves it at once. Without, stdin,
     stdout and stderr are passed on, as `ssh` does without -t. The environment that was chosen with
     `gpubox-tui env BOX use` is active, after all that the login shell reads at its start.
@@ -35,12 +41,24 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> 
     """
     settings, target = begin(ctx, box)
     try:
-        return _run(target, settings, " ".join(command) or None, env=env)
+        return _run(target, settings, _line(command), env=env)
     except (ConfigError, BrokenPipeError):
         raise
     except GpuBoxError as error:
         complain(error, target.name)
         return LINK_FAILED
+
+
+def _line(words: tuple[str, ...]) -> str | None:
+    """Return what the login shell of the box, whichever it is, shall run; None for the shell itself."""
+    if len(words) < 2:
+        return words[0] if words else None
+    line = shlex.join(words)
+    if all(re.fullmatch(r"[\w./:=,@%+-]+", word, re.ASCII) for word in words):
+        return line
+    # Shells differ in what they make of quotes; octal digits are the same to all of them.
+    octal = "".join(f"\\0{byte:03o}" for byte in os.fsencode(line))
+    return f'exec sh -c \'eval "$(printf %b "{octal}")"\''
 
 
 def _run(target: Target, settings: Settings, command: str | None, *, env: bool) -> int:
