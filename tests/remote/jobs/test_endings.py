@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.remote import illegal
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box, alive
 
@@ -82,6 +83,26 @@ def test_a_signal_and_its_core_are_told(any_box: Box, tmp_path: Path, number: si
     assert record.ending.core
     assert Path(record.ending.core_file).parent == tmp_path
     assert Path(record.ending.core_file).read_bytes().startswith(b"\x7fELF")
+
+
+def test_cores_of_two_jobs_in_one_folder_are_both_there(box: Box, tmp_path: Path) -> None:
+    if CORES.startswith("|") or not resource_allows_cores():
+        pytest.skip("this machine hands cores to a program, or allows none")
+    ends = [box.run("sh", "-c", "kill -SEGV $$", cwd=str(tmp_path)) for _ in range(2)]
+    files = [Path(record.ending.core_file) for record in ends if record.ending]
+    assert len(set(files)) == 2
+    for record, path in zip(ends, files, strict=True):
+        assert record.main
+        assert illegal.Core(str(path)).pid == record.main.pid
+
+
+def test_memory_of_all_processes_is_not_less_than_that_of_the_largest(box: Box) -> None:
+    # It takes its memory and gives it back between two looks.
+    line = "import time; time.sleep(0.4); x = bytearray(120_000_000); del x; time.sleep(0.1)"
+    for argv in (("true",), (sys.executable, "-c", line)):
+        usage = box.run(*argv).usage
+        assert usage
+        assert usage.max_rss <= max(usage.peak_tree or 0, usage.floor)
 
 
 def resource_allows_cores() -> bool:

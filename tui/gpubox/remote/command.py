@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
 """Seconds after the start of the first looks at the job's memory: short jobs have a peak too."""
+BEFORE_EXEC = 1 << 20
+"""Bytes of memory that a child may take beyond ours before it becomes the command."""
 STUBBORN = 60.0
 """Seconds after the first KILL at which processes are left alone that a driver does not let end."""
 
@@ -117,7 +119,7 @@ class Command:
         report, write = os.pipe()
         self._environment, self._cwd = environment, cwd
         self._before = causes.counters()
-        self._floor = causes.peak_of_self()
+        self._floor = causes.peak_of_self() + BEFORE_EXEC
         self._born, self._zero = time.time(), time.monotonic()
         self.main = os.fork()
         if self.main == 0:
@@ -267,7 +269,9 @@ class Command:
 
     def _ending(self) -> Row:
         if self.usage is not None:
-            self.usage["peak_tree"] = max(self._peak, 0) or None
+            # A peak between two looks only the kernel sees; below the floor its figure is not the job's.
+            largest = self.usage["max_rss"] if self.usage["max_rss"] > self._floor else 0
+            self.usage["peak_tree"] = max(self._peak, largest) or None
             self.usage["others_user"], self.usage["others_sys"] = (round(part, 6) for part in self._others)
         ending = causes.ending(self.status)
         if self._stop and self._stop["how"] != "leftovers":

@@ -292,7 +292,8 @@ def _pattern(text: str, pid: int) -> str:
 def core_of(pid: int, cwd: str, since: float) -> Tuple[str, str]:
     """Return the core file of a process if it is there to be read, and where it lies in words.
 
-    With pid 0 any that was written after `since`.
+    With pid 0 any that was written after `since`. A core without a pid in its name gets one: the next process
+    that dumps core in that folder would overwrite it.
     """
     try:
         with open("/proc/sys/kernel/core_pattern", errors="replace") as file:
@@ -307,14 +308,29 @@ def core_of(pid: int, cwd: str, since: float) -> Tuple[str, str]:
         if "systemd-coredump" in program:
             return "", "coredumpctl info %s" % (pid or "")
         return "", "/var/crash (apport)" if "apport" in program else "given to %s" % program
+    lost = ""
     for path in _newest(os.path.join(glob.escape(cwd), _pattern(text, pid)), since):
         try:
             dumped = Core(path).pid
         except (OSError, ValueError, struct.error):
             dumped = 0
         if not pid or not dumped or dumped == pid:
+            path = _named(path, dumped or pid)
             return path, path
-    return "", ""
+        lost = lost or "overwritten by that of process %d: %s" % (dumped, path)
+    return "", lost
+
+
+def _named(path: str, pid: int) -> str:
+    """Return the name of a core with its process in it, which it gets where that can be."""
+    own = "%s.%d" % (path, pid)
+    if not pid or str(pid) in os.path.basename(path) or os.path.lexists(own):
+        return path
+    try:
+        os.rename(path, own)
+    except OSError:
+        return path
+    return own
 
 
 def _newest(pattern: str, since: float) -> List[str]:
