@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.jobs import line_of, whoami
+from gpubox.boxes.jobs.jobs import _with, line_of, whoami
 from gpubox.boxes.limits import Limits
 from gpubox.boxes.store import Store
 from gpubox.config.settings import HistorySettings, JobSettings
@@ -190,3 +190,8 @@ async def test_a_queue_that_the_box_has_not_is_refused() -> None:
         kept.jobs.backend("moon")
     await kept.jobs.look()
     assert kept.jobs.named("train-1").id == job(1).id
+
+
+def test_the_newest_is_the_one_submitted_last_whatever_the_clocks_say() -> None:
+    rows = (replace(job(3), serial=1), replace(job(2), serial=2), replace(job(1), serial=3), job(4))
+    assert [one.id for one in _with(rows, {})] == [job(number).id for number in (1, 2, 3, 4)]

@@ -128,6 +128,10 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         (small_disk / "fill").write_bytes(b"\0" * ((1 << 20) - 48 * 1024))
         words = box.refused("launch", wish={"id": "20261123-000000-none", "argv": ["true"]})
         assert "full" in words
+        # With more room than counts as full, and less than the record of this one takes.
+        (small_disk / "fill").write_bytes(b"\0" * (1 << 18))
+        large = {"id": "20261123-000000-much", "argv": ["true", "x" * 400_000]}
+        assert "status.json: The disk is full" in box.refused("launch", wish=large)
         assert box.list().jobs == ()
     finally:
         subprocess.run(["umount", "-l", small_disk], check=True)
@@ -250,3 +254,8 @@ def test_a_box_without_a_free_file_handle_declares_nothing_ended(box: Box) -> No
     words = [sys.executable, "-I", "-c", code, str(box.program), str(box.folder(record.id)), kept]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
     assert done.stdout == "running None False None\n"
+
+
+def test_jobs_are_counted_in_the_order_in_which_they_were_submitted(box: Box) -> None:
+    serials = [box.run("true", id=f"20261123-0000{number:02d}-abcd").serial for number in (9, 5, 7)]
+    assert serials == [1, 2, 3]

@@ -135,6 +135,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     wish: JobWish
     submitted: Moment
     v: Whole = 1
+    serial: Whole = 0
+    """Counts the jobs of the box in the order in which they were submitted; 0 where that is not known."""
     started: Moment | None = None
     ended: Moment | None = None
     waits: str = ""

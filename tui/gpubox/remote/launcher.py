@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 BEGIN = 10.0
 """Seconds that a supervisor may take for its first record."""
+TOLD = b"."
+"""What a supervisor tells when its record is there; anything else are words of why it is not."""
 PATIENCE = 0.12
 """Seconds for which a launch waits for the command itself, once its record is there."""
 FILES = 8 << 20
@@ -112,8 +114,11 @@ def _noting(folder: str, action: Callable[[], None]) -> None:
 
 
 def _unnoted(folder: str, why: str) -> records.Refused:
-    hint = "Make room there: `df %s`" % folder
-    return records.Refused("The job could not be noted", "%s: %s" % (folder, why), hint)
+    return records.Refused("The job could not be noted", "%s: %s" % (folder, why), _room(folder))
+
+
+def _room(folder: str) -> str:
+    return "Make room there: `df %s`" % folder
 
 
 def prepare(folder: str, wish: Row) -> None:
@@ -210,10 +215,14 @@ def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) ->
     """Start the supervisor by two forks; until its first record it holds the lock with us."""
     pid = os.fork()
     if pid == 0:
+        held = [] if lock is None else [lock]
         try:
-            held = [] if lock is None else [lock]
             _detach(folder, write, *held)
             supervise(folder, job, umask, lambda: _tell(write, held))
+        except OSError as error:  # nobody else hears it where supervisor.log cannot be written
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            words = "The disk is full" if full else error.strerror or str(error)
+            _tell(write, held, ("%s: %s" % (error.filename or folder, words)).encode("utf-8", "replace"))
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
@@ -223,15 +232,15 @@ def _hear(folder: str, line: int) -> None:
     """Wait for the first record, and a moment for what follows it; raises Refused when it does not come."""
     if not select.select([line], [], [], BEGIN)[0]:
         return  # it is slow, and may come yet
-    if not os.read(line, 1):
+    first = os.read(line, 4096)
+    if not first.startswith(TOLD):
         import causes
 
-        full = causes.full_disk(folder).replace(" when it ended", "")
+        full = first.decode("utf-8", "replace") or causes.full_disk(folder).replace(" when it ended", "")
         if full:
-            raise records.Refused("The job could not be noted", full, "Make room there: `df %s`" % folder)
-        said = trees.read(os.path.join(folder, "supervisor.log")).decode("utf-8", "replace").strip()
-        last = said.splitlines()[-1] if said else "Its supervisor did not come up"
-        raise records.Refused("The job did not start", last)
+            raise records.Refused("The job could not be noted", full, _room(folder))
+        said = causes.last_line(os.path.join(folder, "supervisor.log"))
+        raise records.Refused("The job did not start", said or "Its supervisor did not come up")
     # The command itself follows within milliseconds, unless it waits or its environment takes time.
     select.select([line], [], [], PATIENCE)
 
@@ -250,11 +259,11 @@ def _detach(folder: str, *keep: int) -> None:
     waking.close_others(*keep)
 
 
-def _tell(write: int, held: List[int]) -> None:
+def _tell(write: int, held: List[int], words: bytes = TOLD) -> None:
     while held:  # the record is there: whoever launches it again finds it
         os.close(held.pop())
     with contextlib.suppress(OSError):
-        os.write(write, b".")  # whoever launched it may be gone
+        os.write(write, words)  # whoever launched it may be gone
 
 
 def supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
@@ -300,6 +309,7 @@ def prepared(wish: object) -> Row:
         prepare(folder, job)
         shown = dict(records.publishable(job), files={})
         record = {"v": 1, "id": job["id"], "state": "queued", "wish": shown, "submitted": time.time()}
+        record["serial"] = records.serial(folder)
         if not records.save(folder, record):
             raise records.Refused(
                 "The job could not be noted", "The disk does not take its record: %s" % folder

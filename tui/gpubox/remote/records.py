@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -180,6 +181,33 @@ def save(folder: str, record: Row, *, last: bool = False) -> bool:
     done = store(os.path.join(folder, "status.json"), shown, os.path.join(folder, "reserve") if last else "")
     touch(os.path.dirname(folder))
     return done
+
+
+def serial(folder: str) -> int:
+    """Return the number of the next job of this box: clocks are set back, this goes on. 0 on a full disk."""
+    try:
+        handle = os.open(
+            os.path.join(os.path.dirname(folder), ".serial"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        digits = os.read(handle, 32).strip()
+        number = int(digits if digits.isdigit() else b"0") + 1
+        os.pwrite(handle, b"%d\n" % number, 0)
+        return number
+    except OSError:
+        return 0
+    finally:
+        os.close(handle)
+
+
+def refusal(folder: str, record: Row) -> Optional[OSError]:
+    """Return why a job's status cannot be written, asked by writing it; None when it can."""
+    path = os.path.join(folder, "status.json")
+    number = _replace(path, json.dumps(record).encode(), False)
+    return OSError(number, os.strerror(number), path) if number else None
 
 
 def publishable(wish: Row) -> Row:

@@ -168,14 +168,16 @@ class Supervisor:
         noted = self.save(
             state="queued" if waits else "starting",
             submitted=before.get("submitted") or time.time(),
+            serial=before.get("serial") or records.serial(self.folder),
             supervisor=trees.identity(os.getpid()),
             host=os.uname().nodename,
             user=launcher.user(),
             warning=self.warning,
             cpu_model=cpu_model(),
         )
-        if not noted:
-            raise OSError("The disk does not take its record")
+        refusal = None if noted else records.refusal(self.folder, self.record)
+        if refusal is not None:
+            raise refusal
         self.tell()
 
     def queues(self) -> bool:

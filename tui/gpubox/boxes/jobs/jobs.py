@@ -266,8 +266,8 @@ def _with(records: Sequence[Record], changes: Mapping[str, Record | None]) -> tu
         if record is None or known is None or record.now >= known.now:
             found[job] = record
     rows = [record for record in found.values() if record is not None]
-    # By the box's clock: ids are made by the clocks of several laptops.
-    return tuple(sorted(rows, key=lambda record: (record.submitted, record.id), reverse=True))
+    # By the box's own count: its clock may jump, and ids are made by the clocks of several laptops.
+    return tuple(sorted(rows, key=lambda one: (one.serial, one.submitted, one.id), reverse=True))
 
 
 def _secrets_needed(names: Sequence[str]) -> RemoteError:
