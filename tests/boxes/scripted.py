@@ -82,7 +82,7 @@ class ScriptedChannel:
 
     async def write(self, data: bytes) -> None:
         if self._result:
-            raise CommandEnded(self._result.status)
+            raise CommandEnded.closed(self._result.status)
         if self._dropped:
             raise self._dropped
         if self.deaf:

@@ -31,7 +31,8 @@ def test_an_error_reads_as_sentences(kind: type[GpuBoxError]) -> None:
 
 
 def test_only_what_may_pass_by_itself_is_tried_again() -> None:
-    assert {kind.__name__ for kind in EVERY if kind.again} == {"Unreachable", "Dropped", "ProbeError"}
+    again = {kind.__name__ for kind in EVERY if kind.again}
+    assert again == {"Unreachable", "Dropped", "RemoteError", "CommandEnded", "ProbeError"}
 
 
 def test_a_failed_command_keeps_its_status() -> None:

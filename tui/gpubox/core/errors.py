@@ -96,8 +96,10 @@ class RemoteError(GpuBoxError):
 class CommandEnded(RemoteError):
     """A command that was written to has ended; how it ended is learned from its channel."""
 
-    def __init__(self, status: int | None = None) -> None:
-        super().__init__("The command ended", "It takes no more input", "Start it again", status=status)
+    @classmethod
+    def closed(cls, status: int | None = None) -> CommandEnded:
+        """Return the error of a write that came too late."""
+        return cls("The command ended", "It takes no more input", "Start it again", status=status)
 
 
 class ProbeError(RemoteError):

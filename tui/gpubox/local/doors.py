@@ -106,7 +106,7 @@ class LocalPipes:
             self._stdin.write(data)
             await self._stdin.drain()
         except ConnectionError as error:
-            raise CommandEnded(self._process.returncode) from error
+            raise CommandEnded.closed(self._process.returncode) from error
 
     def end(self) -> None:
         """Close stdin."""

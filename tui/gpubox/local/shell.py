@@ -113,7 +113,7 @@ class LocalChannel:
             self._stdin.write(data)
             await self._stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise CommandEnded(self._process.returncode) from error
+            raise CommandEnded.closed(self._process.returncode) from error
 
     async def read_line(self, limit: int) -> bytes:
         """Return the next line with its newline, or b"" at the end; a longer one comes cut to `limit`."""

@@ -152,7 +152,7 @@ class SshChannel:
     def _check_open(self) -> None:
         result = self._session.result
         if result is not None:
-            raise CommandEnded(result.status)
+            raise CommandEnded.closed(result.status)
         if self._session.closed.is_set() or self._channel.is_closing():
             raise self._dropped()
 
