@@ -27,7 +27,7 @@ BEGIN = 10.0
 """Seconds that a supervisor may take for its first record."""
 TOLD = b"."
 """What a supervisor tells when its record is there; anything else are words of why it is not."""
-PATIENCE = 0.12
+PATIENCE = 0.5
 """Seconds for which a launch waits for the command itself, once its record is there."""
 FILES = 8 << 20
 """Bytes of small programs that may travel with a job."""
@@ -241,7 +241,8 @@ def _hear(folder: str, line: int) -> None:
             raise records.Refused("The job could not be noted", full, _room(folder))
         said = causes.last_line(os.path.join(folder, "supervisor.log"))
         raise records.Refused("The job did not start", said or "Its supervisor did not come up")
-    # The command itself follows within milliseconds, unless it waits or its environment takes time.
+    # The command itself follows within milliseconds, or the word that it waits, unless its environment or
+    # the driver takes time.
     select.select([line], [], [], PATIENCE)
 
 
