@@ -77,18 +77,30 @@ class Files:
 
         return await self._whole(work, tally, told)
 
-    async def get(self, paths: Sequence[str], to: str, told: Told | None = None) -> Progress:
-        """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`."""
+    async def get(
+        self, paths: Sequence[str], to: str, told: Told | None = None, *, replace: bool = False
+    ) -> Progress:
+        """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`.
+
+        What only a pattern fits does not replace files that are here, unless with `replace`: they are among
+        the skipped where they differ.
+        """
         for path in paths:
             if os.path.basename(path.rstrip("/")) in ("", ".", "..", "~"):
                 raise ConfigError("Not a file", f"{path}: name a file, or a folder in it")
         tally, transfer = remote.Tally(), _word()
         wanted = [os.path.basename(path.rstrip("/")) for path in paths]
 
+        def allowed(name: str) -> bool:
+            return any(_fits(name, one) for one in wanted)
+
+        def replaces(name: str) -> bool:
+            return replace or name in wanted
+
         def work(wire: _Wire) -> None:
             done = [list(parts) for parts in tally.done]
             wire.say(verb="get", paths=list(paths), done=done, transfer=transfer)
-            remote.Taker(wire, tally, lambda name: _asked_for(name, wanted)).take(to)
+            remote.Taker(wire, tally, allowed, replaces).take(to)
 
         return await self._whole(work, tally, told)
 
@@ -253,7 +265,7 @@ async def _in_thread(wire: _Wire, work: Callable[[_Wire], None], box: str) -> No
         said = clean_bytes(wire.errors.strip().rpartition(b"\n")[2], _WORDS) or "the program there ended"
         hint = "Try again: it goes on where it was"
         raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RemoteError("Not understood", f"{box} sends something else than files") from error
     finally:
         await wire.close()
@@ -295,6 +307,12 @@ def _word() -> str:
     return secrets.token_hex(8)
 
 
-def _asked_for(name: str, wanted: Sequence[str]) -> bool:
-    """Say whether a box may send a thing of this name: a box that is not to be trusted sends others."""
-    return any(name == one or (glob.has_magic(one) and fnmatch.fnmatch(name, one)) for one in wanted)
+def _fits(name: str, wanted: str) -> bool:
+    """Say whether a box may send a thing of this name: a box that is not to be trusted sends others.
+
+    As in a shell and in glob, a leading dot fits none but a dot.
+    """
+    if name == wanted:
+        return True
+    hidden = name.startswith(".") and not wanted.startswith(".")
+    return glob.has_magic(wanted) and not hidden and fnmatch.fnmatchcase(name, wanted)
