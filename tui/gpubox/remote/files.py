@@ -137,11 +137,6 @@ class Wire:
             raise Refused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
         return row
 
-    def skip(self, mark: bytes) -> None:
-        """Skip what rc files print, and the line that begins with `mark`; raises Closed."""
-        while not self._line().startswith(mark):
-            pass
-
     def _line(self) -> bytes:
         found: List[bytes] = []
         size = 0
@@ -584,7 +579,7 @@ def _plain(name: object) -> str:
 
 def _whole(value: object) -> int:
     """Return a whole number that a disk can have; raises Refused: JSON has no bounds."""
-    if type(value) is not int or not -1 <= value < 1 << 63:
+    if type(value) is not int or not _UNWANTED <= value < 1 << 63:
         raise Refused("Not understood", "The other end sent a size that no file has")
     return value
 
