@@ -282,7 +282,7 @@ def test_programs_of_ours_are_loaded_once() -> None:
 
 def test_half_a_program_does_not_run(tmp_path: Path) -> None:
     for interpreter in ("python", "sh"):
-        line = kept._sending(
+        line = kept.sending(
             sample(interpreter), "m", (), sys.executable if interpreter == "python" else "", {}
         )
         done = subprocess.run(

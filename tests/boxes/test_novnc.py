@@ -33,6 +33,13 @@ def packed(size: int) -> bytes:
     return member.tobuf() + bytes(1024)
 
 
+def nested(count: int) -> bytes:
+    """An archive of headers that each belong to the next one."""
+    member = tarfile.TarInfo("././@LongLink")
+    member.type = tarfile.GNUTYPE_LONGNAME
+    return member.tobuf() * count
+
+
 @asynccontextmanager
 async def request(
     address: str, text: str
@@ -134,6 +141,7 @@ async def test_the_files_come_from_the_box(place: Place) -> None:
         (Result(3, None, b"Welcome!\n", b""), ToolMissing, "sudo apt install novnc"),
         (Result(0, None, b"MARK\nno tar at all", b""), RemoteError, "did not come over whole"),
         (Result(0, None, b"MARK\n" + gzip.compress(packed(1)), b""), RemoteError, "did not come over whole"),
+        (Result(0, None, b"MARK\n" + nested(5000), b""), RemoteError, "did not come over whole"),
         (Result(0, None, b"MARK\n" + packed(65 << 20), b""), RemoteError, "larger than any noVNC"),
     ],
 )

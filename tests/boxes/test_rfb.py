@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.boxes import des, rfb
+from gpubox.boxes.picture import Picture
 from gpubox.boxes.png import png
-from gpubox.boxes.rfb import Picture, Silent
+from gpubox.boxes.rfb import Silent
 from gpubox.core.errors import RemoteError
 from tests.boxes.desktops.fake_vnc import Encode, Rfb, compact, stripes
 

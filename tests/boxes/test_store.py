@@ -218,12 +218,15 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         await _goes_on_without(store, "history.keep = false")
 
 
-async def test_a_file_of_a_newer_version_is_told_and_left_alone(store: Store, path: Path) -> None:
+async def test_a_file_of_a_newer_version_is_told_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {tables.VERSION + 1}")
     connection.close()
+    before = await asyncio.to_thread(path.read_bytes)
     with Store.open(SETTINGS, path) as newer:
         await _goes_on_without(newer, "Update gpubox-tui")
+    assert await asyncio.to_thread(path.read_bytes) == before
 
 
 async def _goes_on_without(store: Store, hint: str) -> None:

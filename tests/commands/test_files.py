@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def test_a_folder_goes_there_and_back(desk: Path, box: str) -> None:
     (desk / "a folder").mkdir()
     (desk / "a folder" / "-x $(id)").write_text("hello")
     ran = apart("put", box, "a folder", f"{there}/")
-    assert (ran.status, ran.out, ran.err) == (0, "", "")
+    assert (ran.status, ran.out) == (0, "")
+    assert re.fullmatch(r"1 file, 5B, in \d+s \(\S+/s\)\n", ran.err)
     ran = apart("get", box, f"{there}/a*", "back/", "--json")
     told = json.loads(ran.out)
     assert (told["schema"], told["box"], told["files"], told["bytes"]) == (1, box, 1, 5)
@@ -41,6 +43,18 @@ def test_what_is_left_out_is_named_and_the_status_says_so(desk: Path) -> None:
     ran = apart("put", "local", "tree", str(desk / "copy"))
     assert ran.status == 1
     assert ran.err.startswith("left out: ")
+
+
+def test_a_file_that_a_pattern_found_is_replaced_only_when_that_is_asked_for(desk: Path) -> None:
+    (desk / "there").mkdir()
+    (desk / "there" / "a.txt").write_text("new")
+    (desk / "a.txt").write_text("old")
+    ran = apart("get", "local", f"{desk}/there/*.txt", ".")
+    assert ran.status == 1
+    assert "a.txt: is there already, and differs" in ran.err
+    assert (desk / "a.txt").read_text() == "old"
+    assert apart("get", "local", f"{desk}/there/*.txt", ".", "--replace", "-q").err == ""
+    assert (desk / "a.txt").read_text() == "new"
 
 
 def test_what_is_not_there_is_said(desk: Path) -> None:

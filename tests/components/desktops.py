@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.desktops import Desktops
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.config import settings
 from gpubox.core.doors import Doors
 from gpubox.core.feed import Feed

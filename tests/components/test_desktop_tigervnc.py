@@ -16,7 +16,7 @@ import pytest
 from gpubox.boxes import rfb
 from gpubox.boxes.desktops import Desktops, Session, Wish
 from gpubox.boxes.desktops.viewing import forward_to
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.core.errors import RemoteError
 from tests.boxes.desktops.places import mode
 from tests.components.desk import Desk

@@ -9,7 +9,7 @@ from typing import cast
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.desktops import Desktops, Session, Wish
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.boxes.services import Service, Services
 from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.boxes.tunnels import Tunnels

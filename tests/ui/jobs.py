@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.backend import Page
+from gpubox.boxes.jobs.backend import Found, Page, Search
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.core.errors import GpuBoxError
@@ -173,6 +174,10 @@ class FakeJobs:
         self.watching = 0
         self.pages = 0
         """How many pages were asked for."""
+        self.searches = 0
+        """How often the box was asked to search."""
+        self.stride = 1 << 20
+        """Bytes that one search looks through."""
         self.streams = 0
         """How many streams were opened."""
         self._logs: dict[str, FakeLog] = {}
@@ -192,7 +197,7 @@ class FakeJobs:
             raise self.error
 
     @asynccontextmanager
-    async def follow(self, job: str, offset: int) -> AsyncGenerator[FakeStream]:
+    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[FakeStream]:
         self.streams += 1
         size = len(self.log(job).data)
         yield FakeStream(self, job, max(0, size + offset) if offset < 0 else offset)
@@ -203,6 +208,24 @@ class FakeJobs:
         data = self.log(job).data
         begin = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
         return Page(begin, bytes(data[begin : begin + length]), len(data))
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        self._fail()
+        self.searches += 1
+        data = bytes(self.log(job).data)
+        if wanted.step > 0:
+            end = data.find(b"\n", offset + self.stride) + 1 or len(data)
+            begin = offset
+        else:
+            end = offset
+            begin = data.rfind(b"\n", 0, max(0, offset - self.stride)) + 1
+        text, words = data[begin:end], wanted.words.encode()
+        if not wanted.exact:
+            text, words = text.lower(), words.lower()
+        text = re.sub(rb"\x1b\[[0-9;]*m", b"", text) if words not in text else text
+        place = text.find(words) if wanted.step > 0 else text.rfind(words)
+        at = begin + text.rfind(b"\n", 0, place) + 1 if place >= 0 else None
+        return Found(at, end if wanted.step > 0 else begin, len(data))
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
         self._fail()

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from textual.app import App
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.ui import graphics
 from gpubox.ui.widgets.thumbnail import Thumbnail
 

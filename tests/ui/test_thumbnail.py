@@ -8,7 +8,7 @@ import pytest
 from rich.color import Color
 from textual.app import App, ComposeResult
 
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.ui.widgets.thumbnail import Thumbnail, cells, fit
 from tests.ui.doors import drawn
 from tests.ui.fakes import until

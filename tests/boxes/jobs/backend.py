@@ -9,7 +9,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.backend import LogStream, Page
+from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
 from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
@@ -94,16 +94,21 @@ class ScriptedBackend:
         return Page(offset, self.log[offset : offset + length], len(self.log))
 
     @asynccontextmanager
-    async def follow(self, job: str, offset: int) -> AsyncGenerator[LogStream]:
-        self._ask(f"follow {offset}")
+    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[LogStream]:
+        self._ask(f"{'follow' if wait else 'copy'} {offset}")
         offset = max(0, len(self.log) + offset) if offset < 0 else min(offset, len(self.log))
         stream = ScriptedStream(self, offset)
+        stream.wait = wait
         self.streams.append(stream)
         self.open += 1
         try:
             yield stream
         finally:
             self.open -= 1
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        self._ask(f"search {wanted.words}")
+        return Found(None, len(self.log), len(self.log))
 
     async def stop(self, job: str, by: str) -> Record:
         self._ask("stop")
@@ -121,6 +126,7 @@ class ScriptedStream:
 
     def __init__(self, backend: ScriptedBackend, offset: int) -> None:
         self.offset = offset
+        self.wait = True
         self._backend = backend
         self._cut = asyncio.Event()
         self._news = asyncio.Event()
@@ -145,7 +151,7 @@ class ScriptedStream:
             if self._cut.is_set():
                 raise CUT
             piece = self._backend.log[self.offset : self.offset + 3]
-            if piece or self._backend.done:
+            if piece or self._backend.done or not self.wait:
                 self.offset += len(piece)
                 return piece
             self._news.clear()

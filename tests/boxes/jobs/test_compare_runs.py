@@ -67,7 +67,7 @@ class Box:
         return replace(record, state="ended", ending=Ending("exit", code=0))
 
     @asynccontextmanager
-    async def follow(self, job: str, offset: int) -> AsyncGenerator[Log]:
+    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[Log]:
         if self.no_log:
             raise RemoteError("No log")
         yield Log()

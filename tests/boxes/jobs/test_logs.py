@@ -46,6 +46,22 @@ async def test_a_log_is_read_to_its_end_and_let_go_of() -> None:
     assert backend.open == 0
 
 
+@pytest.mark.parametrize("paged", [False, True])
+async def test_a_log_is_copied_as_far_as_it_goes_over_two_links(paged: bool) -> None:
+    backend = ScriptedBackend(JOB)
+    backend.log = b"0123456789"
+    feed = doors(link())
+    async with logs.follow(backend, feed, JOB.id, 0, wait=False, paged=paged) as stream:
+        data = await stream.read()
+        backend.fails += [CUT]
+        for one in backend.streams:
+            one.cut()
+        feed.put(link())
+        assert data + await whole(stream.read) == b"0123456789"
+    assert "show" not in backend.asked
+    assert paged or backend.asked == ["copy 0", "copy 3", "copy 3"]
+
+
 async def test_a_negative_offset_counts_from_the_end() -> None:
     backend = ScriptedBackend(JOB)
     backend.log, backend.done = b"0123456789", True

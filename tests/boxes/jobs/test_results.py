@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -30,7 +30,7 @@ class Scripted(Files):
         self.names = names
         self.asked: list[tuple[list[str], str]] = []
 
-    async def get(self, paths: object, to: str, told: object = None) -> Progress:
+    async def get(self, paths: object, to: str, told: object = None, *, replace: bool = False) -> Progress:
         assert isinstance(paths, list)
         self.asked.append((paths, to))
         for name in self.names:
@@ -155,6 +155,7 @@ async def test_why_there_are_none_is_told(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=300))
+@example("¡" * 98 + "\uf8ff" * 4)
 def test_every_name_becomes_one_that_can_be_shown_and_stays_in_its_folder(name: str) -> None:
     good = safe(name)
     assert good.isprintable()

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box, new_id
 
@@ -96,6 +98,72 @@ def test_a_log_is_paged_from_both_ends(any_box: Box) -> None:
     assert any_box.raw("page", request={"id": job, "offset": 99, "length": 1}) == (
         b'{"offset": 12, "size": 12}\n'
     )
+
+
+def test_a_log_is_copied_as_far_as_it_goes(any_box: Box) -> None:
+    job = any_box.launch("sh", "-c", "echo one; sleep 100").id
+    until = any_box.command("copy", job, "1")
+    out = b""
+    while not out.endswith(b"ne\n"):
+        done = subprocess.run(until, env=any_box.environment, capture_output=True, check=True, timeout=LIMIT)
+        out = done.stdout
+    assert out == b'{"offset": 1, "size": 4}\nne\n'
+    any_box.ask("stop", id=job, by="test")
+
+
+LINES = (
+    b"first needle", b"", b"plain", b"NEEDLE in capitals", b"nee\x1b[1;32mdle\x1b[0m in color",
+    b"\x1b]0;title\x07needle\x1b[K", b"\xff\xfe needle \xc3\xa4", b"no" * 40, b"needle needle",
+    b"last, no end",
+)  # fmt: skip
+
+
+def _found(box: Box, job: str, words: str, step: int, exact: bool, look: int, edge: int) -> list[int]:
+    """All lines with some words as a search meets them, each found from the one before."""
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import verbs\n"
+    script += f"verbs.LOOK = {look}; verbs.SLICE = 0\n"
+    script += f"asked = dict(id=sys.argv[2], words={words!r}, step={step}, exact={exact}, offset={edge})\n"
+    script += "found, end = [], None\n"
+    script += "while True:\n"
+    script += "    answer = verbs.search(asked)\n"
+    script += "    if answer['at'] is not None:\n"
+    script += "        found.append(answer['at']); line = verbs.page_end(answer['at'])\n"
+    script += "        asked['offset'] = line if asked['step'] > 0 else answer['at']\n"
+    script += "    elif answer['next'] in (0, answer['size'], asked['offset']): break\n"
+    script += "    else: asked['offset'] = answer['next']\n"
+    script += "print(found)\n"
+    log = str(box.folder(job) / "log")
+    script = script.replace(
+        "verbs.page_end(answer['at'])",
+        f"(lambda d, a: d.find(b'\\n', a) + 1 or len(d))(open({log!r}, 'rb').read(), answer['at'])",
+    )
+    words_ = [sys.executable, "-I", "-c", script, str(box.program), job]
+    done = subprocess.run(words_, env=box.environment, capture_output=True, check=True, timeout=LIMIT)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("look", [100, 137, 4 << 20])
+@pytest.mark.parametrize("exact", [True, False])
+def test_every_line_with_the_words_is_found_in_both_directions(box: Box, look: int, exact: bool) -> None:
+    job = box.run("true").id
+    data = b"\n".join(LINES * 5)
+    (box.folder(job) / "log").write_bytes(data)
+    starts = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
+    with_words = (b"needle", b"nee\x1b") if exact else (b"needle", b"nee\x1b", b"NEEDLE")
+    wanted = [
+        at for at, line in zip(starts, LINES * 5, strict=True) if any(one in line for one in with_words)
+    ]
+    assert len(wanted) >= 25
+    assert _found(box, job, "needle", 1, exact, look, 0) == wanted
+    assert _found(box, job, "needle", -1, exact, look, len(data)) == wanted[::-1]
+    assert _found(box, job, "nothing", 1, exact, look, 0) == []
+    assert _found(box, job, "nothing", -1, exact, look, len(data)) == []
+
+
+def test_a_search_comes_to_its_end_in_a_line_without_end(box: Box) -> None:
+    job = box.run("true").id
+    (box.folder(job) / "log").write_bytes(b"x" * 5000)
+    assert _found(box, job, "y", 1, True, 100, 0) == _found(box, job, "y", -1, True, 100, 5000) == []
 
 
 def test_ticks_come_by_whole_lines(box: Box) -> None:

@@ -88,14 +88,14 @@ async def run(
     when the box does not come to the program, Dropped, ConfigError for a `python` that cannot be named, and
     ValueError for words that a shell could act on: what is hostile belongs into `stdin`.
     """
-    mark = _fresh()
+    mark = fresh_mark()
     line = command(program, mark, words, python, environment)
     result = await shell.run(line, stdin=stdin, timeout=timeout)
     answer, out = _answer(program, result, mark)
     if answer == "NEED":
-        payload = await asyncio.to_thread(_payload, program)
-        line = _sending(program, mark, words, python, environment)
-        result = await shell.run(line, stdin=payload + stdin, timeout=timeout)
+        packed = await asyncio.to_thread(payload, program)
+        line = sending(program, mark, words, python, environment)
+        result = await shell.run(line, stdin=packed + stdin, timeout=timeout)
         answer, out = _answer(program, result, mark)
     return replace(result, stdout=out)
 
@@ -138,7 +138,7 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
     The folder stays for 30 days after the newest call at least. Raises as `run`, and RemoteError when the
     home of the box takes no files.
     """
-    mark = _fresh()
+    mark = fresh_mark()
     there = "".join(f' && [ -f "$f/{file}" ]' for file in program.files)
     look = _behind(
         f'{_begin(program, mark, python)}if [ -O "$f" ]{there}; then echo {mark} HAVE; '
@@ -150,9 +150,9 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
         if answer == "HAVE" and result.ok:
             return out.decode("utf-8", "surrogateescape").removesuffix("\n")
         if send:
-            payload = await asyncio.to_thread(_payload, program)
-            line = _sending(program, mark, (), python, {}, only_keep=True)
-            await shell.run(line, stdin=payload, timeout=30.0)
+            packed = await asyncio.to_thread(payload, program)
+            line = sending(program, mark, (), python, {}, only_keep=True)
+            await shell.run(line, stdin=packed, timeout=30.0)
     raise RemoteError(
         "The box keeps no files of ours",
         f"The program for {program.name} could not be written to ~/.cache/gpubox of the box",
@@ -160,7 +160,7 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
     )
 
 
-def _sending(
+def sending(
     program: Program,
     mark: str,
     words: tuple[str, ...] | list[str],
@@ -169,14 +169,17 @@ def _sending(
     *,
     only_keep: bool = False,
 ) -> str:
-    """Return the line that takes the program from stdin, keeps it if it can, and runs it."""
+    """Return the line that takes the program from stdin, keeps it if it can, and runs it; see `payload`.
+
+    The box first prints a line of `mark` and HAVE, or NONE as with `command`. Raises as `run`.
+    """
     begin = f"{_begin(program, mark, python)}echo {mark} HAVE; {_exports(environment)}"
     if program.interpreter == "python":
         digest = hashlib.sha256(_packed(program)).hexdigest()
         main = "-" if only_keep else program.main
         script = f'exec "$p" -I -S -c "$0" "$f" - {digest} {main} {_plain(words)}'
         return f"{_behind(begin + script)} '{ship.stub()}'"
-    size = len(_payload(program))
+    size = len(payload(program))
     keep = _KEEP % (size, size, program.main, program.main)
     return _behind(begin + keep + ("exit" if only_keep else f'set -- {_plain(words)}; eval "$s"'))
 
@@ -235,15 +238,26 @@ def _key(program: Program) -> str:
 
 
 @lru_cache(64)
-def _payload(program: Program) -> bytes:
+def payload(program: Program) -> bytes:
+    """Return what goes first on stdin after `sending`; takes 0.2 s the first time."""
     if program.interpreter == "sh":
         return program.files[program.main].strip()
     data = zlib.compress(_packed(program), 9)
     return b"%08d" % len(data) + data
 
 
-def _fresh() -> str:
+def fresh_mark() -> str:
+    """Return a word that no rc file prints."""
     return f"gpubox-{token_hex(6)}"
+
+
+def no_python() -> NoPython:
+    """Return that the box has no Python that runs our programs."""
+    return NoPython(
+        "No Python on the box",
+        "This needs Python 3.8 or newer there, and none was found",
+        "Name one with `python` in the settings of the box",
+    )
 
 
 def _answer(program: Program, result: Result, mark: str) -> tuple[str, bytes]:
@@ -251,11 +265,7 @@ def _answer(program: Program, result: Result, mark: str) -> tuple[str, bytes]:
     _, found, rest = result.stdout.partition(f"\n{mark} ".encode())
     word, _, out = rest.partition(b"\n")
     if word == b"NONE":
-        raise NoPython(
-            "No Python on the box",
-            "This needs Python 3.8 or newer there, and none was found",
-            "Name one with `python` in the settings of the box",
-        )
+        raise no_python()
     if not found or word not in (b"HAVE", b"NEED"):
         said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
         raise RemoteError(

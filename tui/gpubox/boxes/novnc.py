@@ -48,7 +48,7 @@ async def fetch(shell: Shell) -> Mapping[str, bytes]:
         )
     try:
         files = _unpacked(packed)
-    except (tarfile.TarError, ValueError) as error:
+    except (tarfile.TarError, ValueError, RecursionError) as error:  # headers within headers
         raise RemoteError(
             "No noVNC", f"Its pages did not come over whole: {clean(str(error), 200)}"
         ) from error

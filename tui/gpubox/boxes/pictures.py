@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import accumulate
 
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.core.errors import GpuBoxError, RemoteError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")

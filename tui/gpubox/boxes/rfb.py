@@ -7,16 +7,27 @@ import contextlib
 import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from gpubox.boxes import des
+from gpubox.boxes.picture import Picture
 from gpubox.boxes.tight import Malformed, Tight
 from gpubox.core.errors import RemoteError
 from gpubox.core.text import clean_bytes
 
 _RAW, _TIGHT, _RESIZED = 0, 7, -223
 _NONE, _PASSWORD = 1, 2
-_MOST_PIXELS = 64_000_000
+_MOST_PIXELS = 1 << 24
+"""Pixels of a screen: two of 4K have fewer. Each takes 3 bytes, and 3 more while a picture of it is made."""
+_RESIZES = 16
+"""How often a screen may be resized while one picture is taken."""
+_EMPTY = 10_000
+"""Messages and rectangles without a pixel that may come while one picture is taken."""
+_BAND = 1 << 18
+"""Pixels of a rectangle that are read at once."""
+_GREETING = 10.0
+"""Seconds for the whole greeting."""
+_MESSAGE = 30.0
+"""Seconds for a message that has begun: a server may have one that never ends."""
 _LONGEST_TEXT = 1 << 20
 _FORMAT = struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """SetPixelFormat: 32 bits little-endian, so that Tight leaves three bytes a pixel: red, green, blue."""
@@ -27,42 +38,6 @@ class Silent(RemoteError):
     """Nothing answers yet where a VNC server should be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What a screen showed at one moment."""
-
-    width: int
-    height: int
-    rgb: bytes
-    """Rows from the top; three bytes a pixel: red, green, blue."""
-
-    def scaled(self, width: int, height: int) -> Picture:
-        """Return the picture in another size; each pixel is the mean of up to nine of those it covers."""
-        out = bytearray(3 * width * height)
-        columns = _samples(self.width, width)
-        rows = _samples(self.height, height)
-        for y, lines in enumerate(rows):
-            mixed = bytearray(3 * width)
-            starts = [3 * self.width * line for line in lines]
-            for part in range(3):
-                taken = [self.rgb[start + part : start + 3 * self.width : 3][::1] for start in starts]
-                mixed[part::3] = bytes(
-                    sum(line[at] for line in taken for at in places) // (len(taken) * len(places))
-                    for places in columns
-                )
-            out[3 * width * y : 3 * width * (y + 1)] = mixed
-        return Picture(width, height, bytes(out))
-
-
-def _samples(size: int, wanted: int) -> list[list[int]]:
-    """Return, for each pixel of the new size, up to three places of the old one, evenly spread."""
-    found: list[list[int]] = []
-    for number in range(wanted):
-        first, last = number * size // wanted, max((number + 1) * size // wanted - 1, number * size // wanted)
-        found.append(sorted({first, (first + last) // 2, last}))
-    return found
-
-
 class Screen:
     """An open connection to a VNC server that only looks."""
 
@@ -71,6 +46,7 @@ class Screen:
         self._writer = writer
         self._tight = Tight()
         self._pixels = bytearray()
+        self._resizes = self._empty = 0
         self.width = 0
         self.height = 0
         self.name = ""
@@ -82,6 +58,7 @@ class Screen:
         Raises RemoteError when the server goes away or sends nonsense.
         """
         async with _told():
+            self._resizes = self._empty = 0
             missing = 0
             size: tuple[int, int] | None = None
             while size is None or missing > 0:
@@ -96,6 +73,14 @@ class Screen:
 
     async def greet(self, password: str | None) -> None:
         """Shake hands; see connect."""
+        try:
+            async with asyncio.timeout(_GREETING):
+                await self._greet(password)
+        except TimeoutError as error:
+            text = f"Its VNC server did not greet in {_GREETING:.0f} seconds"
+            raise RemoteError("The desktop is slow", text) from error
+
+    async def _greet(self, password: str | None) -> None:
         try:
             banner = await self._read(12)
         except (asyncio.IncompleteReadError, OSError) as error:
@@ -146,10 +131,21 @@ class Screen:
     async def _update(self) -> int:
         """Take one message; return how many pixels it brought."""
         kind = (await self._read(1))[0]
+        try:
+            async with asyncio.timeout(_MESSAGE):
+                return await self._message(kind)
+        except TimeoutError as error:
+            raise RemoteError("The desktop is slow", f"No picture came in {_MESSAGE:.0f} seconds") from error
+
+    async def _message(self, kind: int) -> int:
+        await self._pause()
         match kind:
             case 0:
                 (count,) = struct.unpack(">xH", await self._read(3))
-                return sum([await self._rectangle() for _ in range(count)])
+                pixels = 0
+                for _ in range(count):
+                    pixels += await self._rectangle()
+                return pixels
             case 1:
                 (colors,) = struct.unpack(">xHH", await self._read(5))[1:]
                 await self._read(6 * colors)
@@ -162,31 +158,55 @@ class Screen:
                 raise Malformed(f"message {kind}")
         return 0
 
+    async def _pause(self) -> None:
+        """Let others run: data that is there is read without a pause, and the panel wants to draw."""
+        self._empty += 1
+        if self._empty > _EMPTY:
+            raise Malformed("messages without a picture")
+        await asyncio.sleep(0)
+
     async def _rectangle(self) -> int:
         x, y, width, height, encoding = struct.unpack(">HHHHi", await self._read(12))
+        await self._pause()
         if encoding == _RESIZED:
+            self._resizes += 1
+            if self._resizes > _RESIZES:
+                raise Malformed("one size of the screen after another")
             self._resize(width, height)
             return 0
         if x + width > self.width or y + height > self.height:
             raise Malformed("a rectangle beside the screen")
+        if not width * height:
+            return 0
         match encoding:
             case 0:
-                rgb = _from_raw(await self._read(4 * width * height))
+                band = max(1, _BAND // width)
+                for top in range(0, height, band):
+                    rows = min(band, height - top)
+                    self._put(x, y + top, width, _from_raw(await self._read(4 * width * rows)))
+                    await asyncio.sleep(0)
             case 7:
-                rgb = await self._tight.rectangle(self._read, width, height)
+                async for top, rgb in self._tight.rectangle(self._read, width, height):
+                    self._put(x, y + top, width, rgb)
+                    await asyncio.sleep(0)
             case _:
                 raise Malformed(f"encoding {encoding}, which nobody asked for")
-        stride = 3 * self.width
-        for row in range(height):
-            at = (y + row) * stride + 3 * x
-            self._pixels[at : at + 3 * width] = rgb[3 * width * row : 3 * width * (row + 1)]
-        await asyncio.sleep(0)  # data that is there is read without a pause, and the panel wants to draw
+        self._empty = 0
         return width * height
+
+    def _put(self, x: int, y: int, width: int, rgb: bytes) -> None:
+        """Put rows of pixels on the screen."""
+        stride = 3 * self.width
+        for start in range(0, len(rgb), 3 * width):
+            at = y * stride + 3 * x
+            self._pixels[at : at + 3 * width] = rgb[start : start + 3 * width]
+            y += 1
 
     def _resize(self, width: int, height: int) -> None:
         if width * height > _MOST_PIXELS:
             raise Malformed(f"a screen of {width} x {height}")
         self.width, self.height = width, height
+        self._pixels = bytearray()  # never two of them at once
         self._pixels = bytearray(3 * width * height)
 
     async def _read(self, size: int) -> bytes:

@@ -63,17 +63,11 @@ def connect(path: Path) -> sqlite3.Connection:
     path.touch(mode=0o600)  # names of boxes and when they were at work are nobody else's business
     connection = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
     try:
+        _version(connection, path)  # before anything is written: a newer file is left as it is
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("BEGIN IMMEDIATE")
-        ((version,),) = connection.execute("PRAGMA user_version")
-        if version > VERSION:
-            raise StoreError(
-                "History of another version",
-                f"{path} was made by a newer gpubox-tui (version {version}, this one knows {VERSION})",
-                "Update gpubox-tui; until then nothing is kept on disk",
-            )
-        if version == 0:
+        if _version(connection, path) == 0:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -85,6 +79,18 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the tables, 0 for none; raises StoreError for a newer one."""
+    version = cast("int", connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise StoreError(
+            "History of another version",
+            f"{path} was made by a newer gpubox-tui (version {version}, this one knows {VERSION})",
+            "Update gpubox-tui; until then nothing is kept on disk",
+        )
+    return version
 
 
 def told(error: Exception, path: Path) -> StoreError:

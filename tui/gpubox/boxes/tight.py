@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 Read = Callable[[int], Awaitable[bytes]]
 """Takes a number of bytes and gives exactly so many."""
 
+_WIDEST = 2048
+"""Pixels of a row, by the protocol's own words; a filled rectangle may be wider."""
+_LARGEST = 2048 * 2304
+"""Pixels of a rectangle: servers split what is larger, most of them at 65,536."""
+_BAND = 1 << 18
 _STORED = 12
 """Shorter data comes as it is."""
 _BITS = tuple(bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
@@ -23,26 +29,37 @@ class Tight:
     def __init__(self) -> None:
         self._streams = [zlib.decompressobj() for _ in range(4)]
 
-    async def rectangle(self, read: Read, width: int, height: int) -> bytes:
-        """Return the rows of one rectangle, red, green and blue; raises Malformed."""
+    async def rectangle(self, read: Read, width: int, height: int) -> AsyncGenerator[tuple[int, bytes]]:
+        """Yield rows of one rectangle, red, green and blue, each time with the first one's number.
+
+        Raises Malformed.
+        """
         control = (await read(1))[0]
         for number in range(4):
             if control >> number & 1:
                 self._streams[number] = zlib.decompressobj()
         kind = control >> 4
         if kind == 8:
-            return await read(3) * (width * height)
+            color = await read(3)
+            band = max(1, _BAND // width)
+            for top in range(0, height, band):
+                yield top, color * (width * min(band, height - top))
+            return
         if kind > 8:
             raise Malformed(f"tight rectangle of kind {kind}, which nobody asked for")
+        if width > _WIDEST or width * height > _LARGEST:
+            raise Malformed(f"tight rectangle of {width} x {height}")
         stream = kind & 3
         filtered = (await read(1))[0] if kind & 4 else 0
         match filtered:
             case 0:
-                return await self._data(read, stream, 3 * width * height)
+                yield 0, await self._data(read, stream, 3 * width * height)
             case 1:
-                return await self._palette(read, stream, width, height)
+                yield 0, await self._palette(read, stream, width, height)
             case 2:
-                return _gradient(await self._data(read, stream, 3 * width * height), width, height)
+                data = await self._data(read, stream, 3 * width * height)
+                # 10 seconds for the largest: the panel goes on meanwhile.
+                yield 0, await asyncio.to_thread(_gradient, data, width, height)
             case _:
                 raise Malformed(f"tight filter {filtered}")
 

@@ -24,7 +24,7 @@ _QUIET = 0.5
 """Seconds before anything is drawn: what is done at once needs no progress."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object in the end; see the README.")
-quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress, and no line in the end.")
 
 
 @click.command(short_help="Copy files and folders to a box.")
@@ -58,16 +58,20 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
 @click.command(short_help="Copy files and folders from a box.")
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("paths", nargs=-1, required=True, metavar="REMOTE... [LOCAL]", type=click.Path())
+@click.option("--replace", is_flag=True, help="Replace files that are here also where a pattern found them.")
 @quiet
 @as_json
 @common_options
 @click.pass_context
-def get(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+def get(
+    ctx: click.Context, box: str, paths: tuple[str, ...], replace: bool, quiet: bool, as_json: bool
+) -> int:
     """Copy files and folders of BOX to this machine.
 
     REMOTE may be a pattern, in quotes: '~/out/*.png'; relative ones start at the home folder. LOCAL is a
-    folder, or a new name; without it the current folder is meant, and one that ends with / is made. In all
-    else it is as `put`.
+    folder, or a new name; without it the current folder is meant, and one that ends with / is made. A file
+    that only a pattern found does not replace another one that is here, unless with --replace: it is left
+    out and named. In all else it is as `put`.
 
     Exit status: 0 all is here, 1 something is not, 2 wrong words.
     """
@@ -75,7 +79,7 @@ def get(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
     to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
 
     def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
-        return opened.files.get(remote, to, told)
+        return opened.files.get(remote, to, told, replace=replace)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 
@@ -109,6 +113,8 @@ def _copied(
                 skipped=done.skipped,
                 seconds=round(time.monotonic() - began, 3),
             )
+        elif not quiet:
+            click.echo(summary(done, time.monotonic() - began), err=True)
         return 1 if done.skipped else 0
 
     return with_box(ctx, name, work)
@@ -158,6 +164,17 @@ def line(progress: Progress, rate: float | None) -> str:
     if progress.all_files > 1:
         parts.append(f"{min(progress.files + 1, progress.all_files)} of {progress.all_files}")
     return "  ".join([*parts, progress.name])
+
+
+def summary(done: Progress, seconds: float) -> str:
+    """Return what was copied: `7 files, 2.9G, 1.0G of it there already, in 35s (54.3M/s)`."""
+    from gpubox.core import units
+
+    parts = [f"{done.files} file{'' if done.files == 1 else 's'}", units.size(done.bytes)]
+    if done.kept:
+        parts.append(f"{units.size(done.kept)} of it there already")
+    rate = units.rate((done.bytes - done.kept) / seconds) if seconds > 0 else "–"
+    return f"{', '.join(parts)}, in {units.duration(seconds)} ({rate})"
 
 
 def _columns() -> int:

@@ -7,32 +7,24 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gpubox.commands.steady import steady
 from gpubox.core.terminal_text import TerminalText
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
 
-_PIECE = 1 << 20
+_PIECE = 4 << 20
+"""Bytes that are looked through at once for the ends of lines."""
 
 
 async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
-    """Write a log to stdout from a byte on; with `follow` until the job has ended.
+    """Write a log to stdout from a byte on, as far as it goes now; with `follow` until the job has ended.
 
     Raises RemoteError when there is none, and BrokenPipeError when the reader of our output goes away.
     """
-    if follow:
-        async with box.jobs.follow(job, offset) as stream:
-            while data := await stream.read():
-                await asyncio.to_thread(_write, data)
-        return
-    while True:
-        page = await steady(box, lambda: box.jobs.page(job, offset, _PIECE))  # noqa: B023
-        if not page.data:
-            return
-        # A reader that is slow must not hold the link up: it would be taken for dead.
-        await asyncio.to_thread(_write, page.data)
-        offset = page.end
+    async with box.jobs.follow(job, offset, wait=follow) as stream:
+        while data := await stream.read():
+            # A reader that is slow must not hold the link up: it would be taken for dead.
+            await asyncio.to_thread(_write, data)
 
 
 async def start_of_last(box: Box, job: str, lines: int) -> int:

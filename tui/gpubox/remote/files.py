@@ -49,6 +49,8 @@ TOGETHER = 1 << 16
 LINE = 64 << 20
 """Bytes that a line may have: the list of what is there already may be long."""
 _END, _FAILED = 0, 0xFFFFFFFF
+_SAME, _UNWANTED = -1, -2
+"""In place of the byte where a file begins: why none of it is sent."""
 _PART = re.compile(r"\.gpubox-[0-9a-f]{16}\.[0-9a-z]{1,32}\.part")
 
 
@@ -134,11 +136,6 @@ class Wire:
         if isinstance(error, dict):
             raise Refused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
         return row
-
-    def skip(self, mark: bytes) -> None:
-        """Skip what rc files print, and the line that begins with `mark`; raises Closed."""
-        while not self._line().startswith(mark):
-            pass
 
     def _line(self) -> bytes:
         found: List[bytes] = []
@@ -299,22 +296,31 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
         return False
     with file:
         tally.name = item.parts[-1]
-        ask = item.size >= ASK
-        wire.say(what="file", path=item.parts, mode=item.mode, size=item.size, ask=ask)
+        try:
+            # What is declared now is what is sent: a log grows, and files of /proc have a size of 0.
+            size = os.fstat(file.fileno()).st_size or len(_head(file))
+            file.seek(0)
+        except OSError as error:
+            if len(item.parts) == 1:
+                raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+            tally.skipped.append("%s: %s" % (item.path, why(error)))
+            return False
+        ask = size >= ASK
+        wire.say(what="file", path=item.parts, mode=item.mode, size=size, ask=ask)
         digest = hashlib.sha256()
         at = 0
         if ask:
             _settle(wire, open_ones, tally, 0)
-            digest, at = _offered(wire, file, wire.line(), item)
+            digest, at = _offered(wire, file, wire.line(), size)
             wire.say(begin=at)
             if at < 0:
                 tally.bytes += item.size
-                tally.kept += item.size
+                tally.kept += item.size if at == _SAME else 0
                 return True
             tally.bytes += at
             tally.kept += at
         try:
-            _pour(wire, file, digest, open_ones, tally)
+            _pour(wire, file, digest, size - at, open_ones, tally)
         except OSError as error:
             wire.push(_FAILED.to_bytes(4, "big"))  # the words come right behind it
             raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
@@ -322,12 +328,28 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
     return True
 
 
-def _offered(wire: Wire, file: Any, offer: Row, item: Item) -> Tuple[Any, int]:
-    """Return the digest of what need not be sent and where to begin; -1 when all of it is there."""
+def _head(file: Any) -> bytes:
+    """Return the first ASK bytes of a file, or all of it."""
+    data = b""
+    while len(data) < ASK:
+        piece = file.read(ASK - len(data))
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+def _offered(wire: Wire, file: Any, offer: Row, size: int) -> Tuple[Any, int]:
+    """Return the digest of what need not be sent and where to begin.
+
+    _SAME when all of it is there; _UNWANTED when it differs and the other end replaces nothing.
+    """
     have, of_have, of_all = offer.get("have"), offer.get("sum"), offer.get("same")
-    if of_all and _digest(wire, file, item.size).hexdigest() == of_all:
-        return hashlib.sha256(), -1
-    if isinstance(have, int) and 0 < have <= item.size:
+    if of_all and _digest(wire, file, size).hexdigest() == of_all:
+        return hashlib.sha256(), _SAME
+    if offer.get("replace") is False:
+        return hashlib.sha256(), _UNWANTED
+    if isinstance(have, int) and 0 < have <= size:
         digest = _digest(wire, file, have)
         if digest.hexdigest() == of_have:
             return digest, have
@@ -349,11 +371,12 @@ def _digest(wire: Wire, file: Any, size: int) -> Any:
     return digest
 
 
-def _pour(wire: Wire, file: Any, digest: Any, open_ones: List[Item], tally: Tally) -> None:
-    while True:
-        data = file.read(FRAME)
+def _pour(wire: Wire, file: Any, digest: Any, left: int, open_ones: List[Item], tally: Tally) -> None:
+    while left > 0:
+        data = file.read(min(FRAME, left))
         if not data:
             break
+        left -= len(data)
         digest.update(data)
         wire.push(frame(data))
         tally.bytes += len(data)
@@ -372,10 +395,22 @@ def _pour(wire: Wire, file: Any, digest: Any, open_ones: List[Item], tally: Tall
 class Taker:
     """Takes what the other end sends and puts it into a folder of this machine."""
 
-    def __init__(self, wire: Wire, tally: Tally, allowed: Optional[Callable[[str], bool]] = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        tally: Tally,
+        allowed: Optional[Callable[[str], bool]] = None,
+        replaces: Optional[Callable[[str], bool]] = None,
+    ) -> None:
+        """`allowed` says which names at the top may come, `replaces` below which of them files are replaced.
+
+        Without one of them it is all names.
+        """
         self._wire = wire
         self._tally = tally
         self._allowed = allowed
+        self._replaces = replaces
+        self._left_out: List[str] = []
         self._base = self._rename = ""
         self._roots: Sequence[str] = ()
         self._transfer = "0"
@@ -401,7 +436,7 @@ class Taker:
         while True:
             row = self._wire.line()
             if row.get("what") == "end":
-                self._tally.skipped[:] = [str(text) for text in row["skipped"]]
+                self._tally.skipped[:] = [str(text) for text in row["skipped"]] + self._left_out
                 self._wire.say(ended=True)
                 return
             try:
@@ -443,41 +478,52 @@ class Taker:
                 os.mkdir(target, mode | 0o700)  # else nothing could be put into it
             return
         if os.path.islink(target) and os.path.exists(target):
+            _check_link(target)
             target = os.path.realpath(target)  # as cp and scp do
+        replace = True
         with contextlib.suppress(FileNotFoundError):
             info = os.stat(target)
             if not stat.S_ISREG(info.st_mode):
                 raise OSError(
                     errno.EISDIR if stat.S_ISDIR(info.st_mode) else errno.EEXIST, "is no plain file"
                 )
-            mode = stat.S_IMODE(info.st_mode) & 0o777
+            if info.st_uid == os.geteuid():  # another user's may be one that all can read
+                mode = stat.S_IMODE(info.st_mode) & 0o777
+            replace = bool(self._rename) or self._replaces is None or self._replaces(row["path"][0])
         self._tally.name = os.path.basename(target)
-        self._file(target, mode, _whole(row["size"]), bool(row["ask"]))
+        self._file(target, mode, _whole(row["size"]), bool(row["ask"]), replace)
         self._tally.files += 1
         self._tally.done.add(tuple(row["path"]))
 
-    def _file(self, target: str, mode: int, size: int, ask: bool) -> None:
+    def _file(self, target: str, mode: int, size: int, ask: bool, replace: bool) -> None:
         folder, name = os.path.split(target)
         stem = ".gpubox-%s." % hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
         part = os.path.join(folder, "%s%s.part" % (stem, self._transfer))
         if ask:
             _adopt(folder, stem, part)
-        file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file, part = _opened(folder, stem, part)
         try:
             _hold(file)
-            digest, at = self._begin(file, target, size) if ask else (hashlib.sha256(), 0)
+            digest, at = self._begin(file, target, size, replace) if ask else (hashlib.sha256(), 0)
             if at < 0:
                 self._tally.bytes += size
-                self._tally.kept += size
+                self._tally.kept += size if at == _SAME else 0
+                if at == _UNWANTED:
+                    self._leave_out(target)
                 os.unlink(part)
                 return
             self._tally.bytes += at
             self._tally.kept += at
-            end = self._fill(file, digest, at)
+            end = self._fill(file, digest, at, size)
             if self._wire.line().get("sum") != digest.hexdigest():
                 os.ftruncate(file, 0)
                 raise Refused("Damaged on the way", "%s differs from what was sent" % name, "Try again")
             os.ftruncate(file, end)
+            if not replace:
+                if not _equal(file, target):
+                    self._leave_out(target)
+                os.unlink(part)
+                return
             os.fchmod(file, mode)
             if ask:
                 os.fsync(file)
@@ -490,8 +536,11 @@ class Taker:
         finally:
             os.close(file)
 
-    def _begin(self, file: int, target: str, size: int) -> Tuple[Any, int]:
-        """Agree on where to begin; returns the digest of what is there; -1 when the target is the same."""
+    def _leave_out(self, target: str) -> None:
+        self._left_out.append("%s: is there already, and differs" % target)
+
+    def _begin(self, file: int, target: str, size: int, replace: bool) -> Tuple[Any, int]:
+        """Agree on where to begin: returns the digest of what is before it, and the byte; or why not."""
         with open(file, "rb", buffering=0, closefd=False) as there:
             have = min(os.fstat(file).st_size, size)
             digest = _digest(self._wire, there, have)
@@ -499,15 +548,18 @@ class Taker:
         with contextlib.suppress(OSError), open(target, "rb", buffering=0) as old:
             if os.fstat(old.fileno()).st_size == size:
                 same = _digest(self._wire, old, size).hexdigest()
-        self._wire.say(have=have, sum=digest.hexdigest(), same=same)
+        self._wire.say(have=have, sum=digest.hexdigest(), same=same, replace=replace)
         at = _whole(self._wire.line()["begin"])
-        if at not in (-1, 0, have):
+        if at not in ((_SAME, 0, have) if replace else (_SAME, _UNWANTED)):
             raise Refused("Not understood", "The other end begins in the middle of a file")
         return (digest, at) if at == have else (hashlib.sha256(), at)
 
-    def _fill(self, file: int, digest: Any, at: int) -> int:
-        """Write what comes from a byte on; returns where it ended."""
+    def _fill(self, file: int, digest: Any, at: int, size: int) -> int:
+        """Write what comes from a byte on; returns where it ended. Raises Refused for more than `size`."""
         for piece in self._wire.pieces():
+            if at + len(piece) > size:
+                text = "The other end sends more than the %d bytes that it announced" % size
+                raise Refused("Not what was asked for", text)
             digest.update(piece)
             view = piece
             while view:
@@ -527,7 +579,7 @@ def _plain(name: object) -> str:
 
 def _whole(value: object) -> int:
     """Return a whole number that a disk can have; raises Refused: JSON has no bounds."""
-    if type(value) is not int or not -1 <= value < 1 << 63:
+    if type(value) is not int or not _UNWANTED <= value < 1 << 63:
         raise Refused("Not understood", "The other end sent a size that no file has")
     return value
 
@@ -536,6 +588,45 @@ def _hold(file: int) -> None:
     """Mark a half file as being written; one of the same transfer may be so by what a lost link left."""
     with contextlib.suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _opened(folder: str, stem: str, part: str) -> Tuple[int, str]:
+    """Open the half file of this transfer, or a new one, and return it with its path.
+
+    In a folder where others may write, one of them may have put something of that name there beforehand.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileExistsError):
+        return os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o600), part
+    with contextlib.suppress(OSError):
+        file = os.open(part, flags | os.O_NONBLOCK)
+        if _ours(file):
+            return file, part
+        os.close(file)
+    part = os.path.join(folder, "%s%s.part" % (stem, os.urandom(8).hex()))
+    return os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o600), part
+
+
+def _ours(file: int) -> bool:
+    """Say whether a half file is one that nobody else could make, reach by another name, or have open."""
+    info = os.fstat(file)
+    plain = stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o600
+    return plain and info.st_uid == os.geteuid() and info.st_nlink == 1
+
+
+def _check_link(path: str) -> None:
+    """Raise Refused for another user's link where others may write, as with Linux's protected_symlinks."""
+    folder = os.stat(os.path.dirname(path) or ".")
+    if folder.st_mode & 0o022 and os.lstat(path).st_uid not in (os.geteuid(), 0, folder.st_uid):
+        hint = "Name the file that it leads to"
+        raise Refused("Another user's link", "%s is a link that another user made" % path, hint)
+
+
+def _equal(file: int, path: str) -> bool:
+    """Say whether a small file has the bytes of another one."""
+    size = os.fstat(file).st_size
+    with open(path, "rb") as other:
+        return other.read(size + 1) == os.pread(file, size + 1, 0)
 
 
 def _adopt(folder: str, stem: str, part: str) -> None:
@@ -550,8 +641,10 @@ def _adopt(folder: str, stem: str, part: str) -> None:
                 halves.append((os.lstat(path).st_size, path))
     for _, path in sorted(halves, reverse=True):
         with contextlib.suppress(OSError):
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
+                if not _ours(file):
+                    continue
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.lexists(part):
                     os.unlink(path)
@@ -597,7 +690,7 @@ def main() -> int:
         return 1
     except Refused as refused:
         error = {"title": refused.title, "text": refused.text, "hint": refused.hint}
-    except (OSError, ValueError, KeyError, TypeError) as failure:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as failure:
         error = {"title": "Files failed on the box", "text": "%s: %s" % (type(failure).__name__, failure)}
     with contextlib.suppress(OSError):
         wire.say(error=error)

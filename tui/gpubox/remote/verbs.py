@@ -1,7 +1,7 @@
 """What the program for jobs can be asked: a verb in its arguments, the request as JSON on stdin, JSON back.
 
 A request that cannot be served is answered by {"error": {"title", "text", "hint"}} and exit code 1.
-`page` and `follow` answer a line of JSON and then bytes of the log as they are.
+`page`, `follow` and `copy` answer a line of JSON and then bytes of the log as they are.
 """
 
 from __future__ import annotations
@@ -32,8 +32,14 @@ MOST = 1000
 PATIENCE = 2.0
 """Seconds that a list waits for the GPUs."""
 BLOCK = 1 << 18
+LOOK = 4 << 20
+"""Bytes of a log that are searched at once."""
+SLICE = 1.0
+"""Seconds that a search goes on before it says how far it is."""
 TICKS = 1 << 20
 """Bytes of samples in one answer."""
+# As in gpubox.ui.widgets.log_source, but within a line.
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
 
 
 def emit(value: object) -> None:
@@ -225,13 +231,16 @@ def _copy(log: int, offset: int, end: int) -> int:
     return offset
 
 
-def follow(job: str, offset: int) -> None:
-    """Write the log from a byte on as it grows, until the job has ended and all of it was written."""
+def follow(job: str, offset: int, wait: bool) -> None:
+    """Write the log from a byte on: as far as it goes now, or as it grows until the job has ended."""
     folder = records.folder_of(job, anywhere=True)
     log = _open_log(folder)
-    offset, _ = _header(log, offset)
+    offset, size = _header(log, offset)
     with _streaming():
-        _follow(folder, log, offset)
+        if wait:
+            _follow(folder, log, offset)
+        else:
+            _copy(log, offset, size)
 
 
 def _follow(folder: str, log: int, offset: int) -> None:
@@ -256,6 +265,50 @@ def _follow(folder: str, log: int, offset: int) -> None:
         pause = min(pause * 1.3, 0.1)
 
 
+def search(asked: Row) -> Row:
+    """Look for the next line with some words, from where a line begins on, for SLICE seconds.
+
+    Returns the byte `at` which it begins or None, and the one to go on from as `next`. A line longer than
+    LOOK counts as several.
+    """
+    log = _open_log(records.folder_of(asked.get("id")))
+    size = os.fstat(log).st_size
+    words, exact = str(asked.get("words")).encode("utf-8", "surrogateescape"), bool(asked.get("exact"))
+    ahead = _number(asked.get("step"), 1) > 0
+    edge = max(0, min(_number(asked.get("offset")), size))
+    at, end = None, time.monotonic() + SLICE
+    while at is None and edge != (size if ahead else 0):
+        begin = edge if ahead else max(0, edge - LOOK)
+        data = os.pread(log, min(LOOK, size - begin) if ahead else edge - begin, begin)
+        if ahead:
+            last = begin + len(data) == size or not data
+            data = data if last else data[: data.rfind(b"\n") + 1] or data
+            edge = begin + len(data) if data else size
+        else:
+            first = data.find(b"\n", 0, len(data) - 1) + 1 if begin else 0
+            data, edge = data[first:], begin + first
+        start = _line_with(data, words if exact else words.lower(), exact, ahead)
+        at = None if start < 0 else (edge - len(data) if ahead else edge) + start
+        if time.monotonic() > end:
+            break
+    os.close(log)
+    return {"at": at, "next": edge, "size": size}
+
+
+def _line_with(data: bytes, words: bytes, exact: bool, first: bool) -> int:
+    """Return where the first or the last line with some words begins in `data`; -1 when none has them."""
+    plain = data if b"\x1b" not in data else _ESCAPES.sub(b"", data)  # colors would tear words apart
+    text = plain if exact else plain.lower()
+    place = text.find(words) if first else text.rfind(words)
+    if place < 0 or plain is data:
+        return data.rfind(b"\n", 0, place) + 1 if place >= 0 else -1
+    line = plain.count(b"\n", 0, place)
+    start = 0
+    for _ in range(line):
+        start = data.find(b"\n", start) + 1
+    return start
+
+
 VERBS: Dict[str, Callable[[Row], Any]] = {
     "launch": lambda asked: launcher.launch(asked.get("wish")),
     "prepare": lambda asked: launcher.prepared(asked.get("wish")),
@@ -267,13 +320,14 @@ VERBS: Dict[str, Callable[[Row], Any]] = {
     "ignore": ignore,
     "settle": settle,
     "page": page,
+    "search": search,
 }
 
 
 def _serve(words: List[str]) -> int:
     verb = words[0] if words else ""
-    if verb == "follow" and len(words) == 3:
-        follow(words[1], int(words[2]))
+    if verb in ("follow", "copy") and len(words) == 3:
+        follow(words[1], int(words[2]), verb == "follow")
     elif verb == "payload" and len(words) == 2:
         return launcher.payload(words[1])
     elif verb == "unit" and len(words) == 2:

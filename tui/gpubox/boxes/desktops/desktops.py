@@ -182,7 +182,7 @@ class Desktops:
 
     async def shot(self, session: Session) -> rfb.Picture:
         """Return what a desktop shows now; raises RemoteError when it cannot be looked at."""
-        async with self._look(session) as screen, _in_time():
+        async with _in_time(), self._look(session) as screen:
             return await screen.picture()
 
     async def watch(self, session: Session, seconds: float) -> AsyncGenerator[rfb.Picture]:

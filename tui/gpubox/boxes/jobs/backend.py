@@ -7,6 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
+from gpubox.core.bounds import Whole
 from gpubox.core.job import JobWish
 from gpubox.core.record import Record, Tick
 
@@ -27,6 +30,28 @@ class Page:
         return self.offset + len(self.data)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for in a log."""
+
+    words: str
+    exact: bool = True
+    """Whether capital letters count; only those of ASCII can be told from small ones."""
+    step: int = 1
+    """1 looks for the next line behind a byte, -1 for the last one before it."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """How far a search has come."""
+
+    at: Whole | None
+    """The byte where the line begins that has the words; None when none was found yet."""
+    next: Whole
+    """The byte to go on from, at 0 or at the `size` when all was looked through."""
+    size: Whole
+    """Bytes of the whole log when it was read."""
+
+
 class LogStream(Protocol):
     """A log as it grows."""
 
@@ -36,7 +61,7 @@ class LogStream(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """Return what came next, or b"" when the job has ended and all was read; raises Dropped."""
+        """Return what came next, or b"" when all was read (and the job has ended); raises Dropped."""
         ...
 
 
@@ -63,8 +88,15 @@ class Backend(Protocol):
         """Return a piece of the log; a negative offset counts from the end."""
         ...
 
-    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
-        """Follow the log from a byte on; a negative offset counts from the end."""
+    def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
+        """Read the log from a byte on, until the job has ended, or without `wait` as far as it goes now.
+
+        A negative offset counts from the end.
+        """
+        ...
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log for about a second, from where a line begins on."""
         ...
 
     async def stop(self, job: str, by: str) -> Record:

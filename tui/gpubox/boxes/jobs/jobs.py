@@ -15,7 +15,7 @@ import msgspec
 
 from gpubox.boxes.files import Files, Progress
 from gpubox.boxes.jobs import logs, notices, results
-from gpubox.boxes.jobs.backend import Backend, LogStream, Page
+from gpubox.boxes.jobs.backend import Backend, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.keeping import Keeping
 from gpubox.boxes.jobs.naming import choose
 from gpubox.boxes.jobs.slurm import Slurm
@@ -219,11 +219,18 @@ class Jobs:
         """Return a piece of a job's log; a negative offset counts from the end."""
         return await self._backend_of(job).page(job, offset, length)
 
-    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
-        """Follow a job's log from a byte on, through drops of the link: each byte comes once."""
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search a job's log on the box for about a second, from where a line begins on."""
+        return await self._backend_of(job).search(job, wanted, offset)
+
+    def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
+        """Read a job's log from a byte on, through drops of the link: each byte comes once.
+
+        It ends when the job has ended, or without `wait` where the log ends now.
+        """
         limit = self._limits.value.sessions if self._limits is not None else None
         scarce = limit is not None and limit <= _SCARCE
-        return logs.follow(self._backend_of(job), self._doors, job, offset, paged=scarce)
+        return logs.follow(self._backend_of(job), self._doors, job, offset, wait=wait, paged=scarce)
 
     async def history(self) -> tuple[str, ...]:
         """Return the commands that were run on this box from here, newest first."""

@@ -39,9 +39,12 @@ async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
 class Resumed:
     """A log stream that goes on at the byte where the last link dropped; see backend.LogStream."""
 
-    def __init__(self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int) -> None:
+    def __init__(
+        self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int, *, wait: bool
+    ) -> None:
         self.offset = offset
         """Where the next piece begins in the file; negative until the first stream is there."""
+        self._wait = wait
         self._backend = backend
         self._doors = doors
         self._job = job
@@ -55,7 +58,9 @@ class Resumed:
 
     async def _open(self) -> LogStream:
         self._over = self._doors.value
-        stream = await self._stack.enter_async_context(self._backend.follow(self._job, self.offset))
+        stream = await self._stack.enter_async_context(
+            self._backend.follow(self._job, self.offset, wait=self._wait)
+        )
         self.offset, self._stream = stream.offset, stream
         return stream
 
@@ -89,9 +94,12 @@ class Resumed:
 class Paged:
     """A log read piece by piece, for boxes whose sshd has no session to spare; see backend.LogStream."""
 
-    def __init__(self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int) -> None:
+    def __init__(
+        self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int, *, wait: bool
+    ) -> None:
         self.offset = offset
         """Where the next piece begins in the file; negative until the first piece is there."""
+        self._wait = wait
         self._backend = backend
         self._doors = doors
         self._job = job
@@ -131,8 +139,8 @@ class Paged:
             return page, False
         self._first = None
         page = await self._backend.page(self._job, self.offset, PIECE)
-        if page.data:
-            return page, False
+        if page.data or not self._wait:
+            return page, not page.data
         if (await self._backend.show(self._job)).state in ACTIVE:
             return page, False
         # What it wrote last may have come between the two questions.
@@ -144,14 +152,21 @@ class Paged:
 
 @asynccontextmanager
 async def follow(
-    backend: Backend, doors: Feed[Doors | None], job: str, offset: int, *, paged: bool = False
+    backend: Backend,
+    doors: Feed[Doors | None],
+    job: str,
+    offset: int,
+    *,
+    wait: bool = True,
+    paged: bool = False,
 ) -> AsyncGenerator[LogStream]:
     """Follow a log from a byte on, through drops; a negative offset counts from the end.
 
-    `paged` asks for piece after piece instead of holding a session of the box. Raises RemoteError when there
-    is no such log, Dropped when there is no link to begin with.
+    It ends with the job, or without `wait` where the log ends now. `paged` asks for piece after piece instead
+    of holding a session of the box. Raises RemoteError when there is no such log, Dropped when there is no
+    link to begin with.
     """
-    stream = (Paged if paged else Resumed)(backend, doors, job, offset)
+    stream = (Paged if paged else Resumed)(backend, doors, job, offset, wait=wait)
     await stream.begin()
     try:
         yield stream

@@ -44,7 +44,7 @@ async def fetch(
         folder = await asyncio.to_thread(_folder, to, box, record)
         for parts, paths in _groups(record).items():
             place = await asyncio.to_thread(_below, folder, parts)
-            await files.get(list(map(_pattern, paths)), f"{place}/", progress)
+            await files.get(list(map(_pattern, paths)), f"{place}/", progress, replace=True)
         await asyncio.to_thread(_tidy, folder)
     except (OSError, ValueError, RuntimeError) as error:  # a zero byte in `to`; `~` of nobody
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -144,5 +144,6 @@ def safe(name: str) -> str:
     if good == name and good not in ("", ".", ".."):
         return good
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    good = good.encode()[: _BYTES - len(digest) - 1].decode("utf-8", "ignore").strip()
     stem, dot, suffix = good.strip(".").rpartition(".")
     return f"{stem}~{digest}.{suffix}" if dot and stem and len(suffix) < 10 else f"{good.strip('.')}~{digest}"

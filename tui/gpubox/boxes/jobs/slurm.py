@@ -13,7 +13,7 @@ import msgspec
 
 from gpubox.boxes import kept
 from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
-from gpubox.boxes.jobs.backend import LogStream, Page
+from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
 from gpubox.boxes.jobs.supervised import Supervised, about
@@ -228,9 +228,13 @@ class Slurm:
         """Return a piece of the log; see Backend.page."""
         return await self._supervised.page(job, offset, length)
 
-    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log for about a second; see Backend.search."""
+        return await self._supervised.search(job, wanted, offset)
+
+    def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Follow the log; see Backend.follow."""
-        return self._supervised.follow(job, offset)
+        return self._supervised.follow(job, offset, wait=wait)
 
     async def stop(self, job: str, by: str) -> Record:
         """Ask for the end of a job, first as any other, then by scancel; see Backend.stop."""

@@ -6,16 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from secrets import token_hex
 from typing import TypeVar
 
 import msgspec
 
 from gpubox.boxes import kept
-from gpubox.boxes.jobs.backend import Page
+from gpubox.boxes.jobs.backend import Found, Page, Search
 from gpubox.boxes.jobs.listing import Reader, named_safely
+from gpubox.boxes.piped import Piped, piped
 from gpubox.core.bounds import UNREADABLE, Whole
-from gpubox.core.doors import Doors, Pipes
+from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import Ignored, JobWish
@@ -175,19 +175,21 @@ class Supervised:
         return Page(header.offset, data, header.size)
 
     @asynccontextmanager
-    async def follow(self, job: str, offset: int) -> AsyncGenerator[Stream]:
-        """Follow the log over this link; see Backend.follow."""
-        program, shell, doors = self.program, self.shell(), self._doors.value
+    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[Stream]:
+        """Read the log over this link; see Backend.follow."""
+        doors = self._doors.value
         if doors is None:
             raise not_connected(self._box)
-        await kept.ensure(shell, program, self.python)
-        mark = f"gpubox-{token_hex(6)}"
-        words = ("follow", named_safely(job), str(offset))
-        line = kept.command(program, mark, words, self.python, self.environment)
-        async with doors.pipes(line) as pipes:
+        words = ("follow" if wait else "copy", named_safely(job), str(offset))
+        async with piped(doors, self.program, words, self.python, self.environment) as pipes:
             stream = Stream(pipes)
-            await stream.begin(mark.encode())
+            await stream.begin()
             yield stream
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log for about a second; see Backend.search."""
+        asked = {"id": job, "words": wanted.words, "exact": wanted.exact, "step": wanted.step}
+        return await self.call("search", {**asked, "offset": offset}, Found)
 
     async def stop(self, job: str, by: str) -> Record:
         """Ask for the end of a job; see Backend.stop."""
@@ -205,26 +207,24 @@ class Supervised:
 class Stream:
     """A log over one link; see backend.LogStream."""
 
-    def __init__(self, pipes: Pipes) -> None:
+    def __init__(self, pipes: Piped) -> None:
         self.offset = 0
         """Where the next piece begins in the file."""
         self.size = 0
         """Bytes of the log when the stream began."""
         self._pipes = pipes
         self._early = b""
-        self._said = b""
 
-    async def begin(self, mark: bytes) -> None:
+    async def begin(self) -> None:
         """Read up to the first byte of the log; raises RemoteError in words."""
         seen = b""
-        head = b"\n" + mark + b" HAVE\n"
-        while head not in seen or b"\n" not in seen.partition(head)[2]:
-            piece = await self._piece()
+        while b"\n" not in seen:
+            piece = await self._pipes.read()
             seen += piece
             if not piece or len(seen) > _HEAD:
-                said = clean_bytes(self._said.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+                said = self._pipes.last_words or "it said nothing"
                 raise RemoteError("The log cannot be read", f"The box gave no log: {said}")
-        line, _, self._early = seen.partition(head)[2].partition(b"\n")
+        line, _, self._early = seen.partition(b"\n")
         header = _decoded(line, _Header)
         self.offset, self.size = header.offset, header.size
 
@@ -232,21 +232,13 @@ class Stream:
         """Return what came next, or b"" at the end; see LogStream.read."""
         piece, self._early = self._early, b""
         if not piece:
-            piece = await self._piece()
+            piece = await self._pipes.read()
         if not piece and (status := await self._pipes.wait()):
-            said = clean_bytes(self._said.strip().rpartition(b"\n")[2], 200)
             # The reader of the box went before the job did: killed, or its login was.
-            raise Dropped("The log stopped coming", said or f"The reader on the box ended with {status}")
+            said = self._pipes.last_words or f"The reader on the box ended with {status}"
+            raise Dropped("The log stopped coming", said)
         self.offset += len(piece)
         return piece
-
-    async def _piece(self) -> bytes:
-        while True:
-            words, piece = await self._pipes.read()
-            if not words:
-                return piece
-            if piece:
-                self._said = (self._said + piece)[-4096:]
 
 
 def not_connected(box: str) -> Dropped:

@@ -14,8 +14,8 @@ from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import results
+from gpubox.boxes.picture import Picture
 from gpubox.boxes.pictures import LARGEST, SUFFIXES, read
-from gpubox.boxes.rfb import Picture
 from gpubox.core import units
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.record import Record

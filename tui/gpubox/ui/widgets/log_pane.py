@@ -12,6 +12,7 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.backend import Search
 from gpubox.core import units
 from gpubox.core.health import Phase
 from gpubox.core.text import clean
@@ -48,6 +49,7 @@ class LogPane(Vertical):
         self._box = box
         self._words = Words(placeholder="search", id="search", select_on_focus=True)
         self._wanted: re.Pattern[str] | None = None
+        self._text = ""
         self._found: int | None = None
         self._missed = ""
         self._missed_at: int | None = None
@@ -141,7 +143,7 @@ class LogPane(Vertical):
             return
         # As in less -i: capital letters count only when one is asked for.
         self._wanted = re.compile(re.escape(words), 0 if words != words.lower() else re.IGNORECASE)
-        self._found = None
+        self._text, self._found = words, None
         self.view.mark(self._wanted, None)
         self.refresh_bindings()
         self.action_next(-1 if self.view.follows else 1)
@@ -160,9 +162,8 @@ class LogPane(Vertical):
         )
 
     async def _go(self, source: Log, wanted: re.Pattern[str], start: int, step: int) -> None:
-        raw = re.compile(wanted.pattern.encode(), wanted.flags & re.IGNORECASE)
         try:
-            found = await source.find(lambda line: raw.search(line) is not None, start, step)
+            found = await source.find(Search(self._text, not wanted.flags & re.IGNORECASE, step), start)
         finally:
             self._searching = False
         if source is not self.view.source or wanted is not self._wanted:

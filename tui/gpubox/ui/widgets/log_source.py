@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from gpubox.boxes.jobs.backend import LogStream, Page
+from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
 from gpubox.core.errors import GpuBoxError
-from gpubox.ui.widgets.log_lines import LONGEST, Window
+from gpubox.ui.widgets.log_lines import Window
 
 TAIL = 192 * 1024
 """Bytes before the end that a view begins with."""
 PAGE = 256 * 1024
 """Bytes that are fetched at once when somebody scrolls."""
-FAR = 1024 * 1024
-"""Bytes that are fetched at once when something is searched for."""
 BUDGET = 128 * 1024
 """Bytes that may wait to be drawn; what pours in faster waits on the box, then is skipped."""
 SLICE = 16 * 1024
@@ -40,6 +37,10 @@ class Logs(Protocol):
 
     async def page(self, job: str, offset: int, length: int) -> Page:
         """Return a piece of the log; a negative offset counts from the end."""
+        ...
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log on the box for about a second, from where a line begins on."""
         ...
 
 
@@ -174,50 +175,27 @@ class Log:
         self.size = max(self.size, page.size)
         return page
 
-    async def find(self, matches: Callable[[bytes], bool], offset: int, step: int) -> int | None:
-        """Return where the next line begins that matches, before (-1) or behind (1) the line at a byte.
+    async def find(self, wanted: Search, offset: int) -> int | None:
+        """Return where the next line with some words begins, before or behind the line at a byte.
 
-        It looks at the window first, then at the rest of the log in that direction, page by page.
+        It looks at the window first, then has the box search the rest of the log in that direction.
         """
         self.searched = 0
+        step = wanted.step
+        raw = re.compile(re.escape(wanted.words.encode()), 0 if wanted.exact else re.IGNORECASE)
         lines = self.window.lines if step > 0 else reversed(self.window.lines)
         for line in lines:
-            if (line.offset - offset) * step > 0 and matches(_plain(line.data)):
+            if (line.offset - offset) * step > 0 and raw.search(_plain(line.data)):
                 return line.offset
         edge = self.window.end if step > 0 else self.window.start
-        return await (self._ahead(matches, edge) if step > 0 else self._back(matches, edge))
-
-    async def _ahead(self, matches: Callable[[bytes], bool], edge: int) -> int | None:
-        left = b""
         while True:
-            page = await self._page(edge, FAR)
-            if not page.data:
-                return edge - len(left) if matches(_plain(left)) else None
-            lines = (left + page.data).split(b"\n")
-            at = edge - len(left)
-            for line in lines[:-1]:
-                if matches(_plain(line)):
-                    return at
-                at += len(line) + 1
-            edge, left = page.end, lines[-1][-LONGEST:]
-            self.searched += len(page.data)
-
-    async def _back(self, matches: Callable[[bytes], bool], edge: int) -> int | None:
-        right = b""
-        while edge > 0:
-            begin = max(0, edge - FAR)
-            page = await self._page(begin, edge - begin)
-            data = page.data + right
-            first = 0 if begin == 0 else data.find(b"\n") + 1
-            end = begin + len(data)
-            for line in reversed(data[first:].split(b"\n")):
-                end -= len(line)
-                if line and matches(_plain(line)):
-                    return end
-                end -= 1
-            edge, right = begin, data[:first][:LONGEST]
-            self.searched += len(page.data)
-        return None
+            found = await self._logs.search(self.job, wanted, edge)
+            self.searched += abs(found.next - edge)
+            self.size = max(self.size, found.size)
+            # A box that does not get on would have it asked for ever.
+            if found.at is not None or found.next == edge or found.next in (0, found.size):
+                return found.at
+            edge = found.next
 
 
 def _plain(line: bytes) -> bytes:

@@ -18,7 +18,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from gpubox.boxes.rfb import Picture
+from gpubox.boxes.picture import Picture
 from gpubox.core.text import clean
 from gpubox.ui import graphics
 from gpubox.ui.failing import isolated
