@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
 from rich.color import Color
 from rich.style import Style
 
@@ -24,9 +25,10 @@ _ESCAPE = re.compile(
     r")"
 )
 _SGR = re.compile(rb"\x1b\[([0-9:;]*)m")
-_CONTROL = re.compile(rb"\x1b\[[0-9:;?]*[A-Za-z]")
+_CONTROL = re.compile(rb"\x1b(?:$|\[[0-9:;?]*(?:$|[A-Za-z]))")
 _OVERSTRUCK = re.compile(r"[^\x08]\x08(?=.)")
-_PARTIAL = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$")
+PARTIAL = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$")
+"""A character that is cut at the end of a piece."""
 
 _ATTRIBUTES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike"}
 _ENDS = {
@@ -52,6 +54,26 @@ PLAIN = Pen()
 """No color at all."""
 
 
+class Raw(msgspec.Struct, frozen=True, gc=False):
+    """One line as it lies in the file; there are thousands, and no look for garbage is to walk them."""
+
+    data: bytes
+    """What is drawn of it: of a progress bar only what it showed last."""
+    offset: int
+    """Where it begins in the file."""
+    size: int
+    """Bytes that it takes there, its end included."""
+    pen: Pen
+    """The colors that it begins with."""
+    whole: bool
+    """Whether it has ended; the last line may still grow."""
+
+    @property
+    def end(self) -> int:
+        """Where the next line begins in the file."""
+        return self.offset + self.size
+
+
 class Piece(NamedTuple):
     """Text of one look; safe to draw, without tabs."""
 
@@ -66,13 +88,25 @@ def after(line: bytes, pen: Pen) -> Pen:
     return pen
 
 
+def sgr(pen: Pen) -> str:
+    """Return the sequence that switches to a pen, whatever was on before."""
+    codes = ["0"]
+    codes += [str(code) for code, name in _ATTRIBUTES.items() if name in pen.attributes]
+    for code, color in (("38", pen.front), ("48", pen.ground)):
+        if color.startswith("#"):
+            codes += [code, "2", *(str(int(color[at : at + 2], 16)) for at in (1, 3, 5))]
+        elif color:
+            codes += [code, "5", color]
+    return f"\x1b[{';'.join(codes)}m"
+
+
 def pieces(line: bytes, pen: Pen, *, whole: bool) -> tuple[Piece, ...]:
     """Return a line as it is drawn; of a progress bar, what it showed last.
 
     Where the line is not whole yet, a character or an escape that is cut at its end is left out.
     """
     if not whole:
-        line = _PARTIAL.sub(b"", line)
+        line = PARTIAL.sub(b"", line)
     text = line.decode("utf-8", "replace")
     out: list[Piece] = []
     column = begin = 0

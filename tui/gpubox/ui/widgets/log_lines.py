@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from itertools import accumulate, repeat
 from operator import sub
 
 import msgspec
 
-from gpubox.ui.widgets.log_ansi import PLAIN, Pen, after, shown_last
+from gpubox.ui.widgets.log_ansi import PLAIN, Raw, after, shown_last
+from gpubox.ui.widgets.log_cursor import MOVES, Cursor
 
 KEPT = 1024 * 1024
 """Bytes of the log in the window; with lines of 70 characters it takes 4 MiB."""
@@ -21,26 +21,6 @@ LONGEST = 8192
 
 _STARTS = re.compile(rb"[\r\n]")
 _ENDED = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|[ -/]*[0-Z\\^-~])")
-
-
-class Raw(msgspec.Struct, frozen=True, gc=False):
-    """One line as it lies in the file; there are thousands, and no look for garbage is to walk them."""
-
-    data: bytes
-    """What is drawn of it: of a progress bar only what it showed last."""
-    offset: int
-    """Where it begins in the file."""
-    size: int
-    """Bytes that it takes there, its end included."""
-    pen: Pen
-    """The colors that it begins with."""
-    whole: bool
-    """Whether it has ended; the last line may still grow."""
-
-    @property
-    def end(self) -> int:
-        """Where the next line begins in the file."""
-        return self.offset + self.size
 
 
 class Window:
@@ -57,19 +37,59 @@ class Window:
         self._since = 0
         self._pen = PLAIN
         self._skips = False
+        self._cursor = Cursor(self.lines)
 
     def restart(self, offset: int, *, within: bool) -> None:
         """Forget all lines; what is added next lies at `offset`, maybe `within` a line, which is left out."""
         self.lines = []
         self.start = self.end = self._since = offset
         self._open, self._pen, self._skips = b"", PLAIN, within
+        self._cursor = Cursor(self.lines)
 
     def add(self, data: bytes) -> None:
         """Add what comes next in the file."""
         if self._skips:
             data = self._skip(data)
-        if not data:
-            return
+        while data:
+            data = self._write(data) if self._cursor.active else self._add_lines(data)
+        self._cursor.flush()
+
+    def _add_lines(self, data: bytes) -> bytes:
+        """Add lines up to the first that moves the cursor; returns what is left from there on."""
+        left = b""
+        if b"\x1b" in data or b"\x1b" in self._open:
+            known = self._open + data
+            if moves := MOVES.search(known):
+                begin = known.rfind(b"\n", 0, moves.start()) + 1
+                if not begin:
+                    return self._move(known)
+                left = known[begin:]
+                data = data[: len(data) - len(left)]
+        self._take(data)
+        return left
+
+    def _move(self, line: bytes) -> bytes:
+        """Begin a line that moves the cursor."""
+        if self.lines and not self.lines[-1].whole:
+            self.lines.pop()
+        self.end -= len(self._open)
+        self._open = b""
+        self._cursor.begin(self._since, self._pen)
+        return line
+
+    def _write(self, data: bytes) -> bytes:
+        """Write where the cursor is; returns what is left behind the end of the last line."""
+        end = self.end + len(data)
+        ended = self._cursor.write(data, end)
+        if ended is None:
+            self.end = end
+            return b""
+        self._pen = self._cursor.pen
+        self.end = self._since = ended
+        return data[len(data) - (end - ended) :]
+
+    def _take(self, data: bytes) -> None:
+        """Take text that moves no cursor."""
         if self.lines and not self.lines[-1].whole:
             self.lines.pop()
         *parts, rest = data.split(b"\n")
@@ -172,15 +192,21 @@ class Window:
     @property
     def crowded(self) -> bool:
         """Whether there are more lines than are kept."""
-        return len(self.lines) > MOST or self.end - self.start > KEPT
+        return len(self.lines) > MOST or self._held > KEPT
+
+    @property
+    def _held(self) -> int:
+        """Bytes in the window; what bars drew over is not held."""
+        span = self.end - self.start
+        return span if span <= KEPT else sum(map(_weight, self.lines))
 
     def drop_before(self) -> int:
         """Drop lines at the front until the window is small enough; returns how many went."""
         count = max(0, len(self.lines) - MOST)
-        least = self.end - KEPT
-        if self.lines and self.lines[count].offset < least:
-            count = max(count, bisect_left(self.lines, least, key=lambda line: line.offset))
-            count = min(count, len(self.lines) - 1)
+        if (over := self._held - KEPT) > 0:
+            held = accumulate(map(_weight, self.lines))
+            front = next(number for number, weight in enumerate(held, 1) if weight >= over)
+            count = max(count, min(front, len(self.lines) - 1))
         if count:
             del self.lines[:count]
             self.start = self.lines[0].offset
@@ -189,15 +215,21 @@ class Window:
     def drop_behind(self) -> bool:
         """Drop lines at the end until the window is small enough; says whether any went."""
         keep = min(len(self.lines), MOST)
-        if keep and self.lines[keep - 1].end - self.start > KEPT:
-            keep = max(1, bisect_left(self.lines, self.start + KEPT, hi=keep, key=lambda line: line.end))
+        if self._held > KEPT:
+            held = accumulate(map(_weight, self.lines))
+            keep = min(keep, max(1, sum(1 for weight in held if weight <= KEPT)))
         if keep == len(self.lines):
             return False
         del self.lines[keep:]
         self.end = self._since = self.lines[-1].end
-        self._open, self._skips = b"", False
+        self._open, self._skips, self._cursor = b"", False, Cursor(self.lines)
         self._pen = after(self.lines[-1].data, self.lines[-1].pen)
         return True
+
+
+def _weight(line: Raw) -> int:
+    """Return what a line takes of KEPT, its end included."""
+    return len(line.data) + 1
 
 
 def _plain(data: bytes) -> bool:

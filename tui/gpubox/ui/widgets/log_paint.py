@@ -12,8 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from gpubox.ui.widgets.log_ansi import pieces, style
-from gpubox.ui.widgets.log_lines import Raw
+from gpubox.ui.widgets.log_ansi import Raw, pieces, style
 
 _CACHED = 300
 """Lines whose rows are remembered: several screens; each takes 3 kB."""
@@ -48,7 +47,7 @@ class Viewport:
         self.marks = (Style(), Style())
         """How what was found is drawn, and that of the line that was found last."""
         self._top = self._sub = 0
-        self._cache: OrderedDict[tuple[int, int, bool], list[Strip]] = OrderedDict()
+        self._cache: OrderedDict[Raw, list[Strip]] = OrderedDict()
 
     def forget(self) -> None:
         """Make all rows anew: the width, the colors or the marks are others now."""
@@ -100,10 +99,9 @@ class Viewport:
         return index
 
     def _rows(self, line: Raw) -> list[Row]:
-        key = (line.offset, line.size, line.whole)
-        strips = self._cache.get(key)
+        strips = self._cache.get(line)
         if strips is None:
-            strips = self._cache[key] = self._strips(line)
+            strips = self._cache[line] = self._strips(line)
             if len(self._cache) > _CACHED:
                 self._cache.popitem(last=False)
         return [Row(line.offset, strip) for strip in strips]

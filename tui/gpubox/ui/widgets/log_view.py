@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from gpubox.ui.failing import isolated
-from gpubox.ui.widgets.log_lines import Raw
+from gpubox.ui.widgets.log_ansi import Raw
 from gpubox.ui.widgets.log_paint import NOTHING, Row, Viewport
 from gpubox.ui.widgets.log_reader import Reader
 from gpubox.ui.widgets.log_source import Log, Logs
