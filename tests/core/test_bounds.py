@@ -21,7 +21,7 @@ OURS = ("gpubox.config", "gpubox.commands", "gpubox.ui", "gpubox.remote", "gpubo
 def decoded() -> list[type[msgspec.Struct]]:
     """Return every struct of the program that may come from a box."""
     for module in pkgutil.walk_packages(gpubox.__path__, "gpubox."):
-        if not module.name.startswith(("gpubox.remote", "gpubox.demo", "gpubox.__main__")):
+        if not module.name.startswith(("gpubox.remote", "gpubox.__main__")):
             importlib.import_module(module.name)
     found: list[type[msgspec.Struct]] = []
     left = list(msgspec.Struct.__subclasses__())

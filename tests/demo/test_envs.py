@@ -1,6 +1,7 @@
 """The environments of the demo box: their frameworks run what ships with the program, and say so."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def test_the_style_transfer_runs_in_them_and_is_said_to_be_simulated(
     assert "TensorFlow is simulated: nothing is computed" in done.stdout
     assert f"device       {device}\n" in done.stdout
     assert (tmp_path / "style-transfer.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_importing_the_stand_in_as_a_part_of_the_program_changes_nothing() -> None:
+    script = "import sys, gpubox.demo.framework; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
