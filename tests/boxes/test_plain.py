@@ -66,6 +66,11 @@ def test_gpus_and_processes_of_a_block_arrive() -> None:
     assert sample.faults == ()
 
 
+def test_the_cache_of_zfs_is_available() -> None:
+    sample = tell("m MemTotal: 4096 kB", "m MemAvailable: 1024 kB", "m size 4 2097152", "m c_min 4 1048576")
+    assert sample.host.memory_available == 2 << 20
+
+
 def test_an_old_nvidia_smi_gives_fewer_columns() -> None:
     sample = tell(*smi(", ".join(row().split(", ")[: probe.BASIC])), "g .")
     assert (sample.gpus[0].util, sample.gpus[0].power_limit) == (97, None)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gpubox.commands.report import SCHEMA, as_json, as_lines
 from gpubox.core.errors import Unreachable
-from gpubox.core.sample import Sample
+from gpubox.core.sample import Disk, Sample
 from tests import samples
+from tests.parts import host
 
 
 @pytest.mark.parametrize("builder", samples.BUILDERS.values(), ids=samples.BUILDERS)
@@ -19,6 +21,14 @@ def test_every_box_makes_one_line_for_itself_each_gpu_and_each_fault(builder: Ca
     assert len(lines) == 1 + len(sample.gpus) + len(sample.faults)
     assert all(line.startswith("attic  ") and line.isprintable() for line in lines if "‍" not in line)
     assert not any("\n" in line or "\x1b" in line for line in lines)
+
+
+def test_a_disk_that_hangs_and_the_limits_of_a_container_are_named() -> None:
+    far = Disk(mount="/home", device="nas:/home", filesystem="nfs4", hangs=12)
+    limited = host(disks=(far, *host().disks), cpu_limit=1, memory_limit=8 << 30)
+    lines = as_lines("attic", replace(samples.training_box(), host=limited))
+    assert "limit of the container 1 CPU, 8.0G of memory" in lines[0]
+    assert lines[-1] == "attic  disk   /home  no answer for 12s  nas:/home (nfs4)"
 
 
 def test_the_lines_tell_the_readings() -> None:

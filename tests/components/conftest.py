@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.components.desk import Desk
+from tests.components.parts import program
 from tests.components.servers import new_key
 
 
@@ -18,4 +20,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     folder.mkdir()
     made = Desk(folder, new_key(folder / "id"))
     made.configure("")
+    return made
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """The library that makes a folder slow; see slow.c."""
+    made, source = tmp_path / "slow.so", Path(__file__).with_name("slow.c")
+    subprocess.run([program("gcc"), "-shared", "-fPIC", "-o", made, source, "-ldl"], check=True)
     return made

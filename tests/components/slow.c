@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,16 @@ int lstat(const char *path, struct stat *told) {
 int fstatat(int folder, const char *path, struct stat *told, int flags) {
     wait_for(path);
     return REAL(int, fstatat, int, const char *, struct stat *, int)(folder, path, told, flags);
+}
+
+int statvfs(const char *path, struct statvfs *told) {
+    wait_for(path);
+    return REAL(int, statvfs, const char *, struct statvfs *)(path, told);
+}
+
+int statvfs64(const char *path, struct statvfs64 *told) {
+    wait_for(path);
+    return REAL(int, statvfs64, const char *, struct statvfs64 *)(path, told);
 }
 
 int access(const char *path, int mode) {

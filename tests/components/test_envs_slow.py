@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.components.parts import program
 from tests.remote.env_home import Home, names
 
 GONE, FAR = 300_000, 2
 """Milliseconds that each look at the disk takes."""
-
-
-@pytest.fixture
-def slow(tmp_path: Path) -> Path:
-    """The library that makes a folder slow; see slow.c."""
-    made, source = tmp_path / "slow.so", Path(__file__).with_name("slow.c")
-    subprocess.run([program("gcc"), "-shared", "-fPIC", "-o", made, source, "-ldl"], check=True)
-    return made
 
 
 def two_disks(folder: Path, slow: Path, delay: int) -> tuple[Home, dict[str, str]]:

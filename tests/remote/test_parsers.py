@@ -118,6 +118,7 @@ def test_only_real_disks_are_listed_each_once() -> None:
         ("/dev/nvme0n1p2", "/", "ext4", False),
         ("/dev/sda1", "/media/my disk", "ext4", True),
         ("tank/data", "/tank", "zfs", False),
+        ("nas:/home", "/home", "nfs4", False),
     ]
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
 from gpubox.config.settings import Settings
-from gpubox.core.sample import Sample
+from gpubox.core.sample import Disk, Sample
 from gpubox.ui.panels.host import HostPanel
 from gpubox.ui.widgets.host_lines import draw_host
 from gpubox.ui.widgets.ink import length
@@ -65,6 +65,29 @@ async def test_full_and_read_only_disks_are_told_in_words() -> None:
     assert "!! full, 3.0G free" in text
     assert "! read-only" in text
     assert "! nearly full, 376G free" in await text_of(samples.training_box())
+
+
+async def test_a_disk_without_a_size_is_named_with_the_reason() -> None:
+    far = Disk(mount="/home", device="nas:/home", filesystem="nfs4")
+    disks = (
+        replace(far, hangs=72),
+        replace(far, mount="/new", hangs=0.4),
+        replace(far, mount="/old", fault="Stale"),
+    )
+    sample = replace(samples.training_box(), host=host(disks=disks))
+    text = await text_of(sample)
+    assert line_of(text, "/home").split(maxsplit=1)[1] == "! no answer for 1m 12s · nas:/home (nfs4)"
+    assert line_of(text, "/new").split(maxsplit=1)[1] == "no answer yet · nas:/home (nfs4)"
+    assert line_of(text, "/old").split(maxsplit=1)[1] == "! Stale · nas:/home (nfs4)"
+    for width in (20, 38, 92):
+        assert max(map(length, draw_host(sample, Settings(), width))) <= width
+
+
+async def test_the_limits_of_a_container_are_named() -> None:
+    limited = host(cpu_limit=2.5, memory_limit=8 << 30, memory_total=8 << 30, memory_available=2 << 30)
+    text = await text_of(replace(samples.training_box(), host=limited))
+    assert "6.0G/8.0G" in line_of(text, "mem")
+    assert line_of(text, "limit").split(maxsplit=1)[1] == "of the container · 2.5 CPUs, 8.0G of memory"
 
 
 async def test_short_memory_is_an_alarm() -> None:

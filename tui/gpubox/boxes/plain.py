@@ -154,7 +154,8 @@ def _uptime(lines: list[str]) -> dict[str, object]:
 
 
 def _memory(lines: list[str]) -> dict[str, object]:
-    return probe.memory_facts("\n".join(lines))
+    text = "\n".join(lines)
+    return probe.memory_facts(text, text)  # what the kernel tells of ZFS's cache stands behind the memory
 
 
 def _gpus(

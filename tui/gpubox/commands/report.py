@@ -8,6 +8,7 @@ import msgspec
 
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain
+from gpubox.core.host import limits, without_size
 from gpubox.core.json_text import json_text
 from gpubox.core.reasons import Weight, reasons
 from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
@@ -48,10 +49,15 @@ def as_json(box: str, event: Sample | GpuBoxError) -> str:
 
 
 def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[str]:
-    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its faults."""
+    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its troubles."""
     head = f"{clock}{box}{' ' * (width - cells(box))}  "
     lines = [f"{head}host   {_host(sample)}"]
     lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes)}" for gpu in sample.gpus]
+    lines += [
+        f"{head}disk   {disk.mount}  {reason}  {disk.device} ({disk.filesystem})"
+        for disk in sample.host.disks
+        if (reason := without_size(disk))
+    ]
     lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]
     return [clean(line, LONGEST_LINE) for line in lines]
 
@@ -67,6 +73,7 @@ def _host(sample: Sample) -> str:
         f"load {f'{host.load[0]:.2f}' if host.load else DASH:>5}",
         f"up {duration(host.uptime):<7}",
     ]
+    parts += [f"limit of the container {most}"] if (most := limits(host)) else []
     parts += [host.distribution] if host.distribution else []
     parts += [f"driver {driver.version}"] if driver.version else []
     parts += [f"CUDA {driver.cuda}"] if driver.cuda else []

@@ -134,7 +134,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Disk(Struct, frozen=True, kw_only=True):
-    """One mounted file system of a real device."""
+    """One mounted file system of a real device, or of the network."""
 
     mount: str
     device: str = ""
@@ -142,6 +142,10 @@ class Disk(Struct, frozen=True, kw_only=True):
     used: Whole = 0
     total: Whole = 0
     read_only: bool = False
+    hangs: Number | None = None
+    """Seconds for which it has given no answer; None when it answered."""
+    fault: str = ""
+    """The kernel's words when it has no size to give, such as `Stale file handle`."""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -158,6 +162,10 @@ class Host(Struct, frozen=True, kw_only=True):
     load: tuple[Number, ...] = ()
     memory_total: Whole | None = None
     memory_available: Whole | None = None
+    cpu_limit: Number | None = None
+    """CPUs that the container may use, such as 2.5; None when it may use all. `cpu` is a share of them."""
+    memory_limit: Whole | None = None
+    """Bytes that the container may use; None when they are all of the machine. `memory_total` is the same."""
     swap_total: Whole | None = None
     swap_used: Whole | None = None
     disks: tuple[Disk, ...] = ()

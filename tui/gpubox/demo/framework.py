@@ -180,4 +180,6 @@ def _numpy() -> ModuleType:
 
 if __name__ == "tensorflow":  # this file also belongs to gpubox.demo, where importing it must change nothing
     sys.modules.setdefault("numpy", _numpy())
-    print("rehearsal    TensorFlow is simulated: nothing is computed, times and picture are made up", flush=True)
+    print(
+        "rehearsal    TensorFlow is simulated: nothing is computed, times and picture are made up", flush=True
+    )

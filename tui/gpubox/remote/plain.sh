@@ -65,6 +65,7 @@ host() {
     file l /proc/loadavg
     file u /proc/uptime
     file m /proc/meminfo
+    file m /proc/spl/kstat/zfs/arcstats
     file n /proc/net/dev
     file q /proc/diskstats
 }

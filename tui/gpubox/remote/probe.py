@@ -44,6 +44,8 @@ HANG_START = 30.0
 """The same for the first call, which wakes GPUs up."""
 RETRY = 10.0
 """Seconds between two tries to open a driver that would not."""
+DISK_WAIT = 2.0
+"""Seconds without an answer for which the last size of a disk still stands."""
 NAME_LIMIT = 64
 COMMAND_LIMIT = 256
 
@@ -1482,8 +1484,12 @@ def cpu_share(old: tuple[int, int] | None, new: tuple[int, int]) -> float | None
     return round(min(100.0, max(0.0, 100.0 * (1.0 - idle / (new[1] - old[1])))), 1)
 
 
-def memory_facts(text: str) -> Row:
-    """Return memory and swap from /proc/meminfo."""
+def memory_facts(text: str, arc: str = "") -> Row:
+    """Return memory and swap from /proc/meminfo; what ZFS's cache would give back is available too.
+
+    `arc` is /proc/spl/kstat/zfs/arcstats: the cache shrinks down to `c_min` when programs want memory, and
+    the kernel does not count it as available.
+    """
     facts: dict[str, int] = {}
     for line in text.split("\n"):
         name, _, rest = line.partition(":")
@@ -1493,6 +1499,10 @@ def memory_facts(text: str) -> Row:
     available = facts.get("MemAvailable")
     if available is None and "MemFree" in facts:  # kernels before 3.14
         available = facts["MemFree"] + facts.get("Buffers", 0) + facts.get("Cached", 0)
+    if arc and available is not None:
+        sizes = dict(re.findall(r"^(size|c_min)\s+\d+\s+(\d+)$", arc, re.M))
+        available += max(0, int(sizes.get("size", 0)) - int(sizes.get("c_min", 0)))
+        available = min(available, facts.get("MemTotal", available))
     swap = facts.get("SwapTotal")
     return given(
         {
@@ -1527,10 +1537,17 @@ def disk_bytes(text: str, chosen: Callable[[str], bool]) -> tuple[int, int]:
     return loaded, stored
 
 
-def mounts(text: str) -> list[tuple[str, str, str, bool]]:
-    """Return device, mount point, kind and read-only of real disks, one per device, from /proc/self/mounts.
+NETWORK = re.compile(
+    r"(?:nfs4?|lustre|beegfs\w*|virtiofs|cifs|smb3|ceph|gpfs|glusterfs|panfs|wekafs|pvfs2|fuse\.(?:sshfs|glusterfs"
+    r"|ceph\S*|juicefs|s3fs|rclone|gcsfuse|mount-s3|blobfuse2?|mfs|lizardfs|quobyte\S*|cvmfs2?))$"
+)
+"""Kinds of file systems that lie on another machine."""
 
-    Disks of the network are left out: asking a dead one for its size never returns.
+
+def mounts(text: str) -> list[tuple[str, str, str, bool]]:
+    """Return device, mount point, kind and read-only of real disks, then of those of the network.
+
+    `text` is /proc/self/mounts, in which bytes that are not UTF-8 are surrogates. A device is there once.
     """
     best: dict[str, tuple[str, str, str, bool]] = {}
     for line in text.split("\n"):
@@ -1539,19 +1556,32 @@ def mounts(text: str) -> list[tuple[str, str, str, bool]]:
             continue
         device, mount, kind, options = (octal(word) for word in words[:4])
         local = device.startswith("/dev/") and not device.startswith(("/dev/loop", "/dev/fuse", "/dev/ram"))
-        if not (local or kind == "zfs" or mount == "/") or kind in ("squashfs", "iso9660", "udf", "devtmpfs"):
+        if not (local or kind == "zfs" or mount == "/" or NETWORK.match(kind)):
             continue
-        old = best.get(device)
+        if kind in ("squashfs", "iso9660", "udf", "devtmpfs"):
+            continue
+        key = mount if kind.startswith(("beegfs", "fuse.")) else device  # all of these may have one name
+        old = best.get(key)
         if old is None or len(mount) < len(old[1]):
-            best[device] = (device, mount, kind, "ro" in options.split(","))
-    return sorted(best.values(), key=lambda disk: disk[1])[:32]
+            best[key] = (device, mount, kind, "ro" in options.split(","))
+    return sorted(best.values(), key=lambda disk: (NETWORK.match(disk[2]) is not None, disk[1]))[:32]
 
 
 def octal(text: str) -> str:
     r"""Return a mount's path with its \040 read as a space."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)
+    raw = text.encode("utf-8", "surrogateescape")
+    raw = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match.group(1), 8) & 255]), raw)
+    return raw.decode("utf-8", "surrogateescape")
 
 
+def cpu_list(text: str) -> set[int]:
+    """Return the CPUs of a list such as 0-3,8; raises ValueError."""
+    ends = [[int(end) for end in part.split("-")] for part in text.split(",") if part]
+    return {cpu for part in ends for cpu in range(part[0], min(part[-1], part[0] + 8192) + 1)}
+
+
+MOUNTS = "/proc/self/mounts"
+ARC_STATS = "/proc/spl/kstat/zfs/arcstats"
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "cpu-thermal", "cpu")
 PACKAGE = re.compile(r"Package|Tctl|Tdie", re.I)
 
@@ -1596,8 +1626,123 @@ def cpu_model() -> str:
     return re.sub(r"\s+", " ", name)[:NAME_LIMIT].strip()
 
 
+class Mount:
+    """A disk that is asked for its size in a thread of its own, for one that is gone never answers."""
+
+    def __init__(self, device: str, mount: str, kind: str, read_only: bool) -> None:
+        self.path = mount.encode("utf-8", "surrogateescape")
+        self.facts: Row = {
+            "mount": mount[:COMMAND_LIMIT],
+            "device": device[:NAME_LIMIT],
+            "filesystem": kind[:NAME_LIMIT],
+            "read_only": read_only,
+        }
+        self.answer: Row | None = {}
+        """Its size, or why it has none; empty before the first answer, None if it is not to be shown."""
+        self.asked = 0.0
+        self.thread: threading.Thread | None = None
+
+    def waits(self) -> bool:
+        """Tell whether an answer is still to come."""
+        return self.thread is not None and self.thread.is_alive()
+
+    def ask(self, now: float) -> None:
+        """Ask for its size, unless the last answer is still to come."""
+        if not self.waits():
+            self.asked = now
+            self.thread = threading.Thread(target=self.measure, name="disk", daemon=True)
+            self.thread.start()
+
+    def measure(self) -> None:
+        """Ask for its size; this may take for ever."""
+        try:
+            size = os.statvfs(self.path)
+            shown = bool(size.f_blocks) and os.path.isdir(self.path)
+        except OSError as error:
+            hidden = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+            self.answer = None if error.errno in hidden else {"fault": os.strerror(error.errno or 0)}
+            return
+        self.answer = (
+            {
+                "used": (size.f_blocks - size.f_bfree) * size.f_frsize,
+                # what root keeps for itself is not there for anybody else, as `df` counts
+                "total": (size.f_blocks - size.f_bfree + size.f_bavail) * size.f_frsize,
+            }
+            if shown
+            else None
+        )
+
+    def row(self, now: float) -> Row | None:
+        """Return it as it goes over the wire, or None if it is not to be shown."""
+        answer = self.answer
+        if self.waits() and (answer == {} or now - self.asked > DISK_WAIT):
+            return dict(self.facts, **(answer or {}), hangs=round(max(0.0, now - self.asked), 1))
+        return dict(self.facts, **answer) if answer else None
+
+
+class Container:
+    """The limits of the container around the probe, by control groups of either version.
+
+    At the root of a machine itself version 2 has no such files, and version 1 no limits in them.
+    """
+
+    def __init__(self) -> None:
+        self.root = rooted("/sys/fs/cgroup/")
+        path = read_text(rooted("/proc/self/cgroup")).rpartition("0::")[2].split("\n")[0]
+        if container(path) and os.path.isdir(self.root + path):  # it sees the groups of the whole machine
+            self.root += path + "/"
+        self.memory: int | None = None
+        self.quota: float | None = None
+        """How many CPUs' time it may have, such as 2.5."""
+        self.cpus: set[int] = set()
+        self.spent: tuple[float, int] | None = None
+
+    def read(self, *names: str) -> str:
+        """Return the first file that there is, as text."""
+        return next(filter(None, (read_text(self.root + name) for name in names)), "")
+
+    def number(self, first: str, *others: str) -> int | None:
+        """Return the number in the first file that there is; `max` is none."""
+        text = self.read(first, *others)
+        return int(text) if text.isdigit() else None
+
+    def find(self) -> None:
+        """Read the limits, which may change while it runs."""
+        self.memory = self.number("memory.max", "memory/memory.limit_in_bytes")
+        old = self.read("cpu/cpu.cfs_quota_us") + " " + self.read("cpu/cpu.cfs_period_us")
+        words = (self.read("cpu.max") or old).split()
+        limited = len(words) == 2 and all(word.isdigit() and int(word) for word in words)
+        self.quota = int(words[0]) / int(words[1]) if limited else None
+        places = ("cpuset.cpus.effective", "cpuset/cpuset.effective_cpus", "cpuset/cpuset.cpus")
+        self.cpus = cpu_list(self.read(*places))
+
+    def memory_facts(self, facts: Row) -> Row:
+        """Return the facts of the machine's memory, or those of the container's when it has less."""
+        limit, total = self.memory, facts.get("memory_total")
+        used = None if limit is None else self.number("memory.current", "memory/memory.usage_in_bytes")
+        if limit is None or used is None or not isinstance(total, int) or limit >= total:
+            return dict(facts, memory_limit=None)
+        # Files that nobody reads any more are in it, and go when memory is short.
+        stat = self.read("memory.stat", "memory/memory.stat")
+        cache = re.search(r"^total_inactive_file (\d+)$", stat, re.M) or re.search(
+            r"^inactive_file (\d+)$", stat, re.M
+        )
+        free = limit - used + (int(cache.group(1)) if cache else 0)
+        free = max(0, min(limit, free, int(str(facts.get("memory_available", free)))))
+        return dict(facts, memory_total=limit, memory_available=free, memory_limit=limit)
+
+    def cpu_share(self, now: float) -> float | None:
+        """Return how busy it kept the CPUs that it may have since the last call, in percent."""
+        spent = re.search(r"^usage_usec (\d+)$", self.read("cpu.stat"), re.M)
+        used = int(spent.group(1)) * 1000 if spent else self.number("cpuacct/cpuacct.usage")
+        old, self.spent = self.spent, None if used is None else (now, used)
+        if old is None or used is None or self.quota is None or now <= old[0]:
+            return None
+        return round(min(100.0, max(0.0, (used - old[1]) / 1e7 / (now - old[0]) / self.quota)), 1)
+
+
 class Host:
-    """Reads the machine from /proc and /sys."""
+    """Reads the machine from /proc and /sys, within the limits of a container."""
 
     def __init__(self) -> None:
         system = os.uname()
@@ -1612,8 +1757,8 @@ class Host:
         self.values: Row = {}
         self.times: dict[str, tuple[int, int]] = {}
         self.counters: dict[str, tuple[float, int, int]] = {}
-        self.disks: list[Row] = []
-        self.measuring: threading.Thread | None = None
+        self.disks: dict[tuple[str, str, str, bool], Mount] = {}
+        self.container = Container()
         self.sensors = sensors()
         self.interfaces: set[str] = set()
         self.devices: set[str] = set()
@@ -1632,11 +1777,17 @@ class Host:
             if lane in lanes:
                 try:
                     values.update(part(now))
-                except (OSError, ValueError, IndexError):
+                except (
+                    OSError,
+                    ValueError,
+                    IndexError,
+                    RuntimeError,
+                ):  # the last: no more threads for this user
                     continue
         row = dict(self.facts, **given(values))
-        if self.disks:
-            row["disks"] = self.disks
+        disks = [disk.row(now) for disk in self.disks.values()]
+        if any(disks):
+            row["disks"] = [disk for disk in disks if disk]
         return row
 
     def hardware(self, now: float) -> Row:
@@ -1647,16 +1798,27 @@ class Host:
         self.devices = {
             name for name in listing("/sys/block") if os.path.exists("/sys/block/%s/device" % name)
         }
+        self.container.find()
         return {}
 
     def cpu(self, now: float) -> Row:
         """Read how busy the cores were since the last tick."""
         old, self.times = self.times, cpu_times(read_all("/proc/stat").decode("ascii", "replace"))
         shares = {name: cpu_share(old.get(name), ticks) for name, ticks in self.times.items()}
-        cores = [share for name, share in shares.items() if name != "cpu" and share is not None]
+        whole, inside = shares.pop("cpu", None), self.container
+        count = len(shares)
+        if inside.cpus and inside.cpus < {int(name[3:]) for name in shares}:
+            shares = {name: share for name, share in shares.items() if int(name[3:]) in inside.cpus}
+        cores = [share for share in shares.values() if share is not None]
+        limit = min(inside.quota or count, len(shares))
+        if inside.quota and limit == inside.quota:
+            whole = inside.cpu_share(now)
+        elif limit < count:
+            whole = round(sum(cores) / len(cores), 1) if cores else None
         load = [float(word) for word in read_text("/proc/loadavg", 128).split()[:3]]
         return {
-            "cpu": shares.get("cpu", self.values.get("cpu")),
+            "cpu": self.values.get("cpu") if whole is None else whole,
+            "cpu_limit": limit if limit < count else None,
             "cores": cores or self.values.get("cores"),
             "load": load,
             "uptime": float(read_text("/proc/uptime", 128).split()[0]),
@@ -1664,7 +1826,8 @@ class Host:
 
     def memory(self, now: float) -> Row:
         """Read memory and swap."""
-        return memory_facts(read_all("/proc/meminfo", 8192).decode("ascii", "replace"))
+        text = read_all("/proc/meminfo", 8192).decode("ascii", "replace")
+        return self.container.memory_facts(memory_facts(text, read_text(rooted(ARC_STATS))))
 
     def rates(self, now: float) -> Row:
         """Read what went through network and disks since the last tick."""
@@ -1693,35 +1856,18 @@ class Host:
         return {"temperature": max(sane) if sane else None}
 
     def measure(self, now: float) -> Row:
-        """Begin to ask the disks for their sizes, beside everything else: a dying disk may never answer."""
-        if self.measuring is None or not self.measuring.is_alive():
-            self.measuring = threading.Thread(target=self.fill, name="disks", daemon=True)
-            self.measuring.start()
-            self.measuring.join(0.02)
+        """Ask the disks for their sizes; what is not answered at once is in a later sample."""
+        listed = mounts(read_all(MOUNTS).decode("utf-8", "surrogateescape"))
+        waiting = [key for key, disk in self.disks.items() if disk.waits()]
+        self.disks = {key: self.disks.get(key) or Mount(*key) for key in listed}
+        asked = [disk for key, disk in self.disks.items() if key not in waiting]
+        for disk in asked:
+            disk.ask(now)
+        end = time.monotonic() + 0.02
+        for disk in asked:
+            if disk.thread is not None:
+                disk.thread.join(max(0.0, end - time.monotonic()))
         return {}
-
-    def fill(self) -> None:
-        """Ask the disks for their sizes."""
-        rows: list[Row] = []
-        for device, mount, kind, read_only in mounts(read_text("/proc/self/mounts", 1 << 20)):
-            try:
-                size = os.statvfs(mount)
-                if not os.path.isdir(mount) or not size.f_blocks:
-                    continue
-            except OSError:
-                continue
-            rows.append(
-                {
-                    "mount": mount[:COMMAND_LIMIT],
-                    "device": device[:NAME_LIMIT],
-                    "filesystem": kind[:NAME_LIMIT],
-                    "used": (size.f_blocks - size.f_bfree) * size.f_frsize,
-                    # what root keeps for itself is not there for anybody else, as `df` counts
-                    "total": (size.f_blocks - size.f_bfree + size.f_bavail) * size.f_frsize,
-                    "read_only": read_only,
-                }
-            )
-        self.disks = rows
 
 
 CONTAINERS = (

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gpubox.config.settings import Settings
 from gpubox.core import units
+from gpubox.core.host import PATIENCE, limits, without_size
 from gpubox.core.sample import Disk, Driver, Host, Sample, memory_share
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import EMPTY, SIGNS, Line, Span, beside, cut, joined, level
@@ -31,13 +32,12 @@ def draw_host(sample: Sample, settings: Settings, width: int) -> list[Line]:
 
 
 def _meters(host: Host, settings: Settings, width: int) -> Iterator[Line]:
-    limits = settings.thresholds
     yield meter("cpu", host.cpu, units.percent(host.cpu), width, "util", label_width=_LABEL)
     used = None
     if host.memory_total is not None and host.memory_available is not None:
         used = host.memory_total - host.memory_available
     share = memory_share(used, host.memory_total)
-    tone = level(share, limits.host_memory, "memory")
+    tone = level(share, settings.thresholds.host_memory, "memory")
     yield meter("mem", share, _pair(used, host.memory_total), width, tone, label_width=_LABEL)
     if host.swap_total:
         share = memory_share(host.swap_used, host.swap_total)
@@ -52,6 +52,13 @@ def _disk(disk: Disk, settings: Settings, width: int, label: int) -> Iterator[Li
     share = memory_share(disk.used, disk.total)
     tone = level(share, settings.thresholds.disk)
     mount = cut(clean(disk.mount, 40), label - 1)
+    if reason := without_size(disk):
+        late = disk.hangs is None or disk.hangs > PATIENCE
+        reason = cut(f"! {clean(reason, 80)}" if late else reason, width - label)
+        said = Span(reason, "warn" if late else "muted")
+        place = Span(clean(f"{disk.device} ({disk.filesystem})", 80), "muted")
+        yield (Span(f"{mount:<{label}}", "muted"), *joined([said, place], width - label, " · "))
+        return
     yield meter(mount, share, _pair(disk.used, disk.total), width, tone, label_width=label)
     words: list[Span] = []
     if disk.read_only:
@@ -118,6 +125,8 @@ def _words(sample: Sample, settings: Settings, width: int) -> Iterator[Line]:
     heat = Span(heat + (f" {SIGNS[tone]}" if tone in SIGNS else ""), tone)
     model = clean(host.cpu_model, 60).replace("(R)", "").replace("(TM)", "").replace(" Processor", "")
     yield _line("heat", [heat, Span(model, "muted")], width)
+    if most := limits(host):
+        yield _line("limit", [Span("of the container", "muted"), Span(most)], width)
     yield EMPTY
     yield _line("up", [Span(units.duration(host.uptime)), Span(clean(host.distribution, 60), "muted")], width)
     yield _line("linux", [Span(clean(host.kernel, 60)), Span(clean(host.machine, 16), "muted")], width)

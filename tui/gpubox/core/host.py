@@ -1,0 +1,26 @@
+"""What is said of a machine wherever it is shown: the limits of its container, and disks without a size."""
+
+from __future__ import annotations
+
+from gpubox.core.sample import Disk, Host
+from gpubox.core.units import duration, size
+
+PATIENCE = 2.0
+"""Seconds without an answer after which a disk hangs: one of the network that sleeps may take a while."""
+
+
+def limits(host: Host) -> str:
+    """Return what a container may use of the machine, such as `2.5 CPUs, 8.0G of memory`, or nothing."""
+    parts: list[str] = []
+    if host.cpu_limit is not None:
+        parts.append(f"{round(host.cpu_limit, 2):g} CPU{'' if host.cpu_limit == 1 else 's'}")
+    if host.memory_limit is not None:
+        parts.append(f"{size(host.memory_limit)} of memory")
+    return ", ".join(parts)
+
+
+def without_size(disk: Disk) -> str:
+    """Return why a disk has no size, or nothing when it has one."""
+    if disk.hangs is None:
+        return disk.fault
+    return f"no answer for {duration(disk.hangs)}" if disk.hangs > PATIENCE else "no answer yet"
