@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gpubox.commands.report import SCHEMA, as_json, as_lines
 from gpubox.core.errors import Unreachable
-from gpubox.core.sample import Disk, Sample
+from gpubox.core.sample import Disk, Driver, Sample
 from tests import samples
 from tests.parts import host
 
@@ -29,6 +29,12 @@ def test_a_disk_that_hangs_and_the_limits_of_a_container_are_named() -> None:
     lines = as_lines("attic", replace(samples.training_box(), host=limited))
     assert "limit of the container 1 CPU, 8.0G of memory" in lines[0]
     assert lines[-1] == "attic  disk   /home  no answer for 12s  nas:/home (nfs4)"
+
+
+def test_a_box_without_gpus_is_no_fault() -> None:
+    assert as_lines("attic", samples.no_device())[1:] == ["attic  gpu    No NVIDIA GPU here"]
+    broken = replace(samples.no_device(), driver=Driver(version="550.120"))
+    assert as_lines("attic", broken)[1].startswith("attic  fault  No NVIDIA GPU here. ")
 
 
 def test_the_lines_tell_the_readings() -> None:

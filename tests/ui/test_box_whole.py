@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
+from gpubox.ui.panels.gpus import Gpus
 from gpubox.ui.panels.history import HistoryPanel
 from gpubox.ui.panels.processes import Processes
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.board import FRONT
 from gpubox.ui.widgets.rows import Rows
-from tests.samples import eight_gpus, filled, lost_gpu, mismatch, training_box
+from tests.samples import eight_gpus, filled, lost_gpu, mismatch, no_device, training_box
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
 from tests.ui.envs import FakeEnvs, equip
@@ -52,6 +54,28 @@ async def test_every_panel_that_is_shown_has_the_room_it_needs(
                 assert panel.outer_size.height >= panel.ROWS, panel.NAME
                 assert panel.region.right <= size[0], panel.NAME
                 assert panel.region.bottom <= size[1] - 1, panel.NAME
+
+
+async def test_a_box_without_gpus_begins_with_the_host_and_sorts_by_cpu() -> None:
+    box = make_box(replace(no_device(), faults=()))  # nobody has looked for GPUs yet
+    app = make_app(box)
+
+    def focused(name: str) -> bool:
+        return any(
+            name == panel.NAME and panel.has_pseudo_class("focus-within") for panel in app.screen.query(Panel)
+        )
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and focused("gpus"))
+        box.received(no_device())
+        await until(pilot, lambda: focused("host"))
+        table = app.screen.query_one(Processes).query_one("#list", Rows)
+        await pilot.press("2")
+        await until(pilot, lambda: table.sort == ("cpu", True))
+        await pilot.press("1")
+        box.received(replace(no_device(), seq=99))
+        await until(pilot, lambda: app.screen.query_one(Gpus).sample == box.sample.value)
+        assert focused("gpus")  # once only
 
 
 async def test_every_panel_can_be_reached_by_its_number() -> None:

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.geometry import Offset
 
 from gpubox.config.settings import Settings, Ui
-from gpubox.core.sample import Fault, Sample
+from gpubox.core.sample import Driver, Fault, Sample
 from gpubox.ui.panels.gpus import Gpus, arrange
 from gpubox.ui.widgets import gpu_card
 from gpubox.ui.widgets.details import Details
@@ -98,7 +98,23 @@ async def test_a_mismatch_names_both_versions_and_the_way_out() -> None:
     assert "Reboot" in text
 
 
-@pytest.mark.parametrize("sample", [samples.no_driver(), samples.no_device()], ids=["no driver", "no device"])
+async def test_a_box_without_gpus_is_no_alarm() -> None:
+    async with on_stage(Gpus, samples.no_device(), (100, 20)) as (stage, pilot):
+        cards = stage.query_one("#cards", Lines)
+        assert [[(span.text, span.tone) for span in line] for line in cards.shown_lines] == [
+            [("No NVIDIA GPU here", "faint")]
+        ]
+        await pilot.hover(cards, offset=(3, 0))
+        await until(pilot, lambda: cards.tooltip)
+        assert "/sys/bus/pci/devices" in str(cards.tooltip)
+
+
+LOST_DRIVER = replace(samples.no_device(), driver=Driver(version="550.120"))
+
+
+@pytest.mark.parametrize(
+    "sample", [samples.no_driver(), LOST_DRIVER], ids=["no driver", "driver without GPUs"]
+)
 async def test_without_gpus_the_panel_says_what_was_looked_for(sample: Sample) -> None:
     text = await text_of(sample)
     assert "!! No NVIDIA" in text

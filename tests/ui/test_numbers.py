@@ -85,7 +85,7 @@ def draw_sample(sample: Sample, chosen: Settings) -> None:
     report.as_json("attic", sample)
     for width in WIDTHS:
         host_lines.draw_host(sample, chosen, width)
-        gpu_faults.draw_faults(sample.faults, width, 10)
+        gpu_faults.draw_faults(sample, width, 10)
         for process in sample.processes:
             process_table.draw_details(sample, process, width, 20)
         for gpu in sample.gpus:

@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.faults import explain
+from gpubox.core.faults import explain, without_gpus
 from gpubox.core.host import limits, without_size
 from gpubox.core.json_text import json_text
 from gpubox.core.reasons import Weight, reasons
@@ -58,7 +58,10 @@ def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[
         for disk in sample.host.disks
         if (reason := without_size(disk))
     ]
-    lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]
+    if without_gpus(sample):
+        lines.append(f"{head}gpu    {explain(sample.faults[0]).title}")
+    else:
+        lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]
     return [clean(line, LONGEST_LINE) for line in lines]
 
 

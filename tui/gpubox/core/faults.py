@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.sample import Fault
+from gpubox.core.sample import Fault, Sample
 
 _FEW = 2
 """Folders of one library that are named; more are counted."""
@@ -44,6 +44,16 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "Look for `NVRM` in `sudo dmesg`; it is tried again every ten seconds",
     ),
 }
+
+
+def without_gpus(sample: Sample) -> bool:
+    """Tell whether a box has no GPUs and no driver for any: nothing is wrong with it then."""
+    return (
+        bool(sample.faults)
+        and not sample.gpus
+        and sample.driver.version is None
+        and all(fault.code == "no-device" for fault in sample.faults)
+    )
 
 
 def explain(fault: Fault) -> GpuBoxError:

@@ -141,7 +141,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         sample = self.sample
         if sample is None:
             return [(Span("No reading yet", "muted"),)]
-        notice = draw_faults(sample.faults, width, height if not sample.gpus else 3)
+        notice = draw_faults(sample, width, height if not sample.gpus else 3)
         if not sample.gpus:
             return notice
         count = len(sample.gpus)
@@ -179,7 +179,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         count = len(sample.gpus)
         if self._table.display:
             return min(most, count + 1)
-        notice = len(draw_faults(sample.faults, width, 3))
+        notice = len(draw_faults(sample, width, 3))
         per_row, each = arrange(count, width, most - notice)
         rows = -(-count // per_row)
         air = rows - 1 if each >= gpu_card.RICH and rows * (each + 1) - 1 <= most - notice else 0

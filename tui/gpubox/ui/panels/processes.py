@@ -12,6 +12,7 @@ from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core import units
 from gpubox.core.ask import Asker, Kind, Question
+from gpubox.core.faults import without_gpus
 from gpubox.core.health import Phase
 from gpubox.core.job import Ignored
 from gpubox.core.sample import Process, Sample
@@ -72,6 +73,8 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
         self._gpu_only = False
+        self._new = True
+        """Whether no reading told of the GPUs yet: the first that does says by what to sort."""
         self._could: tuple[bool, ...] = ()
         self._list: Rows[Process] = Rows(
             columns(self._now), process_table.key, sort="gpu-mem", empty="No process", id="list"
@@ -106,10 +109,16 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     def _now(self) -> float:
         return self.sample.time if self.sample else 0.0
 
-    def watch_sample(self, _sample: Sample | None) -> None:
+    def watch_sample(self, sample: Sample | None) -> None:
         """Show the new reading."""
-        if self.is_mounted:
-            self._show()
+        if not self.is_mounted:
+            return
+        if self._new and sample is not None and (sample.gpus or sample.faults):
+            self._new = False
+            if without_gpus(sample):
+                self._list.sort_by("cpu")
+                self._totals.sort_by("cpu")
+        self._show()
 
     def watch_gpu(self, gpu: int | None) -> None:
         """Show what runs on one GPU, or everything."""

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from gpubox.boxes.box import Box, Target
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.faults import without_gpus
 from gpubox.core.feed import Feed
 from gpubox.core.health import Health, Phase
 from gpubox.ui import shell, windows
@@ -136,8 +137,12 @@ class BoxScreen(Screen[None]):
             react(value)
 
     async def _follow_samples(self, box: Box) -> None:
-        first = True
+        first = new = True
         async for sample in box.sample.follow():
+            if new and sample is not None and (sample.gpus or sample.faults):
+                new = False
+                if without_gpus(sample):
+                    self._board.begin_with("host")
             if first or not self.is_current:
                 self._feed()
             else:

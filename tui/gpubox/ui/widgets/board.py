@@ -117,6 +117,11 @@ class Board(Container):
             self.zoom(panel)
         panel.take_focus()
 
+    def begin_with(self, name: str) -> None:
+        """Go to a panel unless somebody has already left the one that had the keyboard first."""
+        if self.panels and self.focused is self.panels[0]:
+            self.go(self.named(name))
+
     def number(self, number: int) -> Panel | None:
         """Return the panel with a number key, if there is one."""
         return next((panel for panel in self.panels if number == panel.ORDER), None)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from gpubox.core.faults import explain
-from gpubox.core.sample import Fault
+from gpubox.core.faults import explain, without_gpus
+from gpubox.core.sample import Sample
 from gpubox.core.text import clean
 from gpubox.ui.widgets.ink import EMPTY, Line, Span, cut, wrapped
 
 
-def draw_faults(faults: Sequence[Fault], width: int, height: int) -> list[Line]:
-    """Return what is wrong in at most `height` lines; with few of them, titles and hints alone."""
+def draw_faults(sample: Sample, width: int, height: int) -> list[Line]:
+    """Return what is wrong in at most `height` lines; with few of them, titles and hints alone.
+
+    A box that has no GPU is no alarm: one line says so, and the pointer finds where they were looked for.
+    """
+    faults = sample.faults
+    if without_gpus(sample):
+        error = explain(faults[0])
+        return [(Span(error.title, "faint", "", clean(f"{error.text}. {error.hint}")),)]
     if not faults:
         # A driver without persistence takes ten seconds and more to wake its cards.
         return [] if height <= 3 else [(Span("Waiting for the driver", "muted"),)]
