@@ -101,9 +101,8 @@ async def test_a_mismatch_names_both_versions_and_the_way_out() -> None:
 async def test_a_box_without_gpus_is_no_alarm() -> None:
     async with on_stage(Gpus, samples.no_device(), (100, 20)) as (stage, pilot):
         cards = stage.query_one("#cards", Lines)
-        assert [[(span.text, span.tone) for span in line] for line in cards.shown_lines] == [
-            [("No NVIDIA GPU here", "faint")]
-        ]
+        ((only,),) = cards.shown_lines
+        assert (only.text, only.tone) == ("No NVIDIA GPU here", "faint")
         await pilot.hover(cards, offset=(3, 0))
         await until(pilot, lambda: cards.tooltip)
         assert "/sys/bus/pci/devices" in str(cards.tooltip)
