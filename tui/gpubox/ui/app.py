@@ -26,6 +26,7 @@ from gpubox.ui.coming import OneWindow
 from gpubox.ui.failing import contain
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX
+from gpubox.ui.widgets.line_input import LineInput
 
 log = logging.getLogger("gpubox.ui")
 
@@ -233,6 +234,10 @@ class GpuBoxApp(OneWindow):
                 if screen.is_active:
                     screen.dismiss(None)
                 raise
+
+    def on_line_input_joined(self, event: LineInput.Joined) -> None:
+        """Say what became of pasted lines, where no form says it beside the field."""
+        self.notify(event.words, markup=False)
 
     def _show_question(self, screen: Screen[str | None], answer: asyncio.Future[str | None]) -> None:
         def answered(value: str | None) -> None:

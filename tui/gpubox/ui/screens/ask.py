@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from gpubox.core.ask import Kind, Question
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 
@@ -52,7 +53,7 @@ class AskScreen(ModalScreen[str | None]):
             else:
                 if question.prompt:
                     yield Static(Content(question.prompt), id="prompt", markup=False)
-                yield Input(password=question.kind is Kind.SECRET, id="answer")
+                yield LineInput(password=question.kind is Kind.SECRET, id="answer")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -62,7 +63,7 @@ class AskScreen(ModalScreen[str | None]):
         if self.question.kind is Kind.YES_NO:
             self.query_one("#no").focus()
         else:
-            self.query_one(Input).focus()
+            self.query_one(LineInput).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer yes and no only where that is the question, and to give an answer where one is written."""
@@ -81,7 +82,7 @@ class AskScreen(ModalScreen[str | None]):
 
     def action_submit(self) -> None:
         """Give the answer that was written."""
-        self.dismiss(self.query_one(Input).value)
+        self.dismiss(self.query_one(LineInput).value)
 
     def action_answer(self, answer: str) -> None:
         """Answer yes or no."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from gpubox.core.job import JobWish
 from gpubox.core.text import clean
@@ -22,6 +22,7 @@ from gpubox.ui.widgets.ink import Line, Span, cut, length, spread
 from gpubox.ui.widgets.job_draft import Draft
 from gpubox.ui.widgets.job_fields import FIELDS, Choice, Context, Wrong, choices
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import CommandInput, LineInput
 from gpubox.ui.widgets.lines import Lines
 from gpubox.ui.widgets.masked import MaskedInput
 from gpubox.ui.widgets.titles import set_title
@@ -30,6 +31,7 @@ _CHOICES = 6
 """Rows for what can be chosen."""
 _WRITTEN = ("command", "name", "variables")
 """Fields in which one goes on writing; what stands in the others is replaced by what is typed."""
+_KINDS: Mapping[str, type[LineInput]] = {"command": CommandInput, "variables": MaskedInput}
 
 
 class JobForm(ModalScreen[JobWish | None]):
@@ -59,7 +61,7 @@ class JobForm(ModalScreen[JobWish | None]):
         self._known = context
         self._heading = title
         self._draft = Draft(context, begin)
-        self._inputs: dict[str, Input] = {}
+        self._inputs: dict[str, LineInput] = {}
         self._notes: dict[str, Static] = {}
         self._offered: Sequence[Choice] = ()
         self._at = -1
@@ -75,7 +77,7 @@ class JobForm(ModalScreen[JobWish | None]):
             for field in FIELDS:
                 if not field.offered(self._known):
                     continue
-                kind = MaskedInput if field.name == "variables" else Input
+                kind = _KINDS.get(field.name, LineInput)
                 self._inputs[field.name] = kind(
                     self._draft.texts[field.name],
                     id=f"field-{field.name}",
@@ -107,7 +109,7 @@ class JobForm(ModalScreen[JobWish | None]):
             self._draft.texts[name] = field.value  # keys may have come whose messages are on their way
         for name in self._draft.learn(self._known):
             if name in self._inputs:
-                with self.prevent(Input.Changed):
+                with self.prevent(LineInput.Changed):
                     self._inputs[name].value = self._draft.texts[name]
         for name in self._inputs:
             self._explain(name)
@@ -118,8 +120,8 @@ class JobForm(ModalScreen[JobWish | None]):
         """The field that has the keyboard."""
         return next((name for name, field in self._inputs.items() if field.has_focus), "command")
 
-    @on(Input.Changed)
-    def _changed(self, event: Input.Changed) -> None:
+    @on(LineInput.Changed)
+    def _changed(self, event: LineInput.Changed) -> None:
         name = next((name for name, field in self._inputs.items() if field is event.input), "")
         if not name:
             return
@@ -129,6 +131,12 @@ class JobForm(ModalScreen[JobWish | None]):
             self._offer()
         for other in self._inputs:
             self._explain(other)
+
+    @on(LineInput.Joined)
+    def _pasted(self, event: LineInput.Joined) -> None:
+        event.stop()  # it stands beside the field
+        for name in self._inputs:
+            self._explain(name)
 
     @on(events.DescendantFocus)
     def _moved(self) -> None:
@@ -149,7 +157,8 @@ class JobForm(ModalScreen[JobWish | None]):
     def _explain(self, name: str) -> None:
         """Say beside a field what is meant, or what is wrong; an empty command is no mistake yet."""
         try:
-            words, style = self._draft.meaning(name), "$foreground-muted"
+            meaning = self._draft.meaning(name)
+            words, style = self._inputs[name].note or meaning, "$foreground-muted"
         except Wrong as wrong:
             begun = bool(self._inputs[name].value.strip())
             words, style = wrong.words, "$text-error" if begun else "$foreground-muted"
@@ -176,14 +185,14 @@ class JobForm(ModalScreen[JobWish | None]):
         self._at = max(-1, min(self._at + step, len(self._offered) - 1))
         field = self._inputs[self._field]
         self._choosing = True
-        with self.prevent(Input.Changed):
+        with self.prevent(LineInput.Changed):
             field.value = self._offered[self._at].text if self._at >= 0 else self._typed
         field.cursor_position = len(field.value)
         self._draft.texts[self._field] = field.value
         if self._at >= 0 and (filled := self._draft.take(self._field, self._offered[self._at])):
             for name in filled:
                 if name in self._inputs:
-                    with self.prevent(Input.Changed):
+                    with self.prevent(LineInput.Changed):
                         self._inputs[name].value = self._draft.texts[name]
         self._choosing = False
         for name in self._inputs:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from gpubox.boxes.box import Box, Target
@@ -20,6 +20,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.health import Phase
 from gpubox.ui.state import phrase, summary
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 LONGEST_NAME = 28
@@ -72,7 +73,7 @@ class PickerScreen(Screen[Target | None]):
         """Make the field and the list."""
         with Vertical(id="picker") as frame:
             set_title(frame, "Boxes")
-            yield Input(placeholder="Type to filter, or user@host", id="filter", compact=True)
+            yield LineInput(placeholder="Type to filter, or user@host", id="filter", compact=True)
             yield OptionList(id="boxes", compact=True, markup=False)
             yield Static(id="problem", markup=False)
         yield KeyLine()
@@ -83,8 +84,8 @@ class PickerScreen(Screen[Target | None]):
         self._fill("")
         self.set_interval(1.0, self._freshen)
 
-    @on(Input.Changed)
-    def _filter(self, event: Input.Changed) -> None:
+    @on(LineInput.Changed)
+    def _filter(self, event: LineInput.Changed) -> None:
         event.stop()
         self._fill(event.value.strip())
 
@@ -168,7 +169,7 @@ class PickerScreen(Screen[Target | None]):
 
     def action_back(self) -> None:
         """Clear the filter, else go back to the box that was shown."""
-        field = self.query_one(Input)
+        field = self.query_one(LineInput)
         if field.value:
             field.value = ""
         elif not self._first:
@@ -176,7 +177,7 @@ class PickerScreen(Screen[Target | None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the way back only where there is one."""
-        return action != "back" or not self._first or bool(self.query_one(Input).value)
+        return action != "back" or not self._first or bool(self.query_one(LineInput).value)
 
 
 def matching(targets: Sequence[Target], typed: str) -> list[Target]:

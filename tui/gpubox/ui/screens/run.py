@@ -12,9 +12,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 
@@ -41,28 +42,28 @@ class RunScreen(ModalScreen[str | None]):
                 id="prompt",
                 markup=False,
             )
-            yield Input(id="answer", placeholder="program", suggester=SuggestFromList(self._past))
+            yield LineInput(id="answer", placeholder="program", suggester=SuggestFromList(self._past))
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Name the box in the border."""
         frame = self.query_one("#question")
         set_title(frame, "Run a program", self._box)
-        self.query_one(Input).focus()
+        self.query_one(LineInput).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer earlier ones only where there are some."""
         return action != "past" or bool(self._past)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    @on(LineInput.Submitted)
+    def _submitted(self, event: LineInput.Submitted) -> None:
         event.stop()
         self.dismiss(event.value if event.value.strip() else None)
 
     def action_past(self, step: int) -> None:
         """Go through what was run before."""
         self._at = max(-1, min(self._at + step, len(self._past) - 1))
-        field = self.query_one(Input)
+        field = self.query_one(LineInput)
         field.value = self._past[self._at] if self._at >= 0 else ""
         field.cursor_position = len(field.value)
 

@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from gpubox.boxes.desktops import Wish
 from gpubox.config.settings import Desktop
 from gpubox.ui.typed import BACK, NEXT
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 SIZE = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}")
@@ -38,8 +39,8 @@ class DesktopForm(ModalScreen[Wish | None]):
     def __init__(self, wanted: Desktop, box: str) -> None:
         super().__init__()
         self._box = box
-        self._geometry = Input(wanted.geometry, id="geometry", classes="labeled", select_on_focus=True)
-        self._program = Input(wanted.session, id="session", classes="labeled", select_on_focus=True)
+        self._geometry = LineInput(wanted.geometry, id="geometry", classes="labeled", select_on_focus=True)
+        self._program = LineInput(wanted.session, id="session", classes="labeled", select_on_focus=True)
         self._problem = Static("", id="problem", markup=False)
 
     def compose(self) -> ComposeResult:

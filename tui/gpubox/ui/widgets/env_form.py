@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from gpubox.boxes.envs.names import split_packages, valid_folder, valid_name, valid_packages
 from gpubox.core.env import Env, Kind, Root
@@ -21,6 +21,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.text import clean
 from gpubox.ui.typed import BACK, NEXT
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -89,15 +90,15 @@ class EnvForm(ModalScreen[Wanted | None]):
         kind: Kind = (
             begin.kind if begin is not None else "conda" if any(root.tool for root in self._roots) else "venv"
         )
-        self._name = Input(id="name", classes="labeled", placeholder="cats")
-        self._what = Input(
+        self._name = LineInput(id="name", classes="labeled", placeholder="cats")
+        self._what = LineInput(
             f"={begin.name}" if begin is not None else "",
             id="what",
             classes="labeled",
             placeholder="python=3.12",
         )
-        self._kind = Input(kind, id="kind", classes="labeled")
-        self._where = Input(
+        self._kind = LineInput(kind, id="kind", classes="labeled")
+        self._where = LineInput(
             id="where", classes="labeled", placeholder=self._roots[0].path if self._roots else "~/project"
         )
         self._meaning = Static("", id="meaning", markup=False)
@@ -148,7 +149,7 @@ class EnvForm(ModalScreen[Wanted | None]):
                 valid_folder(where)
         return Wanted(name, kind, where, packages=packages)
 
-    @on(Input.Changed)
+    @on(LineInput.Changed)
     def _explain(self) -> None:
         """Say what is meant; what is not finished yet is no mistake."""
         self._say("", "")

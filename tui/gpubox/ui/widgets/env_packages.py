@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
 
 from gpubox.boxes.box import Box
 from gpubox.core.env import Env, Package
@@ -19,6 +18,7 @@ from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 from gpubox.ui.widgets.ink import Line, Span, Tone
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.rows import Column, Rows
 from gpubox.ui.widgets.titles import set_caption, set_title
 
@@ -88,7 +88,7 @@ class EnvPackages(ModalScreen[None]):
         self._list: Rows[Pair] = Rows(
             columns(self._envs), lambda pair: pair.name, sort="name", empty="Looking …", id="list"
         )
-        self._words = Input(placeholder="words in the name …", id="words", select_on_focus=False)
+        self._words = LineInput(placeholder="words in the name …", id="words", select_on_focus=False)
         self._frame = Vertical(self._list, self._words)
 
     def compose(self) -> ComposeResult:
@@ -133,11 +133,11 @@ class EnvPackages(ModalScreen[None]):
         """Offer what is alike only where two are compared."""
         return action != "all" or len(self._envs) > 1
 
-    @on(Input.Changed)
+    @on(LineInput.Changed)
     def _narrow(self) -> None:
         self._show()
 
-    @on(Input.Submitted)
+    @on(LineInput.Submitted)
     def _keep(self) -> None:
         self._list.focus()
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Input
 from textual.worker import Worker
 
 from gpubox.boxes.box import Box
@@ -16,6 +15,7 @@ from gpubox.core import units
 from gpubox.core.health import Phase
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.log_source import Log, Logs
 from gpubox.ui.widgets.log_view import LogView
 from gpubox.ui.widgets.titles import set_caption
@@ -130,7 +130,7 @@ class LogPane(Vertical):
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: LineInput.Submitted) -> None:
         """Search upward from what is seen when the end is followed, else downward."""
         event.stop()
         self._words.remove_class("-shown")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from rich.text import Text
-from textual.widgets import Input
 
 from gpubox.boxes.jobs.wishes import hidden
+from gpubox.ui.widgets.line_input import LineInput
 
 _VALUE = re.compile(r"""([A-Za-z_]\w*)=("[^"]*"?|'[^']*'?|\S*)""")
 _QUOTES = "\"'"
@@ -21,7 +21,7 @@ def masked(text: str) -> str:
     )
 
 
-class MaskedInput(Input):
+class MaskedInput(LineInput):
     """Holds `NAME=value NAME2="a value"`; it draws dots in the place of secrets while they are typed too."""
 
     @property

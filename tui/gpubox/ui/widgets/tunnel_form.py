@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from gpubox.core.doors import Way
 from gpubox.core.errors import ConfigError
 from gpubox.core.wishes import Wished, at_home, parse, target
 from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 EXAMPLES = (
@@ -42,7 +43,7 @@ class TunnelForm(ModalScreen[Wished | None]):
     def __init__(self, box: str) -> None:
         super().__init__()
         self._box = box
-        self._text = Input(placeholder="8888", id="answer")
+        self._text = LineInput(placeholder="8888", id="answer")
         self._meaning = Static("", id="meaning", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -61,7 +62,7 @@ class TunnelForm(ModalScreen[Wished | None]):
         set_title(frame, "Open a tunnel", self._box)
         self._text.focus()
 
-    @on(Input.Changed)
+    @on(LineInput.Changed)
     def _explain(self) -> None:
         """Say what is meant; what is not finished yet is no mistake."""
         try:

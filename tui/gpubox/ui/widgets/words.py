@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from textual.widgets import Input
+from gpubox.ui.widgets.line_input import LineInput
 
 
-class Words(Input):
+class Words(LineInput):
     """Hidden until it is asked for, with the class -shown."""
 
     DEFAULT_CSS = """
