@@ -8,7 +8,7 @@ import pytest
 
 from gpubox.config import edit
 from gpubox.config.files import load
-from gpubox.config.settings import BoxEntry, Settings
+from gpubox.config.settings import BoxEntry, Settings, Ui
 from gpubox.core.errors import ConfigError
 
 
@@ -96,3 +96,18 @@ def test_dumped_settings_read_back_the_same(tmp_path: Path) -> None:
     file.write_text(edit.dump(settings))
     loaded = load(file, environment={})
     assert (loaded.settings, loaded.problems) == (settings, ())
+
+
+def test_a_theme_is_set_and_the_rest_stays(tmp_path: Path) -> None:
+    file = tmp_path / "gpubox.toml"
+    edit.set_theme(file, "nord")
+    edit.set_theme(file, "dracula")
+    loaded = load(file, environment={})
+    assert (loaded.settings, loaded.problems) == (Settings(ui=Ui(theme="dracula")), ())
+    file.write_text("[probe]\ninterval = 2.0 # slow\n")
+    edit.set_theme(file, "nord")
+    assert file.read_text().startswith("[probe]\ninterval = 2.0 # slow\n")
+    assert load(file, environment={}).settings.ui.theme == "nord"
+    file.write_text("ui = 3\n")
+    with pytest.raises(ConfigError, match="cannot be changed"):
+        edit.set_theme(file, "nord")

@@ -12,6 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box, Target
+from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
 from gpubox.core.ask import Asker
 from gpubox.core.errors import GpuBoxError
@@ -101,6 +102,7 @@ def make_app(
     warnings: Sequence[GpuBoxError] = (),
     remember: Callable[[Target], None] = lambda _: None,
     trouble: Feed[GpuBoxError | None] | None = None,
+    file: SettingsFile | None = None,
 ) -> GpuBoxApp:
     """Return an app that opens the given boxes by name, and shows the first one or the list of boxes."""
     by_name = {box.name: box for box in boxes}
@@ -112,6 +114,7 @@ def make_app(
         warnings=warnings,
         remember=remember,
         trouble=trouble,
+        file=file,
     )
 
 

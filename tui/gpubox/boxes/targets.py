@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from gpubox.boxes.box import Target
@@ -44,6 +44,22 @@ def known(settings: Settings, recent: Sequence[str] = ()) -> list[Target]:
         if target is not None:
             used[name] = target
     return [*used.values(), *(target for name, target in targets.items() if name not in used)]
+
+
+def refreshed(targets: Sequence[Target], settings: Settings, opened: Container[str] = ()) -> list[Target]:
+    """Return known targets again, in their order, as changed settings have them.
+
+    New ones stand behind the last one that is not built in. One that is named nowhere any more is left out,
+    unless it was typed or stands in `opened`.
+    """
+    fresh = {target.name: target for target in known(settings)}
+    stay = [
+        fresh.pop(target.name, target)
+        for target in targets
+        if target.name in fresh or target.name in opened or target.source == "typed"
+    ]
+    at = max((at for at, target in enumerate(stay, 1) if target.source != LOCAL.source), default=0)
+    return [*stay[:at], *fresh.values(), *stay[at:]]
 
 
 def parse(name: str, settings: Settings) -> Target:

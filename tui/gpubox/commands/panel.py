@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gpubox.commands.common import (
+    Common,
     common_of,
     common_options,
     complete_box,
@@ -35,7 +35,7 @@ def panel(ctx: click.Context, box: str | None = None) -> int:
     loaded = common.load()
     targets = parse_boxes((box,), loaded.settings) if box else []
     if has_terminal():
-        return _open(loaded, targets, common.log)
+        return _open(loaded, targets, common)
     if not targets:
         raise click.UsageError("there is no terminal to pick a box in; name one", ctx)
     from gpubox.commands.status import read
@@ -43,18 +43,19 @@ def panel(ctx: click.Context, box: str | None = None) -> int:
     return read(targets, loaded, log=common.log)
 
 
-def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
+def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     """Run the panel until it is left; return the exit status."""
     from gpubox.commands.log import quietly, to_file
 
     garbage.hold()  # the app lets go of it once it has started
-    if log is None:
+    if common.log is None:
         quietly(log_file())
     else:
-        to_file(log)
+        to_file(common.log)
     from gpubox.boxes.open import open_box
     from gpubox.boxes.store import Store
     from gpubox.boxes.targets import known
+    from gpubox.config.reload import SettingsFile
     from gpubox.ui import graphics
     from gpubox.ui.app import GpuBoxApp
 
@@ -65,10 +66,12 @@ def _open(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
             settings=settings,
             targets=known(settings, [*(target.name for target in targets), *store.recent()]),
             first=targets[0] if targets else None,
-            opener=lambda target, asker: open_box(target, settings, asker, store=store),
+            # The app's settings: a box may have been added to the file meanwhile.
+            opener=lambda target, asker: open_box(target, app.settings, asker, store=store),
             warnings=loaded.problems,
             remember=store.remember,
             trouble=store.trouble,
+            file=SettingsFile(loaded.path, common.load),
         )
         app.run()
     return app.return_code or 0

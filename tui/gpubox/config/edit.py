@@ -1,4 +1,4 @@
-"""Writes the user's settings file: a commented copy to begin with, and boxes added to it."""
+"""Writes the user's settings file: a commented copy to begin with, with boxes and a theme added to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import tempfile
 import tomllib
 from collections.abc import Mapping, MutableSequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from gpubox.config.places import shipped, short
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 _VALUE = re.compile(r"^(?=[a-z_]+ = )", re.MULTILINE)
 
@@ -44,14 +47,9 @@ def add_box(path: Path, box: BoxEntry) -> None:
     Raises ConfigError when a box of that name is there, the file is no TOML, or it cannot be written.
     """
     import tomlkit
-    from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AoT
 
-    try:
-        text = path.read_text("utf-8") if path.exists() else template()
-        document = tomlkit.parse(text)
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
-        raise ConfigError("The settings file cannot be read", f"{short(path)}: {error}", "") from error
+    text, document = _document(path)
     if box.name in _names(tomllib.loads(text)):
         raise ConfigError("There is such a box already", f"{short(path)}: [[box]] `{box.name}`", "")
     table = tomlkit.table()
@@ -67,6 +65,36 @@ def add_box(path: Path, box: BoxEntry) -> None:
         table.trivia.indent = "\n"  # an empty line before the new table
     cast("MutableSequence[object]", boxes).append(table)
     _write(path, tomlkit.dumps(document))
+
+
+def set_theme(path: Path, theme: str) -> None:
+    """Set [ui] `theme` in the file and keep everything else in it; makes the file if need be.
+
+    Raises ConfigError when the file is no TOML, or it cannot be written.
+    """
+    import tomlkit
+    from tomlkit.items import Table
+
+    _, document = _document(path)
+    if "ui" not in document:
+        document.append("ui", tomlkit.table())
+    ui = document.item("ui")
+    if not isinstance(ui, Table):
+        raise ConfigError("The settings file cannot be changed", f"{short(path)}: `ui` is no table [ui]", "")
+    ui["theme"] = theme
+    _write(path, tomlkit.dumps(document))
+
+
+def _document(path: Path) -> tuple[str, TOMLDocument]:
+    """Return the file's text, or the template's, and what it holds; raises ConfigError."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        text = path.read_text("utf-8") if path.exists() else template()
+        return text, tomlkit.parse(text)
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ConfigError("The settings file cannot be read", f"{short(path)}: {error}", "") from error
 
 
 def _names(table: Mapping[str, object]) -> set[object]:

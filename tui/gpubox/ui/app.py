@@ -14,12 +14,14 @@ from textual._context import active_message_pump
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
+from textual.theme import Theme
 
 from gpubox.boxes.box import Box, Target
+from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
 from gpubox.core import garbage
 from gpubox.core.ask import Asker, Question
-from gpubox.core.errors import GpuBoxError
+from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.coming import OneWindow
@@ -66,6 +68,7 @@ class GpuBoxApp(OneWindow):
         warnings: Sequence[GpuBoxError] = (),
         remember: Callable[[Target], None] = lambda _: None,
         trouble: Feed[GpuBoxError | None] | None = None,
+        file: SettingsFile | None = None,
     ) -> None:
         """Take what the command line found out.
 
@@ -77,6 +80,7 @@ class GpuBoxApp(OneWindow):
             warnings: what is wrong with the settings; shown and kept in the help.
             remember: called with each box that is opened.
             trouble: what is wrong with the history on this machine's disk, told once each.
+            file: where the settings came from; read again when the list of boxes opens.
         """
         super().__init__()
         self.settings = settings
@@ -89,6 +93,7 @@ class GpuBoxApp(OneWindow):
         self._remember = remember
         self._notices = list(warnings)
         self._trouble = trouble
+        self._file = file
         self._asking = asyncio.Lock()
         self._picking = False
         self.animation_level = "none"
@@ -104,6 +109,8 @@ class GpuBoxApp(OneWindow):
         # Without its terminal it is of no use: it ends by a hangup that nohup wanted ignored, too.
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        self._theme_saved = self.theme
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
         if self._first is not None:
             self.show_box(self._first)
         else:
@@ -145,11 +152,37 @@ class GpuBoxApp(OneWindow):
         else:
             self.push_screen(screen)
 
+    def _keep_theme(self, theme: Theme) -> None:
+        """Have the theme that was chosen at the next start too."""
+        if self._file is not None and theme.name != self._theme_saved:
+            self._theme_saved = theme.name
+            try:
+                self._file.set_theme(theme.name)
+            except ConfigError as error:
+                toast(self, error)
+
+    def _read_boxes(self) -> None:
+        """Take in the boxes that were added to the settings, or left them, since the program started."""
+        from gpubox.boxes.targets import refreshed
+
+        if self._file is None:
+            return
+        try:
+            self.settings, problems = self._file.with_new_boxes(self.settings)
+        except ConfigError as error:
+            problems = (error,)
+        self.targets = refreshed(self.targets, self.settings, self.screens)
+        for problem in problems:
+            if all(str(problem) != str(notice) for notice in self._notices):
+                self._notices.append(problem)
+                toast(self, problem)
+
     def action_boxes(self) -> None:
         """Show all boxes."""
         from gpubox.boxes.targets import parse
         from gpubox.ui.screens.picker import PickerScreen
 
+        self._read_boxes()
         picker = PickerScreen(
             self.targets,
             {name: screen.box for name, screen in self.screens.items()},

@@ -1,0 +1,40 @@
+"""The settings file of a program that runs on: it changes meanwhile, by others and by the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from gpubox.config.files import Loaded
+from gpubox.config.settings import Settings
+from gpubox.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """Where the settings came from."""
+
+    path: Path
+    load: Callable[[], Loaded]
+    """Reads the settings again, with the flags that the program was started with."""
+
+    def with_new_boxes(self, settings: Settings) -> tuple[Settings, tuple[ConfigError, ...]]:
+        """Return settings with the boxes of the file as it is now, and what is wrong with the file.
+
+        No box is lost to a mistake in the file. Raises ConfigError when the file is gone that was named.
+        """
+        loaded = self.load()
+        boxes = loaded.settings.box
+        if loaded.problems:
+            names = {box.name for box in boxes}
+            boxes += tuple(box for box in settings.box if box.name not in names)
+        return replace(settings, box=boxes), loaded.problems
+
+    def set_theme(self, theme: str) -> None:
+        """Have the next start begin with a theme; raises ConfigError when it cannot be written."""
+        from gpubox.config.edit import set_theme
+
+        set_theme(self.path, theme)
