@@ -18,8 +18,9 @@ from gpubox.config.places import log_file
 from gpubox.core import garbage
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Target
+    from gpubox.boxes.box import Box, Target
     from gpubox.config.files import Loaded
+    from gpubox.core.ask import Asker
 
 
 @click.command(short_help="Open the panel on a box (the default command).")
@@ -62,12 +63,15 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     settings = loaded.settings
     graphics.find(settings.desktop.pictures)
     with Store.open(settings) as store:
+
+        def opener(target: Target, asker: Asker) -> Box:
+            return open_box(target, app.settings, asker, store=store)  # boxes were added to them, maybe
+
         app = GpuBoxApp(
             settings=settings,
             targets=known(settings, [*(target.name for target in targets), *store.recent()]),
             first=targets[0] if targets else None,
-            # The app's settings: a box may have been added to the file meanwhile.
-            opener=lambda target, asker: open_box(target, app.settings, asker, store=store),
+            opener=opener,
             warnings=loaded.problems,
             remember=store.remember,
             trouble=store.trouble,
