@@ -24,9 +24,12 @@ class SettingsFile:
     def with_new_boxes(self, settings: Settings) -> tuple[Settings, tuple[ConfigError, ...]]:
         """Return settings with the boxes of the file as it is now, and what is wrong with the file.
 
-        No box is lost to a mistake in the file. Raises ConfigError when the file is gone that was named.
+        No box is lost to a mistake in the file, nor to a file that is gone.
         """
-        loaded = self.load()
+        try:
+            loaded = self.load()
+        except ConfigError as error:
+            return settings, (error,)
         boxes = loaded.settings.box
         if loaded.problems:
             names = {box.name for box in boxes}

@@ -167,10 +167,7 @@ class GpuBoxApp(OneWindow):
 
         if self._file is None:
             return
-        try:
-            self.settings, problems = self._file.with_new_boxes(self.settings)
-        except ConfigError as error:
-            problems = (error,)
+        self.settings, problems = self._file.with_new_boxes(self.settings)
         self.targets = refreshed(self.targets, self.settings, self.screens)
         for problem in problems:
             if all(str(problem) != str(notice) for notice in self._notices):
