@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from gpubox.boxes import kept
 from gpubox.boxes.jobs.supervised import FILES, Stream, Supervised
 from gpubox.boxes.kept import NoPython
 from gpubox.core.doors import Doors, Pipes
@@ -56,6 +57,9 @@ class Piped:
         self.step = step
         self.status = status
         self.line = ""
+        self.written = b""
+        self.later: list[tuple[bool, bytes]] = []
+        """What the next command says."""
 
     @asynccontextmanager
     async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
@@ -63,6 +67,13 @@ class Piped:
         mark = re.findall(r"gpubox-[0-9a-f]{12}(?![0-9a-f])", self.line)[0].encode()
         self.pieces = [(words, piece.replace(b"MARK", mark)) for words, piece in self.pieces]
         yield cast("Pipes", self)
+        self.pieces, self.later = self.later, []
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    def end(self) -> None:
+        pass
 
     async def read(self) -> tuple[bool, bytes]:
         if not self.pieces:
@@ -201,6 +212,16 @@ async def test_a_log_is_asked_for_by_words_that_are_plain() -> None:
     doors = Piped((False, b'\nMARK HAVE\n{"offset": 2, "size": 4}\n'))
     async with box(Answering(), doors).follow(ID, -2):
         assert f" follow {ID} -2" in doors.line
+
+
+async def test_a_log_of_a_box_that_keeps_no_program_is_read_by_one_that_is_sent() -> None:
+    doors = Piped((False, b"\nMARK NEED\n"))
+    doors.later = [(False, b'\nMARK HAVE\n{"offset": 0, "size": 2}\nab')]
+    supervised = box(Answering(), doors)
+    async with supervised.follow(ID, 0, wait=False) as stream:
+        assert (await stream.read(), await stream.read()) == (b"ab", b"")
+        assert f" copy {ID} 0" in doors.line
+    assert doors.written == kept.payload(supervised.program)
 
 
 async def test_a_reader_that_was_killed_is_a_loss_and_not_an_end() -> None:
