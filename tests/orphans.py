@@ -115,6 +115,14 @@ def end(mark: str) -> None:
                     os.kill(each, signal.SIGKILL)
 
 
+def end_session(leader: int) -> None:
+    """End whatever is left of a session whose leader a test started, also in process groups of its own."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        if _stat(pid := int(folder.name))[3:4] == [str(leader)]:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def _ancestry(pid: int) -> set[int]:
     found = set[int]()
     while pid > 1:

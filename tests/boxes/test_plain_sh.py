@@ -14,6 +14,7 @@ import pytest
 
 from gpubox.boxes.plain import PlainReader
 from gpubox.core.sample import Sample
+from tests import orphans
 from tests.hang import LIMIT
 from tests.remote.test_smi import answer, row
 
@@ -45,10 +46,11 @@ def plain(folder: Path, shell: str, interval: str = "0.3") -> Generator[subproce
         if not process.stdin.closed:
             process.stdin.close()
         try:
-            process.wait(20)
+            process.wait(LIMIT)
         finally:
             process.kill()
             process.wait()
+            orphans.end_session(process.pid)  # an nvidia-smi that hangs outlives what asked it
             for pipe in (process.stdout, process.stderr):
                 assert pipe
                 pipe.close()

@@ -85,7 +85,7 @@ trap 'now; beat=$up' USR1
 } &
 ear=$!
 asked= sized= nap=
-trap 'kill $ear $asked $sized $nap; exit 0' TERM HUP PIPE
+trap 'kill $ear $asked $sized $nap $!; exit 0' TERM HUP PIPE
 tick=0
 while [ $((up - beat)) -le 45 ]; do
     [ $tick = 0 ] && once
@@ -104,7 +104,7 @@ while [ $((up - beat)) -le 45 ]; do
         sized=$!
     fi
     echo "t $tick"
-    echo . || exit
+    echo . || break
     tick=$((tick + 1))
     sleep "${1:-1}" &
     nap=$!
