@@ -11,6 +11,7 @@ from click.shell_completion import ShellComplete
 from gpubox import cli
 from gpubox.boxes.box import Target
 from gpubox.commands import panel
+from gpubox.commands.common import Common
 from gpubox.config.files import Loaded
 from gpubox.ssh import aliases as ssh
 from tests.commands.run import ROOT, apart, environment, here
@@ -18,12 +19,12 @@ from tests.hang import LIMIT
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Target], Loaded, Path | None]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Target], Loaded, Common]]:
     """What the panel would have been opened with, in a terminal."""
-    calls: list[tuple[list[Target], Loaded, Path | None]] = []
+    calls: list[tuple[list[Target], Loaded, Common]] = []
 
-    def note(loaded: Loaded, targets: list[Target], log: Path | None) -> int:
-        calls.append((targets, loaded, log))
+    def note(loaded: Loaded, targets: list[Target], common: Common) -> int:
+        calls.append((targets, loaded, common))
         return 0
 
     monkeypatch.setattr(panel, "has_terminal", lambda: True)
@@ -31,7 +32,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Target], Loaded, 
     return calls
 
 
-Opened = list[tuple[list[Target], Loaded, Path | None]]
+Opened = list[tuple[list[Target], Loaded, Common]]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +74,8 @@ def test_options_count_before_and_after_the_command(opened: Opened, home: Path) 
     here("demo", *options)
     here("--config", str(file), "panel", "demo", "--log", str(log), "--set", "probe.interval=2")
     assert len(opened) == 3
-    for _, loaded, named in opened:
-        assert (loaded.path, named) == (file, log)
+    for _, loaded, common in opened:
+        assert (loaded.path, common.log) == (file, log)
         assert (loaded.settings.probe.interval, loaded.settings.probe.top_processes) == (2.0, 4)
 
 
