@@ -123,6 +123,13 @@ def end_session(leader: int) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def end_below(parent: int) -> None:
+    """End all that a process started, or adopted."""
+    for pid in _descendants(parent):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _ancestry(pid: int) -> set[int]:
     found = set[int]()
     while pid > 1:

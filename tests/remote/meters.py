@@ -18,6 +18,7 @@ import msgspec
 
 from gpubox.boxes.ship import pynvml_source
 from gpubox.core.record import GpuUse, Tick
+from tests import orphans
 from tests.hang import LIMIT
 
 T = TypeVar("T")
@@ -133,6 +134,7 @@ class Measured:
                 os.killpg(self.main, signal.SIGKILL)
         for process in (self.supervisor, self.sampler):
             if process is not None:
+                orphans.end_below(process.pid)
                 process.kill()
                 process.wait(LIMIT)
                 for pipe in (process.stdin, process.stdout):

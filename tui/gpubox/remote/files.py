@@ -549,7 +549,7 @@ class Taker:
             if os.fstat(old.fileno()).st_size == size:
                 same = _digest(self._wire, old, size).hexdigest()
         self._wire.say(have=have, sum=digest.hexdigest(), same=same, replace=replace)
-        at = _whole(self._wire.line()["begin"])
+        at = _whole(self._wire.line()["begin"], _UNWANTED)
         if at not in ((_SAME, 0, have) if replace else (_SAME, _UNWANTED)):
             raise Refused("Not understood", "The other end begins in the middle of a file")
         return (digest, at) if at == have else (hashlib.sha256(), at)
@@ -577,9 +577,9 @@ def _plain(name: object) -> str:
     return name
 
 
-def _whole(value: object) -> int:
+def _whole(value: object, least: int = 0) -> int:
     """Return a whole number that a disk can have; raises Refused: JSON has no bounds."""
-    if type(value) is not int or not _UNWANTED <= value < 1 << 63:
+    if type(value) is not int or not least <= value < 1 << 63:
         raise Refused("Not understood", "The other end sent a size that no file has")
     return value
 
