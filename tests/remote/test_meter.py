@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def seconds(pid: int) -> float:
     """The processor time of a process, and of its children alive or waited for."""
     spent = 0
     for each in (pid, *children(pid)):
-        spent += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        with suppress(FileNotFoundError, ProcessLookupError):  # a child that has ended meanwhile
+            spent += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
     return spent / os.sysconf("SC_CLK_TCK")
 
 
