@@ -16,6 +16,7 @@ import json
 import os
 import re
 
+import leases
 import records
 import trees
 import turns
@@ -73,17 +74,9 @@ def holder(path: str) -> str:
         for line in trees.read("/proc/locks", 1 << 20).decode("ascii", "replace").splitlines():
             found = re.match(r"\d+: FLOCK +\w+ +\w+ +(\d+) (\S+) ", line)
             if found and found.group(2) == key and int(found.group(1)) != os.getpid():
-                return "%s (process %s)" % (_user(os.stat("/proc/" + found.group(1)).st_uid), found.group(1))
+                user = leases.person(os.stat("/proc/" + found.group(1)).st_uid)
+                return "%s (process %s)" % (user, found.group(1))
     return "another user"
-
-
-def _user(uid: int) -> str:
-    try:
-        import pwd
-
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, ImportError):
-        return str(uid)
 
 
 class Hold:

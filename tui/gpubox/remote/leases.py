@@ -307,9 +307,9 @@ def job_of(name: str) -> str:
 
 def person(uid: int) -> str:
     """Return the name of a user, or the number where the box knows no name."""
-    import pwd  # here, because those who wait in the queue need no memory for it
-
     try:
+        import pwd  # here, because those who wait in the queue need no memory for it
+
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (KeyError, ImportError):
         return "user %d" % uid

@@ -25,22 +25,17 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
     for word, after in zip(arguments, (*arguments[1:], "-"), strict=False):
         name, equals, value = word.partition("=")
         if word.startswith("-"):
-            alone = equals or (after.startswith("-") and number(after) is None)
+            alone = equals or (after.startswith("-") and whole(after) is None)
             found[name.lstrip("-").lower()] = value if alone else after
         elif equals:
             found.setdefault(name.lower(), value)
     return found
 
 
-def number(text: str) -> int | None:
-    """Return text as a whole number of at most 18 digits, or None."""
-    return whole(text)
-
-
 def port_of(display: str, port: str) -> int:
     """Return the port of a server that was told this display and this port; below 0 it has none."""
-    told = number(port)
-    return told if told else 5900 + (number(display[1:]) or 0)
+    told = whole(port)
+    return told if told else 5900 + (whole(display[1:]) or 0)
 
 
 def security_of(types: str) -> Literal["none", "password", "other"]:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gpubox.boxes.desktops.arguments import number
 from gpubox.boxes.desktops.script import SEPARATOR, Line, ask
 from gpubox.boxes.desktops.servers import servers
 from gpubox.boxes.desktops.session import Running, Session
+from gpubox.core.bounds import whole
 from gpubox.core.shell import Shell
 from gpubox.core.text import clean
 
@@ -53,12 +53,12 @@ def _note(seen: _Seen, line: Line) -> None:
     words = parts[0].split()
     match line.word:
         case "clock" if len(words) == 2:
-            seen.boot, seen.hertz = number(words[0]), number(words[1]) or 100
-        case "process" if len(words) == 5 and all(number(word) is not None for word in words[:3]):
+            seen.boot, seen.hertz = whole(words[0]), whole(words[1]) or 100
+        case "process" if len(words) == 5 and all(whole(word) is not None for word in words[:3]):
             seen.processes.append((words, parts[1:]))
-        case "ours" if len(parts) == 3 and words and number(words[0]) is not None:
+        case "ours" if len(parts) == 3 and words and whole(words[0]) is not None:
             seen.ours[int(words[0])] = (parts[1], parts[2].strip())
-        case "sockets" if words and number(words[0]) is not None:
+        case "sockets" if words and whole(words[0]) is not None:
             seen.sockets[int(words[0])] = set(words[1:])
         case "listens" if len(words) == 2:
             seen.ports[words[0]] = _hexadecimal(words[1].rpartition(":")[2])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpubox.boxes.desktops import sessions
-from gpubox.boxes.desktops.arguments import number
 from gpubox.boxes.desktops.script import SEPARATOR, Line, ask
 from gpubox.boxes.desktops.servers import servers
 from gpubox.boxes.desktops.session import Session, Way, Wish
+from gpubox.core.bounds import whole
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.shell import Shell
 from gpubox.core.text import clean
@@ -62,7 +62,7 @@ async def begin(shell: Shell, wish: Wish, way: Way) -> Begun:
     taken or no folder can be made.
     """
     display = wish.display.lstrip(":")
-    if wish.display and number(display) is None:
+    if wish.display and whole(display) is None:
         raise RemoteError("No such display", f"{clean(wish.display, 20)} is none; they look like :1")
     startable = [server for server in servers() if server.brand]
     lines = await ask(
@@ -86,7 +86,7 @@ async def begin(shell: Shell, wish: Wish, way: Way) -> Begun:
         parts = line.rest.split(SEPARATOR)
         words = parts[0].split()
         if line.word == "at" and len(words) == 3 and len(parts) == 4:
-            port = number(words[1]) or 0
+            port = whole(words[1]) or 0
             return Begun(f":{words[0]}", words[2], parts[2], port, parts[1], parts[3], mortal)
     raise RemoteError("The desktop did not start", "The box gave no answer that makes sense")
 
@@ -134,8 +134,8 @@ def read_state(lines: Sequence[Line]) -> State:
     pid, ticks, user = [*told.get("alive", "").split(), "", "", ""][:3]
     log = tuple(clean(line.rest, 200) for line in lines if line.word == "log" and line.rest.strip())
     return State(
-        pid=number(pid) or 0,
-        ticks=number(ticks) or 0,
+        pid=whole(pid) or 0,
+        ticks=whole(ticks) or 0,
         user=clean(user, 32),
         ended=told.get("ended", "server 0 0" if "gone" in told else ""),
         starting="starting" in told,
@@ -153,10 +153,10 @@ def why(begun: Begun, state: State) -> RemoteError:
         title = "The session ended"
         text = f"{begun.session} on {begun.display} ended {after} with status {status}: {said}"
         hint = "Run it in a shell on the box to see more, or choose another session"
-        return RemoteError(title, text, hint, status=number(status))
+        return RemoteError(title, text, hint, status=whole(status))
     kind = Raced if "already active" in said else RemoteError
     text = f"The server of {begun.display} ended with status {status}: {said}"
-    return kind("The VNC server ended", text, "Try another display", status=number(status))
+    return kind("The VNC server ended", text, "Try another display", status=whole(status))
 
 
 def unreachable(begun: Begun) -> RemoteError:

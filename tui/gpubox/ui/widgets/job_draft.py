@@ -158,8 +158,8 @@ class Draft:
         for word in words:
             name, value = _understood("variables", lambda word=word: wishes.variable(word))
             found[name] = value
-        before = self._begin.hidden if self._begin is not None else ()
-        secret = tuple(name for name in found if name in before or name in wishes.hidden(found))
+        secrets = {*wishes.hidden(found), *(self._begin.hidden if self._begin is not None else ())}
+        secret = tuple(name for name in found if name in secrets)
         for name in secret:
             if not found[name]:
                 raise Wrong("variables", f"{clean(name, 24)} was not kept: write it")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import display_of, number, options_of, port_of, security_of
+from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
 from gpubox.boxes.desktops.servers.turbovnc import is_turbo
 from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.core.bounds import whole
 
 
 class _TigerVnc:
@@ -37,7 +38,7 @@ class _TigerVnc:
             path=path,
             port=0 if path or port < 0 else port,
             geometry=options.get("geometry", ""),
-            depth=number(options.get("depth", "")),
+            depth=whole(options.get("depth", "")),
             title=options.get("desktop", ""),
             security=security_of(options.get("securitytypes", "TLSVnc,VncAuth")),
             secret=options.get("passwordfile", "") or options.get("rfbauth", ""),

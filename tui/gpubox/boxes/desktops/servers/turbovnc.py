@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import display_of, number, options_of, port_of, security_of
+from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
 from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.core.bounds import whole
 
 
 def is_turbo(running: Running) -> bool:
@@ -38,7 +39,7 @@ class _TurboVnc:
             path=path,
             port=0 if path else port_of(display, options.get("rfbport", "")),
             geometry=options.get("geometry", ""),
-            depth=number(options.get("depth", "")),
+            depth=whole(options.get("depth", "")),
             title=options.get("desktop", ""),
             security=security_of(options.get("securitytypes", "TLSVnc,VNC")),
             secret=options.get("rfbauth", ""),

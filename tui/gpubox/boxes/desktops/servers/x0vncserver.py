@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import number, options_of, security_of
+from gpubox.boxes.desktops.arguments import options_of, security_of
 from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.core.bounds import whole
 
 
 class _X0VncServer:
@@ -21,7 +22,7 @@ class _X0VncServer:
         """Return what its command line says."""
         options = options_of(running.arguments)
         path = options.get("rfbunixpath", "")
-        port = number(options.get("rfbport", "")) or 5900
+        port = whole(options.get("rfbport", "")) or 5900
         return Address(
             display=options.get("display", ""),
             path=path,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import number, options_of
+from gpubox.boxes.desktops.arguments import options_of
 from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.core.bounds import whole
 
 
 class _X11Vnc:
@@ -21,7 +22,7 @@ class _X11Vnc:
         """Return what its command line and its open port say: it moves on when 5900 is taken."""
         options = options_of(running.arguments)
         path = options.get("unixsockonly", "") or options.get("unixsock", "")
-        told = number(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
+        told = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
         asks = {"rfbauth", "passwd", "passwdfile", "usepw"} & set(options)
         return Address(
             display=options.get("display", ""),

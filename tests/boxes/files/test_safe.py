@@ -20,36 +20,10 @@ from gpubox.core.doors import Pipes
 from gpubox.core.errors import RemoteError
 from gpubox.local.doors import LocalDoors
 from gpubox.local.shell import LocalShell
-from tests.boxes.cut_line import BIG, Line, tree
+from tests.boxes.files.cut_line import BIG, Line, tree
 
 OTHER = 65_534
 """A user that every system has, and who owns nothing."""
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def line() -> Line:
-    return Line()
-
-
-@pytest.fixture
-def files(line: Line) -> Files:
-    return Files("box", line.shell, line.doors)
 
 
 def half(name: str, transfer: str = "aaaa") -> str:

@@ -20,34 +20,8 @@ from gpubox.core.doors import Pipes
 from gpubox.core.errors import RemoteError
 from gpubox.local.doors import LocalDoors
 from gpubox.local.shell import LocalShell
-from tests.boxes.cut_line import BIG, Line, furnish, tree
+from tests.boxes.files.cut_line import BIG, Line, furnish, tree
 from tests.boxes.scripted import until
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def line() -> Line:
-    return Line()
-
-
-@pytest.fixture
-def files(line: Line) -> Files:
-    return Files("box", line.shell, line.doors)
 
 
 @pytest.mark.parametrize("way", ["put", "get"])

@@ -9,34 +9,8 @@ import pytest
 
 from gpubox.boxes.files import Files, Progress
 from gpubox.core.errors import ConfigError, RemoteError
-from tests.boxes.cut_line import BIG, Line, furnish, tree
+from tests.boxes.files.cut_line import BIG, Line, furnish, tree
 from tests.remote.running import pythons
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def line() -> Line:
-    return Line()
-
-
-@pytest.fixture
-def files(line: Line) -> Files:
-    return Files("box", line.shell, line.doors)
 
 
 async def test_a_folder_goes_there_and_comes_back_the_same(files: Files, home: Path, here: Path) -> None:
