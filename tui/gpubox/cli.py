@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
 
 import click
@@ -15,6 +14,7 @@ from gpubox.commands.common import (
     complain,
     complete_box,
     exit_status,
+    forget_complaints,
     leave_output,
     leave_pipe,
     occupy_streams,
@@ -127,8 +127,10 @@ def _done(words: list[str] | None, ending: Ending) -> int:
         result: object = cli.main(words, prog_name="gpubox-tui", standalone_mode=False, obj=Common())
         sys.stdout.flush()
     except click.ClickException as error:
-        with suppress(OSError):
+        try:
             error.show()
+        except OSError:
+            forget_complaints()
         return error.exit_code
     except GpuBoxError as error:
         complain(error)

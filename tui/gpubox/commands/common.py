@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -151,8 +150,10 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
 
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
     """Write an error to stderr in one line; where that takes nothing more, nobody reads it either."""
-    with suppress(OSError):
+    try:
         click.echo(clean(f"{about}: {error}", 8192), err=True)
+    except OSError:
+        forget_complaints()
 
 
 def exit_status(error: GpuBoxError) -> int:
@@ -199,6 +200,11 @@ def leave_output(error: OSError) -> int:
     _forget_output()
     complain(GpuBoxError("The output cannot be written", error.strerror or ""))
     return 1
+
+
+def forget_complaints() -> None:
+    """Make the interpreter's last flush of stderr harmless, or the exit status may become 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _forget_output() -> None:
