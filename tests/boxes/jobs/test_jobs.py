@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.jobs import _with, line_of, whoami
+from gpubox.boxes.jobs.jobs import _with, whoami
+from gpubox.boxes.jobs.wishes import line_of
 from gpubox.boxes.limits import Limits
 from gpubox.boxes.store import Store
 from gpubox.config.settings import HistorySettings, JobSettings

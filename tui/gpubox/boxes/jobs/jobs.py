@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
-import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,13 +14,13 @@ import msgspec
 
 from gpubox.boxes.files import Files, Progress
 from gpubox.boxes.jobs import logs, notices, results
-from gpubox.boxes.jobs.backend import Backend, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.keeping import Keeping
 from gpubox.boxes.jobs.naming import choose
 from gpubox.boxes.jobs.slurm import Slurm
 from gpubox.boxes.jobs.supervised import Supervised
 from gpubox.boxes.jobs.told import Told
-from gpubox.boxes.jobs.wishes import hidden, new_id, tells_secret
+from gpubox.boxes.jobs.wishes import hidden, line_of, new_id, tells_secret
 from gpubox.boxes.limits import Limits
 from gpubox.boxes.store import Store
 from gpubox.config.settings import JobSettings
@@ -223,6 +222,10 @@ class Jobs:
         """Search a job's log on the box for about a second, from where a line begins on."""
         return await self._backend_of(job).search(job, wanted, offset)
 
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
+        """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
+        return await self._backend_of(job).count(job, wanted, offset, end)
+
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Read a job's log from a byte on, through drops of the link: each byte comes once.
 
@@ -293,8 +296,3 @@ def whoami() -> str:
     except (KeyError, OSError):
         user = "somebody"
     return clean(f"{user}@{socket.gethostname() or 'laptop'}", 120)
-
-
-def line_of(wish: JobWish) -> str:
-    """Return a job's command as a person would type it."""
-    return wish.line or shlex.join(wish.argv)

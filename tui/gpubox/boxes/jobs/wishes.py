@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gpubox.core.errors import ConfigError
-from gpubox.core.job import GpuWish
+from gpubox.core.job import GpuWish, JobWish
 from gpubox.core.record import GpuPlace
 from gpubox.core.text import clean
 from gpubox.remote.sensitive import secret_name, secret_value
@@ -62,6 +62,11 @@ def argv_of(line: str) -> tuple[str, ...]:
     if not words[0]:
         raise ConfigError("No command", "The line begins with an empty word")
     return words
+
+
+def line_of(wish: JobWish) -> str:
+    """Return a job's command as a person would type it."""
+    return wish.line or shlex.join(wish.argv)
 
 
 def _open_quote() -> ConfigError:
