@@ -88,6 +88,9 @@ def test_every_field_gets_into_the_wish() -> None:
     assert (wish.after, wish.after_any) == (RUNNING.id, True)
     assert wish.limit == 9000
     assert not wish.notify
+    assert wish.login
+    assert not draft(login="no").wish().login
+    assert not Draft(KNOWN, draft(login="no").wish()).wish().login
     assert wish.results == ("*.png", "a b")
     assert Draft(KNOWN, wish).wish().results == ("*.png", "a b")
     assert draft(when="now").wish().now
@@ -110,6 +113,7 @@ def test_every_field_gets_into_the_wish() -> None:
         ("when", "after nobody", "no such job"),
         ("limit", "soon", "no duration"),
         ("notify", "maybe", "yes or no"),
+        ("login", "maybe", "yes or no"),
         ("results", "'open", "quote is not closed"),
     ],
 )

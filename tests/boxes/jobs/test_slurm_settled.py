@@ -45,7 +45,7 @@ def backend(
 ) -> Slurm:
     """A Slurm that has one job in its queue, or knows how one ended."""
 
-    async def find(_: object) -> Place:
+    async def find(*_: object) -> Place:
         return Place("/usr/bin")
 
     async def ask(*_: object) -> Queue:

@@ -25,7 +25,7 @@ from tests.hang import LIMIT
 FILES = (
     *("jobs.py", "verbs.py", "launcher.py", "supervisor.py", "command.py", "records.py", "turns.py"),
     *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py", "beside.py", "envlock.py"),
-    *("leases.py", "sensitive.py"),
+    *("leases.py", "sensitive.py", "inherited.py", "login.py"),
 )
 
 METER = """

@@ -108,7 +108,7 @@ def test_one_that_is_gone_when_its_turn_comes_is_said_to_be(box: Box) -> None:
 ENVS = """
 import os
 class ActivationError(Exception): pass
-def activate(prefix, kind):
+def activate(prefix, kind, before):
     return dict(os.environ)
 """
 

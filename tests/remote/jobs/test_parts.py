@@ -17,7 +17,7 @@ from tests.remote.jobs.test_endings import STUBBORN, ready
 
 ENVS = """
 import os, subprocess, sys, time
-def activate(prefix, kind):
+def activate(prefix, kind, before):
     print("activating", prefix)
     if "broken" in prefix:
         raise RuntimeError("activate.d/cuda.sh: CUDA_HOME: unbound variable")

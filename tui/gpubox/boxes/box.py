@@ -15,6 +15,7 @@ from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.files import Files
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.limits import Limits, learn
+from gpubox.boxes.login import Login
 from gpubox.boxes.metrics import Reading
 from gpubox.boxes.ports import Ports
 from gpubox.boxes.services import Services
@@ -65,6 +66,7 @@ class Box:
         desktop: Desktop | None = None,
         jobs: JobSettings | None = None,
         projects: Sequence[str] = (),
+        login: bool = False,
     ) -> None:
         self.target = target
         self.link = link
@@ -88,10 +90,10 @@ class Box:
         """Copies files and folders both ways."""
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
-        self.jobs = Jobs(
-            target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits,
-            python=python, environment=environment,
-        )  # fmt: skip
+        self.login = Login(target.name, self.shell, python, environment) if login else None
+        """The environment of a login of the box; None on a box whose commands have what this program has."""
+        self.jobs = Jobs(target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits,
+                         python=python, environment=environment, login=self.login)  # fmt: skip
         """What runs, waits and ended on the box."""
         self.tunnels.wish(tunnels)
         self.windows = Windows(target.name, self.doors, store)
@@ -154,13 +156,15 @@ class Box:
                 self._part()
 
     async def _learn(self) -> None:
-        """Learn what sshd allows, once nobody waits for the first sample any more."""
+        """Learn what sshd allows and what a login has, once nobody waits for the first sample any more."""
         async for doors in self.doors.follow():
             await asyncio.sleep(_LEARN)
             shell = self.shell.value
             if shell is not None and doors is not None and doors is self.doors.value:
                 with suppress(Dropped):
                     self.limits.put(await learn(shell, doors))
+                    if self.login is not None:
+                        await self.login.read()
 
     def _meet(self, shell: Shell) -> None:
         if shell is not self.shell.value:

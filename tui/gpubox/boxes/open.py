@@ -64,6 +64,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
                 desktop=settings.desktop,
                 jobs=settings.jobs,
                 projects=settings.envs.folders,
+                login=True,
             )
 
 

@@ -63,6 +63,12 @@ class OfBox(click.Group):
         return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
 
 
+def no_login(function: F) -> F:
+    """Give a command --no-login, which sets `login` to false."""
+    words = "Without the environment that a login shell there has."
+    return click.option("--no-login", "login", flag_value=False, default=True, help=words)(function)
+
+
 def common_options(function: F) -> F:
     """Give a command --config, --log and --set."""
     for option in (

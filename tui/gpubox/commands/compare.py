@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.commands.common import common_options, complain, complete_box, no_login
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def form_options(function: F) -> F:
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the template.")
 @click.option("--dir", "folder", metavar="DIR", default="", help="Working folder of a COMMAND.")
 @click.option("--now", is_flag=True, help="Begin each run at once, whoever is on the GPUs.")
+@no_login
 @form_options
 @common_options
 @click.pass_context
@@ -62,6 +63,7 @@ def compare(
     variables: tuple[str, ...],
     folder: str,
     now: bool,
+    login: bool,
     form: str | None,
 ) -> int:
     """Run a template or COMMAND on BOX in each environment, one after the other, and compare.
@@ -77,7 +79,10 @@ def compare(
     sides = _sides(envs, gpus)
 
     async def work(box: Box, settings: Settings) -> int:
+        from msgspec.structs import replace
+
         plan = await _plan(box, settings, template, command, sides, variables, folder)
+        plan = [(replace(wish, login=login), env) for wish, env in plan]
         return await _compare(box, plan, runs, form, now=now)
 
     from gpubox.commands.linked import with_box

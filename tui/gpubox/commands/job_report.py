@@ -48,6 +48,11 @@ def state(record: Record) -> str:
     return outcome(record)
 
 
+def why(record: Record) -> str:
+    """Return what is known of the cause of an ending, in parentheses behind a blank; empty without that."""
+    return f" ({clean(record.ending.why, 300)})" if record.ending and record.ending.why else ""
+
+
 def gpus(record: Record) -> str:
     """Return which GPUs a job has, or how many it wants."""
     if record.gpus:
@@ -89,6 +94,7 @@ def details(record: Record) -> list[str]:
         ("command", clean(_command(record), 400)),
         ("folder", clean(record.cwd or wish.cwd or "~", 300)),
         ("environment", clean(f"{wish.env} ({wish.prefix})", 300) if wish.prefix else ""),
+        ("login", "" if wish.login else "without its environment"),
         ("GPUs", gpus(record)),
         ("by", clean(wish.by, 100)),
         ("submitted", _clock(record.submitted)),

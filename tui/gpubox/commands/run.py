@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_options, complain, complete_box
+from gpubox.commands.common import common_options, complain, complete_box, no_login
 from gpubox.core.errors import ConfigError, RemoteError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Given:
     backend: str
     partition: str
     notify: bool
+    login: bool
 
 
 @click.command(short_help="Start a job on a box that outlives this terminal.")
@@ -72,13 +73,15 @@ class Given:
 @click.option("--backend", type=click.Choice(["box", "slurm"]), default="box", help="What runs it.")
 @click.option("--partition", metavar="NAME", default="", help="Slurm only: where it is queued.")
 @click.option("--no-notify", "notify", flag_value=False, default=True, help="Say nothing at its end.")
+@no_login
 @click.option("--wait", is_flag=True, help="Show its log and end as it ends.")
 @common_options
 @click.pass_context
 def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     """Start COMMAND as a job on BOX and print its id; it goes on when this machine sleeps or leaves.
 
-    COMMAND is run as it stands, word for word, without a shell; for pipes and such: -- sh -c '...'.
+    COMMAND is run as it stands, word for word, without a shell; for pipes and such: -- sh -c '...'. It begins
+    with the environment of a login shell on BOX, its PATH above all; --no-login takes the bare one of ssh.
 
     With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
     the job running.
@@ -87,9 +90,9 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     the job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
-    from gpubox.commands.job_report import state
+    from gpubox.commands.job_report import state, why
     from gpubox.commands.linked import with_box
-    from gpubox.commands.steady import launched
+    from gpubox.commands.steady import explained, launched
     from gpubox.core.record import exit_status
     from gpubox.core.text import clean
 
@@ -105,7 +108,8 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
         if record.warning:
             click.echo(clean(record.warning), err=True)
         if record.ending is not None and record.started is None:
-            click.echo(f"job {record.id}: {state(record)}", err=True)
+            record = await explained(opened, record)
+            click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
             return exit_status(record)
         return 0
 
@@ -163,6 +167,7 @@ async def wished(box: Box, settings: Settings, given: Given) -> JobWish:
         grace=settings.jobs.grace,
         results=(*wish.results, *given.results),
         notify=given.notify and settings.jobs.notify,
+        login=given.login,
         backend="slurm" if given.backend == "slurm" else "box",
         partition=given.partition,
     )
@@ -225,10 +230,9 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
 
     from gpubox.boxes.jobs import notices
     from gpubox.commands.job_log import pour
-    from gpubox.commands.job_report import state
-    from gpubox.commands.steady import ended
+    from gpubox.commands.job_report import state, why
+    from gpubox.commands.steady import ended, explained
     from gpubox.core.record import exit_status
-    from gpubox.core.text import clean
 
     # One that could not start is told once, in the end.
     click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
@@ -241,8 +245,8 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
         raise
     status = exit_status(record)
     if status:
-        why = f" ({clean(record.ending.why, 300)})" if record.ending and record.ending.why else ""
-        click.echo(f"job {record.id}: {state(record)}{why}", err=True)
+        record = await explained(box, record)
+        click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
     if record.results:
         try:
             click.echo(f"results: {await box.jobs.fetch(record)}", err=True)

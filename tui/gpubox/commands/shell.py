@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import begin, common_options, complain, complete_box, has_terminal
-from gpubox.core.errors import Cancelled, ConfigError, GpuBoxError, RemoteError
+from gpubox.commands.common import begin, common_options, complain, complete_box, has_terminal, no_login
+from gpubox.core.errors import Cancelled, ConfigError, Dropped, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box, Target
     from gpubox.config.settings import Settings
     from gpubox.core.doors import Doors
 
+NOT_FOUND = 127
+"""Exit status with which a shell says that there is no such program."""
 LINK_FAILED = 255
 """Exit status when the box could not be reached or the link was lost, as ssh has it."""
 
@@ -25,9 +27,10 @@ LINK_FAILED = 255
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 @click.option("--env/--no-env", default=True, help="Whether the environment chosen for the box is active.")
+@no_login
 @common_options
 @click.pass_context
-def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> int:
+def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, login: bool) -> int:
     """Open a login shell on BOX, or run COMMAND there by its shell.
 
     One word is a line for the shell: -- 'cd data; ls'. Several are a program and its arguments, word for
@@ -37,11 +40,14 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool) -> 
     stdout and stderr are passed on, as `ssh` does without -t. The environment that was chosen with
     `gpubox-tui env BOX use` is active, after all that the login shell reads at its start.
 
+    COMMAND has the environment of a login shell of BOX, its PATH above all; --no-login leaves it the bare one
+    that ssh gives to a command.
+
     Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 wrong words.
     """
     settings, target = begin(ctx, box)
     try:
-        return _run(target, settings, _line(command), env=env)
+        return _run(target, settings, command, env=env, login=login)
     except (ConfigError, BrokenPipeError):
         raise
     except GpuBoxError as error:
@@ -61,7 +67,7 @@ def _line(words: tuple[str, ...]) -> str | None:
     return f'exec sh -c \'eval "$(printf %b "{octal}")"\''
 
 
-def _run(target: Target, settings: Settings, command: str | None, *, env: bool) -> int:
+def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: bool, login: bool) -> int:
     import asyncio
 
     from gpubox.boxes.open import open_box
@@ -73,7 +79,13 @@ def _run(target: Target, settings: Settings, command: str | None, *, env: bool) 
     work = _behind_terminal if terminal else _through_pipes
 
     async def visit(box: Box) -> int:
-        return await work(box, await _in_env(box, command, terminal=terminal) if env else command)
+        command = _line(words)
+        line = await _in_env(box, command, terminal=terminal) if env else command
+        known = line if command is None or not login else await _in_login(box, line)
+        status = await work(box, known)
+        if status == NOT_FOUND and known == line and command is not None:
+            await _tell_hint(box, words, login=login)
+        return status
 
     with Store.open(settings) as store:
         box = open_box(target, settings, TerminalAsker(), store=store)
@@ -92,6 +104,34 @@ async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | Non
     if command is None and not terminal:
         command = "exec $SHELL"  # it reads from a pipe: no start files, no prompts
     return await box.envs.shell_command(command)
+
+
+async def _in_login(box: Box, line: str | None) -> str | None:
+    """Return the line that runs another one in the environment of a login, where the box has such a one.
+
+    Where the box keeps no program of ours it is the line itself, which is said on stderr.
+    """
+    if box.login is None or line is None:
+        return line
+    try:
+        return await box.login.command(line)
+    except Dropped:
+        raise
+    except RemoteError as error:
+        what = f"the environment of a login cannot be read: {error.text or error.title}"
+        click.echo(f"gpubox-tui: {what}. --no-login says nothing of it", err=True)
+        return line
+
+
+async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
+    """Say on stderr where a login would have found a program that was not found without one."""
+    from gpubox.boxes.jobs.wishes import program_of
+
+    program = program_of(words)
+    if box.login is None or not program:
+        return
+    if hint := await box.login.hint(program):
+        click.echo(f"gpubox-tui: {hint}{'' if login else '. Run it without --no-login'}", err=True)
 
 
 def doors_of(box: Box) -> Doors:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gpubox.core.record import Record
 
 T = TypeVar("T")
+_EXPLAIN = 50
+"""Looks at an ended job, five a second: a login's start files take 8 seconds at most."""
 
 
 async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
@@ -34,3 +36,15 @@ async def ended(box: Box, job: str) -> Record:
         if record.state == "ended":
             return record
         await asyncio.sleep(0.3)
+
+
+async def explained(box: Box, record: Record) -> Record:
+    """Return the record of an ended job once the box has looked for what it did not find, as it soon has."""
+    import asyncio
+
+    for _ in range(_EXPLAIN):
+        if not record.explaining:
+            break
+        await asyncio.sleep(0.2)
+        record = await steady(box, lambda: box.jobs.show(record.id))  # noqa: B023 - called at once
+    return record

@@ -52,6 +52,11 @@ class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
     """Folders of environments that no other job may change meanwhile; it waits for those that do."""
     removes: bool = False
     """Whether they are gone afterwards: that is refused while a job runs in one of them."""
+    login: bool = True
+    """Whether it begins with the environment of a login shell, rather than what sshd gives a command.
+
+    On top come those of its software environment and `environment`.
+    """
     environment: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Variables that are set on top."""
     hidden: tuple[str, ...] = ()

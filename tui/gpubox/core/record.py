@@ -145,6 +145,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Jobs before it in the queue."""
     ending: Ending | None = None
     usage: Usage | None = None
+    explaining: bool = False
+    """Whether the box still looks for a program that the job did not find; `ending.why` may come yet."""
     gpus: tuple[GpuUse, ...] = ()
     """The GPUs that it got."""
     supervisor: Process | None = None

@@ -40,7 +40,7 @@ def run_activation(wish: Row, base: Dict[str, str]) -> Dict[str, str]:
         raise RuntimeError("The part of gpubox that activates environments is not there") from None
     os.environ.clear()
     os.environ.update(base)
-    return dict(envs.activate(wish["prefix"], wish.get("kind") or "conda"))
+    return dict(envs.activate(wish["prefix"], wish.get("kind") or "conda", base))
 
 
 def activated(folder: str, wish: Row, ears: waking.Ears, base: Dict[str, str]) -> Dict[str, str]:

@@ -73,6 +73,11 @@ def stopped_by(folder: str, slurm: str) -> Tuple[str, str]:
     return "a signal to the supervisor", ""
 
 
+def not_found(ended: Row) -> bool:
+    """Return whether a command was not found, or did not find one, as shells say by 127."""
+    return ended.get("how") == "exec" or ended.get("code") == 127
+
+
 def last_line(path: str) -> str:
     """Return the last line of a small text file that is not empty."""
     lines = [line for line in trees.read(path).decode("utf-8", "replace").splitlines() if line.strip()]

@@ -14,6 +14,7 @@ import re
 import time
 
 import condarc
+import inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -295,17 +296,6 @@ def condarc_folders(roots: Iterable[str] = ()) -> List[str]:
     return list(dict.fromkeys([*full, os.path.realpath(os.path.expanduser("~/.conda/envs"))]))
 
 
-def inherited() -> Dict[str, str]:
-    """Return the variables that this program was started with.
-
-    Python sets LC_CTYPE for itself and its children where there is no locale (PEP 538).
-    """
-    found = dict(os.environ)
-    if "LC_CTYPE" in found and "\0LC_CTYPE=" not in "\0" + read("/proc/self/environ", 1 << 22):
-        del found["LC_CTYPE"]
-    return found
-
-
 def _pixi_variables(prefix: str) -> Dict[str, str]:
     """Return what `pixi shell-hook` sets besides conda's variables, as far as files tell."""
     project = pixi_project(prefix)
@@ -415,12 +405,12 @@ def variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh")
     return venv_variables(prefix, before)
 
 
-def activate(prefix: str, kind: str = "conda") -> Dict[str, str]:
-    """Return this process's environment with one active; raises ActivationError with words.
+def activate(prefix: str, kind: str = "conda", before: Optional[Dict[str, str]] = None) -> Dict[str, str]:
+    """Return `before`, or this process's environment, with one active; raises ActivationError with words.
 
     Scripts of activate.d are run by a bash of their own, and may print to stdout and stderr as they like.
     """
-    before = inherited()
+    before = inherited.variables() if before is None else before
     after = variables(prefix, kind, before)
     if kind not in ("conda", "pixi"):
         return after

@@ -14,6 +14,7 @@ import re
 import sys
 
 import envs
+import inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def posix_hook(prefix: str, kind: str, shell: str) -> str:
 
 def _before() -> Dict[str, str]:
     """Return the variables that the shell has by now, without those of ours."""
-    return {name: value for name, value in envs.inherited().items() if name not in OURS}
+    return {name: value for name, value in inherited.variables().items() if name not in OURS}
 
 
 def _shown(prefix: str, kind: str, after: Dict[str, str]) -> str:
@@ -325,7 +326,7 @@ def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
     if name not in SHELLS:
         name = os.path.basename(os.path.realpath(shell))
     envs.check(prefix, kind)
-    environment = envs.inherited()
+    environment = inherited.variables()
     environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: HERE + "/env.py"})
     if command is not None:
         words = with_command(shell, name, command)

@@ -62,7 +62,7 @@ def checked(wish: object) -> Row:
         raise _wrong("%s is not an id of the form YYYYMMDD-HHMMSS-xxxx" % ascii(wish.get("id"))[:80])
     if not _words(wish.get("argv"), "The command") or not wish["argv"][0]:
         raise _wrong("The command is empty")
-    for name in ("cwd", "name", "prefix", "kind", "after"):
+    for name in ("cwd", "name", "prefix", "kind", "after", "unread"):
         _words([wish.get(name) or ""], name)
     if wish.get("after") and not records.ID.fullmatch(wish["after"]):
         raise _wrong("%s is not an id of a job to wait for" % ascii(wish["after"])[:80])
@@ -87,6 +87,9 @@ def checked(wish: object) -> Row:
     count = gpus.get("count", 1)
     if not isinstance(count, int) or not 0 < count < 10000:
         raise _wrong("The number of GPUs is not understood")
+    for name in _table(wish.get("base") or {}, "The environment of a login"):
+        if not name or "=" in name:
+            raise _wrong("%s cannot be the name of a variable" % ascii(name)[:80])
     limit, grace = wish.get("limit"), wish.get("grace", 10.0)
     if not (limit is None or isinstance(limit, (int, float))) or not isinstance(grace, (int, float)):
         raise _wrong("A time is not a number")
@@ -191,8 +194,10 @@ def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
         __import__("units") if os.path.isdir("/run/systemd/system") or "GPUBOX_ROOT" in os.environ else None
     )
     name = user()
+    if job.get("unread"):
+        _warn(job, job["unread"])
     if units is not None and units.ends_at_logout(name) and not units.wanted(name):
-        job["warning"] = units.WARNING
+        _warn(job, units.WARNING)
     if units is not None and units.wanted(name):
         try:
             with units.start(folder, job, umask) as line:
@@ -201,7 +206,7 @@ def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
         except OSError as error:
             if os.path.exists(os.path.join(folder, "status.json")):
                 return
-            job["warning"] = "%s (%s)" % (units.WARNING, error)
+            _warn(job, "%s (%s)" % (units.WARNING, error))
     read, write = os.pipe()
     try:
         _fork(folder, job, umask, lock, write)
@@ -209,6 +214,10 @@ def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
         _hear(folder, read)
     finally:
         os.close(read)
+
+
+def _warn(job: Row, words: str) -> None:
+    job["warning"] = ". ".join(filter(None, (job.get("warning"), words)))
 
 
 def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) -> None:
@@ -307,9 +316,12 @@ def prepared(wish: object) -> Row:
     os.umask(0o077)
     folder = prepare_folder(job["id"])
     if not os.path.exists(os.path.join(folder, "status.json")):
+        if job.get("unread"):
+            _warn(job, job["unread"])
         prepare(folder, job)
         shown = dict(records.publishable(job), files={})
         record = {"v": 1, "id": job["id"], "state": "queued", "wish": shown, "submitted": time.time()}
+        record["warning"] = job.get("warning", "")
         record["serial"] = records.serial(folder)
         if not records.save(folder, record):
             raise records.Refused(

@@ -211,7 +211,8 @@ def refusal(folder: str, record: Row) -> Optional[OSError]:
 
 
 def publishable(wish: Row) -> Row:
-    """Return a wish as it may lie on a disk: without the values of secrets."""
+    """Return a wish as it may lie on a disk: without secrets' values and a login's variables."""
+    wish = {name: value for name, value in wish.items() if name != "base"}
     given = wish.get("environment") or {}
     names = set(wish.get("hidden") or ())
     secret = {name for name, value in given.items() if secret_name(name) or secret_value(value)}

@@ -14,6 +14,7 @@ import time
 import beside
 import causes
 import envlock
+import inherited
 import launcher
 import records
 import trees
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LINK = ("SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "OLDPWD", "_")
-"""Variables that tell of the login that launched the job, and are wrong as soon as it ends."""
 RESULTS = 5.0
 """Seconds for which results are looked for."""
 MOST_RESULTS = 200
@@ -88,6 +87,10 @@ class Supervisor:
         self.wish = wish
         self.warning = str(wish.pop("warning", ""))
         """What endangers the job on this box, in words."""
+        self.base: Row = wish.pop("base", None) or {}
+        """The environment of a login, which the command begins with; empty takes that of this process."""
+        self.without = not wish.get("login", True) or bool(wish.get("unread"))
+        """Whether a login may find more programs than the job."""
         self.umask = umask
         self.tell = tell
         """Called when the launch may be answered, and again when the command runs or is known to wait."""
@@ -135,7 +138,19 @@ class Supervisor:
         self.lease.release()
         if live is not None:
             live.withdraw()
+        self.explain()
         return command.status
+
+    def explain(self) -> None:
+        """Note where a login finds what the job did not find; nobody waits for that any more."""
+        if not self.record.pop("explaining", False):
+            return
+        import login  # here, because those who wait in the queue need no memory for it
+
+        why = login.hint(self.wish["argv"], trees.tail(self.path("log"), 4096).decode("utf-8", "replace"))
+        if why:
+            self.record["ending"]["why"] = why
+        self.save(last=True)
 
     def finish(self, ending: Row, command: Command) -> None:
         """Write the last record; a full disk may be emptied within ten minutes."""
@@ -151,6 +166,8 @@ class Supervisor:
             "waits": "",
         }
         self.record.pop("ahead", None)
+        if self.without and causes.not_found(ending):
+            fields["explaining"] = True
         if not self.save(last=True, **fields):
             end = time.monotonic() + 600
             while not self.save(last=True) and time.monotonic() < end:
@@ -284,9 +301,8 @@ class Supervisor:
             words = "its environment to be activated" if self.wish.get("prefix") else ""
             self.save(state="starting", waits=words)
         wish = self.wish
-        base = {name: value for name, value in os.environ.items() if name not in LINK}
-        if b"\0LC_CTYPE=" not in b"\0" + trees.read("/proc/self/environ", 1 << 22):
-            base.pop("LC_CTYPE", None)  # Python sets it for itself where there is no locale (PEP 538)
+        own = self.base or inherited.variables()
+        base = {name: value for name, value in own.items() if name not in inherited.LINK}
         base["GPUBOX_JOB"] = wish["id"]
         if wish.get("prefix"):
             begun = time.monotonic()

@@ -33,6 +33,16 @@ def read(path: str, limit: int = 65536) -> bytes:
         os.close(handle)
 
 
+def tail(path: str, length: int) -> bytes:
+    """Return the end of a file, or nothing when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - length))
+            return file.read(length)
+    except OSError:
+        return b""
+
+
 def stat(pid: int) -> List[bytes]:
     """Return /proc/PID/stat from its third field on (state, parent, ...); empty when there is no process."""
     data = read("/proc/%d/stat" % pid, 4096)

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 
+import inherited
 import trees
 import turns
 
@@ -92,7 +93,7 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
             line, _ = server.accept()
         finally:
             os.unlink(path)
-    request = {"folder": folder, "wish": job, "umask": umask, "environment": dict(os.environ)}
+    request = {"folder": folder, "wish": job, "umask": umask, "environment": inherited.variables()}
     line.settimeout(PATIENCE)
     line.sendall(json.dumps(request).encode())
     line.shutdown(socket.SHUT_WR)
@@ -149,6 +150,7 @@ def serve(path: str, supervise: Callable[[str, Row, int, Callable[[], None]], No
     request = json.loads(b"".join(data).decode())
     os.environ.clear()
     os.environ.update(request["environment"])
+    request["wish"].setdefault("base", request["environment"])
     os.umask(0o077)
     log = os.open(
         os.path.join(request["folder"], "supervisor.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600

@@ -24,6 +24,7 @@ async def context(box: Box, settings: Settings) -> Context:
     return Context(
         box=box.name,
         slurm=slurm is not None,
+        login=box.login is not None,
         partitions=[(one.name, _words(one)) for one in slurm.partitions] if slurm is not None else (),
         envs=envs.envs if envs is not None else (),
         chosen=chosen,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.store import Store
 
 T = TypeVar("T")
-PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py", "condarc.py")
+PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py", "condarc.py", "inherited.py")
 """What runs on the box to look at environments; the first of them is started."""
 VENVS = "~/.virtualenvs"
 """Where a venv goes that belongs to no project."""

@@ -14,7 +14,7 @@ import msgspec
 
 from gpubox.boxes.files import Files, Progress
 from gpubox.boxes.jobs import logs, notices, results
-from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Backend, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.keeping import Keeping
 from gpubox.boxes.jobs.naming import choose
 from gpubox.boxes.jobs.slurm import Slurm
@@ -22,6 +22,7 @@ from gpubox.boxes.jobs.supervised import Supervised
 from gpubox.boxes.jobs.told import Told
 from gpubox.boxes.jobs.wishes import hidden, line_of, new_id, tells_secret
 from gpubox.boxes.limits import Limits
+from gpubox.boxes.login import Login
 from gpubox.boxes.store import Store
 from gpubox.config.settings import JobSettings
 from gpubox.core.doors import Doors
@@ -54,6 +55,7 @@ class Jobs:
         limits: Feed[Limits] | None = None,
         python: str = "",
         environment: Mapping[str, str] | None = None,
+        login: Login | None = None,
     ) -> None:
         self.feed: Feed[tuple[Record, ...]] = Feed(())
         """All jobs, newest first, as they were last looked at; it keeps what it has when the link drops."""
@@ -65,7 +67,7 @@ class Jobs:
         """Why the box cannot be asked for its jobs while its link is live; None when it can."""
         self.looked = False
         """Whether the jobs were ever looked at."""
-        self.supervised = Supervised(box, shell, doors, python=python, environment=environment)
+        self.supervised = Supervised(box, shell, doors, python=python, environment=environment, login=login)
         """The backend of the box itself."""
         self.slurm = Slurm(box, self.supervised)
         """The backend of a box with Slurm; its `view` is None elsewhere."""
@@ -221,10 +223,6 @@ class Jobs:
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         """Search a job's log on the box for about a second, from where a line begins on."""
         return await self._backend_of(job).search(job, wanted, offset)
-
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
-        """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
-        return await self._backend_of(job).count(job, wanted, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Read a job's log from a byte on, through drops of the link: each byte comes once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -13,10 +13,11 @@ import msgspec
 
 from gpubox.boxes import kept
 from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
-from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.answers import about
+from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
-from gpubox.boxes.jobs.supervised import Supervised, about
+from gpubox.boxes.jobs.supervised import Supervised
 from gpubox.core.bounds import Moment
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
@@ -76,7 +77,7 @@ class Slurm:
         """Return whether the box has Slurm; asks once for each link. Raises RemoteError and Dropped."""
         shell = self._supervised.shell()
         if shell is not self._found_by:
-            self._place = await slurm_shell.find(shell)
+            self._place = await slurm_shell.find(shell, await self._supervised.variables())
             self._found_by = shell
             if self._place is None and self.view.value is not None:
                 self.view.put(None)
@@ -187,7 +188,8 @@ class Slurm:
         supervised, mark = self._supervised, f"gpubox-{token_hex(6)}"
         words = ("payload", wish.id)
         line = kept.command(supervised.program, mark, words, supervised.python, supervised.environment)
-        script = slurm_submit.script(wish, record.folder, options, line)
+        login: Mapping[str, str] = await supervised.variables() if wish.login else {}
+        script = slurm_submit.script(wish, record.folder, options, line, place.folder, login)
         result, out = await slurm_shell.run(shell, place, script)
         number = out.decode("ascii", "replace").strip()
         if result.ok and number.isdecimal():
@@ -231,10 +233,6 @@ class Slurm:
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         """Search the log for about a second; see Backend.search."""
         return await self._supervised.search(job, wanted, offset)
-
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
-        """Count for about a second what a search would find; see Backend.count."""
-        return await self._supervised.count(job, wanted, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Follow the log; see Backend.follow."""

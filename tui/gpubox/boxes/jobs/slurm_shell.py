@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from secrets import token_hex
+from types import MappingProxyType
 
 from gpubox.boxes.jobs import slurm_gpus, slurm_text
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
@@ -43,25 +44,23 @@ _FORMS = " ".join(
     )
     for name in names.split()
 )
+_NONE: Mapping[str, str] = MappingProxyType({})
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_READ_ONLY = frozenset(("UID", "EUID", "PPID", "BASHOPTS", "BASH_VERSINFO", "SHELLOPTS"))
+"""Variables that end a bash which shall set them."""
+_OF_SLURM = re.compile("SLURM_[A-Z0-9_]+|LD_LIBRARY_PATH")
+"""Variables of a login that Slurm's commands need to find their cluster, and their libraries."""
 _BEGIN = f"""\
 LC_ALL=C SLURM_TIME_FORMAT=%s; export LC_ALL SLURM_TIME_FORMAT
 unset {_FORMS}
 limited() {{ if command -v timeout >/dev/null 2>&1; then timeout "$limit" "$@"; else "$@"; fi; }}
 """
-# Only a login may bring Slurm, by modules say; it is tried where something points to that, for it may take
-# seconds. Its greetings are passed over.
 _FIND = f"""\
 p=$(command -v sbatch 2>/dev/null)
 for d in {" ".join(_PLACES)}; do [ -n "$p" ] || [ ! -x "$d/sbatch" ] || p=$d/sbatch; done
-if [ -z "$p" ] && ls -d /etc/slurm* /etc/profile.d/*mod* /etc/profile.d/*slurm* 2>/dev/null | grep -q .; then
-  both=$(limited "${{SHELL:-sh}}" -lc 'echo "slurm: $(command -v sbatch) $SLURM_CONF"' </dev/null |
-    sed -n 's/^slurm: //p' | tail -n 1) 2>/dev/null
-  p=${{both%% *}} SLURM_CONF=${{both#* }}
-fi
-[ -z "$SLURM_CONF" ] || export SLURM_CONF
 case $p in /*) case $(limited "${{p%/*}}/scontrol" ping 2>&1) in
 *fatal*onfiguration* | *"cannot stat file"*) ;;
-*) printf '%s\\n%s\\n' "${{p%/*}}" "$SLURM_CONF" ;;
+*) printf '%s\\n' "${{p%/*}}" ;;
 esac ;; esac
 """
 
@@ -72,8 +71,8 @@ class Place:
 
     folder: str
     """That of its commands."""
-    configuration: str = ""
-    """SLURM_CONF, where only a login sets it."""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What a login sets for Slurm's commands, such as SLURM_CONF; one of them may be a secret, SLURM_JWT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +86,27 @@ class Queue:
     """Jobs of everybody, and those of ours that ended a moment ago."""
 
 
-async def find(shell: Shell) -> Place | None:
+async def find(shell: Shell, login: Mapping[str, str] = _NONE) -> Place | None:
     """Return where Slurm is, or None on a box without it; raises Dropped and RemoteError.
 
+    It is looked for as a login of the box finds it, whose environment is `login`: modules may bring it.
     Its programs alone, as a distribution installs them, are no cluster: `scontrol ping` finds no
     configuration then. A cluster whose controller is down is one.
     """
-    result, out = await _run(shell, _FIND)
-    lines = out.decode("utf-8", "replace").splitlines()
-    if not result.ok or not lines or not lines[0].startswith("/"):
-        return None
-    return Place(lines[0], lines[1] if len(lines) > 1 and lines[1].startswith("/") else "")
+    variables = {name: value for name, value in login.items() if _OF_SLURM.fullmatch(name)}
+    path = f"PATH={shlex.quote(login['PATH'])}:$PATH; export PATH\n" if login.get("PATH") else ""
+    result, out = await _run(shell, _FIND, before=path + exports(variables))
+    folder = out.decode("utf-8", "surrogateescape").partition("\n")[0]
+    return Place(folder, variables) if result.ok and folder.startswith("/") else None
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Return commands of sh that set variables; functions of bash cannot be set so, and are left out."""
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in variables.items()
+        if _VARIABLE.fullmatch(name) and name not in _READ_ONLY and "\0" not in value
+    )
 
 
 async def ask(shell: Shell, place: Place) -> Queue:
@@ -159,19 +168,19 @@ async def run(
     shell: Shell, place: Place, script: str, *, timeout: float = 4.0 * LIMIT
 ) -> tuple[Result, bytes]:
     """Run a script of ours where Slurm's commands are found; see _run."""
-    setting = f"PATH={shlex.quote(place.folder)}:$PATH; export PATH\n"
-    if place.configuration:
-        setting += f"SLURM_CONF={shlex.quote(place.configuration)}; export SLURM_CONF\n"
-    return await _run(shell, setting + script, timeout=timeout)
+    path = f"PATH={shlex.quote(place.folder)}:$PATH; export PATH\n"
+    return await _run(shell, script, timeout=timeout, before=path + exports(place.variables))
 
 
-async def _run(shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT) -> tuple[Result, bytes]:
+async def _run(
+    shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT, before: str = ""
+) -> tuple[Result, bytes]:
     """Run a script by sh, whatever the login shell is; returns what came after its greetings too.
 
     The script travels on stdin: a command line can be read by everybody on the box.
     """
     mark = f"gpubox-{token_hex(6)}"
-    text = f"echo; echo {mark}\nlimit={LIMIT}\n{_BEGIN}{script}\n"
+    text = f"echo; echo {mark}\nlimit={LIMIT}\n{before}{_BEGIN}{script}\n"
     result = await shell.run("exec sh", stdin=as_bytes(text), timeout=timeout)
     _, found, out = result.stdout.partition(f"\n{mark}\n".encode())
     if not found:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
+from gpubox.boxes.jobs.slurm_shell import LIMIT, exports
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import JobWish
 from gpubox.core.text import clean
@@ -18,7 +19,6 @@ SAID_NO = 4
 _MARGIN = 90.0
 """Seconds that Slurm's time limit is longer than ours, so that ours, which tells more, comes first."""
 _PARTITION = re.compile(r"[A-Za-z0-9_.,+-]+")
-_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 def options(wish: JobWish, after: str) -> list[str]:
@@ -53,26 +53,31 @@ def options(wish: JobWish, after: str) -> list[str]:
     return words
 
 
-def script(wish: JobWish, folder: str, words: Sequence[str], line: str) -> str:
+def script(
+    wish: JobWish, folder: str, words: Sequence[str], line: str, programs: str, login: Mapping[str, str]
+) -> str:
     """Return what hands a job to Slurm once, however often it is run, and prints Slurm's number of it.
 
-    `folder` is its record's, `line` what Slurm is to run. SBATCH_... variables of the wish reach sbatch, so
+    `folder` is its record's, `line` what Slurm is to run, `programs` where sbatch is. sbatch, which hands its
+    environment on to the job, has that of a login, `login`; SBATCH_... variables of the wish reach it too, so
     that an account or more memory can be asked for.
     """
     # Secrets are in no record: they go along with what sbatch takes from here.
     given = {
         name: value
         for name, value in wish.environment.items()
-        if (name in wish.hidden or name.startswith("SBATCH_")) and _VARIABLE.fullmatch(name)
+        if name in wish.hidden or name.startswith("SBATCH_")
     }
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in given.items())
+    # What is set for our own reading of Slurm's words is nothing for the job.
+    setting = f"unset LC_ALL SLURM_TIME_FORMAT\n{exports({**login, **given})}limit={LIMIT}\n"
+    sbatch = shlex.join([f"{programs}/sbatch", *words])
     end = f"end-{token_hex(6)}"
     known = f"s/^\\([0-9]*\\) gpubox:{wish.id}$/\\1/p"
     return f"""\
 cd {shlex.quote(folder)} || exit 3
 if [ -s slurm ]; then cat slurm; exit 0; fi
 id=$(limited squeue -h -a -t all -u "$(id -un)" -o "%i %k" 2>/dev/null | sed -n "{known}" | head -n 1)
-{exports}[ -n "$id" ] || id=$(limited sbatch {shlex.join(words)} --chdir="$PWD" <<"{end}"
+[ -n "$id" ] || id=$({setting}limited {sbatch} --chdir="$PWD" <<"{end}"
 #!/bin/sh
 {line}
 {end}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -11,17 +10,19 @@ from typing import TypeVar
 import msgspec
 
 from gpubox.boxes import kept
-from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
+from gpubox.boxes.jobs.answers import about, decoded, encoded, refused
+from gpubox.boxes.jobs.backend import Found, Page, Search
 from gpubox.boxes.jobs.listing import Reader, named_safely
+from gpubox.boxes.login import Login
 from gpubox.boxes.piped import Piped, piped
-from gpubox.core.bounds import UNREADABLE, Whole
+from gpubox.core.bounds import Whole
 from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import Ignored, JobWish
 from gpubox.core.record import Listing, Record, Tick
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean, clean_bytes
+from gpubox.core.text import clean_bytes
 
 T = TypeVar("T")
 FILES = (
@@ -44,6 +45,8 @@ FILES = (
     "meter.py",
     "envs.py",
     "condarc.py",
+    "inherited.py",
+    "login.py",
     "probe.py",
     "pynvml.py",
 )
@@ -57,18 +60,6 @@ _LARGE = 128 * 1024
 _HEAD = 64 * 1024
 """Bytes in which the first line of a log stream must come."""
 _PATIENCE = 30.0
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why the program does not do what it was asked."""
-
-    title: str = "Jobs failed on the box"
-    text: str = ""
-    hint: str = ""
-
-
-class _Failed(msgspec.Struct, frozen=True):
-    error: Refusal
 
 
 class _Ticks(msgspec.Struct, frozen=True):
@@ -92,6 +83,7 @@ class Supervised:
         *,
         python: str = "",
         environment: Mapping[str, str] | None = None,
+        login: Login | None = None,
     ) -> None:
         self.python = python
         """The Python of the box that the person named, or nothing."""
@@ -101,6 +93,8 @@ class Supervised:
         self._reader = Reader()
         self.environment = dict(environment or {})
         """Variables that our program gets on the box."""
+        self.login = login
+        """What reads the environment of a login, which jobs begin with; None where this process has it."""
 
     @property
     def program(self) -> kept.Program:
@@ -116,14 +110,14 @@ class Supervised:
 
     async def call(self, verb: str, asked: object, answer: type[T]) -> T:
         """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
-        return _decoded(await self._raw(verb, asked), answer)
+        return decoded(await self._raw(verb, asked), answer)
 
     async def _raw(self, verb: str, asked: object) -> bytes:
         result = await kept.run(
             self.shell(),
             self.program,
             verb,
-            stdin=_encoded(asked),
+            stdin=encoded(asked),
             python=self.python,
             environment=self.environment,
             timeout=_PATIENCE,
@@ -135,16 +129,32 @@ class Supervised:
 
     async def launch(self, wish: JobWish) -> Record:
         """Start or queue a job; see Backend.launch."""
-        return about(wish.id, await self.call("launch", {"wish": wish}, Record))
+        return about(wish.id, await self.call("launch", {"wish": wish, **await self._begin(wish)}, Record))
 
     async def prepare(self, wish: JobWish) -> Record:
         """Make a job's record without starting it: another queue runs its payload."""
-        return about(wish.id, await self.call("prepare", {"wish": wish}, Record))
+        found = await self._begin(wish)
+        asked = {"wish": wish, "unread": found["unread"]} if "unread" in found else {"wish": wish}
+        return about(wish.id, await self.call("prepare", asked, Record))
+
+    async def variables(self) -> Mapping[str, str]:
+        """Return the environment of a login of the box; empty where it is not read. Raises Dropped."""
+        return (await self.login.read()).variables if self.login is not None else {}
+
+    async def _begin(self, wish: JobWish) -> dict[str, object]:
+        """Return what goes along with a wish and into no record: what a login has, or why that is missing."""
+        if self.login is None or not wish.login:
+            return {}
+        found = await self.login.read()
+        if not found.trouble:
+            return {"base": dict(found.variables)}
+        words = f"A login's environment could not be read ({found.trouble}): the job runs without it"
+        return {"unread": words}
 
     async def look(self, *, gpus: bool = True) -> Listing:
         """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
         data = await self._raw("list", {"gpus": gpus})
-        _refused(data)
+        refused(data)
         if len(data) < _LARGE:
             return self._reader.read(data)
         return await asyncio.to_thread(self._reader.read, data)
@@ -171,7 +181,7 @@ class Supervised:
         """Return a piece of the log, of PAGE bytes at most; see Backend.page."""
         asked = {"id": job, "offset": offset, "length": min(length, PAGE)}
         head, newline, data = (await self._raw("page", asked)).partition(b"\n")
-        header = _decoded(head + newline, _Header)
+        header = decoded(head + newline, _Header)
         return Page(header.offset, data, header.size)
 
     @asynccontextmanager
@@ -190,11 +200,6 @@ class Supervised:
         """Search the log for about a second; see Backend.search."""
         asked = {"id": job, "words": wanted.words, "exact": wanted.exact, "step": wanted.step}
         return await self.call("search", {**asked, "offset": offset}, Found)
-
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
-        """Count for about a second what a search would find; see Backend.count."""
-        asked = {"id": job, "words": wanted.words, "exact": wanted.exact}
-        return await self.call("count", {**asked, "offset": offset, "end": end}, Counted)
 
     async def stop(self, job: str, by: str) -> Record:
         """Ask for the end of a job; see Backend.stop."""
@@ -230,7 +235,7 @@ class Stream:
                 said = self._pipes.last_words or "it said nothing"
                 raise RemoteError("The log cannot be read", f"The box gave no log: {said}")
         line, _, self._early = seen.partition(b"\n")
-        header = _decoded(line, _Header)
+        header = decoded(line, _Header)
         self.offset, self.size = header.offset, header.size
 
     async def read(self) -> bytes:
@@ -249,42 +254,3 @@ class Stream:
 def not_connected(box: str) -> Dropped:
     """Return that a box cannot be asked now."""
     return Dropped("Not connected", f"{box} cannot be reached now", "Try again when it is live")
-
-
-def _encoded(asked: object) -> bytes:
-    """Return a request; bytes that are no UTF-8 travel as the escapes that Python gives them."""
-    try:
-        return msgspec.json.encode(asked)
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(asked)).encode()
-
-
-def about(job: str, record: Record) -> Record:
-    """Return a record of the job that was asked for; raises RemoteError when the box tells of another."""
-    if record.id != job:
-        raise RemoteError(
-            "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
-        )
-    return record
-
-
-def _refused(data: bytes) -> None:
-    """Raise RemoteError for an answer that says why not."""
-    if not data.startswith(b'{"error"'):
-        return
-    try:
-        refusal = msgspec.json.decode(data, type=_Failed).error
-    except UNREADABLE:
-        return
-    raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
-
-
-def _decoded(data: bytes, answer: type[T]) -> T:
-    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
-    _refused(data)
-    try:
-        return msgspec.json.decode(data, type=answer)
-    except UNREADABLE as error:
-        raise RemoteError(
-            "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
-        ) from None

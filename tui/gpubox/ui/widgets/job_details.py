@@ -146,6 +146,7 @@ def _facts(record: Record) -> Sequence[tuple[str, str]]:
         ("Command", job_words.command(record, 2000)),
         ("Folder", clean(record.cwd or wish.cwd or "~", 400)),
         ("Environment", clean(f"{wish.env}  {wish.prefix}", 400).strip()),
+        *([] if wish.login else [("Login", "without the environment of one")]),
         ("Variables", variables),
         ("State", f"{job_words.phrase(record).words}  {job_words.about(record)}".rstrip()),
         ("Submitted", _clock(record.submitted) + (f" by {clean(wish.by, 60)}" if wish.by else "")),

@@ -78,6 +78,7 @@ class Draft:
             env=env.name if env is not None else "",
             prefix=env.prefix if env is not None else "",
             kind=env.kind if env is not None else "",
+            login=self._login()[0],
             gpus=self._gpus()[0],
             environment=variables,
             hidden=hidden,
@@ -109,7 +110,7 @@ class Draft:
     def _env(self) -> tuple[Env | None, str]:
         name = self.texts["env"].strip()
         if name in ("", NONE):
-            return None, "as a login finds it"
+            return None, "as a login finds it" if self._login()[0] else "as ssh runs it"
         found = [env for env in self._context.envs if name in (env.name, env.prefix)]
         if not found:
             begin = self._begin
@@ -122,6 +123,11 @@ class Draft:
         if found[0].broken:
             raise Wrong("env", clean(found[0].broken, 60))
         return found[0], env_words(found[0])
+
+    def _login(self) -> tuple[bool, str]:
+        return _yes_or_no(
+            "login", self.texts["login"], "a login shell's variables", "only those that ssh gives"
+        )
 
     def _gpus(self) -> tuple[GpuWish, str]:
         text = self.texts["gpus"].strip()
@@ -196,10 +202,7 @@ class Draft:
         return words, "g fetches them in the end" if words else "files to fetch in the end"
 
     def _notify(self) -> tuple[bool, str]:
-        text = self.texts["notify"].strip().lower()
-        if text not in ("", "yes", "no", "y", "n"):
-            raise Wrong("notify", "yes or no")
-        return not text.startswith("n"), "" if text.startswith("n") else "a toast when it ended"
+        return _yes_or_no("notify", self.texts["notify"], "a toast when it ended", "")
 
     def _backend(self) -> tuple[str, str]:
         text = self.texts["backend"].strip()
@@ -227,6 +230,13 @@ def _understood(field: str, read: Callable[[], T]) -> T:
         raise Wrong(field, error.text or error.title) from None
 
 
+def _yes_or_no(field: str, text: str, yes: str, no: str) -> tuple[bool, str]:
+    word = text.strip().lower()
+    if word not in ("", "yes", "no", "y", "n"):
+        raise Wrong(field, "yes or no")
+    return (False, no) if word.startswith("n") else (True, yes)
+
+
 def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
     """Return what the fields begin with."""
     if wish is None:
@@ -236,14 +246,16 @@ def _texts(wish: JobWish | None, context: Context) -> dict[str, str]:
         count = str(context.gpus) if context.places and context.gpus else NONE
         limit = _span(context.limit)
         return {
-            "command": "", "folder": folder, "env": env, "gpus": count, "name": "", "variables": "",
-            "when": "free", "limit": limit, "results": "", "notify": "yes", "backend": "box", "partition": "",
+            "command": "", "folder": folder, "env": env, "login": "yes", "gpus": count, "name": "",
+            "variables": "", "when": "free", "limit": limit, "results": "", "notify": "yes",
+            "backend": "box", "partition": "",
         }  # fmt: skip
     variables = {**wish.environment, **{name: wish.environment.get(name, "") for name in wish.hidden}}
     return {
         "command": wish.line or shlex.join(wish.argv),
         "folder": wish.cwd,
         "env": wish.env or wish.prefix or NONE,
+        "login": "yes" if wish.login else "no",
         "gpus": _gpu_text(wish.gpus, context.places),
         "name": wish.name,
         "variables": " ".join(

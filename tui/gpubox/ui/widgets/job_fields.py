@@ -44,6 +44,8 @@ class Context:
     partitions: Sequence[tuple[str, str]] = ()
     """Slurm's partitions with a word about each; none without Slurm."""
     slurm: bool = False
+    login: bool = False
+    """Whether the environment of a login is read, which jobs begin with."""
     gpus: int = 1
     """GPUs that a job asks for, where the box has some."""
     exclude: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ FIELDS: Sequence[Field] = (
     Field("command", "Command", "python train.py --epochs 30"),
     Field("folder", "Folder", "~"),
     Field("env", "Env", NONE),
+    Field("login", "Login", "yes", lambda context: context.login),
     Field("gpus", "GPUs", "1"),
     Field("name", "Name", ""),
     Field("variables", "Variables", "NAME=value …"),
@@ -104,6 +107,8 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
             return [Choice(folder, "used before") for folder in folders if folder]
         case "env":
             return [*(Choice(env.name, env_words(env)) for env in context.envs), Choice(NONE, "as it is")]
+        case "login":
+            return [Choice("yes", "PATH and more from start files"), Choice("no", "as ssh runs it")]
         case "gpus":
             return list(_gpu_choices(context.places))
         case "when":

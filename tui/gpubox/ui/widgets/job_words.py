@@ -59,6 +59,8 @@ def about(record: Record) -> str:
         return "without its supervisor" if record.orphaned else ""
     words = how(ending)
     more = ending.words if ending.how not in ("exit", "signal", "stopped", "limit") else ending.why
+    if ending.how == "exec" and ending.why:  # where a login finds the program
+        more = ending.why
     return f"{words}: {clean(more, 200)}" if more else words
 
 

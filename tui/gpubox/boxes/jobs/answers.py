@@ -1,0 +1,66 @@
+"""What is asked of the program for jobs, and what it answers, as bytes of JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+import msgspec
+
+from gpubox.core.bounds import UNREADABLE
+from gpubox.core.errors import RemoteError
+from gpubox.core.record import Record
+from gpubox.core.text import clean
+
+T = TypeVar("T")
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why the program does not do what it was asked."""
+
+    title: str = "Jobs failed on the box"
+    text: str = ""
+    hint: str = ""
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    error: Refusal
+
+
+def encoded(asked: object) -> bytes:
+    """Return a request; bytes that are no UTF-8 travel as the escapes that Python gives them."""
+    try:
+        return msgspec.json.encode(asked)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(asked)).encode()
+
+
+def about(job: str, record: Record) -> Record:
+    """Return a record of the job that was asked for; raises RemoteError when the box tells of another."""
+    if record.id != job:
+        raise RemoteError(
+            "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
+        )
+    return record
+
+
+def refused(data: bytes) -> None:
+    """Raise RemoteError for an answer that says why not."""
+    if not data.startswith(b'{"error"'):
+        return
+    try:
+        refusal = msgspec.json.decode(data, type=_Failed).error
+    except UNREADABLE:
+        return
+    raise RemoteError(clean(refusal.title, 80), clean(refusal.text, 400), clean(refusal.hint, 200))
+
+
+def decoded(data: bytes, answer: type[T]) -> T:
+    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
+    refused(data)
+    try:
+        return msgspec.json.decode(data, type=answer)
+    except UNREADABLE as error:
+        raise RemoteError(
+            "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
+        ) from None

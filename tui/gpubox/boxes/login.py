@@ -1,0 +1,121 @@
+"""The environment that a login shell of a box has: read once for each link, and kept in memory only."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gpubox.boxes import kept
+from gpubox.boxes.envs.names import harmless
+from gpubox.core.bounds import UNREADABLE
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Shell
+from gpubox.core.text import clean
+
+PROGRAM_FILES = ("login.py", "inherited.py", "trees.py")
+_PATIENCE = 30.0
+"""Seconds for the way to our program; that gives its reading up after 8 seconds itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginEnvironment:
+    """What a login shell has in its environment."""
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """By name, without what belongs to one login; it may hold secrets, and stays out of files and logs."""
+    trouble: str = ""
+    """Why it could not be read, in words; then there are no variables."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    environment: str = ""
+    words: str = ""
+
+
+class Login:
+    """Reads what a login of one box has in its environment."""
+
+    def __init__(
+        self,
+        box: str,
+        shell: Feed[Shell | None],
+        python: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._box = box
+        self._shell = shell
+        self._python = python
+        self._environment = dict(environment or {})
+        self._asking = asyncio.Lock()
+        self._of: Shell | None = None
+        self._found = LoginEnvironment()
+
+    async def read(self) -> LoginEnvironment:
+        """Return the environment; the first call on each link takes as long as its start files, at most 8 s.
+
+        What cannot be read is told in `trouble`, and not asked for again on this link. Raises Dropped.
+        """
+        async with self._asking:
+            shell = self._there()
+            if shell is not self._of:
+                self._of, self._found = None, LoginEnvironment()
+                self._found = await self._ask(shell)
+                self._of = shell
+            return self._found
+
+    async def command(self, command: str) -> str:
+        """Return the line by which the login shell runs a command in this environment, read on the box.
+
+        It holds nothing that a login shell could act on. Raises NoPython, RemoteError when the home of the
+        box takes no files, and Dropped.
+        """
+        program = kept.program("login", *PROGRAM_FILES)
+        await kept.ensure(self._there(), program, self._python)
+        return kept.quiet(program, ["run", harmless(command)], self._python)
+
+    async def hint(self, program: str) -> str:
+        """Return in words where a login has a program; empty when it has not, or the box does not tell."""
+        try:
+            return clean((await self._call("find", harmless(program))).words, 300)
+        except (RemoteError, Dropped):
+            return ""
+
+    def _there(self) -> Shell:
+        shell = self._shell.value
+        if shell is None:
+            raise Dropped("Not connected", f"{self._box} cannot be reached now", "Try again when it is live")
+        return shell
+
+    async def _ask(self, shell: Shell) -> LoginEnvironment:
+        try:
+            answer = await self._call("read", shell=shell)
+            data = base64.b64decode(answer.environment, validate=True)
+        except RemoteError as error:
+            return LoginEnvironment(trouble=error.text or error.title)
+        except binascii.Error:
+            return LoginEnvironment(trouble="The box answered what is no environment")
+        if not data:
+            return LoginEnvironment(trouble=clean(answer.words, 200) or "It is empty")
+        pairs = (entry.partition("=") for entry in data.decode("utf-8", "surrogateescape").split("\0"))
+        return LoginEnvironment({name: value for name, equals, value in pairs if name and equals})
+
+    async def _call(self, *words: str, shell: Shell | None = None) -> _Answer:
+        program = kept.program("login", *PROGRAM_FILES)
+        result = await kept.run(
+            shell or self._there(),
+            program,
+            *words,
+            python=self._python,
+            environment=self._environment,
+            timeout=_PATIENCE,
+        )
+        try:
+            return msgspec.json.decode(result.stdout, type=_Answer)
+        except UNREADABLE:
+            raise RemoteError("No environment", "The box answered what is no environment") from None
