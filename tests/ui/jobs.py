@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import cast
 from msgspec.structs import replace
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.backend import Found, Page, Search
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm import SlurmView
 from gpubox.core.errors import GpuBoxError
@@ -21,6 +19,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.job import GpuWish, JobWish
 from gpubox.core.record import Ending, GpuPlace, GpuTick, GpuUse, Record, Tick, Usage
 from tests.parts import GIB, NOW, UUID_1070, UUID_4090
+from tests.ui.fake_logs import FakeLogs
 
 
 def record(name: str, state: str = "running", **changes: object) -> Record:
@@ -123,109 +122,22 @@ def ticks(count: int, gpu: bool = True) -> tuple[Tick, ...]:
     )  # fmt: skip
 
 
-class FakeStream:
-    """A log as it grows."""
-
-    def __init__(self, jobs: FakeJobs, job: str, offset: int) -> None:
-        self._jobs = jobs
-        self._job = job
-        self.offset = offset
-
-    async def read(self) -> bytes:
-        log = self._jobs.log(self._job)
-        while len(log.data) <= self.offset:
-            if log.over:
-                return b""
-            log.news.clear()
-            await log.news.wait()
-        if self._jobs.error is not None:
-            raise self._jobs.error
-        piece = bytes(log.data[self.offset : self.offset + self._jobs.piece])
-        self.offset += len(piece)
-        await asyncio.sleep(0)
-        return piece
-
-
-class FakeLog:
-    """The log of one job."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.over = False
-        self.news = asyncio.Event()
-
-
-class FakeJobs:
+class FakeJobs(FakeLogs):
     """Stands in for Jobs."""
 
     def __init__(self, *records: Record, places: Sequence[GpuPlace] = PLACES) -> None:
+        super().__init__()
         self.feed: Feed[tuple[Record, ...]] = Feed(tuple(records))
         self.gpus: Feed[tuple[GpuPlace, ...]] = Feed(tuple(places))
         self.finished: Feed[tuple[Record, ...]] = Feed(())
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         self.looked = True
-        self.error: GpuBoxError | None = None
         self.past: tuple[str, ...] = ()
         self.slurm = SimpleNamespace(view=Feed[SlurmView | None](None))
-        self.piece = 32 * 1024
         self.done: list[str] = []
         self.launched: list[JobWish] = []
         self.seconds: tuple[Tick, ...] = ticks(60)
         self.watching = 0
-        self.pages = 0
-        """How many pages were asked for."""
-        self.searches = 0
-        """How often the box was asked to search."""
-        self.stride = 1 << 20
-        """Bytes that one search looks through."""
-        self.streams = 0
-        """How many streams were opened."""
-        self._logs: dict[str, FakeLog] = {}
-
-    def log(self, job: str) -> FakeLog:
-        return self._logs.setdefault(job, FakeLog())
-
-    def write(self, job: str, data: bytes, *, over: bool = False) -> None:
-        """Have a job write into its log."""
-        log = self.log(job)
-        log.data += data
-        log.over = over
-        log.news.set()
-
-    def _fail(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    @asynccontextmanager
-    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[FakeStream]:
-        self.streams += 1
-        size = len(self.log(job).data)
-        yield FakeStream(self, job, max(0, size + offset) if offset < 0 else offset)
-
-    async def page(self, job: str, offset: int, length: int) -> Page:
-        self._fail()
-        self.pages += 1
-        data = self.log(job).data
-        begin = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-        return Page(begin, bytes(data[begin : begin + length]), len(data))
-
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
-        self._fail()
-        self.searches += 1
-        data = bytes(self.log(job).data)
-        if wanted.step > 0:
-            end = data.find(b"\n", offset + self.stride) + 1 or len(data)
-            begin = offset
-        else:
-            end = offset
-            begin = data.rfind(b"\n", 0, max(0, offset - self.stride)) + 1
-        text, words = data[begin:end], wanted.words.encode()
-        if not wanted.exact:
-            text, words = text.lower(), words.lower()
-        text = re.sub(rb"\x1b\[[0-9;]*m", b"", text) if words not in text else text
-        place = text.find(words) if wanted.step > 0 else text.rfind(words)
-        at = begin + text.rfind(b"\n", 0, place) + 1 if place >= 0 else None
-        return Found(at, end if wanted.step > 0 else begin, len(data))
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
         self._fail()

@@ -1,77 +1,20 @@
-"""The view of a log: it follows, scrolls, fetches pages, searches, and stays small and quick."""
+"""The view of a log: it follows, scrolls, fetches pages, and stays small and quick."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
-from textual.app import App, ComposeResult
-from textual.pilot import Pilot
 
-from gpubox.boxes.box import Box
 from gpubox.core.errors import RemoteError
 from gpubox.core.health import Health, Phase
-from gpubox.ui.theme import GPUBOX
-from gpubox.ui.widgets.log_lines import KEPT, Window
-from gpubox.ui.widgets.log_pane import LogPane
+from gpubox.ui.widgets.log_lines import KEPT
 from gpubox.ui.widgets.log_source import PAGE, TAIL
-from tests.ui.fakes import LIVE, link_of, make_box, until
+from tests.ui.fakes import LIVE, link_of, until
 from tests.ui.jobs import FakeJobs
-
-JOB = "20261123-120000-abcd"
-
-
-class Desk(App[None]):
-    """An app of one log."""
-
-    def __init__(self, box: Box, jobs: FakeJobs) -> None:
-        super().__init__()
-        self.pane = LogPane(box, jobs)
-        self.pane.styles.border = ("round", "white")
-        self.register_theme(GPUBOX)
-        self.theme = "gpubox"
-        self.animation_level = "none"
-
-    def compose(self) -> ComposeResult:
-        yield self.pane
-
-    @property
-    def rows(self) -> list[str]:
-        """What the view paints, without the bar at its right."""
-        view = self.pane.view
-        return [view.render_line(y).text[:-1].rstrip() for y in range(view.size.height)]
-
-    @property
-    def said(self) -> str:
-        """What stands in the lower border."""
-        return str(self.pane.border_subtitle)
-
-
-@asynccontextmanager
-async def reading(
-    jobs: FakeJobs, size: tuple[int, int] = (60, 12)
-) -> AsyncGenerator[tuple[Desk, Pilot[None]]]:
-    """Show the log of JOB, and wait until it was begun."""
-    desk = Desk(make_box(), jobs)
-    async with desk.run_test(size=size) as pilot:
-        desk.pane.show(JOB)
-        desk.pane.view.focus()
-        await until(pilot, lambda: desk.pane.view.source is not None and desk.pane.view.source.begun)
-        yield desk, pilot
-
-
-def window(desk: Desk) -> Window:
-    """The lines that the view holds."""
-    assert desk.pane.view.source is not None
-    return desk.pane.view.source.window
-
-
-def numbered(count: int, first: int = 0) -> bytes:
-    return b"".join(b"line %07d of the log\n" % n for n in range(first, first + count))
+from tests.ui.log_desk import JOB, numbered, reading, window
 
 
 async def test_the_end_is_followed_as_it_grows() -> None:
@@ -163,31 +106,6 @@ async def test_pages_before_and_behind_the_view_are_fetched_when_somebody_goes_t
         assert jobs.streams == 1
         await pilot.press("F")
         await until(pilot, lambda: desk.rows[-1] == "line 0399999 of the log")
-
-
-async def test_words_are_found_in_the_whole_log_and_marked() -> None:
-    jobs = FakeJobs()
-    log = bytearray(numbered(200_000))
-    for at in (3, 90_000, 199_990):
-        place = at * 24
-        log[place : place + 4] = b"Loss"
-    jobs.write(JOB, bytes(log), over=True)
-    async with reading(jobs) as (desk, pilot):
-        await until(pilot, lambda: desk.rows[-1] == "line 0199999 of the log")
-        await pilot.press("slash", *"loss", "enter")
-        await until(pilot, lambda: any("Loss 0199990" in row for row in desk.rows))
-        await pilot.press("N")
-        await until(pilot, lambda: any("Loss 0090000" in row for row in desk.rows))
-        await pilot.press("N")
-        await until(pilot, lambda: any("Loss 0000003" in row for row in desk.rows))
-        await pilot.press("N")
-        await until(pilot, lambda: "“loss” not found above" in desk.said)
-        await pilot.press("pagedown")
-        await until(pilot, lambda: "not found" not in desk.said)
-        await pilot.press("n")
-        await until(pilot, lambda: any("Loss 0090000" in row for row in desk.rows))
-        await pilot.press("escape", "slash", *"LOSS", "enter")
-        await until(pilot, lambda: "not found" in desk.said)
 
 
 async def test_a_link_that_is_down_is_told_and_what_failed_is_read_on_from_its_byte() -> None:

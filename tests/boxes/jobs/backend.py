@@ -9,7 +9,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
 from gpubox.core.doors import Doors
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
@@ -112,6 +112,10 @@ class ScriptedBackend:
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         self._ask(f"search {wanted.words}")
         return Found(None, len(self.log), len(self.log))
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        self._ask(f"count {wanted.words} {offset} {end}")
+        return Counted((), open=False, done=True, size=len(self.log))
 
     async def stop(self, job: str, by: str) -> Record:
         self._ask("stop")

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes import kept
+from gpubox.boxes.jobs.backend import Counted, Found, Search
 from gpubox.boxes.jobs.supervised import FILES, Stream, Supervised
 from gpubox.boxes.kept import NoPython
 from gpubox.core.doors import Doors, Pipes
@@ -222,6 +223,27 @@ async def test_a_log_of_a_box_that_keeps_no_program_is_read_by_one_that_is_sent(
         assert (await stream.read(), await stream.read()) == (b"ab", b"")
         assert f" copy {ID} 0" in doors.line
     assert doors.written == kept.payload(supervised.program)
+
+
+async def test_what_a_search_finds_and_counts_is_asked_and_understood() -> None:
+    counted = {"blocks": [[40, 2], [90, 1]], "open": True, "done": False, "size": 100}
+    shell = Answering({"at": 12, "next": 90, "size": 100}, counted)
+    wanted = Search("Loss'\n$(x)\udcff", exact=False, step=-1)
+    asked = {"id": ID, "words": wanted.words, "exact": False}
+    assert await box(shell).search(ID, wanted, 100) == Found(12, 90, 100)
+    assert await box(shell).count(ID, wanted, 7, None) == Counted(((40, 2), (90, 1)), True, False, 100)
+    assert shell.asked == [{**asked, "step": -1, "offset": 100}, {**asked, "offset": 7, "end": None}]
+    assert not any("Loss" in line for line in shell.lines)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"blocks": [[1]], "open": False, "done": True, "size": 1},
+     {"blocks": [[10**400, 1]], "open": False, "done": True, "size": 1}, b"[" * 100_000],
+)  # fmt: skip
+async def test_a_count_that_is_none_is_told(said: object) -> None:
+    with pytest.raises(RemoteError, match="Jobs cannot be read"):
+        await box(Answering(said)).count(ID, Search("x"), 0, None)
 
 
 async def test_a_reader_that_was_killed_is_a_loss_and_not_an_end() -> None:

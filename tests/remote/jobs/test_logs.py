@@ -166,6 +166,52 @@ def test_a_search_comes_to_its_end_in_a_line_without_end(box: Box) -> None:
     assert _found(box, job, "y", 1, True, 100, 0) == _found(box, job, "y", -1, True, 100, 5000) == []
 
 
+def _counted(box: Box, job: str, look: int, **asked: object) -> tuple[list[tuple[int, int]], bool]:
+    """Where each piece of a log ends, and how many such lines it has; whether the unfinished line is one."""
+    script = "import json, sys; sys.path.insert(0, sys.argv[1]); import verbs\n"
+    script += f"verbs.LOOK = {look}; verbs.SLICE = 0\n"
+    script += f"asked = dict({asked!r}, id=sys.argv[2]); blocks = []; answer = {{}}\n"
+    script += "while not answer.get('done'):\n"
+    script += "    answer = verbs.count(asked); blocks += answer['blocks']\n"
+    script += "    asked['offset'] = blocks[-1][0] if blocks else 0\n"
+    script += "print(json.dumps([blocks, answer['open'], answer['size']]))\n"
+    words = [sys.executable, "-I", "-c", script, str(box.program), job]
+    done = subprocess.run(words, env=box.environment, capture_output=True, check=True, timeout=LIMIT)
+    blocks, unfinished, size = json.loads(done.stdout)
+    assert size == (box.folder(job) / "log").stat().st_size
+    return blocks, unfinished
+
+
+@pytest.mark.parametrize("look", [100, 137, 4 << 20])
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_as_many_lines_are_counted_as_are_found(box: Box, look: int, exact: bool, end: bytes) -> None:
+    job = box.run("true").id
+    data = b"\n".join(LINES * 5) + end
+    (box.folder(job) / "log").write_bytes(data)
+    for words in ("needle", "NEEDLE", "no end", "nothing"):
+        words = words if exact else words.lower()
+        found = _found(box, job, words, 1, exact, look, 0)
+        blocks, unfinished = _counted(box, job, look, words=words, exact=exact)
+        assert sum(lines for _, lines in blocks) + unfinished == len(found)
+        assert unfinished == (not end and words == "no end")
+        assert all(data[byte - 1 : byte] == b"\n" for byte, _ in blocks)
+        if found:
+            before, _ = _counted(box, job, look, words=words, exact=exact, end=found[-1])
+            assert sum(lines for _, lines in before) == len(found) - 1
+
+
+def test_a_count_comes_to_its_end_in_a_line_without_end_and_in_an_empty_log(box: Box) -> None:
+    job = box.run("true").id
+    log = box.folder(job) / "log"
+    assert _counted(box, job, 100, words="x", exact=True) == ([], False)
+    log.write_bytes(b"x" * 5000)
+    blocks, unfinished = _counted(box, job, 100, words="x", exact=True)
+    assert (blocks[-1][0], unfinished) == (4900, True)
+    asked = box.ask("count", id=job, words="x", exact=True, offset=9999, end=-5)
+    assert asked == {"blocks": [], "open": False, "done": True, "size": 5000}
+
+
 def test_ticks_come_by_whole_lines(box: Box) -> None:
     job = box.run("true").id
     path: Path = box.folder(job) / "samples"

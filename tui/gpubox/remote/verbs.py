@@ -273,7 +273,7 @@ def search(asked: Row) -> Row:
     """
     log = _open_log(records.folder_of(asked.get("id")))
     size = os.fstat(log).st_size
-    words, exact = str(asked.get("words")).encode("utf-8", "surrogateescape"), bool(asked.get("exact"))
+    words, exact = _words_of(asked)
     ahead = _number(asked.get("step"), 1) > 0
     edge = max(0, min(_number(asked.get("offset")), size))
     at, end = None, time.monotonic() + SLICE
@@ -287,7 +287,7 @@ def search(asked: Row) -> Row:
         else:
             first = data.find(b"\n", 0, len(data) - 1) + 1 if begin else 0
             data, edge = data[first:], begin + first
-        start = _line_with(data, words if exact else words.lower(), exact, ahead)
+        start = _line_with(data, words, exact, ahead)
         at = None if start < 0 else (edge - len(data) if ahead else edge) + start
         if time.monotonic() > end:
             break
@@ -295,18 +295,70 @@ def search(asked: Row) -> Row:
     return {"at": at, "next": edge, "size": size}
 
 
+def _words_of(asked: Row) -> Tuple[bytes, bool]:
+    """Return the words to look for, and whether capital letters count; where they do not, all are small."""
+    words, exact = str(asked.get("words")).encode("utf-8", "surrogateescape"), bool(asked.get("exact"))
+    return words if exact else words.lower(), exact
+
+
+def _text(data: bytes, exact: bool) -> bytes:
+    """Return lines as words are looked for in them: without colors, which would tear words apart."""
+    plain = data if b"\x1b" not in data else _ESCAPES.sub(b"", data)
+    return plain if exact else plain.lower()
+
+
 def _line_with(data: bytes, words: bytes, exact: bool, first: bool) -> int:
     """Return where the first or the last line with some words begins in `data`; -1 when none has them."""
-    plain = data if b"\x1b" not in data else _ESCAPES.sub(b"", data)  # colors would tear words apart
-    text = plain if exact else plain.lower()
+    text = _text(data, exact)
     place = text.find(words) if first else text.rfind(words)
-    if place < 0 or plain is data:
+    if place < 0 or len(text) == len(data):
         return data.rfind(b"\n", 0, place) + 1 if place >= 0 else -1
-    line = plain.count(b"\n", 0, place)
+    line = text.count(b"\n", 0, place)
     start = 0
     for _ in range(line):
         start = data.find(b"\n", start) + 1
     return start
+
+
+def count(asked: Row) -> Row:
+    """Count the lines that `search` would stop at, from where a line begins on, for SLICE seconds.
+
+    It goes as far as the byte `end`, or to the end of the log. Returns of each piece of the log, as `blocks`,
+    where it ends and how many such lines it has; as `open` whether the line behind them, which has not ended
+    yet, is one; and whether that is all that was asked for, as `done`.
+    """
+    log = _open_log(records.folder_of(asked.get("id")))
+    size = os.fstat(log).st_size
+    words, exact = _words_of(asked)
+    limit = max(0, min(_number(asked.get("end"), size), size))
+    edge = max(0, min(_number(asked.get("offset")), limit))
+    blocks: List[Tuple[int, int]] = []
+    unfinished, end = b"", time.monotonic() + SLICE
+    while not blocks or (edge < limit and time.monotonic() <= end):
+        data = os.pread(log, min(LOOK, limit - edge), edge)
+        whole = data[: data.rfind(b"\n") + 1]
+        if edge + len(data) == size:
+            data, unfinished = whole, data[len(whole) :]
+        elif edge + len(data) < limit:
+            data = whole or data
+        if not data:
+            break
+        edge += len(data)
+        blocks.append((edge, _lines_with(data, words, exact)))
+    os.close(log)
+    is_open, done = _lines_with(unfinished, words, exact) > 0, edge + len(unfinished) >= limit
+    return {"blocks": blocks, "open": is_open, "done": done, "size": size}
+
+
+def _lines_with(data: bytes, words: bytes, exact: bool) -> int:
+    """Return how many lines have some words."""
+    text = _text(data, exact)
+    lines, place = 0, text.find(words)
+    while place >= 0:
+        lines += 1
+        place = text.find(b"\n", place + len(words)) + 1
+        place = text.find(words, place) if place else -1
+    return lines
 
 
 def _job(asked: Row) -> object:
@@ -328,6 +380,7 @@ VERBS: Dict[str, Callable[[Row], Any]] = {
     "settle": settle,
     "page": page,
     "search": search,
+    "count": count,
 }
 
 

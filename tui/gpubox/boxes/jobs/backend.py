@@ -52,6 +52,19 @@ class Found(msgspec.Struct, frozen=True):
     """Bytes of the whole log when it was read."""
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """How many lines of a log a search would stop at."""
+
+    blocks: tuple[tuple[Whole, Whole], ...]
+    """Of each piece that was looked through, in order: the byte behind it, and how many are in it."""
+    open: bool
+    """Whether the line behind them, which has not ended yet, is one too."""
+    done: bool
+    """Whether nothing is left to look through."""
+    size: Whole
+    """Bytes of the whole log when it was read."""
+
+
 class LogStream(Protocol):
     """A log as it grows."""
 
@@ -97,6 +110,10 @@ class Backend(Protocol):
 
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         """Search the log for about a second, from where a line begins on."""
+        ...
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        """Count for about a second what `search` would find, from where a line begins up to byte `end`."""
         ...
 
     async def stop(self, job: str, by: str) -> Record:

@@ -14,7 +14,7 @@ import msgspec
 
 from gpubox.boxes.files import Files, Progress
 from gpubox.boxes.jobs import logs, notices, results
-from gpubox.boxes.jobs.backend import Backend, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.keeping import Keeping
 from gpubox.boxes.jobs.naming import choose
 from gpubox.boxes.jobs.slurm import Slurm
@@ -223,6 +223,10 @@ class Jobs:
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         """Search a job's log on the box for about a second, from where a line begins on."""
         return await self._backend_of(job).search(job, wanted, offset)
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
+        """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
+        return await self._backend_of(job).count(job, wanted, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Read a job's log from a byte on, through drops of the link: each byte comes once.

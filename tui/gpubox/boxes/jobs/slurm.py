@@ -14,7 +14,7 @@ import msgspec
 from gpubox.boxes import kept
 from gpubox.boxes.jobs import slurm_shell, slurm_submit, slurm_words
 from gpubox.boxes.jobs.answers import about
-from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.slurm_shell import Place
 from gpubox.boxes.jobs.slurm_text import Ended, Partition, QueueRow
 from gpubox.boxes.jobs.supervised import Supervised
@@ -233,6 +233,10 @@ class Slurm:
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
         """Search the log for about a second; see Backend.search."""
         return await self._supervised.search(job, wanted, offset)
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        """Count for about a second what a search would find; see Backend.count."""
+        return await self._supervised.count(job, wanted, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Follow the log; see Backend.follow."""

@@ -11,7 +11,7 @@ import msgspec
 
 from gpubox.boxes import kept
 from gpubox.boxes.jobs.answers import about, decoded, encoded, refused
-from gpubox.boxes.jobs.backend import Found, Page, Search
+from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
 from gpubox.boxes.jobs.listing import Reader, named_safely
 from gpubox.boxes.login import Login
 from gpubox.boxes.piped import Piped, piped
@@ -200,6 +200,11 @@ class Supervised:
         """Search the log for about a second; see Backend.search."""
         asked = {"id": job, "words": wanted.words, "exact": wanted.exact, "step": wanted.step}
         return await self.call("search", {**asked, "offset": offset}, Found)
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        """Count for about a second what a search would find; see Backend.count."""
+        asked = {"id": job, "words": wanted.words, "exact": wanted.exact}
+        return await self.call("count", {**asked, "offset": offset, "end": end}, Counted)
 
     async def stop(self, job: str, by: str) -> Record:
         """Ask for the end of a job; see Backend.stop."""

@@ -64,6 +64,11 @@ def argv_of(line: str) -> tuple[str, ...]:
     return words
 
 
+def line_of(wish: JobWish) -> str:
+    """Return a job's command as a person would type it."""
+    return wish.line or shlex.join(wish.argv)
+
+
 def program_of(words: Sequence[str]) -> str:
     """Return the program that a command, or a line for a shell, looks for in PATH; or nothing."""
     if len(words) == 1:
@@ -180,11 +185,6 @@ def duration(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise ConfigError("Not a duration", "It must be more than 0 seconds and less than 30 years")
     return seconds
-
-
-def line_of(wish: JobWish) -> str:
-    """Return a job's command as a person would type it."""
-    return wish.line or shlex.join(wish.argv)
 
 
 def tells_secret(line: str) -> bool:

@@ -73,8 +73,9 @@ class JobScreen(ModalScreen[None]):
         Binding("question_mark,f1", "app.help", "Help", id="job.help", tooltip="Explain what is here"),
     ]
     HELP = """\
-The log as it grows. Scrolling up stops following, `end` follows again; `/` searches the whole log, `n` and
-`N` go on. The curves are of this job alone: its GPUs, or the CPU where it has none.
+The log as it grows. Scrolling up stops following, `end` follows again; `/` searches the whole log and
+counts the lines with the words, `n` and `N` go on, also around its end and start. The curves are of this job
+alone: its GPUs, or the CPU where it has none.
 """
 
     def __init__(self, box: Box, settings: Settings, record: Record) -> None:

@@ -7,10 +7,12 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+from textual.widget import Widget
 
 from gpubox.ui.widgets.log_ansi import Raw, pieces, style
 
@@ -18,6 +20,28 @@ _CACHED = 300
 """Lines whose rows are remembered: several screens; each takes 3 kB."""
 NOTHING = re.compile(r"(?!)")
 """Matches nothing."""
+
+
+class Looks(NamedTuple):
+    """How the parts of the view are drawn; found once a drawing, for each of these walks up the screen."""
+
+    base: Style
+    note: Style
+    space: Segment
+    bar: Segment
+    thumb: Segment
+
+
+def looks_of(view: Widget) -> Looks:
+    """Return how a log view is drawn in its theme."""
+    base, look = view.rich_style, view.get_component_rich_style
+    return Looks(
+        base,
+        base + look("log--note"),
+        Segment(" ", base),
+        Segment("│", base + look("log--bar")),
+        Segment("┃", base + look("log--thumb")),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,17 +14,21 @@ from textual.worker import Worker
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.backend import Search
 from gpubox.core import units
+from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.health import Phase
 from gpubox.core.text import clean
 from gpubox.ui.border import guarded
 from gpubox.ui.widgets.line_input import LineInput
-from gpubox.ui.widgets.log_source import Log, Logs
+from gpubox.ui.widgets.log_search import Count, Logs, behind
+from gpubox.ui.widgets.log_source import Log
 from gpubox.ui.widgets.log_view import LogView
 from gpubox.ui.widgets.titles import set_caption
 from gpubox.ui.widgets.words import Words
 
 _RETRY = 2.0
-"""Seconds between two tries to read on after a failure."""
+"""Seconds between two tries to read on after a failure, and between two looks for more to count."""
+BRIEF = 4.0
+"""Seconds in which it is said that a search wrapped."""
 
 
 class LogPane(Vertical):
@@ -53,8 +58,12 @@ class LogPane(Vertical):
         self._found: int | None = None
         self._missed = ""
         self._missed_at: int | None = None
+        self._wrapped = -BRIEF
+        """When a search went on at the other end of the log."""
         self._search: Worker[bool] | None = None
         self._searching = False
+        self._count: Count | None = None
+        self._counting: Worker[bool] | None = None
 
     def compose(self) -> ComposeResult:
         """Make the view and the line to search in."""
@@ -68,6 +77,7 @@ class LogPane(Vertical):
     def _retry(self) -> None:
         if self._box.link.health.value.phase is Phase.LIVE:
             self.view.resume()
+            self._count_on()
         self.say()
 
     def show(self, job: str | None) -> None:
@@ -100,7 +110,9 @@ class LogPane(Vertical):
             self._missed = ""  # it was said of another place
         if self._searching:
             return [f"searching, {units.size(source.searched)} looked through", "esc stops"]
-        parts = [self._missed] if self._missed else []
+        parts = [self._missed or self._counted(source)] if self._missed or self._count else []
+        if time.monotonic() - self._wrapped < BRIEF:
+            parts.append("search wrapped")
         parts += [self._ending] if self._ending else []
         if self._box.link.health.value.phase is not Phase.LIVE and not source.over:
             return [*parts, f"the link is down; goes on at byte {source.window.end:,}"]
@@ -141,41 +153,100 @@ class LogPane(Vertical):
         if not words:
             self._forget()
             return
-        # As in less -i: capital letters count only when one is asked for.
-        self._wanted = re.compile(re.escape(words), 0 if words != words.lower() else re.IGNORECASE)
+        # As in less -i: capital letters count only when one is asked for. The box knows those of ASCII.
+        self._wanted = re.compile(re.escape(words), 0 if words != words.lower() else re.IGNORECASE | re.ASCII)
         self._text, self._found = words, None
+        self._uncount()
         self.view.mark(self._wanted, None)
         self.refresh_bindings()
         self.action_next(-1 if self.view.follows else 1)
 
     def action_next(self, step: int) -> None:
-        """Go to the next line that matches, in the whole log."""
+        """Go to the next line that matches, in the whole log; at its end, go on at the other one.
+
+        It begins at the line found last where that is seen, else with what is seen.
+        """
         source, wanted = self.view.source, self._wanted
         if source is None or wanted is None or self._searching:
             return
+        lines = source.window.lines
         begin, end, _ = self.view.place
-        start = self._found if self._found is not None else (begin - 1 if step > 0 else end + 1)
-        self._missed = ""
+        found = self._found if self._sees_found else None
+        if step > 0:
+            edge = behind(lines, found) if found is not None else begin
+        else:
+            edge = found if found is not None else behind(lines, end)
+        self._missed, self._wrapped = "", -BRIEF
         self._searching = True
+        search = Search(self._text, not wanted.flags & re.IGNORECASE, step)
         self._search = self.run_worker(
-            guarded(self, self._go(source, wanted, start, step)), exit_on_error=False
+            guarded(self, self._go(source, wanted, search, edge)), exit_on_error=False
         )
 
-    async def _go(self, source: Log, wanted: re.Pattern[str], start: int, step: int) -> None:
+    @property
+    def _sees_found(self) -> bool:
+        """Whether the line found last is seen."""
+        begin, end, _ = self.view.place
+        return self._found is not None and begin <= self._found <= end
+
+    async def _go(self, source: Log, wanted: re.Pattern[str], search: Search, edge: int) -> None:
         try:
-            found = await source.find(Search(self._text, not wanted.flags & re.IGNORECASE, step), start)
+            hit = await source.find(search, edge)
         finally:
             self._searching = False
         if source is not self.view.source or wanted is not self._wanted:
             return
-        if found is None:
+        if hit.at is None:
             self._missed_at = self._stands
-            self._missed = f"“{clean(self._words.value, 24)}” not found {'below' if step > 0 else 'above'}"
+            self._missed = f"“{clean(self._text, 24)}” not found"
         else:
-            self._found = found
-            self.view.mark(wanted, found)
-            self.view.reveal(found)
+            self._found = hit.at
+            self._wrapped = time.monotonic() if hit.wrapped else -BRIEF
+            self.view.mark(wanted, hit.at)
+            self.view.reveal(hit.at)
+            if self._count is None:
+                self._count = source.counting(search)
+            self._count_on()
         self.say()
+
+    def _count_on(self) -> None:
+        """Have the box count the lines with the words, those too that came since."""
+        source, count = self.view.source, self._count
+        if source is None or count is None or (self._counting is not None and self._counting.is_running):
+            return
+        if count.due(self._found) or (source.size > count.size and self.is_on_screen):
+            self._counting = self.run_worker(guarded(self, self._count_all(count)), exit_on_error=False)
+
+    async def _count_all(self, count: Count) -> None:
+        try:
+            while True:
+                await count.go_on(self._found)
+                self.say()
+                if not count.due(self._found):
+                    return
+        except Dropped:
+            pass  # what was counted is kept, and counted on from when the link is back
+        except GpuBoxError:
+            self._count = None  # told once, not every two seconds
+            raise
+
+    def _uncount(self) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+        self._count = None
+
+    def _counted(self, source: Log) -> str:
+        """Return which of how many lines with the words is seen: `3 of 17`, or `3 of 17+` and maybe more."""
+        count, words = self._count, f"“{clean(self._text, 24)}”"
+        if count is None or count.size < 0:
+            return words
+        total = f"{count.total:,}" + "+" * (not count.covers(source.size))
+        if self._found is not None and self._sees_found:
+            if (rank := count.rank(self._found)) is not None:
+                return f"{words} {rank:,} of {total}"
+            if count.due(self._found):
+                return f"{words} … of {total}"
+        return f"{words} on {total} {'line' if total == '1' else 'lines'}"
 
     def action_clear(self) -> None:
         """Mark nothing any more, and stop searching."""
@@ -186,7 +257,8 @@ class LogPane(Vertical):
         if self._search is not None:
             self._search.cancel()
         self._wanted = self._found = None
-        self._missed = ""
+        self._missed, self._wrapped = "", -BRIEF
+        self._uncount()
         self._words.remove_class("-shown")
         self.view.mark(None, None)
         self.refresh_bindings()

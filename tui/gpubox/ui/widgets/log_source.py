@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
-from gpubox.boxes.jobs.backend import Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backend import Page, Search
 from gpubox.core.errors import GpuBoxError
 from gpubox.ui.widgets.log_lines import Window
+from gpubox.ui.widgets.log_search import Count, Hit, Logs, look
 
 TAIL = 192 * 1024
 """Bytes before the end that a view begins with."""
@@ -24,24 +22,6 @@ MOMENT = 0.004
 """Seconds of a drawing after which the rest of them waits for the next one: keys come between."""
 BEHIND = 4 * 1024 * 1024
 """Bytes that the view may be behind before it skips to the end."""
-
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
-
-
-class Logs(Protocol):
-    """Who has logs: box.jobs."""
-
-    def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
-        """Follow the log from a byte on, through drops of the link; a negative offset counts from the end."""
-        ...
-
-    async def page(self, job: str, offset: int, length: int) -> Page:
-        """Return a piece of the log; a negative offset counts from the end."""
-        ...
-
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
-        """Search the log on the box for about a second, from where a line begins on."""
-        ...
 
 
 class Log:
@@ -175,20 +155,22 @@ class Log:
         self.size = max(self.size, page.size)
         return page
 
-    async def find(self, wanted: Search, offset: int) -> int | None:
-        """Return where the next line with some words begins, before or behind the line at a byte.
+    async def find(self, wanted: Search, edge: int) -> Hit:
+        """Return the next line with some words from the byte `edge` on, where a line begins.
 
-        It looks at the window first, then has the box search the rest of the log in that direction.
+        Behind the last line of the log comes the first. The box searches what the window does not tell.
         """
         self.searched = 0
-        step = wanted.step
-        raw = re.compile(re.escape(wanted.words.encode()), 0 if wanted.exact else re.IGNORECASE)
-        lines = self.window.lines if step > 0 else reversed(self.window.lines)
-        for line in lines:
-            if (line.offset - offset) * step > 0 and raw.search(_plain(line.data)):
-                return line.offset
-        edge = self.window.end if step > 0 else self.window.start
-        while True:
+        at, begin = look(self.window.lines, wanted, edge)
+        if at is None:
+            at = await self._ask(wanted, begin, None)
+        if at is not None:
+            return Hit(at, wrapped=False)
+        return Hit(await self._ask(wanted, 0 if wanted.step > 0 else self.size, edge), wrapped=True)
+
+    async def _ask(self, wanted: Search, edge: int, until: int | None) -> int | None:
+        """Have the box search from a byte on, to `until` at least, or to the end of the log."""
+        while until is None or (until - edge) * wanted.step > 0:
             found = await self._logs.search(self.job, wanted, edge)
             self.searched += abs(found.next - edge)
             self.size = max(self.size, found.size)
@@ -196,8 +178,8 @@ class Log:
             if found.at is not None or found.next == edge or found.next in (0, found.size):
                 return found.at
             edge = found.next
+        return None
 
-
-def _plain(line: bytes) -> bytes:
-    """Return a line without its colors, which would tear words apart."""
-    return _ESCAPES.sub(b"", line) if b"\x1b" in line else line
+    def counting(self, wanted: Search) -> Count:
+        """Return how many lines have some words, of which nothing is known yet."""
+        return Count(self._logs, self.job, wanted)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
@@ -16,35 +15,15 @@ from textual.widget import Widget
 
 from gpubox.ui.failing import isolated
 from gpubox.ui.widgets.log_ansi import Raw
-from gpubox.ui.widgets.log_paint import NOTHING, Row, Viewport
+from gpubox.ui.widgets.log_paint import NOTHING, Looks, Row, Viewport, looks_of
 from gpubox.ui.widgets.log_reader import Reader
-from gpubox.ui.widgets.log_source import Log, Logs
+from gpubox.ui.widgets.log_search import Logs
+from gpubox.ui.widgets.log_source import Log
 
 DRAW = 0.08
 """Seconds between two drawings of what comes in."""
 _SIDE = 16
 """Cells that left and right move by."""
-
-
-class _Looks(NamedTuple):
-    """How the parts of the view are drawn; found once a drawing, for each of these walks up the screen."""
-
-    base: Style
-    note: Style
-    space: Segment
-    bar: Segment
-    thumb: Segment
-
-
-def _looks_of(view: Widget) -> _Looks:
-    base, look = view.rich_style, view.get_component_rich_style
-    return _Looks(
-        base,
-        base + look("log--note"),
-        Segment(" ", base),
-        Segment("│", base + look("log--bar")),
-        Segment("┃", base + look("log--thumb")),
-    )
 
 
 @isolated
@@ -91,7 +70,7 @@ class LogView(Widget, can_focus=True):
         self._left = 0
         self._rows: list[Row] = []
         self._thumb: int | None = None
-        self._looks: _Looks | None = None
+        self._looks: Looks | None = None
         self._reader = Reader(self, self._read)
 
     def show(self, job: str | None) -> None:
@@ -132,7 +111,7 @@ class LogView(Widget, can_focus=True):
         if not width or not height:
             return
         port = self._port
-        self._looks = _looks_of(self)
+        self._looks = looks_of(self)
         port.width, port.height, port.base = width - 1, height, self._looks.base
         look = self.get_component_rich_style
         port.marks = look("log--found"), look("log--here")
@@ -152,7 +131,7 @@ class LogView(Widget, can_focus=True):
         """Return one line of the screen."""
         width = self.size.width
         if self._looks is None:
-            self._looks = _looks_of(self)
+            self._looks = looks_of(self)
         base = self._looks.base
         if not self._rows:
             words = Segment(self.words if y == 0 else "", self._looks.note)
@@ -162,7 +141,7 @@ class LogView(Widget, can_focus=True):
             strip = strip.crop(self._left)
         return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y, self._looks)], width)
 
-    def _bar(self, y: int, looks: _Looks) -> Segment:
+    def _bar(self, y: int, looks: Looks) -> Segment:
         """Return the cell at the right that tells where in the whole log this is."""
         if self._thumb is None:
             return looks.space
