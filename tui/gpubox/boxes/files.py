@@ -8,20 +8,25 @@ import glob
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gpubox.boxes import kept
-from gpubox.boxes.files_wire import WORDS, Wire, in_thread
-from gpubox.boxes.piped import piped
+from gpubox.boxes.files_wire import ThreadPipes
+from gpubox.boxes.piped import Piped, piped
 from gpubox.core.doors import Doors
-from gpubox.core.errors import ConfigError, Dropped
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
 from gpubox.core.text import clean
 from gpubox.remote import files as remote
 
+FILES = ("files.py", "sending.py", "taking.py", "wire.py")
+"""The program for files; the first one is run."""
 _SHOWN = 0.1
 """Seconds between two looks at the progress."""
+_WORDS = 300
+"""Characters that a text of the box may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Files:
         self._shell = shell
         self._doors = doors
         self._python = python
-        self._program = kept.program("files", "files.py")
+        self._program = kept.program("files", *FILES)
 
     async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> Progress:
         """Copy files and folders of this machine to the box, over what is there.
@@ -67,7 +72,7 @@ class Files:
         tops = [_top(path) for path in paths]
         tally, transfer = remote.Tally(), _word()
 
-        def work(wire: Wire) -> None:
+        def work(wire: remote.Wire) -> None:
             wire.say(verb="put", to=to)
             remote.send(wire, tops, tally, transfer)
 
@@ -93,14 +98,16 @@ class Files:
         def replaces(name: str) -> bool:
             return replace or name in wanted
 
-        def work(wire: Wire) -> None:
+        def work(wire: remote.Wire) -> None:
             done = [list(parts) for parts in tally.done]
             wire.say(verb="get", paths=list(paths), done=done, transfer=transfer)
             remote.Taker(wire, tally, allowed, replaces).take(to)
 
         return await self._whole(work, tally, told)
 
-    async def _whole(self, work: Callable[[Wire], None], tally: remote.Tally, told: Told | None) -> Progress:
+    async def _whole(
+        self, work: Callable[[remote.Wire], None], tally: remote.Tally, told: Told | None
+    ) -> Progress:
         """Do the work over as many links as it takes."""
         showing = asyncio.ensure_future(_show(tally, told)) if told else None
         try:
@@ -127,9 +134,43 @@ class Files:
                 return shell, doors
         raise AssertionError("a feed never ends")
 
-    async def _once(self, doors: Doors, work: Callable[[Wire], None]) -> None:
+    async def _once(self, doors: Doors, work: Callable[[remote.Wire], None]) -> None:
         async with piped(doors, self._program, python=self._python) as pipes:
-            await in_thread(pipes, work, self._box)
+            await _in_thread(pipes, work, self._box)
+
+
+async def _in_thread(pipes: Piped, work: Callable[[remote.Wire], None], box: str) -> None:
+    """Do the work over pipes in a thread; raises GpuBoxError, with all words made safe."""
+    ends = ThreadPipes(pipes, asyncio.get_running_loop())
+    thread = asyncio.ensure_future(asyncio.to_thread(_work, remote.Wire(ends), work))
+    try:
+        await asyncio.shield(thread)
+    except remote.Refused as refused:
+        parts = (clean(part, _WORDS) for part in (refused.title, refused.text, refused.hint))
+        raise RemoteError(*parts) from None
+    except remote.Closed:
+        said = pipes.last_words or "the program there ended"
+        hint = "Try again: it goes on where it was"
+        raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RemoteError("Not understood", f"{box} sends something else than files") from error
+    finally:
+        await ends.close()
+        await asyncio.wait([thread])
+        if not thread.cancelled():
+            thread.exception()  # seen
+
+
+def _work(wire: remote.Wire, work: Callable[[remote.Wire], None]) -> None:
+    """Do the work; raises Refused with what the program on the box said before it took no more."""
+    try:
+        work(wire)
+        wire.flush()
+    except RemoteError:
+        with suppress(remote.Closed):
+            while True:
+                wire.line()
+        raise
 
 
 async def _show(tally: remote.Tally, told: Told) -> None:
@@ -151,7 +192,7 @@ def progress(tally: remote.Tally) -> Progress:
         tally.bytes,
         tally.all_bytes,
         tally.kept,
-        tuple(clean(text, WORDS) for text in tally.skipped),
+        tuple(clean(text, _WORDS) for text in tally.skipped),
     )
 
 

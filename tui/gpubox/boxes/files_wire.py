@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 
 from gpubox.boxes.piped import Piped
-from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
-from gpubox.core.text import clean
-from gpubox.remote import files as remote
+from gpubox.core.errors import GpuBoxError
 
-WORDS = 300
-"""Characters that a text of the box may have."""
 _FULL = 4 << 20
 """Bytes from the box that wait to be written here."""
 
 
-class Wire(remote.Wire):
+class ThreadPipes:
     """The pipes of the program on the box, for a thread that reads and writes as if they were files."""
 
     def __init__(self, pipes: Piped, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
         self._pipes = pipes
         self._loop = loop
         self._pieces: list[bytes] = []
@@ -60,11 +53,12 @@ class Wire(remote.Wire):
                 self._news.notify()
 
     def pull(self) -> bytes:
-        """Return all that came; raises Dropped when the link went."""
+        """Return all that came, or b"" at the end; raises Dropped when the link went."""
         with self._news:
             while not self._pieces and not self._ended and not self._shut:
                 self._news.wait()
-            self.check()
+            if self._shut:
+                return b""
             data, self._pieces, self._full = b"".join(self._pieces), [], 0
         if data:
             self._loop.call_soon_threadsafe(self._room.set)
@@ -74,7 +68,6 @@ class Wire(remote.Wire):
 
     def transmit(self, data: bytes) -> None:
         """Send bytes now; raises Dropped when the link went."""
-        self.check()
         self._writing = asyncio.run_coroutine_threadsafe(self._pipes.write(data), self._loop)
         if self._shut:
             self._writing.cancel()
@@ -82,18 +75,11 @@ class Wire(remote.Wire):
 
     def waiting(self) -> bool:
         """Say whether something can be read at once."""
-        return bool(self._held) or bool(self._pieces) or self._ended
+        return bool(self._pieces) or self._ended
 
-    def check(self) -> None:
-        """Raise Closed when this is given up."""
-        if self._shut:
-            raise remote.Closed
-
-    def last_words(self) -> None:
-        """Raise what the program on the box said before it ended."""
-        with suppress(remote.Closed):
-            while True:
-                self.line()
+    def closed(self) -> bool:
+        """Say whether this is given up."""
+        return self._shut
 
     async def close(self) -> None:
         """Have the thread end."""
@@ -104,34 +90,3 @@ class Wire(remote.Wire):
             self._writing.cancel()
         self._pumping.cancel()
         await asyncio.gather(self._pumping, return_exceptions=True)
-
-
-async def in_thread(pipes: Piped, work: Callable[[Wire], None], box: str) -> None:
-    """Do the work over pipes in a thread; raises GpuBoxError, with all words made safe."""
-    wire = Wire(pipes, asyncio.get_running_loop())
-
-    def doing() -> None:
-        try:
-            work(wire)
-            wire.flush()
-        except RemoteError:
-            wire.last_words()  # it takes no more input, and said why
-            raise
-
-    thread = asyncio.ensure_future(asyncio.to_thread(doing))
-    try:
-        await asyncio.shield(thread)
-    except remote.Refused as refused:
-        parts = (clean(part, WORDS) for part in (refused.title, refused.text, refused.hint))
-        raise RemoteError(*parts) from None
-    except remote.Closed:
-        said = pipes.last_words or "the program there ended"
-        hint = "Try again: it goes on where it was"
-        raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise RemoteError("Not understood", f"{box} sends something else than files") from error
-    finally:
-        await wire.close()
-        await asyncio.wait([thread])
-        if not thread.cancelled():
-            thread.exception()  # seen
