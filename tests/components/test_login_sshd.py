@@ -146,6 +146,9 @@ async def test_a_login_that_hangs_delays_a_job_and_does_not_stop_it(desk: Desk, 
         assert status == 0
         assert "could not be read" in err
         assert "took longer than 3 s" in err
+        status, out, err = await ada.types("run", "{box}", "--wait", "--", "echo", "there")
+        assert (status, out) == (0, "there\n")
+        assert "took longer than 3 s" in err
         status, out, err = await ada.types("shell", "{box}", "--", "echo there")
         assert (status, out) == (0, "there\n")
         assert "could not be read" in err

@@ -102,11 +102,11 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     async def work(opened: Box, settings: Settings) -> int:
         wish = await wished(opened, settings, words)
         record = await launched(opened, wish)
+        if record.warning:
+            click.echo(clean(record.warning), err=True)
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
-        if record.warning:
-            click.echo(clean(record.warning), err=True)
         if record.ending is not None and record.started is None:
             record = await explained(opened, record)
             click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
