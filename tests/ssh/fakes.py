@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 
 import asyncssh
+import pytest
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.config.settings import Ssh
@@ -44,6 +46,10 @@ class Person(Asker):
     @property
     def titles(self) -> list[str]:
         return [question.title for question in self.asked]
+
+
+needs_ssh = pytest.mark.skipif(which("ssh") is None, reason="there is no OpenSSH client here")
+"""For what only the program ssh decides, or ssh-keygen proves."""
 
 
 class Folder:

@@ -12,7 +12,7 @@ from gpubox.core.ask import Kind
 from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
 from gpubox.core.health import Phase
 from gpubox.ssh.link import SshLink
-from tests.ssh.fakes import QUICK, Folder, Person, kept, listening, phase
+from tests.ssh.fakes import QUICK, Folder, Person, kept, listening, needs_ssh, phase
 
 
 async def keygen(*arguments: str) -> int:
@@ -154,6 +154,7 @@ async def test_a_revoked_host_key_is_refused_even_if_it_is_trusted_too(folder: F
     assert "revoked" in health.reason.text
 
 
+@needs_ssh
 async def test_hashed_names_are_found_and_new_ones_are_hashed_alike(folder: Folder) -> None:
     person = Person(YES)
     async with listening(folder) as server, listening(folder) as other:

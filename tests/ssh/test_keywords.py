@@ -14,7 +14,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.ssh.keywords import NEED_SSH, TABLE, Use
 from gpubox.ssh.resolve import Wanted, resolve
 from tests.components.parts import program
-from tests.ssh.fakes import Folder
+from tests.ssh.fakes import Folder, needs_ssh
 
 _MANUAL = Path("/usr/share/man/man5/ssh_config.5.gz")
 
@@ -39,6 +39,7 @@ def test_what_is_refused_cannot_be_known_without_ssh() -> None:
     assert {keyword for keyword, use in TABLE.items() if use is Use.REFUSED} <= NEED_SSH
 
 
+@needs_ssh
 @pytest.mark.parametrize(
     ("line", "name"),
     [

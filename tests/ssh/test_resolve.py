@@ -14,7 +14,7 @@ from gpubox.core.errors import ConfigError, Unreachable
 from gpubox.ssh.resolve import MOST_HOPS, Resolved, Wanted, aliases, resolve
 from gpubox.ssh.wanted import hops
 from tests.hang import LIMIT
-from tests.ssh.fakes import Folder
+from tests.ssh.fakes import Folder, needs_ssh
 
 NO_SSH = "there-is-no-such-ssh"
 
@@ -100,7 +100,7 @@ async def test_a_box_behind_a_gate_may_have_the_address_that_the_gate_has_here(f
 async def test_every_user_name_that_ssh_takes_is_one(folder: Folder, user: str, program: str) -> None:
     assert (await resolved(folder, "box", program, user=user)).user == user
     folder.configure(f"Host by-config\n  User {user}\n")
-    assert (await resolved(folder, "by-config")).user == user
+    assert (await resolved(folder, "by-config", program)).user == user
     (hop,) = (await resolved(folder, "box", program, jump=f"{user}@gate:2200")).jumps
     assert (hop.user, hop.host, hop.port) == (user, "gate", 2200)
 
@@ -134,6 +134,7 @@ async def test_a_proxy_command_has_its_tokens_filled_in_and_gives_way_to_a_jump(
     assert (await resolved(folder, "box")).proxy_command == ""
 
 
+@needs_ssh
 async def test_named_keys_and_usual_keys_are_told_apart(folder: Folder) -> None:
     public = folder.path / "id_agent"
     public.with_name("id_agent.pub").write_text(folder.login_key.export_public_key().decode())
@@ -160,13 +161,14 @@ async def test_tokens_and_variables_in_key_files_are_filled_in(
     ("word", "agent"),
     [("none", ""), ("SSH_AUTH_SOCK", "/the/agent"), ("$OTHER", "/the/other"), ("/a/b", "/a/b")],
 )
+@pytest.mark.parametrize("program", ["ssh", NO_SSH])
 async def test_the_agent_is_the_one_that_is_named(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, word: str, agent: str
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, word: str, agent: str, program: str
 ) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/the/agent")
     monkeypatch.setenv("OTHER", "/the/other")
     folder.configure(f"IdentityAgent {word}\n")
-    assert (await resolved(folder, "box")).agent == agent
+    assert (await resolved(folder, "box", program)).agent == agent
 
 
 async def test_only_algorithms_that_a_person_chose_count(folder: Folder) -> None:
@@ -201,6 +203,7 @@ async def test_a_wrong_configuration_is_refused_in_its_own_words(folder: Folder,
     assert "line 2" in raised.value.text
 
 
+@needs_ssh
 async def test_an_ssh_that_hangs_is_given_up(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpubox.ssh.dump._LIMIT", 0.2)
     folder.configure('Match exec "sleep 300"\n  User ada\n')
@@ -264,6 +267,7 @@ def test_looking_for_aliases_does_not_load_asyncssh() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
 
 
+@needs_ssh
 async def test_a_host_name_of_this_machine_that_is_no_utf8_is_no_obstacle(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,3 +275,14 @@ async def test_a_host_name_of_this_machine_that_is_no_utf8_is_no_obstacle(
     folder.configure("Host box\n  HostName 10.1.2.3\n  IdentityAgent /tmp/%C\n")
     found = await resolved(folder, "box")
     assert re.fullmatch("/tmp/[0-9a-f]{40}", found.agent)
+
+
+@pytest.mark.parametrize("program", ["ssh", NO_SSH])
+@pytest.mark.parametrize("word", ["yes", "accept-new", "no"])
+async def test_checking_of_host_keys_is_as_strict_as_it_was_written(
+    folder: Folder, program: str, word: str
+) -> None:
+    folder.configure(f"Host box\n  StrictHostKeyChecking {word}\n  HashKnownHosts yes\n")
+    found = await resolved(folder, "box", program)
+    assert (found.strict, found.hash_known_hosts) == (word, True)
+    assert (await resolved(folder, "other", program)).strict == "ask"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpubox.ssh.trust import Known, Verdict, lookup_name, names_match, parse, remember
-from tests.ssh.fakes import Folder
+from tests.ssh.fakes import Folder, needs_ssh
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")
@@ -139,6 +139,7 @@ def test_a_file_without_a_last_newline_is_not_spoiled(folder: Folder) -> None:
     assert added.number == 2
 
 
+@needs_ssh
 def test_ssh_keygen_finds_and_removes_what_was_remembered(folder: Folder) -> None:
     for hashed in (False, True):
         folder.known_hosts.unlink(missing_ok=True)

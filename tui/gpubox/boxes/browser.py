@@ -23,7 +23,22 @@ _PATIENCE = 5.0
 _PREFIX = "gpubox-page-"
 _LEFT = 3600.0
 """Seconds after which a page belongs to a program that was killed before it could remove it."""
-_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+_OPEN = """
+import subprocess, sys, webbrowser
+
+def start(self, url, new=0, autoraise=True):
+    words = [self.name] + [word.replace("%s", url) for word in self.args]
+    try:
+        return subprocess.Popen(words, start_new_session=True).wait(1) == 0
+    except subprocess.TimeoutExpired:
+        return True
+    except OSError:
+        return False
+
+webbrowser.BackgroundBrowser.open = start
+sys.exit(not webbrowser.open(sys.argv[1]))
+"""
+"""The standard library takes a starter such as xdg-open for one that failed when it ends at once."""
 _SNAPS = {"firefox_firefox.desktop": "firefox", "chromium_chromium.desktop": "chromium"}
 
 

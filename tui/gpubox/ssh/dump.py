@@ -150,17 +150,18 @@ _PARSED = {
     "certificatefile": "CertificateFile",
     "userknownhostsfile": "UserKnownHostsFile",
     "globalknownhostsfile": "GlobalKnownHostsFile",
+    "stricthostkeychecking": "StrictHostKeyChecking",
+    "hashknownhosts": "HashKnownHosts",
 }
-"""Keyword of `ssh -G` to that of asyncssh's parser, for what we use."""
+"""Keyword of `ssh -G` to that of the parser, for what we use."""
 
 _PATHS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 
 def _parsed(wanted: Wanted) -> Dump:
     """Read the configuration without ssh; raises ConfigError for keywords that only ssh understands."""
-    from asyncssh.config import SSHClientConfig
-
     from gpubox.ssh.aliases import written
+    from gpubox.ssh.parser import ClientConfig
 
     files = (
         [wanted.config_file] if wanted.config_file else [home() / ".ssh/config", Path("/etc/ssh/ssh_config")]
@@ -174,7 +175,7 @@ def _parsed(wanted: Wanted) -> Dump:
                 "Install the OpenSSH client, or remove that line",
             )
     try:
-        config = SSHClientConfig.load(
+        config = ClientConfig.load(
             None,
             present,
             False,
@@ -189,6 +190,8 @@ def _parsed(wanted: Wanted) -> Dump:
         raise ConfigError("The ssh configuration cannot be read", str(error), "Correct that line") from error
     table = {key: _texts(key, config.get(theirs)) for key, theirs in _PARSED.items()}
     table = {key: values for key, values in table.items() if values}
+    if config.no_agent:
+        table["identityagent"] = ["none"]
     if wanted.identity:
         table["identityfile"] = [wanted.identity, *table.get("identityfile", ())]
     if wanted.jump:

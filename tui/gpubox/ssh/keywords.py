@@ -71,6 +71,7 @@ NEED_SSH = frozenset(_REFUSED.split()) | {
     "addressfamily",
     "bindinterface",
     "canonicalizehostname",
+    "pubkeyacceptedalgorithms",
     "requiredrsasize",
     "revokedhostkeys",
 }
