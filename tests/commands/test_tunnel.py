@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -92,10 +93,10 @@ async def test_a_tunnel_is_told_as_json_with_its_note_and_its_trouble() -> None:
         assert (first["schema"], first["box"], first["tunnel"]) == (1, "demo", str(nobody))
         assert (first["phase"], first["reason"]) == ("open", None)
         assert first["address"] == f"127.0.0.1:{first['port']}" != f"127.0.0.1:{taken}"
-        assert first["note"].startswith(f"{taken} is taken")
-        later = [json.loads(await ran.line()) for _ in range(2)]  # who has it, and that nobody listens
-        assert later[-1]["note"].startswith(f"{taken} is taken by ")
-        assert later[-1]["reason"]["title"] == "Nothing listens on the box"
+        assert first["note"].startswith(f"port {taken} of this machine is taken by ")
+        later = json.loads(await ran.line())
+        assert later["note"] == first["note"]
+        assert later["reason"]["title"] == "Nothing listens on the box"
 
 
 async def test_when_no_tunnel_can_be_opened_the_program_ends() -> None:
@@ -174,3 +175,11 @@ def test_what_json_has_of_a_tunnel() -> None:
         "received": 2,
         "refused": 3,
     }
+
+
+async def test_a_port_that_is_taken_here_is_told_with_its_holder_and_with_what_to_do() -> None:
+    async with program(echo) as port, running("demo", "open", str(port)) as ran:
+        line = await ran.line()
+        assert f"(port {port} of this machine is taken by " in line
+        assert f"({os.getpid()}); " in line
+        assert line.endswith(" is used instead; --at PORT chooses another)")

@@ -176,3 +176,17 @@ def test_tab_works_from_a_shell() -> None:
 def test_the_module_runs_as_the_program_does() -> None:
     assert apart("--help").out == here("--help").out
     assert (ROOT / "tui" / "gpubox" / "__main__.py").is_file()
+
+
+def test_a_box_that_is_opened_by_its_address_is_in_the_list_of_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpubox.ui.app import GpuBoxApp
+
+    listed: list[list[str]] = []
+
+    def note(app: GpuBoxApp) -> None:
+        listed.append([target.name for target in app.targets])
+
+    monkeypatch.setattr(panel, "has_terminal", lambda: True)
+    monkeypatch.setattr(GpuBoxApp, "run", note)
+    assert here("ada@10.0.0.7:2222").status == 0
+    assert listed == [["ada@10.0.0.7:2222", "local", "demo"]]

@@ -152,3 +152,25 @@ async def test_the_footer_shows_how_an_answer_is_given_and_how_none_is() -> None
             assert [key.description for key in line.keys()[0]] == keys
             await pilot.press("escape")
             assert await asyncio.wait_for(task, 30) is None
+
+
+@pytest.mark.parametrize("size", [(60, 15), (40, 10)], ids=["60x15", "40x10"])
+@pytest.mark.parametrize("kind", [Kind.YES_NO, Kind.SECRET], ids=["buttons", "field"])
+async def test_the_text_gives_way_to_the_answers_on_a_small_screen(kind: Kind, size: tuple[int, int]) -> None:
+    long = Question(
+        "xub", "New host key", "\n".join(f"line {n}" for n in range(30)), kind, prompt="Passphrase:"
+    )
+    async with make_app(make_box()).run_test(size=size) as pilot:
+        task = await asked(pilot, long)
+        screen = pilot.app.screen
+        frame, text = screen.query_one("#question"), screen.query_one("#text")
+        for name in ("#no", "#yes") if kind is Kind.YES_NO else ("#prompt", "#answer"):
+            answer = screen.query_one(name).region
+            assert answer.height == 1
+            assert text.region.bottom <= answer.y < frame.region.bottom - 1
+        line = screen.query_one(KeyLine)
+        await until(pilot, lambda: "Scroll" in [key.description for key in line.keys()[0]])
+        await pilot.press("down", "down")
+        await until(pilot, lambda: text.scroll_y == 2)
+        await pilot.press("escape")
+        assert await asyncio.wait_for(task, 30) is None

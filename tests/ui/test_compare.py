@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
-from textual.app import App
 from textual.pilot import Pilot
 
 import gpubox.ui
 from gpubox.core.env import Package
 from gpubox.core.record import Record, Tick
 from gpubox.ui.screens.compare import CompareScreen
-from gpubox.ui.theme import GPUBOX
+from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.compare_graphs import KINDS, draw_graphs, kinds, on_axis, span_of
 from gpubox.ui.widgets.lines import Lines
 from tests import samples
@@ -41,6 +40,12 @@ class Jobs(FakeJobs):
         return self.curves.get(job, ()), 0
 
 
+class Styled(Themed):
+    """An app that is laid out as the program is."""
+
+    CSS_PATH = Path(gpubox.ui.__file__).with_name("gpubox.tcss")
+
+
 @asynccontextmanager
 async def comparing(
     records: Sequence[Record], size: tuple[int, int] = (120, 40), envs: FakeEnvs | None = None
@@ -50,7 +55,7 @@ async def comparing(
     curves = {records[0].id: ticks(6), records[-1].id: seconds(85)}
     box.jobs = Jobs(*records, curves=curves)  # pyright: ignore[reportAttributeAccessIssue]
     screen = CompareScreen(box, records)
-    app: App[None] = App(css_path=Path(gpubox.ui.__file__).with_name("gpubox.tcss"))
+    app = Styled()
     app.register_theme(GPUBOX)
     app.theme = "gpubox"
     app.animation_level = "none"

@@ -9,10 +9,14 @@ from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.discover import panel_classes, panel_modules
+from gpubox.ui.keys import entries
 from gpubox.ui.panel import Panel
+from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.help import HelpScreen, KeyTable
+from gpubox.ui.screens.job import JobScreen
 from tests.samples import training_box
 from tests.ui.fakes import link_of, make_app, make_box, until
+from tests.ui.jobs import RUNNING, FakeJobs, employ
 
 
 def table(app: GpuBoxApp) -> str:
@@ -42,7 +46,7 @@ async def test_help_tells_of_the_focused_panel_and_of_every_key(key: str) -> Non
 async def test_the_list_of_boxes_has_help_too_and_the_settings_errors_stay_in_it() -> None:
     warning = ConfigError("Unknown setting", "ui.color", "Did you mean color?")
     app = make_app(picker=True, warnings=[warning])
-    async with app.run_test() as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.screen.focused)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
@@ -50,15 +54,35 @@ async def test_the_list_of_boxes_has_help_too_and_the_settings_errors_stay_in_it
         assert any("ui.color" in str(static.render()) for static in app.screen.query("#help > Static"))
 
 
-async def test_in_a_narrow_terminal_the_sentences_go_but_keys_and_ids_stay() -> None:
+@pytest.mark.parametrize(("width", "ids"), [(120, True), (80, False), (60, False), (40, False)])
+async def test_in_a_narrow_terminal_the_ids_go_and_the_sentences_stay(width: int, ids: bool) -> None:
     box = make_box(training_box())
     app = make_app(box)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(width, 24)) as pilot:
         await until(pilot, lambda: link_of(box).kept and app.screen.focused)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        await until(pilot, lambda: "box.retry" in table(app))
-        assert "without waiting" not in table(app)
+        await until(pilot, lambda: "Maximize" in table(app))
+        page = " ".join(table(app).split())
+        assert ("box.maximize" in page) == ids
+        told = [node for node in (BoxScreen, GpuBoxApp) for node in entries(node)]
+        if not ids:
+            assert [one.id for one in told if "panel" not in one.id and one.tooltip not in page] == []
+        room = app.screen.query_one(KeyTable).content_size.width
+        assert max(map(len, table(app).splitlines())) <= room
+
+
+async def test_a_key_is_listed_once_where_it_works() -> None:
+    box = employ(make_box(training_box()), FakeJobs(RUNNING))
+    app = make_app(box)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await app.push_screen(JobScreen(box, app.settings, RUNNING))
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and table(app))
+        assert [line.split()[:2] for line in table(app).splitlines() if " Help " in line] == [["?", "f1"]]
+        quits = [line for line in table(app).splitlines() if line.startswith("q ")]
+        assert ["Back" in line for line in quits] == [True]
 
 
 def test_every_panel_module_holds_one_panel_that_explains_itself() -> None:

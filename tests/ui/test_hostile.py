@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as changed
-from textual.app import App
 from textual.screen import ModalScreen
 
 import gpubox.ui
@@ -35,7 +34,7 @@ from gpubox.ui.screens.compare import CompareScreen
 from gpubox.ui.screens.job import JobScreen
 from gpubox.ui.screens.job_results import JobResults
 from gpubox.ui.screens.run import RunScreen
-from gpubox.ui.theme import GPUBOX
+from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.env_form import EnvForm
@@ -171,9 +170,15 @@ WINDOWS: dict[str, Callable[[], ModalScreen[Any]]] = {
 }
 
 
+class Styled(Themed):
+    """An app that is laid out as the program is."""
+
+    CSS_PATH = sorted(Path(gpubox.ui.__file__).parent.glob("*.tcss"))
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 async def test_a_title_is_drawn_as_it_is_written(window: str) -> None:
-    app: App[None] = App(css_path=sorted(Path(gpubox.ui.__file__).parent.glob("*.tcss")))
+    app = Styled()
     app.register_theme(GPUBOX)
     app.theme = GPUBOX.name
     async with app.run_test(size=(100, 30)) as pilot:

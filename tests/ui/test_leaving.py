@@ -9,6 +9,8 @@ from gpubox.boxes.tunnel import Tunnel, TunnelPhase
 from gpubox.ui.leaving import last_question
 from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.screens.job import JobScreen
+from gpubox.ui.widgets.key_line import KeyLine
 from tests.samples import training_box
 from tests.ui.doors import MINE, FakeDesktops, FakeTunnels, furnish
 from tests.ui.fakes import DEMO, make_app, make_box, until
@@ -69,3 +71,28 @@ async def test_the_demo_is_left_only_after_a_yes_while_its_jobs_run() -> None:
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.press("y")
         await until(pilot, lambda: not app.is_running)
+
+
+async def test_q_goes_back_from_a_log_and_asks_at_the_top_while_a_tunnel_is_open() -> None:
+    box = employ(make_box(training_box()), FakeJobs(RUNNING))
+    furnish(box, tunnels=FakeTunnels(Tunnel(1, "jupyter", None, TunnelPhase.OPEN, 8888)))
+    app = make_app(box)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+
+        def keys() -> list[str]:
+            here, general = app.screen.query_one(KeyLine).keys()
+            return [f"{key.shown} {key.description}" for key in (*here, *general)]
+
+        await until(pilot, lambda: "q Quit" in keys())
+        await app.push_screen(JobScreen(box, app.settings, RUNNING))
+        await until(pilot, lambda: "q Back" in keys())
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        assert isinstance(app.screen, AskScreen)
+        assert "jupyter of xub" in app.screen.question.text
+        await pilot.press("enter")  # no is what is marked
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen))
+        assert app.is_running

@@ -162,3 +162,32 @@ async def test_a_box_takes_one_row_however_narrow_the_screen_is() -> None:
             boxes = app.screen.query_one(OptionList)
             await until(pilot, lambda boxes=boxes: boxes.virtual_size.height == boxes.option_count)
         assert "°C" in "".join(rows(app))
+
+
+async def test_details_take_the_room_that_is_left_and_are_cut_only_where_there_is_none() -> None:
+    long = Target("rack", "ssh", "settings", "ada@gpu-node-17.cluster.example.org:22022 by gate.example.org")
+    app = make_app(picker=True, targets=(long, DEMO))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: rows(app))
+        assert rows(app)[0] == f"rack {long.detail} settings"
+        await pilot.resize_terminal(60, 24)
+        await until(pilot, lambda: "…" in rows(app)[0])
+        assert "settings" in rows(app)[0]
+
+
+async def test_beside_an_open_box_the_details_of_others_are_whole_where_there_is_room() -> None:
+    box = make_box(training_box())
+    app = make_app(box)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: link_of(box).kept)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen) and len(rows(app)) == 4)
+        assert rows(app)[-1] == f"demo {DEMO.detail} built in"
+
+
+async def test_a_long_name_is_whole_where_the_line_has_room_for_it() -> None:
+    name = "a-name-of-more-than-twenty-eight-letters"
+    app = make_app(picker=True, targets=(Target(name, "ssh", "ssh config"), DEMO))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: rows(app))
+        assert rows(app)[0] == f"{name} ssh config"

@@ -17,6 +17,8 @@ from gpubox.core.errors import PortTaken, RemoteError
 from gpubox.core.health import Health, Phase
 from gpubox.ui.panels.tunnels import TunnelsPanel
 from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.titled import title
+from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.tunnel_table import Rates
 from tests import samples
 from tests.ui.doors import JUPYTER, LOCAL, MLFLOW, REDIS, SSHD, FakeServices, FakeTunnels, furnish, serve
@@ -265,3 +267,28 @@ async def test_the_picture_of_tunnels(width: int, clock: Clock, snapshot: Snapsh
         await until(pilot, lambda: "K/s" in stage.text or width < 100)
         await pilot.press("home")
         same_picture(stage, snapshot)
+
+
+async def test_stop_is_offered_only_where_there_is_a_tunnel() -> None:
+    held = FakeTunnels()
+    services = FakeServices(held, JUPYTER)
+    box = serve(furnish(make_box(samples.training_box()), tunnels=held), services)
+    app = make_app(box)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await pilot.press("t")
+        panel = app.screen.query_one(TunnelsPanel)
+        await until(pilot, lambda: panel.chosen is not None)
+        line = app.screen.query_one(KeyLine)
+
+        def keys() -> list[str]:
+            return [key.description for key in line.keys()[0]]
+
+        await until(pilot, lambda: "New" in keys())
+        assert not {"Stop", "Restart", "X11"} & set(keys())
+        assert panel.check_action("stop", ())  # else x would start a program of the box
+        held.feed.put((Tunnel(1, JUPYTER.key, JUPYTER.forward, TunnelPhase.OPEN, 9000),))
+        await until(pilot, lambda: "Stop" in keys())
+        held.feed.put((Tunnel(1, JUPYTER.key, JUPYTER.forward, TunnelPhase.STOPPED, 9000),))
+        await until(pilot, lambda: "Forget" in keys())
+        assert title(panel, "stop", "Stop") == "Forget"

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+from textual.widgets import Input
+
+from gpubox.config.settings import Desktop
 from gpubox.core.env import Env
+from gpubox.core.feed import Feed
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.job import JobScreen
+from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.env_form import EnvForm
 from gpubox.ui.widgets.env_packages import EnvPackages
+from gpubox.ui.widgets.ink import Span
+from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.signals import SIGNALS, SignalChooser
+from gpubox.ui.widgets.tunnel_form import TunnelForm
 from tests.samples import training_box
 from tests.ui.envs import FakeEnvs, equip
 from tests.ui.fakes import make_app, make_box, until
@@ -31,3 +41,48 @@ async def test_the_panels_are_seen_behind_a_window_and_not_drawn_behind_a_whole_
         whole = JobScreen(box, app.settings, RUNNING)
         await app.push_screen(whole)
         assert whole.styles.background.a == 1
+
+
+async def test_details_and_signals_show_their_own_keys() -> None:
+    app = make_app(make_box(training_box()))
+    async with app.run_test(size=(60, 15)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+
+        def keys() -> list[str]:
+            line = app.screen.query_one(KeyLine)
+            return [f"{key.shown} {key.description}" for key in line.keys()[0]]
+
+        for count, wanted in ((3, ["esc Close"]), (60, ["↑↓ Scroll", "esc Close"])):
+            page = [(Span(f"line {n}"),) for n in range(count)]
+            await app.push_screen(Details("GPU 0", Feed(None), lambda _width, _height, page=page: page))
+            await until(pilot, lambda wanted=wanted: keys() == wanted)
+            await pilot.press("escape")
+        chosen: list[str | None] = []
+        await app.push_screen(SignalChooser("41233 python"), chosen.append)
+        await until(pilot, lambda: keys() == ["⏎ Choose", "↑↓ Move", "esc Close"])
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: chosen)
+        assert chosen == [list(SIGNALS)[1]]
+
+
+@pytest.mark.parametrize("which", ["tunnel", "desktop", "env"])
+async def test_every_field_of_a_form_can_be_seen_on_a_small_screen(which: str) -> None:
+    app = make_app(make_box(training_box()))
+    async with app.run_test(size=(60, 15)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
+        match which:
+            case "tunnel":
+                await app.push_screen(TunnelForm("xub"))
+            case "desktop":
+                await app.push_screen(DesktopForm(Desktop(), "xub"))
+            case _:
+                await app.push_screen(EnvForm("xub", ()))
+        frame = app.screen.query_one("#question")
+        fields = list(app.screen.query(Input))
+        await until(pilot, lambda: all(field.region.height for field in fields))
+        for _ in fields:
+            await pilot.press("tab")
+            field = app.screen.focused
+            assert field is not None
+            await until(pilot, lambda field=field: frame.content_region.contains_region(field.region))
+        assert frame.region.bottom <= 14

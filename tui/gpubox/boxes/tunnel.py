@@ -130,17 +130,16 @@ class Held:
         wish = await self._found() if self._to_find else self.now.wish or Forward(Way.LOCAL)
         if wish.way is Way.REMOTE:
             await self._over_there(doors, wish)
-        taken = 0
+        taken = ""
         for port in self._around.ports.candidates(wish, self.now.name, self.now.port):
             try:
                 await self._listen(doors, replace(wish, listen_port=port), wish, taken)
             except PortTaken as error:
-                if not taken:
-                    taken = port
-                    detail = f": {error.text}" if error.text else ""
-                    self.now = replace(self.now, note=f"{port} is taken{detail}")
+                taken = taken or await _why_taken(port, error.text)
         raise PortTaken(
-            "No free port", f"{self.now.note}, and so are the others", "Close a program that listens"
+            "No free port",
+            f"{taken[:1].upper()}{taken[1:]}, and no other port of this machine could be opened",
+            "End a program that listens on one, or choose a port",
         )
 
     async def _over_there(self, doors: Doors, wish: Forward) -> NoReturn:
@@ -164,22 +163,20 @@ class Held:
         self.put(TunnelPhase.OPENING, wish=wish)
         return wish
 
-    async def _listen(self, doors: Doors, ready: Forward, wish: Forward, taken: int = 0) -> NoReturn:
+    async def _listen(self, doors: Doors, ready: Forward, wish: Forward, taken: str = "") -> NoReturn:
         """Listen until cancelled; raises GpuBoxError when that is not possible.
 
-        When the port that was `taken` has a holder that can be told, that is told once it is found out.
+        `taken` says why a better port could not be used, if one was tried.
         """
         async with doors.forward(ready) as listening:
             self._listening = listening
             self._refused = self._received = 0
-            self.now = replace(self.now, port=listening.port)
+            note = f"{taken}; {listening.port} is used instead" if taken else self.now.note
+            self.now = replace(self.now, port=listening.port, note=note)
             self.put(TunnelPhase.OPEN)
             try:
                 if wish.way is not Way.REMOTE:
                     await self._around.ports.keep(wish, self.now.name, listening.port)
-                if taken and (by := await asyncio.to_thread(ports.holder, taken)):
-                    self.now = replace(self.now, note=f"{taken} is taken by {by}")
-                    self._around.changed()
                 await _forever()
             finally:
                 self._before = _sum(self._before, listening.traffic)
@@ -247,6 +244,13 @@ class Held:
 
 class NothingListens(RemoteError):
     """A tunnel is open and nobody takes connections at its far end."""
+
+
+async def _why_taken(port: int, why: str) -> str:
+    """Return in words why a port of this machine cannot be used: by whom it is taken, or what was said."""
+    if by := await asyncio.to_thread(ports.holder, port):
+        return f"port {port} of this machine is taken by {by}"
+    return f"port {port} cannot be used here" + (f": {why}" if why else "")
 
 
 async def _forever() -> NoReturn:

@@ -51,8 +51,10 @@ async def _show(box: Box, printer: Printer) -> None:
 class Printer:
     """Prints a tunnel whenever its state changed; counts alone are no change."""
 
-    def __init__(self, box: Box, *, as_json: bool) -> None:
+    def __init__(self, box: Box, *, as_json: bool, choose: str = "") -> None:
+        """Take the box, how to print, and how the command line chooses a port of this machine."""
         self._box = box
+        self._choose = choose
         self._json = as_json
         self._told: dict[int, str] = {}
 
@@ -66,7 +68,10 @@ class Printer:
                 click.echo(self._object(tunnel) if self._json else line)
 
     def _line(self, tunnel: Tunnel) -> str:
-        detail = "".join(f" ({part})" for part in (tunnel.note, tunnel.reason and str(tunnel.reason)) if part)
+        note = tunnel.note
+        if note and self._choose and tunnel.phase is TunnelPhase.OPEN:
+            note += f"; {self._choose} chooses another"
+        detail = "".join(f" ({part})" for part in (note, tunnel.reason and str(tunnel.reason)) if part)
         if tunnel.phase is not TunnelPhase.OPEN:
             return f"{tunnel.name}: {tunnel.phase.value}{detail}"
         wish = tunnel.wish

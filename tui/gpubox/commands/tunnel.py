@@ -89,7 +89,7 @@ def open_(ctx: click.Context, what: str, at: int | None, browser: bool, as_json:
     wished = parse(what)
 
     async def work(box: Box) -> None:
-        printer = Printer(box, as_json=as_json)
+        printer = Printer(box, as_json=as_json, choose="--at PORT")
         await hold(box, (), printer, lambda: opening(box, wished, at or 0, browser=browser and not as_json))
 
     return _with_box(ctx, work)

@@ -219,7 +219,9 @@ async def forward(shell: SshShell, line: Line, wish: Forward) -> AsyncGenerator[
     if shell.connection.ssh.is_closed():
         raise shell.dropped()
     if _to_itself(shell, wish):
-        raise PortTaken(f"Port {wish.listen_port} taken", f"{shell.connection.where.name} is this machine")
+        name = shell.connection.where.name
+        text = f"{name} is this machine, so the tunnel would lead to itself"
+        raise PortTaken(f"Port {wish.listen_port} taken", text, "Choose another port")
     made = Forwarding(shell, line, wish)
     way = made.there(shell.dropped) if wish.way is Way.REMOTE else made.here()
     async with way:

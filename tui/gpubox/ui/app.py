@@ -24,10 +24,9 @@ from gpubox.core.ask import Asker, Question
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
-from gpubox.ui.coming import OneWindow
 from gpubox.ui.failing import contain
 from gpubox.ui.screens.box import BoxScreen
-from gpubox.ui.theme import GPUBOX
+from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.line_input import LineInput
 
 log = logging.getLogger("gpubox.ui")
@@ -42,12 +41,12 @@ def _key_provider() -> type[Provider]:
     return KeyProvider
 
 
-class GpuBoxApp(OneWindow):
+class GpuBoxApp(Themed):
     """The panel. It is an Asker: questions come up as modals, one after the other."""
 
     CSS_PATH = ["gpubox.tcss", "jobs.tcss"]  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_key_provider}
     HELP = "One program, one ssh login per box. `b` shows all boxes; those that were opened stay open."
     BINDINGS: ClassVar[list[BindingType]] = [

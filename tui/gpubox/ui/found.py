@@ -27,7 +27,7 @@ class FoundPanel(Panel):
     def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
         super().__init__(box, settings)
         self._looks = Looks(self, LIST, look)
-        self._could: tuple[bool, ...] = ()
+        self._could: tuple[tuple[bool, str | None], ...] = ()
 
     def on_mount(self) -> None:
         """Look and show once a second; `_looks` looks only when it is time."""
@@ -53,9 +53,13 @@ class FoundPanel(Panel):
         async for _ in feed.follow():
             self._show()
 
+    def title_of(self, action: str) -> str | None:
+        """Return what an action is called now; None for what its binding says, "" for nothing to do."""
+        return None
+
     def _offer(self) -> None:
         """Bring the row of keys up to date when other actions are possible than before."""
-        could = tuple(bool(self.check_action(verb, ())) for verb in self.OFFERED)
+        could = tuple((bool(self.check_action(verb, ())), self.title_of(verb)) for verb in self.OFFERED)
         if could != self._could:
             self._could = could
             self.refresh_bindings()

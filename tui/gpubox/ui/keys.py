@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -18,6 +17,7 @@ from textual.screen import ModalScreen
 from gpubox.core.errors import ConfigError
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
+from gpubox.ui.titled import title
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +152,6 @@ def _together(one: Entry, other: Entry) -> bool:
     return len(rooms) == 1 or "app" in rooms or ("box" in rooms and "picker" not in rooms)
 
 
-@runtime_checkable
-class Titled(Protocol):
-    """A screen that knows better than its bindings what an action is called now."""
-
-    def title_of(self, action: str) -> str | None:
-        """Return the action's title, None for what its binding says, or "" when it is not there now."""
-        ...
-
-
-def title(node: DOMNode, action: str, description: str) -> str:
-    """Return what an action is called on this node now, or "" when it is not there."""
-    own = node.title_of(action) if isinstance(node, Titled) else None
-    return description if own is None else own
-
-
 class KeyProvider(Provider):
     """The palette's commands: all that a key does on this screen now."""
 
@@ -178,7 +163,8 @@ class KeyProvider(Provider):
                 continue
             seen.add(binding.id)
             owner = _panel_of(node)
-            words = title(node, binding.action, binding.description)
+            if not (words := title(node, binding.action, binding.description)):
+                continue
             key = app.get_key_display(binding)
             yield (
                 f"{owner.TITLE}: {words}" if owner else words,

@@ -21,6 +21,12 @@ def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:
     signal.subscribe(node, lambda _screen: call())  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
 
 
+def few_colors(node: DOMNode) -> bool:
+    """Tell whether the program draws on a terminal of 16 colors or fewer."""
+    app = program(node)
+    return not app.is_headless and app.console.color_system not in ("256", "truecolor")
+
+
 def in_sight(screen: Screen[None]) -> bool:
     """Tell whether a screen is in front, or only behind windows that one can look through."""
     for above in reversed(program(screen).screen_stack):

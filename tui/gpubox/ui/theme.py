@@ -7,7 +7,13 @@ works as well: nothing is drawn with a color of its own, only with a theme's var
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from textual.color import Color
 from textual.theme import Theme
+
+from gpubox.ui.coming import OneWindow
+from gpubox.ui.contrast import contrast, readable
 
 SKY = "#56b4e9"
 ORANGE = "#e69f00"
@@ -51,3 +57,57 @@ GPUBOX = Theme(
     },
 )
 """The theme `gpubox`."""
+FAINT, CLEAR = 1.5, 2.5
+"""The least contrast of borders with the background: of any panel, and of the focused one."""
+
+
+class Themed(OneWindow):
+    """An app with borders that are seen, and text that is read, in every theme."""
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the theme, with other borders where its own are not seen.
+
+        `on-primary`, `on-warning` and `on-error` are the colors of text on these.
+        """
+        variables = super().get_css_variables()
+        variables |= borders(variables) | _texts(variables)
+        self.theme_variables = variables
+        return variables
+
+
+def borders(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the colors of borders in a theme: its own where they stand out from its background."""
+    ground = Color.parse(variables["background"])
+    if ground.ansi is not None:  # the terminal's own color: black or white lines may be drawn on the same
+        return {"border-blurred": "ansi_default"}
+
+    def seen(name: str) -> Color:
+        color = Color.parse(variables[name])
+        return ground.blend(color, color.a, alpha=1)
+
+    focused = map(seen, ("border", "primary", "secondary", "accent"))
+    steps = (seen("border-blurred").blend(seen("foreground"), step / 20, alpha=1) for step in range(21))
+    return {
+        "border": _standing_out(focused, ground, CLEAR).hex,
+        "border-blurred": _standing_out(steps, ground, FAINT).hex,
+    }
+
+
+def _standing_out(colors: Iterable[Color], ground: Color, least: float) -> Color:
+    """Return the first color with at least some contrast to a ground, else the one with the most."""
+    known = list(colors)
+    enough = (color for color in known if contrast(color, ground) >= least)
+    return next(enough, max(known, key=lambda color: contrast(color, ground)))
+
+
+def _texts(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the colors of text on grounds in the colors of a theme."""
+    usual = [Color.parse(variables[name]) for name in ("background", "foreground")]
+    if usual[0].ansi is not None:
+        return {
+            "on-primary": "ansi_bright_white",
+            "on-warning": "ansi_black",
+            "on-error": "ansi_bright_white",
+        }
+    names = ("primary", "warning", "error")
+    return {f"on-{name}": readable(Color.parse(variables[name]), usual).hex for name in names}

@@ -42,7 +42,7 @@ class DesktopPanel(FoundPanel):
     ORDER = 6
     PLACE = "side"
     ROWS = 11
-    OFFERED = ("open", "new", "restart", "close")
+    OFFERED = ("open", "new", "stop", "restart", "close")
     HELP = """\
 The desktops (VNC sessions) of the box. `v` from any panel comes here; when you have none it asks once whether
 to start one, and opens it. A desktop is reached through the ssh link alone: by a socket that only you can
@@ -157,6 +157,11 @@ chosen one as it is now.
                 return session is not None and bool(self._viewers.where(session))
             case _:
                 return True
+
+    def title_of(self, action: str) -> str | None:
+        """Offer no end of a desktop that belongs to somebody else."""
+        session = self.chosen
+        return "" if action == "stop" and session is not None and not session.mine else None
 
     def summon(self, *, again: bool) -> None:
         """List the desktops; with none of one's own, start one and open it; when here already, open it."""

@@ -167,6 +167,15 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             case _:
                 return True
 
+    def title_of(self, action: str) -> str | None:
+        """Name what can be stopped or forgotten now, and nothing where there is no tunnel."""
+        tunnel = self._tunnel()
+        if action in ("stop", "restart") and tunnel is None:
+            return ""
+        if action == "stop" and tunnel is not None and tunnel.phase is TunnelPhase.STOPPED:
+            return "Forget"
+        return None
+
     def summon(self, *, again: bool) -> None:
         """Look for services now."""
         self._looks.soon()

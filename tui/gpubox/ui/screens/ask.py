@@ -29,6 +29,24 @@ class AskScreen(ModalScreen[str | None]):
         Binding("y", "answer('yes')", "Yes", id="ask.yes", tooltip="Say yes to the question"),
         Binding("n", "answer('no')", "No", id="ask.no", tooltip="Say no to the question"),
         Binding("left,right", "other", "Other button", id="ask.other", tooltip="Move over", show=False),
+        Binding(
+            "up",
+            "scroll(-1)",
+            "Scroll",
+            id="ask.up",
+            tooltip="Read what is above",
+            key_display="↑↓",
+            priority=True,
+        ),
+        Binding(
+            "down",
+            "scroll(1)",
+            "Scroll",
+            id="ask.down",
+            tooltip="Read what is below",
+            show=False,
+            priority=True,
+        ),
         Binding("escape", "decline", "Cancel", id="ask.decline", tooltip="Give no answer"),
     ]
 
@@ -51,9 +69,10 @@ class AskScreen(ModalScreen[str | None]):
                         "Yes", id="yes", compact=True, variant="error" if question.danger else "default"
                     )
             else:
-                if question.prompt:
-                    yield Static(Content(question.prompt), id="prompt", markup=False)
-                yield LineInput(password=question.kind is Kind.SECRET, id="answer")
+                with Vertical(id="reply"):
+                    if question.prompt:
+                        yield Static(Content(question.prompt), id="prompt", markup=False)
+                    yield LineInput(password=question.kind is Kind.SECRET, id="answer")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -66,9 +85,15 @@ class AskScreen(ModalScreen[str | None]):
             self.query_one(LineInput).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer yes and no only where that is the question, and to give an answer where one is written."""
+        """Offer yes and no only where that is the question, to write where it is not, and to scroll."""
+        if action == "scroll":
+            return self.query_one("#text").max_scroll_y > 0
         yes_no = self.question.kind is Kind.YES_NO
         return action != "submit" if yes_no else action not in ("answer", "other")
+
+    def on_resize(self) -> None:
+        """Offer to scroll where the text became longer than its room."""
+        self.call_after_refresh(self.refresh_bindings)
 
     @on(events.ScreenResume)
     def _close_if_withdrawn(self) -> None:
@@ -91,6 +116,10 @@ class AskScreen(ModalScreen[str | None]):
     def action_other(self) -> None:
         """Move to the other button."""
         self.focus_next(Button)
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll the text by so many lines."""
+        self.query_one("#text").scroll_relative(y=step, animate=False)
 
     def action_decline(self) -> None:
         """Give no answer."""

@@ -35,7 +35,7 @@ class CompareScreen(ModalScreen[None]):
     """Fills the screen with a comparison until it is closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Back", id="compare.close", tooltip="Go back to the list"),
+        Binding("q,escape", "close", "Back", id="compare.close", tooltip="Go back to the list"),
         Binding("g", "graph", "Other curve", id="compare.graph", tooltip="Draw something else of the jobs"),
         Binding("e", "export('markdown')", "Markdown", id="compare.markdown", tooltip="Write a file here"),
         Binding("C", "export('csv')", "CSV", id="compare.csv", tooltip="Write a file for spreadsheets here"),

@@ -17,17 +17,20 @@ from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from gpubox.core.errors import GpuBoxError
-from gpubox.ui.keys import Entry, entries, title
+from gpubox.ui.keys import Entry, entries
 from gpubox.ui.panel import Panel
 from gpubox.ui.program import program
+from gpubox.ui.titled import title
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.titles import set_title
 
 KEY_WIDTH = 12
 NAME_WIDTH = 17
 ID_WIDTH = 21
-TOOLTIP_WIDTH = 40
-"""With less room than this the sentences are left out."""
+TOOLTIP_WIDTH = 30
+"""Cells of a sentence at least; with less room the ids are left out, then it has a line of its own."""
+INDENT = 2
+"""Cells before a sentence that has a line of its own."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,13 +41,25 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def __init__(
-        self, chain: Sequence[DOMNode], keys: Mapping[str, str], notices: Sequence[GpuBoxError] = ()
+        self,
+        chain: Sequence[DOMNode],
+        keys: Mapping[str, str],
+        notices: Sequence[GpuBoxError] = (),
+        takers: Mapping[str, DOMNode] | None = None,
     ) -> None:
-        """Take the nodes from the focused widget up to the app, the person's keys, and what to mention."""
+        """Take what the help is about.
+
+        Args:
+            chain: the nodes from the focused widget up to the app.
+            keys: the person's own keys, by the id of what they do.
+            notices: what is wrong with the settings; shown first.
+            takers: the node that each key comes to now; one further out is not listed with that key.
+        """
         super().__init__()
         self._chain = chain
         self._keys = keys
         self._notices = notices
+        self._takers = takers or {}
 
     def compose(self) -> ComposeResult:
         """Make the page."""
@@ -71,8 +86,14 @@ class HelpScreen(ModalScreen[None]):
     def _entries(self, node: DOMNode) -> Iterator[Entry]:
         for entry in entries(type(node)):
             if words := title(node, entry.action, entry.description):
-                keys = tuple(self._keys[entry.id].split(",")) if entry.id in self._keys else entry.keys
-                yield replace(entry, description=words, keys=keys)
+                wanted = self._keys[entry.id].split(",") if entry.id in self._keys else entry.keys
+                if keys := tuple(key for key in wanted if not self._taken(key.strip(), node)):
+                    yield replace(entry, description=words, keys=keys)
+
+    def _taken(self, key: str, node: DOMNode) -> bool:
+        """Tell whether a key never comes to a node: something nearer to the focus takes it now."""
+        taker = self._takers.get(key)
+        return taker in self._chain and self._chain.index(taker) < self._chain.index(node)
 
     def _groups(self) -> Iterator[tuple[str, list[DOMNode]]]:
         app = program(self)
@@ -91,11 +112,12 @@ def help_of(
 ) -> HelpScreen:
     """Return the help for a screen with its focus as it is now."""
     start: DOMNode = screen.focused or screen
-    return HelpScreen(start.ancestors_with_self, keys, notices)
+    takers = {key: active.node for key, active in screen.active_bindings.items()}
+    return HelpScreen(start.ancestors_with_self, keys, notices, takers)
 
 
 class KeyTable(Widget, can_focus=False):
-    """Keys, what they do, and the ids for one's own keys; the sentences go where there is little room."""
+    """Keys, what they do, and the ids for one's own keys; in a narrow window the ids are left out."""
 
     def __init__(self, rows: Sequence[Entry | str]) -> None:
         super().__init__(id="keys")
@@ -121,17 +143,25 @@ class KeyTable(Widget, can_focus=False):
     def _entry(self, entry: Entry, width: int) -> list[Content]:
         app = program(self)
         keys = " ".join(app.get_key_display(Binding(key, "", "")) for key in entry.keys)
-        room = width - KEY_WIDTH - NAME_WIDTH - ID_WIDTH
-        texts = [Content("")] if room < TOOLTIP_WIDTH else Content(entry.tooltip).wrap(room - 2)
         head = Content.assemble(
             (f"{keys:<{KEY_WIDTH}}", "bold $footer-key-foreground"),
             f"{entry.description:<{NAME_WIDTH}}",
         )
-        name = Content.styled(entry.id, "$foreground-disabled")
+        column = max(KEY_WIDTH + NAME_WIDTH, head.cell_length + 1)
+        room = width - column - ID_WIDTH
+        name = Content.styled(entry.id, "$foreground-disabled") if room >= TOOLTIP_WIDTH else Content("")
+        if not name:
+            room = width - column
+        texts: list[Content]
+        if room >= TOOLTIP_WIDTH:
+            texts = Content(entry.tooltip).wrap(room - 2) or [Content("")]
+        else:
+            texts = [Content(""), *Content(entry.tooltip).wrap(max(1, width - INDENT))]
+            column = INDENT
         lines: list[Content] = []
-        for number, text in enumerate(texts or [Content("")]):
-            left = Content(" " * (KEY_WIDTH + NAME_WIDTH)) if number else head
-            gap = " " * (max(0, room - text.cell_length) if room >= TOOLTIP_WIDTH else 0)
+        for number, text in enumerate(texts):
+            left = Content(" " * column) if number else head.pad_right(max(0, column - head.cell_length))
+            gap = " " * max(0, room - text.cell_length) if name else ""
             lines.append(
                 Content.assemble(left, text.stylize("$foreground-muted"), gap, "" if number else name)
             )

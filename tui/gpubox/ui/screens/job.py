@@ -45,7 +45,7 @@ class JobScreen(ModalScreen[None]):
     """Fills the screen with one job until it is closed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Back", id="job.close", tooltip="Go back to the list"),
+        Binding("q,escape", "close", "Back", id="job.close", tooltip="Go back to the list"),
         Binding("enter,i", "details", "Details", id="job.details", tooltip="Everything known of the job"),
         Binding("x", "stop", "Stop", id="job.stop", tooltip="Stop the job with all its processes"),
         Binding(

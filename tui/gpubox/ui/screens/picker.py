@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,12 +20,13 @@ from gpubox.config.settings import Ui
 from gpubox.core.errors import ConfigError
 from gpubox.core.health import Phase
 from gpubox.ui.state import phrase, summary
+from gpubox.ui.widgets.ink import cut
 from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
-LONGEST_NAME = 28
-LONGEST_DETAIL = 36
+NAME_WIDTH = 28
+"""Cells that a name keeps when the line is too long; beside longer names the details are cut first."""
 SOURCE_WIDTH = 10
 STATE_WIDTH = 38
 """Cells for what an open box does; on a narrow screen its address gives way to that."""
@@ -113,12 +115,12 @@ class PickerScreen(Screen[Target | None]):
     def _line(self, each: Target | str) -> Content:
         if isinstance(each, str):
             return Content.assemble(("+ ", "$primary"), "Connect to ", (each, "bold"))
-        names = min(LONGEST_NAME, max(len(target.name) for target in self._targets))
-        details = min(LONGEST_DETAIL, max(len(target.detail) for target in self._targets))
         room = min(130, self.size.width) - 4
         state = STATE_WIDTH if self._opened else 0
-        details = max(0, min(details, room - names - SOURCE_WIDTH - state - 8))
+        names, details = self._widths(room - SOURCE_WIDTH - state - 8)
         sign, style, words = self._state(each)
+        if not words:  # nothing follows: long details take that room too
+            details = max(details, min(cell_len(each.detail), details + state))
         line = Content.assemble(
             (f"{sign} ", style),
             (_cell(each.name, names), "bold"),
@@ -130,6 +132,13 @@ class PickerScreen(Screen[Target | None]):
             (words, style if sign != "●" else ""),
         )
         return line.truncate(max(1, room), ellipsis=True)
+
+    def _widths(self, room: int) -> tuple[int, int]:
+        """Return the cells for names and for details; together they take no more than `room`."""
+        names = max(cell_len(target.name) for target in self._targets)
+        details = max(cell_len(target.detail) for target in self._targets)
+        names = min(names, max(NAME_WIDTH, room - details))
+        return names, max(0, min(details, room - names))
 
     def _state(self, target: Target) -> tuple[str, str, str]:
         if target.name not in self._opened:
@@ -192,4 +201,4 @@ def matching(targets: Sequence[Target], typed: str) -> list[Target]:
 
 
 def _cell(text: str, width: int) -> str:
-    return f"{text:<{width}}" if len(text) <= width else f"{text[: width - 1]}…"[:width]
+    return set_cell_size(cut(text, width), width)

@@ -11,8 +11,27 @@ from textual.screen import ModalScreen
 
 from gpubox.core.feed import Feed
 from gpubox.core.sample import Sample
+from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.lines import Draw, Lines
 from gpubox.ui.widgets.titles import set_title
+
+
+class Page(Lines, inherit_bindings=False):
+    """Lines that are read; how they scroll is offered where there are more than fit."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "Scroll", key_display="↑↓", tooltip="Scroll by a line"),
+        *Lines.BINDINGS[1:],
+    ]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to scroll only where that changes something."""
+        return self.max_scroll_y > 0 if action == "scroll_up" else True
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Offer other keys once there is more than fits, or no longer is."""
+        super().watch_show_vertical_scrollbar()
+        self.refresh_bindings()
 
 
 class Details(ModalScreen[None]):
@@ -33,7 +52,7 @@ class Details(ModalScreen[None]):
             background: $surface;
             padding: 0 1;
         }
-        & Lines { height: auto; max-height: 80vh; }
+        & Page { height: auto; max-height: 100%; }
     }
     """
 
@@ -41,13 +60,14 @@ class Details(ModalScreen[None]):
         super().__init__()
         self._heading = title
         self._feed = feed
-        self._lines = Lines(draw)
+        self._lines = Page(draw)
 
     def compose(self) -> ComposeResult:
         """Make the window."""
         frame = Vertical(self._lines)
-        set_title(frame, self._heading, "esc close")
+        set_title(frame, self._heading)
         yield frame
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Keep it up to date."""

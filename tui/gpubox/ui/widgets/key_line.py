@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from gpubox.ui.program import on_keys_changed, program
+from gpubox.ui.titled import title
 
 _SPARE = "ctrl+p"
 """The first to give way: the help lists all keys too."""
@@ -50,10 +51,12 @@ class KeyLine(Widget, can_focus=False):
             if not binding.show or not enabled or binding.action in seen:
                 continue
             seen.add(binding.action)
+            if not (words := title(node, binding.action, binding.description)):
+                continue
             key = Key(
                 binding.key,
                 app.get_key_display(binding),
-                binding.description,
+                words,
                 binding.tooltip,
                 isinstance(node, Screen) and binding.group is None,
             )

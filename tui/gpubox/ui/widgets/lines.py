@@ -10,13 +10,16 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from gpubox.ui.contrast import readable
 from gpubox.ui.failing import isolated
+from gpubox.ui.program import few_colors
 from gpubox.ui.widgets.ink import TONES, Line, Span, fit, length
 
 Draw = Callable[[int, int], Sequence[Line]]
@@ -178,13 +181,18 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         base = self.visual_style.rich_style
         style = base + self.get_component_rich_style(f"lines--{span.tone}")
         if span.ground == "fill":
-            return Style(color=base.bgcolor, bgcolor=style.color)
+            return _filled(base, style)
         if span.ground == "track":
             return style + Style(bgcolor=self.get_component_rich_style("lines--track").bgcolor)
         if chosen:
             name = "lines--cursor-focus" if self.has_focus else "lines--cursor"
             cursor = self.get_component_rich_style(name)
-            return style + Style(bgcolor=cursor.bgcolor, reverse=cursor.reverse, underline=cursor.underline)
+            underline = cursor.underline
+            if not self.has_focus and few_colors(self):
+                underline = (
+                    True  # of 16 colors the one nearest to a faint background is the background itself
+                )
+            return style + Style(bgcolor=cursor.bgcolor, reverse=cursor.reverse, underline=underline)
         return style
 
     def notify_style_update(self) -> None:
@@ -237,6 +245,15 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell the panel which line was clicked on."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         self.post_message(self.Clicked(self, index, event.x, event.chain > 1))
+
+
+def _filled(base: Style, tone: Style) -> Style:
+    """Return the style of text on a bar in the color of a tone."""
+    bar, ground, text = tone.color, base.bgcolor, base.color
+    if bar is None or ground is None or text is None or bar.is_default or bar.is_system_defined:
+        return Style(color=ground, bgcolor=bar)
+    wanted = readable(Color.from_rich_color(bar), map(Color.from_rich_color, (ground, text)))
+    return Style(color=wanted.rich_color, bgcolor=bar)
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

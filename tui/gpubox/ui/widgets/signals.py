@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from gpubox.core.ask import Kind, Question
 from gpubox.core.sample import Process
 from gpubox.core.text import clean
+from gpubox.ui.widgets.key_line import KeyLine
 from gpubox.ui.widgets.process_table import program
 from gpubox.ui.widgets.titles import set_title
 
@@ -26,6 +27,18 @@ SIGNALS: dict[str, str] = {
     "KILL": "ends it at once; nothing is saved",
 }
 """What can be sent, and what it does to a process."""
+
+
+class _Signals(OptionList, inherit_bindings=False):
+    """The signals; its keys are in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Choose", tooltip="Choose the marked signal"),
+        Binding("up", "cursor_up", "Move", key_display="↑↓", tooltip="Mark the signal above"),
+        Binding("down", "cursor_down", "Move", show=False),
+        Binding("home", "first", "First", show=False),
+        Binding("end", "last", "Last", show=False),
+    ]
 
 
 class SignalChooser(ModalScreen[str | None]):
@@ -42,8 +55,9 @@ class SignalChooser(ModalScreen[str | None]):
             max-width: 96%;
             height: auto;
             max-height: 90%;
-            border: round $primary;
+            border: round $border;
             background: $surface;
+            &:focus { border: round $border; }
         }
     }
     """
@@ -58,9 +72,10 @@ class SignalChooser(ModalScreen[str | None]):
             Option(Content.assemble((f"{name:<6}", "bold"), (text, "$text-muted")), id=name)
             for name, text in SIGNALS.items()
         ]
-        chooser = OptionList(*options, markup=False)
-        set_title(chooser, f"Signal for {self._about}", "enter choose · esc close")
+        chooser = _Signals(*options, markup=False)
+        set_title(chooser, f"Signal for {self._about}")
         yield chooser
+        yield KeyLine()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Give the choice back."""

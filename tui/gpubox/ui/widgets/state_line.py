@@ -112,7 +112,7 @@ def _driver_pieces(sample: Sample) -> list[Piece]:
     driver, cost = sample.driver, sample.probe
     simulated = driver.simulated or any(gpu.simulated for gpu in sample.gpus)
     texts = (
-        (1, " SIMULATED " if simulated else "", "bold $background on $warning"),
+        (1, " SIMULATED " if simulated else "", "bold $on-warning on $warning"),
         (4, f"driver {driver.version}" if driver.version else "", "$foreground-muted"),
         (5, f"CUDA {driver.cuda}" if driver.cuda else "", "$foreground-muted"),
         (

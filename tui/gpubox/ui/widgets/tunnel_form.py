@@ -8,7 +8,7 @@ from typing import ClassVar, assert_never
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -49,11 +49,13 @@ class TunnelForm(ModalScreen[Wished | None]):
     def compose(self) -> ComposeResult:
         """Make the window."""
         with Vertical(id="question", classes="form"):
-            for text, meaning in EXAMPLES:
-                line = Content.assemble((f"{text:<18}", "$primary"), (meaning, "$foreground-muted"))
-                yield Static(line, classes="example", markup=False)
-            yield self._text
-            yield self._meaning
+            with VerticalScroll(id="text", can_focus=False):
+                for text, meaning in EXAMPLES:
+                    line = Content.assemble((f"{text:<18}", "$primary"), (meaning, "$foreground-muted"))
+                    yield Static(line, classes="example", markup=False)
+            with Vertical(id="reply"):
+                yield self._text
+                yield self._meaning
         yield KeyLine()
 
     def on_mount(self) -> None:
