@@ -44,7 +44,7 @@ def _key_provider() -> type[Provider]:
 class GpuBoxApp(Themed):
     """The panel. It is an Asker: questions come up as modals, one after the other."""
 
-    CSS_PATH = ["gpubox.tcss", "jobs.tcss"]  # noqa: RUF012
+    CSS_PATH = ["gpubox.tcss", "windows.tcss", "jobs.tcss"]  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_key_provider}
