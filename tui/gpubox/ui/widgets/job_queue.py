@@ -21,11 +21,12 @@ from gpubox.ui.widgets.words import Words
 _STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
 
 
-class QueueWindow(Details):
+class QueueWindow(Details, inherit_bindings=False):
     """Slurm's partitions and everybody's jobs, kept up to date, narrowed to some words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "Close", id="slurm-queue.close", tooltip="Drop the filter, or go back"),
+        Binding("enter,q", "close", "Close", id="details.close", tooltip="Go back", show=False),
         Binding(
             "slash", "filter", "Filter", id="slurm-queue.filter", tooltip="Show only jobs with these words"
         ),
