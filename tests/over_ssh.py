@@ -6,20 +6,20 @@ import os
 from pathlib import Path
 
 from gpubox import cli
-from gpubox.boxes import open as opening
-from gpubox.boxes.box import Target
+from gpubox.boxes import factory as opening
 from gpubox.config.settings import BoxEntry, Settings
-from gpubox.core.ask import Asker
+from gpubox.core.prompts import Asker
 from gpubox.core.shell import Link
+from gpubox.core.target import Target
 
 
 def over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:
     """Make a link that asks ssh's own files for nothing."""
+    from gpubox.ssh.host_spec import HostSpec
     from gpubox.ssh.link import SshLink
-    from gpubox.ssh.wanted import Wanted
 
     folder = Path(os.environ["GPUBOX_TEST_FOLDER"])
-    wanted = Wanted(
+    wanted = HostSpec(
         entry.host,
         user=entry.user,
         port=entry.port,

@@ -7,13 +7,13 @@ import shutil
 from dataclasses import replace
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.desktops import Session
+from gpubox.boxes.desktops import DesktopSession
 from gpubox.boxes.services import Access, Service
-from gpubox.boxes.tunnel import Tunnel, TunnelPhase
-from gpubox.config.settings import Desktop
-from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.config.settings import DesktopSettings
+from gpubox.core.channels import Direction, Forward, Traffic
 
-DESKTOP = Desktop(
+DESKTOP = DesktopSettings(
     geometry="1280x720",
     viewer="none",
     session="xsetroot -solid '#28506e'; "
@@ -43,8 +43,8 @@ def tunnels(seconds: int) -> tuple[Tunnel, ...]:
         Tunnel(1, "jupyter-cats", SERVICES[0].forward, TunnelPhase.OPEN, 8888, busy),
         Tunnel(2, "tensorboard-runs", SERVICES[1].forward, TunnelPhase.OPEN, 6006,
             Traffic(sent=9_200, received=412_000)),
-        Tunnel(3, "db:5432", Forward(Way.LOCAL, 5433, "db", 5432), TunnelPhase.OPEN, 5433),
-        Tunnel(4, "socks", Forward(Way.SOCKS, 1080), TunnelPhase.STOPPED, 1080),
+        Tunnel(3, "db:5432", Forward(Direction.LOCAL, 5433, "db", 5432), TunnelPhase.OPEN, 5433),
+        Tunnel(4, "socks", Forward(Direction.SOCKS, 1080), TunnelPhase.STOPPED, 1080),
     )  # fmt: skip
 
 
@@ -57,11 +57,11 @@ def furnish(box: Box, user: str) -> None:
 
     put, lister = box.desktops.feed.put, box.desktops.list
 
-    async def ours() -> tuple[Session, ...]:
+    async def ours() -> tuple[DesktopSession, ...]:
         """Those of the demo box alone: another of this machine's user would be opened instead."""
         return tuple(one for one in await lister() if one.ours)
 
-    def shown(value: tuple[Session, ...]) -> None:
+    def shown(value: tuple[DesktopSession, ...]) -> None:
         put(tuple(replace(one, user=user, session="openbox", title="") for one in value if one.ours))
 
     box.services.find = find

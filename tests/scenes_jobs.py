@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.wishes import new_id
+from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.env import Build, Env, Envs, Package, Root, Sight
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
-from gpubox.ui.screens.compare import CompareScreen
+from gpubox.ui.panels.jobs.compare_screen import CompareScreen
 
 USER, HOST = "ada", "deepbox"
 GIB = 1024**3
@@ -86,7 +86,7 @@ async def launch(box: Box, name: str, env: str, *argv: str, gpu: bool = True) ->
     shell = box.shell.value
     assert shell is not None
     home = (await shell.run("cd && pwd")).stdout.decode().strip()
-    wish = JobWish(
+    spec = JobSpec(
         id=new_id(),
         argv=argv,
         line=" ".join(argv),
@@ -94,10 +94,10 @@ async def launch(box: Box, name: str, env: str, *argv: str, gpu: bool = True) ->
         env=env,
         prefix=f"{home}/miniconda3/envs/{env}",
         kind="conda",
-        gpus=GpuWish(mode="count" if gpu else "none"),
+        gpus=GpuRequest(mode="count" if gpu else "none"),
         by=f"{USER}@laptop",
     )
-    return await box.jobs.launch(wish)
+    return await box.jobs.launch(spec)
 
 
 async def employ(box: Box) -> tuple[Record, ...]:
@@ -126,10 +126,10 @@ async def ended(box: Box, runs: Sequence[Record]) -> tuple[Record, ...]:
 
 def elsewhere(record: Record) -> Record:
     """Return a job as the invented machine would tell of it."""
-    wish = record.wish
+    spec = record.spec
     return replace(
         record,
-        wish=replace(wish, prefix=f"{_ROOT.envs}/{wish.env}" if wish.env else ""),
+        spec=replace(spec, prefix=f"{_ROOT.envs}/{spec.env}" if spec.env else ""),
         cwd=re.sub(r"^/.*/gpubox-demo-\w+/home", f"/home/{USER}", record.cwd),
         waits=re.sub(rf"\b{re.escape(getpass.getuser())}\b", USER, record.waits),
         host=HOST,
@@ -150,7 +150,7 @@ def furnish(box: Box) -> None:
 
     def jobs(value: tuple[Record, ...]) -> None:
         for record in value:
-            homes[f"{_ROOT.envs}/{record.wish.env}"] = record.wish.prefix
+            homes[f"{_ROOT.envs}/{record.spec.env}"] = record.spec.prefix
         put(tuple(map(elsewhere, value)))
 
     async def packages(env: Env) -> tuple[Package, ...]:

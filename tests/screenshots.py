@@ -16,16 +16,17 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.open import open_box
+from gpubox.boxes.box import Box
+from gpubox.boxes.factory import open_box
 from gpubox.boxes.targets import parse
-from gpubox.config.settings import Settings, Ui
-from gpubox.core.ask import Asker
-from gpubox.core.health import Health
+from gpubox.config.settings import Settings, UiSettings
+from gpubox.core.link_state import Health
+from gpubox.core.prompts import Asker
 from gpubox.core.record import Record
 from gpubox.core.sample import Disk, Host, Sample
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
-from gpubox.ui.widgets.desktop_picture import DesktopPicture
+from gpubox.ui.panels.desktop.picture import DesktopPicture
 from tests import scenes, scenes_jobs
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
@@ -200,7 +201,7 @@ async def settle(pilot: Pilot[None], box: Box) -> None:
 
 async def draw(folder: Path) -> None:
     """Draw all pictures into a folder."""
-    settings = Settings(ui=Ui(history_minutes=1), desktop=scenes.DESKTOP)
+    settings = Settings(ui=UiSettings(history_minutes=1), desktop=scenes.DESKTOP)
     opened: list[Box] = []
 
     def opener(target: Target, asker: Asker) -> Box:
@@ -229,7 +230,7 @@ async def draw(folder: Path) -> None:
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
         await draw_jobs(folder, app, pilot, opened[0], runs)
-        await draw_doors(folder, app, pilot, opened[0])
+        await draw_channels(folder, app, pilot, opened[0])
 
 
 async def draw_jobs(
@@ -242,7 +243,7 @@ async def draw_jobs(
     await pilot.press("escape")
 
 
-async def draw_doors(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
+async def draw_channels(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: Box) -> None:
     """Draw the panels of tunnels and desktops; the latter only where this machine can start one."""
     await pilot.press("escape", "escape", "t")
     await scenes.flow(box, 6)

@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.wishes import new_id
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
 from tests.bench import usage
 from tests.bench.machine import Machine, machine
@@ -35,18 +35,18 @@ _AT_ONCE = 8
 """Requests on one link at a time: sshd takes ten sessions of one connection."""
 
 
-def wish(*argv: str, gpus: int = 0) -> JobWish:
+def spec(*argv: str, gpus: int = 0) -> JobSpec:
     """A job without any environment."""
-    wanted = GpuWish(count=gpus) if gpus else GpuWish(mode="none")
-    return JobWish(id=new_id(), argv=argv, gpus=wanted, grace=1.0)
+    wanted = GpuRequest(count=gpus) if gpus else GpuRequest(mode="none")
+    return JobSpec(id=new_id(), argv=argv, gpus=wanted, grace=1.0)
 
 
 async def launching(panel: Box, times: int) -> list[Row]:
-    """Measure from the wish to a record of a job that has started."""
+    """Measure from the spec to a record of a job that has started."""
     took: list[float] = []
     for _ in range(times + 1):
         began = time.monotonic()
-        record = await panel.jobs.supervised.launch(wish("true"))
+        record = await panel.jobs.box_backend.launch(spec("true"))
         took.append(time.monotonic() - began)
         assert record.started is not None
     what = "launch a job on the open link, until it has started"
@@ -58,19 +58,19 @@ async def following(box: Machine, panel: Box) -> list[Row]:
     """Measure how long 1 GiB of log takes to come, beside `ssh cat`."""
     line = "epoch 12 step 31200 loss 0.0123 accuracy 0.987 lr 3.0e-04 images/s 2841"
     script = f"yes '{line}' | head -c {GIB}"
-    record = await ended(panel, await panel.jobs.supervised.launch(wish("sh", "-c", script)))
+    record = await ended(panel, await panel.jobs.box_backend.launch(spec("sh", "-c", script)))
     assert record.usage is not None
     took: list[float] = []
     beside: list[float] = []
     for _ in range(2):
         beside.append(await _cat(box, f"{record.folder}/log"))
         began, size = time.monotonic(), 0
-        async with panel.jobs.supervised.follow(record.id, 0) as stream:
+        async with panel.jobs.box_backend.follow(record.id, 0) as stream:
             while piece := await stream.read():
                 size += len(piece)
         took.append(time.monotonic() - began)
         assert size == GIB
-    await panel.jobs.supervised.remove([record.id])
+    await panel.jobs.box_backend.remove([record.id])
     wrote = f"the job wrote it in {record.usage.real:.1f} s, straight to its file"
     note = f"{GIB / 1e6 / min(took):.0f} MB/s; {wrote}"
     peers = {"ssh cat": min(beside)}
@@ -96,7 +96,7 @@ async def ended(panel: Box, record: Record) -> Record:
     async with asyncio.timeout(120):
         while record.state != "ended":
             await asyncio.sleep(0.1)
-            record = await panel.jobs.supervised.show(record.id)
+            record = await panel.jobs.box_backend.show(record.id)
     return record
 
 
@@ -117,12 +117,12 @@ def own_cpu(pids: Iterable[int]) -> float:
 
 async def watching(panel: Box, seconds: float) -> list[Row]:
     """Measure what the supervisor and the sampler of a running job take."""
-    busy = wish("sh", "-c", "sleep 1000 & sleep 1000 & sleep 1000 & wait", gpus=1)
-    record = await panel.jobs.supervised.launch(msgspec.structs.replace(busy, now=True))
+    busy = spec("sh", "-c", "sleep 1000 & sleep 1000 & sleep 1000 & wait", gpus=1)
+    record = await panel.jobs.box_backend.launch(msgspec.structs.replace(busy, now=True))
     async with asyncio.timeout(30):
         while record.state != "running" or not await _ticks(panel, record):
             await asyncio.sleep(0.2)
-            record = await panel.jobs.supervised.show(record.id)
+            record = await panel.jobs.box_backend.show(record.id)
     assert record.supervisor is not None
     supervisor = record.supervisor.pid
     sampler = next(pid for pid in usage.family(supervisor) if b"meter.py" in _command(pid))
@@ -140,19 +140,19 @@ async def watching(panel: Box, seconds: float) -> list[Row]:
         Row("seconds between two samples of a job", "s", await _apart(panel, record), 1.05,
             {"wandb, mlflow, dstack (their settings)": 10.0}),
     ]  # fmt: skip
-    await panel.jobs.supervised.stop(record.id, "bench")
+    await panel.jobs.box_backend.stop(record.id, "bench")
     await ended(panel, record)
     return rows
 
 
 async def _apart(panel: Box, record: Record) -> float:
     """Return the median of the seconds between two samples."""
-    ticks, _ = await panel.jobs.supervised.ticks(record.id)
+    ticks, _ = await panel.jobs.box_backend.ticks(record.id)
     return statistics.median(after.t - tick.t for tick, after in itertools.pairwise(ticks))
 
 
 async def _ticks(panel: Box, record: Record) -> bool:
-    ticks, _ = await panel.jobs.supervised.ticks(record.id)
+    ticks, _ = await panel.jobs.box_backend.ticks(record.id)
     return any(tick.gpus for tick in ticks)
 
 
@@ -166,11 +166,11 @@ def _command(pid: int) -> bytes:
 async def queueing(panel: Box, seconds: float) -> list[Row]:
     """Measure 200 jobs that wait for GPUs on which strangers are."""
     gate = asyncio.Semaphore(_AT_ONCE)
-    supervised = panel.jobs.supervised
+    supervised = panel.jobs.box_backend
 
     async def launch() -> Record:
         async with gate:
-            return await supervised.launch(wish("true", gpus=1))
+            return await supervised.launch(spec("true", gpus=1))
 
     began = time.monotonic()
     records = await asyncio.gather(*(launch() for _ in range(QUEUED)))
@@ -204,7 +204,7 @@ async def _stopped(panel: Box, records: Sequence[Record]) -> None:
 
     async def stop(record: Record) -> None:
         async with gate:
-            await panel.jobs.supervised.stop(record.id, "bench")
+            await panel.jobs.box_backend.stop(record.id, "bench")
 
     await asyncio.gather(*(stop(record) for record in records))
     for record in records:

@@ -16,16 +16,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.tunnel import TunnelPhase
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Nobody
-from gpubox.core.doors import Doors, Forward, Way
+from gpubox.boxes.box import Box
+from gpubox.boxes.tunnels.tunnel import TunnelPhase
+from gpubox.config.settings import SshSettings
+from gpubox.core.channels import Channels, Direction, Forward
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.core.target import Target
+from gpubox.ssh.channels import SshChannels
+from gpubox.ssh.host_spec import HostSpec
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
-from gpubox.ssh.wanted import Wanted
 from tests.bench.machine import Machine, machine
 from tests.bench.proxy import network
 from tests.bench.table import Row, lines
@@ -119,9 +120,9 @@ async def openssh(box: Machine, port: int) -> AsyncGenerator[int]:
         await process.wait()
 
 
-def _doors(shell: Shell) -> Doors:
+def _channels(shell: Shell) -> Channels:
     assert isinstance(shell, SshShell)
-    return SshDoors(shell)
+    return SshChannels(shell)
 
 
 @asynccontextmanager
@@ -129,7 +130,7 @@ async def kept(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
     """Keep a box, with its probe, as the panel does."""
     trusted = machine.folder / "trusted"
     trusted.write_text(f"* {(machine.folder / 'host_key.pub').read_text()}")
-    wanted = Wanted(
+    wanted = HostSpec(
         "127.0.0.1",
         user=machine.user,
         port=port or machine.port,
@@ -137,7 +138,7 @@ async def kept(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
         config_file=machine.folder / "ssh_config",
         known_hosts=trusted,
     )
-    box = Box(Target("box", "ssh"), SshLink("box", wanted, Nobody(), Ssh()), doors_of=_doors)
+    box = Box(Target("box", "ssh"), SshLink("box", wanted, Nobody(), SshSettings()), channels_of=_channels)
     task = asyncio.create_task(box.keep())
     try:
         async with asyncio.timeout(30):
@@ -169,7 +170,7 @@ async def speed(box: Machine, rounds: int) -> list[Row]:
     theirs: list[Speed] = []
     lag = Lag()
     async with far_end() as port, openssh(box, port) as beside, kept(box) as panel:
-        tunnel = await panel.tunnels.open(Forward(Way.LOCAL, port=port))
+        tunnel = await panel.tunnels.open(Forward(Direction.LOCAL, port=port))
         for _ in range(rounds):
             theirs.append(await transfer(beside))
             watching = asyncio.create_task(lag.watch())
@@ -209,7 +210,7 @@ async def opening(box: Machine, times: int) -> list[Row]:
             commands.append(time.monotonic() - began)
         for number in range(times):
             began = time.monotonic()
-            await panel.tunnels.open(Forward(Way.LOCAL, port=port), f"tunnel{number}")
+            await panel.tunnels.open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
             tunnels.append(time.monotonic() - began)
     return [
         Row("open a tunnel on the open link", "ms", 1000 * statistics.median(tunnels), 10.0),
@@ -221,7 +222,7 @@ async def cutting(box: Machine, seconds: float) -> list[Row]:
     """Cut the link of ten tunnels every few seconds, and count those that come back on the same port."""
     async with far_end() as port, network(box.port) as way, kept(box, way.port) as panel:
         for number in range(10):
-            panel.tunnels.add(Forward(Way.LOCAL, port=port), f"tunnel{number}")
+            panel.tunnels.add(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
         await _all_open(panel)
         ports = [one.port for one in panel.tunnels.feed.value]
         took: list[float] = []

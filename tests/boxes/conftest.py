@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from gpubox.boxes.box import Box, Target
-from gpubox.config.settings import Probe
+from gpubox.boxes.box import Box
+from gpubox.config.settings import ProbeSettings
+from gpubox.core.target import Target
 from tests.boxes.scripted import ScriptedLink, ScriptedShell, until
 
 Open = Callable[..., AbstractAsyncContextManager[tuple[Box, ScriptedShell]]]
@@ -17,7 +18,7 @@ Open = Callable[..., AbstractAsyncContextManager[tuple[Box, ScriptedShell]]]
 
 @asynccontextmanager
 async def _opened(
-    shell: ScriptedShell | None = None, probe: Probe | None = None
+    shell: ScriptedShell | None = None, probe: ProbeSettings | None = None
 ) -> AsyncGenerator[tuple[Box, ScriptedShell]]:
     link = ScriptedLink(shell)
     box = Box(Target("xub", "ssh"), link, probe=probe)

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import ship
-from gpubox.boxes.unpack import Unpacker
-from gpubox.config.settings import Probe
+from gpubox.agent import bootstrap
+from gpubox.agent.inflate import Inflater
+from gpubox.config.settings import ProbeSettings
 from gpubox.core.decode import decode
 from gpubox.core.sample import Sample
-from gpubox.core.shell import Result
+from gpubox.core.shell import CommandResult
 from tests.hang import LIMIT
 
-FAST = Probe(interval=0.5)
+FAST = ProbeSettings(interval=0.5)
 
 
 class Pipes:
@@ -30,7 +30,7 @@ class Pipes:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.written = 0
-        self._unpacker = Unpacker()
+        self._unpacker = Inflater()
 
     async def write(self, data: bytes) -> None:
         assert self.process.stdin
@@ -46,8 +46,8 @@ class Pipes:
         assert self.process.stderr
         return await self.process.stderr.read(4096)
 
-    async def wait(self) -> Result:
-        return Result(await self.process.wait(), None, b"", b"")
+    async def wait(self) -> CommandResult:
+        return CommandResult(await self.process.wait(), None, b"", b"")
 
     async def sample(self) -> Sample:
         """The next sample of the Python probe."""
@@ -89,9 +89,9 @@ async def shipped(
 ) -> AsyncGenerator[tuple[Pipes, str]]:
     """Start the probe in a home; gives its channel and which probe it is."""
     mark = "gpubox-" + secrets.token_hex(6)
-    line = ship.command(mark, FAST, python)
+    line = bootstrap.command(mark, FAST, python)
     async with login(home, shell, line, environment) as pipes:
-        yield pipes, await ship.start(pipes, mark)
+        yield pipes, await bootstrap.start(pipes, mark)
 
 
 def cache(home: Path) -> Path:

@@ -11,9 +11,9 @@ import msgspec
 
 from gpubox.core.errors import CommandEnded, Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
 from gpubox.core.sample import Sample
-from gpubox.core.shell import Channel, Result, Work
+from gpubox.core.shell import Channel, CommandResult, Work
 from tests.hang import LIMIT
 
 _ENCODER = msgspec.json.Encoder()
@@ -42,7 +42,7 @@ class ScriptedChannel:
         self.open = True
         self._buffer = b""
         self._stderr = b""
-        self._result: Result | None = None
+        self._result: CommandResult | None = None
         self._dropped: Dropped | None = None
         self._news = asyncio.Event()
         self.deaf = False
@@ -72,7 +72,7 @@ class ScriptedChannel:
     def end(self, status: int | None = 0, stderr: bytes = b"", signal: str | None = None) -> None:
         """Let the command end."""
         self._stderr += stderr
-        self._result = Result(status, signal, b"", b"")
+        self._result = CommandResult(status, signal, b"", b"")
         self._news.set()
 
     def drop(self) -> None:
@@ -101,7 +101,7 @@ class ScriptedChannel:
     async def read_stderr(self) -> bytes:
         return self._stderr[-4096:]
 
-    async def wait(self) -> Result:
+    async def wait(self) -> CommandResult:
         while self._result is None:
             if self._dropped:
                 raise self._dropped
@@ -116,7 +116,7 @@ class ScriptedShell:
     def __init__(self, greet: Callable[[ScriptedChannel], None] | None = None) -> None:
         self.channels: list[ScriptedChannel] = []
         self.commands: list[str] = []
-        self.answer: Callable[[str], Result | GpuBoxError] = lambda _: Result(0, None, b"", b"")
+        self.answer: Callable[[str], CommandResult | GpuBoxError] = lambda _: CommandResult(0, None, b"", b"")
         self._greet = greet or say_ready
 
     @property
@@ -124,7 +124,7 @@ class ScriptedShell:
         """The newest channel."""
         return self.channels[-1]
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         self.commands.append(command)
         answer = self.answer(command)
         if isinstance(answer, GpuBoxError):

@@ -7,9 +7,10 @@ import time
 import msgspec
 import pytest
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.core.errors import ProbeError
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.target import Target
 from tests.boxes.scripted import ScriptedLink
 from tests.samples import training_box
 

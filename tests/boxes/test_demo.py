@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from gpubox.boxes.box import Target
 from gpubox.boxes.demo import DemoLink
-from gpubox.boxes.open import open_box
-from gpubox.config.settings import Settings, Ssh
-from gpubox.core.ask import Nobody
+from gpubox.boxes.factory import open_box
+from gpubox.config.settings import Settings, SshSettings
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
+from gpubox.core.target import Target
 from tests.boxes.scripted import until
 
 
@@ -53,7 +53,7 @@ async def test_a_demo_box_that_cannot_start_says_why(monkeypatch: pytest.MonkeyP
         raise AssertionError
 
     monkeypatch.setattr("gpubox.demo.box.demo_box", fail)
-    link = DemoLink("demo", Nobody(), Ssh())
+    link = DemoLink("demo", Nobody(), SshSettings())
     link.retry()
     keeping = asyncio.create_task(link.keep(work))
     await until(lambda: link.health.value.phase is Phase.REFUSED)

@@ -11,16 +11,16 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from gpubox.boxes.jobs.slurm_shell import exports
-from gpubox.boxes.jobs.supervised import Supervised
-from gpubox.boxes.jobs.wishes import new_id, program_of
+from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.slurm.commands import exports
+from gpubox.boxes.jobs.spec_parsing import new_id, program_of
 from gpubox.boxes.login import Login
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Record
-from gpubox.core.shell import Channel, Result, Shell
+from gpubox.core.shell import Channel, CommandResult, Shell
 from gpubox.local.shell import LocalShell
 
 SECRET = "5ecret"
@@ -40,7 +40,7 @@ class Box:
         self.lines: list[str] = []
         self.stdin: list[bytes] = []
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         await asyncio.sleep(0)
         self.lines.append(command)
         self.stdin.append(stdin)
@@ -49,11 +49,11 @@ class Box:
         mark = command[command.index("gpubox-") :].split()[0]
         answer = self.answer
         if "login.py" not in command or "jobs.py" in command:
-            wish = msgspec.convert(json.loads(stdin)["wish"], JobWish)
-            answer = msgspec.to_builtins(Record(wish.id, "running", wish, 1.0))
+            spec = msgspec.convert(json.loads(stdin)["spec"], JobSpec)
+            answer = msgspec.to_builtins(Record(spec.id, "running", spec, 1.0))
         else:
             self.reads += 1
-        return Result(0, None, f"noise\n{mark} HAVE\n{json.dumps(answer)}\n".encode(), b"")
+        return CommandResult(0, None, f"noise\n{mark} HAVE\n{json.dumps(answer)}\n".encode(), b"")
 
     @asynccontextmanager
     async def stream(self, command: str) -> AsyncGenerator[Channel]:
@@ -119,24 +119,24 @@ async def test_its_values_are_in_no_words() -> None:
 async def test_a_launch_sends_it_over_stdin_and_in_no_command_line(wanted: bool) -> None:
     box = Box()
     login, feed = of(box)
-    doors: Feed[Doors | None] = Feed(None)
-    backend = Supervised("box", feed, doors, login=login)
-    await backend.launch(JobWish(new_id(), ("uv",), login=wanted))
+    channels: Feed[Channels | None] = Feed(None)
+    backend = BoxBackend("box", feed, channels, login=login)
+    await backend.launch(JobSpec(new_id(), ("uv",), login=wanted))
     assert box.reads == int(wanted)
     sent = json.loads(box.stdin[-1])
     assert ("base" in sent) == wanted
     assert not wanted or sent["base"] == {"PATH": "/login/bin", "TOKEN": SECRET, "ODD": "\udc80"}
-    assert sent["wish"].get("login", True) == wanted
+    assert sent["spec"].get("login", True) == wanted
     assert SECRET not in "".join(box.lines)
 
 
 async def test_a_launch_without_it_says_why() -> None:
     box = Box({"words": "its start files took longer than 3 s"})
     login, feed = of(box)
-    doors: Feed[Doors | None] = Feed(None)
-    backend = Supervised("box", feed, doors, login=login)
+    channels: Feed[Channels | None] = Feed(None)
+    backend = BoxBackend("box", feed, channels, login=login)
     for ask in (backend.launch, backend.prepare):
-        await ask(JobWish(new_id(), ("uv",)))
+        await ask(JobSpec(new_id(), ("uv",)))
         sent = json.loads(box.stdin[-1])
         assert "took longer than 3 s" in sent["unread"]
         assert "base" not in sent
@@ -144,9 +144,9 @@ async def test_a_launch_without_it_says_why() -> None:
 
 async def test_a_box_that_keeps_no_program_has_no_line_for_a_command() -> None:
     class Full(Box):
-        async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+        async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
             mark = command[command.index("gpubox-") :].split()[0]
-            return Result(0, None, f"\n{mark} NONE\n".encode(), b"")
+            return CommandResult(0, None, f"\n{mark} NONE\n".encode(), b"")
 
     login, _ = of(Full())
     with pytest.raises(RemoteError):

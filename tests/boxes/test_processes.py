@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes import processes
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.boxes.processes import SIGNALS, check, command
 from gpubox.core.errors import RemoteError
 from gpubox.core.sample import Process
-from gpubox.core.shell import Result
+from gpubox.core.shell import CommandResult
+from gpubox.core.target import Target
 from gpubox.local.shell import LocalShell
 from tests.boxes.conftest import Open
 from tests.boxes.scripted import ScriptedLink, refusing, until
@@ -66,7 +67,7 @@ def test_the_command_works_in_every_login_shell(victim: subprocess.Popen[bytes],
     words = [shell, "sh"] if shell == "busybox" else [shell]
     line = [*words, "-c", command(process, "TERM")]
     done = subprocess.run(line, capture_output=True, timeout=LIMIT, check=False)
-    check(process, "TERM", Result(done.returncode, None, done.stdout, done.stderr))
+    check(process, "TERM", CommandResult(done.returncode, None, done.stdout, done.stderr))
     assert victim.wait(10) == -15
 
 
@@ -106,7 +107,7 @@ async def test_a_zombie_is_told_as_ended() -> None:
 )
 def test_every_answer_is_told_in_words(answer: bytes, words: str) -> None:
     process = Process(pid=7, name="train.py", user="ada", started=5.0)
-    result = Result(0, None, b"Welcome to xub!\ngpubox-signal: " + answer + b"\n", b"")
+    result = CommandResult(0, None, b"Welcome to xub!\ngpubox-signal: " + answer + b"\n", b"")
     with pytest.raises(RemoteError) as caught:
         check(process, "TERM", result)
     assert words in str(caught.value)
@@ -116,9 +117,9 @@ def test_every_answer_is_told_in_words(answer: bytes, words: str) -> None:
 def test_no_answer_is_told_with_the_last_words_of_the_shell() -> None:
     process = Process(pid=7, started=5.0)
     with pytest.raises(RemoteError, match="process 7: This account is not available") as caught:
-        check(process, "TERM", Result(1, None, b"hello\n", b"x\nThis account is not available\n"))
+        check(process, "TERM", CommandResult(1, None, b"hello\n", b"x\nThis account is not available\n"))
     assert caught.value.status == 1
-    check(process, "TERM", Result(0, None, b"noise\ngpubox-signal: sent\n", b""))
+    check(process, "TERM", CommandResult(0, None, b"noise\ngpubox-signal: sent\n", b""))
 
 
 @pytest.mark.parametrize("name", ["", "term", "SIGTERM", "9", "TERM; rm -rf /", "SEGV"])
@@ -136,7 +137,7 @@ def test_what_cannot_be_told_from_another_is_left_alone(pid: int, started: float
 async def test_a_box_signals_over_its_own_shell(opened: Open) -> None:
     process = Process(pid=7, name="train.py", started=5.0)
     async with opened() as (box, shell):
-        shell.answer = lambda _: Result(0, None, b"gpubox-signal: sent\n", b"")
+        shell.answer = lambda _: CommandResult(0, None, b"gpubox-signal: sent\n", b"")
         await box.signal(process, "TERM")
         assert shell.commands == [command(process, "TERM")]
         shell.answer = refusing

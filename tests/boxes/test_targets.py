@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.boxes.targets import Address, address, entry_of, known, parse
+from gpubox.boxes.targets import BoxAddress, address, entry_of, known, parse
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.errors import ConfigError
 
@@ -75,20 +75,20 @@ def test_a_slip_is_answered_with_the_name_that_was_meant(slip: str, meant: str) 
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("host", Address("host")),
-        ("ada@host", Address("host", "ada")),
-        ("ada@host:2222", Address("host", "ada", 2222)),
-        ("host.example.org:22", Address("host.example.org", port=22)),
-        ("[fd00::1]:22", Address("fd00::1", port=22)),
-        ("[fd00::1]", Address("fd00::1")),
-        ("fd00::1", Address("fd00::1")),
-        ("ada@fe80::1%eth0", Address("fe80::1%eth0", "ada")),
-        ("ssh://ada@host:2222/", Address("host", "ada", 2222)),
-        ("CORP\\ada@host", Address("host", "CORP\\ada")),
-        ("ada@corp.example@host:2222", Address("host", "ada@corp.example", 2222)),
+        ("host", BoxAddress("host")),
+        ("ada@host", BoxAddress("host", "ada")),
+        ("ada@host:2222", BoxAddress("host", "ada", 2222)),
+        ("host.example.org:22", BoxAddress("host.example.org", port=22)),
+        ("[fd00::1]:22", BoxAddress("fd00::1", port=22)),
+        ("[fd00::1]", BoxAddress("fd00::1")),
+        ("fd00::1", BoxAddress("fd00::1")),
+        ("ada@fe80::1%eth0", BoxAddress("fe80::1%eth0", "ada")),
+        ("ssh://ada@host:2222/", BoxAddress("host", "ada", 2222)),
+        ("CORP\\ada@host", BoxAddress("host", "CORP\\ada")),
+        ("ada@corp.example@host:2222", BoxAddress("host", "ada@corp.example", 2222)),
     ],
 )
-def test_an_address_is_taken_apart(name: str, parts: Address) -> None:
+def test_an_address_is_taken_apart(name: str, parts: BoxAddress) -> None:
     assert address(name) == parts
 
 

@@ -16,7 +16,7 @@ from tests.terminal import Terminal, opened
 ASK = """
 import asyncio, json, sys
 from gpubox.commands.asker import TerminalAsker
-from gpubox.core.ask import Kind, Question
+from gpubox.core.prompts import Kind, Question
 question = Question("attic", "New host key", "Is it the right one?\\nSHA256:abc", Kind(sys.argv[1]), "Code:")
 try:
     answer = asyncio.run(TerminalAsker().ask(question))

@@ -13,12 +13,13 @@ from typing import cast
 
 import pytest
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.commands import compare
 from gpubox.core.env import Env
 from gpubox.core.errors import Dropped
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Record
+from gpubox.core.target import Target
 from tests.commands.run import apart, here
 
 
@@ -67,7 +68,7 @@ def test_a_side_that_fails_is_told_and_the_exit_status_says_so(envs: tuple[str, 
     assert done.status == 1
     assert "  so far\nIts whole log: gpubox-tui jobs local logs 20" in done.err
     shown = json.loads(here("jobs", "local", "show", "last", "--json").out)
-    assert shown["job"]["wish"]["now"] is True
+    assert shown["job"]["spec"]["now"] is True
     assert "slow did not finish: ABRT" in done.out
     assert "its last words: so far" in done.out
     assert "faster" not in done.out
@@ -119,6 +120,6 @@ async def test_a_link_that_goes_after_the_runs_costs_only_what_was_still_asked(
             envs=SimpleNamespace(packages=gone),
         ),
     )
-    await compare._tell_log(box, Record("x", "ended", JobWish("x", ("y",)), 1.0))
+    await compare._tell_log(box, Record("x", "ended", JobSpec("x", ("y",)), 1.0))
     assert await compare._packages(box, [Env("/envs/torch", "torch", "conda")]) == {}
     assert "jobs xub logs x" in capsys.readouterr().err

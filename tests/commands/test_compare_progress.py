@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gpubox.commands import compare_progress
 from gpubox.commands.compare_progress import Progress
-from tests.boxes.jobs.compared import on_cpu
+from tests.boxes.jobs.compare.compared import on_cpu
 from tests.boxes.scripted import until
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.desktops import Session
+from gpubox.boxes.desktops import DesktopSession
 from gpubox.commands.desktop import _chosen, _rows, _size, _told
-from gpubox.commands.printed import SCHEMA
+from gpubox.commands.output import SCHEMA
 from gpubox.core.errors import ConfigError, RemoteError
 from tests.commands.run import apart
 
-MINE = Session("TigerVNC", 7, 1, "ada", True, display=":2", session="xfce4", geometry="800x600", path="/r")
-OTHER = Session("x11vnc", 8, 1, "ada", True, display=":0", port=5900, physical=True)
-EVES = Session("TurboVNC", 9, 1, "eve", False, display=":1", port=5901)
+MINE = DesktopSession(
+    "TigerVNC", 7, 1, "ada", True, display=":2", session="xfce4", geometry="800x600", path="/r"
+)
+OTHER = DesktopSession("x11vnc", 8, 1, "ada", True, display=":0", port=5900, physical=True)
+EVES = DesktopSession("TurboVNC", 9, 1, "eve", False, display=":1", port=5901)
 ALL = (MINE, OTHER, EVES)
 
 
@@ -34,7 +36,7 @@ def test_without_a_display_ones_only_desktop_is_meant() -> None:
         ((MINE, MINE), "", "Several desktops"),
     ],
 )
-def test_what_cannot_be_chosen_is_told(found: tuple[Session, ...], display: str, words: str) -> None:
+def test_what_cannot_be_chosen_is_told(found: tuple[DesktopSession, ...], display: str, words: str) -> None:
     with pytest.raises(RemoteError) as caught:
         _chosen(found, display)
     assert words in str(caught.value)

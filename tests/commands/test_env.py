@@ -112,7 +112,7 @@ def test_a_change_is_a_job_whose_log_and_status_are_passed_on(box: Home) -> None
         f"create --yes --prefix {box.path}/miniconda3/envs/new numpy\n",
     )
     record = json.loads(run(box, "env", "local", "clone", "torch", "copy", "--json").out)
-    assert (record["job"]["exit_status"], record["job"]["wish"]["argv"][-2]) == (4, "--clone")
+    assert (record["job"]["exit_status"], record["job"]["spec"]["argv"][-2]) == (4, "--clone")
     ran = run(box, "env", "local", "create", "torch", "numpy")
     assert (ran.status, ran.out) == (1, f"{box.path}/miniconda3/envs/torch is there already\n")
     ran = run(box, "env", "local", "install", "torch", "x", "--quiet")

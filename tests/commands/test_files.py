@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.files import Progress
+from gpubox.boxes.files.transfer import TransferProgress
 from gpubox.commands.files import line
 from tests.commands.run import apart, here
 
@@ -65,6 +65,6 @@ def test_what_is_not_there_is_said(desk: Path) -> None:
 
 
 def test_progress_is_a_line() -> None:
-    half = Progress("model.bin", 2, 7, 1 << 30, 2 << 30)
+    half = TransferProgress("model.bin", 2, 7, 1 << 30, 2 << 30)
     assert line(half, float(64 << 20)) == " 50%  1.0G of 2.0G  64.0M/s  16s left  3 of 7  model.bin"
-    assert line(Progress(), None).split() == ["0%", "0B", "of", "0B", "–", "–", "left"]
+    assert line(TransferProgress(), None).split() == ["0%", "0B", "of", "0B", "–", "–", "left"]

@@ -18,7 +18,7 @@ from gpubox.commands.job_report import details, rows, told
 from gpubox.commands.jobs import jobs as command
 from gpubox.config.settings import Settings
 from gpubox.core.errors import Dropped
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Ending, GpuUse, Record, Usage
 from tests.boxes.jobs.backend import job
 from tests.boxes.jobs.windows import Kept
@@ -81,11 +81,11 @@ def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
         kept = Kept(DONE)
         launch = kept.backend.launch
 
-        async def answer_lost(wish: JobWish) -> Record:
-            record = await launch(wish)
+        async def answer_lost(spec: JobSpec) -> Record:
+            record = await launch(spec)
             if len(sent) == 0:
                 kept.shell.put(ScriptedShell())  # it was there, and its answer went with the link
-            sent.append(wish.id)
+            sent.append(spec.id)
             if len(sent) == 1:
                 raise Dropped("Not connected", "The link is lost")
             return record
@@ -101,7 +101,7 @@ def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
     def with_box(_ctx: object, _name: str, work: Callable[[object, object], Awaitable[int]]) -> int:
         return asyncio.run(work_on_a_weak_link(work))
 
-    monkeypatch.setattr("gpubox.commands.linked.with_box", with_box)
+    monkeypatch.setattr("gpubox.commands.session.with_box", with_box)
     done = CliRunner().invoke(command, ["xub", "rerun", DONE.id], standalone_mode=False)
     assert (done.exception, done.return_value) == (None, 0)
     assert done.output == f"{sent[0]}\n"
@@ -158,7 +158,7 @@ def test_a_reader_that_goes_away_ends_it_without_words() -> None:
 RECORD = Record(
     id="20261123-120000-abc234",
     state="ended",
-    wish=JobWish(
+    spec=JobSpec(
         id="20261123-120000-abc234", argv=("a", "b\x1b[31m"), name="x\ny", env="torch", prefix="/envs/torch"
     ),
     submitted=1.0,
@@ -195,9 +195,11 @@ def test_an_ending_of_many_words_leaves_the_list_narrow_and_says_nothing_twice()
 def test_json_has_every_field() -> None:
     found = json.loads(json.dumps(told(RECORD)))
     assert found["exit_status"] == 139
-    assert found["wish"]["gpus"] == {"mode": "none", "count": 1, "uuids": []}
+    assert found["spec"]["gpus"] == {"mode": "none", "count": 1, "uuids": []}
     assert found["usage"]["peak_tree"] == 2 << 20
     assert set(found) == {"exit_status", *Record.__struct_fields__}
-    waiting = Record(id="x", state="queued", wish=JobWish("x", ("y",), gpus=GpuWish(count=2)), submitted=1.0)
+    waiting = Record(
+        id="x", state="queued", spec=JobSpec("x", ("y",), gpus=GpuRequest(count=2)), submitted=1.0
+    )
     assert told(waiting)["exit_status"] is None
     assert "2 free" in rows([waiting])[1]

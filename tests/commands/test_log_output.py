@@ -9,7 +9,7 @@ import pytest
 LOG = b"\x1b[31mred\x1b[0m\x1b]52;c;aGk=\x07\x1b]0;title\x07\x1b[6n\xff\n"
 WRITERS = {
     "logs": "from gpubox.commands.job_log import _write as write",
-    "other programs": "from gpubox.commands.printed import pass_on as write",
+    "other programs": "from gpubox.commands.output import pass_on as write",
 }
 
 

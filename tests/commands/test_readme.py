@@ -9,17 +9,17 @@ import msgspec
 import pytest
 
 from gpubox import cli
-from gpubox.boxes.tunnel import Tunnel
-from gpubox.commands import holding, services
+from gpubox.boxes.tunnels.tunnel import Tunnel
+from gpubox.commands import services, tunnel_hold
 from gpubox.commands.desktop import _told
-from gpubox.commands.report import SCHEMA, Reading, Words
+from gpubox.commands.report import SCHEMA, BoxReading, Words
 from gpubox.config.files import SECTIONS, fields
 from gpubox.config.schema import descriptions
 from gpubox.config.settings import BoxEntry
 from gpubox.core import faults, sample
 from gpubox.ui.keys import everything
 from tests.commands.run import ROOT
-from tests.ui.doors import JUPYTER, MINE
+from tests.ui.channels import JUPYTER, MINE
 
 TEXT = (ROOT / "README.md").read_text()
 KEYS = {
@@ -125,7 +125,7 @@ def test_the_example_of_a_box_names_every_field() -> None:
 
 
 STRUCTS = {
-    "field": Reading,
+    "field": BoxReading,
     "`sample`": sample.Sample,
     "`sample.gpus[]`": sample.Gpu,
     "`sample.processes[]`": sample.Process,
@@ -161,7 +161,7 @@ def test_the_fields_of_inner_objects_are_told(struct: type[msgspec.Struct], head
     [
         ("`desktops[]`", _told(MINE)),
         ("`services[]`", services.told(JUPYTER)),
-        ("a tunnel", {**holding.told(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
+        ("a tunnel", {**tunnel_hold.told(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
     ],
 )
 def test_the_json_of_desktops_services_and_tunnels_is_told(head: str, fields: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ from gpubox.commands import job_log
 from gpubox.commands.run import waited as waited_for
 from gpubox.config.settings import Settings
 from gpubox.core.feed import Feed
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Ending, Record
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment, here
@@ -55,7 +55,7 @@ def test_the_id_stands_alone_on_stdout() -> None:
     (job,) = ran.out.split()
     shown = json.loads(apart("jobs", "local", "show", job, "--json").out)
     assert shown["job"]["id"] == job
-    assert shown["job"]["wish"]["argv"] == ["true"]
+    assert shown["job"]["spec"]["argv"] == ["true"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ async def test_why_a_job_failed_reaches_the_terminal_clean(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evil = Record(
-        "x", "ended", JobWish("x", ("y",)), 1.0, ending=Ending("signal", signal="ILL", why="\x1b]0;hit")
+        "x", "ended", JobSpec("x", ("y",)), 1.0, ending=Ending("signal", signal="ILL", why="\x1b]0;hit")
     )
 
     async def pour(*_: object, **__: object) -> None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gpubox.core.text import aligned
+from gpubox.core.sanitize import aligned
 from tests.commands.run import PROGRAM, environment
 
 COMMANDS = ("--version", "--help", "status local --json", "config show", "jobs local")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.tunnel import Tunnel, TunnelPhase
-from gpubox.commands.holding import told
-from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.commands.tunnel_hold import told
+from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import RemoteError
 from tests.commands.run import PROGRAM, environment, here
 from tests.hang import LIMIT
@@ -155,7 +155,7 @@ def test_what_json_has_of_a_tunnel() -> None:
     tunnel = Tunnel(
         1,
         "x",
-        Forward(Way.LOCAL, path="/run/x"),
+        Forward(Direction.LOCAL, path="/run/x"),
         TunnelPhase.FAILED,
         reason=RemoteError("a", "b", "c"),
         traffic=Traffic(sent=1, received=2, refused=3),

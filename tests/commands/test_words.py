@@ -9,10 +9,10 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from gpubox import cli
-from gpubox.boxes.box import Target
 from gpubox.commands import panel
 from gpubox.commands.common import Common
 from gpubox.config.files import Loaded
+from gpubox.core.target import Target
 from gpubox.ssh import aliases as ssh
 from tests.commands.run import ROOT, apart, environment, here
 from tests.hang import LIMIT

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpubox.core.ask import Nobody
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from tests.components.servers import Server
 from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, kept
@@ -36,8 +36,8 @@ class Desk:
     def configure(self, text: str) -> None:
         (self.folder / "config").write_text(text)
 
-    def wanted(self, host: str = "127.0.0.1", port: int = 0, identity: str = "") -> Wanted:
-        return Wanted(
+    def wanted(self, host: str = "127.0.0.1", port: int = 0, identity: str = "") -> HostSpec:
+        return HostSpec(
             host,
             port=port,
             identity=identity,

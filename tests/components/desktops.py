@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import cast
 
 from gpubox.boxes.desktops import Desktops
-from gpubox.boxes.picture import Picture
 from gpubox.config import settings
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.rfb.image import Picture
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.parts import program
@@ -31,8 +31,8 @@ ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "DISPLAY": ""}
 def desktops_of(shell: Shell, **wanted: str) -> Desktops:
     """The desktops behind an open link."""
     assert isinstance(shell, SshShell)
-    ways: Feed[Doors | None] = Feed(cast("Doors", SshDoors(shell)))
-    chosen = settings.Desktop(**{"session": "openbox", **wanted})  # pyright: ignore[reportArgumentType]
+    ways: Feed[Channels | None] = Feed(cast("Channels", SshChannels(shell)))
+    chosen = settings.DesktopSettings(**{"session": "openbox", **wanted})  # pyright: ignore[reportArgumentType]
     return Desktops(Feed(shell), ways, chosen, environment=ENVIRONMENT)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.jobs.wishes import new_id
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.env import Env
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Record
+from gpubox.core.target import Target
 from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
@@ -44,14 +45,14 @@ async def box_at(home: Home, monkeypatch: pytest.MonkeyPatch, **more: str) -> As
         await asyncio.wait([keeping])
 
 
-async def done(box: Box, wish: JobWish) -> tuple[Record, str]:
+async def done(box: Box, spec: JobSpec) -> tuple[Record, str]:
     """Run a job to its end; return its record and its log."""
-    record = await box.jobs.launch(wish)
+    record = await box.jobs.launch(spec)
     async with asyncio.timeout(LIMIT):
         while record.state != "ended":
             await asyncio.sleep(0.1)
-            record = await box.jobs.show(wish.id)
-    page = await box.jobs.page(wish.id, 0, 1 << 20)
+            record = await box.jobs.show(spec.id)
+    page = await box.jobs.page(spec.id, 0, 1 << 20)
     return record, page.data.decode()
 
 
@@ -62,5 +63,5 @@ def succeeded(ran: tuple[Record, str]) -> str:
     return log
 
 
-def job(env: Env, *argv: str) -> JobWish:
-    return JobWish(id=new_id(), argv=argv, prefix=env.prefix, kind=env.kind, env=env.name)
+def job(env: Env, *argv: str) -> JobSpec:
+    return JobSpec(id=new_id(), argv=argv, prefix=env.prefix, kind=env.kind, env=env.name)

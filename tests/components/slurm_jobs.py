@@ -12,21 +12,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gpubox.boxes.jobs.slurm import Slurm
-from gpubox.boxes.jobs.supervised import Supervised
-from gpubox.boxes.jobs.wishes import new_id
-from gpubox.core.doors import Doors
+from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.core.channels import Channels
 from gpubox.core.feed import Feed
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Ending, Record
 from gpubox.core.shell import Shell
-from gpubox.local.doors import LocalDoors
+from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 from tests.hang import LIMIT
 from tests.remote.jobs.box import alive
 from tests.remote.meters import waited
 
-ONE = GpuWish(count=1)
+ONE = GpuRequest(count=1)
 _PYTHON = os.path.realpath(sys.executable)
 """Named, because to look for it each time costs more than all the rest where pyenv's shim is in the way."""
 
@@ -39,13 +39,13 @@ def behind(folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path | None = N
     monkeypatch.setenv("SQUEUE_FORMAT", "%i only")
     shell = LocalShell()
     shells: Feed[Shell | None] = Feed(shell)
-    doors: Feed[Doors | None] = Feed(LocalDoors(shell))
-    return Slurm("box", Supervised("box", shells, doors, python=_PYTHON))
+    channels: Feed[Channels | None] = Feed(LocalChannels(shell))
+    return Slurm("box", BoxBackend("box", shells, channels, python=_PYTHON))
 
 
-def wish(line: str, **more: object) -> JobWish:
+def spec(line: str, **more: object) -> JobSpec:
     """A job of one line for sh."""
-    made = JobWish(id=new_id(), argv=("/bin/sh", "-c", line), backend="slurm", grace=1.0, by="ada@laptop")
+    made = JobSpec(id=new_id(), argv=("/bin/sh", "-c", line), backend="slurm", grace=1.0, by="ada@laptop")
     return msgspec.structs.replace(made, **more)
 
 

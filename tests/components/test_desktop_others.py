@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.desktops import Desktops, Session, Wish
+from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
 from gpubox.core.errors import RemoteError
 from tests.components.desk import Desk
 from tests.components.desktops import homestead, share, with_desktops
@@ -37,7 +37,7 @@ async def shown(home: Path, words: Callable[[str], Sequence[str]]) -> AsyncGener
         yield display
 
 
-async def found(desktops: Desktops, port: int) -> Session:
+async def found(desktops: Desktops, port: int) -> DesktopSession:
     """The desktop behind a port, once it is there."""
     async with asyncio.timeout(LIMIT):
         while True:
@@ -47,7 +47,7 @@ async def found(desktops: Desktops, port: int) -> Session:
             await asyncio.sleep(0.1)
 
 
-async def red(desktops: Desktops, session: Session) -> None:
+async def red(desktops: Desktops, session: DesktopSession) -> None:
     """Wait until the window is in the picture."""
     async with asyncio.timeout(LIMIT):
         while True:
@@ -128,7 +128,7 @@ async def test_xfce_comes_up_and_goes_with_its_helpers(desk: Desk) -> None:
     whole = {"xfce4-session", "xfwm4", "xfdesktop", "xfce4-panel"}
 
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="1024x768", session="xfce4"))
+        session = await desktops.start(DesktopSpec(geometry="1024x768", session="xfce4"))
         async with asyncio.timeout(LIMIT):
             while not whole <= of(home):  # noqa: ASYNC110 - four programs, in any order
                 await asyncio.sleep(0.2)
@@ -165,7 +165,7 @@ async def test_the_end_of_a_real_viewer_is_noticed_and_the_session_stays(
     viewer = program("xtigervncviewer")
 
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="400x300"))
+        session = await desktops.start(DesktopSpec(geometry="400x300"))
         async with await desktops.open(session, viewer=viewer) as viewing:
             assert viewing.viewer is not None
             assert viewing.viewer.name == "TigerVNC"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import rfb
-from gpubox.boxes.desktops import Desktops, Session, Wish
+from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
 from gpubox.boxes.desktops.viewing import forward_to
-from gpubox.boxes.picture import Picture
 from gpubox.core.errors import RemoteError
+from gpubox.rfb import client
+from gpubox.rfb.image import Picture
 from tests.boxes.desktops.places import mode
 from tests.components.desk import Desk
 from tests.components.desktops import homestead, share, with_desktops
@@ -31,7 +31,7 @@ BLACK = (0, 0, 0)
 WINDOW = "exec xterm -bg red3 -fg red3 -geometry 400x200+0+0 -e sleep 600"
 
 
-async def _red(desktops: Desktops, session: Session) -> Picture:
+async def _red(desktops: Desktops, session: DesktopSession) -> Picture:
     """Wait until the window is there."""
     async with asyncio.timeout(LIMIT):
         while share(picture := await desktops.shot(session), RED) < 0.5:  # noqa: ASYNC110 - one more look
@@ -41,7 +41,7 @@ async def _red(desktops: Desktops, session: Session) -> Picture:
 
 async def test_a_window_on_a_real_desktop_is_in_the_picture(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="800x600", session=WINDOW))
+        session = await desktops.start(DesktopSpec(geometry="800x600", session=WINDOW))
         picture = await _red(desktops, session)
         assert (picture.width, picture.height) == (800, 600)
         (found,) = [one for one in await desktops.list() if one.pid == session.pid]
@@ -58,7 +58,7 @@ async def test_a_window_on_a_real_desktop_is_in_the_picture(desk: Desk) -> None:
 
 async def test_openbox_comes_with_a_terminal(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="800x600"))
+        session = await desktops.start(DesktopSpec(geometry="800x600"))
         assert session.session == "openbox"
         async with asyncio.timeout(LIMIT):
             while share(await desktops.shot(session), BLACK) > 0.8:  # noqa: ASYNC110 - one more look
@@ -70,7 +70,7 @@ async def test_openbox_comes_with_a_terminal(desk: Desk) -> None:
 
 async def test_changes_come_by_themselves_and_stillness_costs_nothing(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="800x600", session="sleep 0.5; " + WINDOW))
+        session = await desktops.start(DesktopSpec(geometry="800x600", session="sleep 0.5; " + WINDOW))
         seen = 0
         async with asyncio.timeout(LIMIT):
             async for picture in desktops.watch(session, 0.1):
@@ -113,15 +113,15 @@ async def test_another_user_of_the_box_cannot_open_a_desktop(desk: Desk) -> None
 
 async def test_without_forwarding_to_sockets_a_password_guards_a_loopback_port(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
-        session = await desktops.start(Wish(geometry="800x600", session=WINDOW))
+        session = await desktops.start(DesktopSpec(geometry="800x600", session=WINDOW))
         assert (session.path, session.security) == ("", "password")
         await _red(desktops, session)
-        async with desktops._open_doors().forward(forward_to(session)) as listening:
+        async with desktops._open_channels().forward(forward_to(session)) as listening:
             with pytest.raises(RemoteError, match="The VNC server refused"):
-                async with rfb.connect(listening.port, "guessed"):
+                async with client.connect(listening.port, "guessed"):
                     pass
             with pytest.raises(RemoteError, match="wants a password"):
-                async with rfb.connect(listening.port):
+                async with client.connect(listening.port):
                     pass
         with pytest.raises(ConnectionRefusedError), socket.socket() as other:
             other.connect(("127.0.0.2", session.port))  # any address but the loopback it was told
@@ -188,7 +188,7 @@ async def _by_hand(home: Path, port: int) -> AsyncGenerator[asyncio.subprocess.P
 async def test_a_session_that_ends_at_once_is_told_by_the_log(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
         with pytest.raises(RemoteError) as caught:
-            await desktops.settled(await desktops.start(Wish(session="xterm -wrong")))
+            await desktops.settled(await desktops.start(DesktopSpec(session="xterm -wrong")))
         assert caught.value.title == "The session ended"
         assert "bad command line option" in caught.value.text
 

@@ -34,7 +34,7 @@ async def test_a_hostile_name_goes_through_use_shell_and_job(
         assert box.shell.value is not None
         assert (await box.shell.value.run(line)).stdout.decode() == f"{name}\n"
         record, _ = await done(box, box.envs.remove(env))
-        assert record.wish.argv[-1] == env.prefix
+        assert record.spec.argv[-1] == env.prefix
     assert not acted_on(tmp_path)
 
 
@@ -74,8 +74,8 @@ async def test_a_virtual_environment_is_made_changed_and_removed_by_jobs(
     async with box_at(home, monkeypatch, **offline) as box:
         await box.envs.find()
         assert kind in ("venv", "uv")
-        wish = box.envs.create("one", ["small"], "~/work", "uv" if kind == "uv" else "venv")
-        log = succeeded(await done(box, wish))
+        spec = box.envs.create("one", ["small"], "~/work", "uv" if kind == "uv" else "venv")
+        log = succeeded(await done(box, spec))
         assert "small" in log
         await box.envs.find()
         one = box.envs.named("one")

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.jobs.wishes import new_id
-from gpubox.commands.steady import launched, steady
-from gpubox.core.ask import Nobody
-from gpubox.core.doors import Doors
-from gpubox.core.job import JobWish
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.commands.retry import launched, steady
+from gpubox.core.channels import Channels
+from gpubox.core.job import JobSpec
+from gpubox.core.prompts import Nobody
 from gpubox.core.record import Record
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.core.target import Target
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.commands.box_jobs import job_folders
@@ -38,9 +39,9 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def doors_of(shell: Shell) -> Doors:
+def channels_of(shell: Shell) -> Channels:
     assert isinstance(shell, SshShell)
-    return SshDoors(shell)
+    return SshChannels(shell)
 
 
 @pytest.fixture
@@ -59,11 +60,13 @@ async def boxed(
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
     link = SshLink("box", wanted, Nobody(), QUICK)
-    box = Box(Target("box", "ssh"), link, doors_of=doors_of, environment=variables, python=sys.executable)
+    box = Box(
+        Target("box", "ssh"), link, channels_of=channels_of, environment=variables, python=sys.executable
+    )
     task = asyncio.create_task(box.keep(probe=False))
     try:
         async with asyncio.timeout(limit):
-            await settled(lambda: box.doors.value)
+            await settled(lambda: box.channels.value)
             yield box
     finally:
         task.cancel()
@@ -71,8 +74,8 @@ async def boxed(
     assert task.cancelled()
 
 
-def wish(*argv: str, job: str = "", name: str = "", cwd: str = "") -> JobWish:
-    return JobWish(id=job or new_id(), argv=argv, name=name, cwd=cwd)
+def spec(*argv: str, job: str = "", name: str = "", cwd: str = "") -> JobSpec:
+    return JobSpec(id=job or new_id(), argv=argv, name=name, cwd=cwd)
 
 
 async def ended(box: Box, job: str) -> Record:
@@ -101,7 +104,7 @@ async def test_the_job_sees_exactly_its_words_behind_every_login_shell(
     folder = home / "a 'folder' $(touch hit)\n🧪"
     folder.mkdir()
     script = "import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), os.environ['ODD']]))"
-    given = JobWish(
+    given = JobSpec(
         id=new_id(),
         argv=(sys.executable, "-c", script, *HOSTILE),
         name="$(touch hit)\n'",
@@ -127,7 +130,7 @@ async def test_a_job_goes_on_when_link_and_session_die_and_another_client_reads_
     script = f"while ! [ -e '{go}' ]; do sleep 0.05; done; echo on its own; exit 42"
     async with sshd(tmp_path / "box", desk.public) as server:
         async with boxed(desk, server, variables) as box:
-            begun = await box.jobs.launch(wish("sh", "-c", script))
+            begun = await box.jobs.launch(spec("sh", "-c", script))
             sessions = [one for child in children(server.process.pid) for one in (*children(child), child)]
             assert sessions
             for pid in sessions:
@@ -149,7 +152,7 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
     desk: Desk, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     marks = tmp_path / "marks"
-    given = wish("sh", "-c", f"echo x >> '{marks}'; sleep 0.3")
+    given = spec("sh", "-c", f"echo x >> '{marks}'; sleep 0.3")
     async with (
         sshd(tmp_path / "box", desk.public) as server,
         wire(server.port) as way,
@@ -185,7 +188,7 @@ async def test_twenty_cuts_of_the_link_leave_a_log_of_random_bytes_whole(
         wire(server.port) as way,
         boxed(desk, server, variables, port=way.port) as box,
     ):
-        begun = await box.jobs.launch(wish(sys.executable, "-c", script))
+        begun = await box.jobs.launch(spec(sys.executable, "-c", script))
         digest, size, left, cut = hashlib.sha256(), 0, cuts, 0
         next_cut = chance.randrange(400_000)
         async with box.jobs.follow(begun.id, 0) as stream:
@@ -209,7 +212,7 @@ async def test_stop_ends_the_whole_tree(desk: Desk, tmp_path: Path, variables: d
         f"trap '' TERM; setsid sh -c \"trap '' TERM; echo \\$\\$ >> '{pids}'; sleep 60\" & "
         f"echo $$ >> '{pids}'; sleep 60"
     )
-    given = JobWish(id=new_id(), argv=("sh", "-c", script), grace=0.3)
+    given = JobSpec(id=new_id(), argv=("sh", "-c", script), grace=0.3)
     async with sshd(tmp_path / "box", desk.public) as server, boxed(desk, server, variables) as box:
         await box.jobs.launch(given)
         await settled(lambda: pids.exists() and len(pids.read_text().split()) == 2)
@@ -227,7 +230,7 @@ async def test_two_sessions_are_enough_to_follow_and_to_ask(
         sshd(tmp_path / "box", desk.public, extra="MaxSessions 2") as server,
         boxed(desk, server, variables) as box,
     ):
-        begun = await box.jobs.launch(wish("sh", "-c", "echo one; sleep 60"))
+        begun = await box.jobs.launch(spec("sh", "-c", "echo one; sleep 60"))
         async with box.jobs.follow(begun.id, 0) as stream:
             assert await stream.read() == b"one\n"
             assert (await box.jobs.show(begun.id)).state == "running"
@@ -240,7 +243,7 @@ async def test_a_large_log_is_read_with_flat_memory(
 ) -> None:
     size = 128 << 20
     async with sshd(tmp_path / "box", desk.public) as server, boxed(desk, server, variables) as box:
-        begun = await box.jobs.launch(wish("head", "-c", str(size), "/dev/zero"))
+        begun = await box.jobs.launch(spec("head", "-c", str(size), "/dev/zero"))
         await ended(box, begun.id)
         got, slow = 0, 0
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

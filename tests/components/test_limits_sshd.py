@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.limits import Limits, learn
+from gpubox.boxes.sshd_policy import SshdPolicy, learn
 from gpubox.core.shell import Shell
 from tests.components.desk import Desk, working
 from tests.components.servers import USER, sshd
-from tests.components.test_tunnels_sshd import doors_of
+from tests.components.test_tunnels_sshd import channels_of
 
-ALL = Limits(forward=True, listen=True, sockets=True, x11=False, sessions=10)
+ALL = SshdPolicy(forward=True, listen=True, sockets=True, x11=False, sessions=10)
 NOTHING = replace(ALL, forward=False, listen=False, sockets=False)
 
 
@@ -29,11 +29,11 @@ NOTHING = replace(ALL, forward=False, listen=False, sockets=False)
         (f"Match User {USER}\nAllowTcpForwarding no\nMatch all", replace(NOTHING, listen=None)),
     ],
 )
-async def test_what_sshd_allows_is_known_beforehand(desk: Desk, extra: str, limits: Limits) -> None:
-    found: list[Limits] = []
+async def test_what_sshd_allows_is_known_beforehand(desk: Desk, extra: str, limits: SshdPolicy) -> None:
+    found: list[SshdPolicy] = []
 
     async def check(shell: Shell) -> None:
-        found.append(await learn(shell, doors_of(shell)))
+        found.append(await learn(shell, channels_of(shell)))
 
     async with (
         sshd(desk.folder / "server", desk.public, extra=extra) as server,
@@ -46,10 +46,10 @@ async def test_what_sshd_allows_is_known_beforehand(desk: Desk, extra: str, limi
 async def test_included_files_count_where_they_are_included(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "10-first.conf").write_text("MaxSessions 3\nMatch User nobody\nX11Forwarding yes")
     (tmp_path / "20-second.conf").write_text("MaxSessions 4\nX11Forwarding yes\n")
-    found: list[Limits] = []
+    found: list[SshdPolicy] = []
 
     async def check(shell: Shell) -> None:
-        found.append(await learn(shell, doors_of(shell)))
+        found.append(await learn(shell, channels_of(shell)))
 
     extra = f"Include {tmp_path}/*.conf\nMaxSessions 5"
     async with (
@@ -61,10 +61,10 @@ async def test_included_files_count_where_they_are_included(desk: Desk, tmp_path
 
 
 async def test_a_key_that_may_not_forward_is_found_out_by_trying(desk: Desk) -> None:
-    found: list[Limits] = []
+    found: list[SshdPolicy] = []
 
     async def check(shell: Shell) -> None:
-        found.append(await learn(shell, doors_of(shell)))
+        found.append(await learn(shell, channels_of(shell)))
 
     key = f"no-port-forwarding {desk.public}"
     async with sshd(desk.folder / "server", key) as server, working(desk.link(server), check):

@@ -134,10 +134,10 @@ async def test_without_a_login_a_hint_says_where_one_finds_it(desk: Desk, tmp_pa
         status, out, err = await ada.types("shell", "{box}", "--no-login", "--", "uw")
         assert (status, "login shell" in err) == (127, False)
         status, out, err = await ada.types("jobs", "{box}", "show", job, "--json")
-        assert json.loads(out)["job"]["wish"]["login"] is False
+        assert json.loads(out)["job"]["spec"]["login"] is False
         status, out, err = await ada.types("jobs", "{box}", "rerun", job)
         status, out, err = await ada.types("jobs", "{box}", "show", "last", "--json")
-        assert json.loads(out)["job"]["wish"]["login"] is False
+        assert json.loads(out)["job"]["spec"]["login"] is False
 
 
 async def test_a_login_that_hangs_delays_a_job_and_does_not_stop_it(desk: Desk, tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import ship
-from gpubox.boxes.plain import PlainReader
-from gpubox.boxes.unpack import Unpacker
+from gpubox.agent import bootstrap
+from gpubox.agent.inflate import Inflater
+from gpubox.agent.shell_samples import ShellSampleReader
 from gpubox.config import settings
-from gpubox.core.ask import Nobody
 from gpubox.core.decode import LINE_LIMIT, decode
+from gpubox.core.prompts import Nobody
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from tests.components.servers import Server, dropbear, new_key, sshd
 from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, kept
@@ -38,10 +38,10 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def wanted(folder: Path, server: Server) -> Wanted:
+def wanted(folder: Path, server: Server) -> HostSpec:
     (folder / "known_hosts").write_text(server.known_hosts)
     (folder / "config").write_text("IdentityAgent none\n")
-    return Wanted(
+    return HostSpec(
         "127.0.0.1",
         port=server.port,
         identity=str(folder / "id"),
@@ -53,9 +53,9 @@ def wanted(folder: Path, server: Server) -> Wanted:
 async def first_sample(shell: Shell) -> tuple[str, Sample]:
     """Start the probe; return how it runs and its first sample."""
     mark = secrets.token_hex(8)
-    async with shell.stream(ship.command(mark, settings.Probe())) as channel:
-        kind = await ship.start(channel, mark)
-        reader, unpacker = PlainReader(), Unpacker()
+    async with shell.stream(bootstrap.command(mark, settings.ProbeSettings())) as channel:
+        kind = await bootstrap.start(channel, mark)
+        reader, unpacker = ShellSampleReader(), Inflater()
         while True:
             line = await channel.read_line(LINE_LIMIT)
             assert line, await channel.read_stderr()

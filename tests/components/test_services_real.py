@@ -17,12 +17,13 @@ from typing import cast
 
 import pytest
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.boxes.services import Access, Service, Services
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.core.target import Target
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
 from tests.boxes.scripted import until
 from tests.commands.run import PROGRAM, environment
@@ -36,19 +37,19 @@ TOKEN = "a0b1c2d3e4f5a6b7"
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def doors_of(shell: Shell) -> Doors:
+def channels_of(shell: Shell) -> Channels:
     assert isinstance(shell, SshShell)
-    return SshDoors(shell)
+    return SshChannels(shell)
 
 
 @asynccontextmanager
 async def connected(desk: Desk, folder: Path) -> AsyncGenerator[Box]:
     """A box behind a real sshd, reached."""
     async with sshd(folder, desk.public) as server:
-        box = Box(Target("xub", "ssh"), desk.link(server), doors_of=doors_of)
+        box = Box(Target("xub", "ssh"), desk.link(server), channels_of=channels_of)
         keeping = asyncio.ensure_future(box.keep(probe=False))
         try:
-            await until(lambda: box.doors.value is not None, 20)
+            await until(lambda: box.channels.value is not None, 20)
             yield box
         finally:
             keeping.cancel()

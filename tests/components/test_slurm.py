@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.core.errors import RemoteError
-from gpubox.core.job import GpuWish
+from gpubox.core.job import GpuRequest
 from gpubox.core.record import exit_status
-from tests.components.slurm_jobs import ONE, behind, ended, gone, log_of, until, wish
+from tests.components.slurm_jobs import ONE, behind, ended, gone, log_of, spec, until
 from tests.components.slurms import SlurmTest, slurm
 from tests.hang import LIMIT
 
@@ -38,10 +38,10 @@ def backend(cluster: SlurmTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_path: Path) -> None:
     first = await backend.launch(
-        wish(f"until [ -e {tmp_path}/go ]; do sleep 0.1; done", gpus=ONE, name="one")
+        spec(f"until [ -e {tmp_path}/go ]; do sleep 0.1; done", gpus=ONE, name="one")
     )
     await until(backend, first, lambda record: record.state == "running")
-    second = await backend.launch(wish("echo $CUDA_VISIBLE_DEVICES", gpus=ONE, name="two"))
+    second = await backend.launch(spec("echo $CUDA_VISIBLE_DEVICES", gpus=ONE, name="two"))
     waiting = await until(backend, second, lambda record: record.waits.startswith("free resources"))
     assert waiting.state == "queued"
     assert waiting.slurm.isdigit()
@@ -65,8 +65,8 @@ async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_pa
 
 
 async def test_a_jobs_own_endings_are_told_as_ever(backend: Slurm) -> None:
-    failed = await backend.launch(wish("echo so; exit 3"))
-    aborted = await backend.launch(wish("kill -ABRT $$"))
+    failed = await backend.launch(spec("echo so; exit 3"))
+    aborted = await backend.launch(spec("kill -ABRT $$"))
     ending = await ended(backend, failed)
     assert (ending.how, ending.code) == ("exit", 3)
     ending = await ended(backend, aborted)
@@ -75,7 +75,7 @@ async def test_a_jobs_own_endings_are_told_as_ever(backend: Slurm) -> None:
 
 
 async def test_the_log_is_followed_while_it_grows(backend: Slurm, tmp_path: Path) -> None:
-    record = await backend.launch(wish(f"echo one; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo two"))
+    record = await backend.launch(spec(f"echo one; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo two"))
     await until(backend, record, lambda record: record.log_bytes)
     async with backend.follow(record.id, 0) as stream:
         async with asyncio.timeout(LIMIT):
@@ -89,7 +89,7 @@ async def test_a_stop_ends_also_what_left_the_session(backend: Slurm, tmp_path: 
     line = (
         f"(setsid sh -c 'trap \"\" TERM; echo $$ >{tmp_path}/far; while :; do sleep 0.1; done' &) ; sleep 100"
     )
-    record = await backend.launch(wish(line))
+    record = await backend.launch(spec(line))
     await until(backend, record, lambda _: (tmp_path / "far").exists())
     await backend.stop(record.id, "ada@laptop")
     ending = await ended(backend, record)
@@ -100,7 +100,7 @@ async def test_a_stop_ends_also_what_left_the_session(backend: Slurm, tmp_path: 
 async def test_scancel_by_hand_is_told_and_ends_everything(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path
 ) -> None:
-    record = await backend.launch(wish(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
+    record = await backend.launch(spec(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
     record = await until(backend, record, lambda record: record.slurm and (tmp_path / "far").exists())
     cluster.run("scancel", record.slurm)
     ending = await ended(backend, record)
@@ -120,7 +120,7 @@ async def test_scancel_by_hand_is_told_and_ends_everything(
 async def test_a_canceled_job_that_exits_with_0_is_told_as_canceled(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path, line: str
 ) -> None:
-    record = await backend.launch(wish(line.format(tmp_path)))
+    record = await backend.launch(spec(line.format(tmp_path)))
     record = await until(backend, record, lambda record: record.slurm and (tmp_path / "on").exists())
     with contextlib.suppress(AssertionError):  # it may have done that itself
         cluster.run("scancel", record.slurm)
@@ -130,13 +130,13 @@ async def test_a_canceled_job_that_exits_with_0_is_told_as_canceled(
 
 
 async def test_a_waiting_job_that_is_stopped_never_runs(backend: Slurm, cluster: SlurmTest) -> None:
-    first = await backend.launch(wish("sleep 100", gpus=ONE))
-    second = await backend.launch(wish("sleep 100", gpus=ONE))
+    first = await backend.launch(spec("sleep 100", gpus=ONE))
+    second = await backend.launch(spec("sleep 100", gpus=ONE))
     await until(backend, second, lambda record: record.state == "queued" and record.waits)
     await backend.stop(second.id, "ada@laptop")
     ending = await ended(backend, second)
     assert (ending.how, ending.by) == ("stopped", "ada@laptop")
-    third = await backend.launch(wish("sleep 100", gpus=ONE))
+    third = await backend.launch(spec("sleep 100", gpus=ONE))
     third = await until(backend, third, lambda record: record.slurm)
     cluster.run("scancel", third.slurm)
     ending = await ended(backend, third)
@@ -146,13 +146,13 @@ async def test_a_waiting_job_that_is_stopped_never_runs(backend: Slurm, cluster:
 
 
 async def test_our_time_limit_comes_before_slurms(backend: Slurm) -> None:
-    record = await backend.launch(wish("sleep 100", limit=1.0, partition="short"))
+    record = await backend.launch(spec("sleep 100", limit=1.0, partition="short"))
     ending = await ended(backend, record)
     assert ending.how == "limit"
 
 
 async def test_a_limit_longer_than_the_partitions_is_told(backend: Slurm) -> None:
-    record = await backend.launch(wish("sleep 1", limit=36000.0, partition="short"))
+    record = await backend.launch(spec("sleep 1", limit=36000.0, partition="short"))
     waiting = await until(backend, record, lambda record: record.waits)
     assert re.search("partition (does not )?allow", waiting.waits)
     await backend.stop(record.id, "ada@laptop")
@@ -162,7 +162,7 @@ async def test_a_limit_longer_than_the_partitions_is_told(backend: Slurm) -> Non
 async def test_a_job_that_outlives_its_supervisor_and_slurm_is_told_and_can_be_stopped(
     backend: Slurm, tmp_path: Path
 ) -> None:
-    record = await backend.launch(wish(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
+    record = await backend.launch(spec(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
     record = await until(backend, record, lambda _: (tmp_path / "far").exists())
     record = await until(backend, record, lambda record: record.supervisor)
     assert record.supervisor
@@ -181,16 +181,16 @@ async def test_hostile_names_reach_slurm_as_harmless_ones_and_the_record_as_they
     folder = tmp_path / "-a $(touch bad) 'b\" c"
     folder.mkdir()
     argv = ("/bin/sh", "-c", 'pwd; printf %s "$1"', "sh", "$(touch bad) '\"\n-x 🦊")
-    record = await backend.launch(wish("", name=name, argv=argv, cwd=str(folder)))
+    record = await backend.launch(spec("", name=name, argv=argv, cwd=str(folder)))
     assert (await ended(backend, record)).code == 0
     assert (await log_of(backend, record)).decode() == f"{folder}\n{argv[-1]}"
-    assert (await backend.show(record.id)).wish.name == name
+    assert (await backend.show(record.id)).spec.name == name
     assert "bad" not in os.listdir(tmp_path) + os.listdir(folder)
 
 
 async def test_secrets_reach_the_job_and_no_disk(backend: Slurm, tmp_path: Path) -> None:
     secret = {"API_KEY": 'it\'s $HOME "secret"'}
-    record = await backend.launch(wish('printf %s "$API_KEY"', environment=secret, hidden=("API_KEY",)))
+    record = await backend.launch(spec('printf %s "$API_KEY"', environment=secret, hidden=("API_KEY",)))
     assert (await ended(backend, record)).code == 0
     assert (await log_of(backend, record)).decode() == secret["API_KEY"]
     for path in (tmp_path / "gpubox_state_dir").rglob("*"):
@@ -199,7 +199,7 @@ async def test_secrets_reach_the_job_and_no_disk(backend: Slurm, tmp_path: Path)
 
 
 async def test_the_same_job_sent_twice_runs_once(backend: Slurm, cluster: SlurmTest, tmp_path: Path) -> None:
-    once = wish(f"echo ran >>{tmp_path}/ran; sleep 0.5")
+    once = spec(f"echo ran >>{tmp_path}/ran; sleep 0.5")
     first, second = await backend.launch(once), await backend.launch(once)
     assert first.id == second.id
     assert first.slurm == second.slurm
@@ -212,9 +212,9 @@ async def test_the_same_job_sent_twice_runs_once(backend: Slurm, cluster: SlurmT
 async def test_a_job_comes_after_another_and_not_after_one_that_failed(
     backend: Slurm, tmp_path: Path
 ) -> None:
-    first = await backend.launch(wish(f"sleep 0.5; echo 1 >>{tmp_path}/order"))
-    second = await backend.launch(wish(f"echo 2 >>{tmp_path}/order; exit 1", after=first.id))
-    third = await backend.launch(wish(f"echo 3 >>{tmp_path}/order", after=second.id))
+    first = await backend.launch(spec(f"sleep 0.5; echo 1 >>{tmp_path}/order"))
+    second = await backend.launch(spec(f"echo 2 >>{tmp_path}/order; exit 1", after=first.id))
+    third = await backend.launch(spec(f"echo 3 >>{tmp_path}/order", after=second.id))
     assert (await ended(backend, second)).code == 1
     assert (await ended(backend, third)).how == "after"
     assert (tmp_path / "order").read_text() == "1\n2\n"
@@ -222,11 +222,11 @@ async def test_a_job_comes_after_another_and_not_after_one_that_failed(
 
 async def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(backend: Slurm) -> None:
     with pytest.raises(RemoteError, match="artition"):
-        await backend.launch(wish("true", partition="nowhere"))
+        await backend.launch(spec("true", partition="nowhere"))
     with pytest.raises(RemoteError, match="cannot be one's name"):
-        await backend.launch(wish("true", partition="a b; touch bad"))
+        await backend.launch(spec("true", partition="a b; touch bad"))
     with pytest.raises(RemoteError, match="cannot name them"):
-        await backend.launch(wish("true", gpus=GpuWish(mode="chosen", uuids=("GPU-1",))))
+        await backend.launch(spec("true", gpus=GpuRequest(mode="chosen", uuids=("GPU-1",))))
     assert await backend.list() == ()
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs import slurm_shell
+from gpubox.boxes.jobs.slurm import commands
 from gpubox.local.shell import LocalShell
-from tests.components.slurm_jobs import ONE, behind, ended, until, wish
+from tests.components.slurm_jobs import ONE, behind, ended, spec, until
 from tests.components.slurms import SlurmTest, slurm
 from tests.remote.meters import waited
 
@@ -30,11 +30,11 @@ async def test_sacct_tells_how_jobs_ended_that_the_controller_forgot(
             monkeypatch.setenv(name, value)
         backend = behind(tmp_path, monkeypatch)
         begun = int(time.time())
-        failed = await backend.launch(wish("exit 3"))
+        failed = await backend.launch(spec("exit 3"))
         assert (await ended(backend, failed)).code == 3
-        blocking = await backend.launch(wish("sleep 100", gpus=ONE))
+        blocking = await backend.launch(spec("sleep 100", gpus=ONE))
         await until(backend, blocking, lambda record: record.state == "running")
-        waiting = await backend.launch(wish("sleep 100", gpus=ONE))
+        waiting = await backend.launch(spec("sleep 100", gpus=ONE))
         waiting = await until(backend, waiting, lambda record: record.waits and record.slurm)
         made.run("scancel", waiting.slurm)
         stray = made.run("sbatch", "--parsable", "--output=/dev/null", "--wrap", "kill -SEGV $$").strip()
@@ -46,9 +46,9 @@ async def test_sacct_tells_how_jobs_ended_that_the_controller_forgot(
         await ended(backend, blocking)
         await asyncio.to_thread(made.forget)
 
-        place = await slurm_shell.find(LocalShell())
+        place = await commands.find(LocalShell())
         assert place is not None
-        told = await slurm_shell.ends(LocalShell(), place, numbers)
+        told = await commands.ends(LocalShell(), place, numbers)
         one, other, third = (told[number] for number in numbers)
         assert (one.state, one.code, one.signal) == ("FAILED", 3, 0)
         assert one.where

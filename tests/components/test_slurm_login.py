@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.boxes.login import Login
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
 from gpubox.local.shell import LocalShell
 from tests.components.parts import program
-from tests.components.slurm_jobs import _PYTHON, behind, ended, log_of, wish
+from tests.components.slurm_jobs import _PYTHON, behind, ended, log_of, spec
 from tests.components.slurms import SlurmTest, slurm
 
 SECRET = "5ecret-of-a-login"
@@ -75,8 +75,8 @@ async def test_a_job_has_what_a_login_has_unless_it_is_not_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: SlurmTest
 ) -> None:
     backend = logging_in(tmp_path, monkeypatch, cluster)
-    with_it = await backend.launch(wish(LINE))
-    without = await backend.launch(wish(LINE, login=False))
+    with_it = await backend.launch(spec(LINE))
+    without = await backend.launch(spec(LINE, login=False))
     assert (await ended(backend, with_it)).code == 0
     assert (await ended(backend, without)).code == 0
     assert await log_of(backend, with_it) == f"{SECRET} /m unset unset\n".encode()

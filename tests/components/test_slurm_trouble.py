@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm import Slurm
+from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
 from tests.components.parts import program
-from tests.components.slurm_jobs import ONE, behind, ended, until, wish
+from tests.components.slurm_jobs import ONE, behind, ended, spec, until
 from tests.components.slurms import SlurmTest, slurm
 
 
@@ -24,7 +24,7 @@ async def test_a_node_that_fails_is_named_as_the_cause(
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         backend = behind(tmp_path, monkeypatch)
-        record = await backend.launch(wish("sleep 100"))
+        record = await backend.launch(spec("sleep 100"))
         record = await until(backend, record, lambda record: record.state == "running" and record.slurm)
         node = made.run("sinfo", "-h", "-N", "-o", "%N").split()[0]
         made.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
@@ -41,9 +41,9 @@ async def test_a_dead_controller_costs_words_and_not_the_list(
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         backend = behind(tmp_path, monkeypatch)
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm_shell.LIMIT", 1)
-        record = await backend.launch(wish("sleep 100", gpus=ONE))
-        waiting = await backend.launch(wish("sleep 100", gpus=ONE))
+        monkeypatch.setattr("gpubox.boxes.jobs.slurm.commands.LIMIT", 1)
+        record = await backend.launch(spec("sleep 100", gpus=ONE))
+        waiting = await backend.launch(spec("sleep 100", gpus=ONE))
         await until(backend, record, lambda record: record.state == "running")
         await until(backend, waiting, lambda record: record.waits)
         made.end("slurmctld")
@@ -62,8 +62,8 @@ async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Slurm
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     backend = behind(tmp_path, monkeypatch)
-    await backend.launch(wish("sleep 100", gpus=ONE))
-    record = await backend.launch(wish("sleep 100", gpus=ONE))
+    await backend.launch(spec("sleep 100", gpus=ONE))
+    record = await backend.launch(spec("sleep 100", gpus=ONE))
     record = await until(backend, record, lambda record: record.waits and record.slurm)
     made.run("scancel", record.slurm)
     await asyncio.to_thread(made.forget)
@@ -76,7 +76,7 @@ async def test_a_job_that_slurm_forgot_is_told_as_such(
     with slurm(tmp_path / "own") as made:
         backend, record = await forgotten(tmp_path, monkeypatch, made)
         assert (await backend.show(record.id)).state == "queued", "it may still come"
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm.FORGOTTEN", 0.0)
+        monkeypatch.setattr("gpubox.boxes.jobs.slurm.backend.FORGOTTEN", 0.0)
         ending = await ended(backend, record)
         assert (ending.how, ending.words) == ("slurm", f"Slurm no longer knows its job {record.slurm}")
 
@@ -100,12 +100,12 @@ async def test_accounting_is_asked_where_there_is_one(
 
 
 async def test_a_box_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpubox.boxes.jobs.slurm_shell._FIND", "true")
+    monkeypatch.setattr("gpubox.boxes.jobs.slurm.commands._FIND", "true")
     backend = behind(tmp_path, monkeypatch)
     assert not await backend.find()
     assert await backend.look() is None
     with pytest.raises(RemoteError, match="has no sbatch"):
-        await backend.launch(wish("true"))
+        await backend.launch(spec("true"))
 
 
 async def test_slurms_programs_without_a_cluster_are_no_slurm(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Nobody
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import RemoteError, Unreachable
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk, working
@@ -173,7 +173,7 @@ async def test_the_link_is_back_soon_after_a_restart(desk: Desk, tmp_path: Path)
     async with sshd(tmp_path / "box", desk.public) as server:
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.identity))
-        async with kept(SshLink("box", wanted, Nobody(), Ssh())) as link:
+        async with kept(SshLink("box", wanted, Nobody(), SshSettings())) as link:
             await phase(link, Phase.LIVE)
             await server.stop()
             await phase(link, Phase.WAITING, attempt=2)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.core.ask import Nobody
 from gpubox.core.errors import AuthFailed, Unreachable
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk, working

@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from gpubox.core.ask import Nobody
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk
 from tests.components.parts import program

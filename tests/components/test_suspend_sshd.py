@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import metrics, ship
-from gpubox.boxes.box import Box, Target
-from gpubox.config.settings import Probe, Ssh
-from gpubox.core.ask import Nobody
-from gpubox.core.health import Phase
+from gpubox.agent import bootstrap, probe_session
+from gpubox.boxes.box import Box
+from gpubox.config.settings import ProbeSettings, SshSettings
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
+from gpubox.core.target import Target
 from gpubox.ssh.link import SshLink
 from tests.boxes.scripted import until
 from tests.components.desk import Desk
@@ -25,21 +26,21 @@ from tests.components.servers import Server, children, sshd
 _SILENCE = 0.6
 """Seconds that this probe bears without a heartbeat, in place of 45."""
 
-_STEADY = Ssh(retry_first=0.05, retry_cap=0.2)
+_STEADY = SshSettings(retry_first=0.05, retry_cap=0.2)
 """Keep-alives as they are: a link outlives the silence that its probe does not."""
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Ship a probe that ends after _SILENCE seconds without a heartbeat."""
-    files = ship._files()  # pyright: ignore[reportPrivateUsage]
+    files = bootstrap._files()  # pyright: ignore[reportPrivateUsage]
     changed = files.replace(b"SILENCE = 45.0", b"SILENCE = %.1f" % _SILENCE)
     assert changed != files
-    monkeypatch.setattr(ship, "_files", lambda: changed)
-    monkeypatch.setattr(metrics, "BEAT", 0.1)
-    ship.payload.cache_clear()
+    monkeypatch.setattr(bootstrap, "_files", lambda: changed)
+    monkeypatch.setattr(probe_session, "BEAT", 0.1)
+    bootstrap.payload.cache_clear()
     yield
-    ship.payload.cache_clear()
+    bootstrap.payload.cache_clear()
 
 
 def _this_side(_: Server, seconds: float) -> None:
@@ -72,7 +73,7 @@ async def test_a_link_heals_by_itself_however_long_it_stood_still(
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.identity))
         link = SshLink("box", wanted, Nobody(), _STEADY)
-        box = Box(Target("box", "ssh"), link, probe=Probe(interval=0.5))
+        box = Box(Target("box", "ssh"), link, probe=ProbeSettings(interval=0.5))
         keeping = asyncio.create_task(box.keep())
         try:
             for number in range(8):

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gpubox.boxes import tunnels
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.tunnel import Tunnel, TunnelPhase
-from gpubox.core.ask import Nobody
-from gpubox.core.doors import Doors, Forward, Way
+from gpubox.boxes.box import Box
+from gpubox.boxes.tunnels import tunnels
+from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.core.channels import Channels, Direction, Forward
 from gpubox.core.errors import Dropped, PortTaken, RemoteError
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.core.target import Target
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
@@ -27,9 +28,9 @@ from tests.ssh.fakes import QUICK, settled
 from tests.ssh.wire import wire
 
 
-def doors_of(shell: Shell) -> Doors:
+def channels_of(shell: Shell) -> Channels:
     assert isinstance(shell, SshShell)
-    return SshDoors(shell)
+    return SshChannels(shell)
 
 
 @asynccontextmanager
@@ -40,7 +41,7 @@ async def boxed(desk: Desk, server: Server, *tunnels: str, port: int = 0) -> Asy
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
     link = SshLink("box", wanted, Nobody(), QUICK)
-    box = Box(Target("box", "ssh"), link, doors_of=doors_of, tunnels=tunnels)
+    box = Box(Target("box", "ssh"), link, channels_of=channels_of, tunnels=tunnels)
     task = asyncio.create_task(box.keep(probe=False))
     try:
         async with asyncio.timeout(LIMIT):
@@ -64,17 +65,17 @@ async def test_all_four_ways_go_through_sshd(desk: Desk) -> None:
         program(count) as port,
         program(echo, path),
     ):
-        local = await box.tunnels.open(Forward(Way.LOCAL, port=port))
+        local = await box.tunnels.open(Forward(Direction.LOCAL, port=port))
         assert await asked(local.port, b"x" * BIG) == b"%d" % BIG
-        unix = await box.tunnels.open(Forward(Way.LOCAL, path=str(path)))
+        unix = await box.tunnels.open(Forward(Direction.LOCAL, path=str(path)))
         assert await asked(unix.port, b"x" * BIG) == b"x" * BIG
-        remote = await box.tunnels.open(Forward(Way.REMOTE, port=port), "back")
+        remote = await box.tunnels.open(Forward(Direction.REMOTE, port=port), "back")
         assert await asked(remote.port, b"x" * BIG) == b"%d" % BIG
         assert {address[:-5] for address in listeners(remote.port)} <= {
             "0100007F",
             "00000000000000000000000001000000",
         }
-        socks = await box.tunnels.open(Forward(Way.SOCKS))
+        socks = await box.tunnels.open(Forward(Direction.SOCKS))
         greeting = b"\x05\x01\0\x05\x01\0\x01\x7f\0\0\x01" + port.to_bytes(2)
         answer = await asked(socks.port, greeting + b"hello")
         assert answer == b"\x05\0\x05\0\0\x01" + bytes(6) + b"5"
@@ -91,7 +92,7 @@ async def test_a_fast_transfer_goes_on_while_the_line_gives_up_its_compression(d
 
     async with sshd(desk.folder / "server", desk.public) as server, boxed(desk, server) as box:
         async with program(pour) as port:
-            tunnel = await box.tunnels.open(Forward(Way.LOCAL, port=port))
+            tunnel = await box.tunnels.open(Forward(Direction.LOCAL, port=port))
             assert await asked(tunnel.port, b"") == bytes(size)
         shell = box.shell.value
         assert isinstance(shell, SshShell)
@@ -104,7 +105,7 @@ async def test_nothing_that_listens_is_told_from_what_sshd_forbids(desk: Desk) -
     extra = f"PermitOpen 127.0.0.1:{allowed}"
     async with sshd(desk.folder / "server", desk.public, extra=extra) as server, boxed(desk, server) as box:
         for port, title in ((allowed, "Nothing listens on the box"), (nobody, "The box forbids it")):
-            tunnel = await box.tunnels.open(Forward(Way.LOCAL, port=port), str(port))
+            tunnel = await box.tunnels.open(Forward(Direction.LOCAL, port=port), str(port))
             with pytest.raises(ConnectionResetError):
                 await asked(tunnel.port, b"")
 
@@ -120,10 +121,10 @@ async def test_a_box_that_forwards_nothing_says_so(desk: Desk) -> None:
     extra = "AllowTcpForwarding no\nAllowStreamLocalForwarding no"
     async with sshd(desk.folder / "server", desk.public, extra=extra) as server, boxed(desk, server) as box:
         with pytest.raises(RemoteError, match="Remote forwards are not allowed"):
-            await box.tunnels.open(Forward(Way.REMOTE, free_port(), port=1), "back")
+            await box.tunnels.open(Forward(Direction.REMOTE, free_port(), port=1), "back")
         async with program(echo) as port, program(echo, path):
-            for wish in (Forward(Way.LOCAL, port=port), Forward(Way.LOCAL, path=str(path))):
-                tunnel = await box.tunnels.open(wish)
+            for spec in (Forward(Direction.LOCAL, port=port), Forward(Direction.LOCAL, path=str(path))):
+                tunnel = await box.tunnels.open(spec)
                 with pytest.raises(ConnectionResetError):
                     await asked(tunnel.port, b"")
                 await settled(lambda: of(box, tunnel.name).reason)  # noqa: B023
@@ -139,7 +140,7 @@ async def test_forwards_take_none_of_the_few_sessions(desk: Desk) -> None:
         program(echo) as port,
     ):
         for number in range(5):
-            await box.tunnels.open(Forward(Way.LOCAL, port=port), f"tunnel{number}")
+            await box.tunnels.open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
         shell = box.shell.value
         assert shell is not None
         async with shell.stream("cat") as channel:
@@ -159,7 +160,7 @@ async def test_a_port_that_is_taken_on_the_box_is_told_from_a_box_that_forwards_
         async def check(shell: Shell) -> None:
             async with program(echo) as port:
                 with pytest.raises(PortTaken, match="Port taken on the box"):
-                    async with doors_of(shell).forward(Forward(Way.REMOTE, port, port=1)):
+                    async with channels_of(shell).forward(Forward(Direction.REMOTE, port, port=1)):
                         pass
 
         async with working(link, check):
@@ -176,8 +177,8 @@ async def test_ten_tunnels_come_back_on_the_same_ports_through_a_link_that_is_cu
         program(echo) as port,
         boxed(desk, server, *(f"t{number}={port}" for number in range(8)), port=way.port) as box,
     ):
-        box.tunnels.add(Forward(Way.SOCKS), "socks")
-        box.tunnels.add(Forward(Way.REMOTE, port=port), "back")
+        box.tunnels.add(Forward(Direction.SOCKS), "socks")
+        box.tunnels.add(Forward(Direction.REMOTE, port=port), "back")
 
         def all_open() -> bool:
             return all(one.phase is TunnelPhase.OPEN for one in box.tunnels.feed.value)
@@ -223,11 +224,11 @@ async def test_a_tunnel_opened_while_the_link_is_down_waits_for_it(
         boxed(desk, server, port=way.port) as box,
         program(echo) as port,
     ):
-        await settled(lambda: box.doors.value)
+        await settled(lambda: box.channels.value)
         way.freeze()
         way.cut()
-        await settled(lambda: box.doors.value is None)
-        opening = asyncio.create_task(box.tunnels.open(Forward(Way.LOCAL, port=port)))
+        await settled(lambda: box.channels.value is None)
+        opening = asyncio.create_task(box.tunnels.open(Forward(Direction.LOCAL, port=port)))
         await asyncio.sleep(0.1)
         way.thaw()
         try:

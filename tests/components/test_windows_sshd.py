@@ -11,29 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.x11 import Windows
-from gpubox.core.doors import Display, Doors, Terminal, TerminalWish
+from gpubox.boxes.x11.programs import Windows
+from gpubox.core.channels import Channels, Display, Terminal, TerminalSpec
 from gpubox.core.errors import GpuBoxError, RemoteError, ToolMissing
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk, working
 from tests.components.parts import program
 from tests.components.servers import sshd
 from tests.hang import LIMIT
 
-WISH = TerminalWish(97, 31, "xterm", {"LANG": "C.UTF-8", "LC_TIME": "POSIX", "COLORTERM": "truecolor"})
+WISH = TerminalSpec(97, 31, "xterm", {"LANG": "C.UTF-8", "LC_TIME": "POSIX", "COLORTERM": "truecolor"})
 
 
 async def over(
-    desk: Desk, folder: Path, check: Callable[[SshShell, SshDoors], Awaitable[None]], extra: str = ""
+    desk: Desk, folder: Path, check: Callable[[SshShell, SshChannels], Awaitable[None]], extra: str = ""
 ) -> None:
-    """Do a check with the doors of a link to a real sshd."""
+    """Do a check with the channels of a link to a real sshd."""
 
     async def work(shell: Shell) -> None:
         assert isinstance(shell, SshShell)
-        await check(shell, SshDoors(shell))
+        await check(shell, SshChannels(shell))
 
     # sshd writes a cookie for each program with windows into the home folder, and waits 20 s for a lock that
     # another test holds there, or that one which was killed left behind.
@@ -67,17 +67,17 @@ async def rest(terminal: Terminal) -> bytes:
 
 
 async def test_a_terminal_has_size_kind_language_and_keys(desk: Desk, tmp_path: Path) -> None:
-    async def check(_: SshShell, doors: SshDoors) -> None:
+    async def check(_: SshShell, channels: SshChannels) -> None:
         command = (
             "echo $TERM $LANG $LC_TIME $COLORTERM; stty size; read line; stty size; echo got $line; exit 5"
         )
-        async with doors.terminal(command, WISH) as terminal:
+        async with channels.terminal(command, WISH) as terminal:
             await drawn(terminal, b"xterm C.UTF-8 POSIX truecolor", b"31 97")
             terminal.resize(120, 40)
             await terminal.write(b"words\r")
             assert b"40 120\r\ngot words" in await rest(terminal)
             assert await terminal.wait() == 5
-        async with doors.terminal("kill -KILL $$", WISH) as terminal:
+        async with channels.terminal("kill -KILL $$", WISH) as terminal:
             await rest(terminal)
             assert await terminal.wait() == 137
 
@@ -85,8 +85,8 @@ async def test_a_terminal_has_size_kind_language_and_keys(desk: Desk, tmp_path: 
 
 
 async def test_a_shell_and_the_panel_need_two_sessions(desk: Desk, tmp_path: Path) -> None:
-    async def check(shell: SshShell, doors: SshDoors) -> None:
-        async with shell.stream("cat") as channel, doors.terminal(None, WISH) as terminal:
+    async def check(shell: SshShell, channels: SshChannels) -> None:
+        async with shell.stream("cat") as channel, channels.terminal(None, WISH) as terminal:
             await terminal.write(b"echo a$((40+2))b\r")
             await drawn(terminal, b"a42b")
             await channel.write(b"tick\n")
@@ -96,8 +96,8 @@ async def test_a_shell_and_the_panel_need_two_sessions(desk: Desk, tmp_path: Pat
 
 
 async def test_pipes_keep_stdout_and_stderr_apart(desk: Desk, tmp_path: Path) -> None:
-    async def check(_: SshShell, doors: SshDoors) -> None:
-        async with doors.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
+    async def check(_: SshShell, channels: SshChannels) -> None:
+        async with channels.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
             sending = asyncio.ensure_future(pipes.write(b"x" * 5_000_000))
             out, errors = 0, b""
             while True:
@@ -115,10 +115,10 @@ async def test_pipes_keep_stdout_and_stderr_apart(desk: Desk, tmp_path: Path) ->
 
 
 async def test_a_box_that_gives_no_terminal_says_so_and_loses_no_session(desk: Desk, tmp_path: Path) -> None:
-    async def check(shell: SshShell, doors: SshDoors) -> None:
+    async def check(shell: SshShell, channels: SshChannels) -> None:
         for _ in range(4):
             with pytest.raises(RemoteError) as raised:
-                async with doors.terminal(None, WISH):
+                async with channels.terminal(None, WISH):
                     pass
             assert raised.value.title == "No terminal"
             assert "PermitTTY" in raised.value.hint
@@ -180,8 +180,8 @@ async def test_windows_of_the_box_open_here_and_close(
     async with screen(tmp_path) as display:
         look(monkeypatch, display)
 
-        async def check(_: SshShell, doors: SshDoors) -> None:
-            opened = Windows("box", Feed[Doors | None](doors))
+        async def check(_: SshShell, channels: SshChannels) -> None:
+            opened = Windows("box", Feed[Channels | None](channels))
             async with opened.started(eyes):
                 await shows(display, "xeyes")
                 async with opened.started("xclock & xlogo; echo done"):
@@ -196,10 +196,10 @@ async def test_windows_of_the_box_open_here_and_close(
         await over(desk, tmp_path, check, "X11Forwarding yes\nX11DisplayOffset 50")
 
 
-async def failed(doors: SshDoors, command: str = "xeyes") -> GpuBoxError:
+async def failed(channels: SshChannels, command: str = "xeyes") -> GpuBoxError:
     with pytest.raises(GpuBoxError) as raised:
         async with asyncio.timeout(LIMIT):
-            await Windows("box", Feed[Doors | None](doors)).run(command)
+            await Windows("box", Feed[Channels | None](channels)).run(command)
     return raised.value
 
 
@@ -209,8 +209,8 @@ async def test_a_program_that_is_not_there_is_told_in_its_own_words(
     async with screen(tmp_path) as display:
         look(monkeypatch, display)
 
-        async def check(_: SshShell, doors: SshDoors) -> None:
-            error = await failed(doors, "no-such-program --now")
+        async def check(_: SshShell, channels: SshChannels) -> None:
+            error = await failed(channels, "no-such-program --now")
             assert error.title == "no-such-program ended at once"
             assert "not found" in error.text
             assert "installed" in error.hint
@@ -224,9 +224,9 @@ async def test_a_box_that_cannot_keep_the_key_to_the_display_is_told(
     async with screen(tmp_path) as display:
         look(monkeypatch, display)
 
-        async def check(shell: SshShell, doors: SshDoors) -> None:
+        async def check(shell: SshShell, channels: SshChannels) -> None:
             assert (await shell.run("mkdir .Xauthority")).ok
-            error = await failed(doors, program("xeyes"))
+            error = await failed(channels, program("xeyes"))
             assert error.title == "No window could open"
             assert "open display" in error.text
             assert "~/.Xauthority" in error.hint
@@ -240,13 +240,13 @@ async def test_sshd_without_x11_and_a_box_without_xauth_are_told_apart(
     async with screen(tmp_path) as display:
         look(monkeypatch, display)
 
-        async def check(shell: SshShell, doors: SshDoors) -> None:
+        async def check(shell: SshShell, channels: SshChannels) -> None:
             for _ in range(4):
-                error = await failed(doors)
+                error = await failed(channels)
                 assert error.title == "X11 is not forwarded"
                 assert "X11Forwarding" in error.hint
             monkeypatch.setattr("gpubox.ssh.x11._FIND_XAUTH", "false")
-            error = await failed(doors)
+            error = await failed(channels)
             assert isinstance(error, ToolMissing)
             assert "apt install xauth" in error.hint
             assert (await shell.run("echo still")).ok, "what was refused holds no session"
@@ -257,19 +257,19 @@ async def test_sshd_without_x11_and_a_box_without_xauth_are_told_apart(
 async def test_a_display_that_refuses_hangs_or_is_not_there_is_told_before_anything_is_started(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def check(_: SshShell, doors: SshDoors) -> None:
+    async def check(_: SshShell, channels: SshChannels) -> None:
         async with screen(tmp_path) as display:
             other = tmp_path / "nothing"
             look(monkeypatch, Display(display.name, str(other)))
-            error = await failed(doors)
+            error = await failed(channels)
             assert error.title == "The display refuses"
             assert str(other) in error.text
         look(monkeypatch, display)
-        assert (await failed(doors)).title == "No display here"
+        assert (await failed(channels)).title == "No display here"
         monkeypatch.setenv("DISPLAY", "nonsense")
-        assert (await failed(doors)).title == "Not a display"
+        assert (await failed(channels)).title == "Not a display"
         monkeypatch.delenv("DISPLAY")
-        error = await failed(doors)
+        error = await failed(channels)
         assert isinstance(error, ToolMissing)
         assert "DISPLAY is not set" in error.text
 

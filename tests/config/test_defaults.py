@@ -70,6 +70,6 @@ def test_the_schema_knows_every_setting_its_default_and_its_bounds() -> None:
         assert set(properties) == set(kind.__struct_fields__)
         assert all(about["description"] for about in properties.values())
         assert parts[kind.__name__]["additionalProperties"] is False
-    interval = parts["Probe"]["properties"]["interval"]
+    interval = parts["ProbeSettings"]["properties"]["interval"]
     assert (interval["minimum"], interval["maximum"], interval["default"]) == (0.5, 60, 1.0)
     assert msgspec.json.encode(schema())

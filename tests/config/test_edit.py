@@ -8,7 +8,7 @@ import pytest
 
 from gpubox.config import edit
 from gpubox.config.files import load
-from gpubox.config.settings import BoxEntry, Settings, Ui
+from gpubox.config.settings import BoxEntry, Settings, UiSettings
 from gpubox.core.errors import ConfigError
 
 
@@ -103,7 +103,7 @@ def test_a_theme_is_set_and_the_rest_stays(tmp_path: Path) -> None:
     edit.set_theme(file, "nord")
     edit.set_theme(file, "dracula")
     loaded = load(file, environment={})
-    assert (loaded.settings, loaded.problems) == (Settings(ui=Ui(theme="dracula")), ())
+    assert (loaded.settings, loaded.problems) == (Settings(ui=UiSettings(theme="dracula")), ())
     file.write_text("[probe]\ninterval = 2.0 # slow\n")
     edit.set_theme(file, "nord")
     assert file.read_text().startswith("[probe]\ninterval = 2.0 # slow\n")

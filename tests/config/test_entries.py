@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.config.entries import box_of, job_of
-from gpubox.config.expect import Wrong, value_of
+from gpubox.config.expect import InvalidSetting, value_of
 from gpubox.config.files import load
 from gpubox.config.settings import BoxEntry, JobEntry, JobSettings, Settings
 from tests.config.test_files import lines, read
@@ -119,7 +119,7 @@ def words_for(kind: object) -> str:
     """What is said of a text that fits no pattern; nothing where any text does."""
     try:
         value_of("\0 ", kind)
-    except Wrong as wrong:
+    except InvalidSetting as wrong:
         return str(wrong)
     return ""
 

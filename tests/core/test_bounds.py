@@ -14,7 +14,7 @@ import gpubox
 from gpubox.core.bounds import UNREADABLE, Moment, Number, Port, Whole, whole
 from tests.core import wire
 
-OURS = ("gpubox.config", "gpubox.commands", "gpubox.ui", "gpubox.remote", "gpubox.boxes.jobs.compare_export")
+OURS = ("gpubox.config", "gpubox.commands", "gpubox.ui", "gpubox.remote", "gpubox.boxes.jobs.compare.export")
 """What no box sends: settings, what is printed, what is drawn."""
 
 

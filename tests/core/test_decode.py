@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gpubox.core.decode import decode
 from gpubox.core.errors import ProbeError, ProbeTooNew
 from gpubox.core.sample import Gpu, Host, Process, Sample
-from gpubox.core.text import LONGEST, clean
+from gpubox.core.sanitize import LONGEST, clean
 from tests.samples import BUILDERS, HOSTILE, eight_gpus, hostile
 
 _ENCODE = msgspec.json.encode

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from gpubox.core import errors
-from gpubox.core.ask import Kind, Nobody, Question
 from gpubox.core.errors import Dropped, GpuBoxError, ProbeError, RemoteError, Unreachable
-from gpubox.core.shell import Result
-from gpubox.core.together import together
+from gpubox.core.prompts import Nobody, Question, QuestionKind
+from gpubox.core.shell import CommandResult
+from gpubox.core.tasks import together
 from tests.hang import LIMIT
 
 EVERY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GpuBoxError)]
@@ -38,12 +38,12 @@ def test_only_what_may_pass_by_itself_is_tried_again() -> None:
 def test_a_failed_command_keeps_its_status() -> None:
     assert RemoteError("No", status=3).status == 3
     assert ProbeError("No").status is None
-    assert Result(0, None, b"", b"").ok
-    assert not Result(None, "KILL", b"", b"").ok
+    assert CommandResult(0, None, b"", b"").ok
+    assert not CommandResult(None, "KILL", b"", b"").ok
 
 
 async def test_nobody_declines_everything() -> None:
-    assert await Nobody().ask(Question("xub", "New host key", "Really?", Kind.YES_NO)) is None
+    assert await Nobody().ask(Question("xub", "New host key", "Really?", QuestionKind.YES_NO)) is None
 
 
 async def wait() -> None:

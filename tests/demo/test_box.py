@@ -14,9 +14,9 @@ import asyncssh
 import pytest
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.wishes import new_id
+from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.demo.box import Demo, demo_box
 from gpubox.demo.load import state
 from tests.demo.watching import live, sample_with
@@ -115,8 +115,8 @@ async def test_its_jobs_end_with_it() -> None:
 
     async def watch(box: Box) -> None:
         await sample_with(box, lambda _: True)
-        running = await box.jobs.launch(JobWish(id=new_id(), argv=LONG))
-        queued = await box.jobs.launch(JobWish(id=new_id(), argv=LONG, gpus=GpuWish(count=2)))
+        running = await box.jobs.launch(JobSpec(id=new_id(), argv=LONG))
+        queued = await box.jobs.launch(JobSpec(id=new_id(), argv=LONG, gpus=GpuRequest(count=2)))
         assert queued.state == "queued"  # the trainings have all GPUs but one
         for record in (running, queued):
             assert record.folder.startswith(tempfile.gettempdir())

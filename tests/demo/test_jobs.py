@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs.wishes import new_id
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
 from tests.demo.watching import live, sample_with
 from tests.hang import LIMIT
@@ -31,8 +31,8 @@ async def test_a_job_gets_the_idle_gpu_loads_it_and_the_next_one_waits_for_it() 
     async def watch(box: Box) -> None:
         sample = await sample_with(box, lambda _: True)
         assert not sample.gpus[2].memory_used
-        one = await box.jobs.launch(JobWish(id=new_id(), argv=TRAIN, gpus=GpuWish(count=1)))
-        two = await box.jobs.launch(JobWish(id=new_id(), argv=(*TRAIN[:2], "-h"), gpus=GpuWish(count=1)))
+        one = await box.jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
+        two = await box.jobs.launch(JobSpec(id=new_id(), argv=(*TRAIN[:2], "-h"), gpus=GpuRequest(count=1)))
         one = await record_of(box, one.id, lambda record: record.main is not None)
         assert one.main is not None
         pid = one.main.pid
@@ -61,10 +61,10 @@ async def test_a_job_gets_the_idle_gpu_loads_it_and_the_next_one_waits_for_it() 
 async def test_what_lies_in_the_home_runs_and_ends_as_it_says() -> None:
     async def watch(box: Box) -> None:
         await sample_with(box, lambda _: True)
-        none = GpuWish(mode="none")
-        trained = await box.jobs.launch(JobWish(id=new_id(), argv=TRAIN, gpus=GpuWish(count=1)))
+        none = GpuRequest(mode="none")
+        trained = await box.jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
         failed = await box.jobs.launch(
-            JobWish(id=new_id(), argv=("sh", "-c", "python diverge.py --pace 0.002"), gpus=none)
+            JobSpec(id=new_id(), argv=("sh", "-c", "python diverge.py --pace 0.002"), gpus=none)
         )
         ended = await record_of(box, failed.id, lambda record: record.ending is not None)
         assert ended.ending is not None

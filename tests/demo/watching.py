@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.open import open_box
+from gpubox.boxes.factory import open_box
 from gpubox.boxes.targets import DEMO
-from gpubox.config.settings import Probe, Settings
-from gpubox.core.ask import Nobody
+from gpubox.config.settings import ProbeSettings, Settings
+from gpubox.core.prompts import Nobody
 from gpubox.core.sample import Sample
-from gpubox.core.together import together
+from gpubox.core.tasks import together
 from tests.hang import LIMIT
 
 
@@ -20,7 +20,7 @@ class Done(Exception):
 
 async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
     """Open the demo box as the panel does and watch it."""
-    box = open_box(DEMO, Settings(probe=Probe(interval=0.5)), Nobody())
+    box = open_box(DEMO, Settings(probe=ProbeSettings(interval=0.5)), Nobody())
 
     async def watched() -> None:
         await watch(box)

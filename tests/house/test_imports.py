@@ -90,9 +90,9 @@ def test_what_runs_on_the_box_is_python_3_8() -> None:
 
 
 VIOLATIONS = {
-    "core/text.py": "import gpubox.config.settings\nimport click",
+    "core/sanitize.py": "import gpubox.config.settings\nimport click",
     "boxes/box.py": "import textual\nimport asyncssh",
-    "remote/__init__.py": "import gpubox.core.text",
+    "remote/__init__.py": "import gpubox.core.sanitize",
     "config/settings.py": "import gpubox.remote",
 }
 

@@ -1,4 +1,4 @@
-"""A panel is one file: its folder finds it."""
+"""A panel is one folder with a panel.py: ui/panels finds it."""
 
 import importlib
 import inspect
@@ -13,8 +13,8 @@ FILES = [found.name for found in pkgutil.iter_modules(gpubox.ui.panels.__path__)
 
 
 def panels(file: str) -> list[type[Panel]]:
-    """The panel classes that one file defines."""
-    module = importlib.import_module(f"gpubox.ui.panels.{file}")
+    """The panel classes that one folder's panel.py defines."""
+    module = importlib.import_module(f"gpubox.ui.panels.{file}.panel")
     classes = inspect.getmembers(module, inspect.isclass)
     own = [found for _, found in classes if found.__module__ == module.__name__]
     return [found for found in own if issubclass(found, Panel)]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gpubox.core.errors import GpuBoxError, ProbeError, ProbeTooNew
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
 from gpubox.core.shell import Shell
 from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until

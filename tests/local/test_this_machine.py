@@ -16,17 +16,17 @@ import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.open import open_box
+from gpubox.boxes.factory import open_box
 from gpubox.boxes.targets import parse
-from gpubox.config.settings import Probe, Settings
-from gpubox.core.ask import Nobody
+from gpubox.config.settings import ProbeSettings, Settings
 from gpubox.core.errors import RemoteError
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.sample import Process
 from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until
 
-SETTINGS = Settings(probe=Probe(interval=0.5, top_processes=100))
+SETTINGS = Settings(probe=ProbeSettings(interval=0.5, top_processes=100))
 
 
 @pytest.fixture(autouse=True)

@@ -15,14 +15,14 @@ import pytest
 
 from gpubox.core.errors import Dropped
 from gpubox.local import tty
-from gpubox.local.tty import Visit, hand_over, told, wish
+from gpubox.local.tty import TerminalExit, hand_over, spec, told
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
 
 @dataclass
 class Program:
-    """A program on a box; see core.doors.Terminal."""
+    """A program on a box; see core.channels.Terminal."""
 
     flood: bytes = b""
     """Drawn again and again; without it nothing is drawn but what `output` holds."""
@@ -95,7 +95,7 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Generator[Window]:
 
 
 @asynccontextmanager
-async def visit(program: Program) -> AsyncGenerator[asyncio.Task[Visit]]:
+async def visit(program: Program) -> AsyncGenerator[asyncio.Task[TerminalExit]]:
     task = asyncio.create_task(hand_over(program))
     try:
         await until(lambda: program.sizes or task.done())
@@ -191,7 +191,7 @@ async def test_a_paste_of_any_size_arrives_whole(window: Window, monkeypatch: py
 def test_a_box_learns_size_kind_and_language(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "screen-256color")
     termios.tcsetwinsize(window.theirs, (33, 99))
-    wished = wish()
-    assert (wished.columns, wished.rows, wished.term) == (99, 33, "screen-256color")
+    requested = spec()
+    assert (requested.columns, requested.rows, requested.term) == (99, 33, "screen-256color")
     mixed = {"LANG": "de_DE.UTF-8", "LC_TIME": "C", "COLORTERM": "truecolor", "SECRET": "x", "PATH": "y"}
     assert told(mixed) == {"LANG": "de_DE.UTF-8", "LC_TIME": "C", "COLORTERM": "truecolor"}

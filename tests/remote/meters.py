@@ -16,14 +16,14 @@ from typing import TypeVar
 
 import msgspec
 
-from gpubox.boxes.ship import pynvml_source
+from gpubox.agent.bootstrap import pynvml_source
 from gpubox.core.record import GpuUse, Tick
 from tests import orphans
 from tests.hang import LIMIT
 
 T = TypeVar("T")
 
-FILES = ("meter.py", "probe.py", "trees.py")
+FILES = ("gpu_sampler.py", "probe.py", "process_tree.py")
 
 # A child subreaper that starts the job in a session of its own, tells its pid, and ends with its stdin.
 _SUPERVISOR = """
@@ -79,7 +79,7 @@ class Measured:
     def sample(self, *uuids: str, visible: str | None = None, ago: float = 0.0, patch: str = "") -> None:
         """Start the sampler; `ago` makes the job older by so many seconds."""
         assert self.supervisor
-        command = [self.python, "-I", "-S", str(self.program / "meter.py"), "sample"]
+        command = [self.python, "-I", "-S", str(self.program / "gpu_sampler.py"), "sample"]
         if patch:
             script = f"import sys; sys.path.insert(0, {str(self.program)!r}); import meter as m; {patch}; "
             command = [self.python, "-I", "-S", "-c", script + "m.main(['sample'])"]

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from gpubox.boxes import ship
+from gpubox.agent import bootstrap
 from gpubox.core.decode import decode
 from gpubox.core.sample import Sample
 from tests.hang import LIMIT
@@ -53,7 +53,7 @@ def pythons() -> dict[tuple[int, int], str]:
 
 def unpack(folder: Path) -> Path:
     """Lay down what a box gets, as it lies in its cache."""
-    files = cast("dict[str, str]", json.loads(zlib.decompress(ship.payload()[8:])))
+    files = cast("dict[str, str]", json.loads(zlib.decompress(bootstrap.payload()[8:])))
     for name, text in files.items():
         (folder / name).write_text(text, "utf-8")
     return folder

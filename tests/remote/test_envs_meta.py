@@ -188,7 +188,7 @@ def test_an_answer_about_gpus_is_told_until_packages_change(home: Home, tmp_path
     folder = _state(home)
     job = folder / "jobs" / "20261123-120000-abcd"
     job.mkdir(parents=True)
-    program = Path(__file__).parents[2] / "tui" / "gpubox" / "remote" / "sees.py"
+    program = Path(__file__).parents[2] / "tui" / "gpubox" / "remote" / "gpu_check.py"
     done = subprocess.run(
         [sys.executable, str(program), str(job), str(env), job.name], capture_output=True, check=False
     )

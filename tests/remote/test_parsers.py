@@ -193,6 +193,6 @@ def test_an_interval_keeps_its_bounds(text: str, value: float | None) -> None:
 
 
 def test_a_lane_keeps_its_period_though_ticks_jitter() -> None:
-    lanes = probe.Lanes({"fast": 0.0, "slow": 5.0})
+    lanes = probe.Schedule({"fast": 0.0, "slow": 5.0})
     seen = [place for place in range(21) if "slow" in lanes.due(100 + place + (0.01 if place % 2 else -0.01))]
     assert seen == [0, 5, 10, 15, 20]

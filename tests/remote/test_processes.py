@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpubox.core.sample import Process, Sample
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 from tests.remote.conftest import Machine
 
 Library = Callable[..., Path]

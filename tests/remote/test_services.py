@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.boxes import kept
-from gpubox.boxes.services.facts import Facts, Jupyter, TensorBoard
+from gpubox.agent import program_cache
+from gpubox.boxes.services.facts import Jupyter, ServiceFacts, TensorBoard
 from gpubox.remote import services
 from tests.hang import LIMIT
 
@@ -82,18 +82,18 @@ def test_a_port_is_named_only_by_a_whole_number() -> None:
         assert not services.named("8888", words)
 
 
-def asked(python: str, environment: Mapping[str, str]) -> Facts:
+def asked(python: str, environment: Mapping[str, str]) -> ServiceFacts:
     """What a box answers that runs the program as it is sent there, by some Python."""
     done = subprocess.run(
         [python, "-I", "-S", "-"],
-        input=kept.program("services", "services.py").files["services.py"],
+        input=program_cache.program("services", "services.py").files["services.py"],
         env={**os.environ, **environment},
         capture_output=True,
         timeout=LIMIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    return msgspec.json.decode(done.stdout, type=Facts)
+    return msgspec.json.decode(done.stdout, type=ServiceFacts)
 
 
 @pytest.fixture

@@ -10,29 +10,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gpubox.core.shell import Shell
-from gpubox.ssh.doors import SshDoors
+from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.ssh.fakes import Folder, settled
 from tests.ssh.linked import over_link, served
 
-Check = Callable[[SshDoors], Awaitable[None]]
+Check = Callable[[SshChannels], Awaitable[None]]
 BIG = 3_000_000
 """Bytes that fill every buffer on the way."""
 
 
-async def with_doors(folder: Folder, check: Check, **environment: str) -> None:
-    """Do a check with the doors of a link to a server that forwards what stays on this machine."""
+async def with_channels(folder: Folder, check: Check, **environment: str) -> None:
+    """Do a check with the channels of a link to a server that forwards what stays on this machine."""
     async with served(folder, **environment) as link:
         await over(link, check)
 
 
 async def over(link: SshLink, check: Check) -> None:
-    """Do a check with the doors of a link; what it raises, this raises."""
+    """Do a check with the channels of a link; what it raises, this raises."""
 
     async def with_shell(shell: Shell) -> None:
         assert isinstance(shell, SshShell)
-        await check(SshDoors(shell))
+        await check(SshChannels(shell))
 
     await over_link(link, with_shell)
 

@@ -15,16 +15,16 @@ import asyncssh
 import pytest
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Asker, Question
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.prompts import Asker, Question
 from gpubox.core.shell import Shell, Work
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from tests.hang import LIMIT
 
-QUICK = Ssh(connect_timeout=10.0, keepalive=0.2, retry_first=0.05, retry_cap=0.2)
+QUICK = SshSettings(connect_timeout=10.0, keepalive=0.2, retry_first=0.05, retry_cap=0.2)
 """Settings that make a test wait for nothing."""
 
 
@@ -79,9 +79,11 @@ class Folder:
     def configure(self, text: str) -> None:
         self.config.write_text(text)
 
-    def wanted(self, port: int, **more: str) -> Wanted:
+    def wanted(self, port: int, **more: str) -> HostSpec:
         values = {"user": "ada", "identity": str(self.identity), **more}
-        return Wanted("127.0.0.1", port=port, config_file=self.config, known_hosts=self.known_hosts, **values)
+        return HostSpec(
+            "127.0.0.1", port=port, config_file=self.config, known_hosts=self.known_hosts, **values
+        )
 
 
 class Guest(asyncssh.SSHServer):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from gpubox.core.ask import Nobody
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import serve

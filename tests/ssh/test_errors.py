@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.core.errors import AuthFailed, Dropped, GpuBoxError, LinkError, RemoteError, Unreachable
-from gpubox.ssh.errors import TABLE, Facts, Stage, explain
+from gpubox.ssh.errors import TABLE, ConnectFacts, Stage, explain
 
-FACTS = Facts("lab", "ada@10.0.0.7:22", "10.0.0.7", 22, Stage.REACHING, limit=15)
+FACTS = ConnectFacts("lab", "ada@10.0.0.7:22", "10.0.0.7", 22, Stage.REACHING, limit=15)
 
 
 def os_error(number: int) -> OSError:

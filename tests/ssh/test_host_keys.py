@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from gpubox.core.ask import Kind
 from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import QuestionKind
 from gpubox.ssh.link import SshLink
 from tests.ssh.fakes import QUICK, Folder, Person, kept, listening, needs_ssh, phase
 
@@ -46,7 +46,7 @@ async def test_an_unknown_host_key_is_asked_about_remembered_and_pinned(folder: 
         assert [line.split()[0] for line in lines] == [f"[127.0.0.1]:{server.port}"]
     (question,) = person.asked
     assert folder.host_key.get_fingerprint() in question.text
-    assert (question.kind, question.about, question.danger) == (Kind.YES_NO, "box", False)
+    assert (question.kind, question.about, question.danger) == (QuestionKind.YES_NO, "box", False)
     assert folder.known_hosts.stat().st_mode & 0o777 == 0o600
 
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import asyncssh
 
-from gpubox.core.ask import Nobody
 from gpubox.core.errors import (
     AuthFailed,
     ConfigError,
     Unreachable,
 )
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from tests.ssh.fakes import (
     QUICK,
     Folder,
@@ -42,8 +42,8 @@ def proxied(folder: Folder, ports: Sequence[int]) -> str:
     return before
 
 
-def named(folder: Folder, host: str) -> Wanted:
-    return Wanted(host, config_file=folder.config, known_hosts=folder.known_hosts)
+def named(folder: Folder, host: str) -> HostSpec:
+    return HostSpec(host, config_file=folder.config, known_hosts=folder.known_hosts)
 
 
 async def test_two_jump_hosts_are_gone_through(folder: Folder) -> None:

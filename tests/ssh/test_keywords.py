@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.core.errors import ConfigError
-from gpubox.ssh.keywords import NEED_SSH, TABLE, Use
-from gpubox.ssh.resolve import Wanted, resolve
+from gpubox.ssh.keywords import NEED_SSH, TABLE, KeywordUse
+from gpubox.ssh.resolve import HostSpec, resolve
 from tests.components.parts import program
 from tests.ssh.fakes import Folder, needs_ssh
 
@@ -36,7 +36,7 @@ def test_the_table_has_every_keyword_of_the_manual_page() -> None:
 
 
 def test_what_is_refused_cannot_be_known_without_ssh() -> None:
-    assert {keyword for keyword, use in TABLE.items() if use is Use.REFUSED} <= NEED_SSH
+    assert {keyword for keyword, use in TABLE.items() if use is KeywordUse.REFUSED} <= NEED_SSH
 
 
 @needs_ssh
@@ -50,10 +50,10 @@ def test_what_is_refused_cannot_be_known_without_ssh() -> None:
 async def test_what_cannot_be_honored_is_refused_by_name(folder: Folder, line: str, name: str) -> None:
     folder.configure(f"Host box\n  {line}\nHost off\n  KnownHostsCommand none\n")
     with pytest.raises(ConfigError, match=name):
-        await resolve(Wanted("box", config_file=folder.config))
+        await resolve(HostSpec("box", config_file=folder.config))
     with pytest.raises(ConfigError, match=name):
-        await resolve(Wanted("other", jump="box", config_file=folder.config))
-    await resolve(Wanted("off", config_file=folder.config))
+        await resolve(HostSpec("other", jump="box", config_file=folder.config))
+    await resolve(HostSpec("off", config_file=folder.config))
 
 
 @pytest.mark.parametrize("keyword", ["RevokedHostKeys", "knownhostscommand", "CanonicalizeHostname"])
@@ -61,4 +61,4 @@ async def test_without_ssh_what_only_ssh_understands_is_refused(folder: Folder, 
     (folder.path / "more").write_text(f"{keyword} yes\n")
     folder.configure(f"Include {folder.path}/more\n")
     with pytest.raises(ConfigError, match=keyword.lower()):
-        await resolve(replace(Wanted("box"), config_file=folder.config), "there-is-no-such-ssh")
+        await resolve(replace(HostSpec("box"), config_file=folder.config), "there-is-no-such-ssh")

@@ -8,8 +8,7 @@ from collections import Counter
 
 import pytest
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Nobody
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import (
     ConfigError,
     Dropped,
@@ -19,10 +18,11 @@ from gpubox.core.errors import (
     RemoteError,
     Unreachable,
 )
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from tests.ssh.fakes import (
     QUICK,
     Folder,
@@ -50,7 +50,7 @@ async def test_a_closed_port_is_named_and_tried_again(folder: Folder) -> None:
 
 
 async def test_an_unknown_name_is_named(folder: Folder) -> None:
-    link = SshLink("box", Wanted("no-such-box.invalid", config_file=folder.config), Nobody(), QUICK)
+    link = SshLink("box", HostSpec("no-such-box.invalid", config_file=folder.config), Nobody(), QUICK)
     error = await first_trouble(link)
     assert isinstance(error, Unreachable)
     assert error.title == "Host not found"
@@ -58,7 +58,7 @@ async def test_an_unknown_name_is_named(folder: Folder) -> None:
 
 
 async def test_a_silent_peer_is_given_up_in_time(folder: Folder) -> None:
-    quick = Ssh(connect_timeout=0.3, retry_first=5)
+    quick = SshSettings(connect_timeout=0.3, retry_first=5)
     async with peer(b"") as port:
         error = await first_trouble(SshLink("box", folder.wanted(port), Nobody(), quick))
     assert (type(error), error.title) == (Unreachable, "Silent peer")
@@ -120,7 +120,7 @@ async def test_a_link_that_falls_silent_is_noticed_by_its_keepalives(folder: Fol
 
 
 async def test_pauses_grow_to_the_cap_with_some_chance_in_them(folder: Folder) -> None:
-    settings = Ssh(retry_first=0.02, retry_cap=0.1)
+    settings = SshSettings(retry_first=0.02, retry_cap=0.1)
     link = SshLink("box", folder.wanted(free_port()), Nobody(), settings)
     pauses: dict[int, float] = {}
 
@@ -141,7 +141,7 @@ async def test_pauses_grow_to_the_cap_with_some_chance_in_them(folder: Folder) -
 
 async def test_retry_ends_a_long_pause(folder: Folder) -> None:
     port = free_port()
-    patient = Ssh(retry_first=300, retry_cap=300)
+    patient = SshSettings(retry_first=300, retry_cap=300)
     async with kept(SshLink("box", folder.wanted(port), Nobody(), patient)) as link:
         await phase(link, Phase.WAITING)
         async with listening(folder, port=port):
@@ -151,7 +151,7 @@ async def test_retry_ends_a_long_pause(folder: Folder) -> None:
 
 
 async def test_a_box_that_comes_back_is_noticed_during_a_long_pause(folder: Folder) -> None:
-    patient = Ssh(retry_first=300, retry_cap=300)
+    patient = SshSettings(retry_first=300, retry_cap=300)
     port = free_port()
     folder.trust(port)
     async with kept(SshLink("box", folder.wanted(port), Nobody(), patient)) as link:
@@ -238,7 +238,7 @@ async def test_at_most_eight_shake_hands_at_a_time(folder: Folder) -> None:
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
         cable.freeze()
-        links = [SshLink(f"box{n}", folder.wanted(cable.port), Nobody(), Ssh()) for n in range(20)]
+        links = [SshLink(f"box{n}", folder.wanted(cable.port), Nobody(), SshSettings()) for n in range(20)]
         tasks = [asyncio.create_task(link.keep(idle)) for link in links]
         steps = {"shaking hands with 127.0.0.1": 8, "reaching 127.0.0.1": 12}
         await settled(lambda: Counter(link.health.value.step for link in links) == steps)

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from gpubox.core.ask import Kind
 from gpubox.core.errors import AuthFailed, Cancelled, LinkError
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import QuestionKind
 from gpubox.ssh.link import SshLink
 from tests.ssh.fakes import QUICK, Folder, Guest, Person, guest, kept, listening, phase
 
@@ -83,7 +83,7 @@ async def test_a_passphrase_is_asked_for_again_when_wrong_and_kept_for_the_recon
         async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
             await reconnected(link, server.hang_up)
     assert person.titles == ["Passphrase", "Passphrase wrong, again", "Passphrase wrong, again"]
-    assert all(question.kind is Kind.SECRET for question in person.asked)
+    assert all(question.kind is QuestionKind.SECRET for question in person.asked)
 
 
 async def test_a_passphrase_that_stays_wrong_says_so(folder: Folder) -> None:
@@ -222,7 +222,7 @@ async def test_a_code_is_asked_for_as_the_box_says_and_never_again_by_itself(fol
             factory.right = ["654321", "blue"]
             link.retry()
             await phase(link, Phase.LIVE)
-    assert [question.kind for question in person.asked] == [Kind.SECRET, Kind.TEXT] * 2
+    assert [question.kind for question in person.asked] == [QuestionKind.SECRET, QuestionKind.TEXT] * 2
     assert person.asked[0].prompt == "Verification code:"
     assert person.asked[0].text == "Look at\nyour phone"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.core.errors import ConfigError, Unreachable
-from gpubox.ssh.resolve import MOST_HOPS, Resolved, Wanted, aliases, resolve
-from gpubox.ssh.wanted import hops
+from gpubox.ssh.host_spec import hops
+from gpubox.ssh.resolve import MOST_HOPS, HostSpec, Resolved, aliases, resolve
 from tests.hang import LIMIT
 from tests.ssh.fakes import Folder, needs_ssh
 
@@ -20,7 +20,7 @@ NO_SSH = "there-is-no-such-ssh"
 
 
 async def resolved(folder: Folder, host: str, program: str = "ssh", **wanted: str) -> Resolved:
-    return await resolve(replace(Wanted(host, config_file=folder.config), **wanted), program)
+    return await resolve(replace(HostSpec(host, config_file=folder.config), **wanted), program)
 
 
 @pytest.mark.parametrize("program", ["ssh", NO_SSH])
@@ -46,7 +46,7 @@ async def test_the_configuration_is_followed_with_and_without_ssh(folder: Folder
 @pytest.mark.parametrize("program", ["ssh", NO_SSH])
 async def test_what_the_person_says_wins(folder: Folder, program: str) -> None:
     folder.configure("Host box\n  User ada\n  Port 22\n  ProxyJump other\n  IdentityFile /missing\n")
-    wanted = Wanted("box", "bob", 0, str(folder.identity), "none", folder.config, folder.path)
+    wanted = HostSpec("box", "bob", 0, str(folder.identity), "none", folder.config, folder.path)
     found = await resolve(wanted, program)
     assert (found.user, found.jumps) == ("bob", ())
     assert found.identities[0] == folder.identity
@@ -112,9 +112,9 @@ async def test_a_user_name_that_ssh_refuses_is_refused(folder: Folder, user: str
 
 
 def test_what_is_typed_after_ssh_holds_user_and_port() -> None:
-    assert Wanted("10.0.0.5", user="ada", port=2222).typed == "-p 2222 ada@10.0.0.5"
-    assert Wanted("box", user="CORP\\ada", jump="gate").typed == "-o ProxyJump=gate 'CORP\\ada@box'"
-    assert Wanted("box").typed == "box"
+    assert HostSpec("10.0.0.5", user="ada", port=2222).typed == "-p 2222 ada@10.0.0.5"
+    assert HostSpec("box", user="CORP\\ada", jump="gate").typed == "-o ProxyJump=gate 'CORP\\ada@box'"
+    assert HostSpec("box").typed == "box"
 
 
 async def test_a_named_key_file_that_is_not_there_is_known_as_missing(folder: Folder) -> None:
@@ -205,7 +205,7 @@ async def test_a_wrong_configuration_is_refused_in_its_own_words(folder: Folder,
 
 @needs_ssh
 async def test_an_ssh_that_hangs_is_given_up(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpubox.ssh.dump._LIMIT", 0.2)
+    monkeypatch.setattr("gpubox.ssh.openssh_config._LIMIT", 0.2)
     folder.configure('Match exec "sleep 300"\n  User ada\n')
     began = time.monotonic()
     with pytest.raises(Unreachable) as raised:  # tried again: this machine may have slept meanwhile

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gpubox.core.ask import Nobody
 from gpubox.core.errors import CommandEnded, Dropped, RemoteError
-from gpubox.core.health import Phase
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import new_key, serve

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from gpubox.core.doors import Forward, Way
-from gpubox.ssh.doors import SshDoors
-from gpubox.ssh.socks import Greeting, Wish
-from tests.ssh.carried import echo, free_port, program, with_doors
+from gpubox.core.channels import Direction, Forward
+from gpubox.ssh.channels import SshChannels
+from gpubox.ssh.socks import Greeting, SocksRequest
+from tests.ssh.carried import echo, free_port, program, with_channels
 from tests.ssh.fakes import Folder
 
 
@@ -24,8 +24,8 @@ async def socks(port: int, *words: bytes) -> tuple[asyncio.StreamReader, asyncio
 
 
 async def test_socks_programs_reach_what_they_ask_for(folder: Folder) -> None:
-    async def check(doors: SshDoors) -> None:
-        async with program(echo) as port, doors.forward(Forward(Way.SOCKS)) as opened:
+    async def check(channels: SshChannels) -> None:
+        async with program(echo) as port, channels.forward(Forward(Direction.SOCKS)) as opened:
             wanted = port.to_bytes(2)
             for greeting in (
                 (b"\x05\x01\0", b"\x05\x01\0\x01\x7f\0\0\x01" + wanted),
@@ -41,12 +41,12 @@ async def test_socks_programs_reach_what_they_ask_for(folder: Folder) -> None:
                 await writer.wait_closed()
             assert opened.traffic.sent == opened.traffic.received == 20
 
-    await with_doors(folder, check)
+    await with_channels(folder, check)
 
 
 async def test_a_socks_program_is_told_why_it_gets_nothing(folder: Folder) -> None:
-    async def check(doors: SshDoors) -> None:
-        async with doors.forward(Forward(Way.SOCKS)) as opened:
+    async def check(channels: SshChannels) -> None:
+        async with channels.forward(Forward(Direction.SOCKS)) as opened:
             nobody = b"\x05\x01\0\x01\x7f\0\0\x01" + free_port().to_bytes(2)
             _, writer, answer = await socks(opened.port, b"\x05\x01\0", nobody)
             assert answer[:2] == b"\x05\x05"
@@ -57,12 +57,12 @@ async def test_a_socks_program_is_told_why_it_gets_nothing(folder: Folder) -> No
             writer.close()
             assert opened.traffic.refused == 2
 
-    await with_doors(folder, check)
+    await with_channels(folder, check)
 
 
 def test_what_follows_the_greeting_at_once_is_kept() -> None:
     answer = Greeting().feed(b"\x05\x01\0\x05\x01\0\x03\x01b\0\x50GET /")
-    assert (answer.reply, answer.wish, answer.rest) == (b"\x05\0", Wish("b", 80), b"GET /")
+    assert (answer.reply, answer.spec, answer.rest) == (b"\x05\0", SocksRequest("b", 80), b"GET /")
 
 
 def test_a_greeting_may_come_in_single_bytes() -> None:
@@ -71,7 +71,7 @@ def test_a_greeting_may_come_in_single_bytes() -> None:
     answers = [greeting.feed(bytes([byte])) for byte in words]
     assert not any(answer.wrong for answer in answers)
     assert b"".join(answer.reply for answer in answers) == b"\x05\0"
-    assert answers[-1].wish == Wish("::1", 8080)
+    assert answers[-1].spec == SocksRequest("::1", 8080)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,6 @@ def test_a_greeting_may_come_in_single_bytes() -> None:
 def test_what_is_no_socks_is_turned_away(words: bytes) -> None:
     answer = Greeting().feed(words)
     if words.endswith(b"\x09"):
-        assert answer.wish is None
+        assert answer.spec is None
     else:
         assert answer.wrong

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.keys import everything
 from tests.ui.fakes import Clock
-from tests.ui.plain import Cards, Machine, Past, Rows, Tunnels
+from tests.ui.plain import Cards, Machine, Past, Table, Tunnels
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 """The sizes that the layouts are made for."""
@@ -56,8 +56,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def plain_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put plain panels in the place of the real ones."""
-    panels = [Cards, Rows, Machine, Past, Tunnels]
-    monkeypatch.setattr("gpubox.ui.discover.panel_classes", lambda: panels)
+    panels = [Cards, Table, Machine, Past, Tunnels]
+    monkeypatch.setattr("gpubox.ui.registry.panel_classes", lambda: panels)
 
 
 @pytest.fixture

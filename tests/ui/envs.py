@@ -13,8 +13,8 @@ from gpubox.boxes.box import Box
 from gpubox.core.env import Build, Env, Envs, Kind, Package, Root, Sight
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.job import JobWish
-from gpubox.ui.panels.envs import EnvsPanel
+from gpubox.core.job import JobSpec
+from gpubox.ui.panels.envs.panel import EnvsPanel
 from tests import samples
 from tests.parts import GIB, NOW
 from tests.ui.fakes import make_box, until
@@ -96,32 +96,32 @@ class FakeEnvs:
         self.feed.put(replace(found, envs=tuple(sized)))
         return 3 * GIB
 
-    def _wish(self, *words: str) -> JobWish:
-        return JobWish(id=f"20261123-150000-{words[0][:4]}", argv=words, name=words[0])
+    def _spec(self, *words: str) -> JobSpec:
+        return JobSpec(id=f"20261123-150000-{words[0][:4]}", argv=words, name=words[0])
 
-    def create(self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda") -> JobWish:
-        return self._wish("create", name, kind, where, *packages)
+    def create(self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda") -> JobSpec:
+        return self._spec("create", name, kind, where, *packages)
 
-    def create_from(self, yml: str, name: str, where: str = "", kind: Kind = "conda") -> JobWish:
-        return self._wish("create-from", name, kind, where, yml)
+    def create_from(self, yml: str, name: str, where: str = "", kind: Kind = "conda") -> JobSpec:
+        return self._spec("create-from", name, kind, where, yml)
 
-    def clone(self, env: Env, name: str) -> JobWish:
-        return self._wish("clone", env.name, name)
+    def clone(self, env: Env, name: str) -> JobSpec:
+        return self._spec("clone", env.name, name)
 
-    def install(self, env: Env, packages: Sequence[str]) -> JobWish:
-        return self._wish("install", env.name, *packages)
+    def install(self, env: Env, packages: Sequence[str]) -> JobSpec:
+        return self._spec("install", env.name, *packages)
 
-    def remove(self, env: Env) -> JobWish:
-        return self._wish("remove", env.name)
+    def remove(self, env: Env) -> JobSpec:
+        return self._spec("remove", env.name)
 
-    def rename(self, env: Env, name: str) -> JobWish:
-        return self._wish("rename", env.name, name)
+    def rename(self, env: Env, name: str) -> JobSpec:
+        return self._spec("rename", env.name, name)
 
-    def export(self, env: Env) -> JobWish:
-        return self._wish("export", env.name)
+    def export(self, env: Env) -> JobSpec:
+        return self._spec("export", env.name)
 
-    def probe_gpu(self, env: Env) -> JobWish:
-        return self._wish("see", env.name)
+    def probe_gpu(self, env: Env) -> JobSpec:
+        return self._spec("see", env.name)
 
 
 def equip(box: Box, envs: FakeEnvs) -> Box:

@@ -11,15 +11,16 @@ from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
-from gpubox.core.ask import Asker
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.prompts import Asker
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Work
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from tests.hang import LIMIT
 from tests.samples import NOW

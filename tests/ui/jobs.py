@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm import SlurmView
+from gpubox.boxes.jobs.slurm.backend import SlurmState
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Ending, GpuPlace, GpuTick, GpuUse, Record, Tick, Usage
 from tests.parts import GIB, NOW, UUID_1070, UUID_4090
 from tests.ui.fake_logs import FakeLogs
@@ -24,7 +24,7 @@ from tests.ui.fake_logs import FakeLogs
 
 def record(name: str, state: str = "running", **changes: object) -> Record:
     """A job of ten minutes on the second GPU."""
-    wish = JobWish(
+    spec = JobSpec(
         id=f"20261123-12{len(name):04d}-{name[:4]:x<4}",
         argv=("python", f"{name}.py"),
         line=f"python {name}.py --epochs 30",
@@ -33,20 +33,20 @@ def record(name: str, state: str = "running", **changes: object) -> Record:
         prefix="/home/ada/miniconda3/envs/tf-gpu",
         env="tf-gpu",
         kind="conda",
-        gpus=GpuWish(count=1),
+        gpus=GpuRequest(count=1),
         by="ada@laptop",
     )
     full = Record(
-        id=wish.id,
+        id=spec.id,
         state=state,  # pyright: ignore[reportArgumentType] a test names one of them
-        wish=wish,
+        spec=spec,
         submitted=NOW - 640,
         started=NOW - 600,
         now=NOW,
         host="xub",
         user="ada",
         cwd="/home/ada/style",
-        folder=f"/home/ada/.local/state/gpubox/xub/jobs/{wish.id}",
+        folder=f"/home/ada/.local/state/gpubox/xub/jobs/{spec.id}",
         gpus=(GpuUse(UUID_4090, 1, "NVIDIA GeForce RTX 4090", memory_total=24 * GIB),),
         log_bytes=1_310_000,
         spark=(10.0, 40.0, 75.0, 92.0, 95.0, 97.0, 96.0, 98.0, 97.0, 95.0),
@@ -133,9 +133,9 @@ class FakeJobs(FakeLogs):
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         self.looked = True
         self.past: tuple[str, ...] = ()
-        self.slurm = SimpleNamespace(view=Feed[SlurmView | None](None))
+        self.slurm = SimpleNamespace(view=Feed[SlurmState | None](None))
         self.done: list[str] = []
-        self.launched: list[JobWish] = []
+        self.launched: list[JobSpec] = []
         self.seconds: tuple[Tick, ...] = ticks(60)
         self.watching = 0
 
@@ -155,10 +155,10 @@ class FakeJobs(FakeLogs):
         finally:
             self.watching -= 1
 
-    async def launch(self, wish: JobWish) -> Record:
+    async def launch(self, spec: JobSpec) -> Record:
         self._fail()
-        self.launched.append(wish)
-        made = record(wish.name or "job", id=wish.id, wish=wish)
+        self.launched.append(spec)
+        made = record(spec.name or "job", id=spec.id, spec=spec)
         self.feed.put((made, *self.feed.value))
         return made
 
@@ -187,8 +187,8 @@ class FakeJobs(FakeLogs):
         self.feed.put((record("again"), *self.feed.value))
         return self.feed.value[0]
 
-    def wish_again(self, record: Record) -> JobWish:
-        return replace(record.wish, id="20261123-140000-new1")
+    def spec_again(self, record: Record) -> JobSpec:
+        return replace(record.spec, id="20261123-140000-new1")
 
     async def history(self) -> tuple[str, ...]:
         return self.past

@@ -9,10 +9,10 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.ui.log.pane import LogPane
+from gpubox.ui.log.search import Logs
+from gpubox.ui.log.window import Window
 from gpubox.ui.theme import GPUBOX
-from gpubox.ui.widgets.log_lines import Window
-from gpubox.ui.widgets.log_pane import LogPane
-from gpubox.ui.widgets.log_search import Logs
 from tests.ui.fakes import make_box, until
 from tests.ui.jobs import FakeJobs
 

@@ -29,8 +29,8 @@ class Cards(Plain):
         return "\n".join(("load", "memory", "heat", "power"))
 
 
-class Rows(Plain):
-    NAME, TITLE, ORDER, PLACE = "rows", "Rows", 2, "main"
+class Table(Plain):
+    NAME, TITLE, ORDER, PLACE = "rows", "Table", 2, "main"
 
 
 class Machine(Plain):

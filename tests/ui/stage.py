@@ -13,12 +13,12 @@ from textual.widgets import Input
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
-from gpubox.core.ask import Question
+from gpubox.core.prompts import Question
 from gpubox.core.sample import Sample
-from gpubox.ui.coming import OneWindow
+from gpubox.ui.draw.line_view import LineView
+from gpubox.ui.modal_guard import ModalGuard
 from gpubox.ui.panel import Panel
 from gpubox.ui.theme import GPUBOX
-from gpubox.ui.widgets.lines import Lines
 from tests.samples import filled
 from tests.ui.conftest import Picture
 from tests.ui.fakes import make_box
@@ -26,7 +26,7 @@ from tests.ui.fakes import make_box
 P = TypeVar("P", bound=Panel)
 
 
-class Stage(OneWindow, Generic[P]):
+class Stage(ModalGuard, Generic[P]):
     """An app of one panel; it answers questions from a list, as a person would."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -55,13 +55,13 @@ class Stage(OneWindow, Generic[P]):
     @property
     def text(self) -> str:
         """What the panel's visible lists and cards say, scrolled out parts included."""
-        shown = [lines.plain for lines in self.panel.query(Lines) if lines.display]
+        shown = [lines.plain for lines in self.panel.query(LineView) if lines.display]
         return "\n".join([*shown, self.panel.border_subtitle or ""])
 
     @property
     def window(self) -> str:
         """What the window in front says."""
-        return "\n".join(lines.plain for lines in self.screen.query(Lines))
+        return "\n".join(lines.plain for lines in self.screen.query(LineView))
 
     def painted(self) -> str:
         """Return every character that is on the screen now, line by line."""

@@ -12,13 +12,14 @@ import pytest
 from textual.command import CommandPalette
 from textual.screen import Screen
 
-from gpubox.boxes.box import Box, Target
-from gpubox.config.settings import Settings, Ui
-from gpubox.core.ask import Asker
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings, UiSettings
 from gpubox.core.errors import Cancelled, ConfigError, GpuBoxError, RemoteError, StoreError
 from gpubox.core.feed import Feed
+from gpubox.core.prompts import Asker
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
-from gpubox.ui.border import UNEXPECTED, guarded
+from gpubox.ui.error_boundary import UNEXPECTED, guarded
 from gpubox.ui.keys import KeyProvider, everything, keymap
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.picker import PickerScreen
@@ -169,7 +170,7 @@ async def test_what_ends_the_program_is_told_in_a_sentence(capsys: pytest.Captur
 async def test_wrong_settings_are_shown_and_the_rest_works() -> None:
     warning = ConfigError("Unknown setting", "ui.color in gpubox.toml", "Did you mean color?")
     settings = Settings(
-        ui=Ui(theme="nope"), keys={"box.retri": "R", "app.help": "nokey", "box.maximize": "f6"}
+        ui=UiSettings(theme="nope"), keys={"box.retri": "R", "app.help": "nokey", "box.maximize": "f6"}
     )
     box = make_box(training_box())
     app = make_app(box, settings=settings, warnings=[warning])
@@ -235,7 +236,7 @@ async def test_the_palette_offers_what_the_keys_do_and_does_it() -> None:
 
 
 async def test_every_theme_of_textual_can_be_had() -> None:
-    app = make_app(make_box(training_box()), settings=Settings(ui=Ui(theme="nord")))
+    app = make_app(make_box(training_box()), settings=Settings(ui=UiSettings(theme="nord")))
     async with app.run_test(size=(120, 40)) as pilot:
         assert app.theme == "nord"
         await until(pilot, lambda: app.screen.focused)

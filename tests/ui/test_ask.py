@@ -9,11 +9,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from gpubox.core.ask import Kind, Question
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.ask import AskScreen
-from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.state_line import StateLine
+from gpubox.ui.status_bar import StatusBar
+from gpubox.ui.widgets.key_footer import KeyFooter
 from tests.samples import training_box
 from tests.ui.fakes import Clock, make_app, make_box, until
 
@@ -24,11 +24,17 @@ KEY = Question(
     "New host key",
     "xub (10.0.0.7:22) was never seen before.\n\nED25519 SHA256:8vhX2b6U2yO1dZ9qQmJtB6fPq4cX0a7sLw [b]x\n\n"
     "Is that the key of your box?",
-    Kind.YES_NO,
+    QuestionKind.YES_NO,
 )
-CODE = Question("xub", "One more step", "The box wants a code.", Kind.TEXT, prompt="Verification code:")
-SECRET = Question("xub", "Passphrase", "~/.ssh/id_ed25519 is locked.", Kind.SECRET, prompt="Passphrase:")
-STOP = Question("xub", "Stop it?", "SIGTERM goes to 41233 python train.py of ada.", Kind.YES_NO, danger=True)
+CODE = Question(
+    "xub", "One more step", "The box wants a code.", QuestionKind.TEXT, prompt="Verification code:"
+)
+SECRET = Question(
+    "xub", "Passphrase", "~/.ssh/id_ed25519 is locked.", QuestionKind.SECRET, prompt="Passphrase:"
+)
+STOP = Question(
+    "xub", "Stop it?", "SIGTERM goes to 41233 python train.py of ada.", QuestionKind.YES_NO, danger=True
+)
 
 
 async def asked(pilot: Pilot[None], question: Question) -> asyncio.Task[str | None]:
@@ -118,7 +124,7 @@ async def test_a_withdrawn_question_under_the_palette_goes_when_it_is_seen_again
 
 
 async def test_a_long_question_never_pushes_the_answers_off_the_screen() -> None:
-    long = Question("[b]xub", "[i]Long", "\n".join(f"line {n} [red]" for n in range(60)), Kind.YES_NO)
+    long = Question("[b]xub", "[i]Long", "\n".join(f"line {n} [red]" for n in range(60)), QuestionKind.YES_NO)
     async with make_app(make_box()).run_test(size=(80, 24)) as pilot:
         task = await asked(pilot, long)
         assert pilot.app.screen.query_one("#no").region.bottom <= 23
@@ -136,8 +142,8 @@ async def test_questions_look_right(
 ) -> None:
     app = make_app(make_box(training_box()), targets=())
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.screen.query(StateLine) and app.screen.focused)
-        await until(pilot, lambda: "live" in app.screen.query_one(StateLine).render().plain)
+        await until(pilot, lambda: app.screen.query(StatusBar) and app.screen.focused)
+        await until(pilot, lambda: "live" in app.screen.query_one(StatusBar).render().plain)
         task = await asked(pilot, question)
         looks(app)
         await pilot.press("escape")
@@ -148,15 +154,17 @@ async def test_the_footer_shows_how_an_answer_is_given_and_how_none_is() -> None
     async with make_app(make_box()).run_test() as pilot:
         for question, keys in ((CODE, ["OK", "Cancel"]), (STOP, ["Yes", "No", "Cancel"])):
             task = await asked(pilot, question)
-            line = pilot.app.screen.query_one(KeyLine)
+            line = pilot.app.screen.query_one(KeyFooter)
             assert [key.description for key in line.keys()[0]] == keys
             await pilot.press("escape")
             assert await asyncio.wait_for(task, 30) is None
 
 
 @pytest.mark.parametrize("size", [(60, 15), (40, 10)], ids=["60x15", "40x10"])
-@pytest.mark.parametrize("kind", [Kind.YES_NO, Kind.SECRET], ids=["buttons", "field"])
-async def test_the_text_gives_way_to_the_answers_on_a_small_screen(kind: Kind, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kind", [QuestionKind.YES_NO, QuestionKind.SECRET], ids=["buttons", "field"])
+async def test_the_text_gives_way_to_the_answers_on_a_small_screen(
+    kind: QuestionKind, size: tuple[int, int]
+) -> None:
     long = Question(
         "xub", "New host key", "\n".join(f"line {n}" for n in range(30)), kind, prompt="Passphrase:"
     )
@@ -164,11 +172,11 @@ async def test_the_text_gives_way_to_the_answers_on_a_small_screen(kind: Kind, s
         task = await asked(pilot, long)
         screen = pilot.app.screen
         frame, text = screen.query_one("#question"), screen.query_one("#text")
-        for name in ("#no", "#yes") if kind is Kind.YES_NO else ("#prompt", "#answer"):
+        for name in ("#no", "#yes") if kind is QuestionKind.YES_NO else ("#prompt", "#answer"):
             answer = screen.query_one(name).region
             assert answer.height == 1
             assert text.region.bottom <= answer.y < frame.region.bottom - 1
-        line = screen.query_one(KeyLine)
+        line = screen.query_one(KeyFooter)
         await until(pilot, lambda: "Scroll" in [key.description for key in line.keys()[0]])
         await pilot.press("down", "down")
         await until(pilot, lambda: text.scroll_y == 2)

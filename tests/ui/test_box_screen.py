@@ -8,23 +8,24 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from gpubox.boxes.box import Box, Target
-from gpubox.core.ask import Asker
+from gpubox.boxes.box import Box
 from gpubox.core.errors import ConfigError, HostKeyChanged, ProbeError, Unreachable
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.prompts import Asker
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panel import Panel
+from gpubox.ui.panel_layout import PanelLayout, chosen
+from gpubox.ui.panel_tabs import PanelTabs
 from gpubox.ui.screens.box import BoxScreen
-from gpubox.ui.widgets.board import Board, chosen
-from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.state_line import StateLine
-from gpubox.ui.widgets.tabs import PanelTabs
+from gpubox.ui.status_bar import StatusBar
+from gpubox.ui.widgets.key_footer import KeyFooter
 from tests.samples import training_box
 from tests.ui.conftest import SIZES
 from tests.ui.fakes import LIVE, MONOTONIC, Clock, link_of, make_app, make_box, until
-from tests.ui.plain import Machine, Plain, Rows, Tunnels
+from tests.ui.plain import Machine, Plain, Table, Tunnels
 
-Looks = Callable[[GpuBoxApp], None]
+Poller = Callable[[GpuBoxApp], None]
 
 
 pytestmark = pytest.mark.usefixtures("plain_panels")
@@ -36,7 +37,7 @@ def screen_of(app: GpuBoxApp) -> BoxScreen:
 
 
 def state_of(app: GpuBoxApp) -> list[str]:
-    return screen_of(app).query_one(StateLine).render().plain.splitlines()
+    return screen_of(app).query_one(StatusBar).render().plain.splitlines()
 
 
 def shown(app: GpuBoxApp) -> list[str]:
@@ -44,7 +45,7 @@ def shown(app: GpuBoxApp) -> list[str]:
 
 
 def focused(app: GpuBoxApp) -> str:
-    panel = screen_of(app).query_one(Board).focused
+    panel = screen_of(app).query_one(PanelLayout).focused
     return panel.NAME if panel else ""
 
 
@@ -142,8 +143,8 @@ async def test_a_panel_fills_the_screen_and_escape_shows_all_again() -> None:
         await until(pilot, lambda: panel_of(app, "rows").size.width > 100)
         await pilot.press("3")
         await until(pilot, lambda: app.screen.maximized is panel_of(app, "machine"))
-        assert app.screen.query_one(StateLine).region.y == 0
-        line = app.screen.query_one(KeyLine)
+        assert app.screen.query_one(StatusBar).region.y == 0
+        line = app.screen.query_one(KeyFooter)
         await until(pilot, lambda: "Back" in line.render().plain)
         assert "Maximize" not in line.render().plain
         await pilot.press("m")
@@ -175,7 +176,7 @@ async def test_in_a_narrow_terminal_the_least_important_goes_first(clock: Clock)
         assert len(state_of(app)[0]) <= 60
 
 
-async def test_a_lost_box_says_why_counts_down_and_dims_its_old_data(clock: Clock, looks: Looks) -> None:
+async def test_a_lost_box_says_why_counts_down_and_dims_its_old_data(clock: Clock, looks: Poller) -> None:
     box = make_box(training_box())
     async with make_app(box).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
@@ -255,27 +256,27 @@ async def test_the_last_row_offers_only_what_can_be_done_now_and_can_be_clicked(
     box = make_box(training_box())
     async with make_app(box).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
-        line = app.screen.query_one(KeyLine)
+        line = app.screen.query_one(KeyFooter)
         await until(pilot, lambda: "Maximize" in line.render().plain)
         assert "Retry" not in line.render().plain
         assert "Back" not in line.render().plain
         link_of(box).health.put(Health(Phase.WAITING, reason=Unreachable("No answer")))
         await until(pilot, lambda: "Retry" in line.render().plain)
-        await pilot.click(KeyLine, offset=(line.render().plain.index("Maximize") + 2, 0))
+        await pilot.click(KeyFooter, offset=(line.render().plain.index("Maximize") + 2, 0))
         await until(pilot, lambda: app.screen.maximized is not None)
         assert "Back" in line.render().plain
 
 
 def test_a_column_shows_at_least_one_panel(clock: Clock) -> None:
     box = make_box()
-    panels = [Rows(box, None), Machine(box, None), Tunnels(box, None)]
+    panels = [Table(box, None), Machine(box, None), Tunnels(box, None)]
     assert chosen(panels, 3) == {panels[0]}
     assert chosen(panels, 20) == {panels[0], panels[1]}
     assert chosen(panels, 28) == set(panels)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_the_frame_looks_right(size: tuple[int, int], clock: Clock, looks: Looks) -> None:
+async def test_the_frame_looks_right(size: tuple[int, int], clock: Clock, looks: Poller) -> None:
     async with make_app(make_box(training_box())).run_test(size=size) as pilot:
         app = await ready(pilot)
         await until(pilot, lambda: "live 12 ms" in state_of(app)[0])

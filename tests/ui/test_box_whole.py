@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.draw.table import Table
 from gpubox.ui.panel import Panel
-from gpubox.ui.panels.gpus import Gpus
-from gpubox.ui.panels.history import HistoryPanel
-from gpubox.ui.panels.processes import Processes
+from gpubox.ui.panel_layout import FRONT
+from gpubox.ui.panels.gpus.panel import Gpus
+from gpubox.ui.panels.history.panel import HistoryPanel
+from gpubox.ui.panels.processes.panel import Processes
 from gpubox.ui.screens.box import BoxScreen
-from gpubox.ui.widgets.board import FRONT
-from gpubox.ui.widgets.rows import Rows
 from tests.samples import eight_gpus, filled, lost_gpu, mismatch, no_device, training_box
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
@@ -69,7 +69,7 @@ async def test_a_box_without_gpus_begins_with_the_host_and_sorts_by_cpu() -> Non
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and focused("gpus"))
         box.received(no_device())
         await until(pilot, lambda: focused("host"))
-        table = app.screen.query_one(Processes).query_one("#list", Rows)
+        table = app.screen.query_one(Processes).query_one("#list", Table)
         await pilot.press("2")
         await until(pilot, lambda: table.sort == ("cpu", True))
         await pilot.press("1")
@@ -177,7 +177,7 @@ async def test_the_chosen_gpu_is_what_processes_and_history_are_about(sample: Sa
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
         processes = app.screen.query_one(Processes)
         history = app.screen.query_one(HistoryPanel)
-        listed = processes.query_one("#list", Rows)
+        listed = processes.query_one("#list", Table)
         await until(pilot, lambda: len(listed.shown) == len(sample.processes))
         await pilot.press(key)
         await until(pilot, lambda: "on GPU 1 · 0 all" in str(processes._border_title))

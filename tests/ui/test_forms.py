@@ -5,43 +5,47 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, Static
 
-from gpubox.boxes.desktops import Wish
-from gpubox.core.doors import Forward, Way
+from gpubox.boxes.desktops import DesktopSpec
+from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import ToolMissing
-from gpubox.ui.widgets.desktop_form import DesktopForm
-from gpubox.ui.widgets.tunnel_form import EXAMPLES, TunnelForm, meaning, read
-from tests.ui.doors import FakeDesktops, FakeServices, FakeTunnels
+from gpubox.ui.panels.desktop.form import DesktopForm
+from gpubox.ui.panels.tunnels.form import EXAMPLES, TunnelForm, meaning, read
+from tests.ui.channels import FakeDesktops, FakeServices, FakeTunnels
 from tests.ui.fakes import until
-from tests.ui.test_desktop import desktop, toasts
-from tests.ui.test_tunnels import line, tunnels_of
+from tests.ui.panels.desktop.test_panel import desktop, toasts
+from tests.ui.panels.tunnels.test_panel import line, tunnels_of
 
 pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.mark.parametrize(
-    ("text", "wish", "words"),
+    ("text", "spec", "words"),
     [
-        ("8888", Forward(Way.LOCAL, port=8888), "127.0.0.1:8888  →  port 8888 of the box"),
+        ("8888", Forward(Direction.LOCAL, port=8888), "127.0.0.1:8888  →  port 8888 of the box"),
         (
             "9000:db:5432",
-            Forward(Way.LOCAL, 9000, "db", 5432),
+            Forward(Direction.LOCAL, 9000, "db", 5432),
             "127.0.0.1:9000  →  db:5432 as the box sees it",
         ),
-        ("-L 9000:db:5432", Forward(Way.LOCAL, 9000, "db", 5432), "as the box sees it"),
+        ("-L 9000:db:5432", Forward(Direction.LOCAL, 9000, "db", 5432), "as the box sees it"),
         (
             "/run/app.sock",
-            Forward(Way.LOCAL, path="/run/app.sock"),
+            Forward(Direction.LOCAL, path="/run/app.sock"),
             "a port here  →  /run/app.sock of the box",
         ),
-        ("remote:9000:3000", Forward(Way.REMOTE, 9000, port=3000), "→  port 3000 of this machine"),
-        ("-R 9000:localhost:3000", Forward(Way.REMOTE, 9000, "localhost", 3000), "port 9000 on the box"),
-        ("-D1080", Forward(Way.SOCKS, 1080), "SOCKS on 127.0.0.1:1080"),
-        ("socks", Forward(Way.SOCKS), "SOCKS on 127.0.0.1:1080"),
+        ("remote:9000:3000", Forward(Direction.REMOTE, 9000, port=3000), "→  port 3000 of this machine"),
+        (
+            "-R 9000:localhost:3000",
+            Forward(Direction.REMOTE, 9000, "localhost", 3000),
+            "port 9000 on the box",
+        ),
+        ("-D1080", Forward(Direction.SOCKS, 1080), "SOCKS on 127.0.0.1:1080"),
+        ("socks", Forward(Direction.SOCKS), "SOCKS on 127.0.0.1:1080"),
         ("jupyter", None, "the service jupyter, once it is found"),
     ],
 )
-def test_a_tunnel_by_hand_is_read_and_told_back(text: str, wish: Forward | None, words: str) -> None:
-    assert read(text).wish == wish
+def test_a_tunnel_by_hand_is_read_and_told_back(text: str, spec: Forward | None, words: str) -> None:
+    assert read(text).spec == spec
     assert words in meaning(read(text))
 
 
@@ -62,7 +66,7 @@ async def test_the_form_opens_what_is_written_and_says_what_is_wrong() -> None:
         await until(pilot, lambda: "db:5432 as the box sees it" in str(said.content))
         await pilot.press("enter")
         await until(pilot, lambda: line(stage, "db:5432"))
-        assert held.feed.value[0].wish == Forward(Way.LOCAL, 9000, "db", 5432)
+        assert held.feed.value[0].spec == Forward(Direction.LOCAL, 9000, "db", 5432)
         assert stage.panel.chosen is not None
         assert stage.panel.chosen.tunnel == held.feed.value[0]
 
@@ -85,10 +89,10 @@ async def test_the_form_takes_a_size_and_a_session() -> None:
         fields["geometry"].value = "wide"
         await pilot.press("enter")
         assert isinstance(stage.screen, DesktopForm)
-        assert not desktops.wishes
+        assert not desktops.specs
         fields["geometry"].value, fields["session"].value = "1280x720", "openbox"
         await pilot.press("enter")
-        await until(pilot, lambda: desktops.wishes == [Wish("1280x720", session="openbox")])
+        await until(pilot, lambda: desktops.specs == [DesktopSpec("1280x720", session="openbox")])
         await until(pilot, lambda: "desktop :1 runs xfce4" in toasts(stage))
         assert not desktops.viewings
 

@@ -8,12 +8,12 @@ from textual.widgets import Markdown
 from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError
 from gpubox.ui.app import GpuBoxApp
-from gpubox.ui.discover import panel_classes, panel_modules
 from gpubox.ui.keys import entries
 from gpubox.ui.panel import Panel
+from gpubox.ui.panels.jobs.job_screen import JobScreen
+from gpubox.ui.registry import panel_classes, panel_modules
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.help import HelpScreen, KeyTable
-from gpubox.ui.screens.job import JobScreen
 from tests.samples import training_box
 from tests.ui.fakes import link_of, make_app, make_box, until
 from tests.ui.jobs import RUNNING, FakeJobs, employ

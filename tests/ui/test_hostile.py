@@ -16,34 +16,34 @@ from textual.screen import ModalScreen
 import gpubox.ui
 from gpubox.boxes.box import Box
 from gpubox.boxes.services import Service
-from gpubox.boxes.tunnel import Tunnel, TunnelPhase
-from gpubox.config.settings import Desktop, Settings, Ui
-from gpubox.core.ask import Kind, Question
-from gpubox.core.doors import Forward, Way
+from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.config.settings import DesktopSettings, Settings, UiSettings
+from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.ui.panel import Panel
-from gpubox.ui.panels.desktop import DesktopPanel
-from gpubox.ui.panels.gpus import Gpus
-from gpubox.ui.panels.history import HistoryPanel
-from gpubox.ui.panels.host import HostPanel
-from gpubox.ui.panels.processes import Processes
-from gpubox.ui.panels.tunnels import TunnelsPanel
+from gpubox.ui.panels.desktop.form import DesktopForm
+from gpubox.ui.panels.desktop.panel import DesktopPanel
+from gpubox.ui.panels.envs.form import EnvForm
+from gpubox.ui.panels.envs.packages import EnvPackages
+from gpubox.ui.panels.gpus.panel import Gpus
+from gpubox.ui.panels.history.panel import HistoryPanel
+from gpubox.ui.panels.host.panel import HostPanel
+from gpubox.ui.panels.jobs.compare_screen import CompareScreen
+from gpubox.ui.panels.jobs.job_screen import JobScreen
+from gpubox.ui.panels.jobs.results_screen import JobResults
+from gpubox.ui.panels.processes.panel import Processes
+from gpubox.ui.panels.processes.signal_chooser import SignalChooser
+from gpubox.ui.panels.tunnels.form import TunnelForm
+from gpubox.ui.panels.tunnels.panel import TunnelsPanel
 from gpubox.ui.screens.ask import AskScreen
-from gpubox.ui.screens.compare import CompareScreen
-from gpubox.ui.screens.job import JobScreen
-from gpubox.ui.screens.job_results import JobResults
 from gpubox.ui.screens.run import RunScreen
 from gpubox.ui.theme import GPUBOX, Themed
-from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.details import Details
-from gpubox.ui.widgets.env_form import EnvForm
-from gpubox.ui.widgets.env_packages import EnvPackages
-from gpubox.ui.widgets.signals import SignalChooser
-from gpubox.ui.widgets.tunnel_form import TunnelForm
 from tests import samples
 from tests.ui import jobs
-from tests.ui.doors import MINE, FakeDesktops, FakeServices, FakeTunnels, furnish, serve
+from tests.ui.channels import MINE, FakeDesktops, FakeServices, FakeTunnels, furnish, serve
 from tests.ui.envs import TF_CPU, FakeEnvs, equip
 from tests.ui.fakes import make_box, until
 from tests.ui.stage import Stage, on_stage
@@ -77,7 +77,10 @@ async def everywhere(text: str) -> None:
                 await pilot.press("enter")
                 await until(pilot, lambda stage=stage: stage.window)
                 harmless(stage)
-    async with on_stage(Gpus, sample, (100, 24), settings=Settings(ui=Ui(cards_up_to=0))) as (stage, _):
+    async with on_stage(Gpus, sample, (100, 24), settings=Settings(ui=UiSettings(cards_up_to=0))) as (
+        stage,
+        _,
+    ):
         harmless(stage)
     async with on_stage(Processes, sample, (100, 24)) as (stage, pilot):
         await pilot.press("g")
@@ -91,7 +94,7 @@ async def test_no_text_of_a_box_reaches_the_terminal_raw(text: str) -> None:
     await everywhere(text)
 
 
-async def doors_of(text: str) -> None:
+async def channels_of(text: str) -> None:
     """Show desktops, services and tunnels whose every text is `text`, in a broad and in a narrow panel."""
     session = replace(
         MINE, server=text, user=text, display=text, geometry=text, title=text, session=text, path=text
@@ -99,7 +102,7 @@ async def doors_of(text: str) -> None:
     service = Service(text, text, text, "0.0.0.0", 80, user=text, title=text, folder=text, page=True)
     reason = RemoteError(text or "x", text, text)
     tunnel = Tunnel(
-        1, text, Forward(Way.LOCAL, host=text, port=9), TunnelPhase.OPEN, 9, note=text, reason=reason
+        1, text, Forward(Direction.LOCAL, host=text, port=9), TunnelPhase.OPEN, 9, note=text, reason=reason
     )
     for size in ((160, 14), (78, 14)):
         desktops = FakeDesktops(session, replace(session, pid=2, mine=False))
@@ -125,7 +128,7 @@ async def doors_of(text: str) -> None:
 
 @pytest.mark.parametrize("text", samples.HOSTILE, ids=range(len(samples.HOSTILE)))
 async def test_no_text_of_a_desktop_or_a_service_reaches_the_terminal_raw(text: str) -> None:
-    await doors_of(text)
+    await channels_of(text)
 
 
 @settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -154,11 +157,11 @@ def employed() -> Box:
 
 
 WINDOWS: dict[str, Callable[[], ModalScreen[Any]]] = {
-    "ask": lambda: AskScreen(Question(UNCLOSED, UNCLOSED, UNCLOSED, Kind.TEXT, prompt=UNCLOSED)),
+    "ask": lambda: AskScreen(Question(UNCLOSED, UNCLOSED, UNCLOSED, QuestionKind.TEXT, prompt=UNCLOSED)),
     "compare": lambda: CompareScreen(
         employed(), [jobs.record(UNCLOSED, id="a"), jobs.record(UNCLOSED, id="b")]
     ),
-    "desktop form": lambda: DesktopForm(Desktop(), UNCLOSED),
+    "desktop form": lambda: DesktopForm(DesktopSettings(), UNCLOSED),
     "details": lambda: Details(UNCLOSED, Feed(None), lambda _sample, _width: []),
     "env form": lambda: EnvForm(UNCLOSED, ()),
     "env packages": lambda: EnvPackages(equip(make_box(None), FakeEnvs()), [changed(TF_CPU, name=UNCLOSED)]),

@@ -10,15 +10,15 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from gpubox.boxes.jobs.wishes import argv_of
-from gpubox.core.ask import Kind, Question
+from gpubox.boxes.jobs.spec_parsing import argv_of
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.picker import PickerScreen
 from gpubox.ui.widgets.line_input import CommandInput, LineInput
 from tests.ui.fakes import make_app, until
 from tests.ui.jobs import FakeJobs
-from tests.ui.test_job_form import form_of
+from tests.ui.panels.jobs.test_form import form_of
 
 TRAINING = "python train.py \\\n    --epochs 30 \\\n    --lr 1e-3\n"
 SCRIPT = "cd ~/cats\npython train.py  # the small one\npython check.py"
@@ -127,6 +127,6 @@ async def test_a_field_without_a_note_is_spoken_for_by_a_toast() -> None:
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await paste(pilot, app.screen.query_one(LineInput), "gpu1\ngpu2")  # pyright: ignore[reportArgumentType]
         assert [one.message for one in app._notifications] == ["2 lines joined with spaces"]
-        app.push_screen(AskScreen(Question("xub", "Code", "Which?", Kind.TEXT)))
+        app.push_screen(AskScreen(Question("xub", "Code", "Which?", QuestionKind.TEXT)))
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         assert isinstance(app.screen.query_one("#answer"), LineInput)

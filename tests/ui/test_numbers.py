@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gpubox.boxes.desktops import scan
-from gpubox.boxes.desktops.script import Line as Said
-from gpubox.boxes.jobs import slurm_text
-from gpubox.boxes.jobs.compare import compare
-from gpubox.boxes.jobs.compare_export import export
-from gpubox.boxes.jobs.listing import Reader
-from gpubox.boxes.jobs.slurm import SlurmView
+from gpubox.boxes.desktops import discovery
+from gpubox.boxes.desktops.remote_script import ScriptLine as Said
+from gpubox.boxes.jobs.compare.comparison import compare
+from gpubox.boxes.jobs.compare.export import export
+from gpubox.boxes.jobs.list_decoder import ListDecoder
+from gpubox.boxes.jobs.slurm import parse
+from gpubox.boxes.jobs.slurm.backend import SlurmState
 from gpubox.commands import env_report, job_report, report
 from gpubox.config.settings import Settings, Thresholds
 from gpubox.core.decode import decode
@@ -27,25 +27,30 @@ from gpubox.core.feed import Feed
 from gpubox.core.history import History, readings
 from gpubox.core.record import Record, Tick
 from gpubox.core.sample import Sample
-from gpubox.ui.widgets import (
+from gpubox.ui.draw.table import Column
+from gpubox.ui.panels.desktop import table as desktop_table
+from gpubox.ui.panels.envs import table as env_table
+from gpubox.ui.panels.gpus import card, faults
+from gpubox.ui.panels.gpus import details as gpu_details
+from gpubox.ui.panels.gpus import table as gpu_table
+from gpubox.ui.panels.gpus.gpu_status import GpuLimits
+from gpubox.ui.panels.history import graphs as history_graphs
+from gpubox.ui.panels.host import text as host_text
+from gpubox.ui.panels.jobs import (
     compare_graphs,
-    desktop_table,
-    env_table,
-    gpu_card,
-    gpu_details,
-    gpu_faults,
-    gpu_table,
-    history_graphs,
-    host_lines,
-    job_curves,
-    job_details,
-    job_queue,
-    job_table,
-    job_words,
-    process_table,
+    curves,
+    slurm_queue,
 )
-from gpubox.ui.widgets.gpu_facts import Limits
-from gpubox.ui.widgets.rows import Column
+from gpubox.ui.panels.jobs import (
+    details as job_details,
+)
+from gpubox.ui.panels.jobs import (
+    table as job_table,
+)
+from gpubox.ui.panels.jobs import (
+    text as job_text,
+)
+from gpubox.ui.panels.processes import table as process_table
 from tests.core import wire
 from tests.samples import BUILDERS
 
@@ -84,14 +89,14 @@ def draw_sample(sample: Sample, chosen: Settings) -> None:
     report.as_lines("attic", sample)
     report.as_json("attic", sample)
     for width in WIDTHS:
-        host_lines.draw_host(sample, chosen, width)
-        gpu_faults.draw_faults(sample, width, 10)
+        host_text.draw_host(sample, chosen, width)
+        faults.draw_faults(sample, width, 10)
         for process in sample.processes:
             process_table.draw_details(sample, process, width, 20)
         for gpu in sample.gpus:
-            limits = Limits.of(gpu, chosen)
+            limits = GpuLimits.of(gpu, chosen)
             for height in (3, 5, 10):
-                gpu_card.card(gpu_card.Card(gpu, limits, history, NOW, 60), width, height)
+                card.card(card.Card(gpu, limits, history, NOW, 60), width, height)
             gpu_details.draw_details(Feed[Sample | None](sample), gpu.index, chosen, width, 40)
             graphs = history_graphs.of_gpu(gpu, chosen) + history_graphs.of_host(chosen)
             history_graphs.draw_graphs(graphs, history_graphs.View(history, NOW, 60, 3.0), width, 20)
@@ -117,17 +122,17 @@ def test_a_card_that_slows_down_at_no_temperature_is_drawn(slowdown: float, chos
 
 def draw_records(records: Sequence[Record], ticks: Sequence[Tick]) -> None:
     """Draw jobs everywhere."""
-    list_all(job_table.COLUMNS, [job_table.Row(record, False, NOW) for record in records])
+    list_all(job_table.COLUMNS, [job_table.JobRow(record, False, NOW) for record in records])
     job_report.rows(records)
     for record in records:
         job_report.details(record)
-        job_words.greeting(record)
-        job_words.farewell(record)
+        job_text.greeting(record)
+        job_text.farewell(record)
         for width in WIDTHS:
             job_details.draw_head(record, NOW, width, tall=True)
             job_details.draw_all(record, width)
             for height in (1, 4, 9):
-                job_curves.draw_curves(record, ticks, width, height)
+                curves.draw_curves(record, ticks, width, height)
     for kind in compare_graphs.kinds([ticks]):
         compare_graphs.draw_graphs(["a", "b"], [ticks, ticks[:1]], kind, 80, 12)
     if records:
@@ -142,13 +147,13 @@ def test_every_job_and_its_curves_can_be_drawn(records: list[Record], ticks: lis
 
 
 def test_curves_whose_seconds_go_backwards_are_drawn() -> None:
-    record = Record("20260101-000000-abcd", "running", msgspec.json.decode(WISH, type=Record).wish, NOW)
+    record = Record("20260101-000000-abcd", "running", msgspec.json.decode(WISH, type=Record).spec, NOW)
     ticks = [Tick(t, cpu=50.0, rss=1 << 20) for t in (900.0, 10.0, -1e18, 1e18, 3.0)]
     draw_records([record], ticks)
-    assert len(job_curves.resampled(ticks, lambda tick: tick.cpu, 40)) == 40
+    assert len(curves.resampled(ticks, lambda tick: tick.cpu, 40)) == 40
 
 
-WISH = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"wish":{"id":"x","argv":["x"]}}'
+WISH = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"spec":{"id":"x","argv":["x"]}}'
 
 
 @given(
@@ -159,7 +164,7 @@ WISH = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"wish":{"id
 @example("ahead", b"1" + b"0" * 400)
 def test_a_record_with_a_number_of_no_box_is_left_out_of_the_list(field: str, number: bytes) -> None:
     bad = WISH.replace(b'"submitted":1', b'"submitted":1,"%s":%s' % (field.encode(), number))
-    listing = Reader().read(b'{"now":5,"jobs":[%s,%s]}' % (bad, WISH))
+    listing = ListDecoder().read(b'{"now":5,"jobs":[%s,%s]}' % (bad, WISH))
     assert len(listing.jobs) == 1
     draw_records(listing.jobs, ())
 
@@ -167,7 +172,7 @@ def test_a_record_with_a_number_of_no_box_is_left_out_of_the_list(field: str, nu
 @pytest.mark.parametrize("number", wire.OUTSIDE, ids=range(len(wire.OUTSIDE)))
 def test_a_list_of_jobs_with_a_number_of_no_box_is_refused_in_words(number: bytes) -> None:
     with pytest.raises(GpuBoxError, match="Jobs cannot be read"):
-        Reader().read(b'{"now":%s,"jobs":[]}' % number)
+        ListDecoder().read(b'{"now":%s,"jobs":[]}' % number)
 
 
 @often
@@ -213,15 +218,15 @@ def cells(fields: str) -> st.SearchStrategy[list[str]]:
 
 @often
 @given(
-    st.lists(cells(slurm_text.QUEUE), max_size=3),
-    st.lists(cells(slurm_text.SINFO), max_size=3),
+    st.lists(cells(parse.QUEUE), max_size=3),
+    st.lists(cells(parse.SINFO), max_size=3),
 )
 def test_every_queue_of_slurm_can_be_drawn(jobs: list[list[str]], nodes: list[list[str]]) -> None:
-    rows = slurm_text.queue(jobs)
-    view = SlurmView(slurm_text.partitions(nodes, rows), rows, NOW)
+    rows = parse.queue(jobs)
+    view = SlurmState(parse.partitions(nodes, rows), rows, NOW)
     for width in WIDTHS:
-        job_queue.draw_queue(view, width)
-    slurm_text.accounted("|".join(["7", *(line[0] for line in jobs), "0:0"]), "7")
+        slurm_queue.draw_queue(view, width)
+    parse.accounted("|".join(["7", *(line[0] for line in jobs), "0:0"]), "7")
 
 
 @often
@@ -236,4 +241,4 @@ def test_every_desktop_can_be_drawn(words: list[str]) -> None:
         Said("listens", f"5 00000000:{words[4]}"),
         Said("ours", f"{words[2]}\x1ffolder\x1fsession"),
     ]
-    list_all(desktop_table.columns(lambda: NOW, lambda _: ""), scan.read(lines))
+    list_all(desktop_table.columns(lambda: NOW, lambda _: ""), discovery.read(lines))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from gpubox.boxes.box import Target
 from gpubox.core.errors import Unreachable
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.picker import PickerScreen, matching

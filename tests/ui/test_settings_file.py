@@ -8,14 +8,15 @@ from pathlib import Path
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
-from gpubox.boxes.box import Box, Target
-from gpubox.boxes.open import open_box
+from gpubox.boxes.box import Box
+from gpubox.boxes.factory import open_box
 from gpubox.boxes.targets import known
 from gpubox.config import edit
 from gpubox.config.files import load
 from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import BoxEntry
-from gpubox.core.ask import Asker
+from gpubox.core.prompts import Asker
+from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.screens.picker import PickerScreen
 from tests.samples import training_box

@@ -9,9 +9,9 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from gpubox.ui.contrast import TEXT, contrast
+from gpubox.ui.draw.line_view import LineView
+from gpubox.ui.draw.spans import Span, Tone
 from gpubox.ui.theme import GPUBOX, Themed
-from gpubox.ui.widgets.ink import Span, Tone
-from gpubox.ui.widgets.lines import Lines
 from tests.ui.fakes import until
 
 TONES: tuple[Tone, ...] = ("util", "memory", "calm", "warn", "alarm")
@@ -27,8 +27,8 @@ class Bars(Themed):
         super().__init__()
         self.register_theme(GPUBOX)
         self.theme = theme
-        self.bars = Lines(lambda _width, _height: [(Span("7.1G", tone, "fill"),) for tone in TONES])
-        self.other = Lines(lambda _width, _height: [(Span("row"),)])
+        self.bars = LineView(lambda _width, _height: [(Span("7.1G", tone, "fill"),) for tone in TONES])
+        self.other = LineView(lambda _width, _height: [(Span("row"),)])
 
     def compose(self) -> ComposeResult:
         yield self.bars

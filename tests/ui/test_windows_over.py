@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
-from gpubox.config.settings import Desktop
+from gpubox.config.settings import DesktopSettings
 from gpubox.core.env import Env
 from gpubox.core.feed import Feed
+from gpubox.ui.draw.spans import Span
+from gpubox.ui.panels.desktop.form import DesktopForm
+from gpubox.ui.panels.envs.form import EnvForm
+from gpubox.ui.panels.envs.packages import EnvPackages
+from gpubox.ui.panels.jobs.job_screen import JobScreen
+from gpubox.ui.panels.processes.signal_chooser import SIGNALS, SignalChooser
+from gpubox.ui.panels.tunnels.form import TunnelForm
 from gpubox.ui.screens.box import BoxScreen
-from gpubox.ui.screens.job import JobScreen
-from gpubox.ui.widgets.desktop_form import DesktopForm
 from gpubox.ui.widgets.details import Details
-from gpubox.ui.widgets.env_form import EnvForm
-from gpubox.ui.widgets.env_packages import EnvPackages
-from gpubox.ui.widgets.ink import Span
-from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.signals import SIGNALS, SignalChooser
-from gpubox.ui.widgets.tunnel_form import TunnelForm
+from gpubox.ui.widgets.key_footer import KeyFooter
 from tests.samples import training_box
 from tests.ui.envs import FakeEnvs, equip
 from tests.ui.fakes import make_app, make_box, until
@@ -49,7 +49,7 @@ async def test_details_and_signals_show_their_own_keys() -> None:
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
 
         def keys() -> list[str]:
-            line = app.screen.query_one(KeyLine)
+            line = app.screen.query_one(KeyFooter)
             return [f"{key.shown} {key.description}" for key in line.keys()[0]]
 
         for count, wanted in ((3, ["esc Close"]), (60, ["↑↓ Scroll", "esc Close"])):
@@ -74,7 +74,7 @@ async def test_every_field_of_a_form_can_be_seen_on_a_small_screen(which: str) -
             case "tunnel":
                 await app.push_screen(TunnelForm("xub"))
             case "desktop":
-                await app.push_screen(DesktopForm(Desktop(), "xub"))
+                await app.push_screen(DesktopForm(DesktopSettings(), "xub"))
             case _:
                 await app.push_screen(EnvForm("xub", ()))
         frame = app.screen.query_one("#question")

@@ -22,7 +22,7 @@ from gpubox.commands.common import (
 from gpubox.commands.compare import compare, compare_jobs
 from gpubox.commands.config import config
 from gpubox.commands.desktop import desktop
-from gpubox.commands.ending import Ending, ended_by_signals
+from gpubox.commands.ending import SignalExit, ended_by_signals
 from gpubox.commands.env import env
 from gpubox.commands.files import get, put
 from gpubox.commands.jobs import jobs
@@ -122,7 +122,7 @@ def run(words: list[str] | None = None) -> int:
         return _done(words, ending)
 
 
-def _done(words: list[str] | None, ending: Ending) -> int:
+def _done(words: list[str] | None, ending: SignalExit) -> int:
     try:
         result: object = cli.main(words, prog_name="gpubox-tui", standalone_mode=False, obj=Common())
         sys.stdout.flush()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpubox.boxes import des
+from gpubox.rfb import des
 
 Encode = Callable[[bytes, int, int], tuple[int, bytes]]
 """Takes the pixels of a picture and its size; gives the encoding's number and what follows it."""

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from gpubox.boxes.desktops import Desktops, Session
+from gpubox.boxes.desktops import Desktops, DesktopSession
 from gpubox.config import settings
-from gpubox.core.doors import Doors, Forward, Listening, Traffic
+from gpubox.core.channels import Channels, Forward, Listening, Traffic
 from gpubox.core.feed import Feed
-from gpubox.core.shell import Channel, Result, Shell
+from gpubox.core.shell import Channel, CommandResult, Shell
 from tests.hang import LIMIT
 
 PACKAGES = Path(__file__).parents[3]
@@ -33,14 +33,14 @@ TOOLS = (
 
 @dataclass
 class Pipe:
-    """A forward to this machine; see core.doors.Listening."""
+    """A forward to this machine; see core.channels.Listening."""
 
     port: int
     traffic: Traffic = field(default_factory=Traffic)
 
 
 @dataclass
-class LocalDoors:
+class LocalChannels:
     """Forwards to this machine; `sockets` is what AllowStreamLocalForwarding says."""
 
     sockets: bool = True
@@ -49,7 +49,7 @@ class LocalDoors:
     """The ports of this machine that were listened on, in order."""
 
     @asynccontextmanager
-    async def forward(self, wish: Forward) -> AsyncGenerator[Listening]:
+    async def forward(self, spec: Forward) -> AsyncGenerator[Listening]:
         jobs: set[asyncio.Task[None]] = set()
 
         async def near(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,7 +62,7 @@ class LocalDoors:
                 with suppress(
                     OSError, asyncio.CancelledError
                 ):  # streams report a cancelled server as a fault
-                    await self._carry(wish, reader, writer)
+                    await self._carry(spec, reader, writer)
             finally:
                 pipe.traffic.open -= 1
                 jobs.discard(task)
@@ -70,7 +70,7 @@ class LocalDoors:
                 with suppress(OSError):
                     await writer.wait_closed()
 
-        server = await asyncio.start_server(near, "127.0.0.1", wish.listen_port)
+        server = await asyncio.start_server(near, "127.0.0.1", spec.listen_port)
         pipe = Pipe(int(server.sockets[0].getsockname()[1]))
         self.opened.append(pipe.port)
         try:
@@ -81,13 +81,13 @@ class LocalDoors:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
 
-    async def _carry(self, wish: Forward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not (self.sockets if wish.path else self.ports):
+    async def _carry(self, spec: Forward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not (self.sockets if spec.path else self.ports):
             return
-        if wish.path:
-            far, out = await asyncio.open_unix_connection(wish.path)
+        if spec.path:
+            far, out = await asyncio.open_unix_connection(spec.path)
         else:
-            far, out = await asyncio.open_connection(wish.host, wish.port)
+            far, out = await asyncio.open_connection(spec.host, spec.port)
         try:
             await asyncio.gather(_pump(reader, out), _pump(far, writer))
         finally:
@@ -149,7 +149,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         return {"HOME": str(self.home), "PATH": str(self.programs), "LANG": "C.UTF-8"}
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         process = await asyncio.create_subprocess_exec(
             shutil.which(self.login) or self.login,
             "-c",
@@ -161,19 +161,21 @@ class Place:
         )
         async with asyncio.timeout(timeout):
             stdout, stderr = await process.communicate(stdin)
-        return Result(process.returncode, None, stdout, stderr)
+        return CommandResult(process.returncode, None, stdout, stderr)
 
     def stream(self, command: str) -> AbstractAsyncContextManager[Channel]:
         raise NotImplementedError
 
-    def desktops(self, doors: LocalDoors | None = None, **wanted: str) -> Desktops:
+    def desktops(self, channels: LocalChannels | None = None, **wanted: str) -> Desktops:
         """The desktops of this place."""
         shell: Feed[Shell | None] = Feed(self)
-        ways: Feed[Doors | None] = Feed(cast("Doors", doors or LocalDoors()))  # only forwards are asked for
-        chosen = settings.Desktop(**{"session": "sleep 600", **wanted})  # pyright: ignore[reportArgumentType]
+        ways: Feed[Channels | None] = Feed(
+            cast("Channels", channels or LocalChannels())
+        )  # only forwards are asked for
+        chosen = settings.DesktopSettings(**{"session": "sleep 600", **wanted})  # pyright: ignore[reportArgumentType]
         return Desktops(shell, ways, chosen, environment={"PATH": str(self.programs), "DISPLAY": ":9"})
 
-    async def here(self, desktops: Desktops) -> list[Session]:
+    async def here(self, desktops: Desktops) -> list[DesktopSession]:
         """The desktops of this home; other tests may have theirs."""
         return [one for one in await desktops.list() if one.secret.startswith(str(self.home))]
 

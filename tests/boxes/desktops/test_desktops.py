@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.desktops import Session, Wish
-from gpubox.boxes.desktops.script import ask
-from gpubox.boxes.desktops.sessions import KINDS
+from gpubox.boxes.desktops import DesktopSession, DesktopSpec
+from gpubox.boxes.desktops.remote_script import ask
+from gpubox.boxes.desktops.session_types import KINDS
 from gpubox.core.errors import RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
-from tests.boxes.desktops.places import PACKAGES, LocalDoors, Place, free_display, ignored, mode, there
+from tests.boxes.desktops.places import PACKAGES, LocalChannels, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "tcsh", "fish") if shutil.which(shell)]
@@ -58,9 +58,9 @@ async def test_the_folder_of_a_person_for_vnc_is_left_alone(place: Place) -> Non
 
 async def test_a_running_desktop_is_used_again(place: Place) -> None:
     desktops = place.desktops()
-    first = await desktops.start(Wish(display=":81"))
-    assert (await desktops.ready(Wish(display=":81"))).pid == first.pid
-    assert (await desktops.ready(Wish(display=":82"))).pid != first.pid
+    first = await desktops.start(DesktopSpec(display=":81"))
+    assert (await desktops.ready(DesktopSpec(display=":81"))).pid == first.pid
+    assert (await desktops.ready(DesktopSpec(display=":82"))).pid != first.pid
     again = await desktops.ready()
     assert again.pid in {one.pid for one in desktops.feed.value}
     assert again.ours
@@ -92,7 +92,7 @@ async def test_a_display_of_a_desktop_that_runs_is_told_as_taken(place: Place) -
     desktops = place.desktops()
     session = await desktops.start()
     with pytest.raises(RemoteError, match=f"Display {session.display} is taken"):
-        await desktops.start(Wish(display=session.display))
+        await desktops.start(DesktopSpec(display=session.display))
 
 
 async def test_a_session_that_ends_at_once_is_told_with_the_end_of_its_log(place: Place) -> None:
@@ -133,7 +133,7 @@ async def test_stopping_ends_the_helpers_of_a_session_and_nothing_else(place: Pl
 async def test_a_number_that_another_process_has_by_now_is_never_stopped(place: Place) -> None:
     desktops = place.desktops()
     session = await desktops.start()
-    other = Session("TigerVNC", session.pid, session.ticks + 1, "ada", True, display=":77")
+    other = DesktopSession("TigerVNC", session.pid, session.ticks + 1, "ada", True, display=":77")
     with pytest.raises(RemoteError, match="Already gone"):
         await desktops.stop(other)
     assert session.pid in place.running()
@@ -141,7 +141,7 @@ async def test_a_number_that_another_process_has_by_now_is_never_stopped(place: 
 
 async def test_a_restart_keeps_display_size_and_session(place: Place) -> None:
     desktops = place.desktops()
-    first = await desktops.start(Wish(geometry="800x600", session="sleep 500"))
+    first = await desktops.start(DesktopSpec(geometry="800x600", session="sleep 500"))
     again = await desktops.restart(first)
     assert again.pid != first.pid
     assert (again.display, again.geometry, again.session) == (first.display, "800x600", "sleep 500")
@@ -149,7 +149,7 @@ async def test_a_restart_keeps_display_size_and_session(place: Place) -> None:
 
 async def test_a_desktop_of_another_is_left_alone(place: Place) -> None:
     desktops = place.desktops()
-    other = Session("TigerVNC", 4711, 5, "eve", False, display=":3", port=5903)
+    other = DesktopSession("TigerVNC", 4711, 5, "eve", False, display=":3", port=5903)
     for act in (desktops.stop, desktops.open, desktops.shot):
         with pytest.raises(RemoteError, match=r"desktop :3 belongs to eve"):
             await act(other)
@@ -172,8 +172,8 @@ async def test_what_a_crash_left_behind_is_in_nobodys_way(place: Place) -> None:
 
 
 async def test_when_sshd_forwards_no_sockets_a_port_with_a_password_has_to_do(place: Place) -> None:
-    desktops = place.desktops(LocalDoors(sockets=False), geometry="3200x2400")
-    session = await desktops.start(Wish(display=free_display()))
+    desktops = place.desktops(LocalChannels(sockets=False), geometry="3200x2400")
+    session = await desktops.start(DesktopSpec(display=free_display()))
     assert (session.path, session.security) == ("", "password")
     assert session.port == 5900 + int(session.display[1:])
     secret = Path(session.folder) / "passwd"
@@ -183,13 +183,15 @@ async def test_when_sshd_forwards_no_sockets_a_port_with_a_password_has_to_do(pl
     assert (await desktops.shot(session)).rgb == stripes(32, 24)
     assert len({before, once, secret.read_bytes()}) == 3
     assert mode(secret) == "-rw-------"
-    again = await desktops.start(Wish(display=free_display()))
+    again = await desktops.start(DesktopSpec(display=free_display()))
     assert again.port == 5900 + int(again.display[1:]), "the way is remembered"
 
 
 async def test_when_sshd_forwards_nothing_the_words_name_the_setting(place: Place) -> None:
     with pytest.raises(RemoteError, match="AllowTcpForwarding yes"):
-        await place.desktops(LocalDoors(sockets=False, ports=False)).start(Wish(display=free_display()))
+        await place.desktops(LocalChannels(sockets=False, ports=False)).start(
+            DesktopSpec(display=free_display())
+        )
 
 
 async def test_a_box_without_the_server_that_was_asked_for_says_so(place: Place) -> None:

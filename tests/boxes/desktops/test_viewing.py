@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes import browser, des, novnc, rfb
+from gpubox.boxes import browser
+from gpubox.boxes.desktops import novnc
 from gpubox.boxes.desktops.viewing import Viewing
-from gpubox.boxes.viewers import find
-from gpubox.core.doors import Doors
+from gpubox.boxes.desktops.vnc_viewers import find
+from gpubox.core.channels import Channels
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
-from tests.boxes.desktops.places import LocalDoors, Place, mode
+from gpubox.rfb import client, des
+from tests.boxes.desktops.places import LocalChannels, Place, mode
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
-Begin = Callable[[Viewing, Doors], Awaitable[None]]
+Begin = Callable[[Viewing, Channels], Awaitable[None]]
 LOOKS = f"""#!{sys.executable}
 import pathlib, socket, sys, time
 here = pathlib.Path(sys.argv[0]).parent
@@ -61,7 +63,7 @@ async def test_leaving_early_ends_the_viewer(place: Place) -> None:
         await until(lambda: (place.programs / "heard").exists())
         port = viewing.port
     assert not [line for line in place.running().values() if "xtigervncviewer" in line]
-    assert not await rfb.answers(port)
+    assert not await client.answers(port)
 
 
 async def test_a_viewer_that_cannot_show_anything_is_told_in_its_words(place: Place) -> None:
@@ -75,7 +77,7 @@ async def test_a_viewer_that_cannot_show_anything_is_told_in_its_words(place: Pl
 async def test_a_password_reaches_the_viewer_in_a_private_file(place: Place) -> None:
     copy = "import shutil; shutil.copy2(sys.argv[2], here / 'secret')\n"
     place.program("xtigervncviewer", LOOKS.replace("host, port", copy + "host, port"))
-    desktops = place.desktops(LocalDoors(sockets=False))
+    desktops = place.desktops(LocalChannels(sockets=False))
     session = await desktops.start()
     async with await desktops.open(session) as viewing:
         await until(lambda: (place.programs / "heard").exists())
@@ -83,7 +85,7 @@ async def test_a_password_reaches_the_viewer_in_a_private_file(place: Place) -> 
         assert viewing.password not in " ".join(words(place))
         assert mode(place.programs / "secret") == "-rw-------"
         assert des.reveal((place.programs / "secret").read_bytes()) == viewing.password
-        async with rfb.connect(viewing.port, viewing.password) as screen:
+        async with client.connect(viewing.port, viewing.password) as screen:
             assert screen.width
 
 
@@ -92,10 +94,10 @@ async def test_without_a_viewer_the_address_is_ready_until_it_is_left(place: Pla
     async with await desktops.open(await desktops.start()) as viewing:
         assert viewing.viewer is None
         assert viewing.address == f"127.0.0.1::{viewing.port}"
-        assert await rfb.answers(viewing.port)
+        assert await client.answers(viewing.port)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(viewing.wait(), 0.1)
-    assert not await rfb.answers(viewing.port)
+    assert not await client.answers(viewing.port)
 
 
 async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) -> None:
@@ -103,17 +105,17 @@ async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) ->
     viewing: Viewing = await desktops.open(await desktops.start())
     waiting = asyncio.ensure_future(viewing.wait())
     port = viewing.port
-    doors = desktops._doors
-    doors.put(None)
-    again = place.desktops()._doors.value
-    doors.put(again)
+    channels = desktops._channels
+    channels.put(None)
+    again = place.desktops()._channels.value
+    channels.put(again)
     async with asyncio.timeout(LIMIT):
-        while viewing._through is not again or not await rfb.answers(port):  # noqa: ASYNC110
+        while viewing._through is not again or not await client.answers(port):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert viewing.port == port
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert not await rfb.answers(port)
+    assert not await client.answers(port)
 
 
 def test_the_viewer_of_the_settings_is_taken(tmp_path: Path) -> None:
@@ -191,9 +193,9 @@ async def test_a_page_that_cannot_be_shown_leaves_nothing_open(
 ) -> None:
     viewings: list[Viewing] = []
 
-    async def begun(viewing: Viewing, doors: Doors, begin: Begin = Viewing.begin) -> None:
+    async def begun(viewing: Viewing, channels: Channels, begin: Begin = Viewing.begin) -> None:
         viewings.append(viewing)
-        await begin(viewing, doors)
+        await begin(viewing, channels)
 
     async def fetch(shell: object) -> dict[str, bytes]:
         return {"vnc.html": b""}
@@ -209,7 +211,7 @@ async def test_a_page_that_cannot_be_shown_leaves_nothing_open(
     with pytest.raises(RuntimeError):
         await desktops.open(session)
     assert viewings[0].port
-    assert not await rfb.answers(viewings[0].port)
+    assert not await client.answers(viewings[0].port)
 
 
 async def test_a_browser_gets_the_page_of_the_desktop(place: Place) -> None:

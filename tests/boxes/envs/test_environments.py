@@ -9,12 +9,12 @@ import pytest
 
 from gpubox.boxes.envs import Environments
 from gpubox.boxes.envs.envs import SLOW
-from gpubox.boxes.store import Store
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env, Envs
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.shell import Result, Shell
+from gpubox.core.shell import CommandResult, Shell
+from gpubox.store.store import Store
 from tests.boxes.scripted import ScriptedShell
 
 X = Env(prefix="/c/envs/x", name="x", kind="conda", python="3.11")
@@ -31,10 +31,10 @@ class Answering(ScriptedShell):
         self.answer = self._answer
         self.status = 0
 
-    def _answer(self, command: str) -> Result | GpuBoxError:
+    def _answer(self, command: str) -> CommandResult | GpuBoxError:
         mark = command.split("echo gpubox-")[1].split(" ")[0]
         data = self.said if self.said is not None else msgspec.json.encode(self.found)
-        return Result(self.status, None, f"welcome\ngpubox-{mark} HAVE\n".encode() + data, b"")
+        return CommandResult(self.status, None, f"welcome\ngpubox-{mark} HAVE\n".encode() + data, b"")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.files import Files
+from gpubox.boxes.files.transfer import Files
 from tests.boxes.files.cut_line import Line
 
 
@@ -37,4 +37,4 @@ def line() -> Line:
 @pytest.fixture
 def files(line: Line) -> Files:
     """What copies files over it."""
-    return Files("box", line.shell, line.doors)
+    return Files("box", line.shell, line.channels)

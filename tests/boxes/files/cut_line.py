@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gpubox.core.doors import Doors, Pipes
+from gpubox.core.channels import Channels, Pipes
 from gpubox.core.errors import Dropped
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
-from gpubox.local.doors import LocalDoors
+from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 
 NAMES = (
@@ -27,7 +27,7 @@ class Line:
 
     def __init__(self) -> None:
         self.shell: Feed[Shell | None] = Feed(None)
-        self.doors: Feed[Doors | None] = Feed(None)
+        self.channels: Feed[Channels | None] = Feed(None)
         self.left: int | None = None
         """Bytes, both ways, after which the pipes are cut; None is never."""
         self.cuts = 0
@@ -37,7 +37,7 @@ class Line:
     def up(self) -> None:
         shell = LocalShell()
         self.shell.put(shell)
-        self.doors.put(_Doors(self, LocalDoors(shell)))
+        self.channels.put(_Doors(self, LocalChannels(shell)))
 
     def spend(self, size: int) -> None:
         self.passed += size
@@ -46,13 +46,13 @@ class Line:
             if self.left < 0:
                 self.left = None
                 self.cuts += 1
-                self.doors.put(None)
+                self.channels.put(None)
                 self.shell.put(None)
                 raise Dropped("Link lost", "a test cut it")
 
 
-class _Doors(LocalDoors):
-    def __init__(self, line: Line, inner: LocalDoors) -> None:
+class _Doors(LocalChannels):
+    def __init__(self, line: Line, inner: LocalChannels) -> None:
         self._line = line
         self._inner = inner
 

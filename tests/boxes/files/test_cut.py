@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.files import Files, Progress
-from gpubox.core.doors import Pipes
+from gpubox.boxes.files.transfer import Files, TransferProgress
+from gpubox.core.channels import Pipes
 from gpubox.core.errors import RemoteError
-from gpubox.local.doors import LocalDoors
+from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 from tests.boxes.files.cut_line import BIG, Line, furnish, tree
 from tests.boxes.scripted import until
@@ -31,7 +31,7 @@ async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
     source, target = (here, home) if way == "put" else (home, here)
     (source / "big").write_bytes(BIG)
 
-    async def copy() -> Progress:
+    async def copy() -> TransferProgress:
         if way == "put":
             return await files.put([str(here / "big")], "")
         return await files.get(["big"], str(here))
@@ -135,7 +135,7 @@ async def test_a_box_that_sends_something_else_is_refused(
     first = json.dumps({"transfer": "x", **plan})
     second = json.dumps({"what": "file", "path": ["file"], "mode": 0o644, "size": 1, "ask": False, **row})
     said = f"{first}\n{second}\n"
-    line.doors.put(_Lies(said))
+    line.channels.put(_Lies(said))
     before = tree(here.parent)
     with pytest.raises(RemoteError) as raised:
         await files.get(["file"], f"{here}/")
@@ -145,7 +145,7 @@ async def test_a_box_that_sends_something_else_is_refused(
 
 @pytest.mark.parametrize("said", ["[" * 100_000, '{"files":1e999}', f'{{"files":{"9" * 5000}}}', "null"])
 async def test_a_box_that_sends_no_plan_is_refused(files: Files, line: Line, here: Path, said: str) -> None:
-    line.doors.put(_Lies(f"{said}\n"))
+    line.channels.put(_Lies(f"{said}\n"))
     with pytest.raises(RemoteError, match="Not understood"):
         await files.get(["file"], f"{here}/")
 
@@ -153,7 +153,7 @@ async def test_a_box_that_sends_no_plan_is_refused(files: Files, line: Line, her
 async def test_a_transfer_given_up_before_the_box_answers_leaves_no_thread(files: Files, line: Line) -> None:
     before = threading.active_count()
     silent = _Silent()
-    line.doors.put(silent)
+    line.channels.put(silent)
     task = asyncio.create_task(files.get(["file"], "/nowhere/"))
     await until(lambda: silent.open)
     task.cancel()
@@ -163,7 +163,7 @@ async def test_a_transfer_given_up_before_the_box_answers_leaves_no_thread(files
     assert threading.active_count() <= before
 
 
-class _Silent(LocalDoors):
+class _Silent(LocalChannels):
     """A box whose program never says anything."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class _Silent(LocalDoors):
 
     @asynccontextmanager
     async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
-        async with LocalDoors(LocalShell()).pipes("cat >/dev/null") as pipes:
+        async with LocalChannels(LocalShell()).pipes("cat >/dev/null") as pipes:
             self.open += 1
             try:
                 yield pipes
@@ -179,7 +179,7 @@ class _Silent(LocalDoors):
                 self.open -= 1
 
 
-class _Lies(LocalDoors):
+class _Lies(LocalChannels):
     """A box whose program was replaced."""
 
     def __init__(self, said: str) -> None:
@@ -190,5 +190,5 @@ class _Lies(LocalDoors):
         mark = re.search("gpubox-[0-9a-f]{12}", command or "")
         assert mark
         line = f"printf '\\n{mark[0]} HAVE\\n%s' {shlex.quote(self._said)}; cat >&2"
-        async with LocalDoors(LocalShell()).pipes(line) as pipes:
+        async with LocalChannels(LocalShell()).pipes(line) as pipes:
             yield pipes

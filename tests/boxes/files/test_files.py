@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.files import Files, Progress
+from gpubox.boxes.files.transfer import Files, TransferProgress
 from gpubox.core.errors import ConfigError, RemoteError
 from tests.boxes.files.cut_line import BIG, Line, furnish, tree
 from tests.remote.running import pythons
@@ -40,7 +40,7 @@ async def test_a_file_of_any_name_goes_both_ways(files: Files, home: Path, here:
 
 @pytest.mark.parametrize("python", list(pythons().values()), ids=lambda path: str(path).replace("/", "_"))
 async def test_every_python_here_sends_and_takes(line: Line, home: Path, here: Path, python: str) -> None:
-    files = Files("box", line.shell, line.doors, python=python)
+    files = Files("box", line.shell, line.channels, python=python)
     (here / "big").write_bytes(BIG)
     (here / "small").write_bytes(b"x")
     await files.put([str(here)], "")
@@ -157,7 +157,7 @@ async def test_a_whole_home_is_not_fetched(files: Files, here: Path, path: str) 
 
 async def test_progress_is_told_while_it_goes_on(files: Files, home: Path, here: Path) -> None:
     (here / "big").write_bytes(BIG * 8)
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     await files.put([str(here / "big")], "", seen.append)
     assert seen[-1].all_bytes in (0, 8 * len(BIG))
     assert all(one.bytes <= 8 * len(BIG) for one in seen)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.files import Files
-from gpubox.core.doors import Pipes
+from gpubox.boxes.files.transfer import Files
+from gpubox.core.channels import Pipes
 from gpubox.core.errors import RemoteError
-from gpubox.local.doors import LocalDoors
+from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 from tests.boxes.files.cut_line import BIG, Line, tree
 
@@ -146,7 +146,7 @@ async def test_a_file_that_has_no_size_comes_whole(files: Files, here: Path) -> 
     assert (here / "version").read_text().startswith("Linux version ")
 
 
-class Lies(LocalDoors):
+class Lies(LocalChannels):
     """A box whose program was replaced by one that sends what it wants."""
 
     def __init__(self, said: bytes, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ class Lies(LocalDoors):
         mark = re.search("gpubox-[0-9a-f]{12}", command or "")
         assert mark
         line = f"printf '\\n{mark[0]} HAVE\\n'; cat {shlex.quote(str(self._path))}; cat >&2"
-        async with LocalDoors(LocalShell()).pipes(line) as pipes:
+        async with LocalChannels(LocalShell()).pipes(line) as pipes:
             yield pipes
 
 
@@ -187,7 +187,7 @@ def sent(name: str, body: bytes, *, size: int | None = None) -> bytes:
 async def test_a_leading_dot_fits_only_a_pattern_with_one(
     files: Files, line: Line, home: Path, here: Path, tmp_path: Path, pattern: str, name: str, fits: bool
 ) -> None:
-    line.doors.put(Lies(sent(name, b"evil\n"), tmp_path))
+    line.channels.put(Lies(sent(name, b"evil\n"), tmp_path))
     if fits:
         await files.get([pattern], f"{here}/")
         assert tree(here) == {name: b"evil\n"}
@@ -200,7 +200,7 @@ async def test_a_leading_dot_fits_only_a_pattern_with_one(
 async def test_a_box_that_sends_more_than_it_announced_is_cut_off(
     files: Files, line: Line, home: Path, here: Path, tmp_path: Path
 ) -> None:
-    line.doors.put(Lies(sent("file", b"x" * 20_000, size=5), tmp_path))
+    line.channels.put(Lies(sent("file", b"x" * 20_000, size=5), tmp_path))
     with pytest.raises(RemoteError, match="more than the 5 bytes"):
         await files.get(["file"], f"{here}/")
     assert tree(here) == {}
@@ -212,6 +212,6 @@ async def test_a_box_that_sends_more_than_it_announced_is_cut_off(
 async def test_a_line_that_no_end_would_send_is_told_in_words(
     files: Files, line: Line, home: Path, here: Path, head: str, tmp_path: Path
 ) -> None:
-    line.doors.put(Lies(f"{head}\n".encode(), tmp_path))
+    line.channels.put(Lies(f"{head}\n".encode(), tmp_path))
     with pytest.raises(RemoteError, match="Not understood"):
         await files.get(["file"], f"{here}/")

@@ -10,10 +10,10 @@ from typing import cast
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Ending, GpuPlace, Listing, Record, State, Tick
 
 CUT = Dropped("Connection lost", "The box is gone")
@@ -25,7 +25,7 @@ def job(number: int, state: State = "running", **more: object) -> Record:
     record = Record(
         id=name,
         state=state,
-        wish=JobWish(name, ("train", str(number)), line=f"train {number}", name=f"train-{number}"),
+        spec=JobSpec(name, ("train", str(number)), line=f"train {number}", name=f"train-{number}"),
         submitted=1000.0 + number,
         now=5000.0,
     )
@@ -37,9 +37,9 @@ def ended(record: Record, at: float = 4000.0, code: int = 0) -> Record:
     return replace(record, state="ended", ended=at, ending=Ending("exit", code=code))
 
 
-def link() -> Doors:
-    """Doors of a new link; nobody opens them."""
-    return cast("Doors", object())
+def link() -> Channels:
+    """Channels of a new link; nobody opens them."""
+    return cast("Channels", object())
 
 
 class ScriptedBackend:
@@ -73,10 +73,10 @@ class ScriptedBackend:
             await self.gate.wait()
         return found
 
-    async def launch(self, wish: JobWish) -> Record:
+    async def launch(self, spec: JobSpec) -> Record:
         self._ask("launch")
         return self.records.setdefault(
-            wish.id, Record(id=wish.id, state="running", wish=wish, submitted=self.now, now=self.now)
+            spec.id, Record(id=spec.id, state="running", spec=spec, submitted=self.now, now=self.now)
         )
 
     async def list(self) -> tuple[Record, ...]:
@@ -165,6 +165,6 @@ class ScriptedStream:
             await self._news.wait()
 
 
-def doors(value: Doors | None) -> Feed[Doors | None]:
-    """A feed of doors."""
+def channels(value: Channels | None) -> Feed[Channels | None]:
+    """A feed of channels."""
     return Feed(value)

@@ -10,18 +10,18 @@ import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.jobs import _with, whoami
-from gpubox.boxes.jobs.wishes import line_of
-from gpubox.boxes.limits import Limits
-from gpubox.boxes.store import Store
+from gpubox.boxes.jobs.spec_parsing import line_of
+from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import HistorySettings, JobSettings
 from gpubox.core.errors import Dropped, RemoteError
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import GpuPlace, Record
+from gpubox.store.store import Store
 from tests.boxes.jobs.backend import CUT, ended, job
 from tests.boxes.jobs.windows import BUSY, Kept
 from tests.boxes.scripted import until
 
-WISH = JobWish("20261123-130000-abcdef", ("train", "--fast"), line="train --fast", by="me")
+WISH = JobSpec("20261123-130000-abcdef", ("train", "--fast"), line="train --fast", by="me")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ async def test_jobs_come_newest_first_by_the_clock_of_the_box() -> None:
     kept.backend.places = (GpuPlace("GPU-1", 0),)
     assert not kept.jobs.looked
     found = await kept.jobs.look()
-    assert [record.wish.name for record in found] == ["train-2", "train-3", "train-1"]
+    assert [record.spec.name for record in found] == ["train-2", "train-3", "train-1"]
     assert kept.jobs.feed.value == found
     assert kept.jobs.looked
     assert kept.jobs.gpus.value == kept.backend.places
@@ -107,37 +107,37 @@ async def test_a_refused_removal_is_told_and_looked_at() -> None:
 
 async def test_secrets_are_marked_and_the_settings_exclude_gpus() -> None:
     kept = Kept(settings=JobSettings(exclude=("0", "1")))
-    wish = replace(
+    spec = replace(
         WISH, environment={"HF_TOKEN": "x", "A": "1", "MINE": "y"}, hidden=("MINE",), exclude=("1", "2")
     )
-    await kept.jobs.launch(wish)
-    sent = kept.backend.records[WISH.id].wish
+    await kept.jobs.launch(spec)
+    sent = kept.backend.records[WISH.id].spec
     assert sent.hidden == ("MINE", "HF_TOKEN")
     assert sent.exclude == ("1", "2", "0")
     await kept.jobs.launch(replace(WISH, id="20261123-130001-abcdef", by=""))
-    assert kept.backend.records["20261123-130001-abcdef"].wish.by == whoami()
+    assert kept.backend.records["20261123-130001-abcdef"].spec.by == whoami()
 
 
 async def test_a_job_whose_secrets_are_gone_does_not_start_without_them() -> None:
-    record = job(1, wish=replace(job(1).wish, hidden=("HF_TOKEN",), files={"a.py": "1"}))
+    record = job(1, spec=replace(job(1).spec, hidden=("HF_TOKEN",), files={"a.py": "1"}))
     kept = Kept(record)
     with pytest.raises(RemoteError, match="HF_TOKEN was not kept"):
         await kept.jobs.rerun(record.id)
-    again = kept.jobs.wish_again(record)
+    again = kept.jobs.spec_again(record)
     with pytest.raises(RemoteError, match="Secrets"):
         await kept.jobs.launch(again)
     assert "launch" not in kept.backend.asked
     await kept.jobs.launch(replace(again, environment={"HF_TOKEN": "new"}))
-    assert kept.backend.records[again.id].wish.files == {"a.py": "1"}
+    assert kept.backend.records[again.id].spec.files == {"a.py": "1"}
 
 
 async def test_a_job_runs_again_as_it_was_under_a_new_id() -> None:
-    record = job(1, wish=replace(job(1).wish, after=job(9).id, by="ada@far", cwd="~/x"))
+    record = job(1, spec=replace(job(1).spec, after=job(9).id, by="ada@far", cwd="~/x"))
     kept = Kept(record)
     made = await kept.jobs.rerun(record.id)
     assert made.id != record.id
-    assert (made.wish.argv, made.wish.cwd, made.wish.after) == (("train", "1"), "~/x", "")
-    assert made.wish.by == whoami()
+    assert (made.spec.argv, made.spec.cwd, made.spec.after) == (("train", "1"), "~/x", "")
+    assert made.spec.by == whoami()
 
 
 async def test_commands_are_remembered_without_those_that_tell_a_secret(store: Store) -> None:
@@ -179,7 +179,7 @@ async def test_a_box_with_few_sessions_gives_a_log_piece_by_piece() -> None:
     kept.backend.log, kept.backend.done = b"abc", True
     async with kept.jobs.follow(job(1).id, 0) as stream:
         assert await stream.read() == b"abc"
-    kept.limits.put(Limits(sessions=2))
+    kept.limits.put(SshdPolicy(sessions=2))
     async with kept.jobs.follow(job(1).id, 0) as stream:
         assert await stream.read() == b"abc"
     assert kept.backend.asked == ["follow 0", "page"]

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpubox.boxes.jobs import logs
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
-from tests.boxes.jobs.backend import CUT, ScriptedBackend, doors, ended, job, link
+from tests.boxes.jobs.backend import CUT, ScriptedBackend, channels, ended, job, link
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
@@ -40,7 +40,7 @@ async def whole(read: Callable[[], Awaitable[bytes]]) -> bytes:
 async def test_a_log_is_read_to_its_end_and_let_go_of() -> None:
     backend = ScriptedBackend(JOB)
     backend.log, backend.done = b"0123456789", True
-    async with logs.follow(backend, doors(link()), JOB.id, 0) as stream:
+    async with logs.follow(backend, channels(link()), JOB.id, 0) as stream:
         assert await whole(stream.read) == b"0123456789"
         assert (stream.offset, backend.open) == (10, 1)
     assert backend.open == 0
@@ -50,7 +50,7 @@ async def test_a_log_is_read_to_its_end_and_let_go_of() -> None:
 async def test_a_log_is_copied_as_far_as_it_goes_over_two_links(paged: bool) -> None:
     backend = ScriptedBackend(JOB)
     backend.log = b"0123456789"
-    feed = doors(link())
+    feed = channels(link())
     async with logs.follow(backend, feed, JOB.id, 0, wait=False, paged=paged) as stream:
         data = await stream.read()
         backend.fails += [CUT]
@@ -67,7 +67,7 @@ async def test_a_negative_offset_counts_from_the_end() -> None:
     backend.log, backend.done = b"0123456789", True
     for paged in (False, True):
         backend.records[JOB.id] = ended(JOB)
-        async with logs.follow(backend, doors(link()), JOB.id, -4, paged=paged) as stream:
+        async with logs.follow(backend, channels(link()), JOB.id, -4, paged=paged) as stream:
             assert stream.offset == 6
             assert await whole(stream.read) == b"6789"
 
@@ -75,7 +75,7 @@ async def test_a_negative_offset_counts_from_the_end() -> None:
 async def test_a_log_goes_on_where_the_link_was_lost() -> None:
     backend = ScriptedBackend(JOB)
     backend.log = b"abcdef"
-    feed = doors(link())
+    feed = channels(link())
     async with logs.follow(backend, feed, JOB.id, 0) as stream:
         assert await stream.read() == b"abc"
         backend.streams[-1].cut()
@@ -92,7 +92,7 @@ async def test_a_log_goes_on_where_the_link_was_lost() -> None:
 async def test_a_reader_that_was_killed_on_the_box_is_started_again_over_the_same_link() -> None:
     backend = ScriptedBackend(JOB)
     backend.log, backend.done = b"abcdef", True
-    async with logs.follow(backend, doors(link()), JOB.id, 0) as stream:
+    async with logs.follow(backend, channels(link()), JOB.id, 0) as stream:
         await stream.read()
         backend.streams[-1].cut()
         assert await whole(stream.read) == b"def"
@@ -107,7 +107,7 @@ def test_no_order_of_losses_loses_or_doubles_a_byte(steps: list[str]) -> None:
 
 async def _steps(steps: list[str]) -> None:
     backend, data = ScriptedBackend(JOB), b""
-    feed: Feed[Doors | None] = doors(link())
+    feed: Feed[Channels | None] = channels(link())
     async with logs.follow(backend, feed, JOB.id, 0) as stream:
         for number, step in enumerate(steps):
             if step == "write":
@@ -130,7 +130,7 @@ async def _steps(steps: list[str]) -> None:
 
 async def test_who_stops_waiting_for_a_link_holds_nothing() -> None:
     backend = ScriptedBackend(JOB)
-    feed = doors(link())
+    feed = channels(link())
 
     async def read() -> None:
         async with logs.follow(backend, feed, JOB.id, 0) as stream:
@@ -152,7 +152,7 @@ async def test_without_a_link_or_a_log_it_does_not_begin() -> None:
         backend = ScriptedBackend(JOB)
         backend.fails.append(error)
         with pytest.raises(type(error)):
-            async with logs.follow(backend, doors(None), JOB.id, 0, paged=paged):
+            async with logs.follow(backend, channels(None), JOB.id, 0, paged=paged):
                 pass
 
 
@@ -160,7 +160,7 @@ async def test_a_log_that_was_removed_meanwhile_is_told_after_a_few_tries() -> N
     for paged in (False, True):
         backend = ScriptedBackend(JOB)
         backend.log = b"abc"
-        async with logs.follow(backend, doors(link()), JOB.id, 0, paged=paged) as stream:
+        async with logs.follow(backend, channels(link()), JOB.id, 0, paged=paged) as stream:
             assert await stream.read() == b"abc"
             backend.fails += [NO_LOG] * 9
             for one in backend.streams:
@@ -173,7 +173,7 @@ async def test_a_log_that_was_removed_meanwhile_is_told_after_a_few_tries() -> N
 async def test_a_paged_log_holds_no_session_and_has_the_last_bytes() -> None:
     backend = ScriptedBackend(JOB)
     backend.log = b"first"
-    async with logs.follow(backend, doors(link()), JOB.id, 0, paged=True) as stream:
+    async with logs.follow(backend, channels(link()), JOB.id, 0, paged=True) as stream:
         assert await stream.read() == b"first"
         assert backend.open == 0
 
@@ -189,7 +189,7 @@ async def test_a_paged_log_holds_no_session_and_has_the_last_bytes() -> None:
 async def test_a_paged_log_goes_on_over_the_next_link_and_does_not_spin_meanwhile() -> None:
     backend = ScriptedBackend(JOB)
     backend.log = b"abc"
-    feed = doors(link())
+    feed = channels(link())
     async with logs.follow(backend, feed, JOB.id, 0, paged=True) as stream:
         await stream.read()
         backend.fails += [CUT] * 1000  # the loss of the link is not heard of yet
@@ -205,7 +205,7 @@ async def test_a_paged_log_goes_on_over_the_next_link_and_does_not_spin_meanwhil
 
 async def test_a_loss_is_not_taken_for_an_end() -> None:
     backend = ScriptedBackend(JOB)
-    feed = doors(link())
+    feed = channels(link())
     async with logs.follow(backend, feed, JOB.id, 0) as stream:
         backend.streams[-1].cut()
         backend.done = True

@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gpubox.boxes.files import Files, Progress
+from gpubox.boxes.files.transfer import Files, TransferProgress
 from gpubox.boxes.jobs.results import MARK, fetch, places, safe
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import Record
 from gpubox.core.shell import Shell
-from gpubox.local.doors import LocalDoors
+from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 from tests.boxes.jobs.backend import ended, job
 
@@ -30,18 +30,20 @@ class Scripted(Files):
         self.names = names
         self.asked: list[tuple[list[str], str]] = []
 
-    async def get(self, paths: object, to: str, told: object = None, *, replace: bool = False) -> Progress:
+    async def get(
+        self, paths: object, to: str, told: object = None, *, replace: bool = False
+    ) -> TransferProgress:
         assert isinstance(paths, list)
         self.asked.append((paths, to))
         for name in self.names:
             (Path(to) / name).write_text(name)
-        return Progress()
+        return TransferProgress()
 
 
 def record(folder: Path, *names: str, name: str = "paint") -> Record:
     """An ended job whose results lie in its working folder."""
-    wish = replace(job(1).wish, name=name, results=("*",))
-    return replace(ended(job(1)), wish=wish, cwd=str(folder), results=tuple(names))
+    spec = replace(job(1).spec, name=name, results=("*",))
+    return replace(ended(job(1)), spec=spec, cwd=str(folder), results=tuple(names))
 
 
 @pytest.fixture
@@ -56,8 +58,8 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def local() -> Files:
     shell = LocalShell()
     shells: Feed[Shell | None] = Feed(shell)
-    doors: Feed[Doors | None] = Feed(LocalDoors(shell))
-    return Files("xub", shells, doors)
+    channels: Feed[Channels | None] = Feed(LocalChannels(shell))
+    return Files("xub", shells, channels)
 
 
 async def test_results_lie_here_as_they_lie_below_the_working_folder(box: Path, tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ async def test_results_lie_here_as_they_lie_below_the_working_folder(box: Path, 
     (box.parent / "model.pt").write_bytes(b"elsewhere")
     here = tmp_path / "here"
     paths = [str(box / name) for name in files] + [str(box.parent / "model.pt")]
-    seen: list[Progress] = []
+    seen: list[TransferProgress] = []
     folder = await fetch(local(), "xub", record(box, *paths), str(here), seen.append)
     assert folder == here / "xub" / "paint"
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -101,7 +103,7 @@ async def test_a_job_of_the_same_name_gets_another_folder(tmp_path: Path) -> Non
 async def test_names_of_a_box_lead_nowhere_else(tmp_path: Path) -> None:
     top = tmp_path / "top"
     evil = record(Path("/w"), "/w/../../a", "/w/..", "/", "", "/w/\x1b[2J/../x", f"/w/{MARK}", "/w/..b/c")
-    evil = replace(evil, wish=replace(evil.wish, name="../../etc/\x1b[31m"))
+    evil = replace(evil, spec=replace(evil.spec, name="../../etc/\x1b[31m"))
     box = Scripted("\x1b[2Jx.txt", "\u202egpj.exe", "good.txt")
     folder = await fetch(box, "../..\n/root", evil, str(top))
     assert await fetch(box, "../..\n/root", evil, str(top)) == folder

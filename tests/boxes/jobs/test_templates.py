@@ -5,7 +5,7 @@ import pytest
 from gpubox.boxes.jobs.templates import Template, all_shipped, fill, gpus_for, named
 from gpubox.core.env import Build, Env
 from gpubox.core.errors import ConfigError
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 
 CUDA = Env("/envs/gpu", "gpu", "conda", builds=(Build("torch", "2.4", "cuda", "12.4"),))
@@ -13,32 +13,32 @@ CPU = Env("/envs/cpu", "cpu", "conda", builds=(Build("torch", "2.4", "cpu"),))
 PLACES = (GpuPlace("GPU-1", 0),)
 
 
-def filled(template: Template, env: Env | None = CPU, **values: str) -> JobWish:
-    return fill(template, id="1", env=env, gpus=GpuWish(mode="none"), values=values)
+def filled(template: Template, env: Env | None = CPU, **values: str) -> JobSpec:
+    return fill(template, id="1", env=env, gpus=GpuRequest(mode="none"), values=values)
 
 
 @pytest.mark.parametrize("template", all_shipped(), ids=lambda one: one.name)
 def test_each_template_that_ships_makes_a_job(template: Template) -> None:
-    wish = filled(template)
+    spec = filled(template)
     assert template.title
     assert template.about
-    assert wish.template == template.name
-    assert not any("{python}" in word for word in wish.argv)
+    assert spec.template == template.name
+    assert not any("{python}" in word for word in spec.argv)
     gpus_for(template, CUDA, PLACES)
 
 
 def test_the_style_transfer_brings_its_program_and_its_picture_back() -> None:
-    wish = filled(named("style-transfer", all_shipped()), size="640x480")
-    assert wish.argv[:2] == ("python", "{files}/style_transfer.py")
-    assert "640x480" in wish.argv
-    assert set(wish.files) == {"style_transfer.py", "frameworks.py"}
-    assert (wish.cwd, wish.results) == ("{folder}", ("style-transfer.png",))
-    assert wish.limit == 7200
+    spec = filled(named("style-transfer", all_shipped()), size="640x480")
+    assert spec.argv[:2] == ("python", "{files}/style_transfer.py")
+    assert "640x480" in spec.argv
+    assert set(spec.files) == {"style_transfer.py", "frameworks.py"}
+    assert (spec.cwd, spec.results) == ("{folder}", ("style-transfer.png",))
+    assert spec.limit == 7200
 
 
 def test_an_environment_for_gpus_gets_one_and_one_for_the_cpu_gets_none() -> None:
     template = named("style-transfer", all_shipped())
-    assert gpus_for(template, CUDA, PLACES) == GpuWish(mode="count", count=1)
+    assert gpus_for(template, CUDA, PLACES) == GpuRequest(mode="count", count=1)
     assert gpus_for(template, CPU, PLACES).mode == "none"
     assert gpus_for(template, CUDA, ()).mode == "none"
     assert gpus_for(template, None, PLACES).mode == "none"

@@ -7,18 +7,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
 
+from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm import Slurm
-from gpubox.boxes.jobs.supervised import Supervised
-from gpubox.boxes.limits import Limits
-from gpubox.boxes.store import Store
+from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import JobSettings
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import Record
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
+from gpubox.store.store import Store
 from tests.boxes.jobs.backend import ScriptedBackend, link
 from tests.boxes.scripted import ScriptedShell
 
@@ -39,13 +39,13 @@ class Kept:
         self, *records: Record, store: Store | None = None, settings: JobSettings | None = None
     ) -> None:
         self.shell: Feed[Shell | None] = Feed(ScriptedShell())
-        self.doors: Feed[Doors | None] = Feed(link())
+        self.channels: Feed[Channels | None] = Feed(link())
         self.sample: Feed[Sample | None] = Feed(None)
-        self.limits = Feed(Limits())
-        self.jobs = Jobs("xub", self.shell, self.doors, store=store, settings=settings, limits=self.limits)
+        self.limits = Feed(SshdPolicy())
+        self.jobs = Jobs("xub", self.shell, self.channels, store=store, settings=settings, limits=self.limits)
         self.backend = ScriptedBackend(*records)
-        self.jobs.supervised = cast("Supervised", self.backend)
-        self.jobs.slurm = Without("xub", self.jobs.supervised)
+        self.jobs.box_backend = cast("BoxBackend", self.backend)
+        self.jobs.slurm = Without("xub", self.jobs.box_backend)
 
     def change(self, at: float) -> None:
         """Let the probe say that a job changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from gpubox.boxes.services.facts import Facts, Listener, Running, Socket, Zabbix
+from gpubox.boxes.services.facts import Listener, RunningServices, ServiceFacts, Socket, Zabbix
 
 ADA = 1000
 PYTHON = "/home/ada/env/bin/python3"
@@ -16,8 +16,8 @@ class Told:
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
         self.sockets: list[Socket] = []
-        self.processes: dict[str, Running] = {}
-        self.programs: dict[str, tuple[Running, ...]] = {}
+        self.processes: dict[str, RunningServices] = {}
+        self.programs: dict[str, tuple[RunningServices, ...]] = {}
         self.jupyter: list[dict[str, object]] = []
         self.tensorboard: list[dict[str, object]] = []
         self.zabbix = Zabbix()
@@ -39,13 +39,13 @@ class Told:
         words = tuple(line.split())
         comm = name or (words[0].rpartition("/")[2][:15] if words else "")
         self.listeners.append(Listener(host, port, uid, "ada" if uid == ADA else "bob", pid=pid))
-        self.processes[str(pid)] = Running(comm, words, uid, "ada", folder, token)
+        self.processes[str(pid)] = RunningServices(comm, words, uid, "ada", folder, token)
         return pid
 
     def hidden(self, port: int, *programs: str, uid: int = 2000, user: str = "bob") -> None:
         """Let a process listen that one may not look into, of a user who runs some programs."""
         self.listeners.append(Listener("0.0.0.0", port, uid, user))
-        self.programs[str(uid)] = tuple(Running(one, (one,)) for one in programs)
+        self.programs[str(uid)] = tuple(RunningServices(one, (one,)) for one in programs)
 
     def jupyter_file(self, pid: int, port: int, folder: str, **more: object) -> None:
         """Let a Jupyter server have written about itself."""
@@ -53,9 +53,9 @@ class Told:
         self.jupyter.append(file)
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> ServiceFacts:
         """The answer of the box."""
-        return Facts(
+        return ServiceFacts(
             1,
             ADA,
             True,

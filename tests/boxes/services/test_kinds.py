@@ -7,9 +7,9 @@ import re
 import pytest
 
 from gpubox.boxes.services import Access
+from gpubox.boxes.services.classify import read
 from gpubox.boxes.services.kinds import KINDS
-from gpubox.boxes.services.read import read
-from gpubox.core.wishes import parse
+from gpubox.core.tunnel_spec import parse
 from tests.boxes.services.samples import PYTHON, Told
 
 
@@ -66,5 +66,5 @@ def test_every_kind_has_its_own_words_and_expressions_that_compile() -> None:
         re.compile(kind.line)
         assert Access(kind.access)
         assert kind.program or kind.line, kind.name
-        assert parse(kind.id).wish is None, f"{kind.id} could not be typed"
+        assert parse(kind.id).spec is None, f"{kind.id} could not be typed"
         assert bool(kind.ports) >= kind.bound

@@ -11,16 +11,16 @@ import pytest
 
 from gpubox.boxes.services import Service, Services
 from gpubox.boxes.services.services import choose
-from gpubox.boxes.tunnel import TunnelPhase
-from gpubox.boxes.tunnels import Tunnels
-from gpubox.core.doors import Forward, Way
+from gpubox.boxes.tunnels.tunnel import TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
+from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.shell import Result, Shell
+from gpubox.core.shell import CommandResult, Shell
 from tests.boxes.scripted import ScriptedShell
 from tests.boxes.services.samples import Told
-from tests.boxes.services.test_ask import answering
-from tests.boxes.test_tunnels import ScriptedDoors, kept
+from tests.boxes.services.test_collect import answering
+from tests.boxes.tunnels.test_tunnels import ScriptedChannels, kept
 
 CATS = Service("jupyter-cats", "jupyter", "Jupyter Lab", port=8888, title="cats", page=True, token="t")
 DOGS = replace(CATS, key="jupyter-dogs", port=8889, title="dogs")
@@ -86,7 +86,7 @@ async def services_of(told: Told) -> AsyncGenerator[tuple[Services, Feed[Shell |
     """Services over a link that is up."""
     shell: Feed[Shell | None] = Feed(box_with(told))
     tunnels = Tunnels("xub")
-    async with kept(tunnels, ScriptedDoors()):
+    async with kept(tunnels, ScriptedChannels()):
         yield Services("xub", shell, tunnels), shell, tunnels
 
 
@@ -113,7 +113,7 @@ async def test_a_service_is_opened_under_its_key_and_only_once() -> None:
         (service,) = await services.find()
         tunnel = await services.open(service)
         assert (tunnel.name, tunnel.phase) == ("jupyter-cats", TunnelPhase.OPEN)
-        assert tunnel.wish == Forward(Way.LOCAL, port=8888)
+        assert tunnel.spec == Forward(Direction.LOCAL, port=8888)
         assert (await services.open(service)).id == tunnel.id
         assert len(tunnels.feed.value) == 1
         assert services.behind(tunnel) == service
@@ -121,7 +121,7 @@ async def test_a_service_is_opened_under_its_key_and_only_once() -> None:
 
 async def test_a_tunnel_by_hand_to_the_same_port_serves_as_well() -> None:
     async with services_of(jupyter(8888)) as (services, _, tunnels):
-        by_hand = await tunnels.open(Forward(Way.LOCAL, host="localhost", port=8888))
+        by_hand = await tunnels.open(Forward(Direction.LOCAL, host="localhost", port=8888))
         (service,) = await services.find()
         assert services.behind(by_hand) == service
         assert (await services.open(service)).id == by_hand.id
@@ -134,13 +134,13 @@ async def test_a_service_that_moved_takes_its_tunnel_along() -> None:
         shell.put(box_with(jupyter(8891)))
         (service,) = await services.find()
         after = await services.open(service)
-        assert (after.port, after.wish) == (before.port, Forward(Way.LOCAL, port=8891))
+        assert (after.port, after.spec) == (before.port, Forward(Direction.LOCAL, port=8891))
         assert [one.id for one in tunnels.feed.value] == [after.id]
 
 
 async def test_a_name_is_found_anew_for_a_tunnel() -> None:
     async with services_of(jupyter(8888)) as (services, _, _):
-        assert await services.place("jupyter") == Forward(Way.LOCAL, port=8888)
+        assert await services.place("jupyter") == Forward(Direction.LOCAL, port=8888)
         with pytest.raises(RemoteError, match="No such service"):
             await services.place("grafana")
 
@@ -148,18 +148,18 @@ async def test_a_name_is_found_anew_for_a_tunnel() -> None:
 async def test_other_ways_lead_to_no_service() -> None:
     async with services_of(jupyter(8888)) as (services, _, tunnels):
         await services.find()
-        for wish in (
-            Forward(Way.SOCKS),
-            Forward(Way.LOCAL, host="db", port=8888),
-            Forward(Way.LOCAL, path="/s"),
+        for spec in (
+            Forward(Direction.SOCKS),
+            Forward(Direction.LOCAL, host="db", port=8888),
+            Forward(Direction.LOCAL, path="/s"),
         ):
-            assert services.behind(await tunnels.open(wish)) is None
+            assert services.behind(await tunnels.open(spec)) is None
 
 
 async def test_a_link_that_drops_meanwhile_is_told() -> None:
     shell = ScriptedShell()
 
-    def answer(_: str) -> Result | GpuBoxError:
+    def answer(_: str) -> CommandResult | GpuBoxError:
         return Dropped("Connection lost", "The box is gone")
 
     shell.answer = answer

@@ -17,14 +17,22 @@ from typing import cast
 
 import msgspec
 
-from gpubox.boxes.short import stripped
+from gpubox.agent.minify import stripped
 from gpubox.core.record import Listing, Record
 from tests import orphans
 from tests.hang import LIMIT
 
 FILES = (
-    *("jobs.py", "verbs.py", "launcher.py", "supervisor.py", "command.py", "records.py", "turns.py"),
-    *("trees.py", "causes.py", "waking.py", "illegal.py", "units.py", "beside.py", "envlock.py"),
+    *("jobs.py", "api.py", "launcher.py", "supervisor.py", "runner.py", "records.py", "gpu_queue.py"),
+    *(
+        "process_tree.py",
+        "exit_reason.py",
+        "signal_waits.py",
+        "sigill.py",
+        "systemd.py",
+        "sidecars.py",
+        "envlock.py",
+    ),
     *("leases.py", "sensitive.py", "inherited.py", "login.py"),
 )
 
@@ -109,10 +117,10 @@ class Box:
         error = cast("dict[str, str]", self.ask(verb, **request)["error"])
         return f"{error['title']}: {error['text']}"
 
-    def launch(self, *argv: str, **wish: object) -> Record:
+    def launch(self, *argv: str, **spec: object) -> Record:
         """Launch a job."""
-        whole: dict[str, object] = {"id": new_id(), "argv": argv, "grace": 1.0, **wish}
-        return self.record(self.ask("launch", wish=whole))
+        whole: dict[str, object] = {"id": new_id(), "argv": argv, "grace": 1.0, **spec}
+        return self.record(self.ask("launch", spec=whole))
 
     def record(self, answer: Mapping[str, object]) -> Record:
         """Return an answer as the program reads it."""
@@ -140,9 +148,9 @@ class Box:
         """Return a record once its job ended."""
         return self.until(job, lambda record: record.state == "ended")
 
-    def run(self, *argv: str, **wish: object) -> Record:
+    def run(self, *argv: str, **spec: object) -> Record:
         """Run a job to its end."""
-        return self.ended(self.launch(*argv, **wish).id)
+        return self.ended(self.launch(*argv, **spec).id)
 
     def log(self, job: str) -> bytes:
         """Return a whole log; empty before the job began."""
@@ -156,7 +164,7 @@ class Box:
 
     def gpus(self, *strangers: str, **more: object) -> None:
         """Give the box GPUs: one for each word, which names who is on it, or is empty."""
-        (self.program / "meter.py").write_text(METER)
+        (self.program / "gpu_sampler.py").write_text(METER)
         rows = [
             {"uuid": f"GPU-{index}{index}{index}{index}", "index": index, "strangers": [who] if who else []}
             for index, who in enumerate(strangers)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote import illegal
+from gpubox.remote import sigill
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box, alive
 
@@ -93,7 +93,7 @@ def test_cores_of_two_jobs_in_one_folder_are_both_there(box: Box, tmp_path: Path
     assert len(set(files)) == 2
     for record, path in zip(ends, files, strict=True):
         assert record.main
-        assert illegal.Core(str(path)).pid == record.main.pid
+        assert sigill.Core(str(path)).pid == record.main.pid
 
 
 def test_memory_of_all_processes_is_not_less_than_that_of_the_largest(box: Box) -> None:

@@ -18,11 +18,11 @@ from tests.remote.jobs.test_queue import queued, running, stop
 CHANGE = 'echo "begin $1" >> trace; read go < "pipe-$1"; echo "end $1" >> trace'
 
 
-def change(box: Box, number: str, prefix: Path, **wish: object) -> Record:
+def change(box: Box, number: str, prefix: Path, **spec: object) -> Record:
     """Launch a change of an environment that ends when its pipe is written to."""
     os.mkfifo(box.home / f"pipe-{number}")
     argv = ("sh", "-c", CHANGE, "sh", number)
-    return box.launch(*argv, name=f"change {number}", cwd=str(box.home), changes=[str(prefix)], **wish)
+    return box.launch(*argv, name=f"change {number}", cwd=str(box.home), changes=[str(prefix)], **spec)
 
 
 def go(box: Box, number: str) -> None:
@@ -124,11 +124,11 @@ def test_an_environment_in_which_a_job_runs_is_not_removed(box: Box, state: str)
         before = box.launch("sleep", "100")
         user = box.launch("true", name="resnet", prefix=str(prefix), after=before.id)
         queued(box, user.id)
-    wish = {"id": "20261128-120000-rmrm", "argv": ["true"], "changes": [str(prefix)], "removes": True}
+    spec = {"id": "20261128-120000-rmrm", "argv": ["true"], "changes": [str(prefix)], "removes": True}
     verb = "runs in it" if state == "running" else "waits to run in it"
-    refused = box.refused("launch", wish=wish)
+    refused = box.refused("launch", spec=spec)
     assert refused == f"The environment is in use: Job resnet ({user.id}) {verb}: {prefix}"
-    assert wish["id"] not in [record.id for record in box.list().jobs]
+    assert spec["id"] not in [record.id for record in box.list().jobs]
     box.ended(box.launch("true", changes=[str(prefix)]).id)  # packages may be installed
     stop(box, user.id)
     ending = box.run("true", changes=[str(prefix)], removes=True).ending

@@ -31,14 +31,14 @@ ECHO = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), 
 
 
 def test_twenty_launches_at_once_start_one_job(any_box: Box, tmp_path: Path) -> None:
-    wish = {"id": new_id(), "argv": ["sh", "-c", f"echo run >> {tmp_path}/runs; sleep 0.5"]}
+    spec = {"id": new_id(), "argv": ["sh", "-c", f"echo run >> {tmp_path}/runs; sleep 0.5"]}
     with ThreadPoolExecutor(20) as pool:
-        tries = [pool.submit(any_box.ask, "launch", wish=wish) for _ in range(20)]
+        tries = [pool.submit(any_box.ask, "launch", spec=spec) for _ in range(20)]
         answers = [any_box.record(each.result()) for each in tries]
     assert len({record.supervisor for record in answers}) == 1
-    any_box.ended(str(wish["id"]))
+    any_box.ended(str(spec["id"]))
     assert (tmp_path / "runs").read_text() == "run\n"
-    assert any_box.record(any_box.ask("launch", wish=wish)).state == "ended"
+    assert any_box.record(any_box.ask("launch", spec=spec)).state == "ended"
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
@@ -91,7 +91,7 @@ def test_hostile_words_arrive_as_they_are(any_box: Box, tmp_path: Path) -> None:
     assert argv == list(HOSTILE)
     assert [environment[f"V{number}"] for number in range(len(HOSTILE))] == list(HOSTILE)
     assert (cwd, environment["PWD"], record.cwd) == (str(folder),) * 3
-    assert record.wish.name == "-x $(id)\n"
+    assert record.spec.name == "-x $(id)\n"
     assert not Path("/tmp/never").exists()
 
 
@@ -120,8 +120,8 @@ def test_bytes_that_are_no_text_are_kept(box: Box, tmp_path: Path) -> None:
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(box: Box, change: dict[str, object], words: str) -> None:
-    wish: dict[str, object] = {"id": "20261123-000000-aaaa", "argv": ["true"], **change}
-    assert words in box.refused("launch", wish=wish)
+    spec: dict[str, object] = {"id": "20261123-000000-aaaa", "argv": ["true"], **change}
+    assert words in box.refused("launch", spec=spec)
     assert not (box.root / "state").exists()
 
 
@@ -141,7 +141,7 @@ def test_secrets_never_reach_the_disk_or_another_command_line(box: Box) -> None:
     )
     ready(box, record.id)
     assert box.log(record.id) == b"same\nready\n"
-    assert (record.wish.environment, record.wish.hidden) == (
+    assert (record.spec.environment, record.spec.hidden) == (
         {"PLAIN": "shown", "MAX_TOKENS": "9"},
         ("HF_TOKEN", "OTHER"),
     )
@@ -170,7 +170,7 @@ def test_records_are_private_and_the_job_has_the_umask_of_its_user(box: Box, tmp
 def test_a_folder_of_somebody_else_is_refused(box: Box) -> None:
     (box.root / "state").mkdir()
     os.chown(box.root / "state", 65534, 65534)
-    assert "not yours" in box.refused("launch", wish={"id": new_id(), "argv": ["true"]})
+    assert "not yours" in box.refused("launch", spec={"id": new_id(), "argv": ["true"]})
     os.chown(box.root / "state", 0, 0)
 
 
@@ -183,8 +183,8 @@ def test_small_programs_travel_along(box: Box) -> None:
     )
     folder = str(box.folder(record.id))
     assert box.log(record.id).decode().splitlines() == [folder, folder, f"{folder}/files"]
-    assert box.show(record.id).wish.files
-    assert not box.list().jobs[0].wish.files
+    assert box.show(record.id).spec.files
+    assert not box.list().jobs[0].spec.files
 
 
 def test_python_is_unbuffered_and_the_login_forgotten(box: Box) -> None:

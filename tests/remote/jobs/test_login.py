@@ -19,11 +19,11 @@ BASE: Mapping[str, str] = {
 
 
 def launched(
-    box: Box, *argv: str, base: Mapping[str, str] = BASE, unread: str = "", **wish: object
+    box: Box, *argv: str, base: Mapping[str, str] = BASE, unread: str = "", **spec: object
 ) -> Record:
-    whole = {"id": new_id(), "argv": argv, "grace": 1.0, **wish}
+    whole = {"id": new_id(), "argv": argv, "grace": 1.0, **spec}
     more = {"base": base} if base else {}
-    return box.record(box.ask("launch", wish=whole, unread=unread, **more))
+    return box.record(box.ask("launch", spec=whole, unread=unread, **more))
 
 
 def on_disk(box: Box, job: str) -> bytes:
@@ -85,7 +85,7 @@ def test_without_a_login_the_job_runs_and_says_why(box: Box) -> None:
 
 @pytest.mark.parametrize("base", [{"": "x"}, {"a=b": "x"}, {"a": "\0"}, {"a": 1}, ["a"]])
 def test_what_is_no_environment_is_refused(box: Box, base: object) -> None:
-    words = box.refused("launch", wish={"id": new_id(), "argv": ["true"]}, base=base)
+    words = box.refused("launch", spec={"id": new_id(), "argv": ["true"]}, base=base)
     assert words.startswith("Not a job: ")
 
 
@@ -97,7 +97,7 @@ def test_where_a_login_finds_a_program_is_told(any_box: Box, argv: tuple[str, ..
     record = explained(box, made.id)
     assert record.ending is not None
     assert record.ending.why == f"A login shell finds uv in its PATH: {place}"
-    assert not record.wish.login
+    assert not record.spec.login
 
 
 @pytest.mark.parametrize(("program", "login"), [("uw", False), ("uv", True)])
@@ -111,7 +111,7 @@ def test_nothing_is_told_of_what_a_login_lacks_or_of_what_had_a_login(
 
 
 def test_a_prepared_job_keeps_why_a_login_could_not_be_read(box: Box) -> None:
-    wish = {"id": new_id(), "argv": ["true"], "backend": "slurm"}
-    made = box.record(box.ask("prepare", wish=wish, base=dict(BASE), unread="It hangs"))
+    spec = {"id": new_id(), "argv": ["true"], "backend": "slurm"}
+    made = box.record(box.ask("prepare", spec=spec, base=dict(BASE), unread="It hangs"))
     assert made.warning == "It hangs"
     assert SECRET.encode() not in on_disk(box, made.id)

@@ -112,7 +112,7 @@ def of_job(job: str) -> list[int]:
 
 
 def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box) -> None:
-    (any_box.program / "meter.py").write_text(METER)
+    (any_box.program / "gpu_sampler.py").write_text(METER)
     job = any_box.launch("sleep", "100").id
     any_box.until(job, lambda _: (any_box.folder(job) / "samples").exists())
     any_box.ask("stop", id=job, by="ada")
@@ -128,7 +128,7 @@ def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box
 
 
 def test_a_sampler_that_hangs_does_not_hold_the_job(box: Box) -> None:
-    (box.program / "meter.py").write_text(METER)
+    (box.program / "gpu_sampler.py").write_text(METER)
     job = box.launch("sh", "-c", "sleep 0.5", name="hang").id
     record = box.ended(job)
     assert record.ended
@@ -148,10 +148,10 @@ def payload(box: Box, job: str, **environment: str) -> subprocess.Popen[bytes]:
     )
 
 
-def prepared(box: Box, *argv: str, **wish: object) -> str:
+def prepared(box: Box, *argv: str, **spec: object) -> str:
     """Prepare a job for Slurm and return its id."""
-    whole: dict[str, object] = {"id": new_id(), "argv": argv, "backend": "slurm", "grace": 1.0, **wish}
-    record = box.record(box.ask("prepare", wish=whole))
+    whole: dict[str, object] = {"id": new_id(), "argv": argv, "backend": "slurm", "grace": 1.0, **spec}
+    record = box.record(box.ask("prepare", spec=whole))
     assert (record.state, record.supervisor, record.log_bytes) == ("queued", None, 0)
     return record.id
 

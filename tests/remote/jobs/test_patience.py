@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote import illegal
+from gpubox.remote import sigill
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box
 
@@ -70,4 +70,4 @@ def test_a_core_file_that_no_kernel_wrote_is_refused(tmp_path: Path) -> None:
     head[16:20] = b"\4\0\x3e\0"  # a core, of x86-64, whose table has rows of no size
     (tmp_path / "core").write_bytes(head)
     with pytest.raises(ValueError, match="kernel wrote"):
-        illegal.Core(str(tmp_path / "core"))
+        sigill.Core(str(tmp_path / "core"))

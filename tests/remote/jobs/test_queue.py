@@ -19,9 +19,9 @@ TWO: dict[str, object] = {"mode": "count", "count": 2}
 SHOW = 'echo "$CUDA_VISIBLE_DEVICES $CUDA_DEVICE_ORDER"; echo ready; exec sleep 100'
 
 
-def holding(box: Box, gpus: object = ONE, **wish: object) -> Record:
+def holding(box: Box, gpus: object = ONE, **spec: object) -> Record:
     """Launch a job that holds GPUs until it is stopped."""
-    return box.launch("sh", "-c", SHOW, gpus=gpus, **wish)
+    return box.launch("sh", "-c", SHOW, gpus=gpus, **spec)
 
 
 def running(box: Box, job: str) -> Record:
@@ -137,9 +137,9 @@ def test_a_stranger_is_respected_and_named_until_it_goes(box: Box) -> None:
 
 def test_a_process_can_be_ignored(box: Box) -> None:
     box.gpus("python (pid 812, bob)")
-    by_wish = holding(box, ignore=[{"pid": 812, "start": 5}])
-    running(box, by_wish.id)
-    stop(box, by_wish.id)
+    by_spec = holding(box, ignore=[{"pid": 812, "start": 5}])
+    running(box, by_spec.id)
+    stop(box, by_spec.id)
     job = holding(box).id
     queued(box, job, "bob")
     box.ask("ignore", pid=os.getpid(), start=0)
@@ -160,15 +160,15 @@ def test_excluded_gpus_are_left_alone(box: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("spec", "words"),
     [
         (TWO, "It wants 2 GPUs, and the box has 1 GPU"),
         ({"mode": "chosen", "uuids": ["GPU-9999"]}, "There is no GPU GPU-9999 on this box"),
     ],
 )
-def test_gpus_that_are_not_there_end_the_job(box: Box, wish: object, words: str) -> None:
+def test_gpus_that_are_not_there_end_the_job(box: Box, spec: object, words: str) -> None:
     box.gpus("")
-    ending = box.run("true", gpus=wish).ending
+    ending = box.run("true", gpus=spec).ending
     assert ending
     assert (ending.how, ending.words) == ("gpus", words)
 
@@ -188,7 +188,7 @@ def test_without_the_part_that_asks_the_job_ends_in_words(box: Box) -> None:
 
 
 def test_a_driver_that_hangs_holds_only_who_waits_for_it(box: Box) -> None:
-    file = box.program / "turns.py"
+    file = box.program / "gpu_queue.py"
     file.write_text(file.read_text().replace("LOOK = 10.0", "LOOK = 1000.0"))  # the driver is never given up
     box.gpus("", hang=True)
     waiting = holding(box)

@@ -70,7 +70,7 @@ def test_no_secret_reaches_the_disk_of_the_box(box: Box) -> None:
     secrets = dict.fromkeys(names, "s3cret-value") | {"STORE": "mysql://ada:s3cret-value@db/x"}
     record = box.run("sh", "-c", "echo $SSHKEY | tr a-z A-Z", environment={**secrets, "EPOCHS": "3"})
     assert box.log(record.id) == b"S3CRET-VALUE\n"
-    assert record.wish.environment == {"EPOCHS": "3"}
-    assert set(record.wish.hidden) == set(secrets)
+    assert record.spec.environment == {"EPOCHS": "3"}
+    assert set(record.spec.hidden) == set(secrets)
     files = [path for path in box.root.rglob("*") if path.is_file()]
     assert not [path for path in files if b"s3cret-value" in path.read_bytes()]

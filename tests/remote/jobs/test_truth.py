@@ -122,16 +122,16 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
         (small_disk / "fill").write_bytes(b"\0" * (1 << 20))
     try:
         box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
-        words = box.refused("launch", wish={"id": "20261123-000000-full", "argv": ["true"]})
+        words = box.refused("launch", spec={"id": "20261123-000000-full", "argv": ["true"]})
         assert "No space left" in words or "does not take" in words
-        # With room for the wish and none for the record of it.
+        # With room for the spec and none for the record of it.
         (small_disk / "fill").write_bytes(b"\0" * ((1 << 20) - 48 * 1024))
-        words = box.refused("launch", wish={"id": "20261123-000000-none", "argv": ["true"]})
+        words = box.refused("launch", spec={"id": "20261123-000000-none", "argv": ["true"]})
         assert "full" in words
         # With more room than counts as full, and less than the record of this one takes.
         (small_disk / "fill").write_bytes(b"\0" * (1 << 18))
         large = {"id": "20261123-000000-much", "argv": ["true", "x" * 400_000]}
-        assert "status.json: The disk is full" in box.refused("launch", wish=large)
+        assert "status.json: The disk is full" in box.refused("launch", spec=large)
         assert box.list().jobs == ()
     finally:
         subprocess.run(["umount", "-l", small_disk], check=True)

@@ -137,9 +137,9 @@ def _runs(python: str) -> bool:
         return False
 
 
-def holding(box: Box, count: int, **wish: object) -> Record:
+def holding(box: Box, count: int, **spec: object) -> Record:
     """Launch a job that holds GPUs until it is stopped."""
-    return box.launch("sleep", "100", gpus={"mode": "count", "count": count}, **wish)
+    return box.launch("sleep", "100", gpus={"mode": "count", "count": count}, **spec)
 
 
 def running(box: Box, job: str) -> Record:

@@ -6,47 +6,33 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
 
+from gpubox.agent.probe_session import ProbeSession
 from gpubox.boxes import processes
 from gpubox.boxes.desktops import Desktops
 from gpubox.boxes.envs.envs import Environments
-from gpubox.boxes.files import Files
+from gpubox.boxes.files.transfer import Files
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.limits import Limits, learn
 from gpubox.boxes.login import Login
-from gpubox.boxes.metrics import Reading
-from gpubox.boxes.ports import Ports
 from gpubox.boxes.services import Services
-from gpubox.boxes.store import Store
-from gpubox.boxes.tunnels import Tunnels
-from gpubox.boxes.x11 import Windows
-from gpubox.config.settings import Desktop, JobSettings, Probe
-from gpubox.core.doors import Doors, Forward
+from gpubox.boxes.sshd_policy import SshdPolicy, learn
+from gpubox.boxes.tunnels.local_ports import Ports
+from gpubox.boxes.tunnels.tunnels import Tunnels
+from gpubox.boxes.x11.programs import Windows
+from gpubox.config.settings import DesktopSettings, JobSettings, ProbeSettings
+from gpubox.core.channels import Channels, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Phase
 from gpubox.core.history import History, readings
+from gpubox.core.link_state import Phase
 from gpubox.core.sample import Process, Sample
 from gpubox.core.shell import Link, Shell
-from gpubox.core.together import together
+from gpubox.core.target import Target
+from gpubox.core.tasks import together
+from gpubox.store.store import Store
 
 _LEARN = 2.0
 """Seconds after which the first sample of a link is there, and there is time for what can wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A box by name, before anything is opened."""
-
-    name: str
-    """What the person typed or picked: an alias, `user@host:port`, `local`, `demo`."""
-    kind: Literal["ssh", "local", "demo"]
-    source: str = ""
-    """Where the name comes from: `settings`, `ssh config`, `typed`, `built in`."""
-    detail: str = ""
-    """One line for the picker, such as `ada@10.0.0.7:22`."""
 
 
 class Box:
@@ -57,13 +43,13 @@ class Box:
         target: Target,
         link: Link,
         *,
-        probe: Probe | None = None,
+        probe: ProbeSettings | None = None,
         python: str = "",
         environment: Mapping[str, str] | None = None,
         store: Store | None = None,
-        doors_of: Callable[[Shell], Doors] | None = None,
+        channels_of: Callable[[Shell], Channels] | None = None,
         tunnels: Sequence[str] = (),
-        desktop: Desktop | None = None,
+        desktop: DesktopSettings | None = None,
         jobs: JobSettings | None = None,
         projects: Sequence[str] = (),
         login: bool = False,
@@ -76,41 +62,41 @@ class Box:
         """What is wrong with the probe while the link itself is live; None when nothing is."""
         self.shell: Feed[Shell | None] = Feed(None)
         """A way to run commands; None while the link is down. It outlives a probe that is started anew."""
-        self.doors: Feed[Doors | None] = Feed(None)
+        self.channels: Feed[Channels | None] = Feed(None)
         """Ways through the link besides commands; they come and go with `shell`."""
         self.tunnels = Tunnels(target.name, ports=Ports(target.name, store), find=self._place)
         """Ports and sockets of the box that are here too, and what else goes through the link."""
         self.services = Services(target.name, self.shell, self.tunnels, python=python)
         """What listens on the box, by names that stay."""
-        self.desktops = Desktops(self.shell, self.doors, desktop or Desktop())
+        self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings())
         """Desktops that run on the box, and new ones."""
-        self.limits: Feed[Limits] = Feed(Limits())
+        self.limits: Feed[SshdPolicy] = Feed(SshdPolicy())
         """What sshd allows, learned once for each link."""
-        self.files = Files(target.name, self.shell, self.doors, python=python)
+        self.files = Files(target.name, self.shell, self.channels, python=python)
         """Copies files and folders both ways."""
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
         self.login = Login(target.name, self.shell, python, environment) if login else None
         """The environment of a login of the box; None on a box whose commands have what this program has."""
-        self.jobs = Jobs(target.name, self.shell, self.doors, store=store, settings=jobs, limits=self.limits,
-                         python=python, environment=environment, login=self.login)  # fmt: skip
+        self.jobs = Jobs(target.name, self.shell, self.channels, store=store, settings=jobs,
+            limits=self.limits, python=python, environment=environment, login=self.login)  # fmt: skip
         """What runs, waits and ended on the box."""
-        self.tunnels.wish(tunnels)
-        self.windows = Windows(target.name, self.doors, store)
+        self.tunnels.spec(tunnels)
+        self.windows = Windows(target.name, self.channels, store)
         """Graphical programs of the box on this machine's display."""
         self.history = History()
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
         self.received_at: float | None = None
         """time.monotonic() when the newest sample came in."""
-        self._probe = probe or Probe()
+        self._probe = probe or ProbeSettings()
         self._python = python
         self._environment = environment
         self._store = store
         self._loaded = asyncio.Event()
         self._loaded.set()
-        self._doors_of = doors_of
-        self._reading: Reading | None = None
+        self._channels_of = channels_of
+        self._reading: ProbeSession | None = None
         self._pcie: int | None = None
 
     @property
@@ -138,7 +124,7 @@ class Box:
         the link's trouble is in `link.health`, the probe's in `trouble`, the disk's in the store's.
         """
         work = self._read if probe else self._stay
-        jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.doors, self.shell)]
+        jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.channels, self.shell)]
         if probe:
             jobs += [self._learn(), self.jobs.keep(self.sample)]
         if self._store is not None and probe:
@@ -150,30 +136,30 @@ class Box:
             self._part()
 
     async def _watch(self) -> None:
-        """Let go of the doors of a link that went while no work was done over it."""
+        """Let go of the channels of a link that went while no work was done over it."""
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._part()
 
     async def _learn(self) -> None:
         """Learn what sshd allows and what a login has, once nobody waits for the first sample any more."""
-        async for doors in self.doors.follow():
+        async for channels in self.channels.follow():
             await asyncio.sleep(_LEARN)
             shell = self.shell.value
-            if shell is not None and doors is not None and doors is self.doors.value:
+            if shell is not None and channels is not None and channels is self.channels.value:
                 with suppress(Dropped):
-                    self.limits.put(await learn(shell, doors))
+                    self.limits.put(await learn(shell, channels))
                     if self.login is not None:
                         await self.login.read()
 
     def _meet(self, shell: Shell) -> None:
         if shell is not self.shell.value:
             self.shell.put(shell)
-            self.doors.put(self._doors_of(shell) if self._doors_of is not None else None)
+            self.channels.put(self._channels_of(shell) if self._channels_of is not None else None)
 
     def _part(self) -> None:
         if self.shell.value is not None:
-            self.doors.put(None)
+            self.channels.put(None)
             self.shell.put(None)
 
     async def _remember(self, store: Store) -> None:
@@ -216,7 +202,7 @@ class Box:
         return await self.services.place(name)
 
     async def _stay(self, shell: Shell) -> None:
-        """Hold the doors open for as long as this link lasts; a link's work without the probe."""
+        """Hold the channels open for as long as this link lasts; a link's work without the probe."""
         self._meet(shell)
         try:
             await asyncio.Event().wait()
@@ -226,12 +212,12 @@ class Box:
     async def _read(self, shell: Shell) -> None:
         """Read the box for as long as this link lasts; the link's work.
 
-        A probe that fails ends this, but not the doors: the link is still there, and does its work again.
+        A probe that fails ends this, but not the channels: the link is still there, and does its work again.
         """
         self._meet(shell)
         # History reads forward: what was seen yesterday cannot follow what is seen now.
         await self._loaded.wait()
-        self._reading = Reading(self, self._probe, python=self._python, environment=self._environment)
+        self._reading = ProbeSession(self, self._probe, python=self._python, environment=self._environment)
         if self._pcie is not None:
             self._reading.say(f"pcie {self._pcie}")
         try:

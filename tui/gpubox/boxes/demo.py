@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Asker
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.prompts import Asker
 from gpubox.core.shell import Work
-from gpubox.core.together import together
+from gpubox.core.tasks import together
 
 if TYPE_CHECKING:
     from gpubox.core.shell import Link
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class DemoLink:
     """A link that brings its own box."""
 
-    def __init__(self, name: str, asker: Asker, settings: Ssh) -> None:
+    def __init__(self, name: str, asker: Asker, settings: SshSettings) -> None:
         self.health: Feed[Health] = Feed(Health())
         self._name = name
         self._asker = asker
@@ -33,7 +33,7 @@ class DemoLink:
         self.health.put(Health(Phase.CONNECTING, time.monotonic(), "starting the demo box"))
         await asyncio.sleep(0)
         # These import asyncssh, 0.1 s and more: the screen is painted first.
-        from gpubox.ssh.library import load
+        from gpubox.ssh.fast_import import load
 
         load()
         from gpubox.demo.box import demo_box

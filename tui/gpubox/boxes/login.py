@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gpubox.boxes import kept
-from gpubox.boxes.envs.names import harmless
+from gpubox.agent import program_cache
+from gpubox.boxes.envs.validation import harmless
 from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean
 
 PROGRAM_FILES = ("login.py", "inherited.py", "trees.py")
 _PATIENCE = 30.0
@@ -75,9 +75,9 @@ class Login:
         It holds nothing that a login shell could act on. Raises NoPython, RemoteError when the home of the
         box takes no files, and Dropped.
         """
-        program = kept.program("login", *PROGRAM_FILES)
-        await kept.ensure(self._there(), program, self._python)
-        return kept.quiet(program, ["run", harmless(command)], self._python)
+        program = program_cache.program("login", *PROGRAM_FILES)
+        await program_cache.ensure(self._there(), program, self._python)
+        return program_cache.quiet(program, ["run", harmless(command)], self._python)
 
     async def hint(self, program: str) -> str:
         """Return in words where a login has a program; empty when it has not, or the box does not tell."""
@@ -106,8 +106,8 @@ class Login:
         return LoginEnvironment({name: value for name, equals, value in pairs if name and equals})
 
     async def _call(self, *words: str, shell: Shell | None = None) -> _Answer:
-        program = kept.program("login", *PROGRAM_FILES)
-        result = await kept.run(
+        program = program_cache.program("login", *PROGRAM_FILES)
+        result = await program_cache.run(
             shell or self._there(),
             program,
             *words,

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from gpubox.core.errors import RemoteError
 from gpubox.core.sample import Process
-from gpubox.core.shell import Result, Shell
-from gpubox.core.text import clean, clean_bytes
+from gpubox.core.sanitize import clean, clean_bytes
+from gpubox.core.shell import CommandResult, Shell
 
 SIGNALS: Mapping[str, str] = MappingProxyType(
     {
@@ -69,7 +69,7 @@ def describe(process: Process) -> str:
     return f"{process.name} ({process.pid})" if process.name else f"process {process.pid}"
 
 
-def check(process: Process, name: str, result: Result) -> None:
+def check(process: Process, name: str, result: CommandResult) -> None:
     """Return when the signal was sent; raise RemoteError with the reason in words when it was not."""
     marked = [line for line in result.stdout.splitlines() if line.startswith(_MARK.encode())]
     answer = clean_bytes(marked[-1][len(_MARK) :]).strip() if marked else ""

@@ -8,10 +8,10 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from gpubox.boxes.box import Target
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
+from gpubox.core.target import Target
 
 LOCAL = Target("local", "local", "built in", "this machine, without ssh")
 DEMO = Target("demo", "demo", "built in", "three simulated GPUs, to try the panel")
@@ -21,7 +21,7 @@ _USER = re.compile(r"[A-Za-z0-9_][^\s:/\[\]]*(?<!\\)")  # `CORP\ada` and `ada@co
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BoxAddress:
     """A typed name, taken apart."""
 
     host: str
@@ -87,7 +87,7 @@ def parse(name: str, settings: Settings) -> Target:
     return target
 
 
-def address(name: str) -> Address:
+def address(name: str) -> BoxAddress:
     """Return the parts of `host`, `user@host:port`, `[v6]:port` or `ssh://user@host:port`.
 
     Raises ConfigError for anything else: what begins with a dash would be an option to ssh.
@@ -110,7 +110,7 @@ def address(name: str) -> Address:
             f"`{clean(name, 64)}` is no alias and no address",
             "Write an alias of ~/.ssh/config, user@host, user@host:port, [address]:port, local or demo",
         )
-    return Address(host, user, int(port or 0))
+    return BoxAddress(host, user, int(port or 0))
 
 
 def entry_of(target: Target, settings: Settings) -> BoxEntry:
@@ -125,7 +125,7 @@ def entry_of(target: Target, settings: Settings) -> BoxEntry:
 
 
 def _of_entry(entry: BoxEntry) -> Target:
-    shown = _named(Address(entry.host or entry.name, entry.user, entry.port))
+    shown = _named(BoxAddress(entry.host or entry.name, entry.user, entry.port))
     jump = f" by {entry.jump}" if entry.jump else ""
     return Target(entry.name, "ssh", "settings", clean(f"{shown}{jump}", 120))
 
@@ -141,7 +141,7 @@ def _typed(name: str) -> Target | None:
         return None
 
 
-def _named(parts: Address) -> str:
+def _named(parts: BoxAddress) -> str:
     host = f"[{parts.host}]" if ":" in parts.host and parts.port else parts.host
     user = f"{parts.user}@" if parts.user else ""
     return f"{user}{host}:{parts.port}" if parts.port else f"{user}{host}"

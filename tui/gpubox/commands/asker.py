@@ -6,7 +6,7 @@ import asyncio
 import os
 import termios
 
-from gpubox.core.ask import Kind, Question
+from gpubox.core.prompts import Question, QuestionKind
 
 LONGEST = 4096
 """Bytes of an answer; a terminal in line mode gives no more."""
@@ -36,7 +36,7 @@ class TerminalAsker:
 def _answer(question: Question, line: str | None) -> str | None:
     if line is None:
         return None
-    if question.kind is Kind.YES_NO:
+    if question.kind is QuestionKind.YES_NO:
         return "yes" if line.strip().lower() in ("y", "yes") else "no"
     return line or None
 
@@ -44,12 +44,12 @@ def _answer(question: Question, line: str | None) -> str | None:
 async def _asked(tty: int, question: Question) -> str | None:
     """Put the question and read a line from the event loop, so that Ctrl-C leaves at once."""
     label = question.prompt.strip() or question.title
-    if question.kind is Kind.YES_NO:
+    if question.kind is QuestionKind.YES_NO:
         label = "yes or no [no]:"
     sign = "! " if question.danger else ""
     os.write(tty, f"\n{sign}{question.about}: {question.title}\n{question.text}\n".encode("utf-8", "replace"))
     before = termios.tcgetattr(tty)
-    if question.kind is Kind.SECRET:
+    if question.kind is QuestionKind.SECRET:
         silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
         termios.tcsetattr(tty, termios.TCSAFLUSH, silent)
     try:
@@ -57,7 +57,7 @@ async def _asked(tty: int, question: Question) -> str | None:
         os.write(tty, f"{label} ".encode("utf-8", "replace"))
         return await _line(tty)
     finally:
-        if question.kind is Kind.SECRET:
+        if question.kind is QuestionKind.SECRET:
             termios.tcsetattr(tty, termios.TCSADRAIN, before)
             os.write(tty, b"\n")
 

@@ -14,12 +14,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from gpubox.core.errors import ConfigError, GpuBoxError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Target
     from gpubox.config.files import Loaded
     from gpubox.config.settings import Settings
+    from gpubox.core.target import Target
 
 F = TypeVar("F", bound=Callable[..., object])
 

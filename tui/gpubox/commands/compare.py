@@ -12,10 +12,10 @@ from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
-    from gpubox.boxes.jobs.compare import Comparison
+    from gpubox.boxes.jobs.compare.comparison import Comparison
     from gpubox.config.settings import Settings
     from gpubox.core.env import Env, Package
-    from gpubox.core.job import JobWish
+    from gpubox.core.job import JobSpec
     from gpubox.core.record import Record
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -82,10 +82,10 @@ def compare(
         from msgspec.structs import replace
 
         plan = await _plan(box, settings, template, command, sides, variables, folder)
-        plan = [(replace(wish, login=login), env) for wish, env in plan]
+        plan = [(replace(spec, login=login), env) for spec, env in plan]
         return await _compare(box, plan, runs, form, now=now)
 
-    from gpubox.commands.linked import with_box
+    from gpubox.commands.session import with_box
 
     return with_box(ctx, box, work)
 
@@ -111,12 +111,12 @@ async def _plan(
     sides: Sequence[tuple[str, str]],
     variables: Sequence[str],
     folder: str,
-) -> list[tuple[JobWish, Env | None]]:
-    """Return the wish of each side, still without an id; raises ConfigError for what is not there."""
+) -> list[tuple[JobSpec, Env | None]]:
+    """Return the spec of each side, still without an id; raises ConfigError for what is not there."""
     import shlex
 
     from gpubox.boxes.jobs import templates
-    from gpubox.boxes.jobs.wishes import gpu_wish, variable
+    from gpubox.boxes.jobs.spec_parsing import gpu_request, variable
 
     await box.jobs.look()
     if any(name not in ("", WITHOUT) for name, _ in sides):
@@ -126,39 +126,39 @@ async def _plan(
     else:
         chosen = templates.Template(name=command[0], argv=tuple(command), folder=folder)
     values = dict(variable(text) for text in variables)
-    plan: list[tuple[JobWish, Env | None]] = []
+    plan: list[tuple[JobSpec, Env | None]] = []
     for name, wanted in sides:
         env = None if name in ("", WITHOUT) else box.envs.named(name)
         places = box.jobs.gpus.value
-        gpus = gpu_wish(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
-        wish = templates.fill(chosen, id="", env=env, gpus=gpus, values=values)
+        gpus = gpu_request(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
+        spec = templates.fill(chosen, id="", env=env, gpus=gpus, values=values)
         if template is None:
             import msgspec
 
-            wish = msgspec.structs.replace(wish, argv=tuple(command), line=shlex.join(command), template="")
-        plan.append((wish, env))
+            spec = msgspec.structs.replace(spec, argv=tuple(command), line=shlex.join(command), template="")
+        plan.append((spec, env))
     return plan
 
 
 async def _compare(
-    box: Box, plan: Sequence[tuple[JobWish, Env | None]], runs: int, form: str | None, *, now: bool
+    box: Box, plan: Sequence[tuple[JobSpec, Env | None]], runs: int, form: str | None, *, now: bool
 ) -> int:
     from msgspec.structs import replace
 
-    from gpubox.boxes.jobs.compare import compare as put_together
-    from gpubox.boxes.jobs.compare_runs import run_all
-    from gpubox.boxes.jobs.wishes import new_id
+    from gpubox.boxes.jobs.compare.comparison import compare as put_together
+    from gpubox.boxes.jobs.compare.runner import run_all
+    from gpubox.boxes.jobs.spec_parsing import new_id
     from gpubox.commands.compare_progress import Progress
-    from gpubox.core.endings import succeeded
+    from gpubox.core.job_outcome import succeeded
 
     group = new_id()
-    wishes = [
-        replace(wish, id=new_id(), group=f"{group}-{side}", now=now)
-        for side, (wish, _) in enumerate(plan, 1)
+    specs = [
+        replace(spec, id=new_id(), group=f"{group}-{side}", now=now)
+        for side, (spec, _) in enumerate(plan, 1)
         for _ in range(runs)
     ]
-    with Progress(len(wishes)) as progress:
-        records = await run_all(box.jobs, box.shell, wishes, progress)
+    with Progress(len(specs)) as progress:
+        records = await run_all(box.jobs, box.shell, specs, progress)
     said = {record.id: await _tell_log(box, record) for record in records if not succeeded(record)}
     packages = await _packages(box, [env for _, env in plan if env is not None])
     show(put_together(records, packages, said), form)
@@ -190,7 +190,7 @@ async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package
 
 def show(comparison: Comparison, form: str | None) -> None:
     """Write a comparison to stdout, as text unless another form is wanted."""
-    from gpubox.boxes.jobs.compare_export import export
+    from gpubox.boxes.jobs.compare.export import export
 
     click.echo(export(comparison, form or "text").rstrip("\n"))
 
@@ -207,7 +207,7 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
     with exit code 0 has no speed; its figures stand in parentheses.
     """
     from gpubox.commands.jobs import __name__ as group
-    from gpubox.commands.linked import with_box
+    from gpubox.commands.session import with_box
 
     async def work(box: Box, _: Settings) -> int:
         await _compare_jobs(box, jobs, form)
@@ -218,14 +218,14 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
 
 async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
     """Compare jobs that there are records of, and write it to stdout; raises ConfigError and RemoteError."""
-    from gpubox.boxes.jobs.compare import compare as put_together
-    from gpubox.boxes.jobs.compare_runs import all_last_words
+    from gpubox.boxes.jobs.compare.comparison import compare as put_together
+    from gpubox.boxes.jobs.compare.runner import all_last_words
 
     await box.jobs.look()
     records = [box.jobs.named(name) for name in names]
     if len({record.id for record in records}) < 2:
         raise ConfigError("Nothing to compare", "Name two jobs or more")
-    prefixes = {record.wish.prefix for record in records if record.wish.prefix}
+    prefixes = {record.spec.prefix for record in records if record.spec.prefix}
     packages: dict[str, Sequence[Package]] = {}
     if len(prefixes) > 1:
         envs = await box.envs.find()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.core.text import clean, clean_lines
+from gpubox.core.sanitize import clean, clean_lines
 from gpubox.core.units import duration
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class Progress:
 
     def begins(self, number: int, record: Record) -> None:
         """Name the run, and why it waits if it does."""
-        wish = record.wish
-        where = "without a GPU" if wish.gpus.mode == "none" else "with a GPU"
-        env = f" in {clean(wish.env, 60)}" if wish.env else ""
+        spec = record.spec
+        where = "without a GPU" if spec.gpus.mode == "none" else "with a GPU"
+        env = f" in {clean(spec.env, 60)}" if spec.env else ""
         waits = record.state == "queued" and record.waits
         why = f"; it waits for {clean(record.waits, 120)}" if waits else ""
-        name = clean(wish.name, 60)
+        name = clean(spec.name, 60)
         click.echo(f"{number} of {self._count}: {name}{env} {where}, job {record.id}{why}", err=True)
         self._began, self._log = time.monotonic(), b""
         if sys.stderr.isatty():
@@ -58,7 +58,7 @@ class Progress:
 
     def ended(self, number: int, record: Record) -> None:
         """Tell how the run ended."""
-        from gpubox.core.endings import outcome
+        from gpubox.core.job_outcome import outcome
 
         self._still()
         took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
-from gpubox.commands.printed import as_json, print_json
+from gpubox.commands.output import as_json, print_json
 from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
-from gpubox.core.text import aligned, clean
+from gpubox.core.sanitize import aligned, clean
 
 if TYPE_CHECKING:
-    from gpubox.boxes.desktops import Desktops, Session
+    from gpubox.boxes.desktops import Desktops, DesktopSession
 
 T = TypeVar("T")
 
@@ -74,12 +74,12 @@ def start(
     as_json: bool,
 ) -> int:
     """Start a desktop and wait until its session has stayed for three seconds."""
-    from gpubox.boxes.desktops import Wish
+    from gpubox.boxes.desktops import DesktopSpec
 
-    wish = Wish(_size(geometry), int(depth or 0), session, server or "", display)
+    spec = DesktopSpec(_size(geometry), int(depth or 0), session, server or "", display)
 
     async def work(desktops: Desktops) -> int:
-        started = await desktops.start(wish)
+        started = await desktops.start(spec)
         await desktops.settled(started)
         if as_json:
             print_json(ctx.meta[__name__], desktops=[_told(started)])
@@ -131,10 +131,10 @@ def open_(ctx: click.Context, display: str) -> int:
 
     Without a viewer the address is printed, and the way to the box stays open until Ctrl-C.
     """
-    from gpubox.boxes.desktops import Wish
+    from gpubox.boxes.desktops import DesktopSpec
 
     async def work(desktops: Desktops) -> int:
-        session = await desktops.ready(Wish(display=display))
+        session = await desktops.ready(DesktopSpec(display=display))
         async with await desktops.open(session) as viewing:
             by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
             click.echo(f"{session.name} {by}: {viewing.address}")
@@ -164,7 +164,7 @@ def shot(ctx: click.Context, display: str | None, file: str | None) -> int:
     display = "" if file is None else display
 
     async def work(desktops: Desktops) -> int:
-        from gpubox.boxes.png import png
+        from gpubox.rfb.png import png
 
         chosen = _chosen(await desktops.list(), display)
         picture = await desktops.shot(chosen)
@@ -190,9 +190,9 @@ def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> 
     """Connect to the box of this command and do something with its desktops."""
     import asyncio
 
-    from gpubox.boxes.open import open_box
+    from gpubox.boxes.factory import open_box
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.linked import linked
+    from gpubox.commands.session import linked
 
     settings, target = begin(ctx, ctx.meta[__name__])
     box = open_box(target, settings, TerminalAsker())
@@ -212,7 +212,7 @@ def _size(text: str) -> str:
     return text
 
 
-def _chosen(found: Sequence[Session], display: str) -> Session:
+def _chosen(found: Sequence[DesktopSession], display: str) -> DesktopSession:
     """Return the desktop that is meant; raises RemoteError in words when none or several are."""
     number = display.lstrip(":")
     mine = [one for one in found if one.mine and not one.physical]
@@ -227,7 +227,7 @@ def _chosen(found: Sequence[Session], display: str) -> Session:
     raise RemoteError("Several desktops", f"These run: {told}", "Name the display, such as :1")
 
 
-def _rows(found: Sequence[Session]) -> list[str]:
+def _rows(found: Sequence[DesktopSession]) -> list[str]:
     rows = [("DISPLAY", "SERVER", "USER", "SIZE", "SESSION", "REACHED BY")]
     for one in found:
         way = "socket" if one.path else f"port {one.port}"
@@ -235,7 +235,7 @@ def _rows(found: Sequence[Session]) -> list[str]:
     return aligned(rows)
 
 
-def _told(session: Session) -> dict[str, object]:
+def _told(session: DesktopSession) -> dict[str, object]:
     """Return a desktop as JSON has it."""
     return {
         "display": session.display,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Ending:
+class SignalExit:
     """By what a command is being ended."""
 
     def __init__(self) -> None:
@@ -30,9 +30,9 @@ class Ending:
 
 
 @contextmanager
-def ended_by_signals() -> Generator[Ending]:
+def ended_by_signals() -> Generator[SignalExit]:
     """Turn SIGTERM and SIGHUP into KeyboardInterrupt; one that is ignored, as `nohup` has it, stays so."""
-    ending = Ending()
+    ending = SignalExit()
     ours: list[signal.Signals] = []
     if threading.current_thread() is threading.main_thread():
         ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]

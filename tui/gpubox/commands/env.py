@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complain, complete_box
-from gpubox.commands.printed import as_json, plain, print_json
-from gpubox.commands.steady import steady
+from gpubox.commands.output import as_json, plain, print_json
+from gpubox.commands.retry import steady
 from gpubox.core.errors import Cancelled
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
     from gpubox.core.env import Env
-    from gpubox.core.job import JobWish
+    from gpubox.core.job import JobSpec
 
 WITHOUT = "none"
 """Stands for no environment where one is named."""
@@ -190,12 +190,12 @@ def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: ob
     options = env_jobs.Creating(**given)  # pyright: ignore[reportArgumentType] - click made them of the options
     text = options.text(packages)
 
-    def wish(box: Box) -> JobWish:
+    def spec(box: Box) -> JobSpec:
         if text is not None:
             return box.envs.create_from(text, name, options.where, options.kind)
         return box.envs.create(name, packages, options.where, options.kind)
 
-    return _change(ctx, wish, quiet=options.quiet, as_json=options.as_json)
+    return _change(ctx, spec, quiet=options.quiet, as_json=options.as_json)
 
 
 @env.command(short_help="Copy one.")
@@ -263,21 +263,21 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
 
     async def work(box: Box, settings: Settings) -> int:
         one = await _found(box, env)
-        wish = box.envs.remove(one)
+        spec = box.envs.remove(one)
         if not await env_jobs.confirmed(box, one, confirm):
             raise Cancelled("Nothing was deleted", f"{clean(one.name, 100)} stays")
-        return await env_jobs.follow(box, settings, wish, quiet=quiet, as_json=as_json)
+        return await env_jobs.follow(box, settings, spec, quiet=quiet, as_json=as_json)
 
     return _with_box(ctx, work)
 
 
-def _change(ctx: click.Context, wish: Callable[[Box], JobWish], *, quiet: bool, as_json: bool) -> int:
-    """Look at the environments, run the job that `wish` gives, and return how it ended."""
+def _change(ctx: click.Context, spec: Callable[[Box], JobSpec], *, quiet: bool, as_json: bool) -> int:
+    """Look at the environments, run the job that `spec` gives, and return how it ended."""
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
         await steady(box, box.envs.find)
-        status = await env_jobs.follow(box, settings, wish(box), quiet=quiet, as_json=as_json)
+        status = await env_jobs.follow(box, settings, spec(box), quiet=quiet, as_json=as_json)
         await steady(box, box.envs.find)  # the choice follows one that has another name now
         return status
 
@@ -290,6 +290,6 @@ async def _found(box: Box, word: str) -> Env:
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box, Settings], Awaitable[int]]) -> int:
-    from gpubox.commands.linked import with_box
+    from gpubox.commands.session import with_box
 
     return with_box(ctx, ctx.meta[__name__], work)

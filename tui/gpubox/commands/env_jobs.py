@@ -10,20 +10,20 @@ import click
 
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
-from gpubox.commands.printed import pass_on, print_json
+from gpubox.commands.output import pass_on, print_json
+from gpubox.commands.retry import ended, launched, steady
 from gpubox.commands.run import waited
-from gpubox.commands.steady import ended, launched, steady
-from gpubox.core.ask import Kind, Question
 from gpubox.core.errors import ConfigError
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import Record, exit_status
-from gpubox.core.text import clean, clean_lines
+from gpubox.core.sanitize import clean, clean_lines
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
     from gpubox.core.env import Env
     from gpubox.core.env import Kind as EnvKind
-    from gpubox.core.job import JobWish
+    from gpubox.core.job import JobSpec
 
 LARGEST = 1 << 20
 """Bytes of a file that an environment may be made from."""
@@ -50,12 +50,12 @@ class Creating:
         return self.file.read(LARGEST + 1).decode("utf-8", "replace")
 
 
-async def follow(box: Box, settings: Settings, wish: JobWish, *, quiet: bool, as_json: bool) -> int:
+async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as_json: bool) -> int:
     """Run a job to its end and return its exit status as a shell would; its log goes to stdout.
 
     With `as_json` the record comes instead of the log; `quiet` shows the log's end only if it failed.
     """
-    record = await launched(box, wish)
+    record = await launched(box, spec)
     if not (quiet or as_json):
         return await waited(box, settings, record)
     record = await _ended(box, record)
@@ -124,7 +124,7 @@ async def confirmed(box: Box, env: Env, typed: str) -> bool:
         about=box.name,
         title=f"Delete {name}?",
         text=f"{clean(env.prefix, 300)} with {env.packages or 0} packages goes; nothing brings it back.",
-        kind=Kind.TEXT,
+        kind=QuestionKind.TEXT,
         prompt="Type its name:",
         danger=True,
     )

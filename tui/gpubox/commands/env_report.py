@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from gpubox.boxes.envs.difference import Difference
-from gpubox.commands.printed import plain
+from gpubox.boxes.envs.diff import Difference
+from gpubox.commands.output import plain
 from gpubox.core.env import Build, Env, Envs, Package, Sight
-from gpubox.core.text import aligned, clean
+from gpubox.core.sanitize import aligned, clean
 from gpubox.core.units import DASH, duration, size
 
 _HEAD = ("", "NAME", "KIND", "PYTHON", "PACKAGES", "FRAMEWORKS", "USED", "FOLDER")

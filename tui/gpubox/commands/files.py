@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complete_box
-from gpubox.commands.printed import print_json
+from gpubox.commands.output import print_json
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gpubox.boxes.box import Box
-    from gpubox.boxes.files import Progress
+    from gpubox.boxes.files.transfer import TransferProgress
 
 _QUIET = 0.5
 """Seconds before anything is drawn: what is done at once needs no progress."""
@@ -49,7 +49,7 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
         if not os.path.exists(path):
             raise ConfigError("No such file", f"{clean(path, 200)} is not on this machine")
 
-    def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
+    def copy(opened: Box, told: Callable[[TransferProgress], None] | None) -> Awaitable[TransferProgress]:
         return opened.files.put(local, remote, told)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
@@ -78,7 +78,7 @@ def get(
     remote, local = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, ".")
     to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
 
-    def copy(opened: Box, told: Callable[[Progress], None] | None) -> Awaitable[Progress]:
+    def copy(opened: Box, told: Callable[[TransferProgress], None] | None) -> Awaitable[TransferProgress]:
         return opened.files.get(remote, to, told, replace=replace)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
@@ -87,15 +87,15 @@ def get(
 def _copied(
     ctx: click.Context,
     name: str,
-    copy: Callable[[Box, Callable[[Progress], None] | None], Awaitable[Progress]],
+    copy: Callable[[Box, Callable[[TransferProgress], None] | None], Awaitable[TransferProgress]],
     *,
     quiet: bool,
     as_json: bool,
 ) -> int:
-    from gpubox.commands.linked import with_box
+    from gpubox.commands.session import with_box
 
     async def work(box: Box, _: object) -> int:
-        shown = None if quiet or not sys.stderr.isatty() else Line()
+        shown = None if quiet or not sys.stderr.isatty() else ProgressLine()
         began = time.monotonic()
         try:
             done = await copy(box, shown.show if shown else None)
@@ -120,7 +120,7 @@ def _copied(
     return with_box(ctx, name, work)
 
 
-class Line:
+class ProgressLine:
     """One line of progress on stderr, drawn over itself."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class Line:
         self._last: tuple[float, int] | None = None
         self._rate: float | None = None
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: TransferProgress) -> None:
         """Draw how far it is."""
         now = time.monotonic()
         if now - self._began < _QUIET:
@@ -148,7 +148,7 @@ class Line:
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def line(progress: Progress, rate: float | None) -> str:
+def line(progress: TransferProgress, rate: float | None) -> str:
     """Return progress in a line: `42%  1.2G of 2.9G  84.1M/s  20s left  3 of 7  model.bin`."""
     from gpubox.core import units
 
@@ -166,7 +166,7 @@ def line(progress: Progress, rate: float | None) -> str:
     return "  ".join([*parts, progress.name])
 
 
-def summary(done: Progress, seconds: float) -> str:
+def summary(done: TransferProgress, seconds: float) -> str:
     """Return what was copied: `7 files, 2.9G, 1.0G of it there already, in 35s (54.3M/s)`."""
     from gpubox.core import units
 

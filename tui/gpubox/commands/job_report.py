@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from gpubox.commands.printed import plain
-from gpubox.core.endings import outcome
+from gpubox.commands.output import plain
+from gpubox.core.job_outcome import outcome
 from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
-from gpubox.core.text import aligned, clean
+from gpubox.core.sanitize import aligned, clean
 from gpubox.core.units import DASH, duration, percent, size
 
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
@@ -26,9 +26,9 @@ def rows(records: Sequence[Record]) -> list[str]:
 def _row(record: Record) -> tuple[str, ...]:
     return (
         record.id,
-        clean(record.wish.name or _command(record), _LONGEST),
+        clean(record.spec.name or _command(record), _LONGEST),
         clean(state(record), _WIDEST),
-        clean(record.wish.env, 24) or DASH,
+        clean(record.spec.env, 24) or DASH,
         gpus(record),
         duration(_took(record)),
         _clock(record.started),
@@ -36,7 +36,7 @@ def _row(record: Record) -> tuple[str, ...]:
 
 
 def _command(record: Record) -> str:
-    return record.wish.line or " ".join(record.wish.argv)
+    return record.spec.line or " ".join(record.spec.argv)
 
 
 def state(record: Record) -> str:
@@ -57,16 +57,16 @@ def gpus(record: Record) -> str:
     """Return which GPUs a job has, or how many it wants."""
     if record.gpus:
         return ",".join(str(gpu.index) if gpu.index >= 0 else clean(gpu.uuid, 60) for gpu in record.gpus)
-    wish = record.wish.gpus
-    match wish.mode:
+    spec = record.spec.gpus
+    match spec.mode:
         case "none":
             return "none"
         case "any":
             return "any"
         case "chosen":
-            return f"{len(wish.uuids)} chosen"
+            return f"{len(spec.uuids)} chosen"
         case _:
-            return f"{wish.count} free" if record.started is None else f"×{wish.count}"
+            return f"{spec.count} free" if record.started is None else f"×{spec.count}"
 
 
 def _took(record: Record) -> float | None:
@@ -83,20 +83,20 @@ def _clock(at: float | None) -> str:
 
 def details(record: Record) -> list[str]:
     """Return all that is worth knowing of one job, a line each."""
-    wish, usage = record.wish, record.usage
+    spec, usage = record.spec, record.usage
     facts = [
         ("job", record.id),
-        ("name", clean(wish.name, 200)),
+        ("name", clean(spec.name, 200)),
         ("state", state(record)),
         ("warning", clean(record.warning, 300)),
         ("why", clean(record.ending.why, 300) if record.ending else ""),
         ("core", clean(record.ending.core_file, 300) if record.ending else ""),
         ("command", clean(_command(record), 400)),
-        ("folder", clean(record.cwd or wish.cwd or "~", 300)),
-        ("environment", clean(f"{wish.env} ({wish.prefix})", 300) if wish.prefix else ""),
-        ("login", "" if wish.login else "without its environment"),
+        ("folder", clean(record.cwd or spec.cwd or "~", 300)),
+        ("environment", clean(f"{spec.env} ({spec.prefix})", 300) if spec.prefix else ""),
+        ("login", "" if spec.login else "without its environment"),
         ("GPUs", gpus(record)),
-        ("by", clean(wish.by, 100)),
+        ("by", clean(spec.by, 100)),
         ("submitted", _clock(record.submitted)),
         ("started", _clock(record.started)),
         ("ended", _clock(record.ended)),

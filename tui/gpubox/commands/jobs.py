@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
-from gpubox.commands.printed import as_json, print_json
-from gpubox.commands.steady import ended, launched, steady
+from gpubox.commands.output import as_json, print_json
+from gpubox.commands.retry import ended, launched, steady
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -147,8 +147,8 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
 
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
-        wish = await steady(box, lambda: box.jobs.again(before.id))
-        record = await launched(box, wish)
+        spec = await steady(box, lambda: box.jobs.again(before.id))
+        record = await launched(box, spec)
         if as_json:
             _print(box, record, as_json)
         else:
@@ -223,6 +223,6 @@ def _print_done(box: Box, record: Record, as_json: bool) -> None:
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
-    from gpubox.commands.linked import with_box
+    from gpubox.commands.session import with_box
 
     return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))

@@ -15,12 +15,13 @@ from gpubox.commands.common import (
     parse_boxes,
 )
 from gpubox.config.places import log_file
-from gpubox.core import garbage
+from gpubox.core import gc_tuning
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Box, Target
+    from gpubox.boxes.box import Box
     from gpubox.config.files import Loaded
-    from gpubox.core.ask import Asker
+    from gpubox.core.prompts import Asker
+    from gpubox.core.target import Target
 
 
 @click.command(short_help="Open the panel on a box (the default command).")
@@ -48,17 +49,17 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     """Run the panel until it is left; return the exit status."""
     from gpubox.commands.log import quietly, to_file
 
-    garbage.hold()  # the app lets go of it once it has started
+    gc_tuning.hold()  # the app lets go of it once it has started
     if common.log is None:
         quietly(log_file())
     else:
         to_file(common.log)
-    from gpubox.boxes.open import open_box
-    from gpubox.boxes.store import Store
+    from gpubox.boxes.factory import open_box
     from gpubox.boxes.targets import known
     from gpubox.config.reload import SettingsFile
-    from gpubox.ui import graphics
+    from gpubox.store.store import Store
     from gpubox.ui.app import GpuBoxApp
+    from gpubox.ui.draw import graphics
 
     settings = loaded.settings
     graphics.find(settings.desktop.pictures)

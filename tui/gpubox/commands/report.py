@@ -10,9 +10,9 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain, without_gpus
 from gpubox.core.host import limits, without_size
 from gpubox.core.json_text import json_text
-from gpubox.core.reasons import Weight, reasons
 from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
-from gpubox.core.text import cells, clean
+from gpubox.core.sanitize import cells, clean
+from gpubox.core.throttle import Weight, reasons
 from gpubox.core.units import DASH, celsius, duration, percent, size, watts
 
 SCHEMA = 1
@@ -29,7 +29,7 @@ class Words(msgspec.Struct, frozen=True):
     hint: str
 
 
-class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+class BoxReading(msgspec.Struct, frozen=True, omit_defaults=True):
     """One JSON object: either `sample` or `error` is there."""
 
     schema: int
@@ -42,9 +42,9 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
 def as_json(box: str, event: Sample | GpuBoxError) -> str:
     """Return one line of JSON for a sample or an error of a box."""
     if isinstance(event, Sample):
-        reading = Reading(SCHEMA, box, event.time, sample=event)
+        reading = BoxReading(SCHEMA, box, event.time, sample=event)
     else:
-        reading = Reading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
+        reading = BoxReading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
     return json_text(reading)
 
 

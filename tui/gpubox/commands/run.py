@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
     from gpubox.core.env import Env
-    from gpubox.core.job import GpuWish, JobWish
+    from gpubox.core.job import GpuRequest, JobSpec
     from gpubox.core.record import Record
 
 NO_ANSWER = 125
@@ -25,7 +25,7 @@ WITHOUT = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RunOptions:
     """What stands on the command line."""
 
     command: tuple[str, ...]
@@ -91,17 +91,17 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
     from gpubox.commands.job_report import state, why
-    from gpubox.commands.linked import with_box
-    from gpubox.commands.steady import explained, launched
+    from gpubox.commands.retry import explained, launched
+    from gpubox.commands.session import with_box
     from gpubox.core.record import exit_status
-    from gpubox.core.text import clean
+    from gpubox.core.sanitize import clean
 
-    words = Given(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
+    words = RunOptions(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
     _check(words)
 
     async def work(opened: Box, settings: Settings) -> int:
-        wish = await wished(opened, settings, words)
-        record = await launched(opened, wish)
+        spec = await requested(opened, settings, words)
+        record = await launched(opened, spec)
         if record.warning:
             click.echo(clean(record.warning), err=True)
         if wait:
@@ -116,7 +116,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     return with_box(ctx, box, work, failed=NO_ANSWER if wait else 1)
 
 
-def _check(given: Given) -> None:
+def _check(given: RunOptions) -> None:
     if bool(given.template) == bool(given.command):
         raise ConfigError("Nothing to run", "Write a COMMAND behind --, or name a --template")
     if given.variables and not given.template:
@@ -127,23 +127,23 @@ def _check(given: Given) -> None:
         raise ConfigError("No partition", "--partition goes with --backend slurm")
 
 
-async def wished(box: Box, settings: Settings, given: Given) -> JobWish:
+async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
     """Return the job that the words mean; raises ConfigError and RemoteError for what is not there."""
     import shlex
 
     from msgspec.structs import replace
 
-    from gpubox.boxes.jobs.wishes import duration, new_id
-    from gpubox.core.job import JobWish
+    from gpubox.boxes.jobs.spec_parsing import duration, new_id
+    from gpubox.core.job import JobSpec
 
     after = given.after or given.after_any
     env = await _env(box, given.env)
     if after or not _plain_gpus(given, settings):
         await box.jobs.look(gpus=not _plain_gpus(given, settings))
     if given.template:
-        wish = _of_template(box, settings, given, env)
+        spec = _of_template(box, settings, given, env)
     else:
-        wish = JobWish(
+        spec = JobSpec(
             id=new_id(),
             argv=given.command,
             line=shlex.join(given.command),
@@ -155,17 +155,17 @@ async def wished(box: Box, settings: Settings, given: Given) -> JobWish:
         )
     environment = _environment(given)
     return replace(
-        wish,
-        name=given.name or wish.name,
-        cwd=given.folder or wish.cwd,
-        environment={**wish.environment, **environment},
+        spec,
+        name=given.name or spec.name,
+        cwd=given.folder or spec.cwd,
+        environment={**spec.environment, **environment},
         hidden=given.secret_env,
         now=given.now,
         after=box.jobs.named(after).id if after else "",
         after_any=bool(given.after_any),
-        limit=duration(given.limit) if given.limit else wish.limit,
+        limit=duration(given.limit) if given.limit else spec.limit,
         grace=settings.jobs.grace,
-        results=(*wish.results, *given.results),
+        results=(*spec.results, *given.results),
         notify=given.notify and settings.jobs.notify,
         login=given.login,
         backend="slurm" if given.backend == "slurm" else "box",
@@ -185,7 +185,7 @@ async def _env(box: Box, name: str | None) -> Env | None:
     return box.envs.chosen.value
 
 
-def _plain_gpus(given: Given, settings: Settings) -> bool:
+def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
     """Tell whether the GPUs are known without asking the box, which takes NVML there a moment."""
     word = (given.gpus or "").strip().lower()
     if not word:
@@ -193,18 +193,18 @@ def _plain_gpus(given: Given, settings: Settings) -> bool:
     return word.isdecimal() or word in ("none", "any", "cpu") or word.startswith(("gpu-", "mig-"))
 
 
-def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuWish:
-    from gpubox.boxes.jobs.wishes import gpu_wish
+def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuRequest:
+    from gpubox.boxes.jobs.spec_parsing import gpu_request
 
     places = box.jobs.gpus.value
     if wanted:
-        return gpu_wish(wanted, places)
-    return gpu_wish(str(min(settings.jobs.gpus, len(places))) if places else "none", places)
+        return gpu_request(wanted, places)
+    return gpu_request(str(min(settings.jobs.gpus, len(places))) if places else "none", places)
 
 
-def _of_template(box: Box, settings: Settings, given: Given, env: Env | None) -> JobWish:
+def _of_template(box: Box, settings: Settings, given: RunOptions, env: Env | None) -> JobSpec:
     from gpubox.boxes.jobs import templates
-    from gpubox.boxes.jobs.wishes import new_id, variable
+    from gpubox.boxes.jobs.spec_parsing import new_id, variable
 
     chosen = templates.named(given.template, templates.known(settings))
     places = box.jobs.gpus.value
@@ -213,8 +213,8 @@ def _of_template(box: Box, settings: Settings, given: Given, env: Env | None) ->
     return templates.fill(chosen, id=new_id(), env=env, gpus=gpus, values=values)
 
 
-def _environment(given: Given) -> dict[str, str]:
-    from gpubox.boxes.jobs.wishes import variable
+def _environment(given: RunOptions) -> dict[str, str]:
+    from gpubox.boxes.jobs.spec_parsing import variable
 
     found = dict(variable(text) for text in given.set_env)
     for name in given.secret_env:
@@ -228,10 +228,10 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     """Pass the log on until the job has ended; return the exit status that a shell would give."""
     import asyncio
 
-    from gpubox.boxes.jobs import notices
+    from gpubox.boxes.jobs import hooks
     from gpubox.commands.job_log import pour
     from gpubox.commands.job_report import state, why
-    from gpubox.commands.steady import ended, explained
+    from gpubox.commands.retry import ended, explained
     from gpubox.core.record import exit_status
 
     # One that could not start is told once, in the end.
@@ -252,7 +252,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
             click.echo(f"results: {await box.jobs.fetch(record)}", err=True)
         except RemoteError as error:
             complain(error, box.name)
-    await notices.run(settings.jobs.notify_command, box.name, record)
+    await hooks.run(settings.jobs.notify_command, box.name, record)
     await box.jobs.told([record.id])
     return status
 

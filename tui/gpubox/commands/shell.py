@@ -13,9 +13,10 @@ from gpubox.commands.common import begin, common_options, complain, complete_box
 from gpubox.core.errors import Cancelled, ConfigError, Dropped, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Box, Target
+    from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
-    from gpubox.core.doors import Doors
+    from gpubox.core.channels import Channels
+    from gpubox.core.target import Target
 
 NOT_FOUND = 127
 """Exit status with which a shell says that there is no such program."""
@@ -70,10 +71,10 @@ def _line(words: tuple[str, ...]) -> str | None:
 def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: bool, login: bool) -> int:
     import asyncio
 
-    from gpubox.boxes.open import open_box
-    from gpubox.boxes.store import Store
+    from gpubox.boxes.factory import open_box
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.linked import linked
+    from gpubox.commands.session import linked
+    from gpubox.store.store import Store
 
     terminal = has_terminal()
     work = _behind_terminal if terminal else _through_pipes
@@ -125,7 +126,7 @@ async def _in_login(box: Box, line: str | None) -> str | None:
 
 async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
     """Say on stderr where a login would have found a program that was not found without one."""
-    from gpubox.boxes.jobs.wishes import program_of
+    from gpubox.boxes.jobs.spec_parsing import program_of
 
     program = program_of(words)
     if box.login is None or not program:
@@ -134,18 +135,18 @@ async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
         click.echo(f"gpubox-tui: {hint}{'' if login else '. Run it without --no-login'}", err=True)
 
 
-def doors_of(box: Box) -> Doors:
+def channels_of(box: Box) -> Channels:
     """Return the ways through the link of a box; raises RemoteError when it went this moment."""
-    doors = box.doors.value
-    if doors is None:
+    channels = box.channels.value
+    if channels is None:
         raise RemoteError("Not connected", f"{box.name} was lost again", "Try again")
-    return doors
+    return channels
 
 
 async def _behind_terminal(box: Box, command: str | None) -> int:
-    from gpubox.local.tty import hand_over, wish
+    from gpubox.local.tty import hand_over, spec
 
-    async with doors_of(box).terminal(command, wish()) as terminal:
+    async with channels_of(box).terminal(command, spec()) as terminal:
         visit = await hand_over(terminal)
     if visit.left:
         raise Cancelled("Left", f"{box.name} was left by ~.")
@@ -155,5 +156,5 @@ async def _behind_terminal(box: Box, command: str | None) -> int:
 async def _through_pipes(box: Box, command: str | None) -> int:
     from gpubox.local.stdio import carry
 
-    async with doors_of(box).pipes(command) as pipes:
+    async with channels_of(box).pipes(command) as pipes:
         return await carry(pipes)

@@ -16,9 +16,9 @@ from gpubox.commands.common import common_of, common_options, complain, complete
 from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Target
     from gpubox.config.files import Loaded
     from gpubox.core.sample import Sample
+    from gpubox.core.target import Target
 
 
 @click.command(short_help="Print one reading of some boxes.")
@@ -95,10 +95,10 @@ async def _read_all(
 ) -> None:
     import msgspec
 
-    from gpubox.boxes.open import open_box
+    from gpubox.boxes.factory import open_box
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.reading import Changes, follow, once
-    from gpubox.core.together import together
+    from gpubox.commands.sampling import Changes, follow, once
+    from gpubox.core.tasks import together
 
     # Rates take two looks at a counter; for one reading the second comes as early as it may.
     probe = msgspec.structs.replace(loaded.settings.probe, interval=min(watch or 0.5, 60.0))

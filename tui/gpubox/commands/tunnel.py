@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
-from gpubox.commands.printed import print_json
+from gpubox.commands.output import print_json
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.config.settings import Settings
-    from gpubox.core.wishes import Wished
+    from gpubox.core.tunnel_spec import TunnelSpec
 
 _FORWARD = """Open forwards and hold them until Ctrl-C; without any, those of the box's settings.
 
@@ -54,7 +54,7 @@ def tunnel(ctx: click.Context, box: str) -> None:
 def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
     """Print the services of the box that can be opened, by the names that `open` takes."""
     from gpubox.commands import services
-    from gpubox.commands.linked import linked
+    from gpubox.commands.session import linked
 
     async def work(box: Box) -> None:
         async def show() -> None:
@@ -82,15 +82,17 @@ def open_(ctx: click.Context, what: str, at: int | None, browser: bool, as_json:
 
     A page is shown in the browser, with the token that it needs.
     """
-    from gpubox.commands.holding import Printer, hold
-    from gpubox.commands.opening import opening
-    from gpubox.core.wishes import parse
+    from gpubox.commands.service_open import opening
+    from gpubox.commands.tunnel_hold import Printer, hold
+    from gpubox.core.tunnel_spec import parse
 
-    wished = parse(what)
+    requested = parse(what)
 
     async def work(box: Box) -> None:
         printer = Printer(box, as_json=as_json, choose="--at PORT")
-        await hold(box, (), printer, lambda: opening(box, wished, at or 0, browser=browser and not as_json))
+        await hold(
+            box, (), printer, lambda: opening(box, requested, at or 0, browser=browser and not as_json)
+        )
 
     return _with_box(ctx, work)
 
@@ -112,7 +114,7 @@ def forward(
     as_json: bool,
 ) -> int:
     """Open forwards and hold them until Ctrl-C; without any, those of the box's settings."""
-    from gpubox.core.wishes import parse
+    from gpubox.core.tunnel_spec import parse
 
     texts = [
         *spec,
@@ -123,14 +125,14 @@ def forward(
     return _hold(ctx, [parse(text) for text in texts], as_json)
 
 
-def _hold(ctx: click.Context, wishes: Sequence[Wished], as_json: bool) -> int:
+def _hold(ctx: click.Context, specs: Sequence[TunnelSpec], as_json: bool) -> int:
     """Connect to the box of this command and hold tunnels until interrupted."""
-    from gpubox.commands.holding import Printer, hold
+    from gpubox.commands.tunnel_hold import Printer, hold
 
-    wished = wishes or _of_settings(ctx.meta[__name__], common_of(ctx).load().settings)
+    requested = specs or _of_settings(ctx.meta[__name__], common_of(ctx).load().settings)
 
     async def work(box: Box) -> None:
-        await hold(box, wished, Printer(box, as_json=as_json))
+        await hold(box, requested, Printer(box, as_json=as_json))
 
     return _with_box(ctx, work)
 
@@ -139,9 +141,9 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object
     """Do something with the box of this command, and return the exit status."""
     import asyncio
 
-    from gpubox.boxes.open import open_box
-    from gpubox.boxes.store import Store
+    from gpubox.boxes.factory import open_box
     from gpubox.commands.asker import TerminalAsker
+    from gpubox.store.store import Store
 
     settings, target = begin(ctx, ctx.meta[__name__])
     with Store.open(settings) as store:
@@ -156,8 +158,8 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object
     return 0
 
 
-def _of_settings(box: str, settings: Settings) -> list[Wished]:
-    from gpubox.core.wishes import parse
+def _of_settings(box: str, settings: Settings) -> list[TunnelSpec]:
+    from gpubox.core.tunnel_spec import parse
 
     for entry in settings.box:
         if entry.name == box and entry.tunnels:

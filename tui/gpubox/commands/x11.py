@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import begin, common_options, complain, complete_box
-from gpubox.commands.printed import pass_on
+from gpubox.commands.output import pass_on
 from gpubox.commands.shell import LINK_FAILED
 from gpubox.core.errors import ConfigError, GpuBoxError
 
@@ -27,10 +27,10 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
     """
     import asyncio
 
-    from gpubox.boxes.open import open_box
-    from gpubox.boxes.x11 import display
+    from gpubox.boxes.factory import open_box
+    from gpubox.boxes.x11.programs import display
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.linked import linked
+    from gpubox.commands.session import linked
 
     settings, target = begin(ctx, box)
     try:
@@ -46,7 +46,7 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
 
 async def _run(box: Box, command: str) -> int:
     """Run a program, pass on what it prints, and return its exit status."""
-    from gpubox.core.doors import exit_status
+    from gpubox.core.channels import exit_status
 
     async with box.windows.started(command) as channel:
         while line := await channel.read_line(65536):

@@ -7,11 +7,11 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from gpubox.config.expect import Wrong, near, shown, value_of
+from gpubox.config.expect import InvalidSetting, near, shown, value_of
 from gpubox.config.settings import BoxEntry, JobEntry, Section
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import clean
-from gpubox.core.wishes import parse
+from gpubox.core.sanitize import clean
+from gpubox.core.tunnel_spec import parse
 
 E = TypeVar("E", bound=Section)
 RESERVED = ("demo", "local")
@@ -79,7 +79,7 @@ def _entry(
             continue
         try:
             good[key] = value_of(raw, known[key].type)
-        except Wrong as error:
+        except InvalidSetting as error:
             complain(f"`{key}` is {shown(raw)}; {error}")
     if "name" not in table:
         complain(f"has no `name`; expected what you call the {what}")

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 from msgspec import inspect
 
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 _FORMS = {
     r"^[^\s/]+$": "1 to 64 characters without a blank or a slash",
@@ -20,7 +20,7 @@ _FORMS = {
 """What the patterns in settings.py want, in words."""
 
 
-class Wrong(Exception):
+class InvalidSetting(Exception):
     """A value that does not fit; its text is what was expected and, when something is near, what."""
 
 
@@ -36,9 +36,9 @@ def value_of(raw: object, kind: object, *, text: bool = False) -> object:
     try:
         value: object = msgspec.convert(raw, kind, strict=not text)
     except msgspec.ValidationError as error:
-        raise Wrong(_expected(about, raw)) from error
+        raise InvalidSetting(_expected(about, raw)) from error
     if isinstance(value, tuple) and not _in_order(cast("tuple[object, ...]", value)):
-        raise Wrong(_expected(about, raw))
+        raise InvalidSetting(_expected(about, raw))
     return cast("object", value)
 
 

@@ -16,11 +16,11 @@ from typing import cast
 import msgspec
 
 from gpubox.config.entries import box_of, fields, job_of, unknown
-from gpubox.config.expect import Wrong, near, shown, value_of
+from gpubox.config.expect import InvalidSetting, near, shown, value_of
 from gpubox.config.places import settings_file, short
 from gpubox.config.settings import BoxEntry, JobEntry, Section, Settings
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 PREFIX = "GPUBOX_"
 """GPUBOX_PROBE_INTERVAL sets [probe] `interval`."""
@@ -81,7 +81,7 @@ class _Reader:
             return
         try:
             self.values.setdefault(section, {})[key] = value_of(raw, found.type, text=text)
-        except Wrong as wrong:
+        except InvalidSetting as wrong:
             default: object = found.default
             self.complain(
                 where, f"`{key}` is {shown(raw)}; {wrong}", f"Its default is used: {shown(default)}"

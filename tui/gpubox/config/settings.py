@@ -40,7 +40,7 @@ class BoxEntry(Section, frozen=True, kw_only=True):
     """Opened by themselves: a service's name, PORT, LOCAL:HOST:PORT, /SOCKET, remote:PORT, socks:PORT."""
 
 
-class Ui(Section, frozen=True, kw_only=True):
+class UiSettings(Section, frozen=True, kw_only=True):
     """The look of the panel."""
 
     theme: str = "gpubox"
@@ -53,7 +53,7 @@ class Ui(Section, frozen=True, kw_only=True):
     """Span that the graphs begin with."""
 
 
-class Probe(Section, frozen=True, kw_only=True):
+class ProbeSettings(Section, frozen=True, kw_only=True):
     """How a box is read."""
 
     interval: Annotated[float, Meta(ge=0.5, le=60)] = 1.0
@@ -64,7 +64,7 @@ class Probe(Section, frozen=True, kw_only=True):
     """Whether full command lines leave the box; false sends the program's name only."""
 
 
-class Ssh(Section, frozen=True, kw_only=True):
+class SshSettings(Section, frozen=True, kw_only=True):
     """How the link is made and kept."""
 
     connect_timeout: Annotated[float, Meta(ge=1, le=300)] = 15.0
@@ -99,7 +99,7 @@ class HistorySettings(Section, frozen=True, kw_only=True):
     """Days after which a reading is deleted."""
 
 
-class Desktop(Section, frozen=True, kw_only=True):
+class DesktopSettings(Section, frozen=True, kw_only=True):
     """Desktops of the boxes, and the viewer of this machine."""
 
     geometry: Annotated[str, Meta(pattern=r"^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$")] = "1600x900"
@@ -168,12 +168,12 @@ class EnvSettings(Section, frozen=True, kw_only=True):
 class Settings(Section, frozen=True, kw_only=True):
     """The whole file."""
 
-    ui: Ui = Ui()
-    probe: Probe = Probe()
-    ssh: Ssh = Ssh()
+    ui: UiSettings = UiSettings()
+    probe: ProbeSettings = ProbeSettings()
+    ssh: SshSettings = SshSettings()
     thresholds: Thresholds = Thresholds()
     history: HistorySettings = HistorySettings()
-    desktop: Desktop = Desktop()
+    desktop: DesktopSettings = DesktopSettings()
     envs: EnvSettings = EnvSettings()
     jobs: JobSettings = JobSettings()
     keys: dict[str, str] = {}

@@ -10,7 +10,7 @@ import msgspec
 from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.errors import ProbeError, ProbeTooNew
 from gpubox.core.sample import WIRE, Sample
-from gpubox.core.text import LONGEST, clean, clean_bytes
+from gpubox.core.sanitize import LONGEST, clean, clean_bytes
 
 LINE_LIMIT = 4 * 1024 * 1024
 """A longer line is no sample: 64 GPUs with 1,000 processes take 400 kB."""

@@ -13,7 +13,7 @@ import msgspec
 from gpubox.core.bounds import Number, Whole
 
 
-class GpuWish(msgspec.Struct, frozen=True, omit_defaults=True):
+class GpuRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which GPUs a job wants."""
 
     mode: Literal["count", "chosen", "none", "any"] = "count"
@@ -30,11 +30,11 @@ class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
     """Field 22 of /proc/PID/stat; 0 fits any."""
 
 
-class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
+class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job as it is wanted. Values of secrets in `environment` never reach the box's disk."""
 
     id: str
-    """`YYYYMMDD-HHMMSS-xxxx`; made by the one who wishes, so that sending it twice starts one job."""
+    """`YYYYMMDD-HHMMSS-xxxx`; made by the one who specs, so that sending it twice starts one job."""
     argv: tuple[str, ...]
     """The program and its arguments."""
     line: str = ""
@@ -61,7 +61,7 @@ class JobWish(msgspec.Struct, frozen=True, omit_defaults=True):
     """Variables that are set on top."""
     hidden: tuple[str, ...] = ()
     """Names in `environment` whose values were left out of the record, because they look like secrets."""
-    gpus: GpuWish = GpuWish(mode="none")
+    gpus: GpuRequest = GpuRequest(mode="none")
     now: bool = False
     """Start at once, on GPUs in use if none is free, instead of waiting for free ones."""
     exclude: tuple[str, ...] = ()

@@ -20,8 +20,8 @@ _GRACE = 1.0
 """Seconds that a program has to end after it was hung up."""
 
 
-class Behind:
-    """A program behind a pseudo-terminal; see core.doors.Terminal. Use `behind_terminal`."""
+class PtyProcess:
+    """A program behind a pseudo-terminal; see core.channels.Terminal. Use `run_in_pty`."""
 
     def __init__(self, process: Process, ours: int) -> None:
         self._process = process
@@ -94,9 +94,9 @@ class Behind:
 
 
 @asynccontextmanager
-async def behind_terminal(
+async def run_in_pty(
     command: Sequence[str], environment: Mapping[str, str], folder: str, columns: int, rows: int
-) -> AsyncGenerator[Behind]:
+) -> AsyncGenerator[PtyProcess]:
     """Run a program behind a new terminal of a size; leaving the block hangs it up. Raises OSError."""
     ours, theirs = pty.openpty()
     try:
@@ -112,7 +112,7 @@ async def behind_terminal(
     finally:
         os.close(theirs)
     os.set_blocking(ours, False)
-    behind = Behind(process, ours)
+    behind = PtyProcess(process, ours)
     try:
         yield behind
     finally:

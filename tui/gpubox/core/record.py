@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from gpubox.core.bounds import Moment, Number, Whole
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 
 State = Literal["queued", "starting", "running", "stopping", "ended"]
 """Where a job is; how it ended is told by its Ending."""
@@ -29,7 +29,7 @@ How = Literal[
 ]
 
 
-class Process(msgspec.Struct, frozen=True, omit_defaults=True):
+class JobProcess(msgspec.Struct, frozen=True, omit_defaults=True):
     """A process that cannot be mistaken for another."""
 
     pid: Whole
@@ -132,7 +132,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     state: State
-    wish: JobWish
+    spec: JobSpec
     submitted: Moment
     v: Whole = 1
     serial: Whole = 0
@@ -149,8 +149,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the box still looks for a program that the job did not find; `ending.why` may come yet."""
     gpus: tuple[GpuUse, ...] = ()
     """The GPUs that it got."""
-    supervisor: Process | None = None
-    main: Process | None = None
+    supervisor: JobProcess | None = None
+    main: JobProcess | None = None
     orphaned: bool = False
     """Whether it still runs though its supervisor was killed."""
     activation: Number | None = None
@@ -166,7 +166,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     commit: str = ""
     """Git commit of the working folder, with a `+` when files differed from it; empty without git."""
     results: tuple[str, ...] = ()
-    """Files that fit `wish.results` in the end, absolute."""
+    """Files that fit `spec.results` in the end, absolute."""
     slurm: str = ""
     """Slurm's own job id."""
     warning: str = ""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health
+from gpubox.core.link_state import Health
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CommandResult:
     """What a finished command left behind."""
 
     status: int | None
@@ -50,7 +50,7 @@ class Channel(Protocol):
         """Return what the command wrote to stderr so far, at most its last 4 KiB; never waits."""
         ...
 
-    async def wait(self) -> Result:
+    async def wait(self) -> CommandResult:
         """Wait for the command's end; stdout and stderr of the result are empty."""
         ...
 
@@ -58,7 +58,7 @@ class Channel(Protocol):
 class Shell(Protocol):
     """A way to run commands on one box, for as long as its link is up."""
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         """Run a command line by the login shell of the box.
 
         Raises Dropped when the link ends first, and RemoteError when `timeout` seconds pass or the

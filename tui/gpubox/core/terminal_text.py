@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 LONGEST = 4096
 """Characters of an escape sequence that are waited for; what is longer is none."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from gpubox.core.errors import GpuBoxError
 from gpubox.demo import envs
-from gpubox.ssh.wanted import Wanted
+from gpubox.ssh.host_spec import HostSpec
 
 HERE = Path(__file__).parent
 LOOPBACK = "127.0.0.1"
@@ -74,7 +74,7 @@ Host *
 class Demo:
     """The demo box while it runs."""
 
-    wanted: Wanted
+    wanted: HostSpec
     """How to log in to it."""
     environment: Mapping[str, str]
     """What its commands find in their environment."""
@@ -116,7 +116,7 @@ async def demo_box() -> AsyncGenerator[Demo]:
 
 
 @asynccontextmanager
-async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[Wanted, Mapping[str, str]]]:
+async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[HostSpec, Mapping[str, str]]]:
     from gpubox.ssh.server import new_key, serve  # asyncssh: 0.3 s that the processes above start in
 
     private, public = new_key()
@@ -130,7 +130,7 @@ async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[Wanted, Mappin
         identity.write_text(private)
         known_hosts.write_text(serving.known_hosts)
         config.write_text(CONFIG.format(identity=identity, known_hosts=known_hosts))
-        wanted = Wanted(
+        wanted = HostSpec(
             LOOPBACK,
             user=pwd.getpwuid(os.getuid()).pw_name,
             port=serving.port,

@@ -6,23 +6,23 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
-from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import PortTaken, RemoteError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 _LOOPBACK = "127.0.0.1"
 _PIECE = 65536
 
 
 class LocalForward:
-    """A forward from this machine to itself; see core.doors.Listening."""
+    """A forward from this machine to itself; see core.channels.Listening."""
 
-    def __init__(self, wish: Forward) -> None:
-        self.port = wish.port
+    def __init__(self, spec: Forward) -> None:
+        self.port = spec.port
         """The port that listens."""
         self.traffic = Traffic()
         """Live counts; nothing is counted for a program that is reached at its own port."""
-        self._wish = wish
+        self._spec = spec
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def near(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,12 +42,12 @@ class LocalForward:
             await _closed(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        wish = self._wish
+        spec = self._spec
         try:
-            if wish.path:
-                source, target = await asyncio.open_unix_connection(wish.path)
+            if spec.path:
+                source, target = await asyncio.open_unix_connection(spec.path)
             else:
-                source, target = await asyncio.open_connection(wish.host, wish.port)
+                source, target = await asyncio.open_connection(spec.host, spec.port)
         except OSError as error:
             self.traffic.refused += 1
             self.traffic.refusal = clean(error.strerror or str(error), 200)
@@ -85,19 +85,19 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def forward(wish: Forward) -> AsyncGenerator[LocalForward]:
-    """Open a forward; see core.doors.Doors.forward. A port of this machine stays where it is."""
-    made = LocalForward(wish)
-    if wish.way is Way.SOCKS:
+async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
+    """Open a forward; see core.channels.Channels.forward. A port of this machine stays where it is."""
+    made = LocalForward(spec)
+    if spec.way is Direction.SOCKS:
         raise RemoteError("No SOCKS here", "This is the machine itself", "Connect without a proxy")
-    if not wish.path and wish.listen_port in (0, wish.port):
+    if not spec.path and spec.listen_port in (0, spec.port):
         yield made
         return
     try:
-        server = await asyncio.start_server(made.near, _LOOPBACK, wish.listen_port)
+        server = await asyncio.start_server(made.near, _LOOPBACK, spec.listen_port)
     except OSError as error:
         raise PortTaken(
-            f"Port {wish.listen_port} taken", f"{_LOOPBACK}: {error.strerror}", "Choose another port"
+            f"Port {spec.listen_port} taken", f"{_LOOPBACK}: {error.strerror}", "Choose another port"
         ) from error
     made.port = int(server.sockets[0].getsockname()[1])
     try:

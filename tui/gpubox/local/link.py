@@ -10,9 +10,9 @@ import time
 
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Work
-from gpubox.core.text import clean
 from gpubox.local.shell import LocalShell
 
 

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.errors import CommandEnded, RemoteError
-from gpubox.core.shell import Channel, Result
-from gpubox.core.together import in_time
+from gpubox.core.shell import Channel, CommandResult
+from gpubox.core.tasks import in_time
 from gpubox.core.units import duration
 
 _SHELL = "/bin/sh"
@@ -21,14 +21,14 @@ _GRACE = 2.0
 """Seconds that a command has to end after its stdin is closed, and again after SIGTERM."""
 
 
-def _result(status: int, stdout: bytes, stderr: bytes) -> Result:
+def _result(status: int, stdout: bytes, stderr: bytes) -> CommandResult:
     if status >= 0:
-        return Result(status, None, stdout, stderr)
+        return CommandResult(status, None, stdout, stderr)
     try:
         name = signal.Signals(-status).name.removeprefix("SIG")
     except ValueError:  # real-time signals have no name
         name = str(-status)
-    return Result(None, name, stdout, stderr)
+    return CommandResult(None, name, stdout, stderr)
 
 
 async def _start(command: str) -> Process:
@@ -62,7 +62,7 @@ async def end_process(process: Process, *, gently: bool) -> None:
 class LocalShell:
     """A shell of this machine."""
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         """Run a command line by sh; raises RemoteError when `timeout` seconds pass."""
         process = await _start(command)
         try:
@@ -147,6 +147,6 @@ class LocalChannel:
         """Return the last 4 KiB of what the command wrote to stderr so far; never waits."""
         return self._words
 
-    async def wait(self) -> Result:
+    async def wait(self) -> CommandResult:
         """Wait for the command's end."""
         return _result(await self._process.wait(), b"", b"")

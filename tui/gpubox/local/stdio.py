@@ -7,7 +7,7 @@ import os
 import threading
 from contextlib import suppress
 
-from gpubox.core.doors import Pipes
+from gpubox.core.channels import Pipes
 from gpubox.core.errors import Dropped, RemoteError
 
 _PIECE = 65536

@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
-from gpubox.core.doors import Terminal, TerminalWish
+from gpubox.core.channels import Terminal, TerminalSpec
 from gpubox.core.errors import GpuBoxError, RemoteError
-from gpubox.core.text import clean_bytes
-from gpubox.core.together import together
-from gpubox.local.escape import HELP, Escape
-from gpubox.local.modes import Modes
+from gpubox.core.sanitize import clean_bytes
+from gpubox.core.tasks import together
+from gpubox.local.escape_sequence import HELP, Escape
+from gpubox.local.terminal_modes import Modes
 
 _PIECE = 65536
 _PASTED = 1024 * 1024
@@ -30,7 +30,7 @@ _DRAWN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class TerminalExit:
     """How a program behind this terminal ended."""
 
     status: int
@@ -45,11 +45,11 @@ class Visit:
     """The last line that it drew, safe to draw."""
 
 
-def wish() -> TerminalWish:
+def spec() -> TerminalSpec:
     """Return what a program on a box gets to know of this terminal; raises GpuBoxError without one."""
     with _opened() as screen:
         columns, rows = _size(screen)
-    return TerminalWish(columns, rows, os.environ.get("TERM", "xterm-256color"), told(os.environ))
+    return TerminalSpec(columns, rows, os.environ.get("TERM", "xterm-256color"), told(os.environ))
 
 
 def told(environment: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +61,7 @@ def told(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def hand_over(terminal: Terminal, greeting: str = "") -> Visit:
+async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
     """Let a program have this terminal until it ends, the link goes, or the person types `~.` after Enter.
 
     Whatever happens the line settings come back, and what the program switched on is off again unless it
@@ -111,7 +111,7 @@ class _Visit:
         self._last = b""
         self._any = False
 
-    async def run(self, greeting: str) -> Visit:
+    async def run(self, greeting: str) -> TerminalExit:
         began = time.monotonic()
         status, well = 255, False
         try:
@@ -127,7 +127,7 @@ class _Visit:
             raise GpuBoxError("The terminal is gone", str(error)) from error
         last = self._last.replace(b"\r", b"\n").strip().rpartition(b"\n")[2]
         seconds = time.monotonic() - began
-        return Visit(status, seconds, self._any, self._gone.is_set(), clean_bytes(last, 160))
+        return TerminalExit(status, seconds, self._any, self._gone.is_set(), clean_bytes(last, 160))
 
     async def _until_over(self) -> int:
         """Pass keys and pictures until the program ends or the person leaves; return the status."""

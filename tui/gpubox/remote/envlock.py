@@ -16,10 +16,10 @@ import json
 import os
 import re
 
+import gpu_queue
 import leases
+import process_tree
 import records
-import trees
-import turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ class Unusable(Exception):
     """The environment cannot be had, now or ever, in words."""
 
 
-def folders(wish: Row) -> List[str]:
+def folders(spec: Row) -> List[str]:
     """Return the folders that a job changes, links resolved, in the one order in which all jobs take them."""
-    given = [str(path) for path in wish.get("changes") or ()]
+    given = [str(path) for path in spec.get("changes") or ()]
     return sorted({os.path.realpath(os.path.expanduser(path)) for path in given})
 
 
 def name_of(record: Row) -> str:
     """Return how a job is called in a sentence."""
-    name = str((record.get("wish") or {}).get("name") or "")
+    name = str((record.get("spec") or {}).get("name") or "")
     return "%s (%s)" % (name, record["id"]) if name else str(record["id"])
 
 
@@ -56,11 +56,11 @@ def others(job: str) -> Iterator[Row]:
             yield record
 
 
-def refuse(wish: Row) -> None:
+def refuse(spec: Row) -> None:
     """Raise Unusable for a job that removes an environment in which another one runs, or will run."""
-    gone = set(folders(wish)) if wish.get("removes") else set()
-    for record in others(wish["id"]) if gone else ():
-        prefix = str((record.get("wish") or {}).get("prefix") or "")
+    gone = set(folders(spec)) if spec.get("removes") else set()
+    for record in others(spec["id"]) if gone else ():
+        prefix = str((record.get("spec") or {}).get("prefix") or "")
         if prefix and os.path.realpath(prefix) in gone:
             verb = "runs in it" if record["state"] != "queued" else "waits to run in it"
             raise Unusable("Job %s %s: %s" % (name_of(record), verb, prefix))
@@ -71,7 +71,7 @@ def holder(path: str) -> str:
     with contextlib.suppress(OSError, ValueError):
         about = os.stat(path)
         key = "%02x:%02x:%d" % (os.major(about.st_dev), os.minor(about.st_dev), about.st_ino)
-        for line in trees.read("/proc/locks", 1 << 20).decode("ascii", "replace").splitlines():
+        for line in process_tree.read("/proc/locks", 1 << 20).decode("ascii", "replace").splitlines():
             found = re.match(r"\d+: FLOCK +\w+ +\w+ +(\d+) (\S+) ", line)
             if found and found.group(2) == key and int(found.group(1)) != os.getpid():
                 user = leases.person(os.stat("/proc/" + found.group(1)).st_uid)
@@ -82,8 +82,8 @@ def holder(path: str) -> str:
 class Hold:
     """The environments that a job changes, or runs in, for as long as its supervisor lives."""
 
-    def __init__(self, wish: Row) -> None:
-        self._wish = wish
+    def __init__(self, spec: Row) -> None:
+        self._spec = spec
         self._handles: List[int] = []
         self._there: Optional[List[str]] = None
         """Which of the folders were there when the job began to wait."""
@@ -93,10 +93,10 @@ class Hold:
 
         The words are empty when the environments are ours. Raises Unusable.
         """
-        changed = folders(self._wish)
+        changed = folders(self._spec)
         if self._there is None:
             self._there = [path for path in changed if os.path.isdir(path)]
-        refuse(self._wish)
+        refuse(self._spec)
         wait = self._earlier(changed, submitted) or self._take(changed) or self._run_in()
         if wait is not None:
             self.release()
@@ -113,37 +113,37 @@ class Hold:
 
     def _earlier(self, changed: List[str], submitted: float) -> Optional[Tuple[str, str]]:
         """Return the wait for a job of ours that came before, also one whose supervisor was killed."""
-        mine = (submitted, self._wish["id"])
-        for record in others(self._wish["id"]) if changed else ():
+        mine = (submitted, self._spec["id"])
+        for record in others(self._spec["id"]) if changed else ():
             before = (record.get("submitted") or 0.0, record["id"]) < mine
-            if before and set(changed) & set(folders(record.get("wish") or {})):
-                sign = turns.live_path(record["id"])
-                return "job %s to end" % name_of(record), sign if turns.held(sign) else ""
+            if before and set(changed) & set(folders(record.get("spec") or {})):
+                sign = gpu_queue.live_path(record["id"])
+                return "job %s to end" % name_of(record), sign if gpu_queue.held(sign) else ""
         return None
 
     def _take(self, changed: List[str]) -> Optional[Tuple[str, str]]:
         """Lock what is changed; returns the wait where somebody has it."""
         for prefix in changed:
             digest = hashlib.sha256(os.fsencode(prefix)).hexdigest()[:24]
-            path = os.path.join(turns.queue_folder(), "env-" + digest)
-            handle = turns.lock(path)
+            path = os.path.join(gpu_queue.queue_folder(), "env-" + digest)
+            handle = gpu_queue.lock(path)
             if handle is None:
                 job = (records.load(path) or {}).get("job", "?")
                 return "job %s to end" % job, path
             self._handles.append(handle)
             os.ftruncate(handle, 0)
-            job = name_of({"id": self._wish["id"], "wish": self._wish})
+            job = name_of({"id": self._spec["id"], "spec": self._spec})
             os.write(handle, json.dumps({"job": job}).encode())
             mark = next((mark for mark in MARKS if os.path.isdir("%s/%s" % (prefix, mark))), "")
             if mark and not self._lock("%s/%s" % (prefix, mark), fcntl.LOCK_EX):
                 mark = "%s/%s" % (prefix, mark)
                 return "a change of %s by %s to end" % (prefix, holder(mark)), mark
-            if self._wish.get("removes") and not self._lock(prefix, fcntl.LOCK_EX):
+            if self._spec.get("removes") and not self._lock(prefix, fcntl.LOCK_EX):
                 raise Unusable("A job of %s runs in it: %s" % (holder(prefix), prefix))
         return None
 
     def _run_in(self) -> Optional[Tuple[str, str]]:
-        prefix = os.path.realpath(self._wish["prefix"]) if self._wish.get("prefix") else ""
+        prefix = os.path.realpath(self._spec["prefix"]) if self._spec.get("prefix") else ""
         if prefix and not self._lock(prefix, fcntl.LOCK_SH):
             return "the removal of %s by %s to end" % (prefix, holder(prefix)), prefix
         return None

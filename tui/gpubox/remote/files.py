@@ -13,18 +13,18 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING or __package__:
+    from .receiving import Taker
     from .sending import absolute, found, send
-    from .taking import Taker
     from .wire import Closed, Refused, Tally, Wire
 else:  # on the box all files of a program lie in one folder
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from receiving import Taker
     from sending import absolute, found, send
-    from taking import Taker
     from wire import Closed, Refused, Tally, Wire
 
 
 def serve(wire: Wire) -> None:
-    """Do what the first line wishes: `get` paths, or `put` to a place."""
+    """Do what the first line specs: `get` paths, or `put` to a place."""
     asked = wire.line()
     tally = Tally()
     if asked.get("verb") == "get":
@@ -37,7 +37,7 @@ def serve(wire: Wire) -> None:
 
 
 def main() -> int:
-    """Serve one wish; returns the exit code."""
+    """Serve one spec; returns the exit code."""
     wire = Wire()
     try:
         serve(wire)

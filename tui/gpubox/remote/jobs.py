@@ -15,6 +15,6 @@ if __name__ == "__main__":
     sys.path.insert(0, HERE)
     with contextlib.suppress(OSError):
         os.utime(HERE, None)  # what nobody used for a month goes when something new comes
-    import verbs
+    import api
 
-    sys.exit(verbs.main(sys.argv[1:]))
+    sys.exit(api.main(sys.argv[1:]))

@@ -12,10 +12,10 @@ import signal
 import time
 
 import envlock
+import gpu_queue
+import process_tree
 import records
-import trees
-import turns
-import waking
+import signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,31 +54,31 @@ def _table(value: object, what: str) -> Dict[str, str]:
     return dict(value)
 
 
-def checked(wish: object) -> Row:
-    """Return a wish whose fields can be relied on; raises Refused. What we do not know stays in it."""
-    if not isinstance(wish, dict):
+def checked(spec: object) -> Row:
+    """Return a spec whose fields can be relied on; raises Refused. What we do not know stays in it."""
+    if not isinstance(spec, dict):
         raise _wrong("There is no wish")
-    if not isinstance(wish.get("id"), str) or not records.ID.fullmatch(wish["id"]):
-        raise _wrong("%s is not an id of the form YYYYMMDD-HHMMSS-xxxx" % ascii(wish.get("id"))[:80])
-    if not _words(wish.get("argv"), "The command") or not wish["argv"][0]:
+    if not isinstance(spec.get("id"), str) or not records.ID.fullmatch(spec["id"]):
+        raise _wrong("%s is not an id of the form YYYYMMDD-HHMMSS-xxxx" % ascii(spec.get("id"))[:80])
+    if not _words(spec.get("argv"), "The command") or not spec["argv"][0]:
         raise _wrong("The command is empty")
     for name in ("cwd", "name", "prefix", "kind", "after", "unread"):
-        _words([wish.get(name) or ""], name)
-    if wish.get("after") and not records.ID.fullmatch(wish["after"]):
-        raise _wrong("%s is not an id of a job to wait for" % ascii(wish["after"])[:80])
-    for name in _table(wish.get("environment") or {}, "The environment"):
+        _words([spec.get(name) or ""], name)
+    if spec.get("after") and not records.ID.fullmatch(spec["after"]):
+        raise _wrong("%s is not an id of a job to wait for" % ascii(spec["after"])[:80])
+    for name in _table(spec.get("environment") or {}, "The environment"):
         if not name or "=" in name:
             raise _wrong("%s cannot be the name of a variable" % ascii(name)[:80])
     for name in ("hidden", "exclude", "results", "changes"):
-        _words(wish.get(name) or [], name)
-    files = _table(wish.get("files") or {}, "The files")
+        _words(spec.get(name) or [], name)
+    files = _table(spec.get("files") or {}, "The files")
     if sum(map(len, files.values())) > FILES:
         raise _wrong("The files that travel along are larger than %d MiB" % (FILES >> 20))
     for name in files:
         if "/" in name or name in ("", ".", ".."):
             raise _wrong("%s is not a plain file name" % ascii(name)[:80])
-    # What is left out of the wish for GPUs has its default, one of them; without any wish there is none.
-    gpus: Any = wish.get("gpus")
+    # What is left out of the spec for GPUs has its default, one of them; without any spec there is none.
+    gpus: Any = spec.get("gpus")
     if gpus is None:
         gpus = {"mode": "none"}
     if not isinstance(gpus, dict) or gpus.get("mode", "count") not in ("count", "chosen", "none", "any"):
@@ -87,13 +87,13 @@ def checked(wish: object) -> Row:
     count = gpus.get("count", 1)
     if not isinstance(count, int) or not 0 < count < 10000:
         raise _wrong("The number of GPUs is not understood")
-    for name in _table(wish.get("base") or {}, "The environment of a login"):
+    for name in _table(spec.get("base") or {}, "The environment of a login"):
         if not name or "=" in name:
             raise _wrong("%s cannot be the name of a variable" % ascii(name)[:80])
-    limit, grace = wish.get("limit"), wish.get("grace", 10.0)
+    limit, grace = spec.get("limit"), spec.get("grace", 10.0)
     if not (limit is None or isinstance(limit, (int, float))) or not isinstance(grace, (int, float)):
         raise _wrong("A time is not a number")
-    return dict(wish, gpus=dict(gpus, mode=gpus.get("mode", "count"), count=count))
+    return dict(spec, gpus=dict(gpus, mode=gpus.get("mode", "count"), count=count))
 
 
 def prepare_folder(job: str) -> str:
@@ -124,28 +124,28 @@ def _room(folder: str) -> str:
     return "Make room there: `df %s`" % folder
 
 
-def prepare(folder: str, wish: Row) -> None:
-    """Write a wish and what travels with it into its record folder; raises Refused."""
+def prepare(folder: str, spec: Row) -> None:
+    """Write a spec and what travels with it into its record folder; raises Refused."""
 
     def write() -> None:
-        for name, text in (wish.get("files") or {}).items():
+        for name, text in (spec.get("files") or {}).items():
             path = os.path.join(records.private(os.path.join(folder, "files")), name)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with open(handle, "wb") as file:
                 file.write(text.encode("utf-8", "surrogateescape"))
-        if not records.store(os.path.join(folder, "spec.json"), records.publishable(wish)):
+        if not records.store(os.path.join(folder, "spec.json"), records.publishable(spec)):
             raise OSError(errno.ENOSPC, "The disk does not take the record")
 
     _noting(folder, write)
 
 
-def launch(wish: object) -> Row:
+def launch(spec: object) -> Row:
     """Start or queue a job and return its record; raises Refused.
 
     Sent again it starts nothing more: whoever has the lock of the record folder and finds no status begins
     the job, also when an earlier launch was cut half-way.
     """
-    job = checked(wish)
+    job = checked(spec)
     umask = os.umask(0o077)
     folder = prepare_folder(job["id"])
     handle: Optional[int] = None
@@ -175,7 +175,7 @@ def launch(wish: object) -> Row:
 def _locked(folder: str) -> Optional[int]:
     """Wait for the lock of a record folder and return its handle; raises Refused where it cannot be made."""
     try:
-        return turns.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
+        return gpu_queue.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
     except OSError as error:
         raise _unnoted(folder, error.strerror or str(error)) from None
 
@@ -243,12 +243,12 @@ def _hear(folder: str, line: int) -> None:
         return  # it is slow, and may come yet
     first = os.read(line, 4096)
     if not first.startswith(TOLD):
-        import causes
+        import exit_reason
 
-        full = first.decode("utf-8", "replace") or causes.full_disk(folder).replace(" when it ended", "")
+        full = first.decode("utf-8", "replace") or exit_reason.full_disk(folder).replace(" when it ended", "")
         if full:
             raise records.Refused("The job could not be noted", full, _room(folder))
-        said = causes.last_line(os.path.join(folder, "supervisor.log"))
+        said = exit_reason.last_line(os.path.join(folder, "supervisor.log"))
         raise records.Refused("The job did not start", said or "Its supervisor did not come up")
     # The command itself follows within milliseconds, or the word that it waits, unless its environment or
     # the driver takes time.
@@ -266,7 +266,7 @@ def _detach(folder: str, *keep: int) -> None:
     os.dup2(null, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    waking.close_others(*keep)
+    signal_waits.close_others(*keep)
 
 
 def _tell(write: int, held: List[int], words: bytes = TOLD) -> None:
@@ -301,8 +301,8 @@ def stop(job: object, by: object) -> Row:
         _end_orphan(folder, record, name)
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
-        if trees.alive(record.get("supervisor")):
-            trees.send(record["supervisor"]["pid"], signal.SIGTERM)
+        if process_tree.alive(record.get("supervisor")):
+            process_tree.send(record["supervisor"]["pid"], signal.SIGTERM)
         select.select([], [], [], 0.03)
         record = records.current(folder) or record
         if record.get("state") in ("stopping", "ended"):
@@ -310,9 +310,9 @@ def stop(job: object, by: object) -> Row:
     return record
 
 
-def prepared(wish: object) -> Row:
+def prepared(spec: object) -> Row:
     """Write a job's record for Slurm to run later by `payload`, and return it; raises Refused."""
-    job = checked(wish)
+    job = checked(spec)
     os.umask(0o077)
     folder = prepare_folder(job["id"])
     if not os.path.exists(os.path.join(folder, "status.json")):
@@ -320,7 +320,7 @@ def prepared(wish: object) -> Row:
             _warn(job, job["unread"])
         prepare(folder, job)
         shown = dict(records.publishable(job), files={})
-        record = {"v": 1, "id": job["id"], "state": "queued", "wish": shown, "submitted": time.time()}
+        record = {"v": 1, "id": job["id"], "state": "queued", "spec": shown, "submitted": time.time()}
         record["warning"] = job.get("warning", "")
         record["serial"] = records.serial(folder)
         if not records.save(folder, record):
@@ -333,20 +333,20 @@ def prepared(wish: object) -> Row:
 def payload(job: str) -> int:
     """Run a prepared job under Slurm, in the foreground, and end as it ended, signals included."""
     folder = records.folder_of(job, anywhere=True)
-    wish = records.load(os.path.join(folder, "spec.json"))
-    if wish is None:
+    spec = records.load(os.path.join(folder, "spec.json"))
+    if spec is None:
         raise records.Refused("The job cannot be run", "There is no spec.json in %s" % folder)
     umask = os.umask(0o077)
     # Hidden variables are not in the record; Slurm hands on those that sbatch was given.
     number = os.environ.get("SLURM_JOB_ID", "") or "0"
     import supervisor
 
-    status = supervisor.Supervisor(folder, wish, umask, lambda: None, slurm=number).run()
+    status = supervisor.Supervisor(folder, spec, umask, lambda: None, slurm=number).run()
     if status < 0:
         return 127 if (records.current(folder) or {}).get("ending", {}).get("how") == "exec" else 125
     if os.WIFSIGNALED(status):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        waking.fresh_child()
+        signal_waits.fresh_child()
         os.kill(os.getpid(), os.WTERMSIG(status))
     return os.WEXITSTATUS(status)
 
@@ -374,9 +374,9 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
         status = os.path.join(folder, "status.json")
         kept = records.load(status) or record
         # We take the place of its supervisor, so that it does not count as lost before we are done.
-        records.save(folder, dict(kept, state="stopping", supervisor=trees.identity(os.getpid())))
-        press = trees.Press()
-        kill = time.monotonic() + float((record.get("wish") or {}).get("grace", 10.0))
+        records.save(folder, dict(kept, state="stopping", supervisor=process_tree.identity(os.getpid())))
+        press = process_tree.Terminator()
+        kill = time.monotonic() + float((record.get("spec") or {}).get("grace", 10.0))
         left = _left(record)
         while left and time.monotonic() < kill + STUBBORN:
             if time.monotonic() < kill:
@@ -398,9 +398,9 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
 
 def _left(record: Row) -> Dict[int, List[bytes]]:
     """Return what still runs of a job that has no supervisor."""
-    left = trees.of_job(record["id"])
+    left = process_tree.of_job(record["id"])
     main = record.get("main")
-    if main and trees.alive(main):
-        left[main["pid"]] = trees.stat(main["pid"])
+    if main and process_tree.alive(main):
+        left[main["pid"]] = process_tree.stat(main["pid"])
     left.pop(os.getpid(), None)
     return {pid: fields for pid, fields in left.items() if len(fields) > 21}

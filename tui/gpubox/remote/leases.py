@@ -38,8 +38,8 @@ import stat
 import struct
 import time
 
+import process_tree
 import records
-import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Note:
     def __init__(self, name: str, value: Row) -> None:
         """Publish a note; raises Refused when no place takes it."""
         self.name = name
-        self._lines: List[Row] = [dict(value, process=trees.identity(os.getpid()))]
+        self._lines: List[Row] = [dict(value, process=process_tree.identity(os.getpid()))]
         self._files: Dict[str, int] = {}
         """Where it lies, and the handles that have it locked."""
         failed = [_failure(folder, self._write) for folder in own_folders()]
@@ -234,7 +234,7 @@ def _of(process: object, uid: int) -> bool:
     if not isinstance(process, dict) or not isinstance(process.get("pid"), int):
         return False
     try:
-        return os.stat("/proc/%d" % process["pid"]).st_uid == uid and trees.alive(process)
+        return os.stat("/proc/%d" % process["pid"]).st_uid == uid and process_tree.alive(process)
     except (OSError, OverflowError, ValueError):
         return False
 

@@ -26,7 +26,7 @@ if __name__ == "__main__":
     sys.path.insert(0, HERE)
 
 import inherited  # noqa: E402 - the folder is known only now
-import trees  # noqa: E402
+import process_tree  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def end_session(leader: int) -> None:
 
 def _running(leader: int) -> List[int]:
     """Return what still runs of a session, and its leader also where that never came to lead it."""
-    found = {int(name): trees.stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    found = {int(name): process_tree.stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
     ours = {pid: fields for pid, fields in found.items() if pid == leader or fields[3:4] == [b"%d" % leader]}
     return [pid for pid, fields in ours.items() if fields and fields[0] not in (b"Z", b"X")]
 

@@ -1,4 +1,4 @@
-# The probe of a box without Python: /proc, nvidia-smi, ps and df. gpubox.boxes.plain reads what it writes.
+# The probe of a box without Python: /proc, nvidia-smi, ps and df. gpubox.agent.shell_samples reads what it writes.
 #
 # Each line begins with a letter that says what it is; a line of one dot ends a block. nvidia-smi and df run
 # beside the loop, for they may hang for ever, and their lines come in between: the shell writes each line at once,

@@ -123,7 +123,7 @@ def told(error: BaseException) -> str:
     return "%s: %s%s" % (type(error).__name__, str(error)[:200], place)
 
 
-class Lanes:
+class Schedule:
     """Says which readings are due: each lane has its own period."""
 
     def __init__(self, periods: dict[str, float]) -> None:
@@ -362,7 +362,7 @@ def impossible(field: str, value: object) -> str:
     return "Impossible reading: %s" % str(value)[:24]
 
 
-class Gone(Exception):
+class DriverGone(Exception):
     """The driver went away under us; NVML must be opened anew."""
 
 
@@ -434,7 +434,7 @@ class OldProcess(ctypes.Structure):
     _fields_ = [("pid", ctypes.c_uint), ("usedGpuMemory", ctypes.c_ulonglong)]
 
 
-class Calls:
+class NvmlCalls:
     """Asks NVML: by the first name that this driver knows, and with its errors told apart."""
 
     def __init__(self, module: ModuleType) -> None:
@@ -514,7 +514,7 @@ class Calls:
 class Apps:
     """Reads who is on a GPU."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: NvmlCalls) -> None:
         self.calls = calls
         self.suffixes: tuple[str, ...] = ("_v3", "_v2", "")
         """Versions of the process list, newest first."""
@@ -623,7 +623,7 @@ class Apps:
 class Events:
     """Hears of the driver's critical errors (Xid), where it tells them."""
 
-    def __init__(self, calls: Calls, cards: list[Card]) -> None:
+    def __init__(self, calls: NvmlCalls, cards: list[Card]) -> None:
         self.calls = calls
         self.cards = cards
         self.set: object = calls.maybe("nvmlEventSetCreate")
@@ -648,7 +648,7 @@ class Nvml:
     """Reads every GPU through NVML; one that fails keeps its row and never hides the others."""
 
     def __init__(self, module: ModuleType, path: str) -> None:
-        self.calls = Calls(module)
+        self.calls = NvmlCalls(module)
         self.path = path
         self.simulated = bool(getattr(module, "SIMULATED", False))
         self.apps = Apps(self.calls)
@@ -744,7 +744,7 @@ class Nvml:
         """Note that a whole GPU does not answer; raises Gone when it is the driver."""
         code = self.calls.code(error)
         if code in (UNINITIALIZED, DRIVER_NOT_LOADED):
-            raise Gone(self.calls.text(error))
+            raise DriverGone(self.calls.text(error))
         # pynvml has words of its own for the second; nvidia-smi's are the ones that people search for.
         words = {LOST: "GPU is lost", RESET_REQUIRED: "GPU requires reset"}
         card.fail(words.get(code, self.calls.text(error)), code in words)
@@ -1075,7 +1075,7 @@ def smi_blamed(rows: list[Row], troubles: dict[str, str], known: Sequence[Row]) 
     return sorted(rows, key=lambda row: int(str(row["index"])))
 
 
-class Hang(Exception):
+class ProgramTimeout(Exception):
     """A program gave no answer in its time."""
 
 
@@ -1104,7 +1104,7 @@ class Smi:
         try:
             self.ask()
             self.next = begin + max(1.9, 10 * (time.monotonic() - begin))
-        except Hang as error:
+        except ProgramTimeout as error:
             self.next = time.monotonic() + RETRY
             self.apps = []
             self.rows = [dict(row, fault="nvidia-smi does not answer") for row in self.known.values()]
@@ -1195,7 +1195,7 @@ class Smi:
         import subprocess
 
         if isinstance(self.stuck, subprocess.Popen) and self.stuck.poll() is None:
-            raise Hang("nvidia-smi still hangs; even killing it does not end it")
+            raise ProgramTimeout("nvidia-smi still hangs; even killing it does not end it")
         self.stuck = None
         self.doing = "nvidia-smi"
         limit = HANG_START if self.first else HANG
@@ -1215,7 +1215,7 @@ class Smi:
             while len(data) < 1 << 20:
                 ready = select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]
                 if not ready:
-                    raise Hang("nvidia-smi gave no answer for %d seconds" % limit)
+                    raise ProgramTimeout("nvidia-smi gave no answer for %d seconds" % limit)
                 block = os.read(pipe.fileno(), 65536)
                 if not block:
                     break
@@ -1317,7 +1317,7 @@ class Gpus:
             begin = time.monotonic()
             try:
                 self.nvml.tick(lanes, now, self.pcie)
-            except Gone as error:
+            except DriverGone as error:
                 self.nvml.close()
                 self.nvml, self.rows, self.apps = None, [], []
                 self.driver = given({"source": "none", "version": kernel_version()})
@@ -1360,7 +1360,7 @@ class Gpus:
             self.driver = given({"source": "none", "version": kernel_version()})
             self.faults = [self.refusal(nvml, error, tried)]
             return
-        except Gone as error:
+        except DriverGone as error:
             self.nvml = None
             self.faults = [no_answer(tried, path, "", str(error))]
             return
@@ -2373,7 +2373,7 @@ class Probe:
         self.gpus = Gpus()
         self.wire = Wire(pack=pack)
         self.cost = Cost()
-        self.lanes = Lanes({"fast": 0.0, "warm": 2.0, "apps": 2.0, "slow": 5.0, "rare": 60.0})
+        self.lanes = Schedule({"fast": 0.0, "warm": 2.0, "apps": 2.0, "slow": 5.0, "rare": 60.0})
         if os.path.isdir("/proc/self"):
             self.host: Host | PortableHost = Host()
             self.processes: Processes | PortableProcesses = Processes(top, commands)

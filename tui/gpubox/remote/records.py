@@ -15,7 +15,7 @@ import os
 import re
 import time
 
-import trees
+import process_tree
 from sensitive import secret_name, secret_value
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 def _machine() -> str:
-    name = trees.read("/etc/machine-id").decode("ascii", "replace").strip()[:12]
+    name = process_tree.read("/etc/machine-id").decode("ascii", "replace").strip()[:12]
     return (
         name if re.fullmatch("[0-9a-f]{12}", name) else re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
     )
@@ -210,15 +210,15 @@ def refusal(folder: str, record: Row) -> Optional[OSError]:
     return OSError(number, os.strerror(number), path) if number else None
 
 
-def publishable(wish: Row) -> Row:
-    """Return a wish as it may lie on a disk: without secrets' values and a login's variables."""
-    wish = {name: value for name, value in wish.items() if name != "base"}
-    given = wish.get("environment") or {}
-    names = set(wish.get("hidden") or ())
+def publishable(spec: Row) -> Row:
+    """Return a spec as it may lie on a disk: without secrets' values and a login's variables."""
+    spec = {name: value for name, value in spec.items() if name != "base"}
+    given = spec.get("environment") or {}
+    names = set(spec.get("hidden") or ())
     secret = {name for name, value in given.items() if secret_name(name) or secret_value(value)}
     hidden = sorted(names | secret)
     open_ones = {name: value for name, value in given.items() if name not in hidden}
-    return dict(wish, environment=open_ones, hidden=hidden)
+    return dict(spec, environment=open_ones, hidden=hidden)
 
 
 def size(path: str) -> int:
@@ -247,7 +247,7 @@ def _unborn(folder: str, job: str) -> Optional[Row]:
         begun = os.stat(folder).st_mtime
     except OSError:
         return None
-    record = {"id": job, "state": "starting", "submitted": begun, "wish": spec or {"id": job, "argv": [""]}}
+    record = {"id": job, "state": "starting", "submitted": begun, "spec": spec or {"id": job, "argv": [""]}}
     try:
         os.close(os.open(os.path.join(folder, "status.json"), os.O_RDONLY | os.O_CLOEXEC))
         damaged = True
@@ -268,17 +268,17 @@ def _derive(folder: str, record: Row) -> None:
     if record.get("state") not in ACTIVE:
         return
     supervisor, main = record.get("supervisor") or {}, record.get("main")
-    elsewhere = record.get("slurm") or (record.get("wish") or {}).get("backend") == "slurm"
-    if trees.alive(supervisor) or (elsewhere and trees.rebooted(supervisor)):
+    elsewhere = record.get("slurm") or (record.get("spec") or {}).get("backend") == "slurm"
+    if process_tree.alive(supervisor) or (elsewhere and process_tree.rebooted(supervisor)):
         return
     last = max(_changed(folder, "log", "samples", "status.json"), record.get("started") or 0.0)
-    if trees.rebooted(supervisor):
+    if process_tree.rebooted(supervisor):
         words = "The box was booted anew while it was %s" % record["state"]
         record.update(state="ended", ended=last, ending={"how": "reboot", "words": words})
-    elif trees.alive(main):
+    elif process_tree.alive(main):
         record.update(orphaned=True, state="stopping" if record["state"] == "stopping" else "running")
         return
-    elif trees.elsewhere(supervisor):
+    elif process_tree.elsewhere(supervisor):
         words = "It ran in another container, whose processes cannot be seen from here"
         record.update(state="ended", ended=last, ending={"how": "lost", "words": words})
     else:
@@ -299,11 +299,11 @@ def current(folder: str, *, figures: bool = True) -> Optional[Row]:
         record = _unborn(folder, os.path.basename(folder))
         if record is None:
             return None
-    elif record.get("state") in ACTIVE and not trees.alive(record.get("supervisor")):
+    elif record.get("state") in ACTIVE and not process_tree.alive(record.get("supervisor")):
         record = _status(folder) or record  # it may have written its last and gone just after we read
         _derive(folder, record)
     if not record.get("slurm"):
-        number = trees.read(os.path.join(folder, "slurm"), 64).decode("ascii", "replace").strip()
+        number = process_tree.read(os.path.join(folder, "slurm"), 64).decode("ascii", "replace").strip()
         record.update({"slurm": number} if number else {})
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())

@@ -114,7 +114,7 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
 def send(wire: Wire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: str) -> None:
     """Send files and folders and wait until the other end has them; what `tally` has as done is left out.
 
-    `transfer` is a word of its own for each wish of a person: half a file of the same one may be gone on
+    `transfer` is a word of its own for each spec of a person: half a file of the same one may be gone on
     with by whoever comes first. Raises Refused and Closed.
     """
     tally.skipped.clear()

@@ -11,16 +11,16 @@ import os
 import signal
 import time
 
-import beside
-import causes
 import envlock
+import exit_reason
+import gpu_queue
 import inherited
 import launcher
+import process_tree
 import records
-import trees
-import turns
-import waking
-from command import Command, Over, keep_orphans
+import sidecars
+import signal_waits
+from runner import Command, NotStarted, keep_orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ MOST_RESULTS = 200
 
 def cpu_model() -> str:
     """Return what the kernel calls the CPU."""
-    for line in trees.read("/proc/cpuinfo", 4096).decode("utf-8", "replace").splitlines():
+    for line in process_tree.read("/proc/cpuinfo", 4096).decode("utf-8", "replace").splitlines():
         name, _, value = line.partition(":")
         if name.strip() in ("model name", "Model", "cpu"):
             return value.strip()
@@ -81,27 +81,27 @@ class Supervisor:
     """The life of one job."""
 
     def __init__(
-        self, folder: str, wish: Row, umask: int, tell: Callable[[], None], *, slurm: str = ""
+        self, folder: str, spec: Row, umask: int, tell: Callable[[], None], *, slurm: str = ""
     ) -> None:
         self.folder = folder
-        self.wish = wish
-        self.warning = str(wish.pop("warning", ""))
+        self.spec = spec
+        self.warning = str(spec.pop("warning", ""))
         """What endangers the job on this box, in words."""
-        self.base: Row = wish.pop("base", None) or {}
+        self.base: Row = spec.pop("base", None) or {}
         """The environment of a login, which the command begins with; empty takes that of this process."""
-        self.without = not wish.get("login", True) or bool(wish.get("unread"))
+        self.without = not spec.get("login", True) or bool(spec.get("unread"))
         """Whether a login may find more programs than the job."""
         self.umask = umask
         self.tell = tell
         """Called when the launch may be answered, and again when the command runs or is known to wait."""
         self.slurm = slurm
         """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
-        self.ears = waking.Ears()
-        self.lease = turns.Lease(wish["id"])
-        self.hold = envlock.Hold(wish)
-        shown = dict(records.publishable(wish), files={})
-        self.record: Row = {"v": 1, "id": wish["id"], "state": "starting", "wish": shown, "slurm": slurm}
-        self.mode = str((wish.get("gpus") or {}).get("mode", "none"))
+        self.ears = signal_waits.SignalWatcher()
+        self.lease = gpu_queue.Lease(spec["id"])
+        self.hold = envlock.Hold(spec)
+        shown = dict(records.publishable(spec), files={})
+        self.record: Row = {"v": 1, "id": spec["id"], "state": "starting", "spec": shown, "slurm": slurm}
+        self.mode = str((spec.get("gpus") or {}).get("mode", "none"))
 
     def path(self, name: str) -> str:
         """Return a file of the record."""
@@ -115,8 +115,8 @@ class Supervisor:
     def run(self) -> int:
         """Run the job and return its raw wait status; -1 when its command never began."""
         self.begin()
-        live = turns.live(self.wish["id"])
-        command = Command(self.folder, self.wish, self.ears, self.save, slurm=self.slurm)
+        live = gpu_queue.live(self.spec["id"])
+        command = Command(self.folder, self.spec, self.ears, self.save, slurm=self.slurm)
         try:
             self.check_asked()
             self.wait_for_job()
@@ -126,7 +126,7 @@ class Supervisor:
             command.start(environment, self.umask, self.lease)
             self.tell()
             ending = command.attend(self.lease)
-        except Over as over:
+        except NotStarted as over:
             ending = over.ending
         except Exception as error:
             import traceback
@@ -147,7 +147,9 @@ class Supervisor:
             return
         import login  # here, because those who wait in the queue need no memory for it
 
-        why = login.hint(self.wish["argv"], trees.tail(self.path("log"), 4096).decode("utf-8", "replace"))
+        why = login.hint(
+            self.spec["argv"], process_tree.tail(self.path("log"), 4096).decode("utf-8", "replace")
+        )
         if why:
             self.record["ending"]["why"] = why
         self.save(last=True)
@@ -161,12 +163,12 @@ class Supervisor:
             "ending": ending,
             "usage": command.usage,
             "gpus": gpus,
-            "results": results(self.wish.get("results") or (), self.record.get("cwd", "")),
+            "results": results(self.spec.get("results") or (), self.record.get("cwd", "")),
             "spark": records.spark(self.folder),
             "waits": "",
         }
         self.record.pop("ahead", None)
-        if self.without and causes.not_found(ending):
+        if self.without and exit_reason.not_found(ending):
             fields["explaining"] = True
         if not self.save(last=True, **fields):
             end = time.monotonic() + 600
@@ -181,12 +183,12 @@ class Supervisor:
         with contextlib.suppress(OSError), open(self.path("reserve"), "wb") as file:
             file.write(b"\0" * records.RESERVE)
         before = records.load(self.path("status.json")) or {}
-        waits = self.wish.get("after") or self.queues()
+        waits = self.spec.get("after") or self.queues()
         noted = self.save(
             state="queued" if waits else "starting",
             submitted=before.get("submitted") or time.time(),
             serial=before.get("serial") or records.serial(self.folder),
-            supervisor=trees.identity(os.getpid()),
+            supervisor=process_tree.identity(os.getpid()),
             host=os.uname().nodename,
             user=launcher.user(),
             warning=self.warning,
@@ -199,13 +201,13 @@ class Supervisor:
 
     def queues(self) -> bool:
         """Return whether the job takes a place in the queue."""
-        return self.mode in ("count", "chosen") and not self.wish.get("now") and not self.slurm
+        return self.mode in ("count", "chosen") and not self.spec.get("now") and not self.slurm
 
     def check_asked(self) -> None:
         """Raise Over when somebody asked for the end before the command began."""
         if self.ears.asked or os.path.exists(self.path("stop.json")):
-            by, why = causes.stopped_by(self.folder, self.slurm)
-            raise Over("stopped", "It was stopped before its command began", by=by, why=why)
+            by, why = exit_reason.stopped_by(self.folder, self.slurm)
+            raise NotStarted("stopped", "It was stopped before its command began", by=by, why=why)
 
     def waits(self, words: str) -> None:
         """Write what is waited for, when that changed; keeps the program's folder young."""
@@ -218,21 +220,21 @@ class Supervisor:
 
     def wait_for_job(self) -> None:
         """Sleep until the job that must end first has ended; raises Over when it did not succeed."""
-        other = self.wish.get("after")
+        other = self.spec.get("after")
         while other:
             try:
                 found = records.current(records.folder_of(other), figures=False)
             except records.Refused as refused:
-                raise Over("after", refused.text) from None
+                raise NotStarted("after", refused.text) from None
             if found is None:
-                raise Over("after", "The record of %s cannot be read" % other)
+                raise NotStarted("after", "The record of %s cannot be read" % other)
             if found["state"] == "ended":
-                words = causes.refusal(found)
-                if words and not self.wish.get("after_any"):
-                    raise Over("after", words)
+                words = exit_reason.refusal(found)
+                if words and not self.spec.get("after_any"):
+                    raise NotStarted("after", words)
                 return
-            self.waits("job %s to end" % (found["wish"].get("name") or other))
-            if not turns.sleep_on(turns.live_path(other), self.ears):
+            self.waits("job %s to end" % (found["spec"].get("name") or other))
+            if not gpu_queue.sleep_on(gpu_queue.live_path(other), self.ears):
                 self.ears.wait(1.0)
             self.check_asked()
 
@@ -244,48 +246,48 @@ class Supervisor:
                 if not words:
                     return
                 self.waits(words)
-                if not sign or not turns.sleep_on(sign, self.ears, flocked=True):
+                if not sign or not gpu_queue.sleep_on(sign, self.ears, flocked=True):
                     self.ears.wait(1.0)
                 self.check_asked()
         except (envlock.Unusable, records.Refused) as error:
-            raise Over("env", str(error)) from None
+            raise NotStarted("env", str(error)) from None
 
     def wait_for_gpus(self) -> None:
         """Wait in the queue until the GPUs are ours; raises Over when they can never be."""
         if self.mode not in ("count", "chosen") or self.slurm:
             return
-        turn = turns.Turn(self.wish["id"], self.wish)
+        turn = gpu_queue.QueueTicket(self.spec["id"], self.spec)
         self.lease = turn.lease
         try:
-            if self.wish.get("now"):
+            if self.spec.get("now"):
                 turn.at_once(self.ears)
                 return
             turn.enter()
             self.queue(turn)
-        except turns.Unanswered as error:
+        except gpu_queue.Unanswered as error:
             self.check_asked()
-            raise Over("gpus", str(error)) from None
+            raise NotStarted("gpus", str(error)) from None
         except records.Refused as refused:
-            raise Over("gpus", refused.text) from None
+            raise NotStarted("gpus", refused.text) from None
         finally:
             turn.leave()
 
-    def queue(self, turn: turns.Turn) -> None:
+    def queue(self, turn: gpu_queue.QueueTicket) -> None:
         """Stay in the queue until it is our turn; a driver that is silent is asked again and again."""
         pause, silent = 0.5, 0
         while True:
             try:
                 words = turn.attempt(self.ears)
                 silent = 0
-            except turns.Unanswered as error:
+            except gpu_queue.Unanswered as error:
                 silent += 1
-                if silent >= 3 and str(error) != turns.NO_ANSWER:
+                if silent >= 3 and str(error) != gpu_queue.NO_ANSWER:
                     raise
                 words = str(error)
             if not words:
                 return
             self.waits(words)
-            if turn.behind and not silent and turns.sleep_on(turn.behind, self.ears):
+            if turn.behind and not silent and gpu_queue.sleep_on(turn.behind, self.ears):
                 pause = 0.2
             else:
                 # To look at leases costs nothing; to ask the driver who else is there does. Two that try for
@@ -297,24 +299,24 @@ class Supervisor:
 
     def environment(self) -> Dict[str, str]:
         """Return the variables of the command; raises Over when its environment cannot be activated."""
-        if self.record["state"] != "starting" or self.wish.get("prefix"):
-            words = "its environment to be activated" if self.wish.get("prefix") else ""
+        if self.record["state"] != "starting" or self.spec.get("prefix"):
+            words = "its environment to be activated" if self.spec.get("prefix") else ""
             self.save(state="starting", waits=words)
-        wish = self.wish
+        spec = self.spec
         own = self.base or inherited.variables()
         base = {name: value for name, value in own.items() if name not in inherited.LINK}
-        base["GPUBOX_JOB"] = wish["id"]
-        if wish.get("prefix"):
+        base["GPUBOX_JOB"] = spec["id"]
+        if spec.get("prefix"):
             begun = time.monotonic()
             keep_orphans()
             try:
-                base = beside.activated(self.folder, wish, self.ears, base)
-            except beside.Inactive as error:
+                base = sidecars.activated(self.folder, spec, self.ears, base)
+            except sidecars.Inactive as error:
                 self.check_asked()
-                raise Over("env", str(error)) from None
+                raise NotStarted("env", str(error)) from None
             self.record["activation"] = round(time.monotonic() - begun, 4)
-        base.update(PYTHONUNBUFFERED="1", GPUBOX_JOB=wish["id"])
-        base.update((name, self.filled(value)) for name, value in (wish.get("environment") or {}).items())
+        base.update(PYTHONUNBUFFERED="1", GPUBOX_JOB=spec["id"])
+        base.update((name, self.filled(value)) for name, value in (spec.get("environment") or {}).items())
         if not self.slurm:
             if self.lease.places:
                 base.update(CUDA_VISIBLE_DEVICES=",".join(self.lease.uuids), CUDA_DEVICE_ORDER="PCI_BUS_ID")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpubox.ssh.dump import home, path
+from gpubox.ssh.openssh_config import home, path
 
 _DEEPEST = 16
 """OpenSSH stops including here too."""

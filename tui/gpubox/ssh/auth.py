@@ -10,8 +10,8 @@ from pathlib import Path
 
 import asyncssh
 
-from gpubox.core.ask import Kind, Question
-from gpubox.core.text import clean
+from gpubox.core.prompts import Question, QuestionKind
+from gpubox.core.sanitize import clean
 from gpubox.ssh.keys import Offer, offers
 from gpubox.ssh.resolve import Resolved
 
@@ -121,7 +121,7 @@ class Login:
     async def _passphrase(self, file: Path, *, wrong: bool) -> str:
         text = f"The key {clean(str(file))} is locked by a passphrase."
         answer = await self._put(
-            "Passphrase wrong, again" if wrong else "Passphrase", text, Kind.SECRET, "Passphrase:"
+            "Passphrase wrong, again" if wrong else "Passphrase", text, QuestionKind.SECRET, "Passphrase:"
         )
         if answer is None:
             raise ValueError("nobody gave the passphrase")
@@ -138,7 +138,7 @@ class Login:
             text = f"{self.where.address} asks for your password."
             text += f"\n{self.missing}." if self.missing else ""
             kept = await self._put(
-                "Password wrong, again" if again else "Password", text, Kind.SECRET, "Password:"
+                "Password wrong, again" if again else "Password", text, QuestionKind.SECRET, "Password:"
             )
         self._password = kept
         if kept is not None:
@@ -165,7 +165,7 @@ class Login:
                 answer = await self._put(
                     clean(name, 80) or "The box asks",
                     "\n".join(line for line in lines if line.strip()) or f"{self.where.address} asks you.",
-                    Kind.TEXT if echo else Kind.SECRET,
+                    QuestionKind.TEXT if echo else QuestionKind.SECRET,
                     clean(prompt.strip(), 120),
                 )
             if answer is None:
@@ -173,7 +173,7 @@ class Login:
             answers.append(answer)
         return answers
 
-    async def _put(self, title: str, text: str, kind: Kind, prompt: str) -> str | None:
+    async def _put(self, title: str, text: str, kind: QuestionKind, prompt: str) -> str | None:
         answer = await self._ask(Question(self._about, title, text, kind, prompt))
         self.declined = answer is None
         return answer

@@ -10,9 +10,9 @@ import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
 from gpubox.core.errors import CommandEnded, Dropped
-from gpubox.core.shell import Result
-from gpubox.core.together import in_time
-from gpubox.ssh.lines import Lines
+from gpubox.core.shell import CommandResult
+from gpubox.core.tasks import in_time
+from gpubox.ssh.line_buffer import LineBuffer
 
 STDERR_KEPT = 4096
 """Bytes of stderr that are kept: its end says why something failed."""
@@ -27,13 +27,13 @@ _POLITE = 1.0
 """Seconds that the box gets to agree to the end of a channel."""
 
 
-class Session(asyncssh.SSHClientSession[bytes]):
+class CommandSession(asyncssh.SSHClientSession[bytes]):
     """Takes what asyncssh hands over for one channel."""
 
     def __init__(self) -> None:
-        self.lines = Lines()
+        self.lines = LineBuffer()
         self.stderr = bytearray()
-        self.result: Result | None = None
+        self.result: CommandResult | None = None
         """How the command ended; None while it runs and when the link went first."""
         self.closed = asyncio.Event()
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
@@ -94,11 +94,11 @@ class Session(asyncssh.SSHClientSession[bytes]):
 
     def exit_status_received(self, status: int) -> None:
         """Note the exit status."""
-        self.result = Result(status, None, b"", b"")
+        self.result = CommandResult(status, None, b"", b"")
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
         """Note the signal."""
-        self.result = Result(None, signal, b"", b"")
+        self.result = CommandResult(None, signal, b"", b"")
 
     def pause_writing(self) -> None:
         """Make writers wait."""
@@ -133,7 +133,10 @@ class SshChannel:
     """One running command; see core.shell.Channel."""
 
     def __init__(
-        self, channel: asyncssh.SSHClientChannel[bytes], session: Session, dropped: Callable[[], Dropped]
+        self,
+        channel: asyncssh.SSHClientChannel[bytes],
+        session: CommandSession,
+        dropped: Callable[[], Dropped],
     ) -> None:
         self._channel = channel
         self._session = session
@@ -192,11 +195,11 @@ class SshChannel:
         if not self._channel.is_closing():
             self._channel.change_terminal_size(columns, rows)
 
-    async def wait(self) -> Result:
+    async def wait(self) -> CommandResult:
         """Wait for the command's end; raises Dropped when the link ends first."""
         await self._session.closed.wait()
         self._check()
-        return self._session.result or Result(None, None, b"", b"")
+        return self._session.result or CommandResult(None, None, b"", b"")
 
     def _check(self) -> None:
         if self._session.closed.is_set() and self._session.result is None:

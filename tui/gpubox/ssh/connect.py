@@ -13,19 +13,19 @@ from asyncssh.kex import get_kex_algs
 from asyncssh.mac import get_mac_algs
 from asyncssh.public_key import get_default_public_key_algs
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Asker
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import Cancelled, GpuBoxError
-from gpubox.core.text import clean_bytes
-from gpubox.core.together import in_time
+from gpubox.core.prompts import Asker
+from gpubox.core.sanitize import clean_bytes
+from gpubox.core.tasks import in_time
 from gpubox.ssh.auth import Login, Vault
-from gpubox.ssh.client import Client
-from gpubox.ssh.errors import Facts, Stage, explain
-from gpubox.ssh.handshake import Handshake
-from gpubox.ssh.host_key import Gate, not_had
+from gpubox.ssh.callbacks import Client
+from gpubox.ssh.errors import ConnectFacts, Stage, explain
+from gpubox.ssh.handshake_limit import Handshake
+from gpubox.ssh.host_key import HostKeyPolicy, not_had
 from gpubox.ssh.proxy import Proxy, start
-from gpubox.ssh.reach import reach
-from gpubox.ssh.resolve import Resolved, Wanted, resolve
+from gpubox.ssh.resolve import HostSpec, Resolved, resolve
+from gpubox.ssh.tcp_connect import reach
 
 UNANSWERED = 2
 """Keep-alives that may stay unanswered; the next one ends the link."""
@@ -113,7 +113,12 @@ class Dialer:
     """
 
     def __init__(
-        self, name: str, wanted: Wanted, asker: Asker, settings: Ssh, tell: Callable[[str, str], None]
+        self,
+        name: str,
+        wanted: HostSpec,
+        asker: Asker,
+        settings: SshSettings,
+        tell: Callable[[str, str], None],
     ) -> None:
         self.vault = Vault()
         self.stage = Stage.REACHING
@@ -145,15 +150,15 @@ class Dialer:
     async def _open(self, hop: Resolved, final: Resolved, before: Hop | None) -> Hop:
         """Connect to one hop; a second time after the person accepted its key."""
         about = self._name if hop is final else f"{self._name} (through {hop.name})"
-        gate = Gate(hop, about, self.vault)
+        gate = HostKeyPolicy(hop, about, self.vault)
         try:
             return await self._log_in(hop, about, gate, before)
         except asyncssh.HostKeyNotVerifiable:
             self._tell("asking about a new host key", hop.address)
             await gate.settle(self._asker)
-        return await self._log_in(hop, about, Gate(hop, about, self.vault), before)
+        return await self._log_in(hop, about, HostKeyPolicy(hop, about, self.vault), before)
 
-    async def _log_in(self, hop: Resolved, about: str, gate: Gate, before: Hop | None) -> Hop:
+    async def _log_in(self, hop: Resolved, about: str, gate: HostKeyPolicy, before: Hop | None) -> Hop:
         handshake = Handshake(f"{hop.host}:{hop.port}", self._limit(hop), self._asker)
         login = Login(hop, about, self.vault, handshake.ask)
         client = Client(login, gate, lambda stage: self._reached(stage, hop))
@@ -186,7 +191,9 @@ class Dialer:
     def _limit(self, hop: Resolved) -> float:
         return hop.connect_timeout or self._settings.connect_timeout
 
-    def _options(self, hop: Resolved, client: Client, gate: Gate) -> asyncssh.SSHClientConnectionOptions:
+    def _options(
+        self, hop: Resolved, client: Client, gate: HostKeyPolicy
+    ) -> asyncssh.SSHClientConnectionOptions:
         none: list[asyncssh.SSHKey] = []  # the gate decides about plain keys and authorities
         return asyncssh.SSHClientConnectionOptions(
             config=None,
@@ -230,7 +237,7 @@ class Dialer:
                 f"{hop.address} was not given what it asks for",
                 f"Try again and answer, or use a key: `ssh-copy-id {hop.typed}`",
             )
-        facts = Facts(
+        facts = ConnectFacts(
             box=about,
             address=hop.address,
             host=hop.host,

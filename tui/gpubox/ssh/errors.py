@@ -20,7 +20,7 @@ from gpubox.core.errors import (
     LinkError,
     Unreachable,
 )
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 
 class Stage(Enum):
@@ -37,7 +37,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ConnectFacts:
     """What is known when something fails, to be named in the words."""
 
     box: str
@@ -60,7 +60,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ErrorRow:
     """One line of the table: when all that is set fits, these are the words."""
 
     raised: type[BaseException] | tuple[type[BaseException], ...]
@@ -81,77 +81,77 @@ _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOW
 _NET = "Check the network; it is tried again by itself"
 _TRY = "Try `ssh -v {name}`"
 
-TABLE: Sequence[Row] = (
+TABLE: Sequence[ErrorRow] = (
     # Before a connection.
-    Row(socket.gaierror, Unreachable, "Host not found", "{box}: nobody knows the name {host} ({said})",
+    ErrorRow(socket.gaierror, Unreachable, "Host not found", "{box}: nobody knows the name {host} ({said})",
         "Check the spelling, HostName in ~/.ssh/config, and the network", stages=(_R,)),
-    Row(OSError, Unreachable, "Connection refused",
+    ErrorRow(OSError, Unreachable, "Connection refused",
         "{box}: {host} is there, but nothing listens on port {port}",
         "Check the port, and that sshd runs on the box: `sudo systemctl status ssh`",
         stages=(_R,), numbers=(errno.ECONNREFUSED,)),
-    Row(OSError, Unreachable, "No route", "{box}: no way from here to {host} ({said})", _NET,
+    ErrorRow(OSError, Unreachable, "No route", "{box}: no way from here to {host} ({said})", _NET,
         stages=(_R,), numbers=_NO_WAY),
-    Row(TimeoutError, Unreachable, "No answer", "{box}: {host}:{port} did not answer in {limit:.0f} s",
+    ErrorRow(TimeoutError, Unreachable, "No answer", "{box}: {host}:{port} did not answer in {limit:.0f} s",
         "Check that the box is on, the address, the VPN and the firewall", stages=(_R,)),
-    Row(FileNotFoundError, LinkError, "ProxyCommand not found", "{box}: {said}",
+    ErrorRow(FileNotFoundError, LinkError, "ProxyCommand not found", "{box}: {said}",
         "Correct ProxyCommand in ~/.ssh/config", stages=(_R,)),
-    Row(OSError, Unreachable, "Cannot connect", "{box}: {host}:{port}: {said}", _NET, stages=(_R,)),
-    Row(asyncssh.ChannelOpenError, Unreachable, "The jump host forbids it",
+    ErrorRow(OSError, Unreachable, "Cannot connect", "{box}: {host}:{port}: {said}", _NET, stages=(_R,)),
+    ErrorRow(asyncssh.ChannelOpenError, Unreachable, "The jump host forbids it",
         "{box}: {through} does not pass connections on ({said})",
         "AllowTcpForwarding must be on there", numbers=(OPEN_ADMINISTRATIVELY_PROHIBITED,), stages=(_R, _H)),
-    Row(asyncssh.ChannelOpenError, Unreachable, "Not reached through the jump host",
+    ErrorRow(asyncssh.ChannelOpenError, Unreachable, "Not reached through the jump host",
         "{box}: {through} gets no connection to {host}:{port} ({said})",
         "Check that the box is on, and its name as the jump host knows it", stages=(_R, _H)),
     # Connected, not logged in.
-    Row(OSError, Unreachable, "The network went away", "{box}: the way to {host} broke off ({said})", _NET,
-        stages=(_H, _L), numbers=_NO_WAY),
-    Row(asyncssh.HostKeyNotVerifiable, HostKeyChanged, "Host key revoked",
+    ErrorRow(OSError, Unreachable, "The network went away", "{box}: the way to {host} broke off ({said})",
+        _NET, stages=(_H, _L), numbers=_NO_WAY),
+    ErrorRow(asyncssh.HostKeyNotVerifiable, HostKeyChanged, "Host key revoked",
         "{box}: the key of {host} is marked @revoked in known_hosts",
         "Do not log in; ask whoever runs the box", said="revoked"),
-    Row(asyncssh.HostKeyNotVerifiable, HostKeyChanged, "Host certificate not valid",
+    ErrorRow(asyncssh.HostKeyNotVerifiable, HostKeyChanged, "Host certificate not valid",
         "{box}: {said}", "Ask whoever runs the box for a new host certificate"),
-    Row(asyncssh.KeyExchangeFailed, LinkError, "No common algorithms",
+    ErrorRow(asyncssh.KeyExchangeFailed, LinkError, "No common algorithms",
         "{box}: {said}", "Look at KexAlgorithms, Ciphers, MACs and HostKeyAlgorithms on both sides; " + _TRY),
-    Row(TimeoutError, Unreachable, "Silent peer",
+    ErrorRow(TimeoutError, Unreachable, "Silent peer",
         "{box}: {host}:{port} took the connection and then said nothing for {limit:.0f} s",
         "Check that this port is sshd's; the box may be overloaded or out of memory", stages=(_H,)),
-    Row(TimeoutError, Unreachable, "Login hangs",
+    ErrorRow(TimeoutError, Unreachable, "Login hangs",
         "{box}: {address} did not finish the login in {limit:.0f} s",
         "The box may be overloaded, or its home folders or name service hang", stages=(_L,)),
-    Row((asyncssh.ProtocolNotSupported, asyncssh.ProtocolError), LinkError, "Not an ssh server",
+    ErrorRow((asyncssh.ProtocolNotSupported, asyncssh.ProtocolError), LinkError, "Not an ssh server",
         "{box}: what answers on {host}:{port} does not speak ssh ({said})", "Check the port",
         said="(?i)version|banner|invalid|incorrect|packet", stages=(_H,)),
     # Who are you?
-    Row(asyncssh.DisconnectError, AuthFailed, "Too many keys offered",
+    ErrorRow(asyncssh.DisconnectError, AuthFailed, "Too many keys offered",
         "{box}: it ends the login after so many tries (offered: {tried})",
         "Name the one right key: IdentityFile in ~/.ssh/config, or `identity` in [[box]]",
         said="[Tt]oo many auth", stages=(_L,)),
-    Row(asyncssh.PermissionDenied, AuthFailed, "Login refused",
+    ErrorRow(asyncssh.PermissionDenied, AuthFailed, "Login refused",
         "{address} takes none of what was offered (offered: {tried}; it takes: {methods}){trouble}",
         "Check the user name; put your public key there with `ssh-copy-id {name}`", stages=(_L, _H)),
-    Row(asyncssh.DisconnectError, AuthFailed, "Login refused", "{address}: {said}{trouble}",
+    ErrorRow(asyncssh.DisconnectError, AuthFailed, "Login refused", "{address}: {said}{trouble}",
         "Ask whoever runs the box whether the account is open", said="not allowed|locked|expired|denied",
         stages=(_L,)),
-    Row(asyncssh.IllegalUserName, AuthFailed, "Not a user name", "{box}: {said}", "Check the user name"),
-    Row(_SHUT, Unreachable, "The box hangs up",
+    ErrorRow(asyncssh.IllegalUserName, AuthFailed, "Not a user name", "{box}: {said}", "Check the user name"),
+    ErrorRow(_SHUT, Unreachable, "The box hangs up",
         "{box}: {host}:{port} closed the connection at once{said_too}{trouble}",
         "Too many logins at a time (MaxStartups), or it blocks this address; it is tried again by itself",
         stages=(_R, _H)),
-    Row(_SHUT, Unreachable, "The box hangs up",
+    ErrorRow(_SHUT, Unreachable, "The box hangs up",
         "{address} closed the connection during the login{said_too}{trouble}",
         "It may be restarting, or its login time ran out; it is tried again by itself", stages=(_L,)),
     # Live.
-    Row(asyncssh.ConnectionLost, Dropped, "No answer any more",
+    ErrorRow(asyncssh.ConnectionLost, Dropped, "No answer any more",
         "{box}: the link fell silent", _NET, said="keepalive", stages=(_LIVE,)),
-    Row((*_SHUT, OSError), Dropped, "Link lost",
+    ErrorRow((*_SHUT, OSError), Dropped, "Link lost",
         "{box}: the connection ended{said_too}", _NET, stages=(_LIVE,)),
     # Things of our own.
-    Row(asyncssh.Error, LinkError, "ssh failed", "{box}: {said}", _TRY),
-    Row((ValueError, OSError), LinkError, "ssh cannot be used as configured", "{box}: {said}", _TRY),
+    ErrorRow(asyncssh.Error, LinkError, "ssh failed", "{box}: {said}", _TRY),
+    ErrorRow((ValueError, OSError), LinkError, "ssh cannot be used as configured", "{box}: {said}", _TRY),
 )  # fmt: skip
 
 
-def explain(error: BaseException, facts: Facts, name: str = "") -> GpuBoxError:
+def explain(error: BaseException, facts: ConnectFacts, name: str = "") -> GpuBoxError:
     """Return what an error means for the person; `name` is what they would type after `ssh`.
 
     An error that is in people's words already comes back as it is.
@@ -167,7 +167,7 @@ def explain(error: BaseException, facts: Facts, name: str = "") -> GpuBoxError:
     return LinkError("ssh failed", f"{facts.box}: {said}", f"Try `ssh -v {name}`")
 
 
-def _fits(row: Row, error: BaseException, stage: Stage, said: str) -> bool:
+def _fits(row: ErrorRow, error: BaseException, stage: Stage, said: str) -> bool:
     if not isinstance(error, row.raised) or stage not in row.stages:
         return False
     number = getattr(error, "errno", None) or getattr(error, "code", None)
@@ -176,7 +176,7 @@ def _fits(row: Row, error: BaseException, stage: Stage, said: str) -> bool:
     return not row.said or re.search(row.said, said) is not None
 
 
-def _words(row: Row, facts: Facts, said: str, name: str) -> GpuBoxError:
+def _words(row: ErrorRow, facts: ConnectFacts, said: str, name: str) -> GpuBoxError:
     plain = said in ("", "Connection lost", "Connection closed") or said.startswith("Connection reset")
     values = {
         "box": facts.box,

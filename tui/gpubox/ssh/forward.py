@@ -14,11 +14,11 @@ from typing import cast
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FAILED
 
-from gpubox.core.doors import Forward, Traffic, Way
+from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
-from gpubox.core.text import as_bytes, clean
-from gpubox.ssh.line import Line
-from gpubox.ssh.pipe import PACKET, WINDOW, Far, Near
+from gpubox.core.sanitize import as_bytes, clean
+from gpubox.ssh.backpressure import Backpressure
+from gpubox.ssh.relay import PACKET, WINDOW, ChannelEnd, SocketEnd
 from gpubox.ssh.shell import SshShell
 from gpubox.ssh.socks import Greeting
 
@@ -32,17 +32,17 @@ _PATIENCE = 1.0
 
 
 class Forwarding:
-    """A forward that is open; see core.doors.Listening."""
+    """A forward that is open; see core.channels.Listening."""
 
-    def __init__(self, shell: SshShell, line: Line, wish: Forward) -> None:
+    def __init__(self, shell: SshShell, line: Backpressure, spec: Forward) -> None:
         self.port = 0
         """The port that listens, on the loopback of the listening side."""
         self.traffic = Traffic()
         """Live counts."""
         self._connection = shell.connection.ssh
         self._line = line
-        self._wish = wish
-        self._nears: set[Near] = set()
+        self._spec = spec
+        self._nears: set[SocketEnd] = set()
         self._closed = False
         self._quiet = asyncio.Event()
 
@@ -52,7 +52,7 @@ class Forwarding:
     async def here(self) -> AsyncGenerator[None]:
         """Listen on this machine's loopback; raises PortTaken."""
         loop = asyncio.get_running_loop()
-        listener = listen(self._wish.listen_port)
+        listener = listen(self._spec.listen_port)
         self.port = int(listener.getsockname()[1])
         server = await loop.create_server(self._near, sock=listener)
         try:
@@ -61,18 +61,18 @@ class Forwarding:
             server.close()
             await self._end()
 
-    def _near(self) -> Near:
-        greeting = Greeting() if self._wish.way is Way.SOCKS else None
-        near = Near(self.traffic, self._line, self._begin, self._forget, greeting)
+    def _near(self) -> SocketEnd:
+        greeting = Greeting() if self._spec.way is Direction.SOCKS else None
+        near = SocketEnd(self.traffic, self._line, self._begin, self._forget, greeting)
         self._nears.add(near)
         return near
 
-    def _begin(self, near: Near) -> None:
+    def _begin(self, near: SocketEnd) -> None:
         # The connection owns the task: an opening that is cancelled stays open on the box for ever, and
         # one to a silent host takes minutes, so nobody here can wait for it.
         self._connection.create_task(self._open(near))
 
-    async def _open(self, near: Near) -> None:
+    async def _open(self, near: SocketEnd) -> None:
         """Open the channel for one connection, or count the refusal."""
         try:
             await self._channel(near)
@@ -81,29 +81,29 @@ class Forwarding:
         except (asyncssh.Error, OSError):
             near.abort()  # the link went
 
-    async def _channel(self, near: Near) -> None:
-        def far() -> Far:
-            return Far(near)
+    async def _channel(self, near: SocketEnd) -> None:
+        def far() -> ChannelEnd:
+            return ChannelEnd(near)
 
         make = self._connection
-        if self._wish.path:
+        if self._spec.path:
             unix = cast("Callable[[], asyncssh.SSHUNIXSession[bytes]]", far)  # the same calls
-            path = cast("str", as_bytes(self._wish.path))  # it sends both, and of text only what is UTF-8
+            path = cast("str", as_bytes(self._spec.path))  # it sends both, and of text only what is UTF-8
             await make.create_unix_connection(unix, path, window=WINDOW, max_pktsize=PACKET)
             return
-        host, port = self._wish.host, self._wish.port
-        if near.wish is not None:
-            host, port = near.wish.host, near.wish.port
+        host, port = self._spec.host, self._spec.port
+        if near.spec is not None:
+            host, port = near.spec.host, near.spec.port
         await make.create_connection(far, host, port, *near.peer, window=WINDOW, max_pktsize=PACKET)
 
-    def _refused(self, near: Near, error: asyncssh.ChannelOpenError) -> None:
+    def _refused(self, near: SocketEnd, error: asyncssh.ChannelOpenError) -> None:
         forbidden = error.code == OPEN_ADMINISTRATIVELY_PROHIBITED
         self.traffic.refused += 1
         self.traffic.refusal = clean(error.reason.strip(), 200)
         self.traffic.forbidden = forbidden
         near.refuse(forbidden=forbidden)
 
-    def _forget(self, near: Near) -> None:
+    def _forget(self, near: SocketEnd) -> None:
         self._nears.discard(near)
         if not self._nears:
             self._quiet.set()
@@ -124,8 +124,8 @@ class Forwarding:
     @asynccontextmanager
     async def there(self, dropped: Callable[[], GpuBoxError]) -> AsyncGenerator[None]:
         """Listen on the box's loopback; raises PortTaken, RemoteError, or what `dropped` gives."""
-        listener = await self._ask(self._wish.listen_port)
-        if listener is None and self._wish.listen_port:
+        listener = await self._ask(self._spec.listen_port)
+        if listener is None and self._spec.listen_port:
             raise await self._why_not()
         if listener is None:
             raise dropped() if self._connection.is_closed() else _forbidden()
@@ -154,22 +154,22 @@ class Forwarding:
         if other is None:
             return _forbidden()
         other.close()
-        port = self._wish.listen_port
+        port = self._spec.listen_port
         return PortTaken(
             "Port taken on the box",
             f"The box does not listen on port {port} for us: something there has it, or it is not allowed",
             "Choose another port; below 1024 only root may listen",
         )
 
-    async def _arrived(self, host: str, port: int) -> Far:
+    async def _arrived(self, host: str, port: int) -> ChannelEnd:
         """Connect to the program here that a connection from the box is for."""
-        near = Near(self.traffic, self._line, lambda _: None, self._forget)
+        near = SocketEnd(self.traffic, self._line, lambda _: None, self._forget)
         loop = asyncio.get_running_loop()
         try:
-            if self._wish.path:
-                await loop.create_unix_connection(lambda: near, self._wish.path)
+            if self._spec.path:
+                await loop.create_unix_connection(lambda: near, self._spec.path)
             else:
-                await loop.create_connection(lambda: near, self._wish.host, self._wish.port)
+                await loop.create_connection(lambda: near, self._spec.host, self._spec.port)
         except OSError as error:
             self.traffic.refused += 1
             self.traffic.refusal = clean(os.strerror(error.errno) if error.errno else str(error), 200)
@@ -177,7 +177,7 @@ class Forwarding:
         self._nears.add(near)
         if self._closed:
             near.abort()
-        return Far(near)
+        return ChannelEnd(near)
 
 
 def listen(port: int) -> socket.socket:
@@ -196,9 +196,9 @@ def listen(port: int) -> socket.socket:
     return made
 
 
-def _to_itself(shell: SshShell, wish: Forward) -> bool:
+def _to_itself(shell: SshShell, spec: Forward) -> bool:
     """Whether what listens here would lead to itself, and the first connection to connections without end."""
-    if wish.way is not Way.LOCAL or wish.path or wish.listen_port != wish.port:
+    if spec.way is not Direction.LOCAL or spec.path or spec.listen_port != spec.port:
         return False
     ends = [shell.connection.ssh.get_extra_info(name) for name in ("peername", "sockname")]
     addresses = [cast("tuple[str, int]", end)[0] for end in ends if isinstance(end, tuple)]
@@ -214,15 +214,15 @@ def _forbidden() -> RemoteError:
 
 
 @asynccontextmanager
-async def forward(shell: SshShell, line: Line, wish: Forward) -> AsyncGenerator[Forwarding]:
-    """Open a forward; see core.doors.Doors.forward."""
+async def forward(shell: SshShell, line: Backpressure, spec: Forward) -> AsyncGenerator[Forwarding]:
+    """Open a forward; see core.channels.Channels.forward."""
     if shell.connection.ssh.is_closed():
         raise shell.dropped()
-    if _to_itself(shell, wish):
+    if _to_itself(shell, spec):
         name = shell.connection.where.name
         text = f"{name} is this machine, so the tunnel would lead to itself"
-        raise PortTaken(f"Port {wish.listen_port} taken", text, "Choose another port")
-    made = Forwarding(shell, line, wish)
-    way = made.there(shell.dropped) if wish.way is Way.REMOTE else made.here()
+        raise PortTaken(f"Port {spec.listen_port} taken", text, "Choose another port")
+    made = Forwarding(shell, line, spec)
+    way = made.there(shell.dropped) if spec.way is Direction.REMOTE else made.here()
     async with way:
         yield made

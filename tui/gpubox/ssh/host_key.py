@@ -10,22 +10,22 @@ from collections.abc import Sequence
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
-from gpubox.core.ask import Asker, Kind, Question
 from gpubox.core.errors import Cancelled, ConfigError, HostKeyChanged, HostKeyUnknown
-from gpubox.core.text import clean
+from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.sanitize import clean
 from gpubox.ssh.auth import Vault
+from gpubox.ssh.known_hosts import KnownHosts, KnownHostsLine, Verdict, fingerprint, key_type, remember
 from gpubox.ssh.resolve import Resolved
-from gpubox.ssh.trust import Known, Line, Verdict, fingerprint, key_type, remember
 
 _LOG = logging.getLogger(__name__)
 
 
-class Gate:
+class HostKeyPolicy:
     """Who is let in for one host, for one attempt to connect."""
 
     def __init__(self, where: Resolved, about: str, vault: Vault) -> None:
         files = (*where.known_hosts, *where.global_known_hosts)
-        self._known = Known(where.host, where.port, where.host_key_alias, files, where.revoked)
+        self._known = KnownHosts(where.host, where.port, where.host_key_alias, files, where.revoked)
         self._where = where
         self._about = about
         self._vault = vault
@@ -147,9 +147,9 @@ class Gate:
         kind = key_type(blob).removeprefix("ssh-").split("-")[0]
         text.append(f"To compare, on the box: ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub")
         text.append("Log in and remember this key?")
-        return Question(self._about, "New host key", "\n".join(text), Kind.YES_NO, danger=bool(other))
+        return Question(self._about, "New host key", "\n".join(text), QuestionKind.YES_NO, danger=bool(other))
 
-    def _changed(self, blob: bytes, line: Line) -> HostKeyChanged:
+    def _changed(self, blob: bytes, line: KnownHostsLine) -> HostKeyChanged:
         remove = f"ssh-keygen -f {shlex.quote(str(line.file))} -R {shlex.quote(self._known.name)}"
         return HostKeyChanged(
             "Host key changed",

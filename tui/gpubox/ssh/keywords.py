@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 
-class Use(Enum):
+class KeywordUse(Enum):
     """What is done with a keyword."""
 
     HONORED = "honored"
@@ -60,10 +60,10 @@ _HARMLESS: Mapping[str, str] = {
 }
 """Why they are harmless, to the keywords."""
 
-TABLE: Mapping[str, Use] = {
-    **dict.fromkeys(_HONORED.split(), Use.HONORED),
-    **dict.fromkeys(_REFUSED.split(), Use.REFUSED),
-    **{keyword: Use.HARMLESS for keywords in _HARMLESS.values() for keyword in keywords.split()},
+TABLE: Mapping[str, KeywordUse] = {
+    **dict.fromkeys(_HONORED.split(), KeywordUse.HONORED),
+    **dict.fromkeys(_REFUSED.split(), KeywordUse.REFUSED),
+    **{keyword: KeywordUse.HARMLESS for keywords in _HARMLESS.values() for keyword in keywords.split()},
 }
 """Every keyword to what is done with it."""
 

@@ -8,15 +8,15 @@ import random
 import time
 from collections.abc import Coroutine
 
-from gpubox.config.settings import Ssh
-from gpubox.core.ask import Asker
+from gpubox.config.settings import SshSettings
 from gpubox.core.errors import GpuBoxError, LinkError
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.prompts import Asker
 from gpubox.core.shell import Link, Work
-from gpubox.ssh import knock, sleep
+from gpubox.ssh import port_probe, suspend_detector
 from gpubox.ssh.connect import UNANSWERED, Connection, Dialer
-from gpubox.ssh.resolve import Wanted
+from gpubox.ssh.resolve import HostSpec
 from gpubox.ssh.shell import SshShell
 
 _LOG = logging.getLogger(__name__)
@@ -35,11 +35,16 @@ class SshLink(Link):
     """One box over ssh; see core.shell.Link."""
 
     def __init__(
-        self, name: str, options: Wanted, asker: Asker, settings: Ssh, clocks: sleep.Clocks | None = None
+        self,
+        name: str,
+        options: HostSpec,
+        asker: Asker,
+        settings: SshSettings,
+        clocks: suspend_detector.Clocks | None = None,
     ) -> None:
         self._name = name
         self._settings = settings
-        self._clocks = clocks or sleep.Clocks()
+        self._clocks = clocks or suspend_detector.Clocks()
         self._health: Feed[Health] = Feed(Health(since=time.monotonic()))
         self._dialer = Dialer(name, options, asker, settings, self._step)
         self._connection: Connection | None = None
@@ -68,7 +73,7 @@ class SshLink(Link):
         """Connect, do `work`, and begin again after each loss, until cancelled; see core.shell.Link."""
         try:
             async with asyncio.TaskGroup() as group:
-                watcher = group.create_task(sleep.watch(self._clocks, self._woke))
+                watcher = group.create_task(suspend_detector.watch(self._clocks, self._woke))
                 try:
                     await self._forever(work)
                 finally:
@@ -146,7 +151,7 @@ class SshLink(Link):
         if connection is not None:
             ends.append(connection.wait_closed())
         elif self._peer is not None and self._dialer.unmet:
-            ends.append(knock.knock(*self._peer))
+            ends.append(port_probe.knock(*self._peer))
         await _until_first(*ends)
 
     def _pause(self) -> float:
@@ -170,7 +175,7 @@ class SshLink(Link):
         if self._calm is not None:
             self._calm.cancel()
         later = asyncio.get_running_loop().call_later
-        self._calm = later(CHECK_LIMIT + knock.LIMIT, self._calm_down, connection)
+        self._calm = later(CHECK_LIMIT + port_probe.LIMIT, self._calm_down, connection)
 
     def _calm_down(self, connection: Connection) -> None:
         self._calm = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from asyncssh.config import SSHClientConfig
@@ -26,8 +27,8 @@ class ClientConfig(SSHClientConfig):
             self.no_agent = args[0].lower() == "none"
         self._set_string(option, args)
 
-    _handlers: ClassVar = {
-        **SSHClientConfig._handlers,
+    _handlers: ClassVar[dict[str, tuple[str, Callable[..., None]]]] = {
+        **SSHClientConfig._handlers,  # pyright: ignore[reportUnknownMemberType]
         "stricthostkeychecking": ("StrictHostKeyChecking", SSHClientConfig._set_string),
         "hashknownhosts": ("HashKnownHosts", SSHClientConfig._set_string),
         "identityagent": ("IdentityAgent", _set_agent),

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 
-from gpubox.core.together import in_time
+from gpubox.core.tasks import in_time
 
 _KEPT = 300
 """Bytes of what the command complains of that are kept."""

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from gpubox.core.errors import ConfigError
-from gpubox.core.text import as_bytes
+from gpubox.core.sanitize import as_bytes
 from gpubox.ssh.aliases import aliases
-from gpubox.ssh.dump import Dump, defaults, dump, expand, home, local_user, path
+from gpubox.ssh.host_spec import HostSpec, hops
 from gpubox.ssh.keywords import refuse
-from gpubox.ssh.reach import Source
-from gpubox.ssh.wanted import Wanted, hops
+from gpubox.ssh.openssh_config import Dump, defaults, dump, expand, home, local_user, path
+from gpubox.ssh.tcp_connect import Source
 
-__all__ = ["Resolved", "Strict", "Wanted", "aliases", "resolve"]
+__all__ = ["HostSpec", "Resolved", "Strict", "aliases", "resolve"]
 
 Strict = Literal["ask", "yes", "accept-new", "no"]
 """What StrictHostKeyChecking says about a host that nobody knows yet; a changed key is refused always."""
@@ -110,7 +110,7 @@ _ALGORITHMS = (
 )
 
 
-async def resolve(wanted: Wanted, program: str = "ssh") -> Resolved:
+async def resolve(wanted: HostSpec, program: str = "ssh") -> Resolved:
     """Return how to log in to a box, its jump hosts included.
 
     `program` is the ssh to ask; where it does not exist, asyncssh reads the configuration. Raises
@@ -119,7 +119,7 @@ async def resolve(wanted: Wanted, program: str = "ssh") -> Resolved:
     return await _resolve(wanted, program, ())
 
 
-async def _resolve(wanted: Wanted, program: str, on_the_way: tuple[str, ...]) -> Resolved:
+async def _resolve(wanted: HostSpec, program: str, on_the_way: tuple[str, ...]) -> Resolved:
     wanted.check()
     # By name: behind a gate a box may have the very address that the gate has here.
     if wanted.typed in on_the_way or len(on_the_way) >= MOST_HOPS:
@@ -146,7 +146,7 @@ async def _resolve(wanted: Wanted, program: str, on_the_way: tuple[str, ...]) ->
     return replace(here, jumps=tuple(way))
 
 
-def _read(wanted: Wanted, table: Dump, standard: Dump) -> Resolved:
+def _read(wanted: HostSpec, table: Dump, standard: Dump) -> Resolved:
     host = _first(table, "hostname") or wanted.host
     port = int(_first(table, "port") or 22)
     user = _first(table, "user") or local_user()
@@ -254,7 +254,7 @@ def _present(texts: list[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _known_hosts(
-    wanted: Wanted, table: Dump, tokens: Mapping[str, str]
+    wanted: HostSpec, table: Dump, tokens: Mapping[str, str]
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     if wanted.known_hosts is not None:
         return (wanted.known_hosts,), ()

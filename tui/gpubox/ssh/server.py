@@ -15,8 +15,8 @@ from pathlib import Path
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
-from gpubox.core.together import in_time
-from gpubox.ssh.behind import run_behind
+from gpubox.core.tasks import in_time
+from gpubox.ssh.server_pty import run_behind
 
 _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
@@ -60,12 +60,12 @@ async def serve(
     Leaving the block ends the connections and every process that they started.
     """
     house = _House(home, environment)
-    doors: set[asyncssh.SSHServerConnection] = set()
+    channels: set[asyncssh.SSHServerConnection] = set()
     private = asyncssh.import_private_key(host_key)
     acceptor = await asyncssh.listen(
         "127.0.0.1",
         port,
-        server_factory=lambda: _Door(doors),
+        server_factory=lambda: _Door(channels),
         server_host_keys=[private],
         authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
         password_auth=False,
@@ -86,7 +86,7 @@ async def serve(
     finally:
         acceptor.close()
         await house.close()
-        for connection in tuple(doors):
+        for connection in tuple(channels):
             connection.abort()
         await acceptor.wait_closed()  # from Python 3.12 on it waits for the connections too
 
@@ -94,19 +94,19 @@ async def serve(
 class _Door(asyncssh.SSHServer):
     """Forwards what a box forwards, as far as it stays on this machine."""
 
-    def __init__(self, doors: set[asyncssh.SSHServerConnection]) -> None:
-        self._doors = doors
+    def __init__(self, channels: set[asyncssh.SSHServerConnection]) -> None:
+        self._channels = channels
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Remember who is here."""
         self._connection = conn
-        self._doors.add(conn)
+        self._channels.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget who left."""
         if self._connection is not None:
-            self._doors.discard(self._connection)
+            self._channels.discard(self._connection)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         """Allow connections to this machine."""

@@ -18,11 +18,11 @@ from asyncssh.constants import (
 )
 
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
-from gpubox.core.shell import Result
-from gpubox.core.text import as_bytes, clean
-from gpubox.ssh.channel import Session, SshChannel
+from gpubox.core.sanitize import as_bytes, clean
+from gpubox.core.shell import CommandResult
+from gpubox.ssh.channel import CommandSession, SshChannel
 from gpubox.ssh.connect import Connection
-from gpubox.ssh.errors import Facts, Stage, explain
+from gpubox.ssh.errors import ConnectFacts, Stage, explain
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Bytes of stdout that `run` keeps; a command with more is ended."""
@@ -62,8 +62,8 @@ _REFUSALS = {
 
 class _Create(Protocol):
     async def __call__(
-        self, factory: Callable[[], Session], command: bytes | None, *, encoding: None, **wishes: object
-    ) -> tuple[asyncssh.SSHClientChannel[bytes], Session]: ...
+        self, factory: Callable[[], CommandSession], command: bytes | None, *, encoding: None, **specs: object
+    ) -> tuple[asyncssh.SSHClientChannel[bytes], CommandSession]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ class _Wanted:
     """A session as it is asked for."""
 
     command: str | None
-    make: Callable[[], Session]
-    wishes: Mapping[str, object]
+    make: Callable[[], CommandSession]
+    specs: Mapping[str, object]
 
 
 class SshShell:
@@ -90,17 +90,17 @@ class SshShell:
     def dropped(self) -> Dropped:
         """Return why the connection is gone, in words."""
         where = self.connection.where
-        facts = Facts(self._name, where.address, where.host, where.port, Stage.LIVE)
+        facts = ConnectFacts(self._name, where.address, where.host, where.port, Stage.LIVE)
         cause = self.connection.lost or asyncssh.ConnectionLost("Connection closed")
         error = explain(cause, facts, where.typed)
         return error if isinstance(error, Dropped) else Dropped(error.title, error.text, error.hint)
 
-    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> Result:
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         """Run a command line by the login shell of the box; see core.shell.Shell."""
         channel: SshChannel | None = None
         try:
             async with asyncio.timeout(timeout):
-                channel = await self._start(_Wanted(command, Session, {}))
+                channel = await self._start(_Wanted(command, CommandSession, {}))
                 return await self._all(channel, stdin)
         except TimeoutError as error:
             if channel is None and self._open:
@@ -122,7 +122,7 @@ class SshShell:
 
     @asynccontextmanager
     async def session(
-        self, command: str | None, make: Callable[[], Session] = Session, **wishes: object
+        self, command: str | None, make: Callable[[], CommandSession] = CommandSession, **specs: object
     ) -> AsyncGenerator[SshChannel]:
         """Start a command, or the login shell (None), with a terminal, a display or whatever asyncssh offers.
 
@@ -131,7 +131,7 @@ class SshShell:
         """
         try:
             async with asyncio.timeout(_QUEUE):
-                channel = await self._start(_Wanted(command, make, wishes))
+                channel = await self._start(_Wanted(command, make, specs))
         except TimeoutError as error:
             raise self._none_free(f"none became free in {_QUEUE:.0f} s") from error
         try:
@@ -143,7 +143,7 @@ class SshShell:
         """Wait for channels that were being opened when nobody wanted them any more."""
         await asyncio.gather(*self._abandoned, return_exceptions=True)
 
-    async def _all(self, channel: SshChannel, stdin: bytes) -> Result:
+    async def _all(self, channel: SshChannel, stdin: bytes) -> CommandResult:
         """Feed stdin and collect the output of a command to its end."""
         channel.give(stdin)
         kept = bytearray()
@@ -154,7 +154,7 @@ class SshShell:
                     "Too much output", f"{self._name}: over {OUTPUT_LIMIT >> 20} MiB from one command"
                 )
         ended = await channel.wait()
-        return Result(ended.status, ended.signal, bytes(kept), await channel.read_stderr())
+        return CommandResult(ended.status, ended.signal, bytes(kept), await channel.read_stderr())
 
     async def _finish(self, channel: SshChannel) -> None:
         try:
@@ -218,7 +218,7 @@ class SshShell:
         command = None if wanted.command is None else as_bytes(wanted.command)
         create = cast("_Create", self.connection.ssh.create_session)  # its own types leave the bytes open
         try:
-            channel, _ = await create(lambda: session, command, encoding=None, **wanted.wishes)
+            channel, _ = await create(lambda: session, command, encoding=None, **wanted.specs)
         except asyncssh.ChannelOpenError:
             session.give_up()
             raise

@@ -14,7 +14,7 @@ _NAME = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SocksRequest:
     """Where a program wants to go."""
 
     host: str
@@ -27,7 +27,7 @@ class Answer:
 
     reply: bytes = b""
     """To be sent at once."""
-    wish: Wish | None = None
+    spec: SocksRequest | None = None
     """Set at the end of the greeting."""
     rest: bytes = b""
     """What came after the greeting: the first bytes of the connection."""
@@ -74,7 +74,7 @@ class Greeting:
             return Answer(b"\x05\xff", wrong=True)
         self._greeted, self._data = True, b""
         after = self.feed(rest)
-        return Answer(b"\x05\0" + after.reply, after.wish, after.rest, after.wrong)
+        return Answer(b"\x05\0" + after.reply, after.spec, after.rest, after.wrong)
 
     def _request(self) -> Answer | None:
         data = self._data
@@ -116,4 +116,4 @@ class Greeting:
     def _done(self, host: str, port: bytes, rest: bytes) -> Answer:
         if not host or not host.isprintable() or "\ufffd" in host:
             return Answer(self.refused(forbidden=False), wrong=True)
-        return Answer(wish=Wish(host, int.from_bytes(port)), rest=rest)
+        return Answer(spec=SocksRequest(host, int.from_bytes(port)), rest=rest)

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
-from gpubox.core.doors import TerminalWish, exit_status
-from gpubox.core.text import as_bytes
-from gpubox.ssh.channel import Session, SshChannel
+from gpubox.core.channels import TerminalSpec, exit_status
+from gpubox.core.sanitize import as_bytes
+from gpubox.ssh.channel import CommandSession, SshChannel
 from gpubox.ssh.shell import SshShell
 
 _WINDOW = 256 * 1024
@@ -18,7 +18,7 @@ _WINDOW = 256 * 1024
 
 
 class SshTerminal:
-    """See core.doors.Terminal."""
+    """See core.channels.Terminal."""
 
     def __init__(self, channel: SshChannel) -> None:
         self._channel = channel
@@ -41,21 +41,21 @@ class SshTerminal:
 
 
 @asynccontextmanager
-async def terminal(shell: SshShell, command: str | None, wish: TerminalWish) -> AsyncGenerator[SshTerminal]:
-    """Start a program behind a terminal; see core.doors.Doors.terminal."""
+async def terminal(shell: SshShell, command: str | None, spec: TerminalSpec) -> AsyncGenerator[SshTerminal]:
+    """Start a program behind a terminal; see core.channels.Channels.terminal."""
     session = shell.session(
         command,
         request_pty="force",
-        term_type=wish.term,
-        term_size=(wish.columns, wish.rows),
-        env={as_bytes(name): as_bytes(value) for name, value in wish.environment.items()},
+        term_type=spec.term,
+        term_size=(spec.columns, spec.rows),
+        env={as_bytes(name): as_bytes(value) for name, value in spec.environment.items()},
         window=_WINDOW,
     )
     async with session as channel:
         yield SshTerminal(channel)
 
 
-class _Both(Session):
+class _Both(CommandSession):
     """Keeps what comes from stdout and stderr in the order in which it came."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Both(Session):
 
 
 class SshPipes:
-    """See core.doors.Pipes."""
+    """See core.channels.Pipes."""
 
     def __init__(self, channel: SshChannel, session: _Both) -> None:
         self._channel = channel
@@ -86,7 +86,7 @@ class SshPipes:
         self._channel.give(b"")
 
     async def read(self) -> tuple[bool, bytes]:
-        """Return the next piece and whether it is of stderr; see core.doors.Pipes.read."""
+        """Return the next piece and whether it is of stderr; see core.channels.Pipes.read."""
         session = self._session
         while not session.pieces:
             if session.lines.take_all() is not None:  # the end: nothing else goes there
@@ -103,7 +103,7 @@ class SshPipes:
 
 @asynccontextmanager
 async def pipes(shell: SshShell, command: str | None) -> AsyncGenerator[SshPipes]:
-    """Start a command with three pipes; see core.doors.Doors.pipes."""
+    """Start a command with three pipes; see core.channels.Channels.pipes."""
     both = _Both()
     async with shell.session(command, lambda: both, request_pty=False) as channel:
         yield SshPipes(channel, both)

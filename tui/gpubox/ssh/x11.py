@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from asyncssh import ChannelOpenError
 from asyncssh.constants import OPEN_REQUEST_X11_FORWARDING_FAILED
 
-from gpubox.core.doors import Display
+from gpubox.core.channels import Display
 from gpubox.core.errors import GpuBoxError, RemoteError, ToolMissing
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 from gpubox.ssh.channel import SshChannel
 from gpubox.ssh.shell import SshShell
 
@@ -38,7 +38,7 @@ _BY_THE_BOX = "X11 forwarding request failed"
 
 @asynccontextmanager
 async def graphical(shell: SshShell, command: str, display: Display) -> AsyncGenerator[SshChannel]:
-    """Start a program whose windows open on `display`; see core.doors.Doors.graphical."""
+    """Start a program whose windows open on `display`; see core.channels.Channels.graphical."""
     session = shell.session(
         f"exec sh -c {shlex.quote(_UNTIL_EOF)} sh {shlex.quote(command)}",
         x11_forwarding=True,

@@ -16,15 +16,16 @@ from textual.command import Provider
 from textual.screen import Screen
 from textual.theme import Theme
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
-from gpubox.core import garbage
-from gpubox.core.ask import Asker, Question
+from gpubox.core import gc_tuning
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.ui.border import UNEXPECTED, guarded, toast, where_to_look
-from gpubox.ui.failing import contain
+from gpubox.core.prompts import Asker, Question
+from gpubox.core.target import Target
+from gpubox.ui.error_boundary import UNEXPECTED, guarded, toast, where_to_look
+from gpubox.ui.failure_isolation import contain
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.line_input import LineInput
@@ -115,8 +116,8 @@ class GpuBoxApp(Themed):
         else:
             self.action_boxes()
         self.call_after_refresh(self._say_what_is_wrong)
-        if garbage.held():
-            self.set_timer(STARTED, garbage.release)
+        if gc_tuning.held():
+            self.set_timer(STARTED, gc_tuning.release)
 
     def _say_what_is_wrong(self) -> None:
         if self.settings.keys:
@@ -203,9 +204,9 @@ class GpuBoxApp(Themed):
         self.push_screen(help_of(self.screen, self.settings.keys, self._notices))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the boxes where they are not shown already, and a box's doors where they are open."""
+        """Offer the boxes where they are not shown already, and a box's channels where they are open."""
         if action in ("shell", "windows"):
-            return (box := self._shown()) is not None and box.doors.value is not None
+            return (box := self._shown()) is not None and box.channels.value is not None
         return action != "boxes" or not self._picking
 
     def _shown(self) -> Box | None:
@@ -221,14 +222,14 @@ class GpuBoxApp(Themed):
 
     def action_windows(self) -> None:
         """Ask for a graphical program of the box that is shown, and run it."""
-        from gpubox.ui.windows import open_windows
+        from gpubox.ui.x11_actions import open_windows
 
         if (box := self._shown()) is not None:
             open_windows(self, box)
 
     async def action_quit(self) -> None:
         """Leave, after a yes where something would end with the program."""
-        from gpubox.ui.leaving import last_question
+        from gpubox.ui.quit_confirmation import last_question
         from gpubox.ui.screens.ask import AskScreen
 
         if isinstance(self.screen, AskScreen):  # asked already, or something else is: then one means it

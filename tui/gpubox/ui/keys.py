@@ -15,9 +15,9 @@ from textual.keys import Keys
 from textual.screen import ModalScreen
 
 from gpubox.core.errors import ConfigError
+from gpubox.ui.app_access import program
+from gpubox.ui.key_titles import title
 from gpubox.ui.panel import Panel
-from gpubox.ui.program import program
-from gpubox.ui.titled import title
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,14 @@ def _merged(bindings: Iterable[BindingType], *, modal: bool) -> Iterator[Entry]:
 def everything() -> dict[str, Entry]:
     """Return every binding of the program by its id; imports all screens and panels."""
     from gpubox.ui.app import GpuBoxApp
-    from gpubox.ui.discover import panel_modules
-    from gpubox.ui.screens import ask, box, compare, help, job, job_form, job_results, picker, run
-    from gpubox.ui.widgets import log_pane, log_view
+    from gpubox.ui.log import pane, view
+    from gpubox.ui.panels.jobs import compare_screen, form, job_screen, results_screen
+    from gpubox.ui.registry import panel_modules
+    from gpubox.ui.screens import ask, box, help, picker, run
 
     classes: list[type] = [GpuBoxApp]
-    screens = (ask, box, compare, help, job, job_form, job_results, picker, run)
-    for module in (*screens, log_pane, log_view, *panel_modules()):
+    screens = (ask, box, compare_screen, help, job_screen, form, results_screen, picker, run)
+    for module in (*screens, pane, view, *panel_modules()):
         classes += [
             value
             for value in vars(module).values()

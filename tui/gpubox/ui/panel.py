@@ -16,10 +16,10 @@ from textual.widget import Widget
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
-from gpubox.core.text import clean
-from gpubox.ui import coming
-from gpubox.ui.border import guarded, where_to_look
-from gpubox.ui.failing import isolated
+from gpubox.core.sanitize import clean
+from gpubox.ui import modal_guard
+from gpubox.ui.error_boundary import guarded, where_to_look
+from gpubox.ui.failure_isolation import isolated
 from gpubox.ui.widgets.titles import set_title
 
 log = logging.getLogger("gpubox.ui")
@@ -149,4 +149,4 @@ class Panel(Widget, can_focus=False):
 
     def open_window(self, work: Callable[[], Awaitable[object]]) -> None:
         """As `attempt`, for work that begins with a window: keys do nothing until that is there."""
-        coming.begin(self, work, group=self.NAME)
+        modal_guard.begin(self, work, group=self.NAME)

@@ -10,8 +10,8 @@ from textual.binding import Binding
 
 from gpubox.boxes.box import Box
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
-from gpubox.core.text import clean
-from gpubox.ui.border import guarded
+from gpubox.core.sanitize import clean
+from gpubox.ui.error_boundary import guarded
 
 T = TypeVar("T")
 AT_ONCE = 1.0
@@ -27,14 +27,14 @@ def visit(app: App[None], box: Box) -> None:
 
 
 async def _shell(app: App[None], box: Box) -> None:
-    from gpubox.local.tty import hand_over, wish
+    from gpubox.local.tty import hand_over, spec
 
-    doors = box.doors.value
-    if doors is None:
+    channels = box.channels.value
+    if channels is None:
         raise RemoteError("Not connected", f"{box.name} cannot be reached now", "Try again when it is live")
     command, where = await _in_env(box)
     greeting = f"{clean(box.name, 60)}: a shell over the open link{where}; Enter ~ . comes back at once"
-    async with doors.terminal(command, wish()) as terminal:
+    async with channels.terminal(command, spec()) as terminal:
         ended = await give_way(app, lambda: hand_over(terminal, greeting))
     if ended.status and ended.seconds < AT_ONCE and not (ended.typed or ended.left):
         raise RemoteError(

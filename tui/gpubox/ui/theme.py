@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from textual.color import Color
 from textual.theme import Theme
 
-from gpubox.ui.coming import OneWindow
 from gpubox.ui.contrast import contrast, readable
+from gpubox.ui.modal_guard import ModalGuard
 
 SKY = "#56b4e9"
 ORANGE = "#e69f00"
@@ -61,7 +61,7 @@ FAINT, CLEAR = 1.5, 2.5
 """The least contrast of borders with the background: of any panel, and of the focused one."""
 
 
-class Themed(OneWindow):
+class Themed(ModalGuard):
     """An app with borders that are seen, and text that is read, in every theme."""
 
     def get_css_variables(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Desktops of a box: find, start, open, look at and stop sessions of VNC servers."""
 
 from gpubox.boxes.desktops.desktops import Desktops
-from gpubox.boxes.desktops.session import Session, Wish
+from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec
 
-__all__ = ["Desktops", "Session", "Wish"]
+__all__ = ["DesktopSession", "DesktopSpec", "Desktops"]

@@ -8,18 +8,18 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from gpubox.boxes import novnc, rfb, viewers
-from gpubox.boxes.desktops import password, scan, start
-from gpubox.boxes.desktops.script import ask
-from gpubox.boxes.desktops.session import Session, Way, Wish
-from gpubox.boxes.desktops.start import Begun, State
+from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
+from gpubox.boxes.desktops.launcher import LaunchedDesktop, State
+from gpubox.boxes.desktops.remote_script import ask
+from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
 from gpubox.boxes.desktops.viewing import Viewing, forward_to
 from gpubox.config import settings
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean
+from gpubox.rfb import client
 
 _POLL = 0.05
 """Seconds between looks for a desktop that was started: it is there after 0.2 to 0.5."""
@@ -44,62 +44,62 @@ class Desktops:
     def __init__(
         self,
         shell: Feed[Shell | None],
-        doors: Feed[Doors | None],
-        wanted: settings.Desktop,
+        channels: Feed[Channels | None],
+        wanted: settings.DesktopSettings,
         *,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self.feed: Feed[tuple[Session, ...]] = Feed(())
+        self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
         """The desktops as they were last listed; it keeps what it has when the link drops."""
         self.mortal = False
         """Whether the box was seen to end the programs of those who log out."""
         self._shell = shell
-        self._doors = doors
+        self._channels = channels
         self._wanted = wanted
         self._environment = environment
-        self._way: Way = "socket"
+        self._transport: Transport = "socket"
 
-    async def list(self) -> tuple[Session, ...]:
+    async def list(self) -> tuple[DesktopSession, ...]:
         """Return the desktops that run on the box, one's own first."""
-        found = await scan.scan(self._open_shell())
+        found = await discovery.scan(self._open_shell())
         if found != self.feed.value:
             self.feed.put(found)
         return found
 
-    async def ready(self, wish: Wish | None = None) -> Session:
+    async def ready(self, spec: DesktopSpec | None = None) -> DesktopSession:
         """Return a desktop of one's own that runs, or start one; what `start` raises."""
         running = [one for one in await self.list() if one.mine and not one.physical]
-        wanted = (wish or Wish()).display.lstrip(":")
+        wanted = (spec or DesktopSpec()).display.lstrip(":")
         fitting = [one for one in running if not wanted or one.display == f":{wanted}"]
         ours = [one for one in fitting if one.ours]
-        return (ours or fitting)[0] if fitting else await self.start(wish)
+        return (ours or fitting)[0] if fitting else await self.start(spec)
 
-    async def start(self, wish: Wish | None = None) -> Session:
+    async def start(self, spec: DesktopSpec | None = None) -> DesktopSession:
         """Start a desktop and return it as soon as it answers; its session may still end, see `settled`.
 
         Raises ToolMissing with the line that installs what the box lacks, and RemoteError for a display that
         is taken or a server that ends, with the last words of its log.
         """
-        full = self._full(wish or Wish())
+        full = self._full(spec or DesktopSpec())
         shell = self._open_shell()
-        doors = self._open_doors()  # without them nobody could tell whether it runs
+        channels = self._open_channels()  # without them nobody could tell whether it runs
         for attempt in (1, 2, 3):
-            begun = await start.begin(shell, full, self._way)
+            begun = await launcher.begin(shell, full, self._transport)
             self.mortal = begun.mortal
             try:
-                return await self._answered(shell, doors, begun, full)
+                return await self._answered(shell, channels, begun, full)
             except _Forbidden as error:
                 await self._end(shell, begun)
                 if begun.port:
-                    raise start.unreachable(begun) from error
+                    raise launcher.unreachable(begun) from error
                 # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
-                self._way = "port"
-            except start.Raced:
+                self._transport = "port"
+            except launcher.DisplayTaken:
                 if full.display or attempt == 3:
                     raise
         raise AssertionError("every way out of the loop is above")
 
-    async def settled(self, session: Session) -> None:
+    async def settled(self, session: DesktopSession) -> None:
         """Wait until a session that was just started has proved that it stays, three seconds.
 
         Raises RemoteError with the last lines of the log when it ended at once.
@@ -110,16 +110,16 @@ class Desktops:
             await self.check(session)
             await asyncio.sleep(_SETTLED / 6)
 
-    async def check(self, session: Session) -> None:
+    async def check(self, session: DesktopSession) -> None:
         """Return when a desktop that was started here still runs; raise RemoteError with why it does not."""
         if not session.ours:
             return
         begun = _begun(session)
-        state = await start.state(self._open_shell(), begun)
+        state = await launcher.state(self._open_shell(), begun)
         if state.ended:
-            raise start.why(begun, state)
+            raise launcher.why(begun, state)
 
-    async def stop(self, session: Session) -> str:
+    async def stop(self, session: DesktopSession) -> str:
         """End a desktop and what it leaves behind; return in words what was ended.
 
         Raises RemoteError when it belongs to another user, is gone, or does not end.
@@ -144,7 +144,7 @@ class Desktops:
             return f"{session.server} no longer shows the screen of the machine; its desktop goes on"
         return f"{session.name} ended, and with it {left}" if left else f"{session.name} ended"
 
-    async def restart(self, session: Session) -> Session:
+    async def restart(self, session: DesktopSession) -> DesktopSession:
         """End a desktop that this program started, and start it again on its display."""
         if not session.ours:
             raise RemoteError(
@@ -153,10 +153,10 @@ class Desktops:
                 "Stop it and start one",
             )
         await self.stop(session)
-        wish = Wish(session.geometry, session.depth or 0, session.session, "", session.display)
-        return await self.start(replace(wish, server=session.server.lower()))
+        spec = DesktopSpec(session.geometry, session.depth or 0, session.session, "", session.display)
+        return await self.start(replace(spec, server=session.server.lower()))
 
-    async def open(self, session: Session, *, viewer: str = "") -> Viewing:
+    async def open(self, session: DesktopSession, *, viewer: str = "") -> Viewing:
         """Show a desktop in a viewer of this machine, or without one make its address ready.
 
         `viewer` takes the place of what the settings say; `none` makes only the address ready.
@@ -166,26 +166,26 @@ class Desktops:
         """
         self._must_be_mine(session, "opened")
         wanted = viewer or self._wanted.viewer
-        program = await asyncio.to_thread(viewers.find, wanted, self._environment)
+        program = await asyncio.to_thread(vnc_viewers.find, wanted, self._environment)
         secret = await self._password(session)
 
         async def renew() -> None:
             if session.ours:
                 await password.write(self._open_shell(), session, secret)
 
-        viewing = Viewing(session, self._doors, program, secret, renew)
+        viewing = Viewing(session, self._channels, program, secret, renew)
         pages = await novnc.fetch(self._open_shell()) if wanted == "browser" else None
-        await viewing.begin(self._open_doors())
+        await viewing.begin(self._open_channels())
         if pages is not None:
             await viewing.browse(pages, self._environment)
         return viewing
 
-    async def shot(self, session: Session) -> rfb.Picture:
+    async def shot(self, session: DesktopSession) -> client.Picture:
         """Return what a desktop shows now; raises RemoteError when it cannot be looked at."""
         async with _in_time(), self._look(session) as screen:
             return await screen.picture()
 
-    async def watch(self, session: Session, seconds: float) -> AsyncGenerator[rfb.Picture]:
+    async def watch(self, session: DesktopSession, seconds: float) -> AsyncGenerator[client.Picture]:
         """Yield what a desktop shows, and again after each change, but no sooner than after `seconds`.
 
         Nothing goes over the link while nothing changes. It ends only by an error, as those of `shot`.
@@ -199,46 +199,48 @@ class Desktops:
                 picture = await screen.picture(fresh=False)
 
     @asynccontextmanager
-    async def _look(self, session: Session) -> AsyncGenerator[rfb.Screen]:
+    async def _look(self, session: DesktopSession) -> AsyncGenerator[client.Screen]:
         self._must_be_mine(session, "looked at")
         secret = await self._password(session)
         async with (
-            self._open_doors().forward(forward_to(session)) as listening,
-            rfb.connect(listening.port, secret or None) as screen,
+            self._open_channels().forward(forward_to(session)) as listening,
+            client.connect(listening.port, secret or None) as screen,
         ):
             yield screen
 
-    async def _answered(self, shell: Shell, doors: Doors, begun: Begun, wish: Wish) -> Session:
+    async def _answered(
+        self, shell: Shell, channels: Channels, begun: LaunchedDesktop, spec: DesktopSpec
+    ) -> DesktopSession:
         """Wait until a desktop answers that was begun."""
         loop = asyncio.get_running_loop()
-        session = start.session_of(begun, State(), wish)
+        session = launcher.session_of(begun, State(), spec)
         since, looks, there = loop.time(), 0, 0.0
-        async with doors.forward(forward_to(session)) as listening:
-            while not await rfb.answers(listening.port):
+        async with channels.forward(forward_to(session)) as listening:
+            while not await client.answers(listening.port):
                 looks += 1
                 if looks % _ASK == 0:
-                    state = await start.state(shell, begun)
+                    state = await launcher.state(shell, begun)
                     if state.ended:
-                        raise start.why(begun, state)
+                        raise launcher.why(begun, state)
                     there = (there or loop.time()) if state.listens else 0.0
                     if there and loop.time() - there > _FORBIDDEN:
                         raise _Forbidden
                     if loop.time() - since > _PATIENCE:
-                        raise start.slow(begun, state)
+                        raise launcher.slow(begun, state)
                 await asyncio.sleep(_POLL)
-        state = await start.state(shell, begun)
+        state = await launcher.state(shell, begun)
         if state.ended:
-            raise start.why(begun, state)
-        session = start.session_of(begun, state, wish)
+            raise launcher.why(begun, state)
+        session = launcher.session_of(begun, state, spec)
         self.feed.put((session, *(one for one in self.feed.value if one.display != session.display)))
         return session
 
-    async def _end(self, shell: Shell, begun: Begun) -> None:
-        state = await start.state(shell, begun)
+    async def _end(self, shell: Shell, begun: LaunchedDesktop) -> None:
+        state = await launcher.state(shell, begun)
         if state.pid:
             await ask(shell, "stop", target=str(state.pid), born=str(state.ticks), dir=begun.folder, seats="")
 
-    async def _password(self, session: Session) -> str:
+    async def _password(self, session: DesktopSession) -> str:
         """Return what a desktop will ask for: a new one for ours, the user's own for others of theirs."""
         if session.security != "password":
             return ""
@@ -248,17 +250,17 @@ class Desktops:
         await password.write(self._open_shell(), session, secret)
         return secret
 
-    def _full(self, wish: Wish) -> Wish:
-        """Return a wish with the settings for what it leaves open."""
-        return Wish(
-            wish.geometry or self._wanted.geometry,
-            wish.depth or self._wanted.depth,
-            wish.session or self._wanted.session,
-            wish.server or self._wanted.server,
-            wish.display,
+    def _full(self, spec: DesktopSpec) -> DesktopSpec:
+        """Return a spec with the settings for what it leaves open."""
+        return DesktopSpec(
+            spec.geometry or self._wanted.geometry,
+            spec.depth or self._wanted.depth,
+            spec.session or self._wanted.session,
+            spec.server or self._wanted.server,
+            spec.display,
         )
 
-    def _must_be_mine(self, session: Session, done: str) -> None:
+    def _must_be_mine(self, session: DesktopSession, done: str) -> None:
         if not session.mine:
             raise RemoteError(
                 f"Not {done}",
@@ -271,10 +273,10 @@ class Desktops:
             raise _offline()
         return self._shell.value
 
-    def _open_doors(self) -> Doors:
-        if self._doors.value is None:
+    def _open_channels(self) -> Channels:
+        if self._channels.value is None:
             raise _offline()
-        return self._doors.value
+        return self._channels.value
 
 
 class _Forbidden(Exception):
@@ -285,8 +287,8 @@ def _offline() -> GpuBoxError:
     return RemoteError("Not connected", "The box cannot be reached now", "Try again when it is live")
 
 
-def _begun(session: Session) -> Begun:
-    return Begun(session.display, "", session.path, session.port, session.folder, session.session)
+def _begun(session: DesktopSession) -> LaunchedDesktop:
+    return LaunchedDesktop(session.display, "", session.path, session.port, session.folder, session.session)
 
 
 @asynccontextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 from secrets import choice
 from string import ascii_letters, digits
 
-from gpubox.boxes import des
-from gpubox.boxes.desktops.script import ask
-from gpubox.boxes.desktops.session import Session
+from gpubox.boxes.desktops.remote_script import ask
+from gpubox.boxes.desktops.session import DesktopSession
 from gpubox.core.shell import Shell
+from gpubox.rfb import des
 
 LENGTH = 8
 """Characters of a VNC password that count."""
@@ -19,13 +19,13 @@ def fresh() -> str:
     return "".join(choice(ascii_letters + digits) for _ in range(LENGTH))
 
 
-async def write(shell: Shell, session: Session, password: str) -> None:
+async def write(shell: Shell, session: DesktopSession, password: str) -> None:
     """Make a desktop that was started here ask for this password from its next viewer on."""
     octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
     await ask(shell, "password", octal=octal, dir=session.folder)
 
 
-async def stored(shell: Shell, session: Session) -> str:
+async def stored(shell: Shell, session: DesktopSession) -> str:
     """Return the password that the user has set for a desktop, or an empty string when none can be read."""
     lines = await ask(shell, "password", octal="", path=session.secret)
     told = next((line.rest for line in lines if line.word == "bytes"), "")

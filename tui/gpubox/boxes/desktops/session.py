@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Way = Literal["socket", "port"]
+Transport = Literal["socket", "port"]
 """How a desktop is reached: a socket that only its owner can open, or a loopback port with a password."""
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class DesktopSession:
     """One VNC server that runs on a box."""
 
     server: str
@@ -59,7 +59,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesktopSpec:
     """A desktop that is to be started; what is empty is taken from the settings."""
 
     geometry: str = ""
@@ -89,7 +89,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class VncAddress:
     """What a command line says of a server."""
 
     display: str = ""
@@ -130,10 +130,10 @@ class Server(Protocol):
         """Whether it shows the screen of the machine itself."""
         ...
 
-    def options(self, way: Way) -> str:
+    def options(self, way: Transport) -> str:
         """Return its options for a new session, in the words of sh; `$socket`, `$port` and `$dir` are set."""
         ...
 
-    def read(self, running: Running) -> Address | None:
+    def read(self, running: Running) -> VncAddress | None:
         """Return what a process of this name says of itself, or None when it is another kind of server."""
         ...

@@ -9,13 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-from gpubox.boxes import browser, des, novnc
-from gpubox.boxes.desktops.session import Session
-from gpubox.boxes.viewers import Viewer
-from gpubox.core.doors import Doors, Forward, Listening, Way
+from gpubox.boxes import browser
+from gpubox.boxes.desktops import novnc
+from gpubox.boxes.desktops.session import DesktopSession
+from gpubox.boxes.desktops.vnc_viewers import Viewer
+from gpubox.core.channels import Channels, Direction, Forward, Listening
 from gpubox.core.errors import GpuBoxError, PortTaken, ToolMissing
 from gpubox.core.feed import Feed
-from gpubox.core.text import clean_bytes
+from gpubox.core.sanitize import clean_bytes
+from gpubox.rfb import des
 
 _LOOK = 0.5
 """Seconds between looks at a window whose program has left."""
@@ -28,11 +30,11 @@ _GREETED = 256
 _POLITE = 2.0
 
 
-def forward_to(session: Session, port: int = 0) -> Forward:
+def forward_to(session: DesktopSession, port: int = 0) -> Forward:
     """Return the forward that a desktop needs, on a port of this machine or any free one."""
     if session.path:
-        return Forward(Way.LOCAL, port, path=session.path)
-    return Forward(Way.LOCAL, port, port=session.port)
+        return Forward(Direction.LOCAL, port, path=session.path)
+    return Forward(Direction.LOCAL, port, port=session.port)
 
 
 class Viewing:
@@ -40,8 +42,8 @@ class Viewing:
 
     def __init__(
         self,
-        session: Session,
-        doors: Feed[Doors | None],
+        session: DesktopSession,
+        channels: Feed[Channels | None],
         viewer: Viewer | None,
         password: str,
         renew: Callable[[], Awaitable[None]],
@@ -53,9 +55,9 @@ class Viewing:
         """What a viewer will ask for, and nothing asks for twice; empty when it asks for nothing."""
         self.page = ""
         """Address of the desktop's page for a browser, a secret; empty unless `browse` was asked for."""
-        self._doors = doors
+        self._channels = channels
         self._renew = renew
-        self._through: Doors | None = None
+        self._through: Channels | None = None
         self._ways = AsyncExitStack()
         self._kept = AsyncExitStack()
         self._listening: Listening | None = None
@@ -79,11 +81,11 @@ class Viewing:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def begin(self, doors: Doors) -> None:
+    async def begin(self, channels: Channels) -> None:
         """Open the forward and start the viewer; raises what they raise, and then holds nothing open."""
         self._began = asyncio.get_running_loop().time()
         try:
-            await self._forward(doors, 0)
+            await self._forward(channels, 0)
             if self.viewer is not None:
                 await self._start(self.viewer)
         except BaseException:
@@ -137,22 +139,24 @@ class Viewing:
         await self._ways.aclose()
         await self._kept.aclose()
 
-    async def _forward(self, doors: Doors, port: int) -> None:
-        self._listening = await self._ways.enter_async_context(doors.forward(forward_to(self.session, port)))
-        self._through = doors
+    async def _forward(self, channels: Channels, port: int) -> None:
+        self._listening = await self._ways.enter_async_context(
+            channels.forward(forward_to(self.session, port))
+        )
+        self._through = channels
 
     async def _back(self) -> None:
         """Put the forward back whenever the link has been away."""
-        async for doors in self._doors.follow():
-            if doors is None or doors is self._through:
+        async for channels in self._channels.follow():
+            if channels is None or channels is self._through:
                 continue
             port = self.port
             await self._ways.aclose()
             with suppress(GpuBoxError):  # the next link tries again
                 try:
-                    await self._forward(doors, port)
+                    await self._forward(channels, port)
                 except PortTaken:
-                    await self._forward(doors, 0)
+                    await self._forward(channels, 0)
                 if self.password:
                     await self._renew()
 

@@ -1,6 +1,6 @@
 """Software environments of a box: found by their files, chosen for what runs there, changed by jobs."""
 
-from gpubox.boxes.envs.difference import Difference, difference
+from gpubox.boxes.envs.diff import Difference, difference
 from gpubox.boxes.envs.envs import PROGRAM_FILES, Environments
 
 __all__ = ["PROGRAM_FILES", "Difference", "Environments", "difference"]

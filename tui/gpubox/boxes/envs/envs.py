@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gpubox.boxes import kept
-from gpubox.boxes.envs import changes
-from gpubox.boxes.envs.choose import choose, root_for
-from gpubox.boxes.envs.names import harmless
+from gpubox.agent import program_cache as kept
+from gpubox.boxes.envs import operations
+from gpubox.boxes.envs.selectors import choose, root_for
+from gpubox.boxes.envs.validation import harmless
 from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean
 
 if TYPE_CHECKING:
-    from gpubox.boxes.store import Store
+    from gpubox.store.store import Store
 
 T = TypeVar("T")
 PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py", "condarc.py", "inherited.py")
@@ -146,9 +146,9 @@ class Environments:
     async def shell_command(self, command: str | None = None) -> str | None:
         """Return the line that opens a login shell with the chosen environment active, or None without one.
 
-        With `command` it runs that by the login shell instead. It is for Doors.terminal and Doors.pipes, and
-        holds nothing that a login shell could act on. Raises as `find`, and RemoteError when the home of the
-        box takes no files.
+        With `command` it runs that by the login shell instead. It is for the channels `terminal` and `pipes`,
+        and holds nothing that a login shell could act on. Raises as `find`, and RemoteError when the home of
+        the box takes no files.
         """
         env, shell = self.chosen.value, self._shell.value
         if env is None or shell is None:
@@ -161,7 +161,7 @@ class Environments:
 
     def create(
         self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda", tool: str = ""
-    ) -> JobWish:
+    ) -> JobSpec:
         """Wish for a new environment.
 
         `where` is an installation's folder for conda, and the folder in which the new one goes for the
@@ -169,43 +169,43 @@ class Environments:
         RemoteError and ToolMissing where there is no tool for it.
         """
         folder, found = self._place(where, kind)
-        return changes.create(name, packages, folder, kind, tool or found)
+        return operations.create(name, packages, folder, kind, tool or found)
 
     def create_from(
         self, text: str, name: str, where: str = "", kind: Kind = "conda", tool: str = ""
-    ) -> JobWish:
+    ) -> JobSpec:
         """Wish for a new environment by the text of a yml, or of a requirements file; raises as `create`."""
         folder, found = self._place(where, kind)
-        return changes.create_from(text, name, folder, kind, tool or found)
+        return operations.create_from(text, name, folder, kind, tool or found)
 
-    def clone(self, env: Env, name: str) -> JobWish:
+    def clone(self, env: Env, name: str) -> JobSpec:
         """Wish for a copy beside it; raises as `create`, and RemoteError for a broken one."""
-        return changes.clone(env, name, self._beside(env), env.tool)
+        return operations.clone(env, name, self._beside(env), env.tool)
 
-    def rename(self, env: Env, name: str) -> JobWish:
+    def rename(self, env: Env, name: str) -> JobSpec:
         """Wish for another name; raises as `clone`, and ConfigError for a base.
 
         Where it is the chosen one, the first look after the job chooses it under its new name.
         """
-        wish = changes.rename(env, name, self._beside(env), env.tool)
-        self._renamed[env.prefix] = changes.new_prefix(name, self._beside(env), env.kind)
-        return wish
+        spec = operations.rename(env, name, self._beside(env), env.tool)
+        self._renamed[env.prefix] = operations.new_prefix(name, self._beside(env), env.kind)
+        return spec
 
-    def install(self, env: Env, packages: Sequence[str]) -> JobWish:
+    def install(self, env: Env, packages: Sequence[str]) -> JobSpec:
         """Wish for more packages; raises as `clone`."""
-        return changes.install(env, packages, env.tool)
+        return operations.install(env, packages, env.tool)
 
-    def export(self, env: Env) -> JobWish:
+    def export(self, env: Env) -> JobSpec:
         """Wish for a file to make it again from; the job's results name it, `exported` reads it."""
-        return changes.export(env, env.tool)
+        return operations.export(env, env.tool)
 
-    def remove(self, env: Env) -> JobWish:
+    def remove(self, env: Env) -> JobSpec:
         """Wish that it is deleted, which whoever calls has asked about; raises ConfigError for a base."""
-        return changes.remove(env, env.tool)
+        return operations.remove(env, env.tool)
 
-    def probe_gpu(self, env: Env) -> JobWish:
+    def probe_gpu(self, env: Env) -> JobSpec:
         """Wish for its own answer whether it sees the GPUs; the next look has it."""
-        return changes.probe_gpu(env)
+        return operations.probe_gpu(env)
 
     @property
     def _program(self) -> kept.Program:

@@ -10,7 +10,7 @@ import msgspec
 from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from gpubox.core.bounds import Whole
-from gpubox.core.job import JobWish
+from gpubox.core.job import JobSpec
 from gpubox.core.record import Record, Tick
 
 
@@ -81,7 +81,7 @@ class LogStream(Protocol):
 class Backend(Protocol):
     """A way to run jobs; every method raises RemoteError in words, and Dropped when the link ends."""
 
-    async def launch(self, wish: JobWish) -> Record:
+    async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job and return its record; the same id sent again starts nothing more."""
         ...
 

@@ -12,28 +12,28 @@ from pathlib import Path
 
 import msgspec
 
-from gpubox.boxes.files import Files, Progress
-from gpubox.boxes.jobs import logs, notices, results
+from gpubox.boxes.files.transfer import Files, TransferProgress
+from gpubox.boxes.jobs import hooks, logs, results
 from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
-from gpubox.boxes.jobs.keeping import Keeping
-from gpubox.boxes.jobs.naming import choose
-from gpubox.boxes.jobs.slurm import Slurm
-from gpubox.boxes.jobs.supervised import Supervised
-from gpubox.boxes.jobs.told import Told
-from gpubox.boxes.jobs.wishes import hidden, line_of, new_id, tells_secret
-from gpubox.boxes.limits import Limits
+from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.notified import NotifiedJobs
+from gpubox.boxes.jobs.poller import JobPoller
+from gpubox.boxes.jobs.selectors import choose
+from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.spec_parsing import hidden, line_of, new_id, tells_secret
 from gpubox.boxes.login import Login
-from gpubox.boxes.store import Store
+from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import JobSettings
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
-from gpubox.core.job import Ignored, JobWish
+from gpubox.core.job import Ignored, JobSpec
 from gpubox.core.record import GpuPlace, Record, Tick
 from gpubox.core.sample import Sample
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean
-from gpubox.core.together import together
+from gpubox.core.tasks import together
+from gpubox.store.store import Store
 
 log = logging.getLogger("gpubox.jobs")
 
@@ -48,11 +48,11 @@ class Jobs:
         self,
         box: str,
         shell: Feed[Shell | None],
-        doors: Feed[Doors | None],
+        channels: Feed[Channels | None],
         *,
         store: Store | None = None,
         settings: JobSettings | None = None,
-        limits: Feed[Limits] | None = None,
+        limits: Feed[SshdPolicy] | None = None,
         python: str = "",
         environment: Mapping[str, str] | None = None,
         login: Login | None = None,
@@ -67,30 +67,30 @@ class Jobs:
         """Why the box cannot be asked for its jobs while its link is live; None when it can."""
         self.looked = False
         """Whether the jobs were ever looked at."""
-        self.supervised = Supervised(box, shell, doors, python=python, environment=environment, login=login)
+        self.box_backend = BoxBackend(box, shell, channels, python=python, environment=environment,
+            login=login)  # fmt: skip
         """The backend of the box itself."""
-        self.slurm = Slurm(box, self.supervised)
+        self.slurm = Slurm(box, self.box_backend)
         """The backend of a box with Slurm; its `view` is None elsewhere."""
         self.settings = settings or JobSettings()
-        self._box = box
-        self._doors = doors
+        self._box, self._channels = box, channels
         self._store = store
         self._limits = limits
-        self._told = Told(box, store)
-        self._keeping = Keeping(self, shell)
+        self._told = NotifiedJobs(box, store)
+        self._keeping = JobPoller(self, shell)
         self._looking = asyncio.Lock()
         self._meanwhile: dict[str, Record | None] = {}
         """What happened to jobs since the look that is under way began; None when one was removed."""
         self._endings: asyncio.Queue[Record] = asyncio.Queue()
         self._noticed: set[str] = set()
-        self._files = Files(box, shell, doors, python=python)
+        self._files = Files(box, shell, channels, python=python)
 
     async def look(self, *, gpus: bool = True) -> tuple[Record, ...]:
         """Look at all jobs and return them, newest first; raises RemoteError in words, and Dropped."""
         async with self._looking:
             self._meanwhile.clear()
             try:
-                listing = await self.supervised.look(gpus=gpus)
+                listing = await self.box_backend.look(gpus=gpus)
                 records = await self.slurm.settle(listing.jobs)
             except Dropped:
                 raise
@@ -129,23 +129,23 @@ class Jobs:
         if len(left) < len(self.finished.value):
             self.finished.put(left)
 
-    async def launch(self, wish: JobWish) -> Record:
+    async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job and return its record; raises RemoteError in words, and Dropped.
 
-        After Dropped nobody knows whether it started: launching the same wish again starts no second one.
+        After Dropped nobody knows whether it started: launching the same spec again starts no second one.
         """
-        if missing := [name for name in wish.hidden if name not in wish.environment]:
+        if missing := [name for name in spec.hidden if name not in spec.environment]:
             raise _secrets_needed(missing)
-        wish = msgspec.structs.replace(
-            wish,
-            hidden=tuple(dict.fromkeys((*wish.hidden, *hidden(wish.environment)))),
-            by=wish.by or whoami(),
-            exclude=tuple(dict.fromkeys((*wish.exclude, *self.settings.exclude))),
+        spec = msgspec.structs.replace(
+            spec,
+            hidden=tuple(dict.fromkeys((*spec.hidden, *hidden(spec.environment)))),
+            by=spec.by or whoami(),
+            exclude=tuple(dict.fromkeys((*spec.exclude, *self.settings.exclude))),
         )
-        record = await self.backend(wish.backend).launch(wish)
+        record = await self.backend(spec.backend).launch(spec)
         await self._told.begin(record.submitted)  # also on a box that is new here, its end is news
-        if not wish.template:  # those are offered as what they are, and changes of environments never again
-            await self._remember(line_of(wish))
+        if not spec.template:  # those are offered as what they are, and changes of environments never again
+            await self._remember(line_of(spec))
         await self._changed(record)
         return record
 
@@ -163,7 +163,7 @@ class Jobs:
     async def remove(self, jobs: Sequence[str]) -> None:
         """Delete the records and logs of ended jobs; raises RemoteError for one that has not ended."""
         try:
-            await self.supervised.remove(jobs)
+            await self.box_backend.remove(jobs)
         except RemoteError:
             await self._keeping.look_again()  # those before it are gone
             raise
@@ -176,21 +176,21 @@ class Jobs:
         """Start a job once more as it was; raises as `again` and `launch`."""
         return await self.launch(await self.again(job))
 
-    async def again(self, job: str) -> JobWish:
-        """Return the wish of a job with a new id; raises RemoteError when it needs secrets that are gone."""
+    async def again(self, job: str) -> JobSpec:
+        """Return the spec of a job with a new id; raises RemoteError when it needs secrets that are gone."""
         record = await self.show(job)
-        if record.wish.hidden:
-            raise _secrets_needed(record.wish.hidden)
-        return self.wish_again(record)
+        if record.spec.hidden:
+            raise _secrets_needed(record.spec.hidden)
+        return self.spec_again(record)
 
-    def wish_again(self, record: Record) -> JobWish:
-        """Return the wish of a job with a new id; values of its secrets are not in it.
+    def spec_again(self, record: Record) -> JobSpec:
+        """Return the spec of a job with a new id; values of its secrets are not in it.
 
         Small programs that travelled along are in records of `show`, not in those of a list.
         """
-        return msgspec.structs.replace(record.wish, id=new_id(), by="", after="")
+        return msgspec.structs.replace(record.spec, id=new_id(), by="", after="")
 
-    async def fetch(self, record: Record, progress: Callable[[Progress], None] | None = None) -> Path:
+    async def fetch(self, record: Record, progress: Callable[[TransferProgress], None] | None = None) -> Path:
         """Copy the results of an ended job to this machine, and return their folder here.
 
         Raises RemoteError in words: when there are none, when one cannot be read there or written here.
@@ -201,7 +201,7 @@ class Jobs:
 
     async def ignore(self, process: Ignored) -> None:
         """Let a process no longer count as using a GPU."""
-        await self.supervised.ignore(process)
+        await self.box_backend.ignore(process)
         await self._keeping.look_again()
 
     def named(self, name: str) -> Record:
@@ -235,7 +235,7 @@ class Jobs:
         """
         limit = self._limits.value.sessions if self._limits is not None else None
         scarce = limit is not None and limit <= _SCARCE
-        return logs.follow(self._backend_of(job), self._doors, job, offset, wait=wait, paged=scarce)
+        return logs.follow(self._backend_of(job), self._channels, job, offset, wait=wait, paged=scarce)
 
     async def history(self) -> tuple[str, ...]:
         """Return the commands that were run on this box from here, newest first."""
@@ -244,14 +244,14 @@ class Jobs:
     def backend(self, name: str) -> Backend:
         """Return what runs jobs by a backend's name; raises RemoteError for one that the box has not."""
         if name == "box":
-            return self.supervised
+            return self.box_backend
         if name == "slurm":
             return self.slurm
         raise RemoteError("No such queue", f"{self._box} has no {name}", "Leave it to the box itself")
 
     def _backend_of(self, job: str) -> Backend:
         record = next((one for one in self.feed.value if one.id == job), None)
-        return self.backend(record.wish.backend) if record is not None else self.supervised
+        return self.backend(record.spec.backend) if record is not None else self.box_backend
 
     def watch(self) -> AbstractAsyncContextManager[None]:
         """Have running jobs looked at every two seconds while the block lasts."""
@@ -266,8 +266,8 @@ class Jobs:
         while True:
             record = await self._endings.get()
             command = self.settings.notify_command
-            if command and record.wish.notify and await self._told.claim(record.id):
-                await notices.run(command, self._box, record)
+            if command and record.spec.notify and await self._told.claim(record.id):
+                await hooks.run(command, self._box, record)
 
 
 def _with(records: Sequence[Record], changes: Mapping[str, Record | None]) -> tuple[Record, ...]:

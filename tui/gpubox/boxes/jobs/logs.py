@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
-from gpubox.core.doors import Doors
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE
-from gpubox.core.steady import another
-from gpubox.core.text import clean_lines
+from gpubox.core.retry import another
+from gpubox.core.sanitize import clean_lines
 
 if TYPE_CHECKING:
     from gpubox.boxes.jobs.jobs import Jobs
@@ -36,28 +36,28 @@ async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
     return []
 
 
-class Resumed:
+class ResumableStream:
     """A log stream that goes on at the byte where the last link dropped; see backend.LogStream."""
 
     def __init__(
-        self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int, *, wait: bool
+        self, backend: Backend, channels: Feed[Channels | None], job: str, offset: int, *, wait: bool
     ) -> None:
         self.offset = offset
         """Where the next piece begins in the file; negative until the first stream is there."""
         self._wait = wait
         self._backend = backend
-        self._doors = doors
+        self._channels = channels
         self._job = job
         self._stack = AsyncExitStack()
         self._stream: LogStream | None = None
-        self._over: Doors | None = None
+        self._over: Channels | None = None
 
     async def begin(self) -> None:
         """Open the first stream; raises Dropped when there is no link, RemoteError when there is no log."""
         await self._open()
 
     async def _open(self) -> LogStream:
-        self._over = self._doors.value
+        self._over = self._channels.value
         stream = await self._stack.enter_async_context(
             self._backend.follow(self._job, self.offset, wait=self._wait)
         )
@@ -70,7 +70,7 @@ class Resumed:
         while True:
             try:
                 if self._stream is None:
-                    await another(self._doors, self._over)
+                    await another(self._channels, self._over)
                 piece = await (self._stream or await self._open()).read()
             except Dropped:
                 await self.close()
@@ -91,17 +91,17 @@ class Resumed:
             await stack.aclose()
 
 
-class Paged:
+class PagedStream:
     """A log read piece by piece, for boxes whose sshd has no session to spare; see backend.LogStream."""
 
     def __init__(
-        self, backend: Backend, doors: Feed[Doors | None], job: str, offset: int, *, wait: bool
+        self, backend: Backend, channels: Feed[Channels | None], job: str, offset: int, *, wait: bool
     ) -> None:
         self.offset = offset
         """Where the next piece begins in the file; negative until the first piece is there."""
         self._wait = wait
         self._backend = backend
-        self._doors = doors
+        self._channels = channels
         self._job = job
         self._first: Page | None = None
 
@@ -114,11 +114,11 @@ class Paged:
         """Return what came next, or b"" when the job has ended and all was read; waits out drops."""
         pause, tries = _SOON, 0
         while True:
-            over = self._doors.value
+            over = self._channels.value
             try:
                 page, ended = await self._next()
             except Dropped:
-                await another(self._doors, over)
+                await another(self._channels, over)
                 continue
             except RemoteError:
                 tries += 1
@@ -153,7 +153,7 @@ class Paged:
 @asynccontextmanager
 async def follow(
     backend: Backend,
-    doors: Feed[Doors | None],
+    channels: Feed[Channels | None],
     job: str,
     offset: int,
     *,
@@ -166,7 +166,7 @@ async def follow(
     of holding a session of the box. Raises RemoteError when there is no such log, Dropped when there is no
     link to begin with.
     """
-    stream = (Paged if paged else Resumed)(backend, doors, job, offset, wait=wait)
+    stream = (PagedStream if paged else ResumableStream)(backend, channels, job, offset, wait=wait)
     await stream.begin()
     try:
         yield stream

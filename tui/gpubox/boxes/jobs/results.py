@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from gpubox.boxes.files import Files, Progress
+from gpubox.boxes.files.transfer import Files, TransferProgress
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import ACTIVE, Record
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 MARK = ".gpubox-job"
 """File in a job's folder with its id: another job of the same name gets another folder."""
@@ -26,7 +26,7 @@ async def fetch(
     box: str,
     record: Record,
     to: str,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TransferProgress], None] | None = None,
 ) -> Path:
     """Copy the results of an ended job into a folder of its own below `to`, and return that folder.
 
@@ -36,9 +36,10 @@ async def fetch(
     if record.state in ACTIVE:
         raise RemoteError("The job has not ended", "Its results are known when it has")
     if not record.results:
-        wished = clean(", ".join(record.wish.results), 200)
+        requested = clean(", ".join(record.spec.results), 200)
         raise RemoteError(
-            "No results", f"No file fits {wished}" if wished else "The job was started without files to fetch"
+            "No results",
+            f"No file fits {requested}" if requested else "The job was started without files to fetch",
         )
     try:
         folder = await asyncio.to_thread(_folder, to, box, record)
@@ -97,7 +98,7 @@ def _folder(to: str, box: str, record: Record) -> Path:
     """Return the folder of a job, made if need be: called as the job is, or by its id where that is taken."""
     home = Path(to).expanduser() / safe(box)
     home.mkdir(parents=True, exist_ok=True)
-    name = safe(record.wish.name) if record.wish.name else ""
+    name = safe(record.spec.name) if record.spec.name else ""
     end = safe(record.id.rpartition("-")[2])
     for candidate in (name, f"{name}-{end}" if name else "", safe(record.id)):
         folder = home / candidate

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from gpubox.boxes.jobs.wishes import duration, gpu_wish
+from gpubox.boxes.jobs.spec_parsing import duration, gpu_request
 from gpubox.config.expect import near
 from gpubox.config.places import shipped
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
-from gpubox.core.job import GpuWish, JobWish
+from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 AUTO = "auto"
 """GPUs: one if the environment was built for GPUs and the box has some, else none."""
@@ -111,11 +111,11 @@ def named(name: str, templates: Iterable[Template]) -> Template:
     return known[name]
 
 
-def gpus_for(template: Template, env: Env | None, places: Sequence[GpuPlace]) -> GpuWish:
+def gpus_for(template: Template, env: Env | None, places: Sequence[GpuPlace]) -> GpuRequest:
     """Return the GPUs that a template gets in an environment on a box with these; raises ConfigError."""
     if template.gpus != AUTO:
-        return gpu_wish(template.gpus, places)
-    return gpu_wish("1" if places and built_for_gpus(env) else "none")
+        return gpu_request(template.gpus, places)
+    return gpu_request("1" if places and built_for_gpus(env) else "none")
 
 
 def built_for_gpus(env: Env | None) -> bool:
@@ -124,8 +124,8 @@ def built_for_gpus(env: Env | None) -> bool:
 
 
 def fill(
-    template: Template, *, id: str, env: Env | None, gpus: GpuWish, values: Mapping[str, str]
-) -> JobWish:
+    template: Template, *, id: str, env: Env | None, gpus: GpuRequest, values: Mapping[str, str]
+) -> JobSpec:
     """Return the job that a template makes with these variables; raises ConfigError for an unknown one.
 
     A value stays one word of the command, whatever stands in it.
@@ -136,7 +136,7 @@ def fill(
         what = f"{template.name} has no variable {clean(unknown[0], 40)}{near(unknown[0], known)}"
         raise ConfigError("Template", what, f"It has: {', '.join(known) or 'none'}")
     filled = {**template.variables, **values, "python": "python3" if env is None else "python"}
-    return JobWish(
+    return JobSpec(
         id=id,
         argv=_argv(template, filled),
         line=_line(template, filled),

@@ -34,7 +34,7 @@ class Socket(Hidden, frozen=True):
     pid: Whole
 
 
-class Running(Hidden, frozen=True):
+class RunningServices(Hidden, frozen=True):
     """A process that listens, or may."""
 
     name: str = ""
@@ -80,7 +80,7 @@ class Zabbix(Hidden, frozen=True):
     apache: bool = False
 
 
-class Facts(Hidden, frozen=True):
+class ServiceFacts(Hidden, frozen=True):
     """All that one look at a box gives."""
 
     v: Whole = 0
@@ -89,9 +89,11 @@ class Facts(Hidden, frozen=True):
     """Whether the box has the tables that were looked into."""
     listeners: tuple[Listener, ...] = ()
     sockets: tuple[Socket, ...] = ()
-    processes: dict[str, Running] = msgspec.field(default_factory=dict[str, Running])
+    processes: dict[str, RunningServices] = msgspec.field(default_factory=dict[str, RunningServices])
     """By pid."""
-    programs: dict[str, tuple[Running, ...]] = msgspec.field(default_factory=dict[str, tuple[Running, ...]])
+    programs: dict[str, tuple[RunningServices, ...]] = msgspec.field(
+        default_factory=dict[str, tuple[RunningServices, ...]]
+    )
     """By uid: what the users run whose sockets may not be looked into."""
     jupyter: tuple[msgspec.Raw, ...] = ()
     """Files of Jupyter servers; they may be of any version, or not theirs at all."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ServiceKind:
     """One kind; the first of the table that fits is taken."""
 
     id: str
@@ -36,15 +36,17 @@ class Kind:
     """Whether it is about the folder that it was started in."""
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
+KINDS: tuple[ServiceKind, ...] = (
+    ServiceKind(
         "jupyter-kernel",
         "Jupyter kernel",
         r"ipykernel(_launcher|\.kernelapp)?|ir|xpython",
         system=True,
     ),
-    Kind("jupyterhub", "JupyterHub", "jupyterhub|configurable-http-proxy", page="/", access="password"),
-    Kind(
+    ServiceKind(
+        "jupyterhub", "JupyterHub", "jupyterhub|configurable-http-proxy", page="/", access="password"
+    ),
+    ServiceKind(
         "jupyter",
         "Jupyter",
         r"jupyter(-\w+|_server|hub-singleuser)?|jupyterlab|notebook|nbclassic",
@@ -59,7 +61,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         local=True,
     ),
-    Kind(
+    ServiceKind(
         "tensorboard",
         "TensorBoard",
         r"tensorboard(\.main)?",
@@ -68,10 +70,10 @@ KINDS: tuple[Kind, ...] = (
         about=("--logdir", "--logdir_spec"),
         base=("--path_prefix",),
     ),
-    Kind(
+    ServiceKind(
         "code-server", "code-server", "code-server", r"/code-server/", page="/", access="password", local=True
     ),
-    Kind(
+    ServiceKind(
         "vscode",
         "VS Code",
         "openvscode-server",
@@ -81,8 +83,10 @@ KINDS: tuple[Kind, ...] = (
         parameter="tkn",
         base=("--server-base-path",),
     ),
-    Kind("vscode-remote", "VS Code's own server", line=r"[.-]vscode-server|\.cursor-server", system=True),
-    Kind(
+    ServiceKind(
+        "vscode-remote", "VS Code's own server", line=r"[.-]vscode-server|\.cursor-server", system=True
+    ),
+    ServiceKind(
         "ray",
         "Ray dashboard",
         line=r"ray/dashboard/(dashboard|head)\.py|ray-dashboard|DashboardHead",
@@ -91,14 +95,14 @@ KINDS: tuple[Kind, ...] = (
         page="/",
         access="open",
     ),
-    Kind(
+    ServiceKind(
         "ray-internal",
         "part of Ray",
         r"raylet|gcs_server|ray::.*",
         r"/ray/(dashboard|_private|core|autoscaler)|^ray::",
         system=True,
     ),
-    Kind(
+    ServiceKind(
         "mlflow",
         "MLflow",
         "mlflow",
@@ -107,7 +111,7 @@ KINDS: tuple[Kind, ...] = (
         about=("--backend-store-uri",),
         base=("--static-prefix",),
     ),
-    Kind(
+    ServiceKind(
         "streamlit",
         "Streamlit",
         "streamlit",
@@ -116,7 +120,7 @@ KINDS: tuple[Kind, ...] = (
         base=("--server.baseUrlPath",),
         local=True,
     ),
-    Kind(
+    ServiceKind(
         "marimo",
         "marimo",
         "marimo",
@@ -126,10 +130,10 @@ KINDS: tuple[Kind, ...] = (
         parameter="access_token",
         local=True,
     ),
-    Kind("gradio", "Gradio", "gradio", ports=(), page="/", local=True),
-    Kind("comfyui", "ComfyUI", line=r"ComfyUI/main\.py", page="/", access="open"),
-    Kind("comfyui", "ComfyUI", r"main\.py", ports=(8188,), bound=True, page="/", access="open"),
-    Kind(
+    ServiceKind("gradio", "Gradio", "gradio", ports=(), page="/", local=True),
+    ServiceKind("comfyui", "ComfyUI", line=r"ComfyUI/main\.py", page="/", access="open"),
+    ServiceKind("comfyui", "ComfyUI", r"main\.py", ports=(8188,), bound=True, page="/", access="open"),
+    ServiceKind(
         "dask",
         "Dask dashboard",
         r"dask(-scheduler)?|distributed.*",
@@ -138,25 +142,29 @@ KINDS: tuple[Kind, ...] = (
         page="/status",
         access="open",
     ),
-    Kind("rstudio", "RStudio", "rserver", page="/", access="password"),
-    Kind("aim", "Aim", "aim", page="/", access="open"),
-    Kind("optuna", "Optuna dashboard", "optuna-dashboard", page="/", access="open"),
-    Kind("label-studio", "Label Studio", "label-studio", page="/", access="password"),
-    Kind("prometheus", "Prometheus", "prometheus", ports=(9090,), page="/", access="open"),
-    Kind("grafana", "Grafana", "grafana(-server)?", ports=(3000,), page="/", access="password"),
-    Kind("netdata", "Netdata", "netdata", ports=(19999,), page="/", access="open"),
-    Kind("zabbix-server", "Zabbix server", r"zabbix_(server|proxy)", ports=(10051,)),
-    Kind("zabbix-agent", "Zabbix agent", r"zabbix_agent[d2]?", ports=(10050,), system=True),
-    Kind("vllm-internal", "part of vLLM", r"VLLM::.*", system=True),
-    Kind("vllm", "vLLM", "vllm", r"\bvllm\b", page="/docs"),
-    Kind("sglang", "SGLang", r"sglang.*", r"\bsglang\.launch_server", page="/docs"),
-    Kind("ollama-internal", "part of Ollama", line=r"ollama\S* runner\b|ollama_llama_server", system=True),
-    Kind("ollama", "Ollama", "ollama", ports=(11434,), page="/", access="open"),
-    Kind("llama", "llama.cpp", "llama-server", page="/"),
-    Kind("tgi", "Text Generation Inference", r"text-generation-(router|launcher)", page="/docs"),
-    Kind("triton", "Triton", "tritonserver", ports=(8000, 8001, 8002)),
-    Kind("dcgm-exporter", "DCGM exporter", "dcgm-exporter", ports=(9400,), page="/metrics", access="open"),
-    Kind(
+    ServiceKind("rstudio", "RStudio", "rserver", page="/", access="password"),
+    ServiceKind("aim", "Aim", "aim", page="/", access="open"),
+    ServiceKind("optuna", "Optuna dashboard", "optuna-dashboard", page="/", access="open"),
+    ServiceKind("label-studio", "Label Studio", "label-studio", page="/", access="password"),
+    ServiceKind("prometheus", "Prometheus", "prometheus", ports=(9090,), page="/", access="open"),
+    ServiceKind("grafana", "Grafana", "grafana(-server)?", ports=(3000,), page="/", access="password"),
+    ServiceKind("netdata", "Netdata", "netdata", ports=(19999,), page="/", access="open"),
+    ServiceKind("zabbix-server", "Zabbix server", r"zabbix_(server|proxy)", ports=(10051,)),
+    ServiceKind("zabbix-agent", "Zabbix agent", r"zabbix_agent[d2]?", ports=(10050,), system=True),
+    ServiceKind("vllm-internal", "part of vLLM", r"VLLM::.*", system=True),
+    ServiceKind("vllm", "vLLM", "vllm", r"\bvllm\b", page="/docs"),
+    ServiceKind("sglang", "SGLang", r"sglang.*", r"\bsglang\.launch_server", page="/docs"),
+    ServiceKind(
+        "ollama-internal", "part of Ollama", line=r"ollama\S* runner\b|ollama_llama_server", system=True
+    ),
+    ServiceKind("ollama", "Ollama", "ollama", ports=(11434,), page="/", access="open"),
+    ServiceKind("llama", "llama.cpp", "llama-server", page="/"),
+    ServiceKind("tgi", "Text Generation Inference", r"text-generation-(router|launcher)", page="/docs"),
+    ServiceKind("triton", "Triton", "tritonserver", ports=(8000, 8001, 8002)),
+    ServiceKind(
+        "dcgm-exporter", "DCGM exporter", "dcgm-exporter", ports=(9400,), page="/metrics", access="open"
+    ),
+    ServiceKind(
         "node-exporter",
         "node exporter",
         "(prometheus-)?node[_-]exporter",
@@ -165,48 +173,50 @@ KINDS: tuple[Kind, ...] = (
         access="open",
         system=True,
     ),
-    Kind("postgres", "PostgreSQL", "postgres|postmaster", ports=(5432,)),
-    Kind("mysql", "MySQL", "mysqld|mariadbd", ports=(3306, 33060)),
-    Kind("redis", "Redis", r"redis-server.*|valkey-server.*", ports=(6379,)),
-    Kind("mongodb", "MongoDB", "mongod", ports=(27017,)),
-    Kind("minio", "MinIO", "minio", page="/", access="password"),
-    Kind("container", "container", "docker-proxy|rootlessport|rootlesskit", about=("-container-port",)),
-    Kind("files", "files", r"http\.server|SimpleHTTPServer", page="/", access="open", local=True),
-    Kind(
+    ServiceKind("postgres", "PostgreSQL", "postgres|postmaster", ports=(5432,)),
+    ServiceKind("mysql", "MySQL", "mysqld|mariadbd", ports=(3306, 33060)),
+    ServiceKind("redis", "Redis", r"redis-server.*|valkey-server.*", ports=(6379,)),
+    ServiceKind("mongodb", "MongoDB", "mongod", ports=(27017,)),
+    ServiceKind("minio", "MinIO", "minio", page="/", access="password"),
+    ServiceKind(
+        "container", "container", "docker-proxy|rootlessport|rootlesskit", about=("-container-port",)
+    ),
+    ServiceKind("files", "files", r"http\.server|SimpleHTTPServer", page="/", access="open", local=True),
+    ServiceKind(
         "gradio", "Gradio", r"python[\d.]*|.*\.py", ports=range(7860, 7960), bound=True, page="/", local=True
     ),
-    Kind(
+    ServiceKind(
         "web",
         "web app",
         r"uvicorn|gunicorn|hypercorn|flask|daphne|waitress-serve|vite|next-server.*|webpack.*",
         page="/",
         local=True,
     ),
-    Kind("web-server", "web server", "nginx|apache2|httpd|caddy|lighttpd", ports=(80, 443), page="/"),
-    Kind("ssh", "ssh", r"sshd.*|dropbear", ports=(22,), system=True),
-    Kind(
+    ServiceKind("web-server", "web server", "nginx|apache2|httpd|caddy|lighttpd", ports=(80, 443), page="/"),
+    ServiceKind("ssh", "ssh", r"sshd.*|dropbear", ports=(22,), system=True),
+    ServiceKind(
         "desktop",
         "desktop",
         r"X(tiger|turbo)?vnc|x11vnc|x0(tiger)?vncserver|Xorg|vino-server|xrdp.*",
         system=True,
     ),
-    Kind(
+    ServiceKind(
         "names",
         "name service",
         r"systemd-resolve[d]?|dnsmasq|named|avahi-daemon|unbound",
         ports=(53,),
         system=True,
     ),
-    Kind("rpc", "RPC", r"rpcbind|rpc\..*", ports=(111, 2049), system=True),
-    Kind("printing", "printing", "cupsd", ports=(631,), system=True),
-    Kind("mail", "mail", "exim4|master|sendmail.*", ports=(25,), system=True),
-    Kind(
+    ServiceKind("rpc", "RPC", r"rpcbind|rpc\..*", ports=(111, 2049), system=True),
+    ServiceKind("printing", "printing", "cupsd", ports=(631,), system=True),
+    ServiceKind("mail", "mail", "exim4|master|sendmail.*", ports=(25,), system=True),
+    ServiceKind(
         "cluster",
         "cluster agent",
         r"kubelet|kube-.*|k3s.*|containerd|dockerd|etcd|calico.*|slurmd|slurmctld|munged",
         system=True,
     ),
-    Kind(
+    ServiceKind(
         "system",
         "system",
         r"systemd.*|init|chronyd|ntpd|snmpd|smbd|nmbd|winbindd|xinetd|inetd|tailscaled|multipathd|"
@@ -216,5 +226,5 @@ KINDS: tuple[Kind, ...] = (
 )
 """In the order in which they are tried."""
 
-ZABBIX = Kind("zabbix", "Zabbix", page="/", access="password")
+ZABBIX = ServiceKind("zabbix", "Zabbix", page="/", access="password")
 """The pages of Zabbix; a web server gives them, so that only its settings tell."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import quote
 
-from gpubox.core.doors import Forward, Way
+from gpubox.core.channels import Direction, Forward
 
 _EVERYWHERE = ("0.0.0.0", "::")
 
@@ -75,8 +75,8 @@ class Service:
     def forward(self) -> Forward:
         """The forward that brings it here."""
         if self.path:
-            return Forward(Way.LOCAL, path=self.path)
-        return Forward(Way.LOCAL, host=self.host, port=self.port)
+            return Forward(Direction.LOCAL, path=self.path)
+        return Forward(Direction.LOCAL, host=self.host, port=self.port)
 
     @property
     def place(self) -> str:

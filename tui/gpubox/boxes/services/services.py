@@ -6,16 +6,16 @@ import asyncio
 import difflib
 from collections.abc import Callable, Sequence
 
-from gpubox.boxes.services.ask import ask
-from gpubox.boxes.services.read import read
+from gpubox.boxes.services.classify import read
+from gpubox.boxes.services.collect import ask
 from gpubox.boxes.services.service import Service
-from gpubox.boxes.tunnel import Tunnel
-from gpubox.boxes.tunnels import Tunnels
-from gpubox.core.doors import Forward, Way
+from gpubox.boxes.tunnels.tunnel import Tunnel
+from gpubox.boxes.tunnels.tunnels import Tunnels
+from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.core.text import clean
 
 _TOLD = 8
 """Services that an error names."""
@@ -73,26 +73,26 @@ class Services:
         One that is open already is returned as it is. Raises why it cannot be opened, and Dropped while the
         box is not connected.
         """
-        wish = service.forward
+        spec = service.forward
         for tunnel in self._tunnels.feed.value:
             if self._leads(tunnel, service) and tunnel.address:
                 return tunnel
-            if tunnel.name == service.key and tunnel.wish != wish:
+            if tunnel.name == service.key and tunnel.spec != spec:
                 await self._tunnels.forget(tunnel.id)  # it listened elsewhere before it was started anew
-        return await self._tunnels.open(wish, service.key)
+        return await self._tunnels.open(spec, service.key)
 
     def behind(self, tunnel: Tunnel) -> Service | None:
         """Return the service that a tunnel leads to, of those that were last found."""
         return next((one for one in self.feed.value if self._leads(tunnel, one)), None)
 
     def _leads(self, tunnel: Tunnel, service: Service) -> bool:
-        wish = tunnel.wish
-        if wish is None or wish.way is not Way.LOCAL:
+        spec = tunnel.spec
+        if spec is None or spec.way is not Direction.LOCAL:
             return False
-        if wish.path or service.path:
-            return wish.path == service.path
+        if spec.path or service.path:
+            return spec.path == service.path
         here = {service.host, service.bind, "localhost"} if service.host == "127.0.0.1" else {service.host}
-        return wish.port == service.port and wish.host in here
+        return spec.port == service.port and spec.host in here
 
 
 def choose(services: Sequence[Service], name: str, box: str) -> Service:

@@ -1,1 +1,1 @@
-"""Panels: one file, one panel; each owns its keys and actions."""
+"""Panels: one folder a panel, whose `panel.py` owns its keys and actions."""

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from gpubox.core.ask import Kind, Question
-from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.core.prompts import Question, QuestionKind
+from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
@@ -62,7 +62,7 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(id="question", classes="-danger" if question.danger else ""):
             with VerticalScroll(id="text"):
                 yield Static(Content(question.text), markup=False)
-            if question.kind is Kind.YES_NO:
+            if question.kind is QuestionKind.YES_NO:
                 with Horizontal(id="answers"):
                     yield Button("No", id="no", compact=True)
                     yield Button(
@@ -72,14 +72,14 @@ class AskScreen(ModalScreen[str | None]):
                 with Vertical(id="reply"):
                     if question.prompt:
                         yield Static(Content(question.prompt), id="prompt", markup=False)
-                    yield LineInput(password=question.kind is Kind.SECRET, id="answer")
-        yield KeyLine()
+                    yield LineInput(password=question.kind is QuestionKind.SECRET, id="answer")
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Name the box in the border, and put the keyboard on the harmless answer."""
         frame = self.query_one("#question")
         set_title(frame, self.question.title, self.question.about)
-        if self.question.kind is Kind.YES_NO:
+        if self.question.kind is QuestionKind.YES_NO:
             self.query_one("#no").focus()
         else:
             self.query_one(LineInput).focus()
@@ -88,7 +88,7 @@ class AskScreen(ModalScreen[str | None]):
         """Offer yes and no only where that is the question, to write where it is not, and to scroll."""
         if action == "scroll":
             return self.query_one("#text").max_scroll_y > 0
-        yes_no = self.question.kind is Kind.YES_NO
+        yes_no = self.question.kind is QuestionKind.YES_NO
         return action != "submit" if yes_no else action not in ("answer", "other")
 
     def on_resize(self) -> None:

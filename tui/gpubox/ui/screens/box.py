@@ -12,19 +12,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from gpubox.boxes.box import Box, Target
+from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import without_gpus
 from gpubox.core.feed import Feed
-from gpubox.core.health import Health, Phase
-from gpubox.ui import shell, windows
-from gpubox.ui.border import guarded
-from gpubox.ui.endings import tell
-from gpubox.ui.program import after_paint, in_sight, program
-from gpubox.ui.widgets.board import Board
-from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.state_line import StateLine
+from gpubox.core.link_state import Health, Phase
+from gpubox.core.target import Target
+from gpubox.ui import shell, x11_actions
+from gpubox.ui.app_access import after_paint, in_sight, program
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.job_notifications import tell
+from gpubox.ui.panel_layout import PanelLayout
+from gpubox.ui.status_bar import StatusBar
+from gpubox.ui.widgets.key_footer import KeyFooter
 
 T = TypeVar("T")
 REDRAW = 0.5
@@ -39,7 +40,7 @@ class BoxScreen(Screen[None]):
 
     AUTO_FOCUS = ""
     ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
-    ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyLine"
+    ALLOW_IN_MAXIMIZED_VIEW = "#state, KeyFooter"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "Retry", id="box.retry", tooltip="Try to reach the box without waiting"),
         Binding(
@@ -68,7 +69,7 @@ class BoxScreen(Screen[None]):
         ),
         Binding("n", "launch", "New job", id="box.launch", group=DOORS, tooltip="Start a job, or queue it"),
         Binding("e", "summon('envs')", "Envs", id="box.envs", group=DOORS, tooltip="List the environments"),
-        replace(windows.BINDING, group=DOORS),
+        replace(x11_actions.BINDING, group=DOORS),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
@@ -87,14 +88,14 @@ class BoxScreen(Screen[None]):
         self.box: Box | None = None
         """The box, once it is opened."""
         self._opener = opener
-        self._state = StateLine(target)
-        self._board = Board()
+        self._state = StatusBar(target)
+        self._board = PanelLayout()
 
     def compose(self) -> ComposeResult:
         """Make the frame."""
         yield self._state
         yield self._board
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Open the box after the first paint."""
@@ -111,7 +112,7 @@ class BoxScreen(Screen[None]):
 
     async def _open(self) -> None:
         """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
-        from gpubox.ui.discover import panel_classes
+        from gpubox.ui.registry import panel_classes
 
         try:
             self.box = box = self._opener()
@@ -125,7 +126,7 @@ class BoxScreen(Screen[None]):
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
         for follow in (
             self._follow(box.link.health, self._show_health),
-            self._follow(box.doors, lambda _: self.refresh_bindings()),
+            self._follow(box.channels, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
             self._follow_samples(box),
         ):
@@ -162,7 +163,7 @@ class BoxScreen(Screen[None]):
         self._board.catch_up()
 
     @on(events.ScreenResume)
-    @on(Board.Arranged)
+    @on(PanelLayout.Arranged)
     def _feed(self) -> None:
         if self.box is not None and self.is_current:
             self._grow_old()

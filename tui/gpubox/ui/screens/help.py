@@ -17,11 +17,11 @@ from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from gpubox.core.errors import GpuBoxError
+from gpubox.ui.app_access import program
+from gpubox.ui.key_titles import title
 from gpubox.ui.keys import Entry, entries
 from gpubox.ui.panel import Panel
-from gpubox.ui.program import program
-from gpubox.ui.titled import title
-from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_title
 
 KEY_WIDTH = 12
@@ -71,7 +71,7 @@ class HelpScreen(ModalScreen[None]):
             if text := next((node.HELP for node in self._chain if node.HELP), None):
                 yield Markdown(text, open_links=False)
             yield KeyTable(list(self._rows()))
-        yield KeyLine()
+        yield KeyFooter()
 
     def _rows(self) -> Iterator[Entry | str]:
         """Yield a title and then its entries; a key is told where it works first."""

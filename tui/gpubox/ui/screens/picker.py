@@ -15,13 +15,14 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from gpubox.boxes.box import Box, Target
-from gpubox.config.settings import Ui
+from gpubox.boxes.box import Box
+from gpubox.config.settings import UiSettings
 from gpubox.core.errors import ConfigError
-from gpubox.core.health import Phase
-from gpubox.ui.state import phrase, summary
-from gpubox.ui.widgets.ink import cut
-from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.core.link_state import Phase
+from gpubox.core.target import Target
+from gpubox.ui.draw.spans import cut
+from gpubox.ui.link_status import phrase, summary
+from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
@@ -56,7 +57,7 @@ class PickerScreen(Screen[Target | None]):
         opened: Mapping[str, Box | None],
         parse: Callable[[str], Target],
         *,
-        ui: Ui,
+        ui: UiSettings,
         first: bool = False,
     ) -> None:
         """Take the boxes in order, those that are open, and what makes a box of a typed name.
@@ -78,7 +79,7 @@ class PickerScreen(Screen[Target | None]):
             yield LineInput(placeholder="Type to filter, or user@host", id="filter", compact=True)
             yield OptionList(id="boxes", compact=True, markup=False)
             yield Static(id="problem", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show everything, and keep the open boxes' lines fresh."""

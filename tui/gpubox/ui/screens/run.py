@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Static
 
-from gpubox.ui.widgets.key_line import KeyLine
+from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
@@ -43,7 +43,7 @@ class RunScreen(ModalScreen[str | None]):
                 markup=False,
             )
             yield LineInput(id="answer", placeholder="program", suggester=SuggestFromList(self._past))
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Name the box in the border."""

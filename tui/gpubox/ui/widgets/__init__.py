@@ -1,1 +1,1 @@
-"""Widgets: small drawings that know no box."""
+"""Fields, titles and footers that every screen shares; they know no box."""

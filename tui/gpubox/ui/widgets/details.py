@@ -11,17 +11,17 @@ from textual.screen import ModalScreen
 
 from gpubox.core.feed import Feed
 from gpubox.core.sample import Sample
-from gpubox.ui.widgets.key_line import KeyLine
-from gpubox.ui.widgets.lines import Draw, Lines
+from gpubox.ui.draw.line_view import Draw, LineView
+from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_title
 
 
-class Page(Lines, inherit_bindings=False):
+class Page(LineView, inherit_bindings=False):
     """Lines that are read; how they scroll is offered where there are more than fit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "Scroll", key_display="↑↓", tooltip="Scroll by a line"),
-        *Lines.BINDINGS[1:],
+        *LineView.BINDINGS[1:],
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -67,7 +67,7 @@ class Details(ModalScreen[None]):
         frame = Vertical(self._lines)
         set_title(frame, self._heading)
         yield frame
-        yield KeyLine()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Keep it up to date."""

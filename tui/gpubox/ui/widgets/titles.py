@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
 
-from gpubox.core.text import clean
+from gpubox.core.sanitize import clean
 
 
 def set_title(widget: Widget, title: str | Content, caption: str = "") -> None:

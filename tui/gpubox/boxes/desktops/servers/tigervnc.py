@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
 from gpubox.boxes.desktops.servers.turbovnc import is_turbo
-from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
 
@@ -15,7 +15,7 @@ class _TigerVnc:
     brand = "TigerVNC"
     physical = False
 
-    def options(self, way: Way) -> str:
+    def options(self, way: Transport) -> str:
         """Return its options for a new session.
 
         Both ways know the password file: the screen sharing of macOS takes no server without a password.
@@ -25,7 +25,7 @@ class _TigerVnc:
             return f'{common} -rfbport "$port" -localhost -SecurityTypes VncAuth'
         return f'{common} -rfbport -1 -rfbunixpath "$socket" -rfbunixmode 0600 -SecurityTypes None,VncAuth'
 
-    def read(self, running: Running) -> Address | None:
+    def read(self, running: Running) -> VncAddress | None:
         """Return what its command line says; None for a server of TurboVNC, which has the same name."""
         options = options_of(running.arguments)
         if is_turbo(running):
@@ -33,7 +33,7 @@ class _TigerVnc:
         display = display_of(running.arguments)
         path = options.get("rfbunixpath", "")
         port = port_of(display, options.get("rfbport", ""))
-        return Address(
+        return VncAddress(
             display=display,
             path=path,
             port=0 if path or port < 0 else port,

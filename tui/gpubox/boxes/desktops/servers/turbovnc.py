@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
-from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
 
@@ -20,21 +20,21 @@ class _TurboVnc:
     brand = "TurboVNC"
     physical = False
 
-    def options(self, way: Way) -> str:
+    def options(self, way: Transport) -> str:
         """Return its options for a new session."""
         common = '-alwaysshared -rfbauth "$dir/passwd"'
         if way == "port":
             return f'{common} -rfbport "$port" -localhost -securitytypes VNC'
         return f'{common} -rfbunixpath "$socket" -rfbunixmode 0600 -securitytypes None,VNC'
 
-    def read(self, running: Running) -> Address | None:
+    def read(self, running: Running) -> VncAddress | None:
         """Return what its command line says; None for another server that is called Xvnc."""
         if not is_turbo(running):
             return None
         options = options_of(running.arguments)
         display = display_of(running.arguments)
         path = options.get("rfbunixpath", "")
-        return Address(
+        return VncAddress(
             display=display,
             path=path,
             port=0 if path else port_of(display, options.get("rfbport", "")),

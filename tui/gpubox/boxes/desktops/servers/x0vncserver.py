@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpubox.boxes.desktops.arguments import options_of, security_of
-from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
 
@@ -14,16 +14,16 @@ class _X0VncServer:
     brand = ""
     physical = True
 
-    def options(self, way: Way) -> str:
+    def options(self, way: Transport) -> str:
         """Return nothing: it is not started from here."""
         return ""
 
-    def read(self, running: Running) -> Address | None:
+    def read(self, running: Running) -> VncAddress | None:
         """Return what its command line says."""
         options = options_of(running.arguments)
         path = options.get("rfbunixpath", "")
         port = whole(options.get("rfbport", "")) or 5900
-        return Address(
+        return VncAddress(
             display=options.get("display", ""),
             path=path,
             port=0 if path or port < 0 else port,

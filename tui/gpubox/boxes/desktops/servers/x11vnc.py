@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpubox.boxes.desktops.arguments import options_of
-from gpubox.boxes.desktops.session import Address, Running, Way
+from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
 
@@ -14,17 +14,17 @@ class _X11Vnc:
     brand = ""
     physical = True
 
-    def options(self, way: Way) -> str:
+    def options(self, way: Transport) -> str:
         """Return nothing: it is not started from here."""
         return ""
 
-    def read(self, running: Running) -> Address | None:
+    def read(self, running: Running) -> VncAddress | None:
         """Return what its command line and its open port say: it moves on when 5900 is taken."""
         options = options_of(running.arguments)
         path = options.get("unixsockonly", "") or options.get("unixsock", "")
         told = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
         asks = {"rfbauth", "passwd", "passwdfile", "usepw"} & set(options)
-        return Address(
+        return VncAddress(
             display=options.get("display", ""),
             path=path,
             port=0 if path else told,

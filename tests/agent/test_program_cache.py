@@ -1,0 +1,292 @@
+"""Programs that a box keeps: sent once, run behind any login shell, from memory where there is no room."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpubox.agent import bootstrap, program_cache
+from gpubox.agent.minify import stripped
+from gpubox.agent.program_cache import NoPython, Program
+from gpubox.core.errors import RemoteError
+from gpubox.core.shell import CommandResult
+from tests.boxes.login import cache, login, needs
+from tests.boxes.scripted import ScriptedShell, refusing
+from tests.remote.running import pythons
+
+SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")
+PYTHON = b"""
+from __future__ import annotations
+import os, sys
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import other
+if __name__ == "__main__":
+    print(other.WORD, sys.argv[1:], sys.stdin.read(), os.environ.get("ODD"))
+    sys.exit(7)
+"""
+SH = b"""
+request=$(cat)
+printf "%s|" "$@" "$request" "${ODD-}" "${#s}"
+exit 7
+"""
+ODD = 'it\'s "$HOME" \\ `x` ! #\u00e9'
+
+
+def sample(interpreter: str) -> Program:
+    """A program that tells what it was given."""
+    if interpreter == "sh":
+        return Program("sample", {"main.sh": SH}, "main.sh", "sh")
+    return Program("sample", {"main.py": PYTHON, "other.py": b"WORD = 'both'\n"}, "main.py")
+
+
+def told(interpreter: str, request: str, odd: str = ODD, s: int = 0) -> str:
+    """What it tells."""
+    if interpreter == "sh":
+        return f"a=1|-b|{request}|{odd}|{s}|"
+    return f"both ['a=1', '-b'] {request} {odd}\n"
+
+
+class Login(ScriptedShell):
+    """Runs commands by a real login shell in a home of its own, and counts what goes over."""
+
+    def __init__(self, home: Path, shell: str = "sh", **environment: str) -> None:
+        super().__init__()
+        self.home = home
+        self.name = shell
+        self.environment = environment
+        self.sent: list[int] = []
+
+    async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
+        self.commands.append(command)
+        self.sent.append(len(stdin))
+        async with login(self.home, self.name, command, self.environment) as pipes:
+            out, err = await pipes.process.communicate(stdin)
+        return CommandResult(pipes.process.returncode, None, out, err)
+
+
+async def ran(shell: Login, interpreter: str, request: bytes = b"ask", python: str = "") -> CommandResult:
+    """Run the sample with an odd environment."""
+    given = {"ODD": ODD}
+    return await program_cache.run(
+        shell, sample(interpreter), "a=1", "-b", stdin=request, python=python, environment=given
+    )
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+@pytest.mark.parametrize("name", SHELLS)
+async def test_it_is_sent_once_behind_every_shell(tmp_path: Path, name: str, interpreter: str) -> None:
+    shell = Login(tmp_path, needs(name))
+    sizes: list[int] = []
+    for _ in range(3):
+        before = len(shell.commands)
+        result = await ran(shell, interpreter)
+        assert (result.status, result.stderr) == (7, b"")
+        assert result.stdout.decode() == told(interpreter, "ask", s=0 if sizes else len(SH.strip()))[
+            :None
+        ] or (interpreter == "python")
+        if interpreter == "python":
+            assert result.stdout.decode() == told(interpreter, "ask")
+        sizes.append(len(shell.commands) - before)
+    assert sizes == [2, 1, 1]
+    assert shell.sent[2:] == [3, 3]
+    assert [path.name[:7] for path in cache(tmp_path).iterdir()] == ["sample-"]
+    assert cache(tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+async def test_what_rc_files_print_is_passed_over(tmp_path: Path, interpreter: str) -> None:
+    (tmp_path / ".zshenv").write_text("echo gpubox-000000000000 HAVE; printf 'no line end'\n")
+    shell = Login(tmp_path, needs("zsh"))
+    for _ in range(2):
+        assert (await ran(shell, interpreter)).stdout.startswith((b"both", b"a=1"))
+
+
+@pytest.mark.parametrize("python", list(pythons().values()), ids=lambda path: str(path).replace("/", "_"))
+async def test_every_python_here_runs_it(tmp_path: Path, python: str) -> None:
+    for _ in range(2):
+        assert (await ran(Login(tmp_path), "python", python=python)).stdout.decode() == told("python", "ask")
+
+
+@pytest.fixture(params=["a file", "no home", "full"])
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Login]:
+    """A login whose home takes nothing."""
+    folder = tmp_path / ".cache"
+    match request.param:
+        case "a file":
+            folder.write_text("a file where a folder should be")
+            yield Login(tmp_path)
+        case "no home":
+            yield Login(tmp_path, HOME="")
+        case _:
+            folder.mkdir()
+            words = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "tmpfs", str(folder)]
+            mounted = subprocess.run(words, capture_output=True, check=False)
+            if mounted.returncode:
+                pytest.skip("no disk can be mounted here: " + mounted.stderr.decode())
+            yield Login(tmp_path)
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+async def test_where_nothing_can_be_kept_it_runs_from_memory(shell: Login, interpreter: str) -> None:
+    for _ in range(2):
+        result = await ran(shell, interpreter)
+        assert (result.status, result.stderr) == (7, b"")
+        assert result.stdout.decode() == told(interpreter, "ask", s=len(SH.strip()))
+    assert len(shell.commands) == 4
+    with pytest.raises(RemoteError, match="keeps no files of ours"):
+        await program_cache.ensure(shell, sample(interpreter))
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+async def test_a_request_of_many_bytes_comes_over_whole(tmp_path: Path, interpreter: str) -> None:
+    request = b"x" * 300_000
+    for _ in range(2):
+        assert request in (await ran(Login(tmp_path), interpreter, request)).stdout
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+async def test_a_folder_that_somebody_tidied_is_laid_down_again(tmp_path: Path, interpreter: str) -> None:
+    shell = Login(tmp_path)
+    await ran(shell, interpreter)
+    (folder,) = cache(tmp_path).iterdir()
+    (folder / sample(interpreter).main).unlink()
+    await ran(shell, interpreter)
+    await ran(shell, interpreter)
+    assert len(shell.commands) == 5
+    assert list(cache(tmp_path).iterdir()) == [folder]
+
+
+async def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    shell = Login(tmp_path)
+    await ran(shell, "python")
+    (folder,) = cache(tmp_path).iterdir()
+    (folder / "main.py").write_text("print('theirs')")
+    os.chown(folder, 12345, 12345)
+    assert b"theirs" not in (await ran(shell, "python")).stdout
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+async def test_what_nobody_used_for_a_month_goes(tmp_path: Path, interpreter: str) -> None:
+    for days in (1, 29, 32, 90):
+        (cache(tmp_path) / f"old{days}").mkdir(parents=True)
+        then = time.time() - 86400 * days
+        os.utime(cache(tmp_path) / f"old{days}", (then, then))
+    await ran(Login(tmp_path), interpreter)
+    assert {path.name for path in cache(tmp_path).iterdir() if path.name.startswith("old")} == {
+        "old1",
+        "old29",
+    }
+
+
+@pytest.mark.parametrize("interpreter", ["python", "sh"])
+@pytest.mark.parametrize("name", SHELLS)
+async def test_its_folder_can_be_had_and_is_young_then(tmp_path: Path, name: str, interpreter: str) -> None:
+    home = tmp_path / "a home"
+    home.mkdir()
+    shell = Login(home, needs(name))
+    folder = Path(await program_cache.ensure(shell, sample(interpreter)))
+    assert (folder / sample(interpreter).main).read_bytes().strip() in (PYTHON.strip(), SH.strip())
+    os.utime(folder, (1_000_000, 1_000_000))
+    assert Path(await program_cache.ensure(shell, sample(interpreter))) == folder
+    assert time.time() - os.stat(folder).st_mtime < 3600
+    assert len(shell.commands) == 4
+    line = program_cache.command(sample(interpreter), "gpubox-0", ["-x"])
+    assert b"\ngpubox-0 HAVE\n" in (await shell.run(line)).stdout
+
+
+async def test_a_box_without_python_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(NoPython, match="No Python on the box"):
+        await ran(Login(tmp_path), "python", python="/nonexistent/python")
+
+
+async def test_a_box_that_runs_no_commands_is_told_in_words() -> None:
+    shell = ScriptedShell()
+    shell.answer = lambda _: CommandResult(1, None, b"Bye\n", b"x\nThis account is closed\n")
+    with pytest.raises(RemoteError, match="This account is closed"):
+        await program_cache.run(shell, sample("sh"))
+    shell.answer = refusing
+    with pytest.raises(RemoteError, match="No channel"):
+        await program_cache.run(shell, sample("sh"))
+
+
+@given(st.text(max_size=5))
+def test_only_plain_words_stand_in_a_command(word: str) -> None:
+    plain = bool(word) and word.isascii() and all(one.isalnum() or one in "_./:=,@%+-" for one in word)
+    if plain:
+        assert word in program_cache.command(sample("sh"), "m", [word])
+    else:
+        with pytest.raises(ValueError, match="not a plain word"):
+            program_cache.command(sample("sh"), "m", [word])
+
+
+def test_variables_that_could_not_be_set_are_refused() -> None:
+    for name, value in (("A B", ""), ("A", "x\ny"), ("", "x")):
+        with pytest.raises(ValueError, match="not a variable"):
+            program_cache.command(sample("sh"), "m", environment={name: value})
+
+
+@pytest.mark.parametrize("file", ["services.py", "probe.py"])
+def test_a_stripped_source_does_the_same(file: str) -> None:
+    text = (Path(program_cache.__file__).parents[1] / "remote" / file).read_text("utf-8")
+    short = stripped(text)
+    assert len(short) < 0.85 * len(text)
+    assert "#" not in short.replace('"#', "").replace("'#", "")
+    assert _without_words(text) == _without_words(short)
+
+
+def test_a_program_that_the_box_has_is_not_made_short_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_text: str) -> str:
+        raise AssertionError("that takes 0.2 s")
+
+    monkeypatch.setattr(program_cache, "stripped", never)
+    one = Program("lazy", {"lazy.py": b"print(1)  # one\n"}, "lazy.py")
+    assert "/lazy-" in program_cache.command(one, "m")
+    monkeypatch.undo()
+    assert b"one" not in program_cache._packed(one)
+
+
+def _without_words(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [
+                part
+                for part in node.body
+                if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
+            ]
+    return ast.dump(tree)
+
+
+def test_programs_of_ours_are_loaded_once() -> None:
+    one = program_cache.program("services", "services.py", "pynvml.py")
+    assert one is program_cache.program("services", "services.py", "pynvml.py")
+    assert (one.main, set(one.files)) == ("services.py", {"services.py", "pynvml.py"})
+    assert one.files["pynvml.py"].decode() == bootstrap.pynvml_source()
+    interpreter: Literal["sh"] = "sh"
+    with pytest.raises(ValueError, match="not a program"):
+        program_cache.program("two", "plain.sh", "services.sh", interpreter=interpreter)
+
+
+def test_half_a_program_does_not_run(tmp_path: Path) -> None:
+    for interpreter in ("python", "sh"):
+        line = program_cache.sending(
+            sample(interpreter), "m", (), sys.executable if interpreter == "python" else "", {}
+        )
+        done = subprocess.run(
+            ["sh", "-c", line], input=b"0000", capture_output=True, env={"HOME": str(tmp_path)}, check=False
+        )
+        assert done.returncode == 3
+    assert not (tmp_path / ".cache").exists()

@@ -1,0 +1,49 @@
+"""Looking for garbage: not while starting, and later only through what is new."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+
+import pytest
+
+from gpubox.core import gc_tuning
+
+
+@pytest.fixture
+def as_it_was() -> Generator[None]:
+    """Give the collector back as it was found."""
+    threshold = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+    gc.enable()
+
+
+class Knot:
+    """Garbage that only a look finds."""
+
+    found = 0
+
+    def __init__(self) -> None:
+        self.myself = self
+
+    def __del__(self) -> None:
+        Knot.found += 1
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_nothing_is_looked_at_while_it_is_held_and_new_garbage_is_found_after() -> None:
+    gc.collect()
+    Knot.found = 0
+    gc_tuning.hold()
+    assert gc_tuning.held()
+    kept = [[Knot()] for _ in range(30_000)]
+    assert Knot.found == 0
+    gc_tuning.release()
+    assert not gc_tuning.held()
+    kept.clear()
+    assert gc.collect() < 1000, "what was there before is looked at no more"
+    for _ in range(30_000):
+        Knot()
+    assert Knot.found > 0

@@ -1,0 +1,36 @@
+"""Why a GPU is slow, in words, the worrying reasons first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpubox.core.throttle import REASONS, Weight, reasons
+
+
+def test_every_bit_of_the_driver_has_its_own_words() -> None:
+    assert sum(reason.bit for reason in REASONS) == 0x1FF
+    assert len({reason.short for reason in REASONS}) == len(REASONS)
+    assert all(reason.text and reason.short for reason in REASONS)
+
+
+def test_nothing_is_said_of_nothing() -> None:
+    assert reasons(None) == ()
+    assert reasons(0) == ()
+
+
+def test_heat_comes_before_the_power_limit() -> None:
+    assert [reason.short for reason in reasons(0x004 | 0x020)] == ["hot", "power cap"]
+
+
+def test_a_bit_of_a_later_driver_is_shown_as_it_is() -> None:
+    (unknown,) = reasons(0x10000)
+    assert unknown.short == "0x10000"
+    assert unknown.weight is Weight.NOTICE
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_mask_gives_each_reason_once_most_worrying_first(mask: int) -> None:
+    found = reasons(mask)
+    assert len({reason.bit for reason in found}) == len(found)
+    assert [reason.weight for reason in found] == sorted((reason.weight for reason in found), reverse=True)

@@ -1,0 +1,1 @@
+"""Tests of gpubox.ui.panels.jobs."""

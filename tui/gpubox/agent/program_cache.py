@@ -1,0 +1,277 @@
+"""Programs of ours that a box keeps by their content: to run one again, a command is sent and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from importlib import resources
+from secrets import token_hex
+from typing import Literal
+
+from gpubox.agent import bootstrap
+from gpubox.agent.minify import stripped
+from gpubox.core.errors import RemoteError
+from gpubox.core.sanitize import as_bytes, clean_bytes
+from gpubox.core.shell import CommandResult, Shell
+
+_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Between single quotes of any login shell: see ship for what may not stand in here.
+_FOLDER = 'f="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox/%s"; '
+_NONE = 'if [ -z "$p" ]; then echo %s NONE; exit; fi; '
+# A box without Python: the text is counted, because what follows it on stdin is the program's.
+_KEEP = (
+    's=$(dd bs=1 count=%d 2>/dev/null); [ "${#s}" = %d ] || exit 3; '
+    '( umask 077; o="${f%%/*}" t="$f.$$"; mkdir -p "$o" && mkdir "$t" && { printf %%s "$s"; echo; } >"$t/%s" '
+    '&& [ "$(cat "$t/%s")" = "$s" ] && { [ ! -d "$f" ] || mv "$f" "$t.old"; } && mv "$t" "$f"; '
+    'rm -rf "$t" "$t.old"; '
+    'find "$o" -maxdepth 1 -mindepth 1 -mtime +30 -exec rm -rf {} + ) >/dev/null 2>&1; '
+)
+
+
+class NoPython(RemoteError):
+    """The box has no Python that runs our programs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """Files of ours that run on the box."""
+
+    name: str
+    """What its folder and its errors are called; small letters only."""
+    files: Mapping[str, bytes]
+    """By file name: the text, ASCII for sh and UTF-8 for Python, which loses its comments on the way."""
+    main: str
+    """Which of them is run. A Python program reaches the others by its `__file__`'s folder or by import."""
+    interpreter: Literal["python", "sh"] = "python"
+    """A program for sh is one file. Its text is in $s when it just came over; else in $0, and $s is unset."""
+
+
+@cache
+def program(name: str, main: str, *more: str, interpreter: Literal["python", "sh"] = "python") -> Program:
+    """Return the program made of these files of gpubox.remote, of which `main` is run.
+
+    `pynvml.py` is NVML's module as installed here. Raises ConfigError when that is missing.
+    """
+    if not re.fullmatch("[a-z]+", name) or (interpreter == "sh" and more):
+        raise ValueError(f"not a program: {name} {more}")
+    return Program(name, {file: _stored(file) for file in (main, *more)}, main, interpreter)
+
+
+def _stored(file: str) -> bytes:
+    if file == "pynvml.py":
+        return bootstrap.pynvml_source().encode()
+    text = resources.files("gpubox.remote").joinpath(file).read_text("utf-8")
+    return text.encode() if file.endswith(".py") else stripped(text, "sh").encode()
+
+
+async def run(
+    shell: Shell,
+    program: Program,
+    *words: str,
+    stdin: bytes = b"",
+    python: str = "",
+    environment: Mapping[str, str] = {},
+    timeout: float = 30.0,
+) -> CommandResult:
+    """Run a program with a request on its stdin; the result holds what it wrote, and nothing of rc files.
+
+    Where the box has it not, it is sent first, once; where the box cannot keep it, each time. `python` is the
+    Python that the person named. `timeout` holds for each command, in seconds. Raises NoPython, RemoteError
+    when the box does not come to the program, Dropped, ConfigError for a `python` that cannot be named, and
+    ValueError for words that a shell could act on: what is hostile belongs into `stdin`.
+    """
+    mark = fresh_mark()
+    line = command(program, mark, words, python, environment)
+    result = await shell.run(line, stdin=stdin, timeout=timeout)
+    answer, out = _answer(program, result, mark)
+    if answer == "NEED":
+        packed = await asyncio.to_thread(payload, program)
+        line = sending(program, mark, words, python, environment)
+        result = await shell.run(line, stdin=packed + stdin, timeout=timeout)
+        answer, out = _answer(program, result, mark)
+    return replace(result, stdout=out)
+
+
+def command(
+    program: Program,
+    mark: str,
+    words: tuple[str, ...] | list[str] = (),
+    python: str = "",
+    environment: Mapping[str, str] = {},
+) -> str:
+    """Return the line that runs a program which the box has, behind any login shell; see `ensure`.
+
+    The box first prints a line of `mark` and a word: HAVE, and then the program runs; NEED or NONE, for no
+    program and no Python, and the command ends. Raises as `run`.
+    """
+    there = "".join(f' && [ -f "$f/{file}" ]' for file in program.files)
+    start = '"$p" -I -S' if program.interpreter == "python" else "sh"
+    return _behind(
+        f"{_begin(program, mark, python)}"
+        f'if [ -O "$f" ]{there}; then echo {mark} HAVE; unset s; {_exports(environment)}'
+        f'exec {start} "$f/{program.main}" {_plain(words)}; fi; echo {mark} NEED'
+    )
+
+
+def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str = "") -> str:
+    """Return the line that runs a program which `ensure` has put on the box, and prints nothing of ours.
+
+    It is for programs that have a terminal, or whose stdin and stdout are a person's. Raises as `run`.
+    """
+    return _behind(
+        f"{bootstrap.choose_python(python)}{_FOLDER % _key(program)}"
+        f'exec "$p" -I -S "$f/{program.main}" {_plain(words)}'
+    )
+
+
+async def ensure(shell: Shell, program: Program, python: str = "") -> str:
+    """Put a program on the box if it is not there, and return its absolute folder there.
+
+    The folder stays for 30 days after the newest call at least. Raises as `run`, and RemoteError when the
+    home of the box takes no files.
+    """
+    mark = fresh_mark()
+    there = "".join(f' && [ -f "$f/{file}" ]' for file in program.files)
+    look = _behind(
+        f'{_begin(program, mark, python)}if [ -O "$f" ]{there}; then echo {mark} HAVE; '
+        f'touch "$f"; cd "$f" && pwd; exit; fi; echo {mark} NEED'
+    )
+    for send in (True, False):
+        result = await shell.run(look, timeout=30.0)
+        answer, out = _answer(program, result, mark)
+        if answer == "HAVE" and result.ok:
+            return out.decode("utf-8", "surrogateescape").removesuffix("\n")
+        if send:
+            packed = await asyncio.to_thread(payload, program)
+            line = sending(program, mark, (), python, {}, only_keep=True)
+            await shell.run(line, stdin=packed, timeout=30.0)
+    raise RemoteError(
+        "The box keeps no files of ours",
+        f"The program for {program.name} could not be written to ~/.cache/gpubox of the box",
+        "Look whether the home is full or read-only: `df ~; ls -ld ~/.cache`",
+    )
+
+
+def sending(
+    program: Program,
+    mark: str,
+    words: tuple[str, ...] | list[str],
+    python: str,
+    environment: Mapping[str, str],
+    *,
+    only_keep: bool = False,
+) -> str:
+    """Return the line that takes the program from stdin, keeps it if it can, and runs it; see `payload`.
+
+    The box first prints a line of `mark` and HAVE, or NONE as with `command`. Raises as `run`.
+    """
+    begin = f"{_begin(program, mark, python)}echo {mark} HAVE; {_exports(environment)}"
+    if program.interpreter == "python":
+        digest = hashlib.sha256(_packed(program)).hexdigest()
+        main = "-" if only_keep else program.main
+        script = f'exec "$p" -I -S -c "$0" "$f" - {digest} {main} {_plain(words)}'
+        return f"{_behind(begin + script)} '{bootstrap.stub()}'"
+    size = len(payload(program))
+    keep = _KEEP % (size, size, program.main, program.main)
+    return _behind(begin + keep + ("exit" if only_keep else f'set -- {_plain(words)}; eval "$s"'))
+
+
+def _begin(program: Program, mark: str, python: str) -> str:
+    folder = _FOLDER % _key(program)
+    if program.interpreter == "sh":
+        return f"{folder}echo; "
+    return f"{bootstrap.choose_python(python)}{folder}echo; {_NONE % mark}"
+
+
+def _behind(script: str) -> str:
+    return f"exec sh -c '{script}'"
+
+
+def _plain(words: tuple[str, ...] | list[str]) -> str:
+    if bad := [word for word in words if not _WORD.fullmatch(word)]:
+        raise ValueError(f"not a plain word: {bad[0]!r}")
+    return " ".join(words)
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    """Return commands that set variables; what shells could trip over travels in octal."""
+    lines: list[str] = []
+    for name, value in environment.items():
+        if not _VARIABLE.fullmatch(name) or any(character < " " for character in value):
+            raise ValueError(f"not a variable: {name}")
+        if _WORD.fullmatch(value):
+            lines.append(f"export {name}={value}; ")
+        else:
+            octal = "".join(f"\\0{byte:03o}" for byte in as_bytes(value))
+            lines.append(f'{name}=$(printf %b "{octal}"); export {name}; ')
+    return "".join(lines)
+
+
+@lru_cache(64)
+def _packed(program: Program) -> bytes:
+    """Return the files as they are sent; those of us short, NVML's module with its license text."""
+    files = {
+        name: stripped(data.decode()) if name.endswith(".py") and name != "pynvml.py" else data.decode()
+        for name, data in program.files.items()
+    }
+    return json.dumps(files).encode()
+
+
+@lru_cache(64)
+def _key(program: Program) -> str:
+    """Return the name of its folder on the box.
+
+    It is that of the files as they are here: to make them short takes 0.2 s, and mostly the box has them.
+    """
+    digest = hashlib.sha256()
+    for name, data in program.files.items():
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return f"{program.name}-{digest.hexdigest()[:16]}"
+
+
+@lru_cache(64)
+def payload(program: Program) -> bytes:
+    """Return what goes first on stdin after `sending`; takes 0.2 s the first time."""
+    if program.interpreter == "sh":
+        return program.files[program.main].strip()
+    data = zlib.compress(_packed(program), 9)
+    return b"%08d" % len(data) + data
+
+
+def fresh_mark() -> str:
+    """Return a word that no rc file prints."""
+    return f"gpubox-{token_hex(6)}"
+
+
+def no_python() -> NoPython:
+    """Return that the box has no Python that runs our programs."""
+    return NoPython(
+        "No Python on the box",
+        "This needs Python 3.8 or newer there, and none was found",
+        "Name one with `python` in the settings of the box",
+    )
+
+
+def _answer(program: Program, result: CommandResult, mark: str) -> tuple[str, bytes]:
+    """Return HAVE or NEED, and what came after that line."""
+    _, found, rest = result.stdout.partition(f"\n{mark} ".encode())
+    word, _, out = rest.partition(b"\n")
+    if word == b"NONE":
+        raise no_python()
+    if not found or word not in (b"HAVE", b"NEED"):
+        said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+        raise RemoteError(
+            "No answer from the box",
+            f"It did not run the program for {program.name}: {said}",
+            "The account may not be allowed to run commands: try `ssh BOX true`",
+            status=result.status,
+        )
+    return word.decode(), out

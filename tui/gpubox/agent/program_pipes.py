@@ -1,0 +1,103 @@
+"""A program of ours on the box with its three pipes open, also where the box cannot keep it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+from gpubox.agent import program_cache
+from gpubox.core.channels import Channels, Pipes
+from gpubox.core.errors import RemoteError
+from gpubox.core.sanitize import clean_bytes
+
+_PATIENCE = 30.0
+"""Seconds for the login shell, its rc files and the search for a Python."""
+_NOISE = 1 << 20
+"""Bytes that rc files may print before the program's first."""
+_SAID = 4096
+"""Bytes of stderr that are remembered."""
+
+
+class ProgramPipes:
+    """The pipes of a program that runs; see core.channels.Pipes."""
+
+    def __init__(self, pipes: Pipes, early: bytes) -> None:
+        self.errors = b""
+        """The end of what it wrote to stderr."""
+        self._pipes = pipes
+        self._early = early
+        self.write = pipes.write
+        self.end = pipes.end
+        self.wait = pipes.wait
+
+    async def read(self) -> bytes:
+        """Return the next piece of stdout, or b"" at the end; raises Dropped when the link is gone."""
+        piece, self._early = self._early, b""
+        while not piece:
+            error, piece = await self._pipes.read()
+            if not error:
+                break
+            self.errors, piece = (self.errors + piece)[-_SAID:], b""
+        return piece
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote to stderr, safe to draw; empty without one."""
+        return clean_bytes(self.errors.strip().rpartition(b"\n")[2], 200)
+
+    async def begin(self, mark: bytes) -> bytes:
+        """Skip what rc files print, and return the word behind the mark; raises RemoteError without one."""
+        seen, head = b"", b"\n" + mark + b" "
+        while True:
+            _, found, rest = seen.partition(head)
+            word, ended, self._early = rest.partition(b"\n")
+            if found and ended:
+                return word
+            self._early = b""
+            piece = await self.read()
+            if not piece or len(seen) > _NOISE:
+                said = self.last_words or "it said nothing"
+                raise RemoteError("No answer from the box", f"It did not run a program of ours: {said}")
+            seen += piece
+
+
+@asynccontextmanager
+async def piped(
+    channels: Channels,
+    program: program_cache.Program,
+    words: tuple[str, ...] = (),
+    python: str = "",
+    environment: Mapping[str, str] = {},
+) -> AsyncGenerator[ProgramPipes]:
+    """Start a program; leaving the block ends it. The first byte read is the program's own.
+
+    Where the box has it not it is sent, and runs from memory where the home is full or read-only. Raises as
+    kept.run.
+    """
+    mark = program_cache.fresh_mark()
+    async with channels.pipes(program_cache.command(program, mark, words, python, environment)) as pipes:
+        running = ProgramPipes(pipes, b"")
+        if await _answer(running, mark):
+            yield running
+            return
+    payload = await asyncio.to_thread(program_cache.payload, program)
+    async with channels.pipes(program_cache.sending(program, mark, words, python, environment)) as pipes:
+        await pipes.write(payload)
+        running = ProgramPipes(pipes, b"")
+        if not await _answer(running, mark):
+            raise RemoteError("No answer from the box", f"It does not take the program for {program.name}")
+        yield running
+
+
+async def _answer(running: ProgramPipes, mark: str) -> bool:
+    """Say whether the program runs now, rather than has to be sent; raises NoPython and RemoteError."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            word = await running.begin(mark.encode())
+    except TimeoutError:
+        text = f"It did not come to a program of ours in {_PATIENCE:.0f} seconds"
+        raise RemoteError("No answer from the box", text, "Try `ssh BOX true`") from None
+    if word == b"NONE":
+        raise program_cache.no_python()
+    return word == b"HAVE"

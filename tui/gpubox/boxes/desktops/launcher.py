@@ -1,0 +1,241 @@
+"""Starting a desktop and hearing how it does; every way it can fail comes out in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpubox.boxes.desktops import session_types
+from gpubox.boxes.desktops.remote_script import SEPARATOR, ScriptLine, ask
+from gpubox.boxes.desktops.servers import servers
+from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
+from gpubox.core.bounds import whole
+from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.sanitize import clean
+from gpubox.core.shell import Shell
+
+_TOLD = 3
+"""Lines of a log's end that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedDesktop:
+    """A desktop that was told to start; whether it does is another question."""
+
+    display: str
+    kind: str
+    """The server's key."""
+    path: str
+    """Its socket, or an empty string."""
+    port: int
+    folder: str
+    session: str
+    mortal: bool = False
+    """Whether the box ends the programs of those who log out."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a desktop does that was started."""
+
+    pid: int = 0
+    """The server's; 0 while there is none."""
+    ticks: int = 0
+    user: str = ""
+    ended: str = ""
+    """What ended first and how: `session 1 0` or `server 1 0`: status and seconds; empty while it runs."""
+    starting: bool = False
+    listens: bool = False
+    """Whether its socket is there, or its port listens."""
+    log: tuple[str, ...] = ()
+    """The last lines of its log, safe to draw."""
+
+
+class DisplayTaken(RemoteError):
+    """Something else took the display between the look for a free one and the start."""
+
+
+async def begin(shell: Shell, spec: DesktopSpec, way: Transport) -> LaunchedDesktop:
+    """Have the box start a desktop; it returns before the desktop is there.
+
+    Raises ToolMissing with the line that installs what the box lacks, and RemoteError when the display is
+    taken or no folder can be made.
+    """
+    display = spec.display.lstrip(":")
+    if spec.display and whole(display) is None:
+        raise RemoteError("No such display", f"{clean(spec.display, 20)} is none; they look like :1")
+    startable = [server for server in servers() if server.brand]
+    lines = await ask(
+        shell,
+        "start",
+        display=display,
+        way=way,
+        geometry=spec.geometry,
+        depth=str(spec.depth),
+        server=spec.server,
+        servers="\n".join(" ".join((one.key, one.brand, *one.programs)) for one in startable),
+        session=spec.session,
+        sessions=session_types.table(),
+        names=" ".join(kind.name for kind in session_types.KINDS),
+        values={f"options_{server.key}": server.options(way) for server in startable},
+    )
+    if error := _refusal(lines):
+        raise error
+    mortal = any(line.word == "mortal" for line in lines)
+    for line in lines:
+        parts = line.rest.split(SEPARATOR)
+        words = parts[0].split()
+        if line.word == "at" and len(words) == 3 and len(parts) == 4:
+            port = whole(words[1]) or 0
+            return LaunchedDesktop(f":{words[0]}", words[2], parts[2], port, parts[1], parts[3], mortal)
+    raise RemoteError("The desktop did not start", "The box gave no answer that makes sense")
+
+
+def _refusal(lines: Sequence[ScriptLine]) -> GpuBoxError | None:
+    system = next((line.rest for line in lines if line.word == "system"), "")
+    for line in lines:
+        words = line.rest.split(maxsplit=1)
+        if line.word == "missing" and len(words) == 2:
+            return session_types.missing(words[0], words[1], system)
+        if line.word == "taken":
+            return _taken(line.rest.split(maxsplit=4))
+        if line.word == "failed":
+            return RemoteError("The desktop did not start", clean(line.rest))
+    return None
+
+
+def _taken(words: Sequence[str]) -> RemoteError:
+    """Return in words who has a display: number, `live` or `stale`, pid, user, what."""
+    number_, state, pid, user, what = [*words, "", "", "", "", ""][:5]
+    title = f"Display :{clean(number_, 8)} is taken"
+    if state == "stale":
+        file = f"/tmp/.X{number_}-lock" if what == "lock" else f"/tmp/.X11-unix/X{number_}"
+        return RemoteError(
+            title,
+            f"{clean(file, 60)} was left behind by {clean(user, 32)}, and only they can remove it",
+            "Start without a display number: the next free one is taken",
+        )
+    who = f"{clean(what, 32)} ({pid})" if pid not in ("", "0") else clean(what, 32)
+    return RemoteError(
+        title,
+        f"{who} of {clean(user, 32)} uses it",
+        "Start without a display number, or open that desktop if it is yours",
+    )
+
+
+async def state(shell: Shell, begun: LaunchedDesktop) -> State:
+    """Return how a desktop does that was started."""
+    return read_state(await ask(shell, "state", dir=begun.folder, socket=begun.path, port=str(begun.port)))
+
+
+def read_state(lines: Sequence[ScriptLine]) -> State:
+    """Return what an answer says of a desktop."""
+    told = {line.word: line.rest for line in lines}
+    pid, ticks, user = [*told.get("alive", "").split(), "", "", ""][:3]
+    log = tuple(clean(line.rest, 200) for line in lines if line.word == "log" and line.rest.strip())
+    return State(
+        pid=whole(pid) or 0,
+        ticks=whole(ticks) or 0,
+        user=clean(user, 32),
+        ended=told.get("ended", "server 0 0" if "gone" in told else ""),
+        starting="starting" in told,
+        listens="listens" in told,
+        log=log,
+    )
+
+
+def why(begun: LaunchedDesktop, state: State) -> RemoteError:
+    """Return in words why a desktop ended by itself, with the last lines of its log."""
+    what, status, seconds = [*state.ended.split(), "", "", ""][:3]
+    said = " / ".join(_telling(state.log)) or "its log is empty"
+    if what == "session":
+        after = "at once" if seconds in ("0", "1") else f"after {seconds} s"
+        title = "The session ended"
+        text = f"{begun.session} on {begun.display} ended {after} with status {status}: {said}"
+        hint = "Run it in a shell on the box to see more, or choose another session"
+        return RemoteError(title, text, hint, status=whole(status))
+    kind = DisplayTaken if "already active" in said else RemoteError
+    text = f"The server of {begun.display} ended with status {status}: {said}"
+    return kind("The VNC server ended", text, "Try another display", status=whole(status))
+
+
+def unreachable(begun: LaunchedDesktop) -> RemoteError:
+    """Return in words that sshd forwards neither to sockets nor to ports."""
+    return RemoteError(
+        "The desktop cannot be reached",
+        f"The server of {begun.display} listens, but sshd forwards neither to sockets nor to ports",
+        "AllowTcpForwarding yes in the sshd_config of the box allows it",
+    )
+
+
+def slow(begun: LaunchedDesktop, state: State) -> RemoteError:
+    """Return in words that a desktop runs, or tries to, and does not answer."""
+    said = " / ".join(_telling(state.log)) or "its log is empty"
+    how = "starts" if state.starting else "runs"
+    return RemoteError(
+        "The desktop does not answer",
+        f"The server of {begun.display} {how}, but nothing comes through: {said}",
+        "Look at the load of the box, and whether its sshd allows forwarding",
+    )
+
+
+_CHATTER = (
+    "Xvnc ",
+    "Copyright",
+    "See ",
+    "Underlying",
+    "[mi] ",
+    "Connections:",
+    "SConnection:",
+    "VNCSConnST:",
+)
+_NOISE = ("XKEYBOARD", "keysym", "Could not resolve", "Errors from xkbcomp", "_XSERVTrans", "Openbox-Message")
+_TROUBLE = (
+    "error",
+    "cannot",
+    "can't",
+    "could not",
+    "no such",
+    "not found",
+    "fail",
+    "denied",
+    "unable",
+    "bad ",
+)
+
+
+def _telling(log: Sequence[str]) -> list[str]:
+    """Return the lines that say something: servers greet, and their keyboard compiler warns each time.
+
+    What sounds like trouble, and the line after it, come before all else: some programs print a page of
+    help behind their reason.
+    """
+    kept = [
+        line.strip()
+        for line in log
+        if not line.strip().startswith(_CHATTER) and not any(word in line for word in _NOISE)
+    ]
+    sad = [at for at, line in enumerate(kept) if any(word in line.lower() for word in _TROUBLE)]
+    if not sad:
+        return kept[-_TOLD:]
+    return kept[sad[-1] - 1 if sad[-1] - 1 in sad else sad[-1] : sad[-1] + 2]
+
+
+def session_of(begun: LaunchedDesktop, state: State, spec: DesktopSpec) -> DesktopSession:
+    """Return a desktop that runs, as it was begun."""
+    server = next(server for server in servers() if server.key == begun.kind)
+    return DesktopSession(
+        server.name,
+        state.pid,
+        state.ticks,
+        state.user,
+        True,
+        display=begun.display,
+        geometry=spec.geometry,
+        depth=spec.depth,
+        session=clean(begun.session, 80),
+        path=begun.path,
+        port=begun.port,
+        security="password" if begun.port else "none",
+        folder=begun.folder,
+    )

@@ -1,0 +1,53 @@
+"""Two environments side by side: which packages only one has, and which differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gpubox.core.bounds import Whole
+from gpubox.core.env import Package
+
+
+class PackagePair(msgspec.Struct, frozen=True):
+    """A package that both have, but not the same."""
+
+    name: str
+    a: Package
+    b: Package
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What differs between the packages of two environments."""
+
+    only_a: tuple[Package, ...]
+    only_b: tuple[Package, ...]
+    differing: tuple[PackagePair, ...]
+    """By name; those of which only the build differs as well."""
+    equal: Whole
+    """How many packages are the same in both."""
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.only_a or self.only_b or self.differing)
+
+
+def difference(a: Sequence[Package], b: Sequence[Package]) -> Difference:
+    """Compare packages by name. Where they come from does not count, nor a build that one does not tell."""
+    left, right = ({one.name: one for one in packages} for packages in (a, b))
+    both = sorted(left.keys() & right.keys())
+    differing = tuple(
+        PackagePair(name, left[name], right[name]) for name in both if _differ(left[name], right[name])
+    )
+    return Difference(
+        only_a=tuple(left[name] for name in sorted(left.keys() - right.keys())),
+        only_b=tuple(right[name] for name in sorted(right.keys() - left.keys())),
+        differing=differing,
+        equal=len(both) - len(differing),
+    )
+
+
+def _differ(a: Package, b: Package) -> bool:
+    return a.version != b.version or bool(a.build and b.build and a.build != b.build)

@@ -1,0 +1,175 @@
+"""Wishes for jobs that make, change or remove environments, each by the environment's own tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+
+from gpubox.boxes.envs import tools
+from gpubox.boxes.envs.validation import split_python, valid_folder, valid_name, valid_packages, valid_text
+from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.core.env import Env, Kind
+from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
+from gpubox.core.job import GpuRequest, JobSpec
+from gpubox.core.sanitize import clean
+
+GROUP = "env"
+"""Template of all these jobs, by which lists can tell them from the person's own."""
+ASKING = 60.0
+"""Seconds that an environment may take to say whether it sees a GPU: TensorFlow takes 3 s when it is warm."""
+EXPORTS = {"conda": "environment.yml", "pixi": "environment.yml", "venv": "requirements.txt"}
+
+
+def tool_name(kind: Kind, tool: str) -> tools.ToolName:
+    """Return which commands a tool understands; raises ToolMissing where there is none."""
+    if kind == "venv":
+        return "pip"
+    if not tool:
+        raise ToolMissing(
+            f"No {kind} on the box",
+            f"{kind} is neither in the PATH nor in its usual places",
+            f"Install {kind} there",
+        )
+    if kind != "conda":
+        return kind
+    return "mamba" if tool.rsplit("/", 1)[-1] in ("mamba", "micromamba") else "conda"
+
+
+def create(name: str, packages: Sequence[str], where: str, kind: Kind, tool: str) -> JobSpec:
+    """Wish for a new environment in a folder; raises ConfigError and ToolMissing."""
+    new = new_prefix(name, where, kind)
+    rest = valid_packages(packages)
+    python = ""
+    if kind in ("venv", "uv"):
+        python, rest = split_python(rest)
+    interpreter = python if kind == "uv" else f"python{python or '3'}"
+    return _spec(f"env create {name}", kind, tool, "create", {"new": new, "python": interpreter}, rest)
+
+
+def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobSpec:
+    """Wish for a new environment as a file tells: a yml for conda and pixi, requirements for venv and uv."""
+    new = new_prefix(name, where, kind)
+    file = EXPORTS.get(kind, "requirements.txt")
+    values = {"new": new, "file": f"{{files}}/{file}", "python": "python3"}
+    return _spec(f"env create {name}", kind, tool, "from", values, files={file: valid_text(text)})
+
+
+def clone(env: Env, name: str, where: str, tool: str) -> JobSpec:
+    """Wish for a copy of an environment under another name."""
+    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
+    return _spec(f"env clone {env.name} to {name}", env.kind, tool, "clone", values)
+
+
+def rename(env: Env, name: str, where: str, tool: str) -> JobSpec:
+    """Wish for another name; the base of an installation has none to be changed."""
+    not_base(env, "renamed")
+    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
+    return _spec(f"env rename {env.name} to {name}", env.kind, tool, "rename", values, removes=True)
+
+
+def install(env: Env, packages: Sequence[str], tool: str) -> JobSpec:
+    """Wish for more packages in an environment."""
+    if not packages:
+        raise ConfigError("No packages", "Write at least one package")
+    values = {"prefix": _usable(env), **_pixi(env)}
+    return _spec(f"env install into {env.name}", env.kind, tool, "install", values, valid_packages(packages))
+
+
+def export(env: Env, tool: str) -> JobSpec:
+    """Wish for a file from which an environment can be made again; it is the job's result and its output."""
+    values = {"prefix": _usable(env), **_pixi(env)}
+    return _spec(
+        f"env export {env.name}",
+        env.kind,
+        tool,
+        "export",
+        values,
+        results=(EXPORTS.get(env.kind, "requirements.txt"),),
+    )
+
+
+def remove(env: Env, tool: str) -> JobSpec:
+    """Wish that an environment is deleted; raises ConfigError for the base of an installation."""
+    not_base(env, "removed")
+    values = {"prefix": env.prefix, **_pixi(env)}
+    return _spec(f"env remove {env.name}", env.kind, tool, "remove", values, removes=True)
+
+
+def probe_gpu(env: Env) -> JobSpec:
+    """Return the job that asks whether an environment sees the GPUs; see remote/gpu_check.py."""
+    job = new_id()
+    return JobSpec(
+        id=job,
+        argv=("python" if env.python else "python3", "{files}/sees.py", "{folder}", env.prefix, job),
+        name=f"Does {clean(env.name, 60)} see the GPU?",
+        prefix=_usable(env),
+        kind=env.kind,
+        env=env.name,
+        gpus=GpuRequest(mode="any"),
+        now=True,
+        limit=ASKING,
+        files={"gpu_check.py": _source("gpu_check.py")},
+        notify=False,
+        template=GROUP,
+    )
+
+
+@cache
+def _source(name: str) -> str:
+    return resources.files("gpubox.remote").joinpath(name).read_text("utf-8")
+
+
+def _spec(
+    title: str,
+    kind: Kind,
+    tool: str,
+    verb: tools.Verb,
+    values: Mapping[str, str],
+    packages: tuple[str, ...] = (),
+    *,
+    files: Mapping[str, str] = {},
+    results: tuple[str, ...] = (),
+    removes: bool = False,
+) -> JobSpec:
+    argv, more = tools.command(tool_name(kind, tool), verb, {"tool": tool, **values}, packages)
+    return JobSpec(
+        id=new_id(),
+        argv=argv,
+        name=clean(title, 100),
+        cwd="{folder}",
+        # A project of pixi has one lock file for all of its environments.
+        changes=tuple(values[name] for name in ("manifest", "prefix", "new") if values.get(name)),
+        removes=removes,
+        environment=dict(tools.QUIET),
+        files={**more, **files},
+        results=results,
+        template=GROUP,
+    )
+
+
+def new_prefix(name: str, where: str, kind: Kind) -> str:
+    """Return the folder that a new environment gets; raises ConfigError for what cannot be one."""
+    return f"{valid_folder(where).rstrip('/')}/{valid_name(name, kind)}"
+
+
+def _usable(env: Env) -> str:
+    if env.broken:
+        raise RemoteError(
+            f"{clean(env.name, 40)} is broken", clean(env.broken, 200), "Remove it, and make it anew"
+        )
+    return env.prefix
+
+
+def not_base(env: Env, done: str) -> None:
+    """Raise ConfigError for the base of an installation."""
+    if env.base:
+        raise ConfigError(
+            f"The base is not {done}", f"{clean(env.prefix, 100)} is the installation itself, with its tools"
+        )
+
+
+def _pixi(env: Env) -> dict[str, str]:
+    if env.kind != "pixi":
+        return {}
+    return {"manifest": env.root, "environment": env.prefix.rsplit("/", 1)[-1]}

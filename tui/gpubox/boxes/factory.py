@@ -1,0 +1,103 @@
+"""Opening a box by its target: the only place that knows which kind of link goes with which kind of name."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.targets import entry_of
+from gpubox.config.settings import BoxEntry, Settings
+from gpubox.core.prompts import Asker
+from gpubox.core.target import Target
+from gpubox.store.store import Store
+
+if TYPE_CHECKING:
+    from gpubox.core.channels import Channels
+    from gpubox.core.shell import Link, Shell
+
+
+def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store | None = None) -> Box:
+    """Return a box that is not yet connected; `Box.keep` does that.
+
+    With a store the box begins with what was seen of it, and what is seen goes there; the demo box is
+    never kept. Raises ConfigError when the target's name cannot be an address.
+    """
+    match target.kind:
+        case "local":
+            from gpubox.local.link import LocalLink
+
+            link = LocalLink(retry_first=settings.ssh.retry_first, retry_cap=settings.ssh.retry_cap)
+            return Box(
+                target,
+                link,
+                probe=settings.probe,
+                python=sys.executable,
+                store=store,
+                channels_of=_local_channels,
+                desktop=settings.desktop,
+                jobs=settings.jobs,
+                projects=settings.envs.folders,
+            )
+        case "demo":
+            from gpubox.boxes.demo import DemoLink
+
+            link = DemoLink(target.name, asker, settings.ssh)
+            return Box(
+                target,
+                link,
+                probe=settings.probe,
+                channels_of=_ssh_channels,
+                desktop=settings.desktop,
+                jobs=settings.jobs,
+                projects=settings.envs.folders,
+            )
+        case "ssh":
+            entry = entry_of(target, settings)
+            return Box(
+                target,
+                _over_ssh(target, entry, settings, asker),
+                probe=settings.probe,
+                python=entry.python,
+                store=store,
+                channels_of=_ssh_channels,
+                tunnels=entry.tunnels,
+                desktop=settings.desktop,
+                jobs=settings.jobs,
+                projects=settings.envs.folders,
+                login=True,
+            )
+
+
+def _ssh_channels(shell: Shell) -> Channels:
+    from gpubox.ssh.channels import SshChannels
+    from gpubox.ssh.shell import SshShell
+
+    assert isinstance(shell, SshShell)  # a link over ssh gives no other
+    return SshChannels(shell)
+
+
+def _local_channels(shell: Shell) -> Channels:
+    from gpubox.local.channels import LocalChannels
+    from gpubox.local.shell import LocalShell
+
+    assert isinstance(shell, LocalShell)  # the link of this machine gives no other
+    return LocalChannels(shell)
+
+
+def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:
+    # asyncssh takes 0.1 s and more to import: the screen is painted first.
+    from gpubox.ssh.fast_import import load
+
+    load()
+    from gpubox.ssh.host_spec import HostSpec
+    from gpubox.ssh.link import SshLink
+
+    wanted = HostSpec(
+        entry.host or entry.name,
+        user=entry.user,
+        port=entry.port,
+        identity=entry.identity,
+        jump=entry.jump,
+    )
+    return SshLink(target.name, wanted, asker, settings.ssh)

@@ -1,0 +1,1 @@
+"""Files and folders between this machine and a box; interrupted transfers resume."""

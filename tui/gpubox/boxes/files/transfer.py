@@ -1,0 +1,217 @@
+"""Files and folders between this machine and a box, over the link that is open; they survive its losses."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import glob
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gpubox.agent import program_cache as kept
+from gpubox.agent.program_pipes import ProgramPipes, piped
+from gpubox.boxes.files.pipes import ThreadPipes
+from gpubox.core.channels import Channels
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.sanitize import clean
+from gpubox.core.shell import Shell
+from gpubox.remote import files as remote
+
+FILES = ("files.py", "sending.py", "receiving.py", "wire.py")
+"""The program for files; the first one is run."""
+_SHOWN = 0.1
+"""Seconds between two looks at the progress."""
+_WORDS = 300
+"""Characters that a text of the box may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """How far a transfer is."""
+
+    name: str = ""
+    """The file that is on its way."""
+    files: int = 0
+    all_files: int = 0
+    bytes: int = 0
+    """Bytes of all files that are where they belong."""
+    all_bytes: int = 0
+    kept: int = 0
+    """Bytes of those that were there already, and were not sent again."""
+    skipped: tuple[str, ...] = ()
+    """What could not be sent or is neither a file nor a folder, in words."""
+
+
+Told = Callable[[TransferProgress], None]
+
+
+class Files:
+    """Copies files to and from one box."""
+
+    def __init__(
+        self, box: str, shell: Feed[Shell | None], channels: Feed[Channels | None], *, python: str = ""
+    ) -> None:
+        self._box = box
+        self._shell = shell
+        self._channels = channels
+        self._python = python
+        self._program = kept.program("files", *FILES)
+
+    async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> TransferProgress:
+        """Copy files and folders of this machine to the box, over what is there.
+
+        `to` is a folder, or a new name for the one thing; `~` and relative ones start at the home folder,
+        and one that ends with a slash is made. Waits for the link when it is lost, and goes on. Raises
+        RemoteError in words when something cannot be read or written, at either end; what came over of a
+        large file stays there for the next try.
+        """
+        tops = [_top(path) for path in paths]
+        tally, transfer = remote.Tally(), _word()
+
+        def work(wire: remote.Wire) -> None:
+            wire.say(verb="put", to=to)
+            remote.send(wire, tops, tally, transfer)
+
+        return await self._whole(work, tally, told)
+
+    async def get(
+        self, paths: Sequence[str], to: str, told: Told | None = None, *, replace: bool = False
+    ) -> TransferProgress:
+        """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`.
+
+        What only a pattern fits does not replace files that are here, unless with `replace`: they are among
+        the skipped where they differ.
+        """
+        for path in paths:
+            if os.path.basename(path.rstrip("/")) in ("", ".", "..", "~"):
+                raise ConfigError("Not a file", f"{path}: name a file, or a folder in it")
+        tally, transfer = remote.Tally(), _word()
+        wanted = [os.path.basename(path.rstrip("/")) for path in paths]
+
+        def allowed(name: str) -> bool:
+            return any(_fits(name, one) for one in wanted)
+
+        def replaces(name: str) -> bool:
+            return replace or name in wanted
+
+        def work(wire: remote.Wire) -> None:
+            done = [list(parts) for parts in tally.done]
+            wire.say(verb="get", paths=list(paths), done=done, transfer=transfer)
+            remote.Taker(wire, tally, allowed, replaces).take(to)
+
+        return await self._whole(work, tally, told)
+
+    async def _whole(
+        self, work: Callable[[remote.Wire], None], tally: remote.Tally, told: Told | None
+    ) -> TransferProgress:
+        """Do the work over as many links as it takes."""
+        showing = asyncio.ensure_future(_show(tally, told)) if told else None
+        try:
+            while True:
+                shell, channels = await self._ways()
+                try:
+                    await self._once(channels, work)
+                    return progress(tally)
+                except Dropped:
+                    if self._shell.value is shell:
+                        # The command ended without a word, and the link is there: again would be no better.
+                        await asyncio.sleep(_SHOWN)
+                    if self._shell.value is shell:
+                        raise
+        finally:
+            if showing is not None:
+                showing.cancel()
+                await asyncio.gather(showing, return_exceptions=True)
+
+    async def _ways(self) -> tuple[Shell, Channels]:
+        async for channels in self._channels.follow():
+            shell = self._shell.value
+            if channels is not None and shell is not None:
+                return shell, channels
+        raise AssertionError("a feed never ends")
+
+    async def _once(self, channels: Channels, work: Callable[[remote.Wire], None]) -> None:
+        async with piped(channels, self._program, python=self._python) as pipes:
+            await _in_thread(pipes, work, self._box)
+
+
+async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], box: str) -> None:
+    """Do the work over pipes in a thread; raises GpuBoxError, with all words made safe."""
+    ends = ThreadPipes(pipes, asyncio.get_running_loop())
+    thread = asyncio.ensure_future(asyncio.to_thread(_work, remote.Wire(ends), work))
+    try:
+        await asyncio.shield(thread)
+    except remote.Refused as refused:
+        parts = (clean(part, _WORDS) for part in (refused.title, refused.text, refused.hint))
+        raise RemoteError(*parts) from None
+    except remote.Closed:
+        said = pipes.last_words or "the program there ended"
+        hint = "Try again: it goes on where it was"
+        raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise RemoteError("Not understood", f"{box} sends something else than files") from error
+    finally:
+        await ends.close()
+        await asyncio.wait([thread])
+        if not thread.cancelled():
+            thread.exception()  # seen
+
+
+def _work(wire: remote.Wire, work: Callable[[remote.Wire], None]) -> None:
+    """Do the work; raises Refused with what the program on the box said before it took no more."""
+    try:
+        work(wire)
+        wire.flush()
+    except RemoteError:
+        with suppress(remote.Closed):
+            while True:
+                wire.line()
+        raise
+
+
+async def _show(tally: remote.Tally, told: Told) -> None:
+    last: TransferProgress | None = None
+    while True:
+        now = progress(tally)
+        if now != last:
+            told(now)
+            last = now
+        await asyncio.sleep(_SHOWN)
+
+
+def progress(tally: remote.Tally) -> TransferProgress:
+    """Return how far a transfer is, in words that can be drawn."""
+    return TransferProgress(
+        clean(tally.name, 80),
+        tally.files,
+        tally.all_files,
+        tally.bytes,
+        tally.all_bytes,
+        tally.kept,
+        tuple(clean(text, _WORDS) for text in tally.skipped),
+    )
+
+
+def _top(path: str) -> tuple[str, str]:
+    """Return what a file or folder of this machine is called, and where it is."""
+    whole = os.path.abspath(path)
+    return os.path.basename(whole) or "root", whole
+
+
+def _word() -> str:
+    return secrets.token_hex(8)
+
+
+def _fits(name: str, wanted: str) -> bool:
+    """Say whether a box may send a thing of this name: a box that is not to be trusted sends others.
+
+    As in a shell and in glob, a leading dot fits none but a dot.
+    """
+    if name == wanted:
+        return True
+    hidden = name.startswith(".") and not wanted.startswith(".")
+    return glob.has_magic(wanted) and not hidden and fnmatch.fnmatchcase(name, wanted)

@@ -1,0 +1,261 @@
+"""Jobs under our own supervisor: each verb of its program on the box as a method; see remote/api.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+
+from gpubox.agent import program_cache
+from gpubox.agent.program_pipes import ProgramPipes, piped
+from gpubox.boxes.jobs.answers import about, decoded, encoded, refused
+from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
+from gpubox.boxes.jobs.list_decoder import ListDecoder, named_safely
+from gpubox.boxes.login import Login
+from gpubox.core.bounds import Whole
+from gpubox.core.channels import Channels
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import Ignored, JobSpec
+from gpubox.core.record import Listing, Record, Tick
+from gpubox.core.sanitize import clean_bytes
+from gpubox.core.shell import Shell
+
+T = TypeVar("T")
+FILES = (
+    "jobs.py",
+    "api.py",
+    "launcher.py",
+    "leases.py",
+    "supervisor.py",
+    "runner.py",
+    "sidecars.py",
+    "envlock.py",
+    "records.py",
+    "sensitive.py",
+    "gpu_queue.py",
+    "process_tree.py",
+    "exit_reason.py",
+    "signal_waits.py",
+    "sigill.py",
+    "systemd.py",
+    "gpu_sampler.py",
+    "envs.py",
+    "condarc.py",
+    "inherited.py",
+    "login.py",
+    "probe.py",
+    "pynvml.py",
+)
+"""The program for jobs; the first one is run."""
+PAGE = 4 * 1024 * 1024
+"""Most bytes of log that are fetched at once."""
+_TICKS = 512 * 1024
+"""An answer with fewer bytes of samples than this had the last of them."""
+_LARGE = 128 * 1024
+"""A list of more bytes is read in a thread: 1000 jobs take 10 ms."""
+_HEAD = 64 * 1024
+"""Bytes in which the first line of a log stream must come."""
+_PATIENCE = 30.0
+
+
+class _Ticks(msgspec.Struct, frozen=True):
+    ticks: tuple[Tick, ...]
+    next: Whole
+
+
+class _Header(msgspec.Struct, frozen=True):
+    offset: Whole
+    size: Whole
+
+
+class BoxBackend:
+    """See backend.Backend. It works over whatever link there is now."""
+
+    def __init__(
+        self,
+        box: str,
+        shell: Feed[Shell | None],
+        channels: Feed[Channels | None],
+        *,
+        python: str = "",
+        environment: Mapping[str, str] | None = None,
+        login: Login | None = None,
+    ) -> None:
+        self.python = python
+        """The Python of the box that the person named, or nothing."""
+        self._box = box
+        self._shell = shell
+        self._channels = channels
+        self._reader = ListDecoder()
+        self.environment = dict(environment or {})
+        """Variables that our program gets on the box."""
+        self.login = login
+        """What reads the environment of a login, which jobs begin with; None where this process has it."""
+
+    @property
+    def program(self) -> program_cache.Program:
+        """The program as the box keeps it."""
+        return program_cache.program("jobs", *FILES)
+
+    def shell(self) -> Shell:
+        """Return the shell of the link there is now; raises Dropped without one."""
+        shell = self._shell.value
+        if shell is None:
+            raise not_connected(self._box)
+        return shell
+
+    async def call(self, verb: str, asked: object, answer: type[T]) -> T:
+        """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
+        return decoded(await self._raw(verb, asked), answer)
+
+    async def _raw(self, verb: str, asked: object) -> bytes:
+        result = await program_cache.run(
+            self.shell(),
+            self.program,
+            verb,
+            stdin=encoded(asked),
+            python=self.python,
+            environment=self.environment,
+            timeout=_PATIENCE,
+        )
+        if not result.ok and not result.stdout.strip():
+            said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+            raise RemoteError("Jobs failed on the box", f"{self._box}: {said}", status=result.status)
+        return result.stdout
+
+    async def launch(self, spec: JobSpec) -> Record:
+        """Start or queue a job; see Backend.launch."""
+        return about(spec.id, await self.call("launch", {"spec": spec, **await self._begin(spec)}, Record))
+
+    async def prepare(self, spec: JobSpec) -> Record:
+        """Make a job's record without starting it: another queue runs its payload."""
+        found = await self._begin(spec)
+        asked = {"spec": spec, "unread": found["unread"]} if "unread" in found else {"spec": spec}
+        return about(spec.id, await self.call("prepare", asked, Record))
+
+    async def variables(self) -> Mapping[str, str]:
+        """Return the environment of a login of the box; empty where it is not read. Raises Dropped."""
+        return (await self.login.read()).variables if self.login is not None else {}
+
+    async def _begin(self, spec: JobSpec) -> dict[str, object]:
+        """Return what goes along with a spec and into no record: what a login has, or why that is missing."""
+        if self.login is None or not spec.login:
+            return {}
+        found = await self.login.read()
+        if not found.trouble:
+            return {"base": dict(found.variables)}
+        words = f"A login's environment could not be read ({found.trouble}): the job runs without it"
+        return {"unread": words}
+
+    async def look(self, *, gpus: bool = True) -> Listing:
+        """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
+        data = await self._raw("list", {"gpus": gpus})
+        refused(data)
+        if len(data) < _LARGE:
+            return self._reader.read(data)
+        return await asyncio.to_thread(self._reader.read, data)
+
+    async def list(self) -> tuple[Record, ...]:
+        """Return all records, newest first."""
+        return (await self.look(gpus=False)).jobs
+
+    async def show(self, job: str) -> Record:
+        """Return one record as it is now, with the files that travel with it."""
+        return about(job, await self.call("show", {"id": job}, Record))
+
+    async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
+        """Return its seconds from a byte of their file on; see Backend.ticks."""
+        found: list[Tick] = []
+        while True:
+            answer = await self.call("ticks", {"id": job, "start": start}, _Ticks)
+            found += answer.ticks
+            if answer.next - start < _TICKS:
+                return tuple(found), max(start, answer.next)
+            start = answer.next
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of the log, of PAGE bytes at most; see Backend.page."""
+        asked = {"id": job, "offset": offset, "length": min(length, PAGE)}
+        head, newline, data = (await self._raw("page", asked)).partition(b"\n")
+        header = decoded(head + newline, _Header)
+        return Page(header.offset, data, header.size)
+
+    @asynccontextmanager
+    async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[Stream]:
+        """Read the log over this link; see Backend.follow."""
+        channels = self._channels.value
+        if channels is None:
+            raise not_connected(self._box)
+        words = ("follow" if wait else "copy", named_safely(job), str(offset))
+        async with piped(channels, self.program, words, self.python, self.environment) as pipes:
+            stream = Stream(pipes)
+            await stream.begin()
+            yield stream
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log for about a second; see Backend.search."""
+        asked = {"id": job, "words": wanted.words, "exact": wanted.exact, "step": wanted.step}
+        return await self.call("search", {**asked, "offset": offset}, Found)
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        """Count for about a second what a search would find; see Backend.count."""
+        asked = {"id": job, "words": wanted.words, "exact": wanted.exact}
+        return await self.call("count", {**asked, "offset": offset, "end": end}, Counted)
+
+    async def stop(self, job: str, by: str) -> Record:
+        """Ask for the end of a job; see Backend.stop."""
+        return about(job, await self.call("stop", {"id": job, "by": by}, Record))
+
+    async def remove(self, jobs: Sequence[str]) -> None:
+        """Delete records of ended jobs; see Backend.remove."""
+        await self.call("remove", {"ids": list(jobs)}, dict[str, object])
+
+    async def ignore(self, process: Ignored) -> None:
+        """Let a process no longer count as using a GPU."""
+        await self.call("ignore", {"pid": process.pid, "start": process.start}, dict[str, object])
+
+
+class Stream:
+    """A log over one link; see backend.LogStream."""
+
+    def __init__(self, pipes: ProgramPipes) -> None:
+        self.offset = 0
+        """Where the next piece begins in the file."""
+        self.size = 0
+        """Bytes of the log when the stream began."""
+        self._pipes = pipes
+        self._early = b""
+
+    async def begin(self) -> None:
+        """Read up to the first byte of the log; raises RemoteError in words."""
+        seen = b""
+        while b"\n" not in seen:
+            piece = await self._pipes.read()
+            seen += piece
+            if not piece or len(seen) > _HEAD:
+                said = self._pipes.last_words or "it said nothing"
+                raise RemoteError("The log cannot be read", f"The box gave no log: {said}")
+        line, _, self._early = seen.partition(b"\n")
+        header = decoded(line, _Header)
+        self.offset, self.size = header.offset, header.size
+
+    async def read(self) -> bytes:
+        """Return what came next, or b"" at the end; see LogStream.read."""
+        piece, self._early = self._early, b""
+        if not piece:
+            piece = await self._pipes.read()
+        if not piece and (status := await self._pipes.wait()):
+            # The reader of the box went before the job did: killed, or its login was.
+            said = self._pipes.last_words or f"The reader on the box ended with {status}"
+            raise Dropped("The log stopped coming", said)
+        self.offset += len(piece)
+        return piece
+
+
+def not_connected(box: str) -> Dropped:
+    """Return that a box cannot be asked now."""
+    return Dropped("Not connected", f"{box} cannot be reached now", "Try again when it is live")

@@ -1,0 +1,68 @@
+"""Runs jobs one after the other, so that none disturbs the next, and returns what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.logs import last_lines
+from gpubox.core.errors import Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobSpec
+from gpubox.core.job_outcome import succeeded
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.retry import through
+from gpubox.core.shell import Shell
+
+_AGAIN = 0.3
+"""Seconds between two looks at a job whose log has ended, or is not to be had."""
+
+
+class RunProgress(Protocol):
+    """Somebody who is told how the runs go."""
+
+    def begins(self, number: int, record: Record) -> None:
+        """Take the record of a run that was just launched; runs are numbered from 1."""
+        ...
+
+    def says(self, number: int, data: bytes) -> None:
+        """Take a piece of the log of a run."""
+        ...
+
+    def ended(self, number: int, record: Record) -> None:
+        """Take the record of a run that has ended."""
+        ...
+
+
+async def run_all(
+    jobs: Jobs, shell: Feed[Shell | None], specs: Sequence[JobSpec], told: RunProgress
+) -> list[Record]:
+    """Launch jobs in order, each after the one before it ended, and return their records.
+
+    The link may drop meanwhile: a job is launched once, and waited for until it can be asked again. Raises
+    RemoteError when a job cannot be launched.
+    """
+    records: list[Record] = []
+    for number, spec in enumerate(specs, 1):
+        record = await through(shell, lambda spec=spec: jobs.launch(spec))
+        told.begins(number, record)
+        with suppress(RemoteError, Dropped):  # a job that never began may have no log
+            async with jobs.follow(record.id, 0) as stream:
+                while data := await stream.read():
+                    told.says(number, data)
+        while record.state in ACTIVE:
+            record = await through(shell, lambda id=record.id: jobs.show(id))
+            if record.state in ACTIVE:
+                await asyncio.sleep(_AGAIN)
+        told.ended(number, record)
+        records.append(record)
+    return records
+
+
+async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
+    """Return the last line of the log of each run that did not end well, by its id."""
+    failed = [record for record in records if record.ending is not None and not succeeded(record)]
+    return {record.id: " ".join(await last_lines(jobs, record.id, 1)) for record in failed}

@@ -1,0 +1,75 @@
+"""The person's own command at the end of a job; what it gets to know comes in its environment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from contextlib import suppress
+
+from gpubox.core.job import JobSpec
+from gpubox.core.record import Record, exit_status
+from gpubox.core.sanitize import clean
+
+log = logging.getLogger("gpubox.jobs")
+
+PATIENCE = 30.0
+"""Seconds that the command may take."""
+_WAITS = '/bin/sh -c "$0"; exit $?'
+"""A shell that waits for the command: when this program ends, only it is killed, and the command goes on."""
+
+
+def facts(box: str, record: Record) -> dict[str, str]:
+    """Return what the command finds in its environment; texts of the box are cleaned for one line."""
+    spec: JobSpec = record.spec
+    ending = record.ending
+    return {
+        "GPUBOX_BOX": clean(box, 120),
+        "GPUBOX_JOB_ID": clean(record.id, 80),
+        "GPUBOX_JOB_NAME": clean(spec.name or spec.line or " ".join(spec.argv), 200),
+        "GPUBOX_JOB_HOW": ending.how if ending is not None else "",
+        "GPUBOX_JOB_STATUS": str(exit_status(record)),
+        "GPUBOX_JOB_SIGNAL": clean(ending.signal, 20) if ending is not None else "",
+        "GPUBOX_JOB_SECONDS": f"{record.usage.real:.3f}" if record.usage is not None else "",
+    }
+
+
+async def run(command: str, box: str, record: Record, *, patience: float = PATIENCE) -> None:
+    """Run the command of the settings for a job that ended, if there is one; its failure is logged.
+
+    One that takes longer than `patience` seconds is killed. It outlives this program, though: a person who
+    leaves right after the end of a job is told all the same.
+    """
+    if not command or not record.spec.notify:
+        return
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            _WAITS,
+            command,
+            env={**os.environ, **facts(box, record)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        # No process left, say; a zero byte, or a locale without its letters.
+        log.warning("jobs.notify_command could not be started for %s: %s", record.id, error)
+        return
+    try:
+        async with asyncio.timeout(patience):
+            status = await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
+            os.killpg(process.pid, signal.SIGKILL)
+        status = await process.wait()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    if status:
+        log.warning("jobs.notify_command ended with status %s for %s", status, record.id)

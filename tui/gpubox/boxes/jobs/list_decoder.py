@@ -1,0 +1,76 @@
+"""Reads the list of jobs of a box: every two seconds the same thousand, of which three have changed."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import msgspec
+
+from gpubox.core.bounds import UNREADABLE, Moment
+from gpubox.core.errors import RemoteError
+from gpubox.core.record import GpuPlace, Listing, Record
+from gpubox.core.sanitize import clean
+
+log = logging.getLogger("gpubox.jobs")
+
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
+_NOW = re.compile(rb'"now": ?[0-9.]+')
+"""The box's clock in a record; inside of a text, its quotes would have a backslash before them."""
+_OLD = 900.0
+"""Seconds after a job's end from which nobody asks any more at what time its record was read."""
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    now: Moment
+    jobs: tuple[msgspec.Raw, ...] = ()
+    gpus: tuple[GpuPlace, ...] = ()
+
+
+class ListDecoder:
+    """Reads one list after the other; records that did not change are the same objects again."""
+
+    def __init__(self) -> None:
+        self._records = msgspec.json.Decoder(Record)
+        self._rows = msgspec.json.Decoder(_Rows)
+        self._known: dict[bytes, Record] = {}
+
+    def read(self, data: bytes) -> Listing:
+        """Return a list; a record that cannot be read, by a newer program say, is left out.
+
+        Raises RemoteError when nothing of it can be read. May run in a thread, one call at a time.
+        """
+        try:
+            rows = self._rows.decode(data)
+        except UNREADABLE as error:
+            raise RemoteError(
+                "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
+            ) from None
+        found: list[Record] = []
+        known: dict[bytes, Record] = {}
+        for raw in rows.jobs:
+            key = _NOW.sub(b"", bytes(raw))
+            record = self._known.get(key) or self._record(raw)
+            if record is None:
+                continue
+            found.append(record)
+            if record.ended is not None and record.state == "ended" and record.now - record.ended > _OLD:
+                known[key] = record
+        self._known = known
+        return Listing(now=rows.now, jobs=tuple(found), gpus=rows.gpus)
+
+    def _record(self, raw: msgspec.Raw) -> Record | None:
+        try:
+            record = self._records.decode(raw)
+            named_safely(record.id)
+        except (*UNREADABLE, RemoteError) as error:
+            log.warning("a record of a job cannot be read: %s", clean(str(error), 200))
+            return None
+        return record
+
+
+def named_safely(job: str) -> str:
+    """Return a job's id; raises RemoteError for one that a shell or a path could take for something else."""
+    if not _ID.fullmatch(job):
+        raise RemoteError("No such job", f"{clean(job, 60)} is no id of a job")
+    return job

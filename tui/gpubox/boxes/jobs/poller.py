@@ -1,0 +1,137 @@
+"""When the jobs of a box are looked at: on each new link, when one changed, and while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Protocol
+
+from gpubox.agent.program_cache import NoPython
+from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.core.errors import Dropped, GpuBoxError
+from gpubox.core.feed import Feed
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Shell
+from gpubox.core.tasks import together
+
+log = logging.getLogger("gpubox.jobs")
+
+SETTLE = 2.0
+"""Seconds after which the first sample of a new link is there, and there is time for what can wait."""
+WATCHED = 2.0
+"""Seconds between two looks while somebody watches and a job is at work."""
+QUEUE = 10.0
+"""Seconds between two looks at the queue of Slurm while somebody watches, when no job of ours is in it."""
+AGAIN, SELDOM = 5.0, 300.0
+"""Seconds until a box is asked again that could not be asked, and those at most; each doubles the last."""
+
+
+class PolledJobs(Protocol):
+    """What is looked at: Jobs."""
+
+    feed: Feed[tuple[Record, ...]]
+    trouble: Feed[GpuBoxError | None]
+    looked: bool
+    slurm: Slurm
+
+    async def look(self) -> tuple[Record, ...]:
+        """Look at all jobs; raises GpuBoxError."""
+        ...
+
+
+class JobPoller:
+    """Looks at the jobs of one box when there is a reason to."""
+
+    def __init__(self, jobs: PolledJobs, shell: Feed[Shell | None]) -> None:
+        self._jobs = jobs
+        self._shell = shell
+        self._hopeless: Shell | None = None
+        self._watchers = 0
+        self._watched = asyncio.Event()
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncGenerator[None]:
+        """Have running jobs looked at every two seconds while the block lasts."""
+        self._watchers += 1
+        self._watched.set()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._watched.clear()
+
+    async def keep(self, sample: Feed[Sample | None]) -> None:
+        """Look whenever there is a reason to, until cancelled."""
+        await together(
+            self._on_links(sample), self._on_changes(sample), self._while_watched(), self._after_trouble()
+        )
+
+    async def look_again(self) -> None:
+        """Look, unless the box cannot be asked: then `trouble` says why.
+
+        A box without Python is not asked again over the same link.
+        """
+        shell = self._shell.value
+        if shell is None or shell is self._hopeless:
+            return
+        try:
+            await self._jobs.look()
+        except Dropped:
+            return  # the next link is a reason to look again
+        except GpuBoxError as error:
+            if isinstance(error, NoPython):
+                self._hopeless = shell
+            log.info("jobs cannot be looked at: %s", error)
+
+    async def _on_links(self, sample: Feed[Sample | None]) -> None:
+        async for shell in self._shell.follow():
+            if shell is None:
+                continue
+            await asyncio.sleep(SETTLE if sample.value is None else 0)
+            if shell is self._shell.value:
+                await self.look_again()
+                await self._look_at_slurm(0.0)
+
+    async def _on_changes(self, sample: Feed[Sample | None]) -> None:
+        """Look when a job changed; the first time of a change that is heard of is that of an old one."""
+        seen: float | None = None
+        async for newest in sample.follow():
+            changed = newest.jobs if newest is not None else None
+            if changed is not None and changed != seen:
+                first, seen = seen is None, changed
+                if not first or self._jobs.looked:
+                    await self.look_again()
+
+    async def _after_trouble(self) -> None:
+        """Ask again after a while: a box that was too busy tells nobody when it is no longer."""
+        pause = AGAIN
+        async for trouble in self._jobs.trouble.follow():
+            if trouble is None:
+                pause = AGAIN
+                continue
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, SELDOM)
+            if self._jobs.trouble.value is not None:
+                await self.look_again()
+
+    async def _while_watched(self) -> None:
+        while True:
+            await self._watched.wait()
+            began = time.monotonic()
+            at_work = any(record.state in ACTIVE for record in self._jobs.feed.value)
+            if self._jobs.trouble.value is None and (at_work or not self._jobs.looked):
+                await self.look_again()
+            if self._jobs.slurm.view.value is not None:
+                await self._look_at_slurm(QUEUE)
+            await asyncio.sleep(max(WATCHED, 10 * (time.monotonic() - began)))
+
+    async def _look_at_slurm(self, age: float) -> None:
+        """Look at Slurm's queue, where there is one, when the last look is older than some seconds."""
+        with suppress(Dropped):
+            if self._shell.value is not None:
+                await self._jobs.slurm.refresh(age)

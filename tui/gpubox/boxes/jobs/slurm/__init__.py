@@ -1,0 +1,1 @@
+"""Jobs that Slurm queues: commands, parsers and the backend."""

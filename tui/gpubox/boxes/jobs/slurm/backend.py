@@ -1,0 +1,300 @@
+"""Jobs that Slurm queues: our supervisor is the payload, so that the record, log and figures are the same."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from secrets import token_hex
+
+import msgspec
+
+from gpubox.agent import program_cache
+from gpubox.boxes.jobs.answers import about
+from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.slurm import commands, messages, submit
+from gpubox.boxes.jobs.slurm.commands import Place
+from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow
+from gpubox.core.bounds import Moment
+from gpubox.core.errors import RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.job import JobSpec
+from gpubox.core.record import ACTIVE, Record, Tick
+from gpubox.core.sanitize import clean
+from gpubox.core.shell import Shell
+
+FORGOTTEN = 60.0
+"""Seconds after which a job that Slurm knows nothing of will not come any more."""
+RECENT = 600.0
+"""Seconds for which Slurm is asked once more about a job that ended."""
+COMPLETING = 30.0
+"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say whether it ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmState:
+    """Slurm on a box."""
+
+    partitions: tuple[Partition, ...] = ()
+    queue: tuple[QueueRow, ...] = ()
+    """Jobs of everybody that wait or run."""
+    now: float = 0.0
+    """The box's clock then."""
+    trouble: str = ""
+    """Why Slurm could not be asked, in words; the rest is what was known before."""
+
+
+class _Settled(msgspec.Struct, frozen=True):
+    id: str
+    ending: dict[str, object]
+    ran: bool = True
+    """Whether it ran on a node; then its own last word may still be on its way through a network disk."""
+    ended: Moment = 0.0
+    forced: bool = False
+    """Whether Slurm knows better than a status that the job itself ended with."""
+
+
+class Slurm:
+    """See backend.Backend. Without Slurm on the box each method raises RemoteError."""
+
+    def __init__(self, box: str, supervised: BoxBackend) -> None:
+        self.view: Feed[SlurmState | None] = Feed(None)
+        """Partitions and queue as they were last looked at; None on a box without Slurm."""
+        self._box = box
+        self._supervised = supervised
+        self._place: Place | None = None
+        self._found_by: Shell | None = None
+        self._rows: tuple[QueueRow, ...] = ()
+        """The queue, and those of our jobs that ended a moment ago."""
+        self._looked_at = -math.inf
+        self._clear: set[str] = set()
+        """Ended jobs of which Slurm knows no more than their record."""
+
+    async def find(self) -> bool:
+        """Return whether the box has Slurm; asks once for each link. Raises RemoteError and Dropped."""
+        shell = self._supervised.shell()
+        if shell is not self._found_by:
+            self._place = await commands.find(shell, await self._supervised.variables())
+            self._found_by = shell
+            if self._place is None and self.view.value is not None:
+                self.view.put(None)
+        return self._place is not None
+
+    async def look(self) -> SlurmState | None:
+        """Look at partitions and queue; None on a box without Slurm. Raises RemoteError in words, Dropped."""
+        if not await self.find():
+            return None
+        found = await commands.ask(self._supervised.shell(), self._there())
+        queue = tuple(row for row in found.rows if messages.phase(row.state) != "ended")
+        view = SlurmState(found.partitions, queue, found.now)
+        self._rows, self._looked_at = found.rows, time.monotonic()
+        self.view.put(view)
+        return view
+
+    async def refresh(self, age: float = 0.0) -> None:
+        """Look when the last look is older than some seconds; trouble is told in `view`. Raises Dropped."""
+        try:
+            if await self.find() and (time.monotonic() - self._looked_at > age or self.view.value is None):
+                await self.look()
+        except RemoteError as error:
+            self._silent(error)
+
+    def _silent(self, error: RemoteError) -> None:
+        self._looked_at = time.monotonic()
+        if self._place is not None:
+            self.view.put(replace(self.view.value or SlurmState(), trouble=error.text))
+
+    async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        """Return records with what Slurm alone knows: what a job waits for, and how it ended unheard.
+
+        A Slurm that does not answer leaves them as they are, and says so in `view`. Raises Dropped.
+        """
+        if not any(self._open(record) for record in records):
+            return tuple(records)
+        try:
+            view = await self.look()
+            if view is None:
+                return tuple(records)
+            return await self._settled(records, view.now)
+        except RemoteError as error:
+            self._silent(error)
+            return tuple(
+                msgspec.structs.replace(record, waits=error.text)
+                if record.spec.backend == "slurm" and record.state == "queued"
+                else record
+                for record in records
+            )
+
+    async def _settled(self, records: Sequence[Record], now: float) -> tuple[Record, ...]:
+        by_number = {row.id: row for row in self._rows}
+        by_job = {row.job: row for row in self._rows if row.job}
+        found: list[Record] = []
+        over: list[tuple[int, Record]] = []
+        for place, record in enumerate(records):
+            row = by_number.get(record.slurm) or by_job.get(record.id)
+            if not self._open(record):
+                found.append(record)
+            elif row is not None and messages.phase(row.state) != "ended":
+                late = record.state == "ended" and record.now - (record.ended or 0.0) > COMPLETING
+                found.append(record if late else _alive(record, row, now))
+            else:
+                known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
+                over.append((place, known))
+                found.append(known)
+        if over:
+            numbers = [record.slurm for _, record in over if record.slurm]
+            told = await commands.ends(self._supervised.shell(), self._there(), numbers) if numbers else {}
+            for place, record in over:
+                found[place] = await self._close(record, told.get(record.slurm), now)
+        return tuple(found)
+
+    async def _close(self, record: Record, told: AccountedJob | None, now: float) -> Record:
+        """Write how a job ended into its record, unless it could do so itself."""
+        canceled = told is not None and told.state.startswith("CANCELLED")
+        forced = told is not None and messages.forced(told, record)
+        if told is not None:
+            if messages.phase(told.state) != "ended":
+                return record
+            if record.state == "ended" and not forced:
+                self._clear.add(record.id)
+                return record
+            ran = not canceled or told.started is not None
+            words, ended = messages.ending(told), told.ended or now
+        elif record.state == "ended" or now - record.submitted < FORGOTTEN:
+            return record
+        elif record.slurm:
+            words, ran, ended = f"Slurm no longer knows its job {record.slurm}", False, now
+        else:
+            words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
+        how = "stopped" if canceled else "slurm"
+        if told is not None and canceled and told.reason == "DependencyNeverSatisfied":
+            how, words = "after", f"Job {record.spec.after or 'before it'} did not end with exit code 0"
+        asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
+        settled = about(record.id, await self._supervised.call("settle", asked, Record))
+        return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
+
+    async def launch(self, spec: JobSpec) -> Record:
+        """Hand a job to Slurm and return its record; see Backend.launch."""
+        place, shell = await self._required(), self._supervised.shell()
+        after = await self._after(spec)
+        options = submit.options(spec, after)
+        record = await self._supervised.prepare(msgspec.structs.replace(spec, backend="slurm"))
+        if record.slurm or record.state != "queued":
+            return record
+        await program_cache.ensure(shell, self._supervised.program, self._supervised.python)
+        supervised, mark = self._supervised, f"gpubox-{token_hex(6)}"
+        words = ("payload", spec.id)
+        python, environment = supervised.python, supervised.environment
+        line = program_cache.command(supervised.program, mark, words, python, environment)
+        login: Mapping[str, str] = await supervised.variables() if spec.login else {}
+        script = submit.script(spec, record.folder, options, line, place.folder, login)
+        result, out = await commands.run(shell, place, script)
+        number = out.decode("ascii", "replace").strip()
+        if result.ok and number.isdecimal():
+            return await self.show(spec.id)
+        error = commands.refused(result, "Slurm refused the job")
+        if result.status == submit.SAID_NO:
+            asked = _Settled(spec.id, {"how": "slurm", "words": error.text}, ran=False)
+            await self._supervised.call("settle", asked, Record)
+            await self._supervised.remove([spec.id])
+        raise error
+
+    async def _after(self, spec: JobSpec) -> str:
+        """Return Slurm's number of the job that must end first; raises RemoteError for one it has not."""
+        if not spec.after:
+            return ""
+        other = await self._supervised.show(spec.after)
+        if not other.slurm:
+            raise RemoteError(
+                "Slurm cannot wait for that job",
+                f"{clean(other.spec.name, 40) or other.id} is not one of Slurm's",
+                "Run both by Slurm, or both by the box itself",
+            )
+        return other.slurm
+
+    async def list(self) -> tuple[Record, ...]:
+        """Return all records of the box; see Backend.list."""
+        return await self.settle(await self._supervised.list())
+
+    async def show(self, job: str) -> Record:
+        """Return one record as it is now; see Backend.show."""
+        return (await self.settle((await self._supervised.show(job),)))[0]
+
+    async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
+        """Return its seconds; see Backend.ticks."""
+        return await self._supervised.ticks(job, start)
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of the log; see Backend.page."""
+        return await self._supervised.page(job, offset, length)
+
+    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+        """Search the log for about a second; see Backend.search."""
+        return await self._supervised.search(job, wanted, offset)
+
+    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+        """Count for about a second what a search would find; see Backend.count."""
+        return await self._supervised.count(job, wanted, offset, end)
+
+    def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
+        """Follow the log; see Backend.follow."""
+        return self._supervised.follow(job, offset, wait=wait)
+
+    async def stop(self, job: str, by: str) -> Record:
+        """Ask for the end of a job, first as any other, then by scancel; see Backend.stop."""
+        place = await self._required()
+        record = await self.show(job)
+        if record.state in ACTIVE:
+            await self._supervised.stop(job, by)
+            if record.slurm.isdecimal():
+                result, _ = await commands.run(
+                    self._supervised.shell(), place, f"limited scancel {record.slurm}"
+                )
+                if not result.ok and b"nvalid job id" not in result.stderr:
+                    raise commands.refused(result, "Slurm did not cancel the job")
+        record = await self.show(job)
+        return record if record.state != "running" else msgspec.structs.replace(record, state="stopping")
+
+    async def remove(self, jobs: Sequence[str]) -> None:
+        """Delete records of ended jobs; see Backend.remove."""
+        await self._supervised.remove(jobs)
+
+    async def _required(self) -> Place:
+        if not await self.find():
+            raise RemoteError("No Slurm", f"{self._box} has no sbatch", "Leave it to the box itself")
+        return self._there()
+
+    def _there(self) -> Place:
+        assert self._place is not None
+        return self._place
+
+    def _open(self, record: Record) -> bool:
+        """Return whether Slurm may know more of a job than its record."""
+        if record.spec.backend != "slurm" or record.id in self._clear:
+            return False
+        return record.state in ACTIVE or _unclear(record)
+
+
+def _unclear(record: Record) -> bool:
+    """Return whether a job ended a while ago at most by what Slurm may have done to it."""
+    ending = record.ending
+    if ending is None or record.now - (record.ended or 0.0) > RECENT:
+        return False
+    # Slurm signals all processes at once: the command may be gone before its supervisor knows why, with
+    # whatever status a shell or a handler makes of that. 0 is one of them: `wait` in sh ends so when the
+    # process that it waits for was hit first.
+    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == "scancel"
+
+
+def _alive(record: Record, row: QueueRow, now: float) -> Record:
+    """Return a record with what the queue says of its job."""
+    if messages.phase(row.state) == "queued":
+        words = messages.waits(row, now)
+        return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)
+    if record.state == "ended":  # by what, Slurm will say in a moment
+        return msgspec.structs.replace(record, slurm=row.id, state="stopping", ended=None, ending=None)
+    begun = "starting" if record.state == "queued" else record.state
+    return msgspec.structs.replace(record, slurm=row.id, state=begun, waits="")

@@ -1,0 +1,115 @@
+"""The facts of a box out of the lines that services.sh writes where there is no Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gpubox.boxes.services.facts import ServiceFacts
+from gpubox.core.bounds import UNREADABLE, whole
+from gpubox.remote import services as remote
+
+_SEPARATOR = "\x1f"
+_MOST = 2000
+"""Lines of one kind that are read."""
+
+
+class _Lines:
+    """What the lines of one answer say, in the shape that the Python of a box gives it."""
+
+    def __init__(self) -> None:
+        self.uid = -1
+        self.proc = True
+        self.listeners: list[dict[str, object]] = []
+        self.inodes: dict[str, dict[str, object]] = {}
+        self.processes: dict[str, dict[str, object]] = {}
+        self.files: dict[str, list[dict[str, object]]] = {"j": [], "b": []}
+        self._each: dict[str, Callable[[str], None]] = {
+            "u": self._user,
+            "n": self._none,
+            "t": self._table,
+            "h": self._holder,
+            "p": self._process,
+            "w": self._words,
+            "f": self._folder,
+            "j": lambda rest: self._file("j", rest),
+            "b": lambda rest: self._file("b", rest),
+        }
+
+    def take(self, line: str) -> None:
+        """Take a line; one that makes no sense is passed over."""
+        kind, _, rest = line.partition(" ")
+        if kind in self._each:
+            self._each[kind](rest)
+
+    def _user(self, rest: str) -> None:
+        uid = whole(rest)
+        self.uid = -1 if uid is None else uid
+
+    def _none(self, _: str) -> None:
+        self.proc = False
+
+    def _table(self, rest: str) -> None:
+        if len(self.listeners) < _MOST:
+            for row in remote.listeners(rest):
+                self.inodes[str(row.pop("inode"))] = row
+                self.listeners.append(row)
+
+    def _holder(self, rest: str) -> None:
+        pid, _, inode = rest.partition(" ")
+        row, number = self.inodes.get(inode.strip()), whole(pid)
+        if row is not None and "pid" not in row and number is not None:
+            row["pid"] = number
+
+    def _process(self, rest: str) -> None:
+        pid, uid, user, name = [*rest.split(" ", 3), "", "", ""][:4]
+        number = whole(uid)
+        if whole(pid) is not None and number is not None and len(self.processes) < _MOST:
+            self.processes[pid] = {"name": name, "uid": number, "user": user}
+
+    def _words(self, rest: str) -> None:
+        pid, _, text = rest.partition(" ")
+        words = text.rstrip(_SEPARATOR).split(_SEPARATOR)
+        if pid in self.processes:
+            self.processes[pid]["words"] = words[: remote.WORDS]
+
+    def _folder(self, rest: str) -> None:
+        pid, _, folder = rest.partition(" ")
+        if pid in self.processes:
+            self.processes[pid]["folder"] = folder
+
+    def _file(self, kind: str, rest: str) -> None:
+        owner, _, text = rest.partition(" ")
+        number = whole(owner)
+        try:
+            value = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        except UNREADABLE:
+            return
+        if number is not None and len(self.files[kind]) < _MOST:
+            self.files[kind].append({**value, "owner": number})
+
+
+def read(answer: bytes) -> ServiceFacts | None:
+    """Return the facts of an answer, or None when there is none; lines that make no sense are passed over."""
+    if not answer:
+        return None
+    lines = _Lines()
+    for line in answer.decode("utf-8", "replace").split("\n"):
+        lines.take(line)
+    users = {process.get("uid"): process.get("user") for process in lines.processes.values()}
+    for row in lines.listeners:
+        row["user"] = users.get(row["uid"], f"{row['uid']}")
+    told = {
+        "v": 1,
+        "uid": lines.uid,
+        "proc": lines.proc,
+        "listeners": lines.listeners,
+        "processes": lines.processes,
+        "jupyter": lines.files["j"],
+        "tensorboard": lines.files["b"],
+    }
+    try:
+        return msgspec.json.decode(msgspec.json.encode(told), type=ServiceFacts)
+    except (*UNREADABLE, OverflowError):
+        return None

@@ -1,0 +1,187 @@
+"""The tunnels of one box: wished once, held open through every loss of the link."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from gpubox.boxes.tunnels.listening_ports import listening
+from gpubox.boxes.tunnels.local_ports import Ports
+from gpubox.boxes.tunnels.tunnel import Find, NothingListens, Tunnel, TunnelContext, TunnelPhase, TunnelWorker
+from gpubox.core.channels import Channels, Forward
+from gpubox.core.errors import Cancelled, Dropped, RemoteError
+from gpubox.core.feed import Feed
+from gpubox.core.shell import Shell
+from gpubox.core.tunnel_spec import TunnelSpec, at_home, parse, short
+
+TICK = 1.0
+"""Seconds between two looks at what went through."""
+PATIENCE = 5.0
+"""Seconds that somebody who wants a tunnel waits for the link."""
+LISTEN = 5.0
+"""Seconds between two looks whether somebody listens on the box by now."""
+
+
+class Tunnels:
+    """What is wished, what stands, and why something does not."""
+
+    def __init__(self, box: str, *, ports: Ports | None = None, find: Find | None = None) -> None:
+        self.feed: Feed[tuple[Tunnel, ...]] = Feed(())
+        """All tunnels in the order they were wished, with counts that are at most TICK seconds old."""
+        self._box = box
+        self._ports = ports or Ports(box)
+        self._around = TunnelContext(box, self._ports, find, self._publish)
+        self._held: dict[int, TunnelWorker] = {}
+        self._number = 0
+        self._channels: Channels | None = None
+        self._group: asyncio.TaskGroup | None = None
+
+    def spec(self, lines: Iterable[str]) -> None:
+        """Wish for the tunnels that lines of the settings mean; raises ConfigError."""
+        for line in lines:
+            requested = parse(line)
+            self.add(requested.spec, requested.name)
+
+    def add(self, spec: Forward | None, name: str = "") -> Tunnel:
+        """Wish for a tunnel and return it; one of that name to the same place is there only once.
+
+        Without a spec the name is a service's, which is found when the box is connected. It opens then,
+        or at once.
+        """
+        requested = TunnelSpec(name or (short(spec) if spec is not None else ""), spec)
+        for held in self._held.values():
+            if _same(held.now, requested):
+                if held.now.phase in (TunnelPhase.STOPPED, TunnelPhase.FAILED):
+                    held.begin(self._channels, self._group)
+                return held.now
+        self._number += 1
+        held = TunnelWorker(self._around, Tunnel(self._number, requested.name, spec))
+        self._held[self._number] = held
+        held.begin(self._channels, self._group)
+        return held.now
+
+    async def open(self, spec: Forward | None, name: str = "") -> Tunnel:
+        """Wish for a tunnel and wait until it is open.
+
+        Raises why it cannot be opened, Cancelled when it is stopped meanwhile, and Dropped when the box is
+        not connected for PATIENCE seconds; the spec is kept then.
+        """
+        held = self._held[self.add(spec, name).id]
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as limit:
+                async for _ in self.feed.follow():
+                    now = held.now
+                    if now.phase is TunnelPhase.OPEN:
+                        return now
+                    if now.phase is TunnelPhase.FAILED and now.reason is not None:
+                        raise now.reason
+                    if now.phase is TunnelPhase.STOPPED:
+                        raise Cancelled("Stopped", f"{now.name} was stopped before it was open")
+                    if now.phase is not TunnelPhase.WAITING:
+                        limit.reschedule(None)
+                    elif limit.when() is None:
+                        limit.reschedule(clock() + PATIENCE)
+        except TimeoutError:
+            pass
+        raise Dropped("Not connected", f"{self._box} cannot be reached now", "The tunnel opens when it is")
+
+    async def stop(self, tunnel: int) -> None:
+        """Close a tunnel and its connections; it stays in the list. An unknown number does nothing."""
+        held = self._held.get(tunnel)
+        if held is not None:
+            await held.end()
+            held.put(TunnelPhase.STOPPED)
+
+    async def restart(self, tunnel: int) -> None:
+        """Close a tunnel and open it anew, on its own port if that is free again; a stopped one is opened."""
+        held = self._held.get(tunnel)
+        if held is not None:
+            await held.end()
+            held.anew()
+            held.begin(self._channels, self._group)
+
+    async def forget(self, tunnel: int) -> None:
+        """Close a tunnel and take it off the list."""
+        held = self._held.get(tunnel)
+        if held is not None:
+            await self.stop(tunnel)
+            self._held.pop(tunnel, None)
+            self._publish()
+
+    async def keep(self, channels: Feed[Channels | None], shell: Feed[Shell | None] | None = None) -> None:
+        """Hold every wished tunnel open while there are channels, until cancelled.
+
+        With a shell it is looked up whether anybody listens at the far end.
+        """
+        await self._ports.load()
+        while True:
+            now = channels.value
+            async with asyncio.TaskGroup() as group:
+                holding = group.create_task(self._over(now, shell)) if now is not None else None
+                async for newest in channels.follow():
+                    if newest is not now:
+                        break
+                if holding is not None:
+                    holding.cancel()
+
+    async def _over(self, channels: Channels, shell: Feed[Shell | None] | None) -> None:
+        """Hold the tunnels over one link."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._channels, self._group = channels, group
+                for held in self._held.values():
+                    if held.now.phase is not TunnelPhase.STOPPED:
+                        held.begin(channels, group)
+                group.create_task(self._count())
+                if shell is not None:
+                    group.create_task(self._listen(shell))
+        finally:
+            self._channels = self._group = None
+            for held in self._held.values():
+                held.rest()
+
+    async def _count(self) -> None:
+        """Look at the counts and at refusals, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            changed = [held.look() for held in self._held.values()]
+            if any(changed):
+                self._publish()
+
+    async def _listen(self, shell: Feed[Shell | None]) -> None:
+        """Look whether somebody listens at the far ends: once for each, and on while nobody does."""
+        seen: set[tuple[int, int]] = set()
+        asked = 0.0
+        while True:
+            tunnels = self.feed.value
+            here = {(one.id, one.port) for one in tunnels if _open_at_home(one)}
+            silent = any(isinstance(one.reason, NothingListens) for one in tunnels)
+            now = time.monotonic()
+            if here - seen or (silent and now - asked >= LISTEN):
+                seen, asked = here, now
+                await self._ask(shell.value)
+            await asyncio.sleep(TICK)
+
+    async def _ask(self, shell: Shell | None) -> None:
+        if shell is None:
+            return
+        with suppress(RemoteError, Dropped):  # it is only a courtesy; the tunnel itself tells too
+            found = await listening(shell)
+            for held in tuple(self._held.values()) if found is not None else ():
+                held.heard(found or frozenset())
+
+    def _publish(self) -> None:
+        self.feed.put(tuple(held.now for held in self._held.values()))
+
+
+def _open_at_home(tunnel: Tunnel) -> bool:
+    return tunnel.phase is TunnelPhase.OPEN and tunnel.spec is not None and at_home(tunnel.spec)
+
+
+def _same(tunnel: Tunnel, requested: TunnelSpec) -> bool:
+    if tunnel.name != requested.name:
+        return False
+    return requested.spec is None or tunnel.spec is None or tunnel.spec == requested.spec

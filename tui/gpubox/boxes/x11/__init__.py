@@ -1,0 +1,1 @@
+"""Graphical programs of a box on this machine's display."""

@@ -1,0 +1,126 @@
+"""Reads a box outside the panel: tells each sample and each trouble to one function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from gpubox.boxes.box import Box
+from gpubox.core.errors import GpuBoxError, ProbeError
+from gpubox.core.link_state import Phase
+from gpubox.core.sample import Sample
+from gpubox.core.tasks import together
+
+Event = Sample | GpuBoxError
+Tell = Callable[[Event], bool]
+"""Takes what happened; returns whether that is enough."""
+Say = Callable[[Event], None]
+
+SILENCE = 20.0
+"""Seconds that a live link may bring no sample: shipping the probe over a slow line takes 3."""
+SETTLE = 1.5
+"""Seconds that one reading waits for rates, which take two looks at a counter."""
+
+
+class _Enough(Exception):
+    """Ends the jobs around a box."""
+
+
+async def follow(box: Box, tell: Tell) -> None:
+    """Keep a box and tell of it until `tell` returns true; the box is closed afterwards."""
+
+    def say(event: Event) -> None:
+        if tell(event):
+            raise _Enough
+
+    with suppress(_Enough):
+        await together(
+            box.keep(), _samples(box, say), _health(box, say), _trouble(box, say), _silence(box, say)
+        )
+
+
+async def _samples(box: Box, say: Say) -> None:
+    async for sample in box.sample.follow():
+        if sample is not None:
+            say(sample)
+
+
+async def _health(box: Box, say: Say) -> None:
+    async for state in box.link.health.follow():
+        if state.phase in (Phase.WAITING, Phase.REFUSED) and state.reason is not None:
+            say(state.reason)
+
+
+async def _trouble(box: Box, say: Say) -> None:
+    async for error in box.trouble.follow():
+        if error is not None:
+            say(error)
+
+
+async def _silence(box: Box, say: Say) -> None:
+    """Say when a link is up and nothing comes over it."""
+    async for state in box.link.health.follow():
+        if state.phase is not Phase.LIVE:
+            continue
+        await asyncio.sleep(SILENCE)
+        if box.link.health.value.phase is Phase.LIVE and (box.age is None or box.age > SILENCE):
+            say(_silent())
+
+
+def _silent() -> ProbeError:
+    return ProbeError(
+        "No reading",
+        f"The link is up, but the probe sent nothing for {SILENCE:.0f} seconds",
+        "Look at the load of the box, and whether its home folder answers",
+    )
+
+
+async def once(box: Box) -> Event:
+    """Return one reading of a box with its rates known, or what stood in the way."""
+    found: list[Event] = []
+
+    def tell(event: Event) -> bool:
+        if isinstance(event, Sample):
+            found[:] = [event]
+            return event.host.cpu is not None
+        if not found:
+            found.append(event)
+        return True  # a sample without rates is better than the trouble that came after it
+
+    async def kept() -> None:
+        await follow(box, tell)
+        raise _Enough
+
+    async def settled() -> None:
+        async for sample in box.sample.follow():
+            if sample is not None:
+                break
+        await asyncio.sleep(SETTLE)
+        raise _Enough
+
+    with suppress(_Enough):
+        await together(kept(), settled())
+    return found[0]
+
+
+class Changes:
+    """Tells a trouble once, however often it comes again before the next sample."""
+
+    def __init__(self, tell: Callable[[Event], None], seconds: float) -> None:
+        self._tell = tell
+        self._seconds = seconds
+        self._said = ""
+        self._last = -seconds
+
+    def __call__(self, event: Event) -> bool:
+        """Take an event; never enough."""
+        if isinstance(event, Sample):
+            now = asyncio.get_running_loop().time()
+            if now - self._last >= self._seconds * 0.75:  # a tick may come early, never a quarter of it
+                self._last, self._said = now, ""
+                self._tell(event)
+        elif str(event) != self._said:
+            self._said = str(event)
+            self._tell(event)
+        return False

@@ -1,0 +1,48 @@
+"""Opens one service of a box from the command line, and its page in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from gpubox.boxes import browser as browsers
+from gpubox.boxes.box import Box
+from gpubox.boxes.services import Service
+from gpubox.core.errors import RemoteError
+from gpubox.core.tunnel_spec import TunnelSpec, at_home
+
+
+async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) -> None:
+    """Open what was asked for, on port `at` of this machine if that is not 0; show its page if it has one.
+
+    Raises GpuBoxError when there is no such service and when it cannot be opened.
+    """
+    service = await _service(box, requested)
+    name = service.key if service is not None else requested.name
+    spec = service.forward if service is not None else requested.spec
+    assert spec is not None  # a name that is no service was refused above
+    if at or requested.spec is not None:
+        tunnel = await box.tunnels.open(replace(spec, listen_port=at or spec.listen_port), name)
+    else:
+        tunnel = await box.tunnels.open(None, name)  # by name: a server that is started anew may move
+    if service is None or not service.page or not browser:
+        return
+    url = service.url(tunnel.port)
+    if not await browsers.show(url, secret=bool(service.token)):
+        click.echo(f"no browser here; open {url}")
+
+
+async def _service(box: Box, requested: TunnelSpec) -> Service | None:
+    """Return the service that is meant; None for a port that no known one listens on."""
+    spec = requested.spec
+    if spec is None:
+        await box.services.find()
+        return box.services.named(requested.name)
+    if not at_home(spec):
+        return None
+    try:
+        found = await box.services.find()
+    except RemoteError:
+        return None  # the port was named: it is opened whatever the box tells of itself
+    return next((one for one in found if one.port == spec.port), None)

@@ -1,0 +1,95 @@
+"""Runs something over the link to one box, outside the panel: once it is up, and through its later losses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import click
+
+from gpubox.boxes.box import Box
+from gpubox.commands.common import begin, complain
+from gpubox.config.settings import Settings
+from gpubox.core.errors import ConfigError, GpuBoxError
+from gpubox.core.link_state import Phase
+from gpubox.core.tasks import together
+
+T = TypeVar("T")
+
+
+class _Done(Exception):
+    """Ends the link when the work is done."""
+
+
+def with_box(
+    ctx: click.Context, name: str, work: Callable[[Box, Settings], Awaitable[int]], *, failed: int = 1
+) -> int:
+    """Do something over the link to a box and return the exit status; `failed` when the box did not do it.
+
+    What went wrong is told on stderr, and so is each later loss of the link. Raises ConfigError for wrong
+    words.
+    """
+    import asyncio
+
+    from gpubox.boxes.factory import open_box
+    from gpubox.commands.asker import TerminalAsker
+    from gpubox.store.store import Store
+
+    settings, target = begin(ctx, name)
+    with Store.open(settings) as store:
+        box = open_box(target, settings, TerminalAsker(), store=store)
+        try:
+            return asyncio.run(linked(box, lambda: work(box, settings), tell=True))
+        except ConfigError:
+            raise
+        except GpuBoxError as error:
+            complain(error, box.name)
+            return failed
+
+
+async def linked(box: Box, work: Callable[[], Awaitable[T]], *, tell: bool = False) -> T:
+    """Keep a box, unread, while `work` is done and return what that returns.
+
+    Work begins when the box is connected. Raises what work raises, and why the box cannot be reached when
+    the first try fails; later losses are healed by the link meanwhile. With `tell` they are told on stderr,
+    and one that only a person can mend is raised.
+    """
+    found: list[T] = []
+
+    async def done() -> None:
+        await _connected(box)
+        found.append(await work())
+        raise _Done
+
+    async def heeding() -> None:
+        await _connected(box)
+        await losses(box)
+
+    with suppress(_Done):
+        await together(box.keep(probe=False), done(), *([heeding()] if tell else []))
+    return found[0]
+
+
+async def _connected(box: Box) -> None:
+    async for health in box.link.health.follow():
+        if health.phase in (Phase.WAITING, Phase.REFUSED) and health.reason is not None:
+            raise health.reason
+        if health.phase is Phase.LIVE:
+            async for shell in box.shell.follow():
+                if shell is not None:
+                    return
+
+
+async def losses(box: Box) -> None:
+    """Tell why the link went, once for each loss; raise what only a person can mend."""
+    told = ""
+    async for health in box.link.health.follow():
+        if health.phase is Phase.LIVE:
+            told = ""
+        elif health.reason is not None:
+            if health.phase is Phase.REFUSED:
+                raise health.reason
+            if str(health.reason) != told:
+                told = str(health.reason)
+                complain(health.reason, box.name)

@@ -1,0 +1,176 @@
+"""Ways through an open link besides commands: forwarded ports, a terminal, graphical programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from signal import Signals
+from typing import Protocol
+
+from gpubox.core.shell import Channel, CommandResult
+
+
+class Direction(Enum):
+    """Which side listens, and for what."""
+
+    LOCAL = "local"
+    """This machine listens; connections come out on the box."""
+    REMOTE = "remote"
+    """The box listens on its loopback; connections come out on this machine."""
+    SOCKS = "socks"
+    """This machine listens for SOCKS; the box connects to wherever the program asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A forward as it is wanted."""
+
+    way: Direction
+    listen_port: int = 0
+    """Port on the loopback of the listening side; 0 takes a free one."""
+    host: str = "127.0.0.1"
+    """Where connections come out, as the far side names it."""
+    port: int = 0
+    path: str = ""
+    """A unix socket where connections come out; then `host` and `port` do not count."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went through a forward so far; counted while it runs."""
+
+    sent: int = 0
+    """Bytes from this machine to the box."""
+    received: int = 0
+    """Bytes from the box to this machine."""
+    open: int = 0
+    """Connections now."""
+    total: int = 0
+    """Connections so far."""
+    refused: int = 0
+    """Connections that the far side would not take: nothing listens there, or sshd forbids it."""
+    refusal: str = ""
+    """The far side's words for the last of those."""
+    forbidden: bool = False
+    """Whether the last of those was sshd's own no: it forbids the way, whatever listens there."""
+
+
+class Listening(Protocol):
+    """A forward that is open."""
+
+    @property
+    def port(self) -> int:
+        """The port that listens, on the loopback of the listening side."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """Live counts."""
+        ...
+
+
+class Terminal(Protocol):
+    """An interactive program on the box, behind a terminal of its own."""
+
+    async def write(self, data: bytes) -> None:
+        """Send keys; raises Dropped when the link is gone."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return what the program wrote, or b"" at its end; raises Dropped when the link is gone."""
+        ...
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the program its terminal's new size."""
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit status when the program has ended; 128 + n when signal n ended it."""
+        ...
+
+
+class Pipes(Protocol):
+    """A command on the box whose three pipes are ours, byte for byte."""
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin; raises Dropped when the link is gone, CommandEnded when the command has ended."""
+        ...
+
+    def end(self) -> None:
+        """Close stdin."""
+        ...
+
+    async def read(self) -> tuple[bool, bytes]:
+        """Return whether the next piece is of stderr, and the piece; b"" at the end of both.
+
+        Raises Dropped when the link is gone.
+        """
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit status when the command has ended; 128 + n when signal n ended it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """An X server of this machine."""
+
+    name: str
+    """As in DISPLAY: `:0`."""
+    authority: str = ""
+    """Path of the file with its cookie; empty for the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSpec:
+    """What an interactive program gets to know of this terminal."""
+
+    columns: int
+    rows: int
+    term: str = "xterm-256color"
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """LANG, LC_*, COLORTERM; sshd passes on what its AcceptEnv allows."""
+
+
+class Channels(Protocol):
+    """The ways through one open link; they end with it."""
+
+    def forward(self, spec: Forward) -> AbstractAsyncContextManager[Listening]:
+        """Open a forward on loopback; leaving the block closes it and its connections.
+
+        Raises PortTaken when the listening port is in use, RemoteError when sshd refuses, Dropped when
+        the link is gone.
+        """
+        ...
+
+    def terminal(self, command: str | None, spec: TerminalSpec) -> AbstractAsyncContextManager[Terminal]:
+        """Start the login shell (None) or a command behind a terminal; leaving the block ends it.
+
+        Raises RemoteError when the box opens no further channel, Dropped when the link is gone.
+        """
+        ...
+
+    def pipes(self, command: str | None) -> AbstractAsyncContextManager[Pipes]:
+        """Start a command, or the login shell (None) to read commands from stdin; leaving the block ends it.
+
+        Raises RemoteError when the box opens no further channel, Dropped when the link is gone.
+        """
+        ...
+
+    def graphical(self, command: str, display: Display) -> AbstractAsyncContextManager[Channel]:
+        """Start a program whose windows open on `display`; leaving the block ends it.
+
+        Raises RemoteError when sshd does not forward X11, has no xauth, or the display refuses.
+        """
+        ...
+
+
+def exit_status(result: CommandResult) -> int:
+    """Return how a command ended as shells tell it: its status, or 128 + n when signal n ended it."""
+    if result.status is not None:
+        return result.status
+    number = Signals.__members__.get(f"SIG{result.signal}")
+    return 128 + number if number is not None else 255

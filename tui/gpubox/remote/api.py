@@ -1,0 +1,421 @@
+"""What the program for jobs can be asked: a verb in its arguments, the request as JSON on stdin, JSON back.
+
+A request that cannot be served is answered by {"error": {"title", "text", "hint"}} and exit code 1.
+`page`, `follow` and `copy` answer a line of JSON and then bytes of the log as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import sys
+import time
+
+import gpu_queue
+import launcher
+import process_tree
+import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Generator, List, Tuple
+
+    Row = Dict[str, Any]
+
+REQUEST = 32 << 20
+"""Bytes that a request may have."""
+MOST = 1000
+"""Jobs that a list tells of."""
+PATIENCE = 2.0
+"""Seconds that a list waits for the GPUs."""
+BLOCK = 1 << 18
+LOOK = 4 << 20
+"""Bytes of a log that are searched at once."""
+SLICE = 1.0
+"""Seconds that a search goes on before it says how far it is."""
+TICKS = 1 << 20
+"""Bytes of samples in one answer."""
+# As in gpubox.ui.log.source, but within a line.
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
+
+
+def emit(value: object) -> None:
+    """Write an answer as one line; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False))
+    _write(text.encode() + b"\n")
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def request() -> Row:
+    """Return the request on stdin; raises Refused."""
+    data = b""
+    while len(data) <= REQUEST:
+        block = os.read(0, 1 << 20)
+        if not block:
+            break
+        data += block
+    try:
+        found = json.loads(data.decode("utf-8", "surrogateescape") or "{}")
+    except ValueError as error:
+        raise records.Refused("Not understood", "The request is no JSON: %s" % error) from None
+    if not isinstance(found, dict):
+        raise records.Refused("Not understood", "The request is no JSON object")
+    return found
+
+
+def _number(value: object, other: int = 0) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else other
+
+
+def _placed(record: Row, waiting: Dict[str, int]) -> Row:
+    """Put into a queued job's record how many are before it."""
+    before = waiting.get(record["id"])
+    if record["state"] == "queued" and before is not None:
+        record["ahead"] = before
+        if before and record.get("waits"):
+            record["waits"] += "; %d job%s before it" % (before, "" if before == 1 else "s")
+    return record
+
+
+def show(asked: Row) -> Row:
+    """Return one record as it is now."""
+    folder = records.folder_of(asked.get("id"))
+    record = records.current(folder)
+    if record is None:
+        raise records.Refused("The record cannot be read", "%s is damaged" % folder)
+    spec = records.load(os.path.join(folder, "spec.json")) or {}
+    if spec.get("files"):
+        record["spec"] = dict(record["spec"], files=spec["files"])
+    return _placed(record, gpu_queue.order())
+
+
+def listing(asked: Row) -> Row:
+    """Return all records, newest first, and the GPUs that are queued for unless `gpus` is false."""
+    jobs = records.jobs_folder()
+    found = (records.current(os.path.join(jobs, job)) for job in records.ids(jobs)[:MOST])
+    rows = [record for record in found if record]
+    waiting = gpu_queue.order() if any(record["state"] == "queued" for record in rows) else {}
+    answer: Row = {"now": time.time(), "jobs": [_placed(record, waiting) for record in rows], "gpus": []}
+    if asked.get("gpus", True):
+        with contextlib.suppress(gpu_queue.Unanswered):
+            folder = gpu_queue.queue_folder()
+            answer["gpus"] = gpu_queue.with_leases(gpu_queue.places(folder, None, 5.0, limit=PATIENCE))
+    return answer
+
+
+def ticks(asked: Row) -> Row:
+    """Return samples from a byte of their file on, and where the next ones begin."""
+    path = os.path.join(records.folder_of(asked.get("id")), "samples")
+    start = max(0, _number(asked.get("start")))
+    data = b""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(start)
+        data = file.read(TICKS)
+    whole = data[: data.rfind(b"\n") + 1]
+    rows: List[object] = []
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line.decode("utf-8", "replace")))
+    return {"ticks": rows, "next": start + len(whole)}
+
+
+def remove(asked: Row) -> Row:
+    """Delete the records of ended jobs; raises Refused for one that has not ended."""
+    import shutil
+
+    for job in asked.get("ids") or ():
+        try:
+            folder = records.folder_of(job)
+        except records.Refused as refused:
+            if refused.title == "No such job":
+                continue
+            raise
+        record = records.current(folder)
+        if record and record["state"] in records.ACTIVE:
+            raise records.Refused(
+                "The job has not ended", "%s is %s" % (job, record["state"]), "Stop it first"
+            )
+        gone = os.path.join(os.path.dirname(folder), ".gone-%s" % job)
+        os.rename(folder, gone)  # at once for whoever reads the list
+        shutil.rmtree(gone, ignore_errors=True)
+        records.touch(os.path.dirname(folder))
+    return {}
+
+
+def settle(asked: Row) -> Row:
+    """Note how a job ended that could not say so itself, as its queue knows it; returns its record.
+
+    What it wrote itself is kept, unless it only knows a status that the queue can explain. The last word of
+    a job that ran on another machine may take a while to come through a network disk.
+    """
+    folder = records.folder_of(asked.get("id"))
+    record = records.load(os.path.join(folder, "status.json")) or {}
+    supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
+    ended = asked.get("ended") or time.time()
+    waits = asked.get("ran", True) and process_tree.rebooted(supervisor) and time.time() < ended + 30
+    # A queue that only knows that it failed, knows less than we: its status is ours.
+    # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
+    own = ending.get("how") in ("exit", "signal")
+    explained = (own and asked.get("forced")) or ending.get("by") == "scancel"
+    lives = process_tree.alive(supervisor) or process_tree.alive(record.get("main"))
+    if lives or waits or not (record.get("state") in records.ACTIVE or explained):
+        return show(asked)
+    found = {name: text for name, text in (asked.get("ending") or {}).items() if isinstance(text, str)}
+    if found.get("how") == "stopped":
+        by = records.load(os.path.join(folder, "stop.json")) or {}
+        found["by"] = str(by.get("by") or "scancel")
+    kept = {name: value for name, value in ending.items() if name not in ("by", "why")}
+    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(kept, **found))
+    record["gpus"] = records.gpus(folder) or record.get("gpus") or []
+    record["spark"] = records.spark(folder)
+    records.save(folder, record, last=True)
+    return show(asked)
+
+
+def ignore(asked: Row) -> Row:
+    """Let a process no longer count as using a GPU."""
+    pid = _number(asked.get("pid"), -1)
+    start = process_tree.start_of(pid)
+    if not start:
+        raise records.Refused("No such process", "The box has no process %d" % pid, "It may have ended")
+    gpu_queue.ignore(pid, _number(asked.get("start")) or start)
+    return {}
+
+
+@contextlib.contextmanager
+def _streaming() -> Generator[None, None, None]:
+    """Turn errors into exit code 1 alone: what is written now counts as the log's own bytes."""
+    try:
+        yield
+    except (OSError, ValueError, records.Refused) as error:
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write("gpubox: %s\n" % error)
+        sys.exit(1)
+
+
+def _open_log(folder: str) -> int:
+    path = os.path.join(folder, "log")
+    return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _header(log: int, offset: int) -> Tuple[int, int]:
+    size = os.fstat(log).st_size
+    offset = max(0, size + offset) if offset < 0 else min(offset, size)
+    emit({"offset": offset, "size": size})
+    return offset, size
+
+
+def page(asked: Row) -> None:
+    """Write a piece of the log."""
+    log = _open_log(records.folder_of(asked.get("id")))
+    offset, size = _header(log, _number(asked.get("offset")))
+    with _streaming():
+        _copy(log, offset, min(size, offset + max(0, _number(asked.get("length"), BLOCK))))
+
+
+def _copy(log: int, offset: int, end: int) -> int:
+    while offset < end:
+        data = os.pread(log, min(BLOCK, end - offset), offset)
+        if not data:
+            break
+        _write(data)
+        offset += len(data)
+    return offset
+
+
+def follow(job: str, offset: int, wait: bool) -> None:
+    """Write the log from a byte on: as far as it goes now, or as it grows until the job has ended."""
+    folder = records.folder_of(job, anywhere=True)
+    log = _open_log(folder)
+    offset, size = _header(log, offset)
+    with _streaming():
+        if wait:
+            _follow(folder, log, offset)
+        else:
+            _copy(log, offset, size)
+
+
+def _follow(folder: str, log: int, offset: int) -> None:
+    out = select.poll()
+    out.register(1, 0)
+    pause, next_look, ended = 0.01, 0.0, False
+    while True:
+        size = os.fstat(log).st_size
+        if offset < size:
+            offset = _copy(log, offset, size)
+            pause = 0.01
+            continue
+        if ended or out.poll(0):  # all is out; or nobody reads any more
+            return
+        if time.monotonic() >= next_look:
+            record = records.current(folder, figures=False)
+            # What it wrote last may have come after the size was read: one more round.
+            ended = record is None or record["state"] == "ended"
+            next_look = time.monotonic() + 0.3
+            continue
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.1)
+
+
+def search(asked: Row) -> Row:
+    """Look for the next line with some words, from where a line begins on, for SLICE seconds.
+
+    Returns the byte `at` which it begins or None, and the one to go on from as `next`. A line longer than
+    LOOK counts as several.
+    """
+    log = _open_log(records.folder_of(asked.get("id")))
+    size = os.fstat(log).st_size
+    words, exact = _words_of(asked)
+    ahead = _number(asked.get("step"), 1) > 0
+    edge = max(0, min(_number(asked.get("offset")), size))
+    at, end = None, time.monotonic() + SLICE
+    while at is None and edge != (size if ahead else 0):
+        begin = edge if ahead else max(0, edge - LOOK)
+        data = os.pread(log, min(LOOK, size - begin) if ahead else edge - begin, begin)
+        if ahead:
+            last = begin + len(data) == size or not data
+            data = data if last else data[: data.rfind(b"\n") + 1] or data
+            edge = begin + len(data) if data else size
+        else:
+            first = data.find(b"\n", 0, len(data) - 1) + 1 if begin else 0
+            data, edge = data[first:], begin + first
+        start = _line_with(data, words, exact, ahead)
+        at = None if start < 0 else (edge - len(data) if ahead else edge) + start
+        if time.monotonic() > end:
+            break
+    os.close(log)
+    return {"at": at, "next": edge, "size": size}
+
+
+def _words_of(asked: Row) -> Tuple[bytes, bool]:
+    """Return the words to look for, and whether capital letters count; where they do not, all are small."""
+    words, exact = str(asked.get("words")).encode("utf-8", "surrogateescape"), bool(asked.get("exact"))
+    return words if exact else words.lower(), exact
+
+
+def _text(data: bytes, exact: bool) -> bytes:
+    """Return lines as words are looked for in them: without colors, which would tear words apart."""
+    plain = data if b"\x1b" not in data else _ESCAPES.sub(b"", data)
+    return plain if exact else plain.lower()
+
+
+def _line_with(data: bytes, words: bytes, exact: bool, first: bool) -> int:
+    """Return where the first or the last line with some words begins in `data`; -1 when none has them."""
+    text = _text(data, exact)
+    place = text.find(words) if first else text.rfind(words)
+    if place < 0 or len(text) == len(data):
+        return data.rfind(b"\n", 0, place) + 1 if place >= 0 else -1
+    line = text.count(b"\n", 0, place)
+    start = 0
+    for _ in range(line):
+        start = data.find(b"\n", start) + 1
+    return start
+
+
+def count(asked: Row) -> Row:
+    """Count the lines that `search` would stop at, from where a line begins on, for SLICE seconds.
+
+    It goes as far as the byte `end`, or to the end of the log. Returns of each piece of the log, as `blocks`,
+    where it ends and how many such lines it has; as `open` whether the line behind them, which has not ended
+    yet, is one; and whether that is all that was asked for, as `done`.
+    """
+    log = _open_log(records.folder_of(asked.get("id")))
+    size = os.fstat(log).st_size
+    words, exact = _words_of(asked)
+    limit = max(0, min(_number(asked.get("end"), size), size))
+    edge = max(0, min(_number(asked.get("offset")), limit))
+    blocks: List[Tuple[int, int]] = []
+    unfinished, end = b"", time.monotonic() + SLICE
+    while not blocks or (edge < limit and time.monotonic() <= end):
+        data = os.pread(log, min(LOOK, limit - edge), edge)
+        whole = data[: data.rfind(b"\n") + 1]
+        if edge + len(data) == size:
+            data, unfinished = whole, data[len(whole) :]
+        elif edge + len(data) < limit:
+            data = whole or data
+        if not data:
+            break
+        edge += len(data)
+        blocks.append((edge, _lines_with(data, words, exact)))
+    os.close(log)
+    is_open, done = _lines_with(unfinished, words, exact) > 0, edge + len(unfinished) >= limit
+    return {"blocks": blocks, "open": is_open, "done": done, "size": size}
+
+
+def _lines_with(data: bytes, words: bytes, exact: bool) -> int:
+    """Return how many lines have some words."""
+    text = _text(data, exact)
+    lines, place = 0, text.find(words)
+    while place >= 0:
+        lines += 1
+        place = text.find(b"\n", place + len(words)) + 1
+        place = text.find(words, place) if place else -1
+    return lines
+
+
+def _job(asked: Row) -> object:
+    """Return a spec with what goes along unrecorded: a login's variables, or why they are missing."""
+    spec = asked.get("spec")
+    more = {name: asked[name] for name in ("base", "unread") if asked.get(name)}
+    return dict(spec, **more) if isinstance(spec, dict) else spec
+
+
+VERBS: Dict[str, Callable[[Row], Any]] = {
+    "launch": lambda asked: launcher.launch(_job(asked)),
+    "prepare": lambda asked: launcher.prepared(_job(asked)),
+    "list": listing,
+    "show": show,
+    "ticks": ticks,
+    "stop": lambda asked: launcher.stop(asked.get("id"), asked.get("by")),
+    "remove": remove,
+    "ignore": ignore,
+    "settle": settle,
+    "page": page,
+    "search": search,
+    "count": count,
+}
+
+
+def _serve(words: List[str]) -> int:
+    verb = words[0] if words else ""
+    if verb in ("follow", "copy") and len(words) == 3:
+        follow(words[1], int(words[2]), verb == "follow")
+    elif verb == "payload" and len(words) == 2:
+        return launcher.payload(words[1])
+    elif verb == "unit" and len(words) == 2:
+        import systemd
+
+        systemd.serve(words[1], launcher.supervise)
+    elif verb in VERBS:
+        answer = VERBS[verb](request())
+        if verb != "page":
+            emit(answer)
+    else:
+        raise records.Refused("Not understood", "There is no verb %s" % ascii(" ".join(words)))
+    return 0
+
+
+def main(words: List[str]) -> int:
+    """Serve one request; returns the exit code."""
+    try:
+        return _serve(words)
+    except records.Refused as refused:
+        emit({"error": {"title": refused.title, "text": refused.text, "hint": refused.hint}})
+    except BrokenPipeError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        import traceback
+
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = "%s: %s (%s line %s)" % (type(error).__name__, error, os.path.basename(where[0]), where[1])
+        emit({"error": {"title": "Jobs failed on the box", "text": text, "hint": ""}})
+    sys.stdout.flush()
+    return 1

@@ -1,0 +1,479 @@
+"""The queue for GPUs, without any daemon: tickets and leases are notes that all users see; see leases.py.
+
+Each waiting job is a supervisor that sleeps on the lock of the ticket before it; when that one leaves, or is
+killed, the kernel wakes it.
+
+Notes: `ticket-00000001-ID`, `lease-ID`, `live-ID` (there as long as a supervisor lives). Besides, in our own
+folder: `ignored` (processes that do not count), `places.json` (the newest look at the GPUs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+
+import leases
+import process_tree
+import records
+import signal_waits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+
+    Row = Dict[str, Any]
+
+LOOK = 10.0
+"""Seconds that a look at the GPUs may take: a sick driver never answers."""
+FRESH = 2.0
+"""Seconds for which a look counts."""
+SILENT = 20.0
+"""Seconds for which a driver that did not answer is left alone."""
+NO_ANSWER = "The GPU driver does not answer"
+
+
+class Unanswered(Exception):
+    """The GPUs could not be asked, in words."""
+
+
+def queue_folder() -> str:
+    """Return our folder of the queue, on no network disk; raises Refused."""
+    return leases.own_folders()[0]
+
+
+def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Optional[int]:
+    """Return a handle with the lock of a file of our own, or None when somebody has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, kind)
+        return handle
+    except BlockingIOError:
+        os.close(handle)
+        return None
+
+
+def tickets() -> List[Row]:
+    """Return the tickets of all who wait, first come first.
+
+    Those of one user keep the order of their numbers, also where the clock was set back between them.
+    """
+    found = [dict(note, number=int(note["name"].split("-")[1])) for note in leases.notes("ticket")]
+    latest: Dict[int, int] = {}
+    for ticket in sorted(found, key=lambda one: (one["number"], one["at"])):
+        latest[ticket["uid"]] = ticket["at"] = max(ticket["at"], latest.get(ticket["uid"], 0))
+    return sorted(found, key=lambda one: (one["at"], one["uid"], one["number"], one["name"]))
+
+
+def order() -> Dict[str, int]:
+    """Return how many jobs, of whomever, are before each of ours that waits for GPUs."""
+    try:
+        waiting = enumerate(tickets())
+        return {ticket["job"]: place for place, ticket in waiting if ticket["uid"] == os.getuid()}
+    except (OSError, records.Refused):
+        return {}
+
+
+def live_path(job: str) -> str:
+    """Return the note that says that a job's supervisor lives; empty when there is no queue."""
+    try:
+        return os.path.join(queue_folder(), "live-" + job)
+    except records.Refused:
+        return ""
+
+
+def live(job: str) -> Optional[leases.Note]:
+    """Give a job's sign of life; it goes with the supervisor, and whoever waits for it wakes."""
+    try:
+        return leases.Note("live-" + job, {})
+    except records.Refused:
+        return None
+
+
+def ignored(folder: str) -> List[List[int]]:
+    """Return the processes, as pid and start, that a person said do not count as using a GPU."""
+    found = records.load(os.path.join(folder, "ignored")) or {}
+    return [[int(pid), int(start)] for pid, start in found.get("processes", ())]
+
+
+def ignore(pid: int, start: int) -> None:
+    """Let a process no longer count as using a GPU; forgets those that ended."""
+    folder = queue_folder()
+    gate = lock(os.path.join(folder, "ignored.lock"), fcntl.LOCK_EX)
+    try:
+        kept = [row for row in ignored(folder) if process_tree.start_of(row[0]) == row[1] and row[0] != pid]
+        records.store(os.path.join(folder, "ignored"), {"processes": [*kept, [pid, start]]})
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(folder, "places.json"))
+    finally:
+        if gate is not None:
+            os.close(gate)
+
+
+def _asked(skip: Sequence[Sequence[int]]) -> Row:
+    """Ask for the GPUs and who is on them; this is where meter.py is called."""
+    try:
+        import gpu_sampler
+    except ImportError:
+        return {"error": "The part of gpubox that asks for GPUs is not there"}
+    try:
+        return {"places": gpu_sampler.places([], [list(row) for row in skip], process_tree.jobs_of_all())}
+    except BaseException as error:  # whatever a driver does is told, never raised
+        return {"error": str(error) or type(error).__name__}
+
+
+_hung: List[int] = []
+"""Children that asked a silent driver: they were killed, but one inside of it takes no signal for now."""
+
+
+def _bury() -> None:
+    """Take leave of those that ended: a job may wait for days, and ask a silent driver each 20 seconds."""
+    for pid in list(_hung):
+        try:
+            over = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:  # somebody else did
+            over = True
+        if over:
+            _hung.remove(pid)
+
+
+def look(
+    ears: Optional[signal_waits.SignalWatcher], skip: Sequence[Sequence[int]] = (), limit: float = LOOK
+) -> List[Row]:
+    """Return the GPUs and who is on them, fields as core.record.GpuPlace; asked by a child that may hang.
+
+    Raises Unanswered in words.
+    """
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal_waits.fresh_child()
+            signal_waits.close_others(write)
+            with open(write, "wb") as out:
+                out.write(json.dumps(_asked(skip)).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        data = signal_waits.collect(read, ears, limit)
+    finally:
+        os.close(read)
+        process_tree.send(pid, signal.SIGKILL)
+    _bury()
+    if data is None:
+        _hung.append(pid)
+        raise Unanswered(NO_ANSWER)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    try:
+        found = json.loads(data.decode())
+        places = found.get("places")
+    except ValueError:
+        raise Unanswered("The look at the GPUs broke off") from None
+    if places is None:
+        raise Unanswered(str(found.get("error")))
+    return places
+
+
+def places(
+    folder: str,
+    ears: Optional[signal_waits.SignalWatcher],
+    age: float,
+    skip: Sequence[Sequence[int]] = (),
+    limit: float = LOOK,
+) -> List[Row]:
+    """Return the newest look at the GPUs, taken anew when it is older than `age`; raises Unanswered.
+
+    What failed is tried again soon, and a driver that was silent later: those who look wait for it.
+    """
+    path = os.path.join(folder, "places.json")
+    kept: Row = {} if skip else records.load(path) or {}
+    if "error" in kept:
+        age = SILENT if kept["error"] == NO_ANSWER else min(age, FRESH)
+    if not -1 < time.time() - kept.get("at", 0.0) < age:
+        kept = {"at": time.time()}
+        try:
+            kept["places"] = look(ears, [*skip, *ignored(folder)], limit)
+        except Unanswered as error:
+            kept["error"] = str(error)
+        if not skip and not (ears and ears.asked):
+            records.store(path, kept)
+    if "error" in kept:
+        raise Unanswered(kept["error"])
+    return kept["places"]
+
+
+def names(place: Row, words: Sequence[str]) -> bool:
+    """Return whether a GPU is named among these UUIDs, beginnings of UUIDs, or indices."""
+    uuid = str(place["uuid"])
+    return any(
+        word and (word == str(place["index"]) or (len(word) > 3 and uuid.startswith(word))) for word in words
+    )
+
+
+def wanted(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
+    """Return the GPUs that somebody could take, and how many of them."""
+    allowed = [place for place in known if not names(place, want.get("exclude") or ())]
+    if want.get("mode") == "chosen":
+        chosen = want.get("uuids") or ()
+        return [place for place in allowed if names(place, chosen)], len(chosen)
+    return allowed, int(want.get("count", 1))
+
+
+def missing(want: Row, known: Sequence[Row]) -> str:
+    """Return in words why these GPUs can never be had; empty when they can."""
+    fit, need = wanted(want, known)
+    if len(fit) >= need:
+        return ""
+    if want.get("mode") == "chosen":
+        lost = [word for word in want.get("uuids") or () if not any(names(place, [word]) for place in fit)]
+        there = [word for word in lost if any(names(place, [word]) for place in known)]
+        if there:
+            return "GPU %s may not be used: it is excluded" % ", ".join(there)
+        return "There is no GPU %s on this box" % ", ".join(lost)
+    out = len(known) - len(fit)
+    has = "no GPU" if not known else "%d GPU%s" % (len(known), "" if len(known) == 1 else "s")
+    words = "It wants %d GPU%s, and the box has %s" % (need, "" if need == 1 else "s", has)
+    return words + (", %d of them excluded" % out if out else "")
+
+
+def _leases() -> Dict[str, List[Row]]:
+    """Return the leases that name each GPU; more than one where a job did not wait for a free one."""
+    found: Dict[str, List[Row]] = {}
+    for note in leases.notes("lease"):
+        gpus = note.get("gpus")
+        for uuid in gpus if isinstance(gpus, list) else ():
+            if isinstance(uuid, str):
+                found.setdefault(uuid, []).append(note)
+    return found
+
+
+def with_leases(known: Sequence[Row]) -> List[Row]:
+    """Return GPUs as the queue sees them: who has them by lease, and whether they are free.
+
+    A job of ours is told by its id; one of somebody else stands among the strangers.
+    """
+    held = _leases()
+    shown: List[Row] = []
+    for place in known:
+        job = str(place.get("job") or "")
+        strangers: List[str] = list(place.get("strangers") or ())
+        for note in held.get(place["uuid"], ()):
+            if note["uid"] == os.getuid():
+                job = note["job"]
+            else:
+                job = "" if job == note["job"] else job
+                strangers.insert(0, "job %s of %s" % (note["job"], leases.person(note["uid"])))
+        shown.append(dict(place, job=job, strangers=strangers, free=not job and not strangers))
+    return shown
+
+
+class Lease:
+    """GPUs that a job holds."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        self.places: List[Row] = []
+        self._note: Optional[leases.Note] = None
+
+    @property
+    def uuids(self) -> List[str]:
+        """The GPUs of the job, also those it has to share."""
+        return [place["uuid"] for place in self.places]
+
+    def take(self, chosen: Sequence[Row], *, shared: bool = False) -> bool:
+        """Lease GPUs; says whether that was done. Those that somebody has only where they may be shared.
+
+        Raises Refused when no place takes the note.
+        """
+        uuids = [place["uuid"] for place in chosen]
+        note = leases.Note("lease-" + self.job, {"gpus": uuids})
+        held = _leases()
+        others = [one for uuid in uuids for one in held.get(uuid, ())]
+        if not shared and any((one["uid"], one["name"]) != (os.getuid(), note.name) for one in others):
+            note.withdraw()
+            return False
+        self._note = note
+        self.places = list(chosen)
+        return True
+
+    def belongs(self, main: Row) -> None:
+        """Note the process that the lease is for: as long as it runs, the lease holds without us."""
+        if self._note is not None:
+            self._note.add({"main": main})
+
+    def mend(self) -> None:
+        """Write the lease again where it was tidied away."""
+        if self._note is not None:
+            self._note.mend()
+
+    def release(self) -> None:
+        """Give the GPUs back."""
+        if self._note is not None:
+            self._note.withdraw()
+            self._note = None
+
+
+def _sentence(want: Row, known: Sequence[Row]) -> str:
+    """Return in words what somebody waits for, given GPUs of `with_leases`."""
+    fit, need = wanted(want, known)
+    head = "%d free GPU%s" % (need, "" if need == 1 else "s")
+    if want.get("mode") == "chosen":
+        head = "GPU " + ", ".join(str(place["index"]) for place in fit or [{"index": "as chosen"}])
+    parts = [head]
+    for place in fit:
+        who = [str(stranger) for stranger in place.get("strangers") or ()]
+        if place.get("job"):
+            who.insert(0, "job " + str(place["job"]))
+        if who:
+            parts.append("GPU %s: %s" % (place["index"], ", ".join(who)))
+    return "; ".join(parts)
+
+
+def _want(note: Row) -> Row:
+    """Return what a ticket wants; somebody else may have written anything there."""
+    words: Row = {}
+    for name in ("uuids", "exclude"):
+        given = note.get(name)
+        words[name] = [word for word in given if isinstance(word, str)] if isinstance(given, list) else []
+    count = note.get("count", 1)
+    return dict(words, mode=note.get("mode"), count=count if type(count) is int and count > 0 else 1)
+
+
+class QueueTicket:
+    """A place in the queue."""
+
+    def __init__(self, job: str, spec: Row) -> None:
+        self.folder = queue_folder()
+        self.lease = Lease(job)
+        self.want: Row = dict(spec.get("gpus") or {}, exclude=list(spec.get("exclude") or ()))
+        self.skip = [[row["pid"], row.get("start", 0)] for row in spec.get("ignore") or ()]
+        self.behind = ""
+        """The ticket to sleep on after an attempt; empty where only a look from time to time helps."""
+        self.looked = False
+        """Whether the last attempt asked the driver."""
+        self._ticket: Optional[leases.Note] = None
+
+    def enter(self) -> None:
+        """Draw a ticket; raises Refused."""
+        ours = [ticket["number"] for ticket in tickets() if ticket["uid"] == os.getuid()]
+        name = "ticket-%08d-%s" % (max(ours, default=0) + 1, self.lease.job)
+        self._ticket = leases.Note(name, self.want)
+
+    def leave(self) -> None:
+        """Give the ticket back; the next in the queue wakes."""
+        if self._ticket is not None:
+            self._ticket.withdraw()
+            self._ticket = None
+
+    def blocker(self, known: Sequence[Row]) -> Tuple[str, str, Set[str]]:
+        """Return the ticket that alone keeps us waiting, if one does, whose it is, and all claims before us.
+
+        Who came earlier has the first claim on every GPU it could take: else a job that wants many would
+        wait for ever. Who wants others only may pass, and who wants what this box does not have.
+        """
+        fit, need = wanted(self.want, known)
+        mine = {place["uuid"] for place in fit}
+        claims: Set[str] = set()
+        sleep_on = owner = ""
+        if self._ticket is not None:
+            self._ticket.mend()
+        for ticket in tickets():
+            if self._ticket and (ticket["uid"], ticket["name"]) == (os.getuid(), self._ticket.name):
+                break
+            want = _want(ticket)
+            if missing(want, known):
+                continue
+            claim = {place["uuid"] for place in wanted(want, known)[0]}
+            claims |= claim
+            if len(mine - claim) < need:
+                sleep_on = ticket["path"]
+                owner = "" if ticket["uid"] == os.getuid() else leases.person(ticket["uid"])
+        return sleep_on, owner, claims
+
+    def attempt(self, ears: signal_waits.SignalWatcher) -> str:
+        """Take the GPUs if they can be had now; else returns in words what is waited for.
+
+        Raises Unanswered, and Refused when they can never be had.
+        """
+        known = places(self.folder, ears, 60.0)
+        words = missing(self.want, known)
+        if words:
+            raise records.Refused("The GPUs are not there", words)
+        self.looked = False
+        self.behind, owner, claims = self.blocker(known)
+        if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
+            words = _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
+            return words + (" after a job of %s" % owner if owner else "")
+        fit, need = wanted(self.want, known)
+        held = _leases()
+        if sum(place["uuid"] not in claims and place["uuid"] not in held for place in fit) >= need:
+            self.looked = True
+            known = places(self.folder, ears, FRESH, self.skip)
+            fit = [place for place in wanted(self.want, known)[0] if place["uuid"] not in claims]
+            free = [place for place in with_leases(fit) if place["free"]]
+            if len(free) >= need and self.lease.take(free[:need]):
+                return ""
+        return _sentence(self.want, with_leases(known))
+
+    def at_once(self, ears: signal_waits.SignalWatcher) -> None:
+        """Take GPUs without waiting, shared ones if none is free; raises as `attempt`."""
+        known = places(self.folder, ears, FRESH, self.skip)
+        words = missing(self.want, known)
+        if words:
+            raise records.Refused("The GPUs are not there", words)
+        fit = self._best(known)
+        while all(place["free"] for place in fit):  # somebody else may take one this moment
+            if self.lease.take(fit):
+                return
+            fit = self._best(known)
+        self.lease.take(fit, shared=True)
+
+    def _best(self, known: Sequence[Row]) -> List[Row]:
+        """Return as many GPUs as are wanted, free ones first."""
+        fit, need = wanted(self.want, with_leases(known))
+        fit.sort(key=lambda place: (not place["free"], bool(place["job"]), len(place["strangers"])))
+        return fit[:need]
+
+
+def held(path: str) -> bool:
+    """Return whether the writer of a note, such as a sign of life, is there."""
+    handle = _opened(path)
+    if handle is None:
+        return False
+    try:
+        return leases.locked(handle)
+    finally:
+        os.close(handle)
+
+
+def sleep_on(
+    path: str, ears: signal_waits.SignalWatcher, seconds: float = 60.0, *, flocked: bool = False
+) -> bool:
+    """Sleep until the writer of a note, such as a ticket, is gone; says whether it was there.
+
+    `flocked` sleeps on a file or folder too that `flock` keeps: anybody who may read one can do so.
+    """
+    handle = _opened(path)
+    if handle is None:
+        return False
+    try:
+        if leases.locked(handle):
+            ears.during(lambda: leases.wait(handle), seconds)
+            return True
+        if flocked:
+            ears.during(lambda: fcntl.flock(handle, fcntl.LOCK_SH), seconds)
+        return flocked
+    finally:
+        os.close(handle)
+
+
+def _opened(path: str) -> Optional[int]:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None

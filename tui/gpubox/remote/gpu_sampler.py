@@ -1,0 +1,768 @@
+"""Measures a job from outside, and says who is on which GPU of the box.
+
+`meter.py sample` is a process of its own beside each job that its supervisor may lose: a driver may hang for
+ever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
+"started"}; `visible` is CUDA_VISIBLE_DEVICES as the job has it, and counts where no GPU is leased. It
+appends a core.record.Tick a second to `samples` in the folder; what it found of the GPUs lies in `gpus.json`
+there, a list of core.record.GpuUse. TERM ends it within a second, with a last reading.
+
+`places` is for the queue. Python 3.8, standard library; pynvml.py, probe.py and trees.py lie beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+if __name__ == "__main__":
+    sys.path.insert(0, HERE)
+
+import process_tree  # noqa: E402 - the folder is known only now
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+    Row = Dict[str, Any]
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MIB = 1 << 20
+SHORT = 0.3
+"""Seconds below which a share of the CPU is mere noise: the kernel counts in hundredths."""
+PERIOD = 1.0
+"""Seconds between two samples."""
+EAGER = 10.0
+"""Seconds at the beginning in which it is looked twice as often until the job is on its GPU."""
+HOUR = 3600.0
+"""Seconds after which samples are means."""
+WIDE = 10.0
+"""Seconds of such a mean."""
+SAVED = 5.0
+"""Seconds between two writings of gpus.json."""
+PATIENCE = 0.45
+"""Seconds that a sample waits for the driver; a later answer belongs to the next one."""
+LAST = 0.7
+"""Seconds that the last one waits."""
+GROWN = 64 * MIB
+"""Memory that a GPU must take more than at the start before it is guessed that the job is on it."""
+DESKTOP = 256 * MIB
+"""Memory up to which a process that draws does not count as computing, though it can."""
+HIDDEN = 0.25
+"""Share of a GPU's memory that nobody seems to have, above which somebody out of sight must have it."""
+
+REASONS = (
+    (0x080, "power brake"),
+    (0x040, "hot (hw)"),
+    (0x020, "hot"),
+    (0x008, "hw slowdown"),
+    (0x004, "power cap"),
+    (0x002, "clock setting"),
+    (0x010, "sync boost"),
+    (0x100, "display clock"),
+)
+"""Why a clock is low, as core.reasons names it; to be idle is none."""
+
+
+class NoAnswer(Exception):
+    """The driver cannot be asked, in words."""
+
+
+def throttles(mask: object) -> List[str]:
+    """Return what holds the clocks, in words."""
+    return [name for bit, name in REASONS if isinstance(mask, int) and mask & bit]
+
+
+class Nvml:
+    """The GPUs by NVML, with the quirks of drivers as the probe knows them."""
+
+    def __init__(self) -> None:
+        import probe
+
+        module = self._stand_in() or self._pynvml(probe)
+        self.nvml = probe.Nvml(module, "")
+        self.simulated = self.nvml.simulated
+        try:
+            self.nvml.open()
+        except self.nvml.calls.errors as error:
+            raise NoAnswer("The GPU driver says: %s" % self.nvml.calls.text(error)) from None
+        except probe.DriverGone as error:
+            raise NoAnswer("The GPU driver says: %s" % error) from None
+
+    @staticmethod
+    def _stand_in() -> Any:
+        path = os.environ.get("GPUBOX_NVML_MODULE", "")
+        if not path:
+            return None
+        module = type(sys)("pynvml")
+        module.__file__ = path
+        with open(path, encoding="utf-8") as file:
+            source = file.read()
+        sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
+        exec(compile(source, path, "exec"), module.__dict__)
+        return module
+
+    @staticmethod
+    def _pynvml(probe: Any) -> Any:
+        library, _, detail = probe.load_library([])
+        if library is None:
+            raise NoLibrary(detail)
+        module = __import__("pynvml")
+        module.__dict__["nvmlLib"] = library
+        return module
+
+    def read(self, lanes: Set[str], uuids: Sequence[str] = ()) -> List[Row]:
+        """Read GPUs, or slices of them, and return a row of each; raises NoAnswer.
+
+        `apps` are its processes as the probe has them, `bytes` is None where the driver tells of none.
+        """
+        import probe
+
+        rows: List[Row] = []
+        try:
+            for card in self.nvml.cards:
+                known = [card.identity.get("uuid"), *(row.get("uuid") for _, row in card.instances)]
+                if uuids and not any(uuid in known for uuid in uuids):
+                    continue
+                if card.handle is None:
+                    self.nvml.attach(card)
+                if card.handle is not None:
+                    self.nvml.read_card(card, lanes, time.monotonic(), None)
+                rows += self._rows(card)
+        except probe.DriverGone as error:
+            raise NoAnswer("The GPU driver says: %s" % error) from None
+        return [row for row in rows if not uuids or row["uuid"] in uuids]
+
+    def _rows(self, card: Any) -> List[Row]:
+        values = card.values
+        row: Row = {
+            "uuid": str(card.identity.get("uuid", "")),
+            "index": card.index,
+            "name": str(card.identity.get("name", "")),
+            "fault": card.fault,
+            "util": values.get("util"),
+            "total": values.get("memory_used"),
+            "size": values.get("memory_total"),
+            "power": values.get("power"),
+            "temperature": values.get("temperature"),
+            "clock": values.get("clock_sm"),
+            "throttle": throttles(values.get("throttle")),
+            "energy": values.get("energy"),
+            "apps": card.apps,
+            "listed": "processes" not in card.missing,
+        }
+        if not card.instances:
+            return [row]
+        return [self._slice(row, instance) for instance in values.get("mig_instances") or ()]
+
+    def _slice(self, whole: Row, instance: Row) -> Row:
+        """Return a slice of a GPU; what can be told of the whole alone is left out where it would mislead."""
+        apps = [app for app in whole["apps"] if app.get("gpu_instance") == instance.get("gpu_instance")]
+        known = {"uuid": instance["uuid"], "name": instance.get("name") or whole["name"], "apps": apps}
+        memory = {"total": instance.get("memory_used"), "size": instance.get("memory_total")}
+        return dict(whole, **known, **memory, util=None, power=None, energy=None)
+
+
+class NoLibrary(NoAnswer):
+    """There is no NVML on this box."""
+
+
+class People:
+    """Names processes: their program and whose they are."""
+
+    def __init__(self) -> None:
+        self.known: Dict[Tuple[int, int], Tuple[str, str]] = {}
+
+    def who(self, pid: int) -> Optional[Tuple[str, str]]:
+        """Return program and user of a process, or None when it is not to be seen from here."""
+        start = process_tree.start_of(pid)
+        if not start:
+            return None
+        if (pid, start) not in self.known:
+            self.known[pid, start] = (self._program(pid), self._user(pid))
+        return self.known[pid, start]
+
+    def _program(self, pid: int) -> str:
+        words = process_tree.read("/proc/%d/cmdline" % pid, 4096).split(b"\0")
+        name = os.path.basename(words[0]) or process_tree.read("/proc/%d/comm" % pid).strip()
+        return name.decode("utf-8", "replace")[:64] or "?"
+
+    def _user(self, pid: int) -> str:
+        try:
+            uid = os.stat("/proc/%d" % pid).st_uid
+        except OSError:
+            return "?"
+        try:
+            import pwd
+
+            return pwd.getpwuid(uid).pw_name
+        except (KeyError, ImportError):
+            return str(uid)
+
+    def words(self, pid: int, memory: Optional[int] = None) -> str:
+        """Return a process in words: `python (pid 812, bob, 642 MiB)`."""
+        found = self.who(pid)
+        name = found[0] if found else "a process out of sight"
+        more = [found[1]] if found else []
+        if memory is not None:
+            more.append("%d MiB" % (memory // MIB))
+        return "%s (%s)" % (name, ", ".join(["pid %d" % pid, *more]))
+
+
+def counts(app: Row) -> bool:
+    """Return whether a process computes on a GPU; one that draws on the side has little memory there."""
+    kind = str(app.get("kind", ""))
+    if "M" in kind or kind == "C":
+        return True
+    memory = app.get("gpu_memory")
+    return "C" in kind and (memory is None or memory > DESKTOP)
+
+
+def places(exclude: Sequence[str], ignore: Sequence[Sequence[int]], jobs: Dict[int, str]) -> List[Row]:
+    """Return the GPUs and who is on them, fields as core.record.GpuPlace; raises NoAnswer in words.
+
+    `ignore` are pids and starts of processes that do not count, `jobs` the processes of our jobs. A GPU
+    named in `exclude` by its uuid or index is left out. A lost GPU has that as its stranger.
+    """
+    rows = [row for row in all_gpus() if row["uuid"] not in exclude and str(row["index"]) not in exclude]
+    people = People()
+    return [_place(row, ignore, jobs, people) for row in rows]
+
+
+def all_gpus() -> List[Row]:
+    """Return a row of each GPU and each slice of one, from NVML or nvidia-smi; none where there is none."""
+    import probe
+
+    try:
+        return Nvml().read({"fast", "slow", "apps"})
+    except NoLibrary as error:
+        smi = probe.find_smi()
+        if smi:
+            return _by_smi(probe, smi)
+        fault = probe.no_answer([], "", "", str(error))
+    except NoAnswer as error:
+        fault = probe.no_answer([], "", "", str(error))
+        fault = (
+            fault if fault["code"] in ("no-device", "no-driver") else {"code": "error", "detail": str(error)}
+        )
+    if fault["code"] == "no-device":
+        return []
+    raise NoAnswer(str(fault["detail"]) or "There is no NVML library on the box")
+
+
+def _by_smi(probe: Any, path: str) -> List[Row]:
+    smi = probe.Smi(path)
+    smi.tick(time.monotonic())
+    if not smi.rows and any(fault["code"] != "no-device" for fault in smi.faults):
+        raise NoAnswer("nvidia-smi says: %s" % smi.faults[0]["detail"])
+    rows: List[Row] = []
+    for row in smi.rows:
+        apps = [app for app in smi.apps if app["gpu"] == row["index"]]
+        known = {name: row.get(name) for name in ("index", "name", "fault")}
+        memory = {"total": row.get("memory_used"), "size": row.get("memory_total")}
+        rows.append(dict(known, uuid=str(row.get("uuid", "")), apps=apps, listed=True, **memory))
+    return rows
+
+
+def _place(row: Row, ignore: Sequence[Sequence[int]], jobs: Dict[int, str], people: People) -> Row:
+    strangers: List[str] = []
+    job = ""
+    for app in row["apps"]:
+        pid = int(app["pid"])
+        if pid in jobs:
+            job = job or jobs[pid]
+        elif counts(app) and not _ignored(pid, ignore):
+            strangers.append(people.words(pid, app.get("gpu_memory")))
+    if row.get("fault"):
+        strangers.insert(0, str(row["fault"]))
+    elif not job and not strangers:
+        hidden = _hidden(row)
+        if hidden:
+            strangers.append("processes out of sight (%d MiB)" % (hidden // MIB))
+    place = {"uuid": row["uuid"], "index": row["index"], "name": row["name"]}
+    return dict(place, free=not job and not strangers, job=job, strangers=strangers)
+
+
+def _ignored(pid: int, ignore: Sequence[Sequence[int]]) -> bool:
+    return any(row[0] == pid and (not row[1] or row[1] == process_tree.start_of(pid)) for row in ignore)
+
+
+def _hidden(row: Row) -> int:
+    """Return memory that no process in the driver's list has, where it is too much to be the driver's own.
+
+    In a container the list may hold none of those outside. On Windows it is always empty, and the desktop
+    takes its share.
+    """
+    parts = [app.get("gpu_memory") for app in row["apps"]]
+    total, size = row.get("total"), row.get("size")
+    if None in parts or total is None or not size or os.path.exists("/dev/dxg"):
+        return 0
+    left = total - sum(parts)
+    return left if left > HIDDEN * size else 0
+
+
+class Tree:
+    """The processes of a job: all below its supervisor but what that one runs for itself."""
+
+    def __init__(self, supervisor: int, main: int) -> None:
+        self.supervisor = supervisor
+        self.start = process_tree.start_of(supervisor)
+        fields = process_tree.stat(supervisor)
+        self.session = fields[3] if len(fields) > 3 else b""
+        """Sampler and git live in the supervisor's own session; the job has others."""
+        self.found: Dict[int, List[bytes]] = {}
+        self._roots = [main]
+        self._before: Optional[int] = None
+        self._spent = 0
+        """Clock ticks of CPU when it was looked last, and at the last sample."""
+        self._walk_at = 0.0
+        self._gone = 0
+        self._base: Optional[int] = None
+
+    def look(self) -> bool:
+        """Look anew; says whether there is something left to measure."""
+        if not self._lives():
+            # The supervisor was killed; what is known of the job goes on living, and is followed.
+            fresh: Dict[int, List[bytes]] = {}
+            for pid in [*self._roots, *self.found]:
+                fields = process_tree.stat(pid)
+                if len(fields) > 21 and fields[0] not in (b"Z", b"X") and pid not in fresh:
+                    fresh[pid] = fields
+                    fresh.update(process_tree.tree(pid))
+            self.found = fresh
+            return bool(fresh)
+        now = time.monotonic()
+        if now >= self._walk_at:
+            found = process_tree.tree(self.supervisor, [os.getpid()])
+            self.found = {pid: fields for pid, fields in found.items() if fields[3] != self.session}
+            # Where the kernel keeps no lists of children, a walk reads all of /proc: that may take 0.5 %.
+            cost = time.monotonic() - now
+            self._walk_at = now + (200 * cost if cost > 0.004 else 0.0)
+        else:
+            known = {pid: process_tree.stat(pid) for pid in self.found}
+            self.found = {pid: fields for pid, fields in known.items() if len(fields) > 21}
+        return True
+
+    def _lives(self) -> bool:
+        return bool(self.start) and process_tree.start_of(self.supervisor) == self.start
+
+    def spent(self) -> int:
+        """Return the CPU so far in clock ticks: of those that live, and of those that were waited for."""
+        total = sum(int(field) for fields in self.found.values() for field in fields[11:15])
+        fields = process_tree.stat(self.supervisor) if self._lives() else []
+        ended = int(fields[13]) + int(fields[14]) if len(fields) > 14 else 0
+        if self._base is None:
+            self._base = ended  # activating the environment is not the job's
+        return total + max(0, ended - self._base)
+
+    def cpu(self, seconds: float) -> Optional[float]:
+        """Return the CPU since the last sample, in percent of one core."""
+        spent = self.spent()
+        before, self._before = self._before, spent
+        if seconds <= 0.02:
+            return None
+        return round(max(0.0, 100.0 * (spent - (before or 0)) / TICKS / seconds), 1)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory of all of them."""
+        return PAGE * sum(int(fields[21]) for fields in self.found.values())
+
+
+class Use:
+    """What a job did with one GPU, summed up; fields as core.record.GpuUse."""
+
+    SUMS = ("util", "power", "clock")
+
+    def __init__(self, uuid: str, kept: Row) -> None:
+        self.facts: Row = {"uuid": uuid}
+        """What does not change."""
+        sums = kept.get("sums") or {}
+        self.sums: Dict[str, List[float]] = {
+            name: list(sums.get(name) or (0.0, 0.0)) for name in (*self.SUMS, "busy")
+        }
+        """Value times seconds, and seconds."""
+        self.first: Optional[float] = sums.get("first")
+        """The card's counter of energy when the job began, in joules."""
+        self.joules: Optional[float] = kept.get("energy")
+        self.by: str = kept.get("energy_by", "")
+        self.most: Row = {name: kept.get(name) for name in ("peak_memory", "max_temperature", "max_power")}
+        self.throttled: Dict[str, float] = dict(kept.get("throttled") or {})
+        self.shared: Dict[str, None] = dict.fromkeys(kept.get("shared") or ())
+        self.used = bool(kept.get("used"))
+        self.inferred = bool(kept.get("inferred"))
+        self._at_first: Optional[Row] = None
+        self._people = People()
+
+    def take(self, row: Row, seconds: float, ours: Iterable[int], simulated: bool) -> Row:
+        """Take a reading that stands for some seconds; returns it as a core.record.GpuTick."""
+        self.facts.update(index=row["index"], name=row["name"], memory_total=row["size"], simulated=simulated)
+        memory = self._memory(row, set(ours))
+        if self.first is None and not self.sums["power"][1]:
+            self.first = row["energy"]  # later it would leave out what came before
+        for name in self.SUMS:
+            self._sum(name, row[name], seconds)
+        if row["util"]:
+            self._sum("busy", row["util"], seconds)
+        for name, value in (
+            ("peak_memory", memory),
+            ("max_temperature", row["temperature"]),
+            ("max_power", row["power"]),
+        ):
+            if value is not None:
+                self.most[name] = max(value, self.most[name] or 0)
+        for reason in row["throttle"]:
+            self.throttled[reason] = round(self.throttled.get(reason, 0.0) + seconds, 3)
+        self._energy(row["energy"])
+        tick: Row = {name: row[name] for name in ("uuid", "util", "total", "power", "temperature", "clock")}
+        tick.update(memory=memory, throttle=row["throttle"] or None)
+        return {name: value for name, value in tick.items() if value is not None}
+
+    def _sum(self, name: str, value: Optional[float], seconds: float) -> None:
+        if value is not None:
+            self.sums[name][0] += value * seconds
+            self.sums[name][1] += seconds
+
+    def _energy(self, counter: Optional[float]) -> None:
+        if counter is not None and self.first is not None and counter >= self.first:
+            self.joules, self.by = round(counter - self.first, 3), "counter"
+        elif self.by != "counter" and self.sums["power"][1]:
+            self.joules, self.by = round(self.sums["power"][0], 3), "power"
+
+    def _memory(self, row: Row, ours: Set[int]) -> Optional[int]:
+        """Return the memory of the job's processes, and note who else is there."""
+        mine = [app for app in row["apps"] if app["pid"] in ours]
+        others = [app for app in row["apps"] if app["pid"] not in ours]
+        if self._at_first is None:
+            self._at_first = {"total": row["total"], "pids": {app["pid"] for app in others}}
+        hidden = [
+            app
+            for app in others
+            if app["pid"] not in self._at_first["pids"] and not self._people.who(app["pid"])
+        ]
+        for app in others:
+            if counts(app) and app not in hidden and len(self.shared) < 8:
+                self.shared[self._people.words(app["pid"])] = None
+        if mine:
+            self.used, self.inferred = True, False
+            return _total(mine)
+        if hidden:
+            # In a container the driver tells other numbers than ours; these came after the job did.
+            self.inferred = not self.used
+            return _total(hidden)
+        before = self._at_first["total"]
+        if (
+            not others
+            and not self.used
+            and None not in (before, row["total"])
+            and row["total"] - before > GROWN
+        ):
+            self.inferred = True
+            return row["total"] - before
+        return 0 if row["listed"] else None
+
+    def row(self, *, last: bool = False) -> Row:
+        """Return the sum as a core.record.GpuUse; what is needed to go on with it lies in `sums`."""
+        row = dict(self.facts, **self.most)
+        for name, sums in (
+            ("mean_util", "util"),
+            ("busy_util", "busy"),
+            ("mean_power", "power"),
+            ("mean_clock", "clock"),
+        ):
+            total, seconds = self.sums[sums]
+            row[name] = round(total / seconds, 2) if seconds else None
+        row.update(energy=self.joules, energy_by=self.by, throttled=self.throttled)
+        row.update(used=self.used, inferred=self.inferred, shared=list(self.shared))
+        if not last:
+            row["sums"] = dict(self.sums, first=self.first)
+        return {name: value for name, value in row.items() if value or isinstance(value, (int, float))}
+
+
+def _total(apps: Sequence[Row]) -> Optional[int]:
+    parts = [app.get("gpu_memory") for app in apps]
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+class Driver:
+    """Reads the job's GPUs in a thread of its own, which a driver may keep for ever."""
+
+    def __init__(self, uuids: Sequence[str], visible: Optional[str] = None) -> None:
+        import threading
+
+        self.uuids = uuids
+        self.visible = [word.strip() for word in (visible or "").split(",") if word.strip()]
+        """Without a lease, the GPUs that the job was given otherwise; without these too, all of the box."""
+        self.rows: Optional[List[Row]] = None
+        """The newest reading; None as long as there is none."""
+        self.simulated = False
+        self._slow_at = 0.0
+        self._last = False
+        self._wake = threading.Event()
+        self._done = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def ask(self, patience: float, *, last: bool = False) -> bool:
+        """Ask for a reading and wait a while; says whether `rows` is a new one."""
+        self._last = last
+        self._wake.set()
+        fresh = self._done.wait(patience)
+        self._done.clear()
+        return fresh and self.rows is not None
+
+    def _run(self) -> None:
+        nvml: Optional[Nvml] = None
+        retry_at = 0.0
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if nvml is None and time.monotonic() >= retry_at:
+                try:
+                    nvml = Nvml()
+                    self.simulated = nvml.simulated
+                except NoLibrary:
+                    if not self.uuids:
+                        return  # nobody said that there were GPUs
+                    retry_at = time.monotonic() + 30.0
+                except Exception as error:  # the border of the thread: the job's own figures go on
+                    print("gpubox: no figures of the GPUs: %s" % error, file=sys.stderr, flush=True)
+                    retry_at = time.monotonic() + 30.0
+            if nvml is not None:
+                self.rows = self._read(nvml)
+                self._done.set()
+
+    def _read(self, nvml: Nvml) -> Optional[List[Row]]:
+        lanes = {"fast", "warm", "apps"}
+        if self._last or time.monotonic() >= self._slow_at:
+            self._slow_at = time.monotonic() + 5.0
+            lanes.add("slow")
+        try:
+            rows = nvml.read(lanes, self.uuids)
+            return [row for row in rows if not self.visible or self.uuids or _named(row, self.visible)]
+        except Exception as error:
+            print("gpubox: the GPUs gave no figures: %s" % error, file=sys.stderr, flush=True)
+            return None
+
+
+def _named(row: Row, words: Sequence[str]) -> bool:
+    """Return whether CUDA_VISIBLE_DEVICES names a GPU: by its number, or the beginning of its uuid."""
+    uuid = str(row["uuid"])
+    return any(word == str(row["index"]) or (len(word) > 3 and uuid.startswith(word)) for word in words)
+
+
+class Samples:
+    """The file of samples: one a second for an hour, then means of ten."""
+
+    def __init__(self, path: str) -> None:
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._wide: List[Row] = []
+
+    def put(self, tick: Row) -> None:
+        """Write a sample, or keep it for its mean."""
+        if tick["t"] < HOUR:
+            self._write(tick)
+            return
+        self._wide.append(tick)
+        if sum(kept.get("width", PERIOD) for kept in self._wide) >= WIDE - 0.5:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        if self._wide:
+            self._write(mean(self._wide))
+            self._wide = []
+
+    def _write(self, tick: Row) -> None:
+        line = json.dumps(tick, separators=(",", ":")).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            size = os.fstat(self._handle).st_size
+            if os.write(self._handle, line) != len(line):
+                os.ftruncate(self._handle, size)  # a full disk took half of it
+
+
+def mean(ticks: Sequence[Row]) -> Row:
+    """Return several samples as one."""
+    last = ticks[-1]
+    whole: Row = {"t": last["t"], "log": last["log"], "processes": last["processes"]}
+    whole["width"] = round(sum(tick.get("width", PERIOD) for tick in ticks), 2)
+    for name in ("cpu", "rss"):
+        values = [tick[name] for tick in ticks if name in tick]
+        if values:
+            whole[name] = (
+                int(sum(values) / len(values)) if name == "rss" else round(sum(values) / len(values), 1)
+            )
+    by_uuid: Dict[str, List[Row]] = {}
+    for tick in ticks:
+        for gpu in tick.get("gpus") or ():
+            by_uuid.setdefault(gpu["uuid"], []).append(gpu)
+    if by_uuid:
+        whole["gpus"] = [_mean_gpu(uuid, rows) for uuid, rows in by_uuid.items()]
+    return whole
+
+
+def _mean_gpu(uuid: str, rows: Sequence[Row]) -> Row:
+    found: Row = {"uuid": uuid}
+    for name in ("util", "memory", "total", "power", "temperature", "clock"):
+        values = [row[name] for row in rows if name in row]
+        if values:
+            value = sum(values) / len(values)
+            found[name] = int(value) if name in ("memory", "total") else round(value, 1)
+    reasons = [reason for row in rows for reason in row.get("throttle") or ()]
+    if reasons:
+        found["throttle"] = list(dict.fromkeys(reasons))
+    return found
+
+
+class Sampler:
+    """Measures one job until it is told to end, or nothing is left of it."""
+
+    def __init__(self, job: Row) -> None:
+        self.folder = str(job["folder"])
+        self.zero = time.monotonic() - (time.time() - float(job["started"]))
+        self.tree = Tree(int(job["supervisor"]), int(job["main"]))
+        self.samples = Samples(os.path.join(self.folder, "samples"))
+        uuids = [str(uuid) for uuid in job.get("uuids") or ()]
+        kept = {str(row.get("uuid")): row for row in self._kept()}
+        self.uses = {uuid: Use(uuid, kept.get(uuid, {})) for uuid in uuids}
+        self._kept_uses = kept
+        visible = job.get("visible")
+        self.watched = not uuids and not visible and visible != ""
+        """Whether no GPU is the job's by any right; then those are told of that it was seen on."""
+        self.driver = Driver(uuids, visible) if uuids or visible != "" else None
+        self._written_at = 0.0
+        self._read_at: Optional[float] = None
+        self._saved_at = -SAVED
+        read, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake = read
+        self._told = False
+
+    def _kept(self) -> List[Row]:
+        """Return what an earlier sampler of this job wrote, if one was killed."""
+        try:
+            with open(os.path.join(self.folder, "gpus.json"), encoding="utf-8") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return []
+        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+    def run(self) -> None:
+        """Measure."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        due = 0.0
+        while not self._told:
+            now = self._now()
+            left = self.tree.look()
+            came = self._ask(PATIENCE)
+            if not left:
+                break
+            full = now >= due - 0.02
+            if full or came:
+                self._put(now)
+            if full:
+                due = max(due, float(int(now))) + PERIOD
+            self._save()
+            self._wait(min(due, self._next_look(due)))
+        self.tree.look()
+        self._ask(LAST, last=True)
+        self._put(self._now())
+        self.samples.flush()
+        self._save(last=True)
+
+    def _now(self) -> float:
+        return time.monotonic() - self.zero
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self._told = True
+
+    def _next_look(self, due: float) -> float:
+        """Return when to look between two samples: as long as a short job may not be on its GPU yet."""
+        now = self._now()
+        waits = self.driver is not None and not any(use.used or use.inferred for use in self.uses.values())
+        return now + PERIOD / 2 if waits and now < EAGER else due
+
+    def _wait(self, until: float) -> None:
+        import select
+
+        left = until - self._now()
+        if left > 0 and not self._told:
+            select.select([self._wake], [], [], left)
+
+    def _ask(self, patience: float, *, last: bool = False) -> bool:
+        """Read the GPUs; says whether the job was seen on one for the first time."""
+        self._rows: List[Row] = []
+        if self.driver is None or not self.driver.ask(patience, last=last):
+            return False
+        now, before = self._now(), any(use.used or use.inferred for use in self.uses.values())
+        seconds = now - (self._read_at if self._read_at is not None else max(0.0, now - PERIOD))
+        self._read_at = now
+        for row in self.driver.rows or ():
+            uuid = row["uuid"]
+            if uuid not in self.uses:
+                self.uses[uuid] = Use(uuid, self._kept_uses.get(uuid, {}))
+            use = self.uses[uuid]
+            # A gap, such as a driver that did not answer for a minute, is not filled with what came after it.
+            tick = use.take(row, min(seconds, 2 * PERIOD), self.tree.found, self.driver.simulated)
+            if use.used or not self.watched:
+                self._rows.append(tick)
+        return not before and any(use.used or use.inferred for use in self.uses.values())
+
+    def _put(self, now: float) -> None:
+        seconds = now - self._written_at
+        self._written_at = now
+        tick: Row = {"t": round(now, 2), "log": self._log(), "processes": len(self.tree.found)}
+        cpu = self.tree.cpu(seconds)
+        tick["cpu"] = cpu if seconds >= SHORT else None
+        # When all have ended nobody knows what they had a moment before; that was not nothing.
+        tick["rss"] = self.tree.memory if self.tree.found else None
+        if self._rows:
+            tick["gpus"] = self._rows
+        if abs(seconds - PERIOD) > 0.05:
+            tick["width"] = round(seconds, 2)
+        self.samples.put({name: value for name, value in tick.items() if value is not None})
+
+    def _log(self) -> int:
+        try:
+            return os.stat(os.path.join(self.folder, "log")).st_size
+        except OSError:
+            return 0
+
+    def _save(self, *, last: bool = False) -> None:
+        """Write gpus.json so that a reader finds the old one or the new one."""
+        now = self._now()
+        if not self.uses or (now < self._saved_at + SAVED and not last):
+            return
+        self._saved_at = now
+        path = os.path.join(self.folder, "gpus.json")
+        fresh = "%s.%d.tmp" % (path, os.getpid())
+        rows = [use.row(last=last) for use in self.uses.values() if use.used or not self.watched]
+        try:
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with open(handle, "w") as file:
+                json.dump(rows, file, indent=1)
+            os.rename(fresh, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the first word says and return an exit status."""
+    if list(arguments) != ["sample"]:
+        sys.stderr.write("gpubox: meter.py knows the word `sample` alone\n")
+        return 2
+    Sampler(json.loads(sys.stdin.buffer.read().decode())).run()
+    sys.stderr.flush()
+    # The driver may keep its thread for ever; nothing here needs its end.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,213 @@
+"""What runs beside a job and is none of it: its environment's activation, git, and the sampler."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+
+import exit_reason
+import process_tree
+import records
+import signal_waits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Set
+
+    Row = Dict[str, Any]
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ACTIVATION = 30.0
+"""Seconds that activating an environment may take; its scripts may ask or call the network."""
+GIT = 5.0
+"""Seconds that git may take to tell the commit."""
+STARTS = 3
+"""How often the sampler is started: a sick driver may kill it each time."""
+
+
+class Inactive(Exception):
+    """An environment could not be activated, in words."""
+
+
+def run_activation(spec: Row, base: Dict[str, str]) -> Dict[str, str]:
+    """Return the environment with the wished one active; this is where envs.py is called."""
+    try:
+        import envs
+    except ImportError:
+        raise RuntimeError("The part of gpubox that activates environments is not there") from None
+    os.environ.clear()
+    os.environ.update(base)
+    return dict(envs.activate(spec["prefix"], spec.get("kind") or "conda", base))
+
+
+def activated(
+    folder: str, spec: Row, ears: signal_waits.SignalWatcher, base: Dict[str, str]
+) -> Dict[str, str]:
+    """Return the environment with the wished one active, worked out in a child, because scripts may hang.
+
+    Raises Inactive, also when a stop is asked for meanwhile.
+    """
+    log = os.path.join(folder, "activation.log")
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _activate(log, spec, base, write)
+    os.close(write)
+    data = signal_waits.collect(read, ears, ACTIVATION)
+    os.close(read)
+    for process in [pid, *process_tree.tree(pid), *process_tree.tree(os.getpid())]:
+        process_tree.send(process, signal.SIGKILL)
+    ears.until(process_tree.reaped, 2.0)
+    if data is None:
+        raise Inactive("Activating %s took longer than %d s" % (spec["prefix"], ACTIVATION))
+    found: Row = {}
+    with contextlib.suppress(ValueError):
+        found = json.loads(data.decode())
+    if "environment" not in found:
+        raise Inactive(found.get("words") or exit_reason.last_line(log) or "It broke off")
+    return found["environment"]
+
+
+def _activate(path: str, spec: Row, base: Dict[str, str], write: int) -> None:
+    said: Row = {}
+    try:
+        signal_waits.fresh_child()
+        os.setsid()
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        signal_waits.close_others(write)
+        said = {"environment": run_activation(spec, base)}
+    except BaseException as error:  # whatever its scripts do ends as words in the record
+        said = {"words": str(error) or type(error).__name__}
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        with contextlib.suppress(OSError), open(write, "wb") as out:
+            out.write(json.dumps(said).encode())
+        os._exit(0)
+
+
+def commit_of(cwd: str) -> str:
+    """Return the git commit of a folder, with a `+` when files differ from it; empty without git.
+
+    Nothing of the repository is run or written: no hooks, no file system monitor, no index refresh.
+    """
+    import subprocess
+
+    environment = dict(os.environ, GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C")
+    options = [
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.untrackedCache=false",
+    ]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *options, "-C", cwd, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=GIT,
+            check=False,
+        )
+        return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD")
+        if not commit:
+            return ""
+        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+class Beside:
+    """The children of a supervisor that are not the job's."""
+
+    def __init__(self, folder: str, ears: signal_waits.SignalWatcher) -> None:
+        self.pids: Set[int] = set()
+        self.pipes: List[int] = []
+        """What to listen to for the commit."""
+        self._folder = folder
+        self._ears = ears
+        self._sampler = self._starts = 0
+
+    def ended(self, pid: int) -> bool:
+        """Note that a child ended; says whether it was one of these."""
+        ours = pid in self.pids
+        self.pids.discard(pid)
+        self._sampler = 0 if pid == self._sampler else self._sampler
+        return ours
+
+    def ask_git(self, cwd: str) -> None:
+        """Ask for the commit of a folder; that delays neither the launch nor the command."""
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal_waits.fresh_child()
+                signal.alarm(int(2 * GIT))
+                signal_waits.close_others(write)
+                os.write(write, commit_of(cwd).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        self.pipes = [read]
+        self.pids.add(pid)
+
+    def commit(self, ready: List[int]) -> str:
+        """Return the commit, if it is among the pipes that can be read; else nothing."""
+        if not self.pipes or self.pipes[0] not in ready:
+            return ""
+        found = os.read(self.pipes[0], 200).decode("utf-8", "replace")
+        os.close(self.pipes[0])
+        self.pipes = []
+        return found
+
+    def sample(self, request: Row) -> None:
+        """Start the process that samples the job unless it runs; the job goes on without one.
+
+        It stays in our session, by which it tells itself from the job.
+        """
+        program = os.path.join(HERE, "gpu_sampler.py")
+        if self._sampler or self._starts >= STARTS or not os.path.exists(program):
+            return
+        self._starts += 1
+        read, write = os.pipe()
+        os.write(write, json.dumps(request).encode())
+        os.close(write)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal_waits.fresh_child()
+                os.dup2(read, 0)
+                signal_waits.close_others()
+                os.execv(sys.executable, [sys.executable, "-I", "-S", program, "sample"])
+            finally:
+                os._exit(127)
+        os.close(read)
+        self._sampler = pid
+        self.pids.add(pid)
+
+    def end(self, reap: Callable[[], None]) -> List[Row]:
+        """Let the sampler write its last, for a second at most, and return what it knows of the GPUs."""
+
+        def gone() -> bool:
+            reap()
+            return not self._sampler
+
+        if self._sampler:
+            process_tree.send(self._sampler, signal.SIGTERM)
+            self._ears.until(gone, 1.0)
+        for pid in self.pids:
+            process_tree.send(pid, signal.SIGKILL)
+        return records.gpus(self._folder)

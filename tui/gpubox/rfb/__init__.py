@@ -1,0 +1,1 @@
+"""Looks at VNC servers and reads pictures; knows no box."""

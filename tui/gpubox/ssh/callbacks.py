@@ -1,0 +1,88 @@
+"""What asyncssh calls back while a connection is made: thin, each answer comes from the room that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import asyncssh
+from asyncssh.misc import MaybeAwait
+
+from gpubox.core.sanitize import clean
+from gpubox.ssh.auth import Login
+from gpubox.ssh.errors import Stage
+from gpubox.ssh.host_key import HostKeyPolicy
+
+
+class Client(asyncssh.SSHClient):
+    """The callbacks of one connection."""
+
+    def __init__(self, login: Login, gate: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
+        self.methods: dict[str, None] = {}
+        """Ways to log in that the box named, in order."""
+        self.banner = ""
+        """What the box says to everyone who logs in, on one line."""
+        self.lost: Exception | None = None
+        """Why the connection ended; None while it is up or when it ended in order."""
+        self.greeted = False
+        """Whether an ssh server said its version; known when the connection has ended."""
+        self._login = login
+        self._gate = gate
+        self._reached = reached
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Note that somebody answered."""
+        self._connection = conn
+        self._reached(Stage.HANDSHAKE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Keep the reason, and how far it came."""
+        self.lost = exc
+        if self._connection is not None:
+            self.greeted = bool(self._connection.get_extra_info("server_version"))
+        self._connection = None
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Return whether known_hosts has the key; asyncssh cannot wait here, so questions come later."""
+        return self._gate.admit(key.public_data)
+
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Return whether known_hosts has the authority."""
+        return self._gate.admit_authority(key.public_data)
+
+    def begin_auth(self, username: str) -> None:
+        """Note that the host key was good."""
+        self._reached(Stage.LOGIN)
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """Keep what the box says."""
+        self.banner = clean(" ".join(msg.split()), 200)
+
+    def auth_completed(self) -> None:
+        """Keep what worked."""
+        self._login.succeeded()
+
+    def public_key_auth_requested(self) -> MaybeAwait[asyncssh.SSHKeyPair | None]:
+        """Return the next key to offer."""
+        self._note_methods()
+        return self._login.next_key()
+
+    def password_auth_requested(self) -> MaybeAwait[str | None]:
+        """Return the next password to try."""
+        self._note_methods()
+        return self._login.password()
+
+    def kbdint_auth_requested(self) -> MaybeAwait[str | None]:
+        """Return an empty list of devices: the box may choose; None ends it."""
+        self._note_methods()
+        return "" if self._login.challenge_wanted() else None
+
+    def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> MaybeAwait[list[str] | None]:
+        """Return the person's answers."""
+        return self._login.challenge(name, instructions, prompts)
+
+    def _note_methods(self) -> None:
+        if self._connection is not None:
+            self.methods.update(dict.fromkeys(self._connection.get_server_auth_methods()))

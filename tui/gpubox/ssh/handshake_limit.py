@@ -1,0 +1,90 @@
+"""A place among the handshakes and a time limit; both are let go while the person thinks."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from types import TracebackType
+
+from gpubox.core.prompts import Asker, Question
+
+AT_ONCE = 8
+"""Handshakes at a time over all boxes, and at a time to one server: MaxStartups drops from the tenth on."""
+
+
+class _Places:
+    """The places of one event loop."""
+
+    def __init__(self) -> None:
+        self.all = asyncio.Semaphore(AT_ONCE)
+        self.servers: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+
+    def server(self, name: str) -> asyncio.Semaphore:
+        place = self.servers.get(name)
+        if place is None:
+            place = self.servers[name] = asyncio.Semaphore(AT_ONCE)
+        return place
+
+
+_places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Places] = weakref.WeakKeyDictionary()
+
+
+def _of_this_loop() -> _Places:
+    return _places.setdefault(asyncio.get_running_loop(), _Places())
+
+
+class Handshake:
+    """One attempt to shake hands with one server.
+
+    Entering takes a place at the server, `connected` one among all: boxes that are off hold up nobody
+    else. TimeoutError leaves the block after `limit` seconds in which nobody was asked anything.
+    """
+
+    def __init__(self, server: str, limit: float, asker: Asker) -> None:
+        places = _of_this_loop()
+        self._wanted = [places.server(server)]
+        self._all = places.all
+        self._held: list[asyncio.Semaphore] = []
+        self._limit = limit
+        self._asker = asker
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> Handshake:
+        await self._take()
+        await self._timeout.__aenter__()
+        self._restart()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+        await self._timeout.__aexit__(kind, error, trace)
+
+    async def connected(self) -> None:
+        """Say that there is a connection and the handshake begins; may wait for a place."""
+        self._timeout.reschedule(None)
+        self._wanted.append(self._all)
+        await self._take()
+        self._restart()
+
+    async def ask(self, question: Question) -> str | None:
+        """Put a question to the person; the clock stands still, and others may have the place."""
+        self._timeout.reschedule(None)
+        self._release()
+        answer = await self._asker.ask(question)
+        await self._take()
+        self._restart()
+        return answer
+
+    def _restart(self) -> None:
+        self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
+
+    async def _take(self) -> None:
+        for place in self._wanted[len(self._held) :]:
+            await place.acquire()
+            self._held.append(place)
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()

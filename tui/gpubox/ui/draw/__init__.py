@@ -1,0 +1,1 @@
+"""Drawing: spans, lines, tables, meters and trends; it knows no box."""

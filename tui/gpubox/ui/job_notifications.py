@@ -1,0 +1,77 @@
+"""Tells the person of jobs that ended, also of those that did so while this machine was away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from textual.app import App
+
+from gpubox.boxes.box import Box
+from gpubox.core.job_outcome import succeeded
+from gpubox.core.record import Record
+from gpubox.core.sanitize import clean
+from gpubox.ui.draw.spans import cut
+from gpubox.ui.panels.jobs import text
+
+_MOST = 2
+"""Jobs that get a toast each; more that ended while such toasts are shown share one in their place."""
+_NAMED = 3
+"""Jobs that failed that such a toast names."""
+_SECONDS = 12.0
+
+
+async def tell(app: App[object], box: Box, *, notify: bool) -> None:
+    """Show a toast and ring the bell for jobs that end, until cancelled; each is told once.
+
+    Without `notify` they only count as told.
+    Raises what box.jobs raises.
+    """
+    recent: list[tuple[float, Record]] = []
+    async for records in box.jobs.finished.follow():
+        wanted = [record for record in records if notify and record.spec.notify]
+        now = time.monotonic()
+        recent = [one for one in recent if now - one[0] < _SECONDS]
+        recent += [(now, record) for record in wanted]
+        if wanted and len(recent) > _MOST:
+            app.clear_notifications()
+            _sum_up(app, box, [record for _, record in recent])
+        else:
+            for record in wanted:
+                _toast(app, box, record)
+        if wanted:
+            app.bell()
+        if records:
+            await box.jobs.told([record.id for record in records])
+
+
+def _toast(app: App[object], box: Box, record: Record) -> None:
+    _show(app, box, text.farewell(record), well=_outcome(record) != "failed")
+
+
+def _sum_up(app: App[object], box: Box, records: Sequence[Record]) -> None:
+    """Show one toast for many: `5 jobs ended: 3 ok, 1 stopped, 1 failed (evaluate)`."""
+    counts = Counter(_outcome(record) for record in records)
+    words = [f"{counts[word]} {word}" for word in ("ok", "stopped", "failed") if counts[word]]
+    failed = [cut(text.name(one), 24) for one in records if _outcome(one) == "failed"]
+    if failed:
+        more = [f"{len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
+        words[-1] += f" ({', '.join([*failed[:_NAMED], *more])})"
+    _show(app, box, f"{len(records)} jobs ended: {', '.join(words)}", well=not failed)
+
+
+def _outcome(record: Record) -> str:
+    if succeeded(record):
+        return "ok"
+    return "stopped" if record.ending is not None and record.ending.how == "stopped" else "failed"
+
+
+def _show(app: App[object], box: Box, words: str, *, well: bool) -> None:
+    app.notify(
+        words,
+        title=clean(box.name, 60),
+        severity="information" if well else "error",
+        timeout=_SECONDS,
+        markup=False,
+    )

@@ -1,0 +1,65 @@
+"""The frame of a panel that lists what it finds on the box by looking again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core.feed import Feed
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.panel import Panel
+from gpubox.ui.poller import Poller
+
+T = TypeVar("T")
+
+LIST = 10.0
+"""Seconds between two looks, while the panel is seen."""
+
+
+class ListPanel(Panel):
+    """Looks while it is seen, and shows what is known whenever that changes, and once a second."""
+
+    OFFERED: ClassVar[Sequence[str]]
+    """Actions whose keys come and go with what is chosen."""
+
+    def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(box, settings)
+        self._looks = Poller(self, LIST, look)
+        self._could: tuple[tuple[bool, str | None], ...] = ()
+
+    def on_mount(self) -> None:
+        """Look and show once a second; `_looks` looks only when it is time."""
+        self.set_interval(1.0, self._tick)
+
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def _tick(self) -> None:
+        self._looks.tick()
+        self._show()
+
+    def _show(self) -> None:
+        """Draw what is known now; called also while the panel is not seen."""
+        raise NotImplementedError
+
+    def _follow(self, feed: Feed[T]) -> None:
+        """Show each change of a feed."""
+        self.run_worker(guarded(self, self._showing(feed)), exit_on_error=False)
+
+    async def _showing(self, feed: Feed[T]) -> None:
+        async for _ in feed.follow():
+            self._show()
+
+    def title_of(self, action: str) -> str | None:
+        """Return what an action is called now; None for what its binding says, "" for nothing to do."""
+        return None
+
+    def _offer(self) -> None:
+        """Bring the row of keys up to date when other actions are possible than before."""
+        could = tuple((bool(self.check_action(verb, ())), self.title_of(verb)) for verb in self.OFFERED)
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()

@@ -1,0 +1,1 @@
+"""The log viewer: follows what comes, and pages through what was."""

@@ -1,0 +1,185 @@
+"""Where a log view gets its lines from: the stream of what comes, and pages of what was."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from gpubox.boxes.jobs.backend import Page, Search
+from gpubox.core.errors import GpuBoxError
+from gpubox.ui.log.search import Count, Hit, Logs, look
+from gpubox.ui.log.window import Window
+
+TAIL = 192 * 1024
+"""Bytes before the end that a view begins with."""
+PAGE = 256 * 1024
+"""Bytes that are fetched at once when somebody scrolls."""
+BUDGET = 128 * 1024
+"""Bytes that may wait to be drawn; what pours in faster waits on the box, then is skipped."""
+SLICE = 16 * 1024
+"""Bytes of them that are put into the window at once: 2 ms, were they all line ends."""
+MOMENT = 0.004
+"""Seconds of a drawing after which the rest of them waits for the next one: keys come between."""
+BEHIND = 4 * 1024 * 1024
+"""Bytes that the view may be behind before it skips to the end."""
+
+
+class Log:
+    """One job's log as far as it is looked at. `stream` runs as long as the view is at the end of it."""
+
+    def __init__(self, logs: Logs, job: str) -> None:
+        self.job = job
+        self.window = Window()
+        self.size = 0
+        """Bytes of the whole log, as far as is known."""
+        self.live = False
+        """Whether what comes is read; else the window stands still."""
+        self.begun = False
+        """Whether anything was read yet, be it that the log is empty."""
+        self.over = False
+        """Whether the job has ended and everything was read."""
+        self.trouble: GpuBoxError | None = None
+        """Why the last reading failed; None when it did not."""
+        self.searched = 0
+        """Bytes that the search under way has looked through."""
+        self._logs = logs
+        self._pending = bytearray()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the window reaches the end of what is known."""
+        return self.window.end >= self.size
+
+    async def stream(self, *, anew: bool) -> None:
+        """Read what comes until the job has ended or this is cancelled; `anew` begins near the end.
+
+        What fails is kept in `trouble`.
+        """
+        self.live, self.trouble = True, None
+        self._pending.clear()
+        self._room.set()
+        try:
+            while await self._read(-TAIL if anew else self.window.end):
+                anew = True
+        except GpuBoxError as error:
+            self.trouble = error
+        finally:
+            self.live = False
+
+    async def _read(self, offset: int) -> bool:
+        """Read from a byte on; returns whether to begin anew, because the log is too fast to be looked at."""
+        async with self._logs.follow(self.job, offset) as stream:
+            if offset < 0:
+                self._pending.clear()
+                self.window.restart(stream.offset, within=stream.offset > 0)
+            self.begun, self.over = True, False
+            full: float | None = None
+            while data := await stream.read():
+                self._pending += data
+                if len(self._pending) < BUDGET:
+                    full = None
+                    continue
+                self._room.clear()
+                await self._room.wait()
+                full = full or time.monotonic()
+                if time.monotonic() - full > 1.0:
+                    full = time.monotonic()
+                    self.size = (await self._logs.page(self.job, -1, 1)).size
+                    if self.size - stream.offset > BEHIND:
+                        return True
+        self.over = True
+        return False
+
+    def flush(self, *, at_end: bool) -> bool:
+        """Put what came into the window, and say whether anything did; called until nothing did.
+
+        With the view `at_end` the oldest lines go; else they stay, and the end is left to be fetched later.
+        """
+        if not self._pending:
+            return False
+        began, taken = time.monotonic(), 0
+        while taken < len(self._pending) and time.monotonic() - began < MOMENT:
+            self.window.add(bytes(self._pending[taken : taken + SLICE]))
+            taken += SLICE
+        del self._pending[:taken]
+        if len(self._pending) < BUDGET:
+            self._room.set()
+        self.size = max(self.size, self.window.end)
+        if at_end:
+            self.window.drop_before()
+        return True
+
+    def leave_end(self) -> bool:
+        """Let go of the lines at the end when there are too many; says whether any went.
+
+        What is read next would not follow on what is left: whoever reads it is to be stopped.
+        """
+        if not self.window.crowded or not self.window.drop_behind():
+            return False
+        self._pending.clear()
+        return True
+
+    async def earlier(self) -> None:
+        """Fetch the lines before the window; those at its end go when there are too many."""
+        start = self.window.start
+        offset = max(0, start - PAGE)
+        page = await self._page(offset, start - offset)
+        if start == self.window.start and page.offset == offset:
+            self.window.put_before(offset, page.data)
+
+    async def later(self) -> None:
+        """Fetch the lines behind the window; those at its front go when there are too many."""
+        end = self.window.end
+        page = await self._page(end, PAGE)
+        if end == self.window.end and page.offset == end:
+            self.window.add(page.data)
+            self.window.drop_before()
+
+    async def around(self, offset: int) -> None:
+        """Have the window stand around a byte."""
+        begin = max(0, offset - PAGE // 2)
+        page = await self._page(begin, PAGE)
+        self._pending.clear()
+        self.window.restart(page.offset, within=page.offset > 0)
+        self.window.add(page.data)
+
+    async def _page(self, offset: int, length: int) -> Page:
+        page = await self._logs.page(self.job, offset, length)
+        while page.data and len(page.data) < length and page.end < page.size:
+            more = await self._logs.page(self.job, page.end, length - len(page.data))
+            if not more.data:
+                break
+            page = Page(page.offset, page.data + more.data, more.size)
+        self.size = max(self.size, page.size)
+        return page
+
+    async def find(self, wanted: Search, edge: int) -> Hit:
+        """Return the next line with some words from the byte `edge` on, where a line begins.
+
+        Behind the last line of the log comes the first. The box searches what the window does not tell.
+        """
+        self.searched = 0
+        at, begin = look(self.window.lines, wanted, edge)
+        if at is None:
+            at = await self._ask(wanted, begin, None)
+        if at is not None:
+            return Hit(at, wrapped=False)
+        return Hit(await self._ask(wanted, 0 if wanted.step > 0 else self.size, edge), wrapped=True)
+
+    async def _ask(self, wanted: Search, edge: int, until: int | None) -> int | None:
+        """Have the box search from a byte on, to `until` at least, or to the end of the log."""
+        while until is None or (until - edge) * wanted.step > 0:
+            found = await self._logs.search(self.job, wanted, edge)
+            self.searched += abs(found.next - edge)
+            self.size = max(self.size, found.size)
+            # A box that does not get on would have it asked for ever.
+            if found.at is not None or found.next == edge or found.next in (0, found.size):
+                return found.at
+            edge = found.next
+        return None
+
+    def counting(self, wanted: Search) -> Count:
+        """Return how many lines have some words, of which nothing is known yet."""
+        return Count(self._logs, self.job, wanted)

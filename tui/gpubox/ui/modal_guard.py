@@ -1,0 +1,105 @@
+"""Windows that are on their way: until one is there, the keys below it do nothing.
+
+Between a key and its window lie turns of the event loop, often a question to the box. What is typed in that
+time is meant for the window; without this it would open a second one above it, or act on the list below.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from textual.actions import ActionParseResult
+from textual.app import App
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+
+from gpubox.core.errors import Cancelled
+from gpubox.ui.app_access import program
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.failure_isolation import contain
+from gpubox.ui.key_order import OrderedKeys
+
+R = TypeVar("R")
+PATIENCE = 3.0
+"""Seconds that keys wait for a window at most: a box that does not answer must not hold the panel."""
+
+
+class ModalGuard(OrderedKeys):
+    """An app in which a key that opens a window is followed by that window, and by nothing else."""
+
+    _coming: float | None = None
+    """When the window was asked for that is on its way, by time.monotonic; it tells windows apart, too."""
+
+    def on_mount(self) -> None:
+        """Notice windows as they come."""
+        signal = self.screen_change_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        signal.subscribe(self, lambda _: self._came(self._coming), immediate=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
+
+    def expect(self) -> float | None:
+        """Let keys below wait for a window from now on; None when they do so already for another one."""
+        if self.expecting:
+            return None
+        self._coming = time.monotonic()
+        return self._coming
+
+    def given_up(self, since: float) -> None:
+        """Let keys act again: the window that was asked for at a time does not come any more."""
+        self._came(since)
+
+    def _came(self, since: float | None) -> None:
+        if self._coming == since:
+            self._coming = None
+
+    @property
+    def expecting(self) -> bool:
+        """Whether a window is on its way."""
+        return self._coming is not None and time.monotonic() - self._coming < PATIENCE
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key means, or nothing while a window is on its way; keys of the app itself always act."""
+        if self.expecting and default_namespace not in (None, self):
+            return True
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except Exception as error:
+            if not contain(default_namespace, error):
+                raise
+            return True
+
+
+def begin(node: Widget | App[None], work: Callable[[], Awaitable[object]], *, group: str = "default") -> None:
+    """Await work that begins with a window, in a worker, as `guarded` does; keys wait for the window.
+
+    Nothing is begun while another window is on its way.
+    """
+    app = program(node)
+    if not isinstance(app, ModalGuard):
+        node.run_worker(guarded(node, work()), group=group, exit_on_error=False)
+    elif (since := app.expect()) is not None:
+        node.run_worker(guarded(node, _expected(app, since, work)), group=group, exit_on_error=False)
+
+
+async def _expected(app: ModalGuard, since: float, work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    finally:
+        app.given_up(since)
+
+
+async def window(node: DOMNode, screen: Screen[R]) -> R | None:
+    """Show a window over the screen of a node and return what it was closed with; call it in a worker.
+
+    Raises Cancelled where another one lies over that screen already.
+    """
+    app = program(node)
+    if app.screen is not node.screen:
+        raise Cancelled("Another window is open")
+    return await app.push_screen_wait(screen)

@@ -1,0 +1,67 @@
+"""What a desktop shows now, as a thumbnail that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from textual.worker import Worker
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.desktops import DesktopSession
+from gpubox.core.errors import GpuBoxError
+from gpubox.ui.draw.thumbnail import Thumbnail
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.panels.desktop.table import key
+
+LOOK = 3.0
+"""Seconds between two pictures at least; none comes while nothing on the desktop changes."""
+AGAIN = 5.0
+"""Seconds after which a desktop that could not be looked at is tried again."""
+_COVERED = 0.5
+"""Seconds between looks whether another screen still hides this one."""
+
+
+class DesktopPicture(Thumbnail):
+    """Looks at one desktop at a time, over a connection that ends with the look."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(id="picture")
+        self._box = box
+        self._aimed: tuple[object, ...] = ()
+        self._worker: Worker[bool] | None = None
+
+    def aim(self, session: DesktopSession | None) -> bool:
+        """Look at this desktop from now on, or at none; return whether it can be looked at."""
+        channels = self._box.channels.value
+        if session is None or not session.mine or channels is None:
+            aimed: tuple[object, ...] = ()
+        else:
+            aimed = (key(session), channels)  # a new link begins anew
+        if aimed != self._aimed:
+            same = self._aimed[:1] == aimed[:1]
+            self._aimed = aimed
+            if self._worker is not None:
+                self._worker.cancel()
+                self._worker = None
+            if not same:
+                self.show(None)
+            if session is not None and aimed:
+                self._worker = self.run_worker(guarded(self, self._watch(session)), exit_on_error=False)
+        return bool(aimed)
+
+    async def _watch(self, session: DesktopSession) -> None:
+        while True:
+            try:
+                await self._follow(session)
+            except GpuBoxError as error:
+                self.show(None, f"No picture: {error}")
+            await asyncio.sleep(AGAIN)
+
+    async def _follow(self, session: DesktopSession) -> None:
+        """Show what the desktop shows until that fails."""
+        async with contextlib.aclosing(self._box.desktops.watch(session, LOOK)) as pictures:
+            async for picture in pictures:
+                self.show(picture)
+                while not self.screen.is_current:  # nobody sees it: ask for no other  # noqa: ASYNC110
+                    await asyncio.sleep(_COVERED)

@@ -1,0 +1,196 @@
+"""What can be done to environments besides looking: asked for, run as jobs, and looked at again after."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.envs.operations import not_base
+from gpubox.boxes.envs.validation import split_packages
+from gpubox.boxes.jobs.logs import last_lines
+from gpubox.core.env import Env
+from gpubox.core.errors import Cancelled, ConfigError
+from gpubox.core.job import JobSpec
+from gpubox.core.job_outcome import outcome, succeeded
+from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.record import ACTIVE, Record
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.modal_guard import window
+from gpubox.ui.panel import Panel
+from gpubox.ui.panels.envs.form import EnvForm, EnvSpec
+from gpubox.ui.panels.envs.table import saw
+
+VERBS = ("install", "remove", "rename", "export", "see", "size")
+"""What is done to one environment."""
+ASKING = frozenset({"install", "remove", "rename"})
+"""Those that begin with a question."""
+
+
+class EnvActions:
+    """Asks what has to be asked, launches the job and tells how it ended."""
+
+    def __init__(self, panel: Panel, box: Box, changed: Callable[[], Awaitable[object]]) -> None:
+        self.busy: dict[str, str] = {}
+        """What is being done, by the id of its job, or the folder that is counted."""
+        self._panel = panel
+        self._box = box
+        self._changed = changed
+        self.verbs: Mapping[str, Callable[[Env], Awaitable[None]]] = dict(
+            zip(
+                VERBS, (self.install, self.remove, self.rename, self.export, self.see, self.size), strict=True
+            )
+        )
+        """By the names in VERBS."""
+
+    async def follow(self, changed: Callable[[], object]) -> None:
+        """Call `changed` when a job has changed environments, whoever launched it."""
+        known: set[str] | None = None
+        async for records in self._box.jobs.feed.follow():
+            ended = {record.id for record in records if record.spec.changes and record.state == "ended"}
+            if known is not None and ended - known:
+                changed()
+            known = ended if known is not None or records else None
+
+    async def new(self, begin: Env | None) -> None:
+        """Ask for a new environment and make it."""
+        envs = self._box.envs.feed.value
+        roots = envs.roots if envs is not None else ()
+        wanted = await window(
+            self._panel, EnvForm(self._box.name, roots, begin, lambda wanted: self._spec(wanted, begin))
+        )
+        if wanted is not None:
+            await self._run(self._spec(wanted, begin), f"Create {clean(wanted.name, 60)}")
+
+    def _spec(self, wanted: EnvSpec, begin: Env | None) -> JobSpec:
+        """Return the job that makes an environment; raises ConfigError for what is not there."""
+        envs = self._box.envs
+        if wanted.file:
+            try:
+                text = Path(wanted.file).expanduser().read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
+            return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
+        if wanted.clone:
+            if begin is not None and wanted.clone == begin.name.strip():  # others may have this name, too
+                return envs.clone(begin, wanted.name)
+            return envs.clone(envs.named(wanted.clone), wanted.name)
+        return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
+
+    async def install(self, env: Env) -> None:
+        """Ask for packages and install them."""
+        words = await self._ask(
+            f"Install into {clean(env.name, 60)}",
+            f"{clean(env.prefix)}\n\nPackages as its own tool takes them, with blanks between them.",
+            "Packages:",
+        )
+        await self._run(
+            self._box.envs.install(env, split_packages(words)),
+            f"Install {clean(words, 60)} into {clean(env.name, 40)}",
+        )
+
+    async def rename(self, env: Env) -> None:
+        """Ask for a name and rename it; raises ConfigError for a base."""
+        not_base(env, "renamed")
+        name = await self._ask(f"Rename {clean(env.name, 60)}", clean(env.prefix), "New name:")
+        await self._run(
+            self._box.envs.rename(env, name), f"Rename {clean(env.name, 40)} to {clean(name, 40)}"
+        )
+
+    async def remove(self, env: Env) -> None:
+        """Have the name typed, then remove it for good; raises ConfigError for a base."""
+        spec = self._box.envs.remove(env)
+        typed = await self._ask(
+            f"Remove {clean(env.name, 60)}?",
+            f"{clean(env.prefix)}\n\nThe environment and all that is installed in it are deleted on the box. "
+            "Nothing brings them back.",
+            f"Type {clean(env.name, 60)} to remove it:",
+            danger=True,
+        )
+        # What cannot be typed, such as a line's end, is typed as it is shown.
+        if typed not in (env.name, clean(env.name, 60).strip()):
+            raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
+        await self._run(spec, f"Remove {clean(env.name, 60)}")
+
+    async def export(self, env: Env) -> None:
+        """Write what is in it into a file, as its tool does, and fetch that."""
+
+        async def fetched(record: Record) -> str:
+            if not succeeded(record):
+                return ""
+            return f"Its file is in {await self._box.jobs.fetch(record)} here"
+
+        await self._run(self._box.envs.export(env), f"Export {clean(env.name, 60)}", fetched)
+
+    async def see(self, env: Env) -> None:
+        """Ask its framework whether it sees the GPUs."""
+
+        async def answered(record: Record) -> str:
+            found = self._box.envs.feed.value
+            now = next((one for one in found.envs if one.prefix == env.prefix), None) if found else None
+            sight = now.sight if now is not None else None
+            return saw(sight) if sight is not None and sight.job == record.id else ""
+
+        await self._run(self._box.envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
+
+    async def size(self, env: Env) -> None:
+        """Count its bytes on the disk."""
+        self.busy[env.prefix] = f"Count {clean(env.name, 60)}"
+        try:
+            await self._box.envs.size(env)
+        finally:
+            self.busy.pop(env.prefix, None)
+
+    async def _ask(self, title: str, text: str, prompt: str, *, danger: bool = False) -> str:
+        """Return what was typed; raises Cancelled."""
+        asker = cast("Asker", program(self._panel))  # the app answers questions with modals; see ui/app.py
+        answer = await asker.ask(Question(self._box.name, title, text, QuestionKind.TEXT, prompt, danger))
+        if answer is None or not answer.strip():
+            raise Cancelled("Nothing was typed")
+        return answer.strip()
+
+    async def _run(
+        self, spec: JobSpec, what: str, answer: Callable[[Record], Awaitable[str]] | None = None
+    ) -> None:
+        """Launch a job, wait for its end, and tell of both.
+
+        `answer` returns what it was asked for in words, empty when there is none.
+        """
+        record = await self._box.jobs.launch(spec)
+        self._panel.notify(f"Job {record.id} · j shows it", title=what, markup=False)
+        self.busy[record.id] = what
+        try:
+            ended = await self._end(record.id)
+        finally:
+            self.busy.pop(record.id, None)
+        if ended is None:
+            return
+        await self._changed()
+        good = succeeded(ended)
+        words = await answer(ended) if answer is not None else ""
+        if not words and good and spec.notify and self._panel.settings.jobs.notify:
+            return  # the app tells of it, as of every job
+        words = words or ("Done" if good else await self._why(ended))
+        severity = "information" if good else "error"
+        self._panel.notify(words, title=what, severity=severity, markup=False)
+
+    async def _why(self, record: Record) -> str:
+        """Return how a job failed, with what its tool said last."""
+        lines = await last_lines(self._box.jobs, record.id, 1)
+        last = f" ({clean(lines[0], 160)})" if lines else ""
+        return f"{outcome(record)}{last}; its log says more: job {record.id}"
+
+    async def _end(self, job: str) -> Record | None:
+        """Return the record once it has ended; None when it was removed."""
+        seen = False
+        async with self._box.jobs.watch():
+            async for records in self._box.jobs.feed.follow():
+                record = next((one for one in records if one.id == job), None)
+                if record is None and seen:
+                    return None
+                seen = seen or record is not None
+                if record is not None and record.state not in ACTIVE:
+                    return record
+        return None

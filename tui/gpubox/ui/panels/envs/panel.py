@@ -1,0 +1,291 @@
+"""The environments of the box: which there are, which is used, what is in them, and making new ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core.env import Env
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.draw.line_view import LineView
+from gpubox.ui.draw.spans import Line, Tone, wrapped
+from gpubox.ui.draw.table import REVERSE, SORT, Table
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.panel import Panel
+from gpubox.ui.panels.envs.actions import ASKING, VERBS, EnvActions
+from gpubox.ui.panels.envs.packages import EnvPackages
+from gpubox.ui.panels.envs.table import COLUMNS, EnvRow, rows, why
+from gpubox.ui.poller import Poller, live
+from gpubox.ui.widgets.titles import set_caption
+
+LIST = 10.0
+"""Seconds between two looks for environments, while the panel is seen: others change them, too."""
+_ON_ONE = (*VERBS, "use", "details", "mark", "clone")
+"""What is done to the environment under the cursor."""
+_LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
+"""What the box is asked for."""
+_WHOLE = frozenset({"use", "install", "see", "export", "rename", "clone"})
+"""What makes no sense with a broken environment."""
+
+
+class EnvsPanel(Panel):
+    """One list of all environments."""
+
+    NAME = "envs"
+    TITLE = "Environments"
+    ORDER = 7
+    PLACE = "main"
+    ROWS = 6
+    WAITS = True
+    HELP = """\
+conda, venv, uv and pixi environments, found without running any of them. `●` is the one that shells and jobs
+of this box use; `enter` takes another. **BUILT FOR** is what its frameworks say; whether they really see the
+GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages they differ.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "use", "Use", id="envs.use", tooltip="Use it for shells and jobs, or no longer"),
+        Binding("d", "details", "Packages", id="envs.details", tooltip="Show what is installed in it"),
+        Binding(
+            "g", "do('see')", "Sees GPUs?", id="envs.see", tooltip="Have its framework look for the GPUs"
+        ),
+        Binding("n", "new", "New", id="envs.new", tooltip="Make one: packages, a file, or a copy"),
+        Binding("space", "mark", "Mark", id="envs.mark", tooltip="Choose it to be compared with another"),
+        Binding("c,equals_sign", "compare", "Differences", id="envs.compare", tooltip="Show what differs"),
+        Binding("i", "do('install')", "Install", id="envs.install", tooltip="Install packages into it"),
+        Binding(
+            "x", "do('remove')", "Remove", id="envs.remove", tooltip="Delete it; asks for its name before"
+        ),
+        Binding("R", "do('rename')", "Rename", id="envs.rename", tooltip="Give it another name"),
+        Binding("E", "do('export')", "Export", id="envs.export", tooltip="Write what is in it into a file"),
+        Binding("C", "clone", "Clone", id="envs.clone", tooltip="Make one that is the same", show=False),
+        Binding("z", "do('size')", "Size", id="envs.size", tooltip="Count the bytes it takes on the disk"),
+        replace(SORT, id="envs.sort"),
+        replace(REVERSE, id="envs.reverse"),
+        Binding("escape", "clear", "Unmark", id="envs.clear", tooltip="Mark none any more"),
+    ]
+    DEFAULT_CSS = """
+    EnvsPanel {
+        & #list { height: 100h; }
+        & #why { dock: bottom; height: auto; max-height: 3; }
+    }
+    """
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings)
+        self._marked: set[str] = set()
+        self._could: tuple[bool, ...] = ()
+        self._needed = 0
+        self._looks = Poller(self, LIST, box.envs.find)
+        self._verbs = EnvActions(self, box, box.envs.find)
+        self._list: Table[EnvRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
+        self._why = LineView(self._draw_why, id="why")
+        self._why.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        """Make the list, and the place where it is told what is wrong with the one under the cursor."""
+        yield self._list
+        yield self._why
+
+    def on_mount(self) -> None:
+        """Follow what is known, and look again while the panel is seen."""
+        envs = self.box.envs
+        for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
+            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
+        self.run_worker(guarded(self, self._restore()), exit_on_error=False)
+        self.run_worker(guarded(self, self._verbs.follow(self._looks.soon)), exit_on_error=False)
+        self.set_interval(1.0, self._tick)
+
+    async def _follow(self, changes: AsyncGenerator[object]) -> None:
+        async for _ in changes:
+            self._show()
+
+    async def _restore(self) -> None:
+        """Have the environment in use that was chosen last time, also while the panel is not displayed."""
+        async for sample in self.box.sample.follow():
+            if sample is not None and live(self) and self.box.shell.value is not None:
+                with suppress(GpuBoxError):  # the panel tells it when somebody looks here
+                    await self.box.envs.restore()
+                    return
+
+    def _tick(self) -> None:
+        self._looks.tick()
+        self._show()
+
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    @property
+    def chosen(self) -> Env | None:
+        """The environment under the cursor."""
+        return self._list.chosen.env if self._list.chosen is not None else None
+
+    @property
+    def marked(self) -> list[Env]:
+        """The environments that are marked."""
+        return [row.env for row in self._list.shown if row.marked]
+
+    def _show(self) -> None:
+        """Draw what is known now."""
+        if not self.seen:
+            return
+        self._list.empty = self._empty()
+        envs = self.box.envs
+        if envs.feed.value is not None and not envs.feed.value.partial:
+            self._marked &= {env.prefix for env in envs.feed.value.envs}
+        self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
+        set_caption(self, self._subtitle())
+        self._explain()
+
+    def _empty(self) -> str:
+        if not live(self):
+            return "Not connected"
+        if (trouble := self._looks.trouble) is not None:
+            return clean(str(trouble))
+        return (
+            "No environment was found · n makes one" if self.box.envs.feed.value is not None else "Looking …"
+        )
+
+    def _subtitle(self) -> str:
+        envs, used = self.box.envs.feed.value, self.box.envs.chosen.value
+        parts = [clean(what, 60) + " …" for what in self._verbs.busy.values()][:1]
+        parts += ["looking …"] if self._looks.long and envs is not None else []
+        parts += [f"{len(envs.envs)} found"] if envs is not None and envs.envs else []
+        parts += [f"{len(self.marked)} marked"] if self.marked else []
+        parts += [f"uses {clean(used.name, 30)}"] if used is not None else []
+        parts += [clean(envs.modules, 30)] if envs is not None and envs.modules else []
+        return " · ".join(parts)
+
+    def _explain(self) -> None:
+        """Say what is to know about the chosen row, and which keys work on it."""
+        self._why.redraw()
+        needed = self.get_content_height(self.size, self.screen.size, self.size.width)
+        if needed != self._needed:
+            self._needed = needed
+            self.refresh(layout=True)
+        could = tuple(
+            bool(self.check_action("do", (verb,))) for verb in (*_ON_ONE, "new", "compare", "clear")
+        )
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
+
+    def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
+        row = self._list.chosen
+        trouble = self.box.envs.trouble.value or (self._looks.trouble if self._list.shown else None)
+        lines = wrapped(clean(str(trouble)), width, "warn", most=2) if trouble is not None else list[Line]()
+        envs = self.box.envs.feed.value
+        if envs is not None and envs.partial and not lines:
+            lines = wrapped(clean(envs.partial, 200), width, "warn", most=2)
+        for text in why(row) if row is not None else ():
+            tone: Tone = "warn" if text.startswith("Broken") else "muted"
+            lines += wrapped(text, width, tone, most=2)
+        return lines[:3]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that there are to show, where the panel is as high as its content."""
+        return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
+
+    def watch_sample(self) -> None:
+        """Let the driver's CUDA and the times be those of the newest reading."""
+        if self.is_mounted:
+            self._show()
+
+    def on_table_chosen(self) -> None:
+        """Say what is to know about the row that the cursor came to."""
+        self._explain()
+
+    def on_table_opened(self) -> None:
+        """Show what is in the one that was clicked twice."""
+        self.action_details()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        action = str(parameters[0]) if action == "do" else action
+        if action in _LIVE and not live(self):
+            return False
+        if action == "compare":
+            return len(self.marked) == 2
+        if action == "clear":
+            return bool(self._marked)
+        if action in _ON_ONE:
+            env = self.chosen
+            return env is not None and not (env.broken and action in _WHOLE)
+        return True
+
+    def summon(self, *, again: bool) -> None:
+        """Look for environments now."""
+        self._looks.soon()
+
+    def action_use(self) -> None:
+        """Use the environment for shells and jobs of this box; the one that is used, no longer."""
+        env, used = self.chosen, self.box.envs.chosen.value
+        if env is None:
+            return
+        again = used is not None and used.prefix == env.prefix
+        words = "No environment is used now" if again else f"Shells and jobs use {clean(env.name, 60)} now"
+        self.attempt(self.box.envs.use(None if again else env), words)
+
+    def action_mark(self) -> None:
+        """Mark the environment, or unmark it, and go on to the next."""
+        if (env := self.chosen) is not None:
+            self._marked ^= {env.prefix}
+            self._list.action_move(1)
+            self._show()
+
+    def action_clear(self) -> None:
+        """Mark none any more."""
+        self._marked.clear()
+        self._show()
+
+    def action_details(self) -> None:
+        """Show what is installed in it."""
+        if (env := self.chosen) is None:
+            return
+        if env.broken and not env.packages:
+            self.notify(f"{clean(env.name, 40)} is broken: {clean(env.broken, 200)}", markup=False)
+        else:
+            program(self).push_screen(EnvPackages(self.box, [env]))
+
+    def action_compare(self) -> None:
+        """Show in which packages the two marked ones differ."""
+        if len(self.marked) == 2:
+            program(self).push_screen(EnvPackages(self.box, self.marked))
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._list.sort_by_next()
+
+    def action_reverse(self) -> None:
+        """Sort the other way."""
+        self._list.reverse()
+
+    def action_new(self) -> None:
+        """Ask for a new one, and make it."""
+        self.open_window(lambda: self._verbs.new(None))
+
+    def action_clone(self) -> None:
+        """Ask for the name of a copy, and make it."""
+        env = self.chosen
+        self.open_window(lambda: self._verbs.new(env))
+
+    def action_do(self, verb: str) -> None:
+        """Do what a key means to the environment under the cursor."""
+        if (env := self.chosen) is None:
+            return
+        work = partial(self._verbs.verbs[verb], env)
+        if verb in ASKING:
+            self.open_window(work)
+        else:
+            self.attempt(work())

@@ -1,0 +1,117 @@
+"""Many GPUs as a table, one line each, with meters small enough for a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpubox.config.settings import Settings
+from gpubox.core import units
+from gpubox.core.history import History, gpu_key
+from gpubox.core.sample import Gpu, memory_share
+from gpubox.ui.draw import trend
+from gpubox.ui.draw.meter import inside
+from gpubox.ui.draw.spans import SIGNS, Line, Span, joined
+from gpubox.ui.draw.table import Column
+from gpubox.ui.panels.gpus.gpu_status import GpuLimits, clock_time, marks, short_name, why
+
+_METER = 10
+_MEMORY = 14
+_RECENT = 16
+_WEIGHTS = {"alarm": 100.0, "warn": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Draws the cells of the table of GPUs."""
+
+    settings: Settings
+    history: History
+
+    def util(self, gpu: Gpu) -> Line:
+        """Return the load as a meter."""
+        note = why(gpu, "util") if gpu.util is None else ""
+        return inside(gpu.util, units.percent(gpu.util), _METER, "util", note)
+
+    def recent(self, gpu: Gpu) -> Line:
+        """Return the load of the last minutes as a graph."""
+        key = gpu_key(gpu.uuid or str(gpu.index), "util")
+        seconds = 60 * self.settings.ui.history_minutes
+        values = trend.series(self.history, key, trend.now(), seconds, 2 * _RECENT)
+        return trend.trend(values, 1, 0, 100, "util")[0]
+
+    def memory(self, gpu: Gpu) -> Line:
+        """Return how full the memory is as a meter."""
+        share = fullness(gpu)
+        if share is None:
+            return inside(None, units.DASH, _MEMORY, "memory", why(gpu, "memory_used"))
+        value = f"{units.size(gpu.memory_used)}/{units.size(gpu.memory_total)}"
+        return inside(share, value, _MEMORY, self.limits(gpu).of_memory(gpu))
+
+    def heat(self, gpu: Gpu) -> Line:
+        """Return the temperature, with its sign in two cells of its own."""
+        tone = self.limits(gpu).of_temperature(gpu)
+        text = units.temperature(gpu.temperature, self.settings.ui.temperature_unit)
+        note = why(gpu, "temperature") if gpu.temperature is None else ""
+        sign = SIGNS.get(tone, "")
+        return (Span(text, tone if sign else "text", "", note), Span(f"{sign:<2}", tone))
+
+    def state(self, gpu: Gpu) -> Line:
+        """Return what is worth saying."""
+        if gpu.lost_at is not None:
+            return (Span(f"!! LOST {clock_time(gpu.lost_at)}", "alarm"),)
+        if gpu.fault is not None and gpu.util is None:
+            return (Span("!! NO READINGS", "alarm"),)
+        said = [Span("SIMULATED", "label")] if gpu.simulated else []
+        for mark in marks(gpu, self.limits(gpu)):
+            sign = SIGNS.get(mark.tone, "")
+            said.append(Span(f"{sign} {mark.short}" if sign else mark.short, mark.tone, "", mark.text))
+        return joined(said, 60, " · ")
+
+    def trouble(self, gpu: Gpu) -> float:
+        """Return how much is wrong, to sort by."""
+        if gpu.lost_at is not None:
+            return 1e6
+        return sum(_WEIGHTS.get(mark.tone, 0.0) for mark in marks(gpu, self.limits(gpu)))
+
+    def limits(self, gpu: Gpu) -> GpuLimits:
+        """Return the limits of a card."""
+        return GpuLimits.of(gpu, self.settings)
+
+
+def fullness(gpu: Gpu) -> float | None:
+    """Return how full a card's memory is in percent."""
+    return memory_share(gpu.memory_used, gpu.memory_total)
+
+
+def _power(gpu: Gpu) -> Line:
+    return _plain(gpu.power, units.watts(gpu.power), gpu, "power")
+
+
+def _fan(gpu: Gpu) -> Line:
+    return _plain(gpu.fan, units.percent(gpu.fan), gpu, "fan")
+
+
+def _clock(gpu: Gpu) -> Line:
+    return _plain(gpu.clock_sm, units.megahertz(gpu.clock_sm), gpu, "clock_sm")
+
+
+def _plain(value: float | None, text: str, gpu: Gpu, field: str) -> Line:
+    return (Span(text, "faint", "", why(gpu, field)) if value is None else Span(text),)
+
+
+def columns(settings: Settings, history: History) -> Sequence[Column[Gpu]]:
+    """Return the columns of the table of GPUs."""
+    cells = Cells(settings, history)
+    return (
+        Column("gpu", 3, lambda gpu: str(gpu.index), lambda gpu: gpu.index, title="#", tone="accent"),
+        Column("name", 20, short_name, short_name, left=True, need=6),
+        Column("util", _METER, cells.util, lambda gpu: gpu.util, falling=True),
+        Column("recent", _RECENT, cells.recent, lambda gpu: gpu.util, left=True, falling=True, need=5),
+        Column("memory", _MEMORY, cells.memory, fullness, falling=True),
+        Column("temp", 7, cells.heat, lambda gpu: gpu.temperature, falling=True, title="TEMP  "),
+        Column("power", 6, _power, lambda gpu: gpu.power, falling=True, need=1),
+        Column("fan", 5, _fan, lambda gpu: gpu.fan, falling=True, need=3),
+        Column("clock", 8, _clock, lambda gpu: gpu.clock_sm, falling=True, need=4),
+        Column("state", 14, cells.state, cells.trouble, left=True, falling=True, grows=True),
+    )

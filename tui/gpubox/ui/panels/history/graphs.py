@@ -1,0 +1,128 @@
+"""Graphs of one GPU or the host over a span of time, with scale, mean and largest value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpubox.config.settings import Settings
+from gpubox.core import units
+from gpubox.core.history import History, gpu_key, host_key
+from gpubox.core.sample import Gpu
+from gpubox.ui.draw.spans import Line, Span, Tone, beside, level, spread
+from gpubox.ui.draw.trend import Toning, series, trend
+from gpubox.ui.panels.gpus.gpu_status import GpuLimits
+
+_SCALE = 6
+"""Cells of the scale beside a graph."""
+_BROAD = 100
+"""Cells from which on graphs stand two by two."""
+_LEAST = 3
+"""Lines that a graph needs, its title included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One series to draw."""
+
+    name: str
+    key: str
+    top: float
+    """What the full height stands for."""
+    unit: str
+    tone: Tone | Toning
+
+    def say(self, value: float | None) -> str:
+        """Return a reading with its unit."""
+        if value is None:
+            return units.DASH
+        if self.unit == "°F":
+            return units.temperature(value, "fahrenheit")
+        return f"{value:.0f}{self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which time is shown of which history."""
+
+    history: History
+    now: float
+    seconds: int
+    bridge: float
+
+
+def of_gpu(gpu: Gpu, settings: Settings) -> list[Graph]:
+    """Return the graphs of a GPU."""
+    limits = GpuLimits.of(gpu, settings)
+    uuid = gpu.uuid or str(gpu.index)
+    degree = "°F" if limits.unit == "fahrenheit" else "°C"
+    hottest = max(100.0, limits.temperature[1])
+    return [
+        Graph("util", gpu_key(uuid, "util"), 100, "%", "util"),
+        Graph("memory", gpu_key(uuid, "memory"), 100, "%", lambda part: level(part, limits.memory, "memory")),
+        Graph("temperature", gpu_key(uuid, "temperature"), hottest, degree, limits.of_degrees),
+        Graph("power", gpu_key(uuid, "power"), gpu.power_limit or 0.0, "W", "calm"),
+    ]
+
+
+def of_host(settings: Settings) -> list[Graph]:
+    """Return the graphs of the host."""
+    limits = settings.thresholds.host_memory
+    return [
+        Graph("cpu", host_key("cpu"), 100, "%", "util"),
+        Graph("memory", host_key("memory"), 100, "%", lambda share: level(share, limits, "memory")),
+    ]
+
+
+def draw_graphs(graphs: Sequence[Graph], view: View, width: int, height: int) -> list[Line]:
+    """Return as many of the graphs as fit, one above the other or two by two, with a line of time below."""
+    columns = 2 if width >= _BROAD and len(graphs) > 1 else 1
+    gap = 3
+    part = (width - gap * (columns - 1)) // columns
+    room = max(1, height - 1)
+    rows = max(1, min(-(-len(graphs) // columns), room // _LEAST))
+    out: list[Line] = []
+    for row in range(rows):
+        high = room // rows + (1 if row < room % rows else 0)
+        here = graphs[row * columns : (row + 1) * columns]
+        out += beside([(_graph(graph, view, part, high), part) for graph in here], gap=gap)
+    axes = [((_axis(view, part),), part)] * columns
+    return [*out, *beside(axes, gap=gap)][:height]
+
+
+def _graph(graph: Graph, view: View, width: int, height: int) -> list[Line]:
+    cells = max(1, width - _SCALE)
+    values = series(view.history, graph.key, view.now, view.seconds, 2 * cells, view.bridge)
+    seen = [value for value in values if value is not None]
+    top = graph.top or _round_up(max(seen, default=1.0))
+    lines = trend(values, height - 1, 0, top, graph.tone)
+    scale = ["" for _ in lines]
+    if lines:
+        scale[0] = graph.say(top)
+        if len(lines) > 1:
+            scale[-1] = "0"
+    body = [(*line, Span(f" {mark}", "faint")) for line, mark in zip(lines, scale, strict=True)]
+    return [_title(graph, view, seen, width), *body]
+
+
+def _title(graph: Graph, view: View, seen: Sequence[float], width: int) -> Line:
+    newest = series(view.history, graph.key, view.now, 4, 4, view.bridge)[-1]  # a dot may stand for minutes
+    left = (Span(f"{graph.name:<12}", "muted"), Span(graph.say(newest), "title"))
+    if not seen:
+        return spread(left, (Span("nothing seen" + " " * _SCALE, "faint"),), width)
+    mean, most = sum(seen) / len(seen), max(seen)
+    right = (Span(f"mean {graph.say(mean):>5}  max {graph.say(most):>5}" + " " * _SCALE, "muted"),)
+    return spread(left, right, width) if width >= 52 else spread(left, (), width)
+
+
+def _round_up(value: float) -> float:
+    """Return a round number not under a value, as the top of a scale that nothing else gives."""
+    step = 10.0
+    while step * 10 < value:
+        step *= 10
+    return max(step, -(-value // step) * step)
+
+
+def _axis(view: View, width: int) -> Line:
+    first = Span(f"{units.duration(view.seconds).replace(' 00s', '').replace(' 00m', '')} ago", "faint")
+    return spread((first,), (Span("now" + " " * _SCALE, "faint"),), width)

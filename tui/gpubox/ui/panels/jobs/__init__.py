@@ -1,0 +1,1 @@
+"""The panel of jobs, with its screens."""

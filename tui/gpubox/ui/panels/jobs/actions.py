@@ -1,0 +1,159 @@
+"""What can be done to a job, asked for and told in words; the list of jobs and the view of one share it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+from textual.app import App
+from textual.widget import Widget
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core import units
+from gpubox.core.errors import RemoteError
+from gpubox.core.job import JobSpec
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.record import Record
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.modal_guard import window
+from gpubox.ui.panels.jobs import text
+
+VERBS = ("rerun", "edit", "folder", "results")
+"""What can be done to a job besides looking at it, stopping and removing it."""
+_SHELL = 'cd -- "$1" && exec "${SHELL:-/bin/sh}" -l'
+"""Opens the login shell of the box in a folder."""
+
+
+class JobActions:
+    """The verbs of jobs of one box, for one panel or screen; they raise what the box's services raise."""
+
+    def __init__(self, node: Widget, box: Box, settings: Settings) -> None:
+        self._node = node
+        self._box = box
+        self._settings = settings
+        self._draft: JobSpec | None = None
+
+    def can(self, verb: str, record: Record) -> bool:
+        """Tell whether one of VERBS makes sense now."""
+        match verb:
+            case "folder":
+                return self._box.channels.value is not None
+            case "results":
+                return bool(record.results or record.spec.results)
+            case _:
+                return self._box.link.health.value.phase is Phase.LIVE
+
+    async def do(self, verb: str, record: Record) -> Record | None:
+        """Do one of VERBS; returns the job that came of it, where one did."""
+        match verb:
+            case "rerun":
+                made = await self._box.jobs.rerun(record.id)
+                self._node.notify(text.greeting(made), title="Once more", markup=False)
+                return made
+            case "edit":
+                jobs = self._box.jobs
+                whole = await jobs.show(record.id)  # lists leave out the files that travel along
+                return await self._form(jobs.spec_again(whole), f"Run {text.name(record)} again")
+            case "folder":
+                await self._folder(record)
+            case _:
+                await self._results(record)
+        return None
+
+    async def stop(self, record: Record) -> None:
+        """Ask, then end a job with all its processes."""
+        if await self._sure(stopping(self._box.name, record)):
+            await self._box.jobs.stop(record.id)
+
+    async def remove(self, records: Sequence[Record]) -> bool:
+        """Ask, then delete the records and logs of ended jobs; says whether that was done."""
+        if not await self._sure(removing(self._box.name, records)):
+            return False
+        await self._box.jobs.remove([record.id for record in records])
+        return True
+
+    async def _sure(self, question: Question) -> bool:
+        asker = cast("Asker", program(self._node))  # the app answers questions with modals
+        return await asker.ask(question) == "yes"
+
+    async def new(self) -> Record | None:
+        """Ask for a job and launch it; what could not be launched is there again at the next time."""
+        return await self._form(self._draft, "New job")
+
+    async def _form(self, begin: JobSpec | None, title: str) -> Record | None:
+        from gpubox.ui.panels.jobs.form import JobForm
+        from gpubox.ui.panels.jobs.form_context import context, learned
+
+        box, settings = self._box, self._settings
+        form = JobForm(await context(box, settings), begin, title, partial(learned, box, settings))
+        spec = await window(self._node, form)
+        if spec is None:
+            return None
+        self._draft = spec
+        record = await self._box.jobs.launch(spec)
+        self._draft = None
+        return record
+
+    async def _folder(self, record: Record) -> None:
+        """Let the panel give way to a shell of the box in the job's working folder."""
+        from gpubox.local.tty import hand_over, spec
+        from gpubox.ui.shell import give_way
+
+        channels = self._box.channels.value
+        if channels is None:
+            raise RemoteError(
+                "Not connected", f"{self._box.name} cannot be reached now", "Try it when it is live"
+            )
+        place = record.cwd or record.spec.cwd
+        command = shlex.join(("exec", "sh", "-c", _SHELL, "sh", place)) if place else None
+        greeting = f"{clean(self._box.name, 60)}: {clean(place or '~', 200)}; Enter ~ . comes back at once"
+        async with channels.terminal(command, spec()) as terminal:
+            await give_way(cast("App[None]", program(self._node)), lambda: hand_over(terminal, greeting))
+
+    async def _results(self, record: Record) -> None:
+        """Show the files that a job left, to be looked at and fetched."""
+        from gpubox.ui.panels.jobs.results_screen import JobResults
+
+        await window(self._node, JobResults(self._box, record))
+
+
+def stopping(box: str, record: Record) -> Question:
+    """Return the question before a job is stopped."""
+    took = units.duration(text.seconds(record, text.now(record)))
+    where = f" on GPU {text.gpus(record)}" if record.gpus else ""
+    return Question(
+        about=box,
+        title=f"Stop {text.name(record)}?",
+        text=f"{text.command(record, 200)}\n\n"
+        + (
+            f"It has waited for {took}; it leaves the queue."
+            if record.state == "queued"
+            else f"It has run for {took}{where}. All its processes get TERM, and KILL "
+            f"{units.duration(record.spec.grace)} later."
+        ),
+        kind=QuestionKind.YES_NO,
+        danger=record.state != "queued",
+    )
+
+
+def removing(box: str, records: Sequence[Record]) -> Question:
+    """Return the question before records are deleted."""
+    what = text.name(records[0]) if len(records) == 1 else f"{len(records)} jobs"
+    size = units.size(sum(record.log_bytes for record in records))
+    names = "\n".join(f"{record.id}  {text.name(record)}" for record in records[:8])
+    more = f"\nand {len(records) - 8} more" if len(records) > 8 else ""
+    whose = (
+        f"The record and the log ({size}) are" if len(records) == 1 else f"The records and logs ({size}) are"
+    )
+    return Question(
+        about=box,
+        title=f"Remove {what}?",
+        text=f"{names}{more}\n\n{whose} deleted on the box; the files that came of it stay.",
+        kind=QuestionKind.YES_NO,
+        danger=True,
+    )

@@ -1,0 +1,161 @@
+"""The fields of the form for a job: what they are called, and what can be chosen for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gpubox.core.env import Env
+from gpubox.core.job import JobSpec
+from gpubox.core.record import GpuPlace, Record
+from gpubox.core.sanitize import clean
+from gpubox.ui.panels.jobs import text as job_text
+
+NONE = "none"
+"""Runs a job without an environment, without GPUs, or without a time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that a field can hold."""
+
+    text: str
+    words: str = ""
+    """What it is, or who has it."""
+    spec: JobSpec | None = None
+    """A whole job that fills the other fields too, as a template does."""
+    title: str = ""
+    """What is listed in its place, where it is long and says little by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of the box while a job is written."""
+
+    box: str
+    envs: Sequence[Env] = ()
+    chosen: Env | None = None
+    places: Sequence[GpuPlace] = ()
+    records: Sequence[Record] = ()
+    past: Sequence[str] = ()
+    """Commands that were run before, newest first."""
+    templates: Sequence[tuple[str, JobSpec]] = ()
+    """Jobs that are ready to run, each under its title."""
+    partitions: Sequence[tuple[str, str]] = ()
+    """Slurm's partitions with a word about each; none without Slurm."""
+    slurm: bool = False
+    login: bool = False
+    """Whether the environment of a login is read, which jobs begin with."""
+    gpus: int = 1
+    """GPUs that a job asks for, where the box has some."""
+    exclude: tuple[str, ...] = ()
+    limit: float | None = None
+    grace: float = 10.0
+
+
+class FieldError(Exception):
+    """A field cannot be understood."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
+        """Which one."""
+        self.words = words
+        """What is wrong with it, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the form."""
+
+    name: str
+    label: str
+    example: str
+    offered: Callable[[Context], bool] = lambda _: True
+    """Whether the box knows it."""
+
+
+FIELDS: Sequence[Field] = (
+    Field("command", "Command", "python train.py --epochs 30"),
+    Field("folder", "Folder", "~"),
+    Field("env", "Env", NONE),
+    Field("login", "Login", "yes", lambda context: context.login),
+    Field("gpus", "GPUs", "1"),
+    Field("name", "Name", ""),
+    Field("variables", "Variables", "NAME=value …"),
+    Field("when", "When", "free"),
+    Field("limit", "Time limit", "none"),
+    Field("results", "Results", "*.png out/"),
+    Field("notify", "Notify", "yes"),
+    Field("backend", "Runs by", "box", lambda context: context.slurm),
+    Field("partition", "Partition", "", lambda context: context.slurm),
+)
+"""The fields, in their order."""
+
+
+def choices(field: str, context: Context) -> Sequence[Choice]:
+    """Return what a field could hold."""
+    match field:
+        case "command":
+            templates = [
+                Choice(spec.line, f"template {spec.template}", spec, clean(title, 60))
+                for title, spec in context.templates
+            ]
+            return [*(Choice(line, "run before") for line in context.past), *templates]
+        case "folder":
+            folders = dict.fromkeys(one.cwd or one.spec.cwd for one in context.records)
+            return [Choice(folder, "used before") for folder in folders if folder]
+        case "env":
+            return [*(Choice(env.name, env_words(env)) for env in context.envs), Choice(NONE, "as it is")]
+        case "login":
+            return [Choice("yes", "PATH and more from start files"), Choice("no", "as ssh runs it")]
+        case "gpus":
+            return list(_gpu_choices(context.places))
+        case "when":
+            after = [
+                Choice(f"after {one.id}", f"{job_text.name(one)}, {job_text.phrase(one).words}")
+                for one in context.records
+                if job_text.active(one)
+            ]
+            return [Choice("free", "when its GPUs are free"), Choice("now", "also on GPUs in use"), *after]
+        case "limit":
+            return [Choice("none"), *(Choice(text) for text in ("10m", "1h", "8h", "24h"))]
+        case "notify":
+            return [Choice("yes", "tell when it ended"), Choice("no")]
+        case "backend":
+            return [Choice("box", "our own supervisor, at once"), Choice("slurm", "sbatch queues it")]
+        case "partition":
+            return [Choice(name, words) for name, words in context.partitions]
+        case _:
+            return ()
+
+
+def _gpu_choices(places: Sequence[GpuPlace]) -> Iterator[Choice]:
+    free = sum(place.free for place in places)
+    if places:
+        yield Choice("1", f"any one; {free} of {len(places)} free")
+    yield Choice("none", "runs on the CPU")
+    for place in places:
+        name = clean(place.name, 40).removeprefix("NVIDIA ")
+        yield Choice(f"#{place.index}", f"{name}, {who(place)}")
+    if len(places) > 1:
+        yield from (Choice(str(count), f"any {count}") for count in range(2, len(places) + 1))
+    if places:
+        yield Choice("any", "all of them, in use or not, without a lease")
+
+
+def who(place: GpuPlace) -> str:
+    """Return who is on a GPU."""
+    if place.strangers:
+        return clean("; ".join(place.strangers), 60)
+    if place.job:
+        return f"job {clean(place.job, 40)}"
+    return "free" if place.free else "not free"
+
+
+def env_words(env: Env) -> str:
+    """Return what tells an environment from others, in a few words."""
+    if env.broken:
+        return f"broken: {clean(env.broken, 60)}"
+    builds = [f"{one.framework} {clean(one.version, 16)} {one.target}" for one in env.builds]
+    return " · ".join([env.kind, *([f"Python {clean(env.python, 12)}"] if env.python else []), *builds])

@@ -1,0 +1,73 @@
+"""Gathers what the form for a job has to know of a box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import templates
+from gpubox.boxes.jobs.slurm.parse import Partition
+from gpubox.config.settings import Settings
+from gpubox.core import units
+from gpubox.core.env import Env
+from gpubox.core.errors import ConfigError, GpuBoxError
+from gpubox.core.job import JobSpec
+from gpubox.core.record import GpuPlace
+from gpubox.ui.panels.jobs.fields import Context
+
+
+async def context(box: Box, settings: Settings) -> Context:
+    """Return what is known now; nothing is asked of the box, so that the form is there at once."""
+    envs, chosen, places = box.envs.feed.value, box.envs.chosen.value, box.jobs.gpus.value
+    slurm = box.jobs.slurm.view.value
+    return Context(
+        box=box.name,
+        slurm=slurm is not None,
+        login=box.login is not None,
+        partitions=[(one.name, _words(one)) for one in slurm.partitions] if slurm is not None else (),
+        envs=envs.envs if envs is not None else (),
+        chosen=chosen,
+        places=places,
+        records=box.jobs.feed.value,
+        past=await box.jobs.history(),
+        templates=tuple(_templates(settings, chosen, places)),
+        gpus=settings.jobs.gpus,
+        exclude=settings.jobs.exclude,
+        grace=settings.jobs.grace,
+    )
+
+
+def _words(partition: Partition) -> str:
+    """Return what tells whether a job would begin soon in a partition of Slurm."""
+    parts = [f"{partition.idle} of {partition.nodes} nodes idle"]
+    if partition.gpus:
+        parts.append(f"{partition.gpus - partition.gpus_used} of {partition.gpus} GPUs free")
+    parts += [f"at most {units.duration(partition.limit)}"] if partition.limit is not None else []
+    parts += ["the default"] if partition.default else []
+    parts += [] if partition.up else ["closed"]
+    return ", ".join(parts)
+
+
+async def learned(box: Box, settings: Settings) -> Context:
+    """Return what is known once the box was asked for what was never looked at."""
+    if box.envs.feed.value is None:
+        with suppress(GpuBoxError):
+            await box.envs.find()
+    if not box.jobs.looked:
+        with suppress(GpuBoxError):
+            await box.jobs.look()
+    return await context(box, settings)
+
+
+def _templates(
+    settings: Settings, env: Env | None, places: Sequence[GpuPlace]
+) -> Iterator[tuple[str, JobSpec]]:
+    """Yield the jobs of templates that can run here, each under its title."""
+    for template in templates.known(settings):
+        try:
+            gpus = templates.gpus_for(template, env, places)
+            spec = templates.fill(template, id="", env=env, gpus=gpus, values={})
+            yield template.title or template.name, spec
+        except ConfigError:
+            continue  # what is wrong with it is told where it is used by its name

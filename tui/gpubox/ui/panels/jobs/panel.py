@@ -1,0 +1,284 @@
+"""The jobs of the box: what runs, what waits, how each ended; start, look into, stop, repeat, compare."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core.record import Record
+from gpubox.core.sample import Sample
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.draw.table import REVERSE, SORT, Table
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.panel import Panel
+from gpubox.ui.panels.jobs import text
+from gpubox.ui.panels.jobs.actions import VERBS, JobActions
+from gpubox.ui.panels.jobs.slurm_queue import QueueWindow
+from gpubox.ui.panels.jobs.table import COLUMNS, JobRow, matches, summary
+from gpubox.ui.poller import VisibleWatch, live
+from gpubox.ui.widgets.filter_input import FilterInput
+from gpubox.ui.widgets.titles import set_caption
+
+_CHANGING = (("open",), ("stop",), ("compare",), ("clear",), *(("do", verb) for verb in VERBS))
+"""Actions that work on some jobs only, with their parameters."""
+
+
+class JobsPanel(Panel):
+    """One list of all jobs: those at work first, then those that wait, then the newest."""
+
+    NAME = "jobs"
+    TITLE = "Jobs"
+    ORDER = 8
+    PLACE = "main"
+    ROWS = 6
+    HELP = """\
+Programs that run on the box whether you are connected or not. `n` starts one, `enter` shows its log as it
+grows. **BUSY** is what its GPUs (or the CPU, without one) did so far. `▶` runs, `◌` waits, `✔` ended with
+exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and compare them with `c`.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Log", id="jobs.open", tooltip="Show the job and its log as it grows"),
+        Binding("n", "new", "New", id="jobs.new", tooltip="Start a job, or queue it"),
+        Binding("x", "stop", "Stop", id="jobs.stop", tooltip="Stop the job, with all its processes; asks"),
+        Binding("x", "remove", "Remove", id="jobs.remove", tooltip="Delete the record of an ended job; asks"),
+        Binding(
+            "space", "mark", "Mark", id="jobs.mark", tooltip="Choose it to compare or remove with others"
+        ),
+        Binding("c", "compare", "Compare", id="jobs.compare", tooltip="Put the marked jobs side by side"),
+        Binding("R", "do('rerun')", "Run again", id="jobs.rerun", tooltip="Start it once more as it was"),
+        Binding("E", "do('edit')", "Edit", id="jobs.edit", tooltip="Change it, and start it once more"),
+        Binding(
+            "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
+        ),
+        Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
+        Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
+        Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
+        replace(SORT, id="jobs.sort"),
+        replace(REVERSE, id="jobs.reverse"),
+        Binding("escape", "clear", "Clear", id="jobs.clear", tooltip="Show all rows; then unmark all"),
+    ]
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings)
+        self._marked: set[str] = set()
+        self._could: tuple[bool, ...] = ()
+        self._watching = VisibleWatch(self, box.jobs.watch)
+        self._verbs = JobActions(self, box, settings)
+        self._list: Table[JobRow] = Table(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
+        self._words = FilterInput(placeholder="words in name, command, env …", id="words")
+
+    def compose(self) -> ComposeResult:
+        """Make the list and the filter's line."""
+        yield self._list
+        yield self._words
+
+    def on_mount(self) -> None:
+        """Follow the list, and have it looked at more often while it is seen."""
+        jobs = self.box.jobs
+        for feed in (jobs.feed.follow(), jobs.trouble.follow(), self.box.link.health.follow()):
+            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
+        self.set_interval(1.0, self._tick)
+
+    async def _follow(self, changes: AsyncGenerator[object]) -> None:
+        async for _ in changes:
+            self._show()
+
+    def _tick(self) -> None:
+        self._watching.tick()
+        self._show()
+
+    def catch_up(self) -> None:
+        """Draw what was missed."""
+        self._tick()
+
+    def watch_sample(self, _sample: Sample | None) -> None:
+        """Let times go on."""
+        if self.is_mounted:
+            self._show()
+
+    @property
+    def chosen(self) -> Record | None:
+        """The job under the cursor."""
+        return self._list.chosen.record if self._list.chosen is not None else None
+
+    @property
+    def marked(self) -> list[Record]:
+        """The jobs that are marked, oldest first."""
+        return [record for record in reversed(self.box.jobs.feed.value) if record.id in self._marked]
+
+    @property
+    def words(self) -> str:
+        """What the list is narrowed to."""
+        return self._words.value.strip()
+
+    def _show(self) -> None:
+        if not self.seen:
+            return
+        records = self.box.jobs.feed.value
+        seen = self.sample.time if self.sample is not None else None
+        words = self.words.lower().split()
+        self._list.empty = _empty(self, bool(records))
+        self._list.show(
+            JobRow(record, record.id in self._marked, text.now(record, seen))
+            for record in records
+            if not words or matches(record, words)
+        )
+        set_caption(self, summary(records, len(self.marked), self._list, self.words))
+        self._offer()
+
+    def _offer(self) -> None:
+        """Have the keys shown that work on the chosen job."""
+        could = tuple(bool(self.check_action(name, tuple(words))) for name, *words in _CHANGING)
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        record = self.chosen
+        match action:
+            case "open" | "mark":
+                return record is not None
+            case "stop":
+                return record is not None and text.active(record)
+            case "remove":
+                return record is not None and not text.active(record)
+            case "do":
+                return record is not None and self._verbs.can(str(parameters[0]), record)
+            case "queue":
+                return self.box.jobs.slurm.view.value is not None
+            case "compare":
+                return len(self._marked) > 1
+            case "clear":
+                return bool(self.words or self._marked) or self._words.has_class("-shown")
+            case _:
+                return True
+
+    def on_table_chosen(self) -> None:
+        """Show the keys that work on the row that the cursor came to."""
+        self._offer()
+
+    def on_table_opened(self) -> None:
+        """Open what was clicked twice."""
+        self.action_open()
+
+    def summon(self, *, again: bool) -> None:
+        """Look now."""
+        if again and live(self):
+            self.attempt(self.box.jobs.look())
+
+    def action_open(self) -> None:
+        """Show the chosen job."""
+        from gpubox.ui.panels.jobs.job_screen import JobScreen
+
+        if (record := self.chosen) is not None:
+            program(self).push_screen(JobScreen(self.box, self.settings, record))
+
+    def action_new(self) -> None:
+        """Ask for a job, and start it."""
+        self.open_window(self._new)
+
+    async def _new(self) -> None:
+        if (record := await self._verbs.new()) is None:
+            return
+        self._come(record)
+        if not self.has_pseudo_class("focus-within"):
+            self.notify(f"{text.greeting(record)} · j shows it", title=self.box.name, markup=False)
+
+    def action_queue(self) -> None:
+        """Show Slurm's partitions, and everybody's jobs."""
+        program(self).push_screen(QueueWindow(self.box))
+
+    def action_do(self, verb: str) -> None:
+        """Do what JobActions does to the chosen job."""
+        if (record := self.chosen) is not None:
+            self.open_window(lambda: self._do(verb, record))
+
+    async def _do(self, verb: str, record: Record) -> None:
+        if (made := await self._verbs.do(verb, record)) is not None:
+            self._come(made)
+
+    def _come(self, record: Record) -> None:
+        self._show()
+        self._list.choose(record.id)
+
+    def action_stop(self) -> None:
+        """Stop the chosen job."""
+        if (record := self.chosen) is not None:
+            self.open_window(lambda: self._verbs.stop(record))
+
+    def action_remove(self) -> None:
+        """Remove the chosen job, or with it the marked ones that have ended."""
+        if (record := self.chosen) is not None:
+            over = (one for one in self.marked if not text.active(one))
+            records = list(over) if record.id in self._marked else [record]
+            self.open_window(lambda: self._remove(records))
+
+    async def _remove(self, records: list[Record]) -> None:
+        if await self._verbs.remove(records):
+            self._marked -= {record.id for record in records}
+            self._show()
+
+    def action_mark(self) -> None:
+        """Mark the chosen job or not, and go to the next."""
+        if (record := self.chosen) is not None:
+            self._marked ^= {record.id}
+            self._list.action_move(1)
+            self._show()
+
+    def action_compare(self) -> None:
+        """Put the marked jobs side by side."""
+        from gpubox.ui.panels.jobs.compare_screen import CompareScreen
+
+        program(self).push_screen(CompareScreen(self.box, self.marked))
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._list.sort_by_next()
+
+    def action_reverse(self) -> None:
+        """Sort the other way."""
+        self._list.reverse()
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self._words.add_class("-shown")
+        self._words.focus(scroll_visible=False)
+
+    @on(FilterInput.Changed)
+    @on(Table.Sorted)
+    def _changed(self) -> None:
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the list."""
+        self._words.set_class(bool(self.words), "-shown")
+        self._list.focus(scroll_visible=False)
+
+    def action_clear(self) -> None:
+        """Drop the filter; the marks once there is none."""
+        if not self._words.has_class("-shown"):
+            self._marked.clear()
+        self._words.value = ""
+        self._words.remove_class("-shown")
+        self._list.focus(scroll_visible=False)
+        self._show()
+
+
+def _empty(panel: JobsPanel, some: bool) -> str:
+    """Return what stands in place of a list without rows."""
+    if some:
+        return "No job matches"
+    if not live(panel):
+        return "Not connected"
+    if (trouble := panel.box.jobs.trouble.value) is not None:
+        return clean(str(trouble))
+    return "No job yet · n starts one" if panel.box.jobs.looked else "Looking …"

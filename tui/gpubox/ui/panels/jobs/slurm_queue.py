@@ -1,0 +1,122 @@
+"""Slurm's partitions and its queue of everybody's jobs, as lines."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.slurm.backend import SlurmState
+from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
+from gpubox.core import units
+from gpubox.core.sanitize import clean
+from gpubox.ui.draw.line_view import LineView
+from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, fit
+from gpubox.ui.widgets.details import Details
+from gpubox.ui.widgets.filter_input import FilterInput
+
+_STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
+
+
+class QueueWindow(Details, inherit_bindings=False):
+    """Slurm's partitions and everybody's jobs, kept up to date, narrowed to some words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear", "Close", id="slurm-queue.close", tooltip="Drop the filter, or go back"),
+        Binding("enter,q", "close", "Close", id="details.close", tooltip="Go back", show=False),
+        Binding(
+            "slash", "filter", "Filter", id="slurm-queue.filter", tooltip="Show only jobs with these words"
+        ),
+    ]
+
+    def __init__(self, box: Box) -> None:
+        view = box.jobs.slurm.view
+        super().__init__(
+            "Slurm", box.sample, lambda width, _: draw_queue(view.value, width, self._words.value)
+        )
+        self._words = FilterInput(placeholder="words in user, name, state, partition …")
+
+    def compose(self) -> ComposeResult:
+        """Make the window with the line of its filter."""
+        yield from super().compose()
+        yield self._words
+
+    @on(FilterInput.Changed)
+    def _narrow(self) -> None:
+        self.query_one(LineView).redraw()
+
+    @on(FilterInput.Submitted)
+    def _keep(self) -> None:
+        self._words.set_class(bool(self._words.value.strip()), "-shown")
+        self.query_one(LineView).focus()
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self._words.add_class("-shown")
+        self._words.focus()
+
+    def action_clear(self) -> None:
+        """Drop the filter, or go back where there is none."""
+        if not self._words.has_class("-shown"):
+            self.dismiss()
+            return
+        self._words.value = ""
+        self._words.remove_class("-shown")
+        self.query_one(LineView).focus()
+
+
+def draw_queue(view: SlurmState | None, width: int, words: str = "") -> list[Line]:
+    """Return partitions and why nodes are out of use; then who runs and who waits, and why.
+
+    Jobs of one's own come first, with a mark, then those that run; `words` are in each job that is shown.
+    """
+    if view is None:
+        return [(Span("The box has no Slurm", "muted"),)]
+    out: list[Line] = [(Span(f"! {clean(view.trouble, 200)}", "warn"),)] if view.trouble else []
+    out.append((Span(f"{'PARTITION':<16} {'NODES':>12} {'CPUS':>14} {'GPUS':>10} {'LIMIT':>9}", "muted"),))
+    for one in view.partitions:
+        out.append(_partition(one))
+        out += [(Span(f"  ! {reason}", "warn"),) for reason in one.reasons]
+    out += [EMPTY]
+    heading = f"  {'JOB':<10} {'USER':<10} {'NAME':<18} {'STATE':<10} {'TIME':>9} {'GPUS':>5}  WHERE OR WHY"
+    out.append((Span(heading, "muted"),))
+    rows = [row for row in view.queue if _matches(row, words.lower().split())]
+    rows.sort(key=lambda row: (not row.own, row.state != "RUNNING"))
+    if not rows:
+        out.append((Span("No job matches" if view.queue else "Nobody's job waits or runs", "muted"),))
+    return [fit(line, width) for line in (*out, *(_job(row, view.now) for row in rows))]
+
+
+def _matches(row: QueueRow, words: list[str]) -> bool:
+    told = " ".join((row.id, row.user, row.name, row.state, row.partition, row.where, row.reason)).lower()
+    return all(word in told for word in words)
+
+
+def _partition(one: Partition) -> Line:
+    name = clean(one.name, 14) + ("*" if one.default else "")
+    nodes = f"{one.idle}/{one.nodes} idle" if one.up else "closed"
+    return (
+        Span(f"{name:<16}", "title"),
+        Span(f" {nodes:>12}", "text" if one.up and one.idle else "warn"),
+        Span(f" {one.cpus - one.cpus_used:>4}/{one.cpus} free".ljust(15)),
+        Span(f" {f'{one.gpus - one.gpus_used}/{one.gpus} free' if one.gpus else units.DASH:>10}"),
+        Span(f" {units.duration(one.limit) if one.limit is not None else 'none':>9}", "muted"),
+    )
+
+
+def _job(row: QueueRow, now: float) -> Line:
+    waited = now - row.submitted if row.submitted is not None else None
+    state = clean(row.state, 10)
+    tone: Tone = _STATES.get(row.state, "muted")
+    return (
+        Span("▸ " if row.own else "  ", "accent"),
+        Span(f"{clean(row.id, 10):<10}", "title" if row.own else "text"),
+        Span(f" {clean(row.user, 10):<10} {clean(row.name, 18):<18}"),
+        Span(f" {state.lower():<10}", tone),
+        Span(f" {units.duration(row.ran if row.state != 'PENDING' else waited):>9}"),
+        Span(f" {row.gpus or units.DASH:>5}  "),
+        Span(clean(row.where or row.reason, 80), "muted"),
+    )

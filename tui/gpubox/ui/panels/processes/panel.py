@@ -1,0 +1,295 @@
+"""The processes: those on a GPU and the busiest of the host; sort, filter, add up, look closer, signal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from gpubox.boxes.box import Box
+from gpubox.config.settings import Settings
+from gpubox.core import units
+from gpubox.core.faults import without_gpus
+from gpubox.core.job import Ignored
+from gpubox.core.link_state import Phase
+from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.sample import Process, Sample
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.draw.table import REVERSE, SORT, Table
+from gpubox.ui.modal_guard import window
+from gpubox.ui.panel import Panel
+from gpubox.ui.panels.processes import table as process_table
+from gpubox.ui.panels.processes.signal_chooser import SIGNALS, SignalChooser, let_pass
+from gpubox.ui.panels.processes.table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
+from gpubox.ui.widgets.details import Details
+from gpubox.ui.widgets.filter_input import FilterInput
+from gpubox.ui.widgets.titles import set_caption
+
+
+class Processes(Panel):
+    """A table of processes, or of what each user takes."""
+
+    NAME = "processes"
+    TITLE = "Processes"
+    ORDER = 2
+    PLACE = "main"
+    ROWS = 7
+    HELP = """\
+Who uses the GPUs, and the host's busiest processes. **TYPE** is C for compute, G for graphics, M for MPS;
+**SM%** is the share of the GPU, **CPU%** that of one core. `□` marks a container.
+Click on a title to sort by it, again to turn it round; `/` narrows the list while you type.
+A signal is sent only after you chose it and said yes, and only if the process is still the same.
+Queued jobs wait for a GPU with somebody's process on it, unless you tell them by `i` to ignore that process.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "details", "Details", id="processes.details", tooltip="Everything known of the process"
+        ),
+        Binding(
+            "slash", "filter", "Filter", id="processes.filter", tooltip="Show only rows with these words"
+        ),
+        Binding(
+            "x", "signal", "Signal", id="processes.signal", tooltip="Send the process a signal; asks before"
+        ),
+        Binding(
+            "i",
+            "ignore",
+            "Ignore",
+            id="processes.ignore",
+            tooltip="Let jobs have the GPU that it is on; asks",
+        ),
+        replace(SORT, id="processes.sort"),
+        replace(REVERSE, id="processes.reverse"),
+        Binding(
+            "g", "group", "By user", id="processes.group", tooltip="Add up what each user takes, and back"
+        ),
+        Binding("a", "all", "GPU only", id="processes.all", tooltip="Show processes on a GPU only, or all"),
+        Binding("escape", "clear", "Clear filter", id="processes.clear", tooltip="Show all rows again"),
+    ]
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings)
+        self._gpu_only = False
+        self._new = True
+        """Whether no reading told of the GPUs yet: the first that does says by what to sort."""
+        self._could: tuple[bool, ...] = ()
+        self._list: Table[Process] = Table(
+            columns(self._now), process_table.key, sort="gpu-mem", empty="No process", id="list"
+        )
+        self._totals: Table[Totals] = Table(
+            TOTAL_COLUMNS, lambda one: one.user, sort="gpu-mem", empty="No process", id="totals"
+        )
+        self._words = FilterInput(placeholder="words in user, command, env …", id="words")
+
+    def compose(self) -> ComposeResult:
+        """Make both tables and the filter's line."""
+        self._totals.display = False
+        yield self._list
+        yield self._totals
+        yield self._words
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the sums by user are shown."""
+        return self._totals.display
+
+    @property
+    def words(self) -> str:
+        """What the list is narrowed to."""
+        return self._words.value.strip()
+
+    @property
+    def chosen(self) -> Process | None:
+        """The process under the cursor, when single ones are shown."""
+        return None if self.grouped else self._list.chosen
+
+    def _now(self) -> float:
+        return self.sample.time if self.sample else 0.0
+
+    def watch_sample(self, sample: Sample | None) -> None:
+        """Show the new reading."""
+        if not self.is_mounted:
+            return
+        if self._new and sample is not None and (sample.gpus or sample.faults):
+            self._new = False
+            if without_gpus(sample):
+                self._list.sort_by("cpu")
+                self._totals.sort_by("cpu")
+        self._show()
+
+    def watch_gpu(self, gpu: int | None) -> None:
+        """Show what runs on one GPU, or everything."""
+        self.entitle(f"on GPU {gpu} · 0 all" if gpu is not None else "")
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        listed = self.sample.processes if self.sample else ()
+        words = self.words.lower().split()
+        kept = [
+            process
+            for process in listed
+            if (not self._gpu_only or process.gpu is not None)
+            and self.gpu in (None, process.gpu)
+            and (not words or matches(process, words))
+        ]
+        kept.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
+        empty = "No process matches" if listed else "No process is listed"
+        self._list.empty = self._totals.empty = empty
+        if self.grouped:
+            self._totals.show(totals(kept))
+        else:
+            self._list.show(kept)
+        self._say(len(kept), len(listed))
+
+    def _say(self, kept: int, listed: int) -> None:
+        table = self._totals if self.grouped else self._list
+        name, falling = table.sort
+        parts = [f"{kept} of {listed}" if kept != listed else str(listed)]
+        parts += ["GPU only"] if self._gpu_only else []
+        parts += [f"“{clean(self.words, 24)}”"] if self.words else []
+        parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")
+        set_caption(self, " · ".join(parts))
+        could = tuple(
+            bool(self.check_action(action, ())) for action in ("details", "signal", "ignore", "clear")
+        )
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        match action:
+            case "details":
+                return bool((self._totals if self.grouped else self._list).shown)
+            case "signal":
+                live = self.box.link.health.value.phase is Phase.LIVE
+                return live and self.chosen is not None
+            case "ignore":
+                live = self.box.link.health.value.phase is Phase.LIVE
+                return live and self.chosen is not None and self.chosen.gpu is not None
+            case "clear":
+                return bool(self.words) or self._words.has_class("-shown")
+            case _:
+                return True
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        (self._totals if self.grouped else self._list).sort_by_next()
+
+    def action_reverse(self) -> None:
+        """Sort the other way."""
+        (self._totals if self.grouped else self._list).reverse()
+
+    def on_table_sorted(self) -> None:
+        """Say by what it is sorted now."""
+        self._show()
+
+    def action_all(self) -> None:
+        """Show processes on a GPU only, or all."""
+        self._gpu_only = not self._gpu_only
+        self._show()
+
+    def action_group(self) -> None:
+        """Switch between single processes and sums by user."""
+        grouped = not self.grouped
+        self._totals.display = grouped
+        self._list.display = not grouped
+        self._show()
+        self._focus_table()
+
+    def _focus_table(self) -> None:
+        (self._totals if self.grouped else self._list).focus(scroll_visible=False)
+
+    def action_filter(self) -> None:
+        """Ask for words."""
+        self._words.add_class("-shown")
+        self._words.focus(scroll_visible=False)
+
+    def on_input_changed(self) -> None:
+        """Narrow the list while somebody types."""
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the list."""
+        self._words.set_class(bool(self.words), "-shown")
+        self._focus_table()
+
+    def action_clear(self) -> None:
+        """Drop the filter and go back to the list."""
+        self._words.value = ""
+        self._words.remove_class("-shown")
+        self._focus_table()
+
+    def on_table_opened(self) -> None:
+        """Open what was clicked twice."""
+        self.action_details()
+
+    def action_details(self) -> None:
+        """Open the window about a process; of a user, the list of theirs."""
+        if self.grouped:
+            user = self._totals.chosen
+            self.action_group()
+            if user is not None:
+                self._words.value = user.user
+                self._words.add_class("-shown")
+            return
+        process = self.chosen
+        if process is None:
+            return
+        feed = self.box.sample
+        window = Details(
+            f"{process_table.program(process)} {process.pid}",
+            feed,
+            lambda width, height: draw_details(feed.value, process, width, height),
+        )
+        program(self).push_screen(window)
+
+    def action_signal(self) -> None:
+        """Choose a signal, ask, send."""
+        process = self.chosen
+        if process is not None:
+            self.open_window(lambda: self._signal(process))
+
+    def action_ignore(self) -> None:
+        """Ask, then let jobs have the GPU in spite of the process."""
+        process = self.chosen
+        if process is not None:
+            self.open_window(lambda: self._ignore(process))
+
+    async def _ignore(self, process: Process) -> None:
+        """Raises what Jobs.ignore raises."""
+        asker = cast("Asker", program(self))
+        if await asker.ask(let_pass(self.box.name, process)) == "yes":
+            await self.box.jobs.ignore(Ignored(process.pid))
+            self.notify(f"Jobs ignore {process.pid} {process_table.program(process)}", markup=False)
+
+    async def _signal(self, process: Process) -> None:
+        """Ask twice, then send; raises what Box.signal raises."""
+        about = f"{process.pid} {process_table.program(process)}"
+        name = await window(self, SignalChooser(about))
+        if name is None:
+            return
+        asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py
+        if await asker.ask(question(self.box.name, process, name, self._now())) != "yes":
+            return
+        await self.box.signal(process, name)
+        self.notify(f"Sent {name} to {about}", markup=False)
+
+
+def question(box: str, process: Process, name: str, now: float) -> Question:
+    """Return the question that names the process and what the signal does to it."""
+    who = clean(process.user, 32) or "somebody"
+    where = "" if process.gpu is None else f" on GPU {process.gpu}"
+    since = "" if process.started is None else f", for {units.duration(now - process.started)} now"
+    command = clean(process.command or process.name, 200)
+    return Question(
+        about=box,
+        title=f"Send {name} to {process.pid} {process_table.program(process)}?",
+        text=f"{command}\n\nRun by {who}{where}{since}.\n{name} {SIGNALS[name]}.",
+        kind=QuestionKind.YES_NO,
+        danger=name != "CONT",
+    )

@@ -1,0 +1,263 @@
+"""Services of the box and the tunnels to them: open by name, by hand, stop, and what goes through."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+
+from gpubox.boxes import browser
+from gpubox.boxes.box import Box
+from gpubox.boxes.services import Service
+from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.config.settings import Settings
+from gpubox.core.channels import Forward
+from gpubox.core.sanitize import clean
+from gpubox.ui.app_access import program
+from gpubox.ui.draw.line_view import LineView
+from gpubox.ui.draw.spans import Line, Tone, wrapped
+from gpubox.ui.draw.table import Table
+from gpubox.ui.list_panel import ListPanel
+from gpubox.ui.modal_guard import window
+from gpubox.ui.panels.tunnels.form import TunnelForm
+from gpubox.ui.panels.tunnels.table import COLUMNS, Rates, TunnelRow, rows, why
+from gpubox.ui.poller import live
+from gpubox.ui.widgets.titles import set_caption
+
+
+class TunnelsPanel(ListPanel):
+    """One list of what can be opened and of what is open."""
+
+    NAME = "tunnels"
+    TITLE = "Tunnels"
+    ORDER = 5
+    PLACE = "main"
+    ROWS = 6
+    OFFERED = ("open", "page", "new", "stop", "copy")
+    HELP = """\
+What listens on the box, found by itself, and the tunnels to it. `enter` opens a service by its name: a tunnel
+on 127.0.0.1 with the same port each time, and the browser with the token that the service wants. Tunnels
+come back after a drop. `n` opens one by hand: a port, a socket, a remote one, or SOCKS.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", id="tunnels.open", tooltip="Open the tunnel, and the page in it"),
+        Binding("o", "page", "Page", id="tunnels.page", tooltip="Open the page in a browser once more"),
+        Binding("n", "new", "New", id="tunnels.new", tooltip="Write a tunnel by hand"),
+        Binding("x", "stop", "Stop", id="tunnels.stop", tooltip="Close the tunnel; once more, forget it"),
+        Binding("R", "restart", "Restart", id="tunnels.restart", tooltip="Close it and open it anew"),
+        Binding("a", "all", "All", id="tunnels.all", tooltip="Show what belongs to the system too, or not"),
+        Binding("y", "copy", "Copy address", id="tunnels.copy", tooltip="Copy the address on this machine"),
+    ]
+    DEFAULT_CSS = """
+    TunnelsPanel {
+        & #list { height: 100h; }  /* not 1fr, which stretches a panel of height auto */
+        & #why { dock: bottom; height: auto; max-height: 3; }
+    }
+    """
+
+    def __init__(self, box: Box, settings: Settings) -> None:
+        super().__init__(box, settings, box.services.find)
+        self._rates = Rates()
+        self._needed = 0
+        self._all = False
+        self._list: Table[TunnelRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
+        self._why = LineView(self._draw_why, id="why")
+        self._why.can_focus = False
+
+    def compose(self) -> ComposeResult:
+        """Make the list, and the place where it is told what is wrong with the chosen one."""
+        yield self._list
+        yield self._why
+
+    def on_mount(self) -> None:
+        """Follow both lists, and what sshd allows."""
+        self._follow(self.box.tunnels.feed)
+        self._follow(self.box.services.feed)
+        self._follow(self.box.limits)
+
+    @property
+    def chosen(self) -> TunnelRow | None:
+        """The row under the cursor."""
+        return self._list.chosen
+
+    def _show(self) -> None:
+        """Draw what is known now."""
+        tunnels = self.box.tunnels.feed.value
+        self._rates.note(tunnels)
+        if not self.seen:
+            return
+        self._list.empty = self._empty()
+        services = self.box.services
+        self._list.show(
+            row
+            for row in rows(services.feed.value, tunnels, services.behind, self._rates, self.box.limits.value)
+            if row.tunnel is not None or self._shows(row.service)
+        )
+        set_caption(self, self._subtitle())
+        self._explain()
+
+    def _shows(self, service: Service | None) -> bool:
+        """Tell whether a service is listed that has no tunnel: what this program opens itself is none."""
+        if service is None or (service.pid == os.getpid() and self.box.target.kind != "ssh"):
+            return False
+        return self._all or not service.system
+
+    def _explain(self) -> None:
+        """Say what is to know about the chosen row, and which keys work on it."""
+        self._why.redraw()
+        needed = self.get_content_height(self.size, self.screen.size, self.size.width)
+        if needed != self._needed:
+            self._needed = needed
+            self.refresh(layout=True)
+        self._offer()
+
+    def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
+        row = self.chosen
+        lines: list[Line] = []
+        for text in why(row) if row is not None else ():
+            tone: Tone = "accent" if text.startswith("→") else "muted"
+            lines += wrapped(text, width, tone, most=2)
+        return lines
+
+    def _empty(self) -> str:
+        if not live(self):
+            return "Not connected"
+        if (trouble := self._looks.trouble) is not None:
+            return clean(str(trouble))
+        return "Nothing listens on the box · n opens a tunnel by hand" if self._looks.done else "Looking …"
+
+    def _subtitle(self) -> str:
+        shown = self._list.shown
+        services = sum(row.service is not None for row in shown)
+        parts = [f"{sum(row.open for row in shown)} open"]
+        parts += [f"{services} found"] if services else []
+        return " · ".join(parts) if shown else ""
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines that there are to show, where the panel is as high as its content."""
+        return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
+
+    def on_table_chosen(self) -> None:
+        """Say what is to know about the row that the cursor came to."""
+        self._explain()
+
+    def on_table_opened(self) -> None:
+        """Open what was clicked twice."""
+        self.action_open()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say what can be done now."""
+        row = self.chosen
+        match action:
+            case "new":
+                return True
+            case "open":
+                return row is not None and live(self)
+            case "page" if row is not None and row.service is not None and not row.service.page:
+                return False
+            case "page" | "copy":
+                return row is not None and row.tunnel is not None and bool(row.tunnel.address)
+            case "stop" | "restart":
+                # True also where there is nothing to stop: the key would mean something else on the screen.
+                return row is not None
+            case _:
+                return True
+
+    def title_of(self, action: str) -> str | None:
+        """Name what can be stopped or forgotten now, and nothing where there is no tunnel."""
+        tunnel = self._tunnel()
+        if action in ("stop", "restart") and tunnel is None:
+            return ""
+        if action == "stop" and tunnel is not None and tunnel.phase is TunnelPhase.STOPPED:
+            return "Forget"
+        return None
+
+    def summon(self, *, again: bool) -> None:
+        """Look for services now."""
+        self._looks.soon()
+
+    def action_open(self) -> None:
+        """Open the chosen service, with its page; a tunnel that is no service only as a tunnel."""
+        row = self.chosen
+        if row is None or not self.check_action("open", ()):
+            return
+        if row.service is not None:
+            self.attempt(self._open(row.service))
+        elif row.tunnel is not None and not row.open:
+            self.attempt(self.box.tunnels.restart(row.tunnel.id))
+        else:
+            self.action_copy()
+
+    def action_all(self) -> None:
+        """Show what belongs to the system too, or not."""
+        self._all = not self._all
+        self._show()
+
+    def action_page(self) -> None:
+        """Open the page behind the chosen tunnel once more."""
+        row = self.chosen
+        if row is not None and row.tunnel is not None:
+            self.attempt(self._browse(row.service, row.tunnel))
+
+    async def _open(self, service: Service) -> None:
+        """Bring a service here, and show its page if it has one; raises why sshd would not let it."""
+        self._allowed(service.forward)
+        tunnel = await self.box.services.open(service)
+        if service.page:
+            await self._browse(service, tunnel)
+
+    def _allowed(self, spec: Forward | None) -> None:
+        if spec is not None and (forbidden := self.box.limits.value.against(spec)) is not None:
+            raise forbidden
+
+    async def _browse(self, service: Service | None, tunnel: Tunnel) -> None:
+        """Show a page in the browser; without one its address is copied, for the person to open."""
+        plain = f"http://{tunnel.address}/" if service is None else service.shown_url(tunnel.port)
+        url = plain if service is None else service.url(tunnel.port)
+        name = tunnel.name if service is None else service.key
+        if await browser.show(url, secret=url != plain):
+            self.notify(plain, title=clean(name, 40), markup=False)
+        else:
+            program(self).copy_to_clipboard(url)
+            what = "is copied with its token" if url != plain else "is copied"
+            self.notify(f"{plain} {what}: no browser here", title=clean(name, 40), markup=False)
+
+    def action_copy(self) -> None:
+        """Copy the address of the chosen tunnel."""
+        tunnel = self._tunnel()
+        if tunnel is not None and tunnel.address:
+            program(self).copy_to_clipboard(tunnel.address)
+            self.notify(f"{tunnel.address} is copied", markup=False)
+
+    def action_stop(self) -> None:
+        """Close the chosen tunnel, or forget one that is closed."""
+        tunnel = self._tunnel()
+        if tunnel is not None:
+            tunnels = self.box.tunnels
+            stopped = tunnel.phase is TunnelPhase.STOPPED
+            self.attempt(tunnels.forget(tunnel.id) if stopped else tunnels.stop(tunnel.id))
+
+    def action_restart(self) -> None:
+        """Close the chosen tunnel and open it anew."""
+        if (tunnel := self._tunnel()) is not None:
+            self.attempt(self.box.tunnels.restart(tunnel.id))
+
+    def _tunnel(self) -> Tunnel | None:
+        return self.chosen.tunnel if self.chosen is not None else None
+
+    def action_new(self) -> None:
+        """Ask for a tunnel, then open it."""
+        self.open_window(self._new)
+
+    async def _new(self) -> None:
+        requested = await window(self, TunnelForm(self.box.name))
+        if requested is not None:
+            self._allowed(requested.spec)
+            tunnel = self.box.tunnels.add(requested.spec, requested.name)
+            self._show()
+            self._list.choose(("tunnel", tunnel.id))
+            await self.box.tunnels.open(requested.spec, requested.name)

@@ -1,0 +1,104 @@
+"""Looking at a box again and again, but only while somebody sees what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from textual.worker import Worker
+
+from gpubox.core.errors import GpuBoxError
+from gpubox.core.link_state import Phase
+from gpubox.ui.error_boundary import guarded
+from gpubox.ui.panel import Panel
+
+CALM = 6
+"""How many times longer it waits while the keyboard is elsewhere: it takes 4 kB and 50 ms of the box."""
+
+USUAL = 1.0
+"""Seconds after which a look is told of while it goes on."""
+
+
+class Poller:
+    """Calls `look` every `period` seconds while a panel is seen and its box is live, one at a time.
+
+    A panel calls `tick` once a second, and `soon` when there may be something new.
+    """
+
+    def __init__(self, panel: Panel, period: float, look: Callable[[], Awaitable[object]]) -> None:
+        self.trouble: GpuBoxError | None = None
+        """Why the last look failed; None when it did not."""
+        self.done = False
+        """Whether a look has succeeded yet."""
+        self._panel = panel
+        self._period = period
+        self._look = look
+        self._last = -math.inf
+        self._worker: Worker[bool] | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether a look goes on that has taken longer than one usually does."""
+        return self._busy and time.monotonic() > self._last + USUAL
+
+    @property
+    def _busy(self) -> bool:
+        return self._worker is not None and self._worker.is_running
+
+    def soon(self) -> None:
+        """Look at the next chance, without waiting for the period to end."""
+        self._last = -math.inf
+        self.tick()
+
+    def tick(self) -> None:
+        """Look when it is time."""
+        here = self._panel.has_pseudo_class("focus-within")
+        due = self._last + self._period * (1 if here else CALM)
+        if self._busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
+            return
+        if self._panel.box.sample.value is None and not here:
+            return  # the first reading is what a person waits for
+        self._last = time.monotonic()
+        self._worker = self._panel.run_worker(guarded(self._panel, self._once()), exit_on_error=False)
+
+    async def _once(self) -> None:
+        try:
+            await self._look()
+        except GpuBoxError as error:
+            self.trouble = error  # it stands in the panel until a look succeeds; a toast would come each time
+        else:
+            self.trouble, self.done = None, True
+
+
+class VisibleWatch:
+    """Holds a watch open for as long as a panel is seen and its box is live.
+
+    A panel calls `tick` once a second.
+    """
+
+    def __init__(self, panel: Panel, watch: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._panel = panel
+        self._watch = watch
+        self._worker: Worker[bool] | None = None
+
+    def tick(self) -> None:
+        """Begin to watch, or stop."""
+        worker = self._worker
+        watching = worker is not None and worker.is_running
+        wanted = self._panel.seen and live(self._panel)
+        if wanted and not watching:
+            self._worker = self._panel.run_worker(guarded(self._panel, self._hold()), exit_on_error=False)
+        elif worker is not None and watching and not wanted:
+            worker.cancel()
+
+    async def _hold(self) -> None:
+        async with self._watch():
+            await asyncio.Event().wait()
+
+
+def live(panel: Panel) -> bool:
+    """Tell whether the panel's box can be asked now."""
+    return panel.box.link.health.value.phase is Phase.LIVE

@@ -1,0 +1,141 @@
+"""The line at the head of a box's screen: who, in which state, since when; and what is wrong, while it is."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+from gpubox.boxes.box import Box
+from gpubox.core import units
+from gpubox.core.link_state import Health
+from gpubox.core.sample import Sample
+from gpubox.core.sanitize import clean
+from gpubox.core.target import Target
+from gpubox.ui.link_status import TO_DO, lasting, phrase
+
+GAP = "   "
+ALONE = 1.4
+"""Seconds without a reading after which the line is drawn by itself, once a second."""
+
+
+class StatusPiece(NamedTuple):
+    """A part of the line; parts with the highest `rank` go first when there is no room."""
+
+    rank: int
+    text: Content
+
+
+class StatusBar(Widget, can_focus=False):
+    """The state of one box; one row, and more only while something is wrong."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(id="state")
+        self.target = target
+        self.box: Box | None = None
+        """The box, once it is opened."""
+        self.health = Health()
+        """The state of its link, or of the attempt to open it."""
+        self._trouble: list[str] = []
+        self._ticked = 0.0
+
+    def on_mount(self) -> None:
+        """Keep clock, age and countdown going."""
+        self.set_interval(1.0, self._second)
+
+    def tick(self) -> None:
+        """Draw anew, together with a new reading."""
+        self._ticked = time.monotonic()
+        self._redraw()
+
+    def _second(self) -> None:
+        """Draw anew where no reading comes to draw it with: each painting costs, however little changed."""
+        if self.screen.is_current and time.monotonic() - self._ticked > ALONE:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        """Draw anew; the rows below move only when there is more or less to say."""
+        trouble = lasting(self.health, self.box)
+        layout = trouble != self._trouble
+        self._trouble = trouble
+        self.refresh(layout=layout)
+
+    def show(self, health: Health) -> None:
+        """Draw another state of the link."""
+        self.health = health
+        self.tick()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return one row for the state, and those that its trouble takes when wrapped."""
+        return 1 + len(self._trouble_rows(width))
+
+    def render(self) -> Content:
+        """Draw what there is room for."""
+        width = self.content_size.width
+        row = _fitted(self._left(), self._right(), width)
+        return Content("\n").join([row, *self._trouble_rows(width)])
+
+    def _trouble_rows(self, width: int) -> list[Content]:
+        rows: list[Content] = []
+        for line in self._trouble:
+            todo = line.startswith(TO_DO)
+            text = Content.styled(line.removeprefix(TO_DO), "$foreground" if todo else "$foreground-muted")
+            for number, part in enumerate(text.wrap(max(10, width - 4))):
+                rows.append(Content.assemble(f"  {TO_DO}" if todo and not number else "    ", part))
+        return rows
+
+    def _left(self) -> list[StatusPiece]:
+        state = phrase(self.health, self.box)
+        address = self.health.address if self.health.address != self.target.name else ""
+        pieces = [
+            StatusPiece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
+            StatusPiece(3, Content.styled(address, "$foreground-muted")),
+            StatusPiece(0, Content.styled(state.words, state.style)),
+            StatusPiece(2, Content.styled(self._env(), "$primary")),
+        ]
+        return [piece for piece in pieces if piece.text.plain]
+
+    def _env(self) -> str:
+        """Return the environment that shells and jobs of the box use."""
+        env = self.box.envs.chosen.value if self.box else None
+        return "" if env is None else f"env {clean(env.name, 30)}"
+
+    def _right(self) -> list[StatusPiece]:
+        sample = self.box.sample.value if self.box else None
+        pieces = [] if sample is None else _driver_pieces(sample)
+        return [*pieces, StatusPiece(2, Content.styled(time.strftime("%H:%M:%S"), "$foreground-muted"))]
+
+
+def _driver_pieces(sample: Sample) -> list[StatusPiece]:
+    driver, cost = sample.driver, sample.probe
+    simulated = driver.simulated or any(gpu.simulated for gpu in sample.gpus)
+    texts = (
+        (1, " SIMULATED " if simulated else "", "bold $on-warning on $warning"),
+        (4, f"driver {driver.version}" if driver.version else "", "$foreground-muted"),
+        (5, f"CUDA {driver.cuda}" if driver.cuda else "", "$foreground-muted"),
+        (
+            6,
+            "" if cost.cpu is None else f"probe {cost.cpu:.1f}% {units.size(cost.memory)}",
+            "$foreground-disabled",
+        ),
+    )
+    return [StatusPiece(rank, Content.styled(text, style)) for rank, text, style in texts if text]
+
+
+def _fitted(left: list[StatusPiece], right: list[StatusPiece], width: int) -> Content:
+    """Join the parts, the right ones at the right edge; leave out the least important until they fit."""
+    while True:
+        head = Content(GAP).join([piece.text for piece in left])
+        tail = Content(GAP).join([piece.text for piece in right])
+        room = width - head.cell_length - tail.cell_length
+        if room >= len(GAP) or not width:
+            return Content.assemble(head, " " * max(1, room), tail)
+        droppable = [piece for piece in (*left, *right) if piece.rank]
+        if not droppable:
+            return head.truncate(width, ellipsis=True)
+        worst = max(droppable, key=lambda piece: piece.rank)
+        left = [piece for piece in left if piece is not worst]
+        right = [piece for piece in right if piece is not worst]

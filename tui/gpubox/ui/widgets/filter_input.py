@@ -1,0 +1,25 @@
+"""The line under a list or a log for words that are looked for in it."""
+
+from __future__ import annotations
+
+from gpubox.ui.widgets.line_input import LineInput
+
+
+class FilterInput(LineInput):
+    """Hidden until it is asked for, with the class -shown."""
+
+    def __init__(self, *, placeholder: str, id: str | None = None, select_on_focus: bool = False) -> None:
+        super().__init__(placeholder=placeholder, id=id, select_on_focus=select_on_focus)
+
+    DEFAULT_CSS = """
+    FilterInput {
+        dock: bottom;
+        height: 1;
+        border: none;
+        padding: 0;
+        background: $surface;
+        display: none;
+        &:focus { border: none; }
+        &.-shown { display: block; }
+    }
+    """

@@ -1,0 +1,30 @@
+"""A field for variables in which the values of secrets are not seen."""
+
+from __future__ import annotations
+
+import re
+
+from rich.text import Text
+
+from gpubox.boxes.jobs.spec_parsing import hidden
+from gpubox.ui.widgets.line_input import LineInput
+
+_VALUE = re.compile(r"""([A-Za-z_]\w*)=("[^"]*"?|'[^']*'?|\S*)""")
+_QUOTES = "\"'"
+
+
+def masked(text: str) -> str:
+    """Return variables with the values of those that look like secrets covered, as long as they were."""
+    return _VALUE.sub(
+        lambda one: f"{one[1]}={'•' * len(one[2])}" if hidden({one[1]: one[2].strip(_QUOTES)}) else one[0],
+        text,
+    )
+
+
+class SecretInput(LineInput):
+    """Holds `NAME=value NAME2="a value"`; it draws dots in the place of secrets while they are typed too."""
+
+    @property
+    def _value(self) -> Text:
+        """What is drawn; as many cells as what is held, so that the cursor stands right."""
+        return Text(masked(self.value), no_wrap=True, overflow="ignore", end="")

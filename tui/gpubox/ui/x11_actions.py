@@ -1,0 +1,28 @@
+"""Graphical programs of the box from the panel: which one is asked, and how it ended is told."""
+
+from __future__ import annotations
+
+from textual.app import App
+from textual.binding import Binding
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.x11.programs import display
+from gpubox.ui.modal_guard import begin, window
+
+BINDING = Binding(
+    "x,X", "app.windows", "Window", show=False, id="box.x11", tooltip="Run a program whose windows open here"
+)
+
+
+def open_windows(app: App[None], box: Box) -> None:
+    """Ask for a program of the box and run it until it ends or the link goes."""
+
+    async def ask() -> None:
+        from gpubox.ui.screens.run import RunScreen
+
+        display()  # without one nobody needs to type
+        command = await window(app, RunScreen(box.name, await box.windows.past()))
+        if command:
+            await box.windows.run(command)
+
+    begin(app, ask, group="windows")
