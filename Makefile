@@ -8,7 +8,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
-CHECKED := tui tests config Makefile pyproject.toml .ci $(wildcard *.md)
+CHECKED := tui tests config Makefile pyproject.toml .ci $(wildcard *.md) docs
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "  %-18s %s\n", $$1, $$2 }'

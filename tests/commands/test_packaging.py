@@ -1,11 +1,14 @@
 """The wheel holds the program and its data, and works from wherever it lies."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +77,28 @@ def test_the_wheel_names_the_command_and_the_license(wheel: Path) -> None:
     assert (about / "licenses" / "LICENSE").is_file()
 
 
+def project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    versions = re.findall(r"(?m)^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text())
+    assert versions[0] == project()["version"]
+
+
+def test_every_python_that_may_run_it_is_listed() -> None:
+    listed = re.findall(r"Python :: 3\.(\d+)", "\n".join(project()["classifiers"]))
+    oldest = int(project()["requires-python"].removeprefix(">=3."))
+    assert [int(minor) for minor in listed] == list(range(oldest, 15))
+
+
+def test_the_wheel_says_where_its_home_is_and_describes_itself_by_the_readme(wheel: Path) -> None:
+    metadata = (next(wheel.glob("*.dist-info")) / "METADATA").read_text()
+    assert set(re.findall(r"(?m)^Project-URL: \w+, (.+)$", metadata)) == set(project()["urls"].values())
+    assert metadata.endswith((ROOT / "README.md").read_text())
+
+
 def test_settings_come_out_of_the_wheel(wheel: Path, tmp_path: Path) -> None:
     ran = from_wheel(wheel, "config", "init", home=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -95,5 +120,7 @@ def test_the_schema_is_made_out_of_the_wheel(wheel: Path, tmp_path: Path) -> Non
 def test_the_source_archive_holds_what_the_wheel_is_made_of(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "config/gpubox.toml", "tui/gpubox/cli.py"} <= held
+    assert {"pyproject.toml", "LICENSE", "config/gpubox.toml", "tui/gpubox/cli.py"} <= held
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    assert {path.relative_to(ROOT).as_posix() for path in pages} <= held
     assert not [name for name in held if name.startswith("screenshots")]

@@ -10,7 +10,7 @@ import click
 SCHEMA = 1
 """Version of the JSON that is printed; it grows with a change that breaks a reader."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see the README.")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/json.md.")
 
 
 def print_json(box: str, **told: object) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Print one reading of some boxes.")
 @click.argument("boxes", nargs=-1, required=True, metavar="BOX...", shell_complete=complete_box)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a sample and box; see the README.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a sample and box; see docs/json.md.")
 @click.option(
     "--watch",
     type=click.FloatRange(0.5, 86400),

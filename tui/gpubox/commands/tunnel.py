@@ -28,7 +28,7 @@ SPEC is  8888               port 8888 of the box, here on the same port if that 
 and may have a name before it: web=8080:8888.
 """
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a change; see the README.")
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a change; see docs/json.md.")
 
 
 @click.group(cls=OfBox, short_help="Open ports and services of a box on this machine.")

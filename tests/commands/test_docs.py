@@ -1,4 +1,4 @@
-"""What README.md says is what the program does."""
+"""What README.md and docs/ say is what the program does."""
 
 import re
 import shlex
@@ -10,18 +10,28 @@ import pytest
 
 from gpubox import cli
 from gpubox.boxes.tunnels.tunnel import Tunnel
-from gpubox.commands import services, tunnel_hold
+from gpubox.commands import env_report, job_report, services, tunnel_hold
 from gpubox.commands.desktop import _told
 from gpubox.commands.report import SCHEMA, BoxReading, Words
 from gpubox.config.files import SECTIONS, fields
 from gpubox.config.schema import descriptions
-from gpubox.config.settings import BoxEntry
+from gpubox.config.settings import BoxEntry, JobEntry
 from gpubox.core import faults, sample
+from gpubox.core.env import Build, Env
+from gpubox.core.job import JobSpec
+from gpubox.core.record import Ending, GpuPlace, GpuUse, Record, Usage
 from gpubox.ui.keys import everything
 from tests.commands.run import ROOT
 from tests.ui.channels import JUPYTER, MINE
 
-TEXT = (ROOT / "README.md").read_text()
+TEXTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+}
+README, KEYS_PAGE = TEXTS["README.md"], "docs/keys.md"
+RECORD = Record("1", "queued", JobSpec("1", ("true",)), 0.0)
+LONGEST = {"README.md": 200}
+"""Lines that a page may have."""
 KEYS = {
     "question_mark": "?",
     "slash": "/",
@@ -49,9 +59,9 @@ PLACES = {
 }
 
 
-def commands() -> Iterator[list[str]]:
-    """The words of every command that the README shows."""
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL):
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every command that a page shows."""
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         for line in block.splitlines():
             command = line.partition(" | ")[0]
             words = shlex.split(command.removeprefix(".venv/bin/"), comments=True)
@@ -59,10 +69,11 @@ def commands() -> Iterator[list[str]]:
                 yield words
 
 
-def rows(head: str) -> dict[str, list[str]]:
-    """The rows of the table whose first row begins with `head`, by their first cell."""
-    table = re.search(rf"^\| {re.escape(head)} \|.*\n\|-.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
-    assert table is not None
+def rows(page: str, head: str) -> dict[str, list[str]]:
+    """The rows of the table of a page whose first row begins with `head`, by their first cell."""
+    text = TEXTS[f"docs/{page}.md"]
+    table = re.search(rf"^\| {re.escape(head)} \|.*\n\|-.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None, f"docs/{page}.md has no table of {head}"
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1].splitlines()]
     return {row[0]: row for row in cells}
 
@@ -72,13 +83,16 @@ def names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_every_command_exists(words: list[str]) -> None:
+ALL = sorted({tuple(words) for text in TEXTS.values() for words in commands(text)})
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_exists(words: tuple[str, ...]) -> None:
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return
     command: click.Command = cli.cli
-    rest = words[1:]
+    rest = list(words[1:])
     while isinstance(command, click.Group):
         context = click.Context(command)
         rest = rest[sum(isinstance(each, click.Argument) for each in command.params) :]
@@ -90,22 +104,44 @@ def test_every_command_exists(words: list[str]) -> None:
     assert not context.args
 
 
-def test_there_are_commands() -> None:
-    assert len(list(commands())) > 12
-
-
 def test_both_commands_to_begin_with_come_first() -> None:
-    assert list(commands())[:2] == [["make", "demo"], ["make", "test"]]
+    assert list(commands(README))[:2] == [["make", "demo"], ["make", "test"]]
+    assert len(ALL) > 40
 
 
-def test_the_picture_is_there() -> None:
-    picture = re.match(r"!\[[^\]]+\]\((screenshots/[^)]+\.svg)\)", TEXT)
+def test_the_readme_opens_with_a_picture() -> None:
+    picture = re.match(r"!\[[^\]]+\]\((screenshots/[^)]+\.svg)\)", README)
     assert picture is not None
-    assert "screenshots" in (ROOT / "Makefile").read_text()
+    assert (ROOT / picture[1]).is_file()
+
+
+@pytest.mark.parametrize("page", LONGEST)
+def test_a_page_that_is_read_first_is_short(page: str) -> None:
+    assert 40 < len(TEXTS[page].splitlines()) <= LONGEST[page]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that a forge makes of a page's headings."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_leads_to_a_file_and_a_heading_of_it(page: str) -> None:
+    broken: list[str] = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        place, _, anchor = link.partition("#")
+        if "://" in place:
+            continue
+        file = (ROOT / page).parent / place if place else ROOT / page
+        name = file.resolve().relative_to(ROOT.resolve()).as_posix()
+        if not file.is_file() or (anchor and anchor not in anchors(TEXTS[name])):
+            broken.append(link)
+    assert broken == []
 
 
 def test_the_settings_are_those_of_the_code() -> None:
-    told = rows("setting")
+    listed = rows("settings", "setting")
     expected: dict[str, list[str]] = {}
     for section, kind in SECTIONS.items():
         for name, info in fields(kind).items():
@@ -115,13 +151,23 @@ def test_the_settings_are_those_of_the_code() -> None:
             )
             key = f"`{section}.{name}`"
             expected[key] = [key, f"`{shown}`", descriptions()[kind.__name__][name]]
-    assert told == expected
+    assert listed == expected
 
 
 def test_the_example_of_a_box_names_every_field() -> None:
-    block = re.search(r"```toml\n\[\[box\]\]\n(.*?)```", TEXT, re.DOTALL)
+    assert example("box") == BoxEntry.__struct_fields__
+
+
+def test_the_example_of_a_job_names_only_fields() -> None:
+    assert set(example("job")) < set(JobEntry.__struct_fields__)
+
+
+def example(table: str) -> tuple[str, ...]:
+    """The keys of the example of one `[[table]]` of the settings."""
+    text = TEXTS["docs/settings.md"]
+    block = re.search(rf"```toml\n\[\[{table}\]\]\n(.*?)```", text, re.DOTALL)
     assert block is not None
-    assert tuple(re.findall(r"^(\w+) =", block[1], re.MULTILINE)) == BoxEntry.__struct_fields__
+    return tuple(re.findall(r"^(\w+) =", block[1], re.MULTILINE))
 
 
 STRUCTS = {
@@ -133,14 +179,20 @@ STRUCTS = {
     "`sample.driver`": sample.Driver,
     "`sample.faults[]`": sample.Fault,
     "`sample.probe`": sample.Cost,
+    "`spec`": JobSpec,
+    "`ending`": Ending,
+    "`usage`": Usage,
+    "`jobs[].gpus[]`": GpuUse,
+    "`gpus[]`": GpuPlace,
+    "`builds[]`": Build,
 }
 
 
 @pytest.mark.parametrize(("head", "struct"), STRUCTS.items(), ids=STRUCTS)
 def test_the_json_fields_are_those_of_the_code(head: str, struct: type[msgspec.Struct]) -> None:
-    told = [name for cell in rows(head) for name in names(cell)]
-    assert len(told) == len(set(told))
-    assert set(told) == set(struct.__struct_fields__)
+    listed = [name for cell in rows("json", head) for name in names(cell)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(struct.__struct_fields__)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +204,10 @@ def test_the_json_fields_are_those_of_the_code(head: str, struct: type[msgspec.S
         (sample.MigInstance, "`sample.gpus[]`", "`mig`, `mig_instances`"),
     ],
 )
-def test_the_fields_of_inner_objects_are_told(struct: type[msgspec.Struct], head: str, cell: str) -> None:
-    assert set(names(rows(head)[cell][1])) == set(struct.__struct_fields__)
+def test_the_fields_of_inner_objects_are_explained(
+    struct: type[msgspec.Struct], head: str, cell: str
+) -> None:
+    assert set(names(rows("json", head)[cell][1])) == set(struct.__struct_fields__)
 
 
 @pytest.mark.parametrize(
@@ -161,24 +215,26 @@ def test_the_fields_of_inner_objects_are_told(struct: type[msgspec.Struct], head
     [
         ("`desktops[]`", _told(MINE)),
         ("`services[]`", services.told(JUPYTER)),
+        ("`jobs[]`", job_report.told(RECORD)),
+        ("`envs[]`", env_report.told(Env("/e", "e", "venv"), None)),
         ("a tunnel", {**tunnel_hold.told(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
     ],
 )
-def test_the_json_of_desktops_services_and_tunnels_is_told(head: str, fields: dict[str, object]) -> None:
-    told = [name for cell in rows(head) for name in names(cell)]
-    assert len(told) == len(set(told))
-    assert set(told) == set(fields)
+def test_the_json_of_what_is_listed_is_explained(head: str, fields: dict[str, object]) -> None:
+    listed = [name for cell in rows("json", head) for name in names(cell)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(fields)
 
 
-def test_the_schema_number_is_told() -> None:
-    assert rows("field")["`schema`"][1] == str(SCHEMA)
+def test_the_schema_number_is_given() -> None:
+    assert rows("json", "field")["`schema`"][1] == str(SCHEMA)
 
 
-def test_every_fault_is_told_by_its_title_and_its_code() -> None:
-    codes = names(rows("`sample.faults[]`")["`code`"][1])
+def test_every_fault_is_listed_by_its_title_and_its_code() -> None:
+    codes = names(rows("json", "`sample.faults[]`")["`code`"][1])
     titles = {faults.explain(sample.Fault(code=code)).title for code in codes}
     assert len(titles) == len(codes)
-    assert titles <= set(rows("it says"))
+    assert titles <= set(rows("troubleshooting", "it says"))
 
 
 def keys() -> Iterator[str]:
@@ -202,11 +258,9 @@ HEAD = "| key | where | does | name |\n|---|---|---|---|\n"
 
 def test_the_table_of_keys_is_the_programs() -> None:
     table = "\n".join(keys())
-    assert f"{HEAD}{table}\n\n" in TEXT, "write it anew with: python -m tests.commands.test_readme"
+    assert f"{HEAD}{table}\n" in TEXTS[KEYS_PAGE], "rewrite it with: python -m tests.commands.test_docs"
 
 
 if __name__ == "__main__":
-    before, _, rest = TEXT.partition(HEAD)
-    (ROOT / "README.md").write_text(
-        "\n".join([before + HEAD + "\n".join(keys()), rest[rest.index("\n\n") + 1 :]])
-    )
+    before, _, _ = TEXTS[KEYS_PAGE].partition(HEAD)
+    (ROOT / KEYS_PAGE).write_text(f"{before}{HEAD}{chr(10).join(keys())}\n")
