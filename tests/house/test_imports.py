@@ -39,6 +39,7 @@ def modules(room: str) -> list[str]:
 @pytest.mark.parametrize(
     ("room", "unwanted"),
     [
+        ("common", {*HEAVY, "msgspec", "click", "platformdirs", "psutil", "pynvml", "tomlkit"}),
         ("core", {"textual", "rich", "asyncssh", "click", "platformdirs"}),
         ("config", {"textual", "rich", "asyncssh"}),
         ("local", {"textual", "rich", "asyncssh"}),
@@ -83,13 +84,14 @@ def test_what_runs_on_the_box_needs_only_the_standard_library() -> None:
 
 
 def test_what_runs_on_the_box_is_python_3_8() -> None:
-    programs = list(tree.REMOTE.rglob("*.py"))
-    assert len(programs) > 1
-    for path in programs:
+    programs = [list((tree.PACKAGE / room).rglob("*.py")) for room in ("remote", "common")]
+    assert all(map(len, programs))
+    for path in [*programs[0], *programs[1]]:
         ast.parse(path.read_text(), filename=str(path), feature_version=(3, 8))
 
 
 VIOLATIONS = {
+    "common/units.py": "import gpubox.core.errors\nimport msgspec",
     "core/sanitize.py": "import gpubox.config.settings\nimport click",
     "boxes/box.py": "import textual\nimport asyncssh",
     "remote/__init__.py": "import gpubox.core.sanitize",

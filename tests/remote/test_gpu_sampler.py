@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import gpubox.core.throttle as core
+import gpubox.common.throttle as core
 from gpubox.core.record import GpuTick, Tick
 from tests.components.servers import children
 from tests.hang import LIMIT

@@ -13,6 +13,7 @@ import msgspec
 from gpubox.agent import bootstrap
 from gpubox.agent.inflate import Inflater
 from gpubox.agent.ulimit import explained
+from gpubox.common.units import duration
 from gpubox.config.settings import ProbeSettings
 from gpubox.core.bounds import UNREADABLE, Whole
 from gpubox.core.decode import LINE_LIMIT, decode
@@ -21,7 +22,6 @@ from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.shell import Channel, Shell
 from gpubox.core.tasks import together
-from gpubox.core.units import duration
 
 BEAT = 2.0
 """Seconds between heartbeats."""

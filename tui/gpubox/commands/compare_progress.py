@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpubox.common.units import duration
 from gpubox.core.sanitize import clean, clean_lines
-from gpubox.core.units import duration
 
 if TYPE_CHECKING:
     from gpubox.core.record import Record

@@ -8,9 +8,9 @@ from typing import cast
 
 from gpubox.boxes.envs.diff import Difference
 from gpubox.commands.output import plain
+from gpubox.common.units import DASH, duration, size
 from gpubox.core.env import Build, Env, Envs, Package, Sight
 from gpubox.core.sanitize import aligned, clean
-from gpubox.core.units import DASH, duration, size
 
 _HEAD = ("", "NAME", "KIND", "PYTHON", "PACKAGES", "FRAMEWORKS", "USED", "FOLDER")
 _TARGETS = {"cuda": "CUDA", "rocm": "ROCm", "cpu": "CPU", "unknown": "?"}

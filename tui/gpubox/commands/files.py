@@ -150,7 +150,7 @@ class ProgressLine:
 
 def line(progress: TransferProgress, rate: float | None) -> str:
     """Return progress in a line: `42%  1.2G of 2.9G  84.1M/s  20s left  3 of 7  model.bin`."""
-    from gpubox.core import units
+    from gpubox.common import units
 
     whole = progress.all_bytes
     share = f"{100 * progress.bytes // whole if whole else 0:3d}%"
@@ -168,7 +168,7 @@ def line(progress: TransferProgress, rate: float | None) -> str:
 
 def summary(done: TransferProgress, seconds: float) -> str:
     """Return what was copied: `7 files, 2.9G, 1.0G of it there already, in 35s (54.3M/s)`."""
-    from gpubox.core import units
+    from gpubox.common import units
 
     parts = [f"{done.files} file{'' if done.files == 1 else 's'}", units.size(done.bytes)]
     if done.kept:

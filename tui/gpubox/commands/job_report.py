@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 
 from gpubox.commands.output import plain
+from gpubox.common.units import DASH, duration, percent, size
 from gpubox.core.job_outcome import outcome
 from gpubox.core.record import ACTIVE, GpuPlace, Record, exit_status
 from gpubox.core.sanitize import aligned, clean
-from gpubox.core.units import DASH, duration, percent, size
 
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
 _LONGEST = 40

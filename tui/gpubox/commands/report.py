@@ -6,14 +6,15 @@ import time
 
 import msgspec
 
+from gpubox.common.severity import Severity
+from gpubox.common.throttle import reasons
+from gpubox.common.units import DASH, celsius, duration, percent, size, watts
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.faults import explain, without_gpus
 from gpubox.core.host import limits, without_size
 from gpubox.core.json_text import json_text
 from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
 from gpubox.core.sanitize import cells, clean
-from gpubox.core.throttle import Weight, reasons
-from gpubox.core.units import DASH, celsius, duration, percent, size, watts
 
 SCHEMA = 1
 """Version of the JSON that `status --json` prints; it grows with a change that breaks a reader."""
@@ -102,7 +103,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
         name,
     ]
     parts += ["SIMULATED"] if gpu.simulated else []
-    parts += [reason.short for reason in reasons(gpu.throttle) if reason.weight >= Weight.NOTICE]
+    parts += [reason.short for reason in reasons(gpu.throttle) if reason.severity >= Severity.WARNING]
     parts += [f"! {gpu.fault}"] if gpu.fault else []
     parts += _users(gpu, processes)
     return "  ".join(parts)

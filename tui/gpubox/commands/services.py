@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpubox.boxes.services import Access, Service
+from gpubox.common.units import DASH
 from gpubox.core.sanitize import aligned, clean
-from gpubox.core.units import DASH
 
 _HEAD = ("NAME", "WHAT", "ABOUT", "USER", "LISTENS ON", "NEEDS")
 _NEEDS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gpubox.common.units import duration, size
 from gpubox.core.sample import Disk, Host
-from gpubox.core.units import duration, size
 
 PATIENCE = 2.0
 """Seconds without an answer after which a disk hangs: one of the network that sleeps may take a while."""

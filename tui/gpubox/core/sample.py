@@ -80,7 +80,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     clock_memory_max: Whole | None = None
     pstate: Whole | None = None
     throttle: Whole | None = None
-    """Bit mask of nvmlClocksEventReasons; `gpubox.core.throttle` turns it into words."""
+    """Bit mask of nvmlClocksEventReasons; `gpubox.common.throttle` turns it into words."""
     pcie_gen: Whole | None = None
     pcie_gen_max: Whole | None = None
     pcie_width: Whole | None = None

@@ -9,10 +9,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
+from gpubox.common.units import duration
 from gpubox.core.errors import CommandEnded, RemoteError
 from gpubox.core.shell import Channel, CommandResult
 from gpubox.core.tasks import in_time
-from gpubox.core.units import duration
 
 _SHELL = "/bin/sh"
 _CHUNK = 64 * 1024

@@ -7,8 +7,8 @@ import time
 from typing import NamedTuple, assert_never
 
 from gpubox.boxes.box import Box
+from gpubox.common import units
 from gpubox.config.settings import UiSettings
-from gpubox.core import units
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.sample import Sample, memory_share

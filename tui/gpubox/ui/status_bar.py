@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean

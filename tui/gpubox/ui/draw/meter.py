@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpubox.core.units import DASH
+from gpubox.common.units import DASH
 from gpubox.ui.draw.spans import SIGNS, Line, Span, Tone
 
 EIGHTHS = " ▏▎▍▌▋▊▉"

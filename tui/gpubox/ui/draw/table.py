@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from gpubox.core.units import DASH
+from gpubox.common.units import DASH
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line, Span, Tone, cut, fit, length, wrapped
 

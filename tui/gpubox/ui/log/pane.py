@@ -13,7 +13,7 @@ from textual.worker import Worker
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.backend import Search
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.link_state import Phase
 from gpubox.core.sanitize import clean

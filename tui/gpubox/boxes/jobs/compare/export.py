@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gpubox.boxes.jobs.compare.comparison import MEASURES, Comparison, Figure, Measure, SpeedUp
 from gpubox.boxes.jobs.compare.grouping import Side, command, gpu_names
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.job_outcome import outcome
 from gpubox.core.json_text import json_text
 from gpubox.core.sanitize import aligned, clean

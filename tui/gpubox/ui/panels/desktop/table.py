@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from gpubox.boxes.desktops import DesktopSession
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.bounds import whole
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span, Tone

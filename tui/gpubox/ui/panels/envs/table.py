@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.bounds import whole
 from gpubox.core.env import Build, Env, Envs, Sight
 from gpubox.core.sample import Sample

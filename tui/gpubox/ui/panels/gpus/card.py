@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.history import History, gpu_key
 from gpubox.core.sample import Gpu, MigInstance, memory_share
 from gpubox.core.sanitize import clean

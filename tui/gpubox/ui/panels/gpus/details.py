@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.feed import Feed
 from gpubox.core.sample import Gpu, Sample
 from gpubox.core.sanitize import clean

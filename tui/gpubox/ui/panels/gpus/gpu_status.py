@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gpubox.common import units
+from gpubox.common.severity import Severity
+from gpubox.common.throttle import reasons
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.sample import Gpu, memory_share
 from gpubox.core.sanitize import clean
-from gpubox.core.throttle import Weight, reasons
 from gpubox.ui.draw.spans import Tone, level
 
 NO_REASON = "no value given"
 """Stands where the driver did not even say why."""
 _BUSY = 2
 """Up to this P-state the PCIe link should run at full speed; an idle card slows it down on purpose."""
-_WEIGHTS: dict[Weight, Tone] = {Weight.CALM: "muted", Weight.NOTICE: "warn", Weight.ALARM: "alarm"}
+_TONES: dict[Severity, Tone] = {Severity.INFO: "muted", Severity.WARNING: "warn", Severity.CRITICAL: "alarm"}
 
 
 class Mark(NamedTuple):
@@ -162,7 +163,7 @@ def _link(gpu: Gpu) -> Iterator[Mark]:
 
 def _throttle(gpu: Gpu) -> Iterator[Mark]:
     for reason in reasons(gpu.throttle):
-        yield Mark(_WEIGHTS[reason.weight], reason.short, reason.text)
+        yield Mark(_TONES[reason.severity], reason.short, reason.text)
 
 
 def _calm(gpu: Gpu) -> Iterator[Mark]:

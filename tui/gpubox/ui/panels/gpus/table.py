@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.history import History, gpu_key
 from gpubox.core.sample import Gpu, memory_share
 from gpubox.ui.draw import trend

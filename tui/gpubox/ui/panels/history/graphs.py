@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.history import History, gpu_key, host_key
 from gpubox.core.sample import Gpu
 from gpubox.ui.draw.spans import Line, Span, Tone, beside, level, spread

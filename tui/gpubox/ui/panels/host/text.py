@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.host import PATIENCE, limits, without_size
 from gpubox.core.sample import Disk, Driver, Host, Sample, memory_share
 from gpubox.core.sanitize import clean

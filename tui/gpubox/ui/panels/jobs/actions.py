@@ -11,8 +11,8 @@ from textual.app import App
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import JobSpec
 from gpubox.core.link_state import Phase

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gpubox.boxes.jobs.compare.comparison import Comparison
 from gpubox.boxes.jobs.compare.export import sentence, table
-from gpubox.core.units import DASH
+from gpubox.common.units import DASH
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, cut, length, wrapped
 
 _GAP = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.record import GpuUse, Record, Usage
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, fit, joined, length, spread, wrapped

@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs import spec_parsing
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuRequest, JobSpec

@@ -8,8 +8,8 @@ from contextlib import suppress
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import templates
 from gpubox.boxes.jobs.slurm.parse import Partition
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.job import JobSpec

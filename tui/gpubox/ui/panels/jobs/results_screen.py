@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import results
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean

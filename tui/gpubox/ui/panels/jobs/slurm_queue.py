@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.slurm.backend import SlurmState
 from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, fit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.job_outcome import how
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.sanitize import clean

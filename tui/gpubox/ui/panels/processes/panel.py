@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core import units
 from gpubox.core.faults import without_gpus
 from gpubox.core.job import Ignored
 from gpubox.core.link_state import Phase

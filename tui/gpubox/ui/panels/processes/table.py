@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.sample import Process, Sample
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, wrapped

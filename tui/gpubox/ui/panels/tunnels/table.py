@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gpubox.boxes.services import Service
 from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
-from gpubox.core import units
+from gpubox.common import units
 from gpubox.core.channels import Direction
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.sanitize import clean

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.core import units
+from gpubox.common import units
 
 FORMATS: tuple[Callable[[float | None], str], ...] = (
     units.size, units.rate, units.percent, units.watts, units.celsius,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.core.throttle import REASONS, Weight, reasons
+from gpubox.common.severity import Severity
+from gpubox.common.throttle import REASONS, reasons
 
 
 def test_every_bit_of_the_driver_has_its_own_words() -> None:
@@ -26,11 +27,13 @@ def test_heat_comes_before_the_power_limit() -> None:
 def test_a_bit_of_a_later_driver_is_shown_as_it_is() -> None:
     (unknown,) = reasons(0x10000)
     assert unknown.short == "0x10000"
-    assert unknown.weight is Weight.NOTICE
+    assert unknown.severity is Severity.WARNING
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_any_mask_gives_each_reason_once_most_worrying_first(mask: int) -> None:
     found = reasons(mask)
     assert len({reason.bit for reason in found}) == len(found)
-    assert [reason.weight for reason in found] == sorted((reason.weight for reason in found), reverse=True)
+    assert [reason.severity for reason in found] == sorted(
+        (reason.severity for reason in found), reverse=True
+    )
