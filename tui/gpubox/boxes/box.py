@@ -1,4 +1,4 @@
-"""A box: its link, its newest sample, its history, and what can be done to it."""
+"""A box: its link, newest sample, history, and the services that work on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a page in the browser of this machine, without its token in the command line of any process."""
+"""Opens a page in the browser of this machine without its token in any command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link to the demo box: a link over ssh to a server that lives as long as the link."""
+"""The link to the demo box: over ssh, to a server that lives as long as the link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a box by its target: the only place that knows which kind of link goes with which kind of name."""
+"""Opens a box by its target: the only place that maps kinds of names to kinds of links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment that a login shell of a box has: read once for each link, and kept in memory only."""
+"""The environment of a login shell of the box: read once per link, held in memory only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals for processes of a box: the command, and what its answer means."""
+"""Signals to processes of a box: the command, and the meaning of its answer."""
 
 from __future__ import annotations
 

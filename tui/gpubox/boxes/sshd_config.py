@@ -1,4 +1,4 @@
-"""Reads an sshd_config as far as a user of the box needs it; what depends on a Match stays open."""
+"""Parses an sshd_config as far as one user needs it; what depends on a Match stays undecided."""
 
 from __future__ import annotations
 

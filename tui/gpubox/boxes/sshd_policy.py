@@ -1,4 +1,4 @@
-"""What sshd of a box allows: read where a user may read it, and tried where that costs nobody anything."""
+"""What the sshd of a box allows: read from its configuration, and tried where that is harmless."""
 
 from __future__ import annotations
 

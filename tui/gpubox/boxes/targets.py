@@ -1,4 +1,4 @@
-"""Names of boxes: which ones there are, and what a typed one means."""
+"""Box names: which exist, and which one a typed name means."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The subcommands, one file each; they wire rooms together."""
+"""The subcommands, one file each; they wire the rooms together."""

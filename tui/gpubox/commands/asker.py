@@ -1,4 +1,4 @@
-"""Questions at the terminal, for runs without the panel."""
+"""Asks questions at the terminal, for runs without the panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command shares: options for settings and log, names of boxes, and how an error ends it."""
+"""Shared by all commands: options for settings and log, box names, and how an error ends a command."""
 
 from __future__ import annotations
 

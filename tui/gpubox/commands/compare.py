@@ -1,4 +1,4 @@
-"""`gpubox-tui compare`: the same job in two environments, one after the other, side by side in the end."""
+"""`gpubox-tui compare`: runs the same job in several environments, one after the other, and compares them."""
 
 from __future__ import annotations
 

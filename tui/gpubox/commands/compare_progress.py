@@ -1,4 +1,4 @@
-"""How the runs of a comparison go, on stderr: a line for each begin and end, and what the log said last."""
+"""Progress of a comparison on stderr: a line when a run starts or ends, and the last line of its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gpubox-tui config`: where the settings are, what they say, and a file to begin with."""
+"""`gpubox-tui config`: where the settings are, what they are, and a file to begin with."""
 
 from __future__ import annotations
 

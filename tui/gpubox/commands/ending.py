@@ -1,4 +1,4 @@
-"""Ending by SIGTERM or SIGHUP as by Ctrl-C, so that what lies in files for a while is removed."""
+"""Ends a command by SIGTERM or SIGHUP as by Ctrl-C, so that temporary files are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of environments from the command line: jobs that are followed to their end."""
+"""Changes environments from the command line, by jobs that are followed to their end."""
 
 from __future__ import annotations
 

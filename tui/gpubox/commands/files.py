@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _QUIET = 0.5
 """Seconds before anything is drawn: what is done at once needs no progress."""
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object in the end; see docs/json.md.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object in the end; see docs/json.md."
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress, and no line in the end.")
 
 

@@ -1,4 +1,4 @@
-"""The log of a job on stdout: byte for byte into a pipe or file, cleaned on a terminal."""
+"""Writes the log of a job to stdout: byte for byte into a pipe or file, cleaned on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the log goes: a file, never the screen."""
+"""Sets up logging: to a file, never to the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands print alike: one JSON object on a line, and tables for people."""
+"""Output that commands share: one JSON object per line, and raw output of remote programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a box through losses of its link: what may be asked twice is asked again on the next one."""
+"""Repeats requests over the next link when one drops, for commands."""
 
 from __future__ import annotations
 

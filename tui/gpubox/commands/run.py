@@ -1,4 +1,4 @@
-"""`gpubox-tui run`: a job on a box that outlives this terminal, from the command line."""
+"""`gpubox-tui run`: starts a job on a box that outlives this terminal."""
 
 from __future__ import annotations
 

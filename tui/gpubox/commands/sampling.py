@@ -1,4 +1,4 @@
-"""Reads a box outside the panel: tells each sample and each trouble to one function."""
+"""Samples a box outside the panel: passes each sample and each error to a callback."""
 
 from __future__ import annotations
 

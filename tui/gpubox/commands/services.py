@@ -1,4 +1,4 @@
-"""Services of a box as lines for people or as JSON; pure functions, and no token in either."""
+"""Services of a box as lines for people or as JSON, neither with a token; pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs something over the link to one box, outside the panel: once it is up, and through its later losses."""
+"""Runs a coroutine over the link to one box, outside the panel, through its drops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gpubox-tui shell`: a login shell or a command of a box, as ssh gives it."""
+"""`gpubox-tui shell`: a login shell or a command on a box, as ssh gives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gpubox-tui status`: one reading of some boxes, or one after the other, for people or as JSON."""
+"""`gpubox-tui status`: one sample of several boxes, or one after the other, for people or as JSON."""
 
 from __future__ import annotations
 

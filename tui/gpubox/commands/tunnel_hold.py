@@ -1,4 +1,4 @@
-"""Holds tunnels open outside the panel, and prints what becomes of them."""
+"""Holds tunnels open outside the panel, and prints what happens to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them, in fixed widths so that columns never jump."""
+"""Formats numbers with units, in fixed widths so that columns never jump."""
 
 from __future__ import annotations
 

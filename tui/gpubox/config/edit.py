@@ -1,4 +1,4 @@
-"""Writes the user's settings file: a commented copy to begin with, with boxes and a theme added to it."""
+"""Writes the user's settings file: creates it from a commented template, adds boxes, sets the theme."""
 
 from __future__ import annotations
 

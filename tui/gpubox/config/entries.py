@@ -1,4 +1,4 @@
-"""Tables that a settings file may have several of: boxes and jobs of one's own."""
+"""Tables that a settings file may hold several of: `[[box]]` and `[[job]]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns one raw value into the type of its setting, or says in words what was expected."""
+"""Converts one raw value to the type of its setting, or says what was expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the settings: a flag comes first, then GPUBOX_… of the environment, the user's file, the default.
+"""Loads the settings; a flag beats GPUBOX_… variables, those beat the user's file, that beats the default.
 
 Nothing in a file stops the program. What cannot be used is left at its default and told in one line;
 a [[box]] with something wrong in it is left out, because half of an address leads to the wrong box.

@@ -1,4 +1,4 @@
-"""Where things lie on this machine: the user's settings, and the files that come with the program."""
+"""Paths on this machine: the user's settings and log, and the files that ship with the program."""
 
 from __future__ import annotations
 

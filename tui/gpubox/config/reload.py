@@ -1,4 +1,4 @@
-"""The settings file of a program that runs on: it changes meanwhile, by others and by the program."""
+"""Re-reads the settings file while the program runs, and writes the theme to it."""
 
 from __future__ import annotations
 

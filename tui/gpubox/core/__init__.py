@@ -1,1 +1,1 @@
-"""What things are: samples, history, feeds, questions and errors; standard library and msgspec only."""
+"""Values and protocols of every layer above: samples, feeds, history, prompts, errors; stdlib and msgspec."""

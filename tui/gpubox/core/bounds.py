@@ -1,4 +1,4 @@
-"""Numbers as a box may send them: all that is decoded from one is made of these types."""
+"""Bounded number types, of which everything that is decoded from a box consists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways through an open link besides commands: forwarded ports, a terminal, graphical programs."""
+"""Channels of an open link besides commands: forwarded ports, terminals, raw pipes, X11 programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a line of the wire to a clean Sample."""
+"""Decodes a line of the probe's output into a clean Sample."""
 
 from __future__ import annotations
 

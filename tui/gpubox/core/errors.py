@@ -1,4 +1,4 @@
-"""The one tree of errors that people see.
+"""The tree of errors that people see.
 
 GpuBoxError
 ├── ConfigError          a settings file, a command-line value

@@ -1,4 +1,4 @@
-"""Why the GPUs of a box cannot be read, in plain words with the next step."""
+"""Why the GPUs of a box cannot be read, in plain words and with the next step."""
 
 from __future__ import annotations
 

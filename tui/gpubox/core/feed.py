@@ -1,4 +1,4 @@
-"""A feed: the newest value of something, and a wake-up for those who follow it."""
+"""A feed: holds the newest value of something and wakes its followers."""
 
 from __future__ import annotations
 

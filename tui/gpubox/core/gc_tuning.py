@@ -1,4 +1,4 @@
-"""When the program looks for garbage: not while it starts, and not through all that the start left."""
+"""Tunes Python's garbage collector: off during start-up, and blind to what the start-up allocated."""
 
 from __future__ import annotations
 

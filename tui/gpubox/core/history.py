@@ -1,4 +1,4 @@
-"""What was seen of a box in the last hour, one slot a second, with gaps where nothing was seen."""
+"""The last hour of a box: one slot per second, with gaps where nothing was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a machine wherever it is shown: the limits of its container, and disks without a size."""
+"""Facts of a host in words: the limits of its container, and why a disk has no size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs as they are wished; core.record tells what came of them.
+"""Job specs: what a person asks for; core.record holds what came of it.
 
 All times are seconds since the epoch by the box's clock; all durations are seconds, all sizes bytes.
 Unknown fields are ignored and new ones have defaults, so that old records stay readable.

@@ -1,4 +1,4 @@
-"""How a job ended, in words, for every place that tells of it; pure functions."""
+"""How a job ended, in words, for every place that shows it; pure functions."""
 
 from __future__ import annotations
 

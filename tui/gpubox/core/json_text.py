@@ -1,4 +1,4 @@
-"""JSON for a terminal or a file: what a terminal could act on is escaped."""
+"""JSON for a terminal or a file: everything that a terminal could act on is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to the person, and who may ask them.
+"""Questions to the person, and the protocol of whoever asks them.
 
 The panel answers with a modal, the command line with a prompt, a test with a dict.
 """

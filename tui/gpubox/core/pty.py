@@ -1,4 +1,4 @@
-"""Programs of this machine behind a pseudo-terminal: for shells here, and for the demo box's own."""
+"""Runs programs of this machine behind a pseudo-terminal: local shells, and those of the demo box."""
 
 from __future__ import annotations
 

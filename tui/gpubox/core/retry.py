@@ -1,4 +1,4 @@
-"""Asking through losses of a link: what may be asked twice is asked again over the next one."""
+"""Repeats requests that may be repeated when the link drops."""
 
 from __future__ import annotations
 

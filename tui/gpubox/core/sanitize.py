@@ -1,4 +1,4 @@
-"""Remote text is data: this makes it safe to draw."""
+"""Makes remote text safe to draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rooms above need of a box: run a command, follow a stream. ssh and local both give it."""
+"""The protocol through which the layers above run commands on a box; ssh and local implement it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of signals that whoever started this program ignores: nohup, or a script's background."""
+"""Keeps signals ignored that the caller ignores (nohup, a script's background), without passing that on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that live and die together, with the error that ended them bare."""
+"""Runs tasks that live and die together, and raises the first error unwrapped."""
 
 from __future__ import annotations
 

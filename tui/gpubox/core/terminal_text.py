@@ -1,4 +1,4 @@
-"""Output of programs made safe to write to a person's terminal, piece by piece: colors stay."""
+"""Cleans a stream of program output for a terminal: colors stay, other escape sequences go."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""This machine as a box, without ssh: the same shell and link."""
+"""This machine as a box, without ssh: the same Shell and Link protocols."""

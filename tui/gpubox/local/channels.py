@@ -1,4 +1,4 @@
-"""The ways of this machine besides commands: what needs no link is done at once."""
+"""Channels of this machine: terminals, pipes and forwards that need no link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way out of a program that no longer answers: Enter, then a tilde, then a dot, as in ssh."""
+"""Escape sequences at the keyboard, as in ssh: Enter, tilde, dot leaves a program that no longer answers."""
 
 from __future__ import annotations
 

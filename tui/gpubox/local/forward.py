@@ -1,4 +1,4 @@
-"""Ports of this machine that lead to sockets and other ports of it: what a viewer needs to see a socket."""
+"""Forwards a local port to a socket or port of this machine, for viewers that cannot open sockets."""
 
 from __future__ import annotations
 

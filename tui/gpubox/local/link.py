@@ -1,4 +1,4 @@
-"""The way to this machine: always there, with the same phases as a link over ssh."""
+"""The link to this machine: always up, with the same phases as a link over ssh."""
 
 from __future__ import annotations
 

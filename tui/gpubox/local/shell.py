@@ -1,4 +1,4 @@
-"""Commands on this machine, by the same protocol as on a box."""
+"""Runs commands on this machine, by the same protocol as on a box."""
 
 from __future__ import annotations
 

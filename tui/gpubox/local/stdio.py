@@ -1,4 +1,4 @@
-"""The three pipes of this process, joined to those of a command on a box."""
+"""Connects the three pipes of this process to those of a command on a box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program has switched on in a terminal, so that it can be switched off when the program cannot."""
+"""Tracks which terminal modes a program switched on, so that they can be reset if it cannot do it."""
 
 from __future__ import annotations
 

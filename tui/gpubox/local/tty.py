@@ -1,4 +1,4 @@
-"""The terminal of this process, handed to a program on a box for a while."""
+"""Hands the terminal of this process to a program on a box for a while."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The link: connect, log in, keep, forward; the only room that imports asyncssh."""
+"""The link: connects, logs in, keeps alive, forwards; the only room that imports asyncssh."""

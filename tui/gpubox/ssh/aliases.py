@@ -1,4 +1,4 @@
-"""The names in ~/.ssh/config, for the list of boxes to pick from."""
+"""Host aliases in ~/.ssh/config, for the list of boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging in: which key, passphrase, password or code to give, and what may be kept for the next time."""
+"""Authentication: which key, passphrase, password or code to offer, and what is cached for a reconnect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all forwards of one connection share: a line that can be full."""
+"""Backpressure for all forwards of a connection, which share one send buffer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What asyncssh calls back while a connection is made: thin, each answer comes from the room that knows."""
+"""Callbacks that asyncssh makes while connecting; each one delegates to the module that decides."""
 
 from __future__ import annotations
 

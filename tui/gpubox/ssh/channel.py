@@ -1,4 +1,4 @@
-"""One command running on the box: lines out, bytes in, and how it ended."""
+"""One command running on the box: lines out, bytes in, and its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways through one open ssh connection besides commands; each is a module of its own."""
+"""Channels of one open ssh connection besides commands; each kind is a module of its own."""
 
 from __future__ import annotations
 

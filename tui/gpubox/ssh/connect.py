@@ -1,4 +1,4 @@
-"""From a box's name to an open, logged-in connection, hop by hop."""
+"""Connects and logs in to a box by its name, hop by hop."""
 
 from __future__ import annotations
 

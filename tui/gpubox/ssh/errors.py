@@ -1,4 +1,4 @@
-"""The one table from what asyncssh and the system raise to words for the person."""
+"""The only table that turns exceptions of asyncssh and the system into errors for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports asyncssh without the search for its optional libraries, which takes as long as all the rest."""
+"""Imports asyncssh without probing for its optional libraries, which takes as long as all the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that are forwarded through one open link, with every byte and every refusal counted."""
+"""Forwards ports over one open link, and counts every byte and refusal."""
 
 from __future__ import annotations
 

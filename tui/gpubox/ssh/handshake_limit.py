@@ -1,4 +1,4 @@
-"""A place among the handshakes and a time limit; both are let go while the person thinks."""
+"""Limits concurrent handshakes and their time; both are released while the person thinks."""
 
 from __future__ import annotations
 

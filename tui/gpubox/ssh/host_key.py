@@ -1,4 +1,4 @@
-"""The decision about a box's host key: admit, ask, or refuse in words that name file and line."""
+"""Decides about a box's host key: accept, ask, or refuse with the file and line to look at."""
 
 from __future__ import annotations
 

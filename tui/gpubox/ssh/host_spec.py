@@ -1,4 +1,4 @@
-"""A box as the person named it, before ssh's configuration is looked at."""
+"""A box as the person named it, before the ssh configuration is consulted."""
 
 from __future__ import annotations
 

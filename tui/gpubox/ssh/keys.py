@@ -1,4 +1,4 @@
-"""The keys to log in with, in order; a locked one is opened only when the box would take it."""
+"""The keys to log in with, in order; an encrypted one is unlocked only when the box would accept it."""
 
 from __future__ import annotations
 

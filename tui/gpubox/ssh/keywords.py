@@ -1,4 +1,4 @@
-"""What becomes of every keyword of ssh_config(5): honored, without effect here, or refused by its name.
+"""What happens to every keyword of ssh_config(5): honored, without effect here, or refused by name.
 
 The names are those of the manual page and of `ssh -G`, OpenSSH 9.2 to 10.0, in lower case.
 """

@@ -1,4 +1,4 @@
-"""Whether a host key is the one that known_hosts remembers, and how a new one gets in there."""
+"""Compares host keys with known_hosts, and adds new ones."""
 
 from __future__ import annotations
 

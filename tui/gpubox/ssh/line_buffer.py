@@ -1,4 +1,4 @@
-"""Lines out of a stream of bytes, with a bound on memory."""
+"""Splits a stream of bytes into lines, with bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to one box: connects, watches, and alone decides when to connect again."""
+"""The link to one box: connects, watches the connection, and alone decides when to reconnect."""
 
 from __future__ import annotations
 

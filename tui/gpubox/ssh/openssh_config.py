@@ -1,4 +1,4 @@
-"""What ssh itself would do for a box: by `ssh -G`, or by asyncssh's parser where there is no ssh."""
+"""The effective OpenSSH configuration of a box: from `ssh -G`, or from asyncssh's parser without ssh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""asyncssh's parser of ssh_config, for machines without ssh, with what it leaves out and we use."""
+"""asyncssh's parser of ssh_config, for machines without ssh, extended by what it lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks whether an ssh server can be reached again, so that nobody waits for the next try to log in."""
+"""Probes whether the ssh port answers again, so that nobody waits for the next retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ProxyCommand: a process that is the way to a box."""
+"""Connects through a ProxyCommand."""
 
 from __future__ import annotations
 

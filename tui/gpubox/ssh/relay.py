@@ -1,4 +1,4 @@
-"""One forwarded connection: a socket of this machine on one end, a channel to the box on the other."""
+"""Relays one forwarded connection between a local socket and a channel of the box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the name of a box to everything a login needs, as OpenSSH would decide it."""
+"""Resolves the name of a box to everything that a login needs, as OpenSSH would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of our own ssh server that were asked for with a terminal."""
+"""Runs programs of our own ssh server that were requested with a terminal."""
 
 from __future__ import annotations
 

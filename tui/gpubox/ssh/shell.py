@@ -1,4 +1,4 @@
-"""Commands on one box over one connection, however few channels the box allows."""
+"""Runs commands on one box over one connection, however few channels the box allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The greeting of programs that speak SOCKS: where they want to go, and what they are told."""
+"""The SOCKS handshake of local programs: parses their request and writes the reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notice that this machine slept: the clock that counts sleep runs ahead of the one that does not."""
+"""Detects that this machine slept: the clock that counts sleep runs ahead of the one that does not."""
 
 from __future__ import annotations
 

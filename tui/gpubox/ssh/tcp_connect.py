@@ -1,4 +1,4 @@
-"""A TCP connection to a box, made so that a network which comes back is noticed within a second."""
+"""TCP connections to a box, tuned so that a network that comes back is noticed within a second."""
 
 from __future__ import annotations
 

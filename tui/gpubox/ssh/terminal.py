@@ -1,4 +1,4 @@
-"""Programs of the box with a terminal of their own, or with three pipes, over the open link."""
+"""Runs programs of the box with a terminal, or with three pipes, over the open link."""
 
 from __future__ import annotations
 

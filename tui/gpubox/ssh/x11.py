@@ -1,4 +1,4 @@
-"""Graphical programs of the box whose windows open on a display of this machine."""
+"""Forwards X11: graphical programs of the box open their windows on a display of this machine."""
 
 from __future__ import annotations
 

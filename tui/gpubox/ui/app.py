@@ -1,4 +1,4 @@
-"""The program on the screen: it opens boxes, keeps them open, and puts every question to the person."""
+"""The Textual app: opens boxes, keeps them open, and asks the person every question."""
 
 from __future__ import annotations
 

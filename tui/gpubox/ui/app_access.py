@@ -1,4 +1,4 @@
-"""The running program as its own screens and widgets see it."""
+"""Typed access to the running app from its screens and widgets."""
 
 from __future__ import annotations
 

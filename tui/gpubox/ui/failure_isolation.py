@@ -1,4 +1,4 @@
-"""Keeps what fails in one panel or window there: the others, the boxes and the tunnels go on."""
+"""Confines a failure to its panel or window: other panels, boxes and tunnels keep running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that go from field to field in a form."""
+"""Keys that move between the fields of a form."""
 
 from __future__ import annotations
 

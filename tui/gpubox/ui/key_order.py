@@ -1,4 +1,4 @@
-"""Keys are taken one after the other, however fast they come."""
+"""Processes keys one at a time and in order, however fast they arrive."""
 
 from __future__ import annotations
 

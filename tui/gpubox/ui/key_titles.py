@@ -1,4 +1,4 @@
-"""What an action is called now, where that is not always the same."""
+"""Current titles of actions whose title changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys come from BINDINGS alone: the palette, the table of the help, and the person's own keys."""
+"""Collects all keys from BINDINGS: for the palette, the help, and the user's keymap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a box in words: one phrase for its row, and the lines that stay while something is wrong."""
+"""The state of a link in words: a phrase for its row, and the lines that stay while something is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of a panel that lists what it finds on the box by looking again and again."""
+"""The base of panels that list what they poll from the box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows that are on their way: until one is there, the keys below it do nothing.
+"""Blocks keys while a window is about to open.
 
 Between a key and its window lie turns of the event loop, often a question to the box. What is typed in that
 time is meant for the window; without this it would open a second one above it, or act on the list below.

@@ -1,4 +1,4 @@
-"""What every panel is: a widget with a name, bound to the box that its screen shows."""
+"""The base of all panels: a widget with a title, bound to the box that its screen shows."""
 
 from __future__ import annotations
 

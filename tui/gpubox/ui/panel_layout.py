@@ -1,4 +1,4 @@
-"""Where the panels stand: some across the top, the rest in a broad and a narrow column below."""
+"""Lays out the panels: some across the top, the rest in a wide and a narrow column below."""
 
 from __future__ import annotations
 

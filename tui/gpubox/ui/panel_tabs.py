@@ -1,4 +1,4 @@
-"""The row of panels' names with their number keys, shown while some panel has no room."""
+"""The row of panel names with their number keys, shown while some panel has no room."""
 
 from __future__ import annotations
 

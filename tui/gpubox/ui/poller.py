@@ -1,4 +1,4 @@
-"""Looking at a box again and again, but only while somebody sees what comes of it."""
+"""Polls a box, but only while somebody sees the result."""
 
 from __future__ import annotations
 

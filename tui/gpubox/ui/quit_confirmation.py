@@ -1,4 +1,4 @@
-"""What is said before the program ends, where something would end with it."""
+"""What would end with the program, for the question before it quits."""
 
 from __future__ import annotations
 

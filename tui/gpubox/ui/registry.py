@@ -1,4 +1,4 @@
-"""Finds the panels: every folder of ui/panels holds one in its `panel.py`, and nothing lists them."""
+"""Finds the panels: each folder of ui/panels holds one in its `panel.py`; no list names them."""
 
 from __future__ import annotations
 

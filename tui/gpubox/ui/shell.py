@@ -1,4 +1,4 @@
-"""A shell of the box in the place of the panel; everything else of the panel goes on meanwhile."""
+"""Runs a shell of the box in place of the panel, which keeps working meanwhile."""
 
 from __future__ import annotations
 

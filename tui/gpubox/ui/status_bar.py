@@ -1,4 +1,4 @@
-"""The line at the head of a box's screen: who, in which state, since when; and what is wrong, while it is."""
+"""The first line of a box's screen: who, in which state, since when; and what is wrong, while it is."""
 
 from __future__ import annotations
 

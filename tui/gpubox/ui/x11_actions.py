@@ -1,4 +1,4 @@
-"""Graphical programs of the box from the panel: which one is asked, and how it ended is told."""
+"""Runs graphical programs of the box from the panel: asks which one, and reports how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Desktops of a box: find, start, open, look at and stop sessions of VNC servers."""
+"""Desktops of a box: find, start, open, view and stop sessions of VNC servers."""
 
 from gpubox.boxes.desktops.desktops import Desktops
 from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec

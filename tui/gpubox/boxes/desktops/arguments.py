@@ -1,4 +1,4 @@
-"""Reads command lines of X and VNC servers: `-name value`, `-name=value`, `name=value`, in any case."""
+"""Parses command lines of X and VNC servers: `-name value`, `-name=value`, `name=value`, in any case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desktops of one box: what runs there, and everything that can be done to it over the open link."""
+"""The desktops of one box: lists, starts, opens and stops them over the open link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desktops of a box, from its list of processes: no VNC server's own tool is asked."""
+"""Finds the desktops of a box in its process list, without calling any VNC server's own tool."""
 
 from __future__ import annotations
 

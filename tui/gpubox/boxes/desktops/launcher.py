@@ -1,4 +1,4 @@
-"""Starting a desktop and hearing how it does; every way it can fail comes out in words."""
+"""Starts a desktop and reports its progress; every failure comes out in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords of desktops: a new one for each look at one that was started here, the stored one of others."""
+"""Passwords of desktops: a one-time one for those that were started here, the stored one of others."""
 
 from __future__ import annotations
 

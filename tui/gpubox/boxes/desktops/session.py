@@ -1,4 +1,4 @@
-"""What a desktop is: one VNC server's session on a box, and what a person may wish of a new one."""
+"""A desktop: one VNC server's session on a box, and the spec of a new one."""
 
 from __future__ import annotations
 

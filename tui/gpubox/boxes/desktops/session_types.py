@@ -1,4 +1,4 @@
-"""What can run in a desktop, and which packages bring what is missing on a box."""
+"""Session types that a desktop can run, and the packages that bring what is missing on a box."""
 
 from __future__ import annotations
 

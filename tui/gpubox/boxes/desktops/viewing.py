@@ -1,4 +1,4 @@
-"""A desktop that is being looked at: a forward, the viewer in front of it, and its end."""
+"""A desktop that is being viewed: its forward, the viewer in front of it, and their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VNC viewers of this machine: which there are, and how each is told where to look."""
+"""VNC viewers of this machine: which are installed, and the arguments of each."""
 
 from __future__ import annotations
 

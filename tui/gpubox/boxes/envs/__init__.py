@@ -1,4 +1,4 @@
-"""Software environments of a box: found by their files, chosen for what runs there, changed by jobs."""
+"""Software environments of a box: found by their files, selected for jobs and shells, changed by jobs."""
 
 from gpubox.boxes.envs.diff import Difference, difference
 from gpubox.boxes.envs.envs import PROGRAM_FILES, Environments

@@ -1,4 +1,4 @@
-"""Two environments side by side: which packages only one has, and which differ."""
+"""Compares two environments: which packages only one has, and which differ."""
 
 from __future__ import annotations
 

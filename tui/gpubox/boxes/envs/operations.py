@@ -1,4 +1,4 @@
-"""Wishes for jobs that make, change or remove environments, each by the environment's own tool."""
+"""Builds job specs that create, change or remove environments, each by the environment's own tool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which environment a person means by a word, and which folder by a place."""
+"""Resolves which environment a word means, and which folder a place means."""
 
 from __future__ import annotations
 

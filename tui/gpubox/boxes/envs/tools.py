@@ -1,4 +1,4 @@
-"""How each tool makes, changes and removes environments: a table of commands, and no shell between the words.
+"""How each tool creates, changes and removes environments: a table of commands, with no shell in between.
 
 `{tool}`, `{prefix}`, `{new}`, `{file}` and `{python}` stand for one word each, `{packages}` for as many as
 there are. What needs several commands is a small program for sh that gets its words as arguments.

@@ -1,4 +1,4 @@
-"""What may stand in a wish about environments: names of new ones, packages, files."""
+"""Validates what a request about environments may hold: new names, packages, files."""
 
 from __future__ import annotations
 

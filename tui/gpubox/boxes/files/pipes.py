@@ -1,4 +1,4 @@
-"""The pipes of the program for files, for a thread that reads and writes as if they were files."""
+"""The pipes of the transfer program, as blocking files for a thread."""
 
 from __future__ import annotations
 

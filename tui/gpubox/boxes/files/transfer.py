@@ -1,4 +1,4 @@
-"""Files and folders between this machine and a box, over the link that is open; they survive its losses."""
+"""Copies files and folders between this machine and a box over the open link, and survives its drops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the program for jobs, and what it answers, as bytes of JSON."""
+"""Requests to the jobs program and its answers, as bytes of JSON."""
 
 from __future__ import annotations
 

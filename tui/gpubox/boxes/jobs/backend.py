@@ -1,4 +1,4 @@
-"""What runs jobs on a box: our own supervisor, or Slurm."""
+"""The protocol of a job backend: our own supervisor, or Slurm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The person's own command at the end of a job; what it gets to know comes in its environment."""
+"""Runs the user's own command when a job ends, with the facts in its environment."""
 
 from __future__ import annotations
 

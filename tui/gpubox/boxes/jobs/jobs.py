@@ -1,4 +1,4 @@
-"""The jobs of one box: looked at when something changed, started, stopped, followed, told when they end."""
+"""The jobs of one box: polled when something changed, started, stopped, followed, announced when they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the list of jobs of a box: every two seconds the same thousand, of which three have changed."""
+"""Decodes the list of jobs: every two seconds the same thousand, of which three have changed."""
 
 from __future__ import annotations
 

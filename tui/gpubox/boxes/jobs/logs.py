@@ -1,4 +1,4 @@
-"""A log that is followed through drops of the link: each byte once, in its order."""
+"""Follows a log through drops of the link: each byte once, in order."""
 
 from __future__ import annotations
 

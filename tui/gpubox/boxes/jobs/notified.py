@@ -1,4 +1,4 @@
-"""Which endings were told on this machine: one that came while it was away is told when it is back."""
+"""Remembers which ended jobs were announced on this machine, so that each is announced once."""
 
 from __future__ import annotations
 

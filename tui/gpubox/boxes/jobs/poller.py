@@ -1,4 +1,4 @@
-"""When the jobs of a box are looked at: on each new link, when one changed, and while somebody watches."""
+"""Decides when to poll the jobs of a box: on each new link, when one changed, and while somebody watches."""
 
 from __future__ import annotations
 

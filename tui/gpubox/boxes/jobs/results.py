@@ -1,4 +1,4 @@
-"""Results of a job, on this machine: each job has a folder of its own, and nothing of the box leaves it."""
+"""Fetches the results of a job: each job has a local folder of its own, and nothing is written outside it."""
 
 from __future__ import annotations
 

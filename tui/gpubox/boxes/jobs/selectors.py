@@ -1,4 +1,4 @@
-"""Which job a person means."""
+"""Resolves which job a person means."""
 
 from __future__ import annotations
 

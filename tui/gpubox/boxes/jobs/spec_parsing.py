@@ -1,4 +1,4 @@
-"""What people write for a job, understood: a command line, GPUs, durations, variables."""
+"""Parses what people write for a job: a command line, GPUs, durations, variables."""
 
 from __future__ import annotations
 

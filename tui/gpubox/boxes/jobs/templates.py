@@ -1,4 +1,4 @@
-"""Jobs that are ready to run: those that ship in config/jobs/, and those of the settings."""
+"""Job templates: those that ship in config/jobs/, and those of the settings."""
 
 from __future__ import annotations
 

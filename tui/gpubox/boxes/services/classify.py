@@ -1,4 +1,4 @@
-"""From the facts of a box to its services: recognized, named, without doubles, their text safe to draw."""
+"""Turns facts of a box into its services: classified, named, without duplicates, their text safe to draw."""
 
 from __future__ import annotations
 

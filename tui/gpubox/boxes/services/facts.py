@@ -1,4 +1,4 @@
-"""What a box says of its listeners, as remote/services.py writes it; it may hold tokens."""
+"""Listeners of a box, as remote/services.py reports them; may hold tokens."""
 
 from __future__ import annotations
 

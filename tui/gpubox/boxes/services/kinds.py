@@ -1,4 +1,4 @@
-"""Kinds of services: a table of how each is told from the others, and what its page needs."""
+"""Kinds of services: a table of how each is recognized, and what its page needs."""
 
 from __future__ import annotations
 

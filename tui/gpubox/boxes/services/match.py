@@ -1,4 +1,4 @@
-"""Which kind of service a process is, by its program, its command line and its port."""
+"""Matches a process to a kind of service, by its program, command line and port."""
 
 from __future__ import annotations
 

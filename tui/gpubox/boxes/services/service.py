@@ -1,4 +1,4 @@
-"""A service of a box: something that listens there, with a name that stays and the way in."""
+"""A service of a box: something that listens there, with a stable name and how to get in."""
 
 from __future__ import annotations
 

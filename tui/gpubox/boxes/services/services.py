@@ -1,4 +1,4 @@
-"""The services of one box: looked for over the open link, found again by name, opened through its tunnels."""
+"""The services of one box: discovered over the open link, looked up by name, opened through tunnels."""
 
 from __future__ import annotations
 

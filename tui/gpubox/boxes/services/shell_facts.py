@@ -1,4 +1,4 @@
-"""The facts of a box out of the lines that services.sh writes where there is no Python."""
+"""Parses the lines of services.sh, which replaces remote/services.py on a box without Python."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tunnels of a box: ports and sockets of it on this machine, held open through every loss of the link."""
+"""Tunnels of a box: its ports and sockets on this machine, held open through drops of the link."""

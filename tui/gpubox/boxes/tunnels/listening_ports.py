@@ -1,4 +1,4 @@
-"""Which ports of a box somebody listens on, without connecting to any of them."""
+"""Reads which ports of a box are listening, without connecting to any of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports of this machine: which to listen on, which a tunnel had before, and who holds one that is taken."""
+"""Local ports: which to listen on, which one a tunnel had before, and who holds one that is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tunnel: what it is now, and what it does over a link."""
+"""One tunnel: its state, and its work over a link."""
 
 from __future__ import annotations
 

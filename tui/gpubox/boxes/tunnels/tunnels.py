@@ -1,4 +1,4 @@
-"""The tunnels of one box: wished once, held open through every loss of the link."""
+"""The tunnels of one box: specified once, held open through drops of the link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphical programs of the box on this machine's display, and which ones were run before."""
+"""Runs graphical programs of the box on this machine's display, and remembers earlier ones."""
 
 from __future__ import annotations
 

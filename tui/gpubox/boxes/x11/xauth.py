@@ -1,4 +1,4 @@
-"""Reads the X server of this machine as its own programs do: where it is, its cookie, and what it says."""
+"""Finds the X server of this machine, as its own programs do: its address, its cookie, its greeting."""
 
 from __future__ import annotations
 

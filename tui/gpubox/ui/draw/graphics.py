@@ -1,4 +1,4 @@
-"""Pictures of real pixels, where the terminal draws them and the extra `pictures` is installed."""
+"""Images in real pixels, where the terminal draws them and the extra `pictures` is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A widget that draws lines of spans itself and repaints only the lines that changed."""
+"""A widget that draws lines of spans and repaints only the lines that changed."""
 
 from __future__ import annotations
 

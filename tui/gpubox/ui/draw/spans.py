@@ -1,4 +1,4 @@
-"""What panels draw with: spans of text in a named tone, put together to lines."""
+"""Spans: pieces of text in a named tone, which make up a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list as a table: columns are data, rows are known by key, only what changed is painted."""
+"""A table widget: columns are data, rows are identified by key, and only changes are painted."""
 
 from __future__ import annotations
 

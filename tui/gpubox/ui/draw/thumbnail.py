@@ -1,4 +1,4 @@
-"""A small picture in the terminal: two pixels in each cell, the upper one as `▀`, the lower one behind it.
+"""A small image in half cells: each cell shows two pixels, the upper as `▀`, the lower as its background.
 
 Where the terminal draws pixels it gets them instead; see ui.graphics.
 """

@@ -1,4 +1,4 @@
-"""History as a braille area: two readings a cell, gaps left open."""
+"""A trend as a braille area: two readings per cell, with gaps left open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screen of one box: it puts the panels together and binds them to the box, nothing more."""
+"""The screen of one box: composes the panels and binds them to the box, nothing more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Help for where the person is: what the focused panel shows, and every key that works there."""
+"""Help in context: what the focused panel shows, and every key that works there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks for a program of the box to run, as a modal with the ones that were run before."""
+"""Asks which program of the box to run, and offers earlier ones."""
 
 from __future__ import annotations
 

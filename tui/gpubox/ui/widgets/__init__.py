@@ -1,1 +1,1 @@
-"""Fields, titles and footers that every screen shares; they know no box."""
+"""Fields, titles and footers that all screens share; they know no box."""

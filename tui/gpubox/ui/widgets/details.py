@@ -1,4 +1,4 @@
-"""A window over the screen with everything there is to say about one thing, kept up to date."""
+"""A window that shows everything about one thing, and keeps it up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line under a list or a log for words that are looked for in it."""
+"""The input below a list or log for the words to filter or search by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last row: what can be done here and now, as keys that can be clicked."""
+"""The footer: the keys that work here and now; they can be clicked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one-line field of every form: nothing that is pasted vanishes, and the cursor stays in sight."""
+"""The single-line input of every form: keeps all pasted lines, and its cursor in view."""
 
 from __future__ import annotations
 

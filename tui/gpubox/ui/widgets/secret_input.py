@@ -1,4 +1,4 @@
-"""A field for variables in which the values of secrets are not seen."""
+"""An input for variables that masks the values of secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the borders of panels and windows, drawn as it is: Textual parses a str as markup."""
+"""Border titles of panels and windows, drawn verbatim: Textual would parse a str as markup."""
 
 from __future__ import annotations
 

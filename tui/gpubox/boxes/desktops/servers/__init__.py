@@ -1,4 +1,4 @@
-"""The kinds of VNC servers: one file each, and nothing lists them."""
+"""VNC servers: one file each; no list names them."""
 
 from __future__ import annotations
 

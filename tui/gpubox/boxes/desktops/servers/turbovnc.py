@@ -1,4 +1,4 @@
-"""TurboVNC's Xvnc, which lies in /opt/TurboVNC and has its own words for the same things."""
+"""TurboVNC's Xvnc, which is in /opt/TurboVNC and has its own names for the same options."""
 
 from __future__ import annotations
 

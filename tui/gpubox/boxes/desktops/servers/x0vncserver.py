@@ -1,4 +1,4 @@
-"""TigerVNC's x0vncserver: shows the screen that the machine itself has."""
+"""TigerVNC's x0vncserver: shares the physical screen of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""x11vnc: shows the screen that the machine itself has."""
+"""x11vnc: shares the physical screen of the machine."""
 
 from __future__ import annotations
 

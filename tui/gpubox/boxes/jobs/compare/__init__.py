@@ -1,1 +1,1 @@
-"""Jobs side by side: which was faster, what each took, and what makes the comparison unfair."""
+"""Compares jobs: which was faster, what each used, and what makes the comparison unfair."""

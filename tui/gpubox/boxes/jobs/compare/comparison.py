@@ -1,4 +1,4 @@
-"""Two or more jobs side by side: what each took, how each ended, which was faster and what differs."""
+"""Two or more jobs side by side: what each used, how each ended, which was faster and what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts records into sides: the runs of one command in one environment belong together."""
+"""Groups records into sides: the runs of one command in one environment belong together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs jobs one after the other, so that none disturbs the next, and returns what came of them."""
+"""Runs jobs one after the other, so that none disturbs the next, and returns their records."""
 
 from __future__ import annotations
 

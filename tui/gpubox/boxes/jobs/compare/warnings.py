@@ -1,4 +1,4 @@
-"""What is to know before two jobs are compared: what failed, what was unfair, and what differs."""
+"""Caveats of a comparison: what failed, what was unfair, and what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that Slurm queues: our supervisor is the payload, so that the record, log and figures are the same."""
+"""The Slurm backend: our supervisor is the payload, so that record, log and figures are the same."""
 
 from __future__ import annotations
 

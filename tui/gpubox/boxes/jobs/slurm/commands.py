@@ -1,4 +1,4 @@
-"""Slurm's commands on a box: found wherever they are, run with a time limit, and asked in bulk."""
+"""Runs Slurm's commands on a box: found wherever they are, with a time limit, in one batch."""
 
 from __future__ import annotations
 

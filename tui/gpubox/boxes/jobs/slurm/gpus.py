@@ -1,4 +1,4 @@
-"""GPUs as Slurm counts them: GRES of nodes, and TRES of jobs in each way that they are asked for."""
+"""GPUs as Slurm counts them: GRES of nodes, and TRES of jobs in every form of request."""
 
 from __future__ import annotations
 

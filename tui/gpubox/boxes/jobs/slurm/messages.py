@@ -1,4 +1,4 @@
-"""What Slurm means, for people: why a job waits, and how one ended that could not tell itself."""
+"""Slurm's reasons and states in words: why a job waits, and how one ended that left no record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Slurm's commands print, read; with separators that nobody can guess, for names are anybody's."""
+"""Parses the output of Slurm's commands; separators are random, because names are arbitrary."""
 
 from __future__ import annotations
 

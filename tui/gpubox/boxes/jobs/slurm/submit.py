@@ -1,4 +1,4 @@
-"""What hands a job of ours to Slurm: options for sbatch, and the script that calls it once."""
+"""Submits a job of ours to Slurm: options for sbatch, and the script that calls it once."""
 
 from __future__ import annotations
 
