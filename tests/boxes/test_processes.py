@@ -14,7 +14,7 @@ import pytest
 from gpubox.boxes import processes
 from gpubox.boxes.box import Box
 from gpubox.boxes.processes import SIGNALS, check, command
-from gpubox.core.errors import RemoteError
+from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.sample import Process
 from gpubox.core.shell import CommandResult
 from gpubox.core.target import Target
@@ -147,5 +147,5 @@ async def test_a_box_signals_over_its_own_shell(opened: Open) -> None:
 
 async def test_a_box_that_is_not_connected_says_so() -> None:
     box = Box(Target("xub", "ssh"), ScriptedLink())
-    with pytest.raises(RemoteError, match="Not connected"):
+    with pytest.raises(Dropped, match="Not connected"):
         await box.signal(Process(pid=7, started=5.0), "TERM")

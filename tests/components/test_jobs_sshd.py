@@ -16,7 +16,7 @@ import pytest
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.spec_parsing import new_id
-from gpubox.commands.retry import launched, steady
+from gpubox.commands.retry import launched, retry
 from gpubox.core.channels import Channels
 from gpubox.core.job import JobSpec
 from gpubox.core.prompts import Nobody
@@ -169,9 +169,9 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
             await settled(lambda: way.accepted > before or cut)  # noqa: B023
             await settled(lambda: box.shell.value)
         # The last cut may not have been noticed yet.
-        await steady(box, lambda: ended(box, given.id))
+        await retry(box, lambda: ended(box, given.id))
         assert marks.read_text() == "x\n"
-        assert len(await steady(box, box.jobs.look)) == 1
+        assert len(await retry(box, box.jobs.look)) == 1
 
 
 async def test_twenty_cuts_of_the_link_leave_a_log_of_random_bytes_whole(

@@ -14,7 +14,7 @@ import pytest
 from gpubox.boxes.desktops import DesktopSession, DesktopSpec
 from gpubox.boxes.desktops.remote_script import ask
 from gpubox.boxes.desktops.session_types import KINDS
-from gpubox.core.errors import RemoteError, ToolMissing
+from gpubox.core.errors import Dropped, RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
 from tests.boxes.desktops.places import PACKAGES, LocalChannels, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
@@ -237,7 +237,7 @@ async def test_the_script_runs_behind_every_login_shell(place: Place, shell: str
 async def test_while_the_link_is_down_everything_says_so(place: Place) -> None:
     desktops = place.desktops()
     desktops._shell.put(None)
-    with pytest.raises(RemoteError, match="Not connected"):
+    with pytest.raises(Dropped, match="Not connected"):
         await desktops.list()
-    with pytest.raises(RemoteError, match="Not connected"):
+    with pytest.raises(Dropped, match="Not connected"):
         await desktops.start()

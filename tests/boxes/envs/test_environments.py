@@ -11,7 +11,7 @@ from gpubox.boxes.envs import Environments
 from gpubox.boxes.envs.envs import SLOW
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env, Envs
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import CommandResult, Shell
 from gpubox.store.store import Store
@@ -174,7 +174,7 @@ async def test_what_is_no_answer_is_an_error_in_words(box: Answering) -> None:
     with pytest.raises(RemoteError, match="gone\ufffd"):
         await envs.size(X)
     lost: Feed[Shell | None] = Feed(None)
-    with pytest.raises(RemoteError, match="Not connected"):
+    with pytest.raises(Dropped, match="Not connected"):
         await Environments("box", lost).find()
 
 

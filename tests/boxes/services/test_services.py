@@ -96,7 +96,7 @@ async def test_what_is_found_is_in_the_feed_and_stays_when_the_link_drops() -> N
         assert services.feed.value == found
         assert services.named("cats").token == "s3cret"
         shell.put(None)
-        with pytest.raises(RemoteError, match="Not connected"):
+        with pytest.raises(Dropped, match="Not connected"):
             await services.find()
         assert services.feed.value == found
 

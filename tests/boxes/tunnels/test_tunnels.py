@@ -144,12 +144,17 @@ async def test_a_stopped_tunnel_stays_stopped_until_it_is_wanted_again() -> None
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         number = (await tunnels.open(JUPYTER)).id
+        await tunnels.open(replace(JUPYTER, port=9999), "witness")
         await tunnels.stop(number)
-        assert not channels.open
         box.link(None)
-        box.link(channels)
-        await asyncio.sleep(0.02)
+        await box.phase("witness", TunnelPhase.WAITING)
         assert box["8888"].phase is TunnelPhase.STOPPED
+        assert not channels.open
+        box.link(channels)
+        await box.phase("witness", TunnelPhase.OPEN)
+        assert box["8888"].phase is TunnelPhase.STOPPED
+        assert [one.spec.port for one in channels.open] == [9999]
+        await tunnels.forget(box["witness"].id)
         await tunnels.restart(number)
         await box.phase("8888", TunnelPhase.OPEN)
         await tunnels.stop(number)

@@ -21,10 +21,11 @@ from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.boxes.x11.programs import Windows
 from gpubox.config.settings import DesktopSettings, JobSettings, ProbeSettings
 from gpubox.core.channels import Channels, Forward
-from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
+from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.history import History, readings
 from gpubox.core.link_state import Phase
+from gpubox.core.retry import connected
 from gpubox.core.sample import Process, Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.target import Target
@@ -68,7 +69,7 @@ class Box:
         """Ports and sockets of the box that are here too, and what else goes through the link."""
         self.services = Services(target.name, self.shell, self.tunnels, python=python)
         """What listens on the box, by names that stay."""
-        self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings())
+        self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings(), box=target.name)
         """Desktops that run on the box, and new ones."""
         self.limits: Feed[SshdPolicy] = Feed(SshdPolicy())
         """What sshd allows, learned once for each link."""
@@ -136,7 +137,7 @@ class Box:
             self._part()
 
     async def _watch(self) -> None:
-        """Let go of the channels of a link that went while no work was done over it."""
+        """Close the channels when the link drops while no work is done over it."""
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._part()
@@ -176,15 +177,10 @@ class Box:
     async def signal(self, process: Process, name: str) -> None:
         """Send a process a signal such as `TERM`, after making sure that it still is the same process.
 
-        Raises RemoteError when it is gone, when its number belongs to another process by now, when it
-        belongs to another user, or when the box is not connected; Dropped when the link ends meanwhile.
+        Raises RemoteError when it is gone, when its number belongs to another process by now, or when it
+        belongs to another user; Dropped when the box is not connected, and when the link ends meanwhile.
         """
-        shell = self.shell.value
-        if shell is None:
-            raise RemoteError(
-                "Not connected", f"{self.name} cannot be reached now", "Try again when it is live"
-            )
-        await processes.signal(shell, process, name)
+        await processes.signal(connected(self.shell, self.name), process, name)
 
     def watch_pcie(self, gpu: int | None) -> None:
         """Have PCIe rates read for one GPU, by index, or for none.

@@ -15,10 +15,11 @@ from gpubox.boxes.envs.validation import harmless
 from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
-PROGRAM_FILES = ("login.py", "inherited.py", "trees.py")
+PROGRAM_FILES = ("login.py", "inherited.py", "process_tree.py")
 _PATIENCE = 30.0
 """Seconds for the way to our program; that gives its reading up after 8 seconds itself."""
 
@@ -87,10 +88,7 @@ class Login:
             return ""
 
     def _there(self) -> Shell:
-        shell = self._shell.value
-        if shell is None:
-            raise Dropped("Not connected", f"{self._box} cannot be reached now", "Try again when it is live")
-        return shell
+        return connected(self._shell, self._box)
 
     async def _ask(self, shell: Shell) -> LoginEnvironment:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box, no_login
+from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def compare(
     async def work(box: Box, settings: Settings) -> int:
         from msgspec.structs import replace
 
-        plan = await _plan(box, settings, template, command, sides, variables, folder)
+        plan = await retry(box, lambda: _plan(box, settings, template, command, sides, variables, folder))
         plan = [(replace(spec, login=login), env) for spec, env in plan]
         return await _compare(box, plan, runs, form, now=now)
 
@@ -221,13 +222,13 @@ async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> Non
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import all_last_words
 
-    await box.jobs.look()
+    await retry(box, box.jobs.look)
     records = [box.jobs.named(name) for name in names]
     if len({record.id for record in records}) < 2:
         raise ConfigError("Nothing to compare", "Name two jobs or more")
     prefixes = {record.spec.prefix for record in records if record.spec.prefix}
     packages: dict[str, Sequence[Package]] = {}
     if len(prefixes) > 1:
-        envs = await box.envs.find()
+        envs = await retry(box, box.envs.find)
         packages = await _packages(box, [env for env in envs.envs if env.prefix in prefixes])
     show(put_together(records, packages, await all_last_words(box.jobs, records)), form)

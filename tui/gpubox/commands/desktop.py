@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, begin, common_options, complain, complete_box
+from gpubox.commands.common import OfBox, common_options, complete_box
 from gpubox.commands.output import as_json, print_json
-from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
+from gpubox.commands.retry import retry
+from gpubox.core.errors import ConfigError, RemoteError
 from gpubox.core.sanitize import aligned, clean
 
 if TYPE_CHECKING:
-    from gpubox.boxes.desktops import Desktops, DesktopSession
-
-T = TypeVar("T")
+    from gpubox.boxes.box import Box
+    from gpubox.boxes.desktops import DesktopSession
 
 which = click.argument("display", required=False, default="", metavar="[DISPLAY]")
 
@@ -44,15 +44,15 @@ def desktop(ctx: click.Context, box: str) -> None:
 def list_(ctx: click.Context, as_json: bool) -> int:
     """Print the desktops that run on the box, those of other users too."""
 
-    async def work(desktops: Desktops) -> int:
-        found = await desktops.list()
+    async def work(box: Box) -> int:
+        found = await retry(box, box.desktops.list)
         if as_json:
             print_json(ctx.meta[__name__], desktops=[_told(one) for one in found])
         else:
             click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 @desktop.command(short_help="Start a desktop.")
@@ -78,18 +78,18 @@ def start(
 
     spec = DesktopSpec(_size(geometry), int(depth or 0), session, server or "", display)
 
-    async def work(desktops: Desktops) -> int:
-        started = await desktops.start(spec)
-        await desktops.settled(started)
+    async def work(box: Box) -> int:
+        started = await box.desktops.start(spec)
+        await retry(box, lambda: box.desktops.settled(started))
         if as_json:
             print_json(ctx.meta[__name__], desktops=[_told(started)])
         else:
             click.echo(clean(f"{started.name} runs {started.session}"))
-        if desktops.mortal:
+        if box.desktops.mortal:
             click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 @desktop.command(short_help="End a desktop.")
@@ -99,11 +99,12 @@ def start(
 def stop(ctx: click.Context, display: str) -> int:
     """End a desktop and the helpers that its session leaves behind."""
 
-    async def work(desktops: Desktops) -> int:
-        click.echo(clean(await desktops.stop(_chosen(await desktops.list(), display))))
+    async def work(box: Box) -> int:
+        chosen = _chosen(await retry(box, box.desktops.list), display)
+        click.echo(clean(await box.desktops.stop(chosen)))
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 @desktop.command(short_help="End a desktop and start it again.")
@@ -113,13 +114,14 @@ def stop(ctx: click.Context, display: str) -> int:
 def restart(ctx: click.Context, display: str) -> int:
     """End a desktop that was started here, and start it again with the same session and size."""
 
-    async def work(desktops: Desktops) -> int:
-        again = await desktops.restart(_chosen(await desktops.list(), display))
-        await desktops.settled(again)
+    async def work(box: Box) -> int:
+        chosen = _chosen(await retry(box, box.desktops.list), display)
+        again = await box.desktops.restart(chosen)
+        await retry(box, lambda: box.desktops.settled(again))
         click.echo(clean(f"{again.name} runs {again.session}"))
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 @desktop.command("open", short_help="Show a desktop in a viewer.")
@@ -133,9 +135,10 @@ def open_(ctx: click.Context, display: str) -> int:
     """
     from gpubox.boxes.desktops import DesktopSpec
 
-    async def work(desktops: Desktops) -> int:
-        session = await desktops.ready(DesktopSpec(display=display))
-        async with await desktops.open(session) as viewing:
+    async def work(box: Box) -> int:
+        # One that it started before the link dropped is the one that it finds then.
+        session = await retry(box, lambda: box.desktops.ready(DesktopSpec(display=display)))
+        async with await box.desktops.open(session) as viewing:
             by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
             click.echo(f"{session.name} {by}: {viewing.address}")
             if viewing.page:
@@ -145,10 +148,10 @@ def open_(ctx: click.Context, display: str) -> int:
             if viewing.password:
                 click.echo(f"password, for this time only: {viewing.password}")
             await viewing.wait()
-        await desktops.check(session)
+        await retry(box, lambda: box.desktops.check(session))
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 @desktop.command(short_help="Save a picture of a desktop.")
@@ -163,17 +166,17 @@ def shot(ctx: click.Context, display: str | None, file: str | None) -> int:
     path = display if file is None else file
     display = "" if file is None else display
 
-    async def work(desktops: Desktops) -> int:
+    async def work(box: Box) -> int:
         from gpubox.rfb.png import png
 
-        chosen = _chosen(await desktops.list(), display)
-        picture = await desktops.shot(chosen)
+        chosen = _chosen(await retry(box, box.desktops.list), display)
+        picture = await retry(box, lambda: box.desktops.shot(chosen))
         _save(path, png(picture.width, picture.height, picture.rgb))
         if path != "-":
             click.echo(f"{path}: {chosen.name}, {picture.width} x {picture.height}")
         return 0
 
-    return _over_link(ctx, work)
+    return _with_box(ctx, work)
 
 
 def _save(path: str, data: bytes) -> None:
@@ -186,23 +189,11 @@ def _save(path: str, data: bytes) -> None:
         raise ConfigError("The picture cannot be written", f"{path}: {error.strerror}") from error
 
 
-def _over_link(ctx: click.Context, work: Callable[[Desktops], Awaitable[T]]) -> T:
-    """Connect to the box of this command and do something with its desktops."""
-    import asyncio
+def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
+    """Do something over the link to the box of this command, and return the exit status."""
+    from gpubox.commands.session import with_box
 
-    from gpubox.boxes.factory import open_box
-    from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.session import linked
-
-    settings, target = begin(ctx, ctx.meta[__name__])
-    box = open_box(target, settings, TerminalAsker())
-    try:
-        return asyncio.run(linked(box, lambda: work(box.desktops)))
-    except ConfigError:
-        raise
-    except GpuBoxError as error:
-        complain(error, box.name)
-        ctx.exit(1)
+    return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))
 
 
 def _size(text: str) -> str:

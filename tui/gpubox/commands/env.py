@@ -9,7 +9,7 @@ import click
 
 from gpubox.commands.common import OfBox, common_options, complain, complete_box
 from gpubox.commands.output import as_json, plain, print_json
-from gpubox.commands.retry import steady
+from gpubox.commands.retry import retry
 from gpubox.core.errors import Cancelled
 from gpubox.core.sanitize import clean
 
@@ -48,7 +48,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
-        found = await steady(box, box.envs.find)
+        found = await retry(box, box.envs.find)
         chosen = box.envs.chosen.value
         if as_json:
             print_json(
@@ -102,9 +102,9 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
     async def work(box: Box, _: Settings) -> int:
         one = await _found(box, env)
         if size:
-            await steady(box, lambda: box.envs.size(one))
+            await retry(box, lambda: box.envs.size(one))
             one = box.envs.named(one.prefix)
-        listed = await steady(box, lambda: box.envs.packages(one)) if packages else ()
+        listed = await retry(box, lambda: box.envs.packages(one)) if packages else ()
         if as_json:
             told = env_report.told(one, box.envs.chosen.value)
             print_json(box.name, env=told, **({"packages": plain(listed)} if packages else {}))
@@ -135,8 +135,8 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
         left = await _found(box, a)
         right = box.envs.named(b)
         found = difference(
-            await steady(box, lambda: box.envs.packages(left)),
-            await steady(box, lambda: box.envs.packages(right)),
+            await retry(box, lambda: box.envs.packages(left)),
+            await retry(box, lambda: box.envs.packages(right)),
         )
         if as_json:
             print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
@@ -276,16 +276,17 @@ def _change(ctx: click.Context, spec: Callable[[Box], JobSpec], *, quiet: bool, 
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
-        await steady(box, box.envs.find)
+        await retry(box, box.envs.find)
         status = await env_jobs.follow(box, settings, spec(box), quiet=quiet, as_json=as_json)
-        await steady(box, box.envs.find)  # the choice follows one that has another name now
+        if not status:
+            await box.envs.rename_choice()
         return status
 
     return _with_box(ctx, work)
 
 
 async def _found(box: Box, word: str) -> Env:
-    await steady(box, box.envs.find)
+    await retry(box, box.envs.find)
     return box.envs.named(word)
 
 

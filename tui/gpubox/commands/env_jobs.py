@@ -11,7 +11,7 @@ import click
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
 from gpubox.commands.output import pass_on, print_json
-from gpubox.commands.retry import ended, launched, steady
+from gpubox.commands.retry import ended, launched, retry
 from gpubox.commands.run import waited
 from gpubox.core.errors import ConfigError
 from gpubox.core.prompts import Question, QuestionKind
@@ -76,7 +76,7 @@ async def _ended(box: Box, record: Record) -> Record:
 
 
 async def _show_end(box: Box, record: Record) -> None:
-    page = await steady(box, lambda: box.jobs.page(record.id, -LAST, LAST))
+    page = await retry(box, lambda: box.jobs.page(record.id, -LAST, LAST))
     for line in clean_lines(page.data)[-20:]:
         click.echo(line, err=True)
 
@@ -84,7 +84,7 @@ async def _show_end(box: Box, record: Record) -> None:
 async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     """Ask an environment whether it sees the GPUs, tell the answer, and return 0 for yes."""
     record = await _ended(box, await launched(box, box.envs.probe_gpu(env)))
-    await steady(box, box.envs.find)
+    await retry(box, box.envs.find)
     env = box.envs.named(env.prefix)
     answer = env.sight if env.sight is not None and env.sight.job == record.id else None
     if as_json:
@@ -109,7 +109,7 @@ async def export(box: Box, settings: Settings, env: Env) -> int:
     if status or not record.results:
         await _show_end(box, record)
         return status or 1
-    text = await steady(box, lambda: box.envs.exported(record.results[0]))
+    text = await retry(box, lambda: box.envs.exported(record.results[0]))
     if text:
         pass_on((text if text.endswith("\n") else f"{text}\n").encode())
     return 0

@@ -9,7 +9,7 @@ import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
 from gpubox.commands.output import as_json, print_json
-from gpubox.commands.retry import ended, launched, steady
+from gpubox.commands.retry import ended, launched, retry
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -44,7 +44,7 @@ def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
     from gpubox.core.record import ACTIVE
 
     async def work(box: Box) -> int:
-        found = await steady(box, lambda: box.jobs.look(gpus=as_json))
+        found = await retry(box, lambda: box.jobs.look(gpus=as_json))
         shown = [one for one in found if not active or one.state in ACTIVE]
         if as_json:
             print_json(
@@ -68,7 +68,7 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
     """Print the record of a job."""
 
     async def work(box: Box) -> int:
-        record = await steady(box, lambda: _shown(box, job))
+        record = await retry(box, lambda: _shown(box, job))
         _print(box, record, as_json)
         return 0
 
@@ -89,12 +89,12 @@ def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
     from gpubox.commands.job_log import pour, start_of_last
 
     async def work(box: Box) -> int:
-        await steady(box, box.jobs.look)
+        await retry(box, box.jobs.look)
         record = box.jobs.named(job)
         offset = 0
         if lines is not None:
             last = lines
-            offset = await steady(box, lambda: start_of_last(box, record.id, last))
+            offset = await retry(box, lambda: start_of_last(box, record.id, last))
         await pour(box, record.id, offset, follow=follow)
         return 0
 
@@ -113,7 +113,7 @@ def stop(ctx: click.Context, jobs_: tuple[str, ...], wait: bool, as_json: bool) 
     async def work(box: Box) -> int:
         records = await _named(box, jobs_)
         for record in records:
-            stopped = await steady(box, lambda: box.jobs.stop(record.id))  # noqa: B023
+            stopped = await retry(box, lambda: box.jobs.stop(record.id))  # noqa: B023
             if wait:
                 stopped = await ended(box, record.id)
             _print_done(box, stopped, as_json)
@@ -131,7 +131,7 @@ def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
 
     async def work(box: Box) -> int:
         records = await _named(box, jobs_)
-        await steady(box, lambda: box.jobs.remove([record.id for record in records]))
+        await retry(box, lambda: box.jobs.remove([record.id for record in records]))
         return 0
 
     return _with_box(ctx, work)
@@ -147,7 +147,7 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
 
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
-        spec = await steady(box, lambda: box.jobs.again(before.id))
+        spec = await retry(box, lambda: box.jobs.again(before.id))
         record = await launched(box, spec)
         if as_json:
             _print(box, record, as_json)
@@ -169,7 +169,7 @@ def results(ctx: click.Context, job: str) -> int:
     """
 
     async def work(box: Box) -> int:
-        record = await steady(box, lambda: _shown(box, job))
+        record = await retry(box, lambda: _shown(box, job))
         click.echo(await box.jobs.fetch(record))
         return 0
 
@@ -188,14 +188,14 @@ def ignore(ctx: click.Context, pid: int) -> int:
     from gpubox.core.job import Ignored
 
     async def work(box: Box) -> int:
-        await steady(box, lambda: box.jobs.ignore(Ignored(pid)))
+        await retry(box, lambda: box.jobs.ignore(Ignored(pid)))
         return 0
 
     return _with_box(ctx, work)
 
 
 async def _named(box: Box, names: Sequence[str]) -> list[Record]:
-    await steady(box, lambda: box.jobs.look(gpus=False))
+    await retry(box, lambda: box.jobs.look(gpus=False))
     return [box.jobs.named(name) for name in dict.fromkeys(names)]
 
 

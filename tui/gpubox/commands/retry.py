@@ -15,16 +15,19 @@ _EXPLAIN = 50
 """Looks at an ended job, five a second: a login's start files take 8 seconds at most."""
 
 
-async def steady(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask for something that may be asked twice, again on the next link when this one is lost."""
-    from gpubox.core.retry import through
+async def retry(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` returns, asked again over the next link whenever this one drops; see core.retry.
 
-    return await through(box.shell, ask)
+    What may not be done twice must not go through here.
+    """
+    from gpubox.core.retry import retry as over_links  # asyncio: `--help` does without
+
+    return await over_links(box.shell, ask)
 
 
 async def launched(box: Box, spec: JobSpec) -> Record:
     """Start a job and return its record; asked for again over the next link it starts no second one."""
-    return await steady(box, lambda: box.jobs.launch(spec))
+    return await retry(box, lambda: box.jobs.launch(spec))
 
 
 async def ended(box: Box, job: str) -> Record:
@@ -32,7 +35,7 @@ async def ended(box: Box, job: str) -> Record:
     import asyncio
 
     while True:
-        record = await steady(box, lambda: box.jobs.show(job))
+        record = await retry(box, lambda: box.jobs.show(job))
         if record.state == "ended":
             return record
         await asyncio.sleep(0.3)
@@ -46,5 +49,5 @@ async def explained(box: Box, record: Record) -> Record:
         if not record.explaining:
             break
         await asyncio.sleep(0.2)
-        record = await steady(box, lambda: box.jobs.show(record.id))  # noqa: B023 - called at once
+        record = await retry(box, lambda: box.jobs.show(record.id))  # noqa: B023 - called at once
     return record

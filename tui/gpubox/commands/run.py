@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box, no_login
-from gpubox.core.errors import ConfigError, RemoteError
+from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -91,7 +91,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
     from gpubox.commands.job_report import state, why
-    from gpubox.commands.retry import explained, launched
+    from gpubox.commands.retry import explained, launched, retry
     from gpubox.commands.session import with_box
     from gpubox.core.record import exit_status
     from gpubox.core.sanitize import clean
@@ -100,7 +100,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     _check(words)
 
     async def work(opened: Box, settings: Settings) -> int:
-        spec = await requested(opened, settings, words)
+        spec = await retry(opened, lambda: requested(opened, settings, words))
         record = await launched(opened, spec)
         if record.warning:
             click.echo(clean(record.warning), err=True)
@@ -250,7 +250,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     if record.results:
         try:
             click.echo(f"results: {await box.jobs.fetch(record)}", err=True)
-        except RemoteError as error:
+        except (RemoteError, Dropped) as error:  # the job's own status is what counts
             complain(error, box.name)
     await hooks.run(settings.jobs.notify_command, box.name, record)
     await box.jobs.told([record.id])

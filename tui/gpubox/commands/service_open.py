@@ -9,6 +9,7 @@ import click
 from gpubox.boxes import browser as browsers
 from gpubox.boxes.box import Box
 from gpubox.boxes.services import Service
+from gpubox.commands.retry import retry
 from gpubox.core.errors import RemoteError
 from gpubox.core.tunnel_spec import TunnelSpec, at_home
 
@@ -37,12 +38,12 @@ async def _service(box: Box, requested: TunnelSpec) -> Service | None:
     """Return the service that is meant; None for a port that no known one listens on."""
     spec = requested.spec
     if spec is None:
-        await box.services.find()
+        await retry(box, box.services.find)
         return box.services.named(requested.name)
     if not at_home(spec):
         return None
     try:
-        found = await box.services.find()
+        found = await retry(box, box.services.find)
     except RemoteError:
         return None  # the port was named: it is opened whatever the box tells of itself
     return next((one for one in found if one.port == spec.port), None)

@@ -136,11 +136,10 @@ async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
 
 
 def channels_of(box: Box) -> Channels:
-    """Return the ways through the link of a box; raises RemoteError when it went this moment."""
-    channels = box.channels.value
-    if channels is None:
-        raise RemoteError("Not connected", f"{box.name} was lost again", "Try again")
-    return channels
+    """Return the channels of the link to a box; raises Dropped when it went this moment."""
+    from gpubox.core.retry import connected
+
+    return connected(box.channels, box.name)
 
 
 async def _behind_terminal(box: Box, command: str | None) -> int:

@@ -9,6 +9,7 @@ import click
 
 from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
 from gpubox.commands.output import print_json
+from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, GpuBoxError
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
 
     async def work(box: Box) -> None:
         async def show() -> None:
-            found = await box.services.find()
+            found = await retry(box, box.services.find)
             if as_json:
                 shown = [one for one in found if everything or not one.system]
                 print_json(box.name, services=[services.told(one) for one in shown])
             else:
                 click.echo("\n".join(services.rows(found, everything=everything)))
 
-        await linked(box, show)
+        await linked(box, show, tell=True)
 
     return _with_box(ctx, work)
 

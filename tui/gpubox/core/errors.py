@@ -74,9 +74,14 @@ class HostKeyChanged(LinkError):
 
 
 class Dropped(LinkError):
-    """An open link ended."""
+    """An open link ended, or there is none now: what may be asked twice is asked again; see core.retry."""
 
     again = True
+
+    @classmethod
+    def not_connected(cls, box: str, hint: str = "Try again when it is live") -> Dropped:
+        """Return the error of whatever needs a link to a box while there is none."""
+        return cls("Not connected", f"{box} cannot be reached now", hint)
 
 
 class RemoteError(GpuBoxError):

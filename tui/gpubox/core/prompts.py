@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class QuestionKind(Enum):
@@ -38,6 +38,7 @@ class Question:
     """Whether a yes can do harm: drawn as a warning."""
 
 
+@runtime_checkable
 class Asker(Protocol):
     """Someone who can put a question to the person."""
 

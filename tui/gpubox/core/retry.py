@@ -17,6 +17,17 @@ _MOMENT = 1.0
 """Seconds after which a link that is still the one that failed is tried once more."""
 
 
+def connected(links: Feed[L | None], box: str) -> L:
+    """Return the link that there is now; raises Dropped when there is none.
+
+    `links` holds anything that comes and goes with the link to `box`: its shell, its channels.
+    """
+    link = links.value
+    if link is None:
+        raise Dropped.not_connected(box)
+    return link
+
+
 async def another(links: Feed[L | None], lost: L | None) -> L:
     """Wait for a link and return it; where it is still the one that was lost, after a moment."""
     async with aclosing(links.follow()) as newest:
@@ -31,8 +42,11 @@ async def another(links: Feed[L | None], lost: L | None) -> L:
     raise AssertionError("a feed never ends")
 
 
-async def through(links: Feed[L | None], ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` gives, asked again on the next link when this one drops."""
+async def retry(links: Feed[L | None], ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` returns, asked again over the next link whenever this one drops.
+
+    It waits for the link as long as that takes. What may not be done twice must not go through here.
+    """
     while True:
         asked = links.value
         try:

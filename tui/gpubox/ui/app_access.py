@@ -9,10 +9,19 @@ from textual.app import App
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from gpubox.core.prompts import Asker
+
 
 def program(node: DOMNode) -> App[object]:
     """Return the app that a node belongs to; Textual leaves its type parameter open."""
     return cast("App[object]", node.app)  # pyright: ignore[reportUnknownMemberType]
+
+
+def asker(node: DOMNode) -> Asker:
+    """Return who puts questions to the person: the app, by modals; see ui/app.py."""
+    app = program(node)
+    assert isinstance(app, Asker), f"{type(app).__name__} cannot ask"
+    return app
 
 
 def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:

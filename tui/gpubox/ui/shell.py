@@ -10,6 +10,7 @@ from textual.binding import Binding
 
 from gpubox.boxes.box import Box
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.ui.error_boundary import guarded
 
@@ -29,9 +30,7 @@ def visit(app: App[None], box: Box) -> None:
 async def _shell(app: App[None], box: Box) -> None:
     from gpubox.local.tty import hand_over, spec
 
-    channels = box.channels.value
-    if channels is None:
-        raise RemoteError("Not connected", f"{box.name} cannot be reached now", "Try again when it is live")
+    channels = connected(box.channels, box.name)
     command, where = await _in_env(box)
     greeting = f"{clean(box.name, 60)}: a shell over the open link{where}; Enter ~ . comes back at once"
     async with channels.terminal(command, spec()) as terminal:

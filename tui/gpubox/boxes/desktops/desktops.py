@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
@@ -15,8 +15,9 @@ from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
 from gpubox.boxes.desktops.viewing import Viewing, forward_to
 from gpubox.config import settings
 from gpubox.core.channels import Channels
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 from gpubox.rfb import client
@@ -38,7 +39,7 @@ _LOOK = 15.0
 class Desktops:
     """What can be done with the desktops of one box.
 
-    Everything here raises RemoteError "Not connected" while the link is down, and Dropped when it ends.
+    Everything here raises Dropped while the link is down, and when it ends meanwhile.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Desktops:
         channels: Feed[Channels | None],
         wanted: settings.DesktopSettings,
         *,
+        box: str = "The box",
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
         """The desktops as they were last listed; it keeps what it has when the link drops."""
         self.mortal = False
         """Whether the box was seen to end the programs of those who log out."""
+        self._box = box
         self._shell = shell
         self._channels = channels
         self._wanted = wanted
@@ -134,7 +137,8 @@ class Desktops:
             seats="" if session.physical else session.display.lstrip(":"),
         )
         told = {line.word: line.rest for line in lines}
-        await self.list()
+        with suppress(Dropped):  # it has ended all the same
+            await self.list()
         if "failed" in told:
             raise RemoteError("Not stopped", f"{session.name}: {clean(told['failed'])}")
         if "gone" in told:
@@ -269,22 +273,14 @@ class Desktops:
             )
 
     def _open_shell(self) -> Shell:
-        if self._shell.value is None:
-            raise _offline()
-        return self._shell.value
+        return connected(self._shell, self._box)
 
     def _open_channels(self) -> Channels:
-        if self._channels.value is None:
-            raise _offline()
-        return self._channels.value
+        return connected(self._channels, self._box)
 
 
 class _Forbidden(Exception):
     """sshd does not forward to sockets."""
-
-
-def _offline() -> GpuBoxError:
-    return RemoteError("Not connected", "The box cannot be reached now", "Try again when it is live")
 
 
 def _begun(session: DesktopSession) -> LaunchedDesktop:

@@ -17,6 +17,7 @@ from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -93,7 +94,7 @@ class Environments:
     async def find(self) -> Envs:
         """Look which environments there are. It takes 10 ms on the box, and runs nothing of theirs.
 
-        Raises RemoteError while the box is not connected or gives no answer, NoPython, and Dropped.
+        Raises RemoteError when the box gives no answer, NoPython, and Dropped while it is not connected.
         """
         async with self._looking:
             found = self._sized(await self._ask("scan", {"folders": self._folders}, Envs))
@@ -123,7 +124,7 @@ class Environments:
             raise RemoteError(
                 f"{clean(env.name, 60)} is broken", clean(env.broken, 200), "Choose another one, or repair it"
             )
-        await self._remember(env)
+        await self._remember(env.prefix if env is not None else "")
         self.trouble.put(None)
         self.chosen.put(env)
 
@@ -191,6 +192,11 @@ class Environments:
         self._renamed[env.prefix] = operations.new_prefix(name, self._beside(env), env.kind)
         return spec
 
+    async def rename_choice(self) -> None:
+        """Remember the chosen one by its new name once the job of `rename` has succeeded; asks no box."""
+        if new := self._renamed.pop(await self._remembered(), ""):
+            await self._remember(new)
+
     def install(self, env: Env, packages: Sequence[str]) -> JobSpec:
         """Wish for more packages; raises as `clone`."""
         return operations.install(env, packages, env.tool)
@@ -238,8 +244,7 @@ class Environments:
                 self._choice = self._kept = kept
         return self._choice
 
-    async def _remember(self, env: Env | None) -> None:
-        choice = env.prefix if env is not None else ""
+    async def _remember(self, choice: str) -> None:
         if self._store is not None:
             await self._store.keep_choice(self._box, choice)
             self._kept = await self._store.choice(self._box)  # not so where the disk is full
@@ -257,7 +262,8 @@ class Environments:
         env = known.get(prefix)
         if env is None and (moved := known.get(self._renamed.get(prefix, ""))) is not None:
             del self._renamed[prefix]
-            await self._remember(env := moved)
+            env = moved
+            await self._remember(env.prefix)
         if env is not None and not env.broken:
             if self.trouble.value is not None:
                 self.trouble.put(None)
@@ -272,13 +278,8 @@ class Environments:
             self.chosen.put(None)
 
     async def _ask(self, verb: str, asked: object, answer: type[T], *, timeout: float = _PATIENCE) -> T:
-        shell = self._shell.value
-        if shell is None:
-            raise RemoteError(
-                "Not connected", f"{self._box} cannot be reached now", "Try again when it is live"
-            )
         result = await kept.run(
-            shell,
+            connected(self._shell, self._box),
             self._program,
             verb,
             stdin=msgspec.json.encode(asked),

@@ -21,6 +21,7 @@ from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import Ignored, JobSpec
 from gpubox.core.record import Listing, Record, Tick
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.shell import Shell
 
@@ -103,10 +104,7 @@ class BoxBackend:
 
     def shell(self) -> Shell:
         """Return the shell of the link there is now; raises Dropped without one."""
-        shell = self._shell.value
-        if shell is None:
-            raise not_connected(self._box)
-        return shell
+        return connected(self._shell, self._box)
 
     async def call(self, verb: str, asked: object, answer: type[T]) -> T:
         """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
@@ -187,9 +185,7 @@ class BoxBackend:
     @asynccontextmanager
     async def follow(self, job: str, offset: int, *, wait: bool = True) -> AsyncGenerator[Stream]:
         """Read the log over this link; see Backend.follow."""
-        channels = self._channels.value
-        if channels is None:
-            raise not_connected(self._box)
+        channels = connected(self._channels, self._box)
         words = ("follow" if wait else "copy", named_safely(job), str(offset))
         async with piped(channels, self.program, words, self.python, self.environment) as pipes:
             stream = Stream(pipes)
@@ -254,8 +250,3 @@ class Stream:
             raise Dropped("The log stopped coming", said)
         self.offset += len(piece)
         return piece
-
-
-def not_connected(box: str) -> Dropped:
-    """Return that a box cannot be asked now."""
-    return Dropped("Not connected", f"{box} cannot be reached now", "Try again when it is live")

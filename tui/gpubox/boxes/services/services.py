@@ -14,6 +14,7 @@ from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -38,16 +39,11 @@ class Services:
     async def find(self) -> tuple[Service, ...]:
         """Look what listens on the box and return it: one's own pages first, the box's own works last.
 
-        Raises RemoteError while the box is not connected and when it gives no answer, Dropped when the link
+        Raises RemoteError when the box gives no answer, Dropped while it is not connected and when the link
         ends meanwhile.
         """
         async with self._looking:
-            shell = self._shell.value
-            if shell is None:
-                raise RemoteError(
-                    "Not connected", f"{self._box} cannot be reached now", "Try again when it is live"
-                )
-            facts = await ask(shell, self._python)
+            facts = await ask(connected(self._shell, self._box), self._python)
             # Hundreds of listeners against fifty expressions take 10 ms: keys must not wait for them.
             found = await asyncio.to_thread(read, facts)
             if found != self.feed.value:

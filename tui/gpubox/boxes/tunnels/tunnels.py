@@ -86,7 +86,7 @@ class Tunnels:
                         limit.reschedule(clock() + PATIENCE)
         except TimeoutError:
             pass
-        raise Dropped("Not connected", f"{self._box} cannot be reached now", "The tunnel opens when it is")
+        raise Dropped.not_connected(self._box, "The tunnel opens when it is")
 
     async def stop(self, tunnel: int) -> None:
         """Close a tunnel and its connections; it stays in the list. An unknown number does nothing."""

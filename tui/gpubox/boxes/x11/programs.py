@@ -13,6 +13,7 @@ from gpubox.boxes.x11.xauth import check
 from gpubox.core.channels import Channels, Display, exit_status
 from gpubox.core.errors import RemoteError, ToolMissing
 from gpubox.core.feed import Feed
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean, clean_bytes
 from gpubox.core.shell import Channel, lines
 from gpubox.store.store import Store
@@ -64,15 +65,11 @@ class Windows:
         """Run a program whose windows open here; leaving the block ends it.
 
         Raises ToolMissing and RemoteError in words: no display, one that refuses, no xauth on the box, a
-        box that forwards none, no link.
+        box that forwards none. Raises Dropped while the box is not connected.
         """
         here = display()
         await check(here)
-        channels = self._channels.value
-        if channels is None:
-            raise RemoteError(
-                "Not connected", f"{self._box} cannot be reached now", "Try again when it is live"
-            )
+        channels = connected(self._channels, self._box)
         self._past = [command, *(each for each in self._past if each != command)]
         if self._store is not None and not command.startswith(" "):  # as shells take it: not for the disk
             await self._store.keep_program(self._box, command)

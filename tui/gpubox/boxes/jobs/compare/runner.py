@@ -14,7 +14,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
 from gpubox.core.job_outcome import succeeded
 from gpubox.core.record import ACTIVE, Record
-from gpubox.core.retry import through
+from gpubox.core.retry import retry
 from gpubox.core.shell import Shell
 
 _AGAIN = 0.3
@@ -47,14 +47,14 @@ async def run_all(
     """
     records: list[Record] = []
     for number, spec in enumerate(specs, 1):
-        record = await through(shell, lambda spec=spec: jobs.launch(spec))
+        record = await retry(shell, lambda spec=spec: jobs.launch(spec))
         told.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
                 while data := await stream.read():
                     told.says(number, data)
         while record.state in ACTIVE:
-            record = await through(shell, lambda id=record.id: jobs.show(id))
+            record = await retry(shell, lambda id=record.id: jobs.show(id))
             if record.state in ACTIVE:
                 await asyncio.sleep(_AGAIN)
         told.ended(number, record)

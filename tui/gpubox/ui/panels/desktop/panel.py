@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,9 +12,9 @@ from gpubox.boxes.desktops import DesktopSession, DesktopSpec
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import clean
-from gpubox.ui.app_access import program
+from gpubox.ui.app_access import asker
 from gpubox.ui.draw.table import Table
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.list_panel import ListPanel
@@ -175,8 +175,7 @@ chosen one as it is now.
         if any(one.mine and not one.physical for one in found):
             return
         if not self._agreed:  # a stray key is not to start a server
-            asker = cast("Asker", program(self))
-            self._agreed = await asker.ask(start_question(self.box.name)) == "yes"
+            self._agreed = await asker(self).ask(start_question(self.box.name)) == "yes"
         if self._agreed:
             await self._start(None)
 
@@ -256,8 +255,7 @@ chosen one as it is now.
             self.notify(f"{again.name} runs {clean(session_words(again), 40)}", markup=False)
 
     async def _sure(self, verb: str, session: DesktopSession) -> bool:
-        asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py
-        return await asker.ask(question(self.box.name, verb, session)) == "yes"
+        return await asker(self).ask(question(self.box.name, verb, session)) == "yes"
 
 
 def start_question(box: str) -> Question:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.operations import not_base
@@ -14,10 +13,10 @@ from gpubox.core.env import Env
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobSpec
 from gpubox.core.job_outcome import outcome, succeeded
-from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.sanitize import clean
-from gpubox.ui.app_access import program
+from gpubox.ui.app_access import asker
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.panels.envs.form import EnvForm, EnvSpec
@@ -145,8 +144,9 @@ class EnvActions:
 
     async def _ask(self, title: str, text: str, prompt: str, *, danger: bool = False) -> str:
         """Return what was typed; raises Cancelled."""
-        asker = cast("Asker", program(self._panel))  # the app answers questions with modals; see ui/app.py
-        answer = await asker.ask(Question(self._box.name, title, text, QuestionKind.TEXT, prompt, danger))
+        answer = await asker(self._panel).ask(
+            Question(self._box.name, title, text, QuestionKind.TEXT, prompt, danger)
+        )
         if answer is None or not answer.strip():
             raise Cancelled("Nothing was typed")
         return answer.strip()

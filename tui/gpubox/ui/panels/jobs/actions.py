@@ -13,13 +13,13 @@ from textual.widget import Widget
 from gpubox.boxes.box import Box
 from gpubox.common import units
 from gpubox.config.settings import Settings
-from gpubox.core.errors import RemoteError
 from gpubox.core.job import JobSpec
 from gpubox.core.link_state import Phase
-from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import Record
+from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
-from gpubox.ui.app_access import program
+from gpubox.ui.app_access import asker, program
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panels.jobs import text
 
@@ -78,8 +78,7 @@ class JobActions:
         return True
 
     async def _sure(self, question: Question) -> bool:
-        asker = cast("Asker", program(self._node))  # the app answers questions with modals
-        return await asker.ask(question) == "yes"
+        return await asker(self._node).ask(question) == "yes"
 
     async def new(self) -> Record | None:
         """Ask for a job and launch it; what could not be launched is there again at the next time."""
@@ -104,11 +103,7 @@ class JobActions:
         from gpubox.local.tty import hand_over, spec
         from gpubox.ui.shell import give_way
 
-        channels = self._box.channels.value
-        if channels is None:
-            raise RemoteError(
-                "Not connected", f"{self._box.name} cannot be reached now", "Try it when it is live"
-            )
+        channels = connected(self._box.channels, self._box.name)
         place = record.cwd or record.spec.cwd
         command = shlex.join(("exec", "sh", "-c", _SHELL, "sh", place)) if place else None
         greeting = f"{clean(self._box.name, 60)}: {clean(place or '~', 200)}; Enter ~ . comes back at once"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,10 +14,10 @@ from gpubox.config.settings import Settings
 from gpubox.core.faults import without_gpus
 from gpubox.core.job import Ignored
 from gpubox.core.link_state import Phase
-from gpubox.core.prompts import Asker, Question, QuestionKind
+from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sample import Process, Sample
 from gpubox.core.sanitize import clean
-from gpubox.ui.app_access import program
+from gpubox.ui.app_access import asker, program
 from gpubox.ui.draw.table import REVERSE, SORT, Table
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panel import Panel
@@ -262,8 +262,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
     async def _ignore(self, process: Process) -> None:
         """Raises what Jobs.ignore raises."""
-        asker = cast("Asker", program(self))
-        if await asker.ask(let_pass(self.box.name, process)) == "yes":
+        if await asker(self).ask(let_pass(self.box.name, process)) == "yes":
             await self.box.jobs.ignore(Ignored(process.pid))
             self.notify(f"Jobs ignore {process.pid} {process_table.program(process)}", markup=False)
 
@@ -273,8 +272,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         name = await window(self, SignalChooser(about))
         if name is None:
             return
-        asker = cast("Asker", program(self))  # the app answers questions with modals; see ui/app.py
-        if await asker.ask(question(self.box.name, process, name, self._now())) != "yes":
+        if await asker(self).ask(question(self.box.name, process, name, self._now())) != "yes":
             return
         await self.box.signal(process, name)
         self.notify(f"Sent {name} to {about}", markup=False)
