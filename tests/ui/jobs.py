@@ -138,6 +138,8 @@ class FakeJobs(FakeLogs):
         self.launched: list[JobSpec] = []
         self.seconds: tuple[Tick, ...] = ticks(60)
         self.watching = 0
+        self.elsewhere = set[str]()
+        """Ends that another window claimed."""
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
         self._fail()
@@ -193,9 +195,11 @@ class FakeJobs(FakeLogs):
     async def history(self) -> tuple[str, ...]:
         return self.past
 
-    async def told(self, jobs: Sequence[str]) -> None:
-        self.done.append(f"told {' '.join(jobs)}")
-        self.finished.put(tuple(one for one in self.finished.value if one.id not in jobs))
+    async def claim_endings(self, jobs: Sequence[str]) -> set[str]:
+        if jobs:
+            self.done.append(f"told {' '.join(jobs)}")
+            self.finished.put(tuple(one for one in self.finished.value if one.id not in jobs))
+        return set(jobs) - self.elsewhere
 
     async def keep(self, *_: object) -> None:
         await asyncio.Event().wait()

@@ -28,6 +28,18 @@ async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
         assert len(said) == 2
 
 
+async def test_an_end_that_another_window_claimed_is_not_told_here() -> None:
+    jobs = FakeJobs(DONE)
+    jobs.elsewhere = {DONE.id}
+    jobs.finished.put((DONE, FAILED))
+    app = make_app(employ(make_box(samples.training_box()), jobs))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app._notifications)
+        assert [one.message for one in app._notifications] == [
+            "evaluate ended: exit 3 after 10m 00s on GPU 1"
+        ]
+
+
 async def test_many_ends_at_once_are_summed_up(clock: Clock) -> None:
     jobs = FakeJobs(DONE)
     failed = [ended(f"again-{number}", "limit", None) for number in range(5)]

@@ -158,7 +158,7 @@ async def test_an_ending_is_told_once_and_never_again(store: Store) -> None:
     kept.backend.records[job(1).id] = ended(job(1), 6000.0)
     await kept.jobs.look()
     assert [one.id for one in kept.jobs.finished.value] == [job(1).id]
-    await kept.jobs.told([job(1).id])
+    await kept.jobs.claim_endings([job(1).id])
     await kept.jobs.look()
     assert kept.jobs.finished.value == ()
     later = Kept(ended(job(1), 6000.0), ended(job(2), 7000.0), store=store)

@@ -41,7 +41,7 @@ async def test_when_the_box_was_seen_first_is_remembered(store: Store) -> None:
 async def test_what_was_told_is_not_news_after_a_restart(store: Store) -> None:
     told = NotifiedJobs("xub", store)
     await told.begin(5000.0)
-    await told.mark([NEW.id])
+    assert await told.claim([NEW.id]) == {NEW.id}
     assert await told.new([NEW], 7000.0) == ()
     assert await NotifiedJobs("xub", store).new([NEW], 7000.0) == ()
 
@@ -50,14 +50,27 @@ async def test_what_another_window_told_is_not_news_here(store: Store) -> None:
     first, second = NotifiedJobs("xub", store), NotifiedJobs("xub", store)
     await first.begin(5000.0)
     await second.begin(5000.0)
-    await first.mark([NEW.id])
+    assert await first.claim([NEW.id]) == {NEW.id}
     assert await second.new([NEW], 7000.0) == ()
+
+
+async def test_an_ending_that_two_windows_see_at_once_is_told_by_one(store: Store) -> None:
+    first, second = NotifiedJobs("xub", store), NotifiedJobs("xub", store)
+    for window in (first, second):
+        await window.begin(5000.0)
+        assert ids(await window.new([NEW], 7000.0)) == [NEW.id]
+    assert await first.claim([NEW.id]) == {NEW.id}
+    assert await second.claim([NEW.id]) == set()
 
 
 async def test_only_the_first_window_acts_on_an_ending(store: Store) -> None:
     first, second = NotifiedJobs("xub", store), NotifiedJobs("xub", store)
-    assert [await first.claim("a"), await second.claim("a"), await second.claim("b")] == [True, False, True]
-    assert await NotifiedJobs("xub", None).claim("a")
+    assert [await first.claim_hook("a"), await second.claim_hook("a"), await second.claim_hook("b")] == [
+        True,
+        False,
+        True,
+    ]
+    assert await NotifiedJobs("xub", None).claim_hook("a")
 
 
 async def test_a_job_that_was_seen_at_work_is_news_whatever_its_end_is_dated() -> None:
@@ -76,6 +89,6 @@ async def test_a_disk_that_does_not_answer_is_asked_again(
 
     told = NotifiedJobs("xub", store)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "told", silent)
+        patch.setattr(store.events, "first_seen", silent)
         assert await told.new([OLD], 5000.0) == ()
     assert ids(await told.new([OLD], 5001.0)) == [OLD.id]

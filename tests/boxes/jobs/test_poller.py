@@ -122,7 +122,7 @@ async def test_the_own_command_runs_once_for_an_ending_in_two_windows(
             for record in (job(1), quiet):
                 window.backend.records[record.id] = ended(record, 6000.0)
             await window.jobs.look()
-            await window.jobs.told([job(1).id, quiet.id])  # the toast comes first
+            await window.jobs.claim_endings([job(1).id, quiet.id])  # the toast comes first
         for window in windows:
             window.backend.records[job(2).id] = ended(job(2), 6001.0)
             await window.jobs.look()

@@ -20,7 +20,7 @@ from tests.hang import LIMIT
 async def remembered(store: Store, box: str, port: int) -> None:
     """Wait until the disk has the port of a box's Jupyter: it is written after the tunnel is open."""
     async with asyncio.timeout(LIMIT):
-        while (await store.ports()).get((box, "jupyter")) != port:  # noqa: ASYNC110 - a file
+        while (await store.state.ports()).get((box, "jupyter")) != port:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.01)
 
 

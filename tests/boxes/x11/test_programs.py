@@ -88,12 +88,12 @@ async def test_a_display_that_hangs_or_hangs_up_is_told(monkeypatch: pytest.Monk
 async def test_programs_that_were_run_are_kept_for_each_box(tmp_path: Path) -> None:
     with Store(tmp_path / "history", HistorySettings()) as store:
         for command in ("xterm", "xclock", "xterm"):
-            await store.keep_program("attic", command)
-        await store.keep_program("lab", "xeyes")
+            await store.state.add_program("attic", command)
+        await store.state.add_program("lab", "xeyes")
         for number in range(60):
-            await store.keep_program("lab", f"program {number}")
+            await store.state.add_program("lab", f"program {number}")
     with Store(tmp_path / "history", HistorySettings()) as store:
-        assert await store.programs("attic") == ["xterm", "xclock"]
-        kept = await store.programs("lab")
+        assert await store.state.programs("attic") == ["xterm", "xclock"]
+        kept = await store.state.programs("lab")
         assert (kept[0], len(kept)) == ("program 59", 50)
-        assert await store.programs("other") == []
+        assert await store.state.programs("other") == []

@@ -165,10 +165,10 @@ class Box:
 
     async def _remember(self, store: Store) -> None:
         try:
-            await store.load(self.name, self.history)
+            await store.history.load(self.name, self.history)
         finally:
             self._loaded.set()
-        await store.keep(self.name, self.history)
+        await store.history.keep(self.name, self.history)
 
     def retry(self) -> None:
         """Try the link now."""

@@ -71,7 +71,7 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
 
 async def _ended(box: Box, record: Record) -> Record:
     record = await ended(box, record.id)
-    await box.jobs.told([record.id])
+    await box.jobs.claim_endings([record.id])
     return record
 
 

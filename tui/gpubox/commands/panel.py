@@ -70,11 +70,11 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
 
         app = GpuBoxApp(
             settings=settings,
-            targets=known(settings, [*(target.name for target in targets), *store.recent()]),
+            targets=known(settings, [*(target.name for target in targets), *store.state.recent()]),
             first=targets[0] if targets else None,
             opener=opener,
             warnings=loaded.problems,
-            remember=store.remember,
+            remember=store.state.remember,
             trouble=store.trouble,
             file=SettingsFile(loaded.path, common.load),
         )

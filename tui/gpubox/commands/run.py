@@ -253,7 +253,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
         except (RemoteError, Dropped) as error:  # the job's own status is what counts
             complain(error, box.name)
     await hooks.run(settings.jobs.notify_command, box.name, record)
-    await box.jobs.told([record.id])
+    await box.jobs.claim_endings([record.id])
     return status
 
 

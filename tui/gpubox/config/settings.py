@@ -96,7 +96,7 @@ class HistorySettings(Section, frozen=True, kw_only=True):
     keep: bool = True
     """Whether readings are kept on disk, so that a restart shows what was seen."""
     days: Annotated[int, Meta(ge=1, le=365)] = 7
-    """Days after which a reading is deleted."""
+    """Days for which ten-second means stay; five-minute ones stay 30 days, hourly ones a year."""
 
 
 class DesktopSettings(Section, frozen=True, kw_only=True):

@@ -1,63 +1,106 @@
-"""Small things that are remembered of each box: programs, commands of jobs, endings told, the chosen env."""
+"""Remembers small things of each box: last use, ports of tunnels, programs, commands, the chosen env."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+from gpubox.store.database import Database
+
+if TYPE_CHECKING:
+    from gpubox.core.target import Target
 
 MOST = 50
 """Graphical programs remembered for each box, and commands of jobs."""
-ENDINGS = 5000
-"""Endings remembered for each box: more than the jobs that a box lists, so that none is told twice."""
-
-_PROGRAMS = """
-CREATE TABLE IF NOT EXISTS program (
-    box TEXT NOT NULL, command TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (box, command)
-) WITHOUT ROWID
-"""
-_COMMANDS = """
-CREATE TABLE IF NOT EXISTS command (
-    box TEXT NOT NULL, line TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (box, line)
-) WITHOUT ROWID
-"""
-# A job's row says that its end was told; the row without a job, when the box was seen first by its own clock.
-_TOLD = """
-CREATE TABLE IF NOT EXISTS told (
-    box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
-) WITHOUT ROWID
-"""
-_CLAIMED = """
-CREATE TABLE IF NOT EXISTS claimed (
-    box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
-) WITHOUT ROWID
-"""
-_CHOICES = """
-CREATE TABLE IF NOT EXISTS choice (box TEXT PRIMARY KEY, prefix TEXT NOT NULL) WITHOUT ROWID
-"""
-TABLES = (_PROGRAMS, _COMMANDS, _TOLD, _CLAIMED, _CHOICES)
-"""What makes the tables; they are made wherever they are missing."""
+PORTS = 1000
+"""Tunnels whose port is remembered."""
+RECENT = 50
+"""Boxes remembered as last used."""
 
 
-def programs(connection: sqlite3.Connection, box: str) -> list[str]:
-    """Return the graphical programs that were run on a box, last used first."""
-    return _last_used(connection, "program", "command", box)
+class BoxState:
+    """Small things in the database. On a bad disk nothing is written, and what is read is empty."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def recent(self) -> list[str]:
+        """Return the names of boxes, last used first."""
+        return self._database.run(_recent) or []
+
+    def remember(self, target: Target) -> None:
+        """Note that a box is used now."""
+        self._database.run(lambda connection: _remember(connection, target.name))
+
+    async def ports(self) -> dict[tuple[str, str], int]:
+        """Return the ports of this machine that tunnels had, by box and name of the tunnel."""
+        return await self._database.call(_ports) or {}
+
+    async def add_port(self, box: str, tunnel: str, port: int) -> None:
+        """Remember the port of a tunnel; the longest unused ones are forgotten."""
+        await self._database.call(lambda connection: _add_port(connection, box, tunnel, port))
+
+    async def programs(self, box: str) -> list[str]:
+        """Return the graphical programs that were run on a box, last used first."""
+        return await self._last_used("program", "command", box)
+
+    async def add_program(self, box: str, command: str) -> None:
+        """Remember a program of a box; the longest unused ones are forgotten."""
+        await self._add("program", "command", box, command)
+
+    async def commands(self, box: str) -> list[str]:
+        """Return the command lines of jobs that were run on a box, last used first."""
+        return await self._last_used("command", "line", box)
+
+    async def add_command(self, box: str, line: str) -> None:
+        """Remember the command line of a job; the longest unused ones are forgotten."""
+        await self._add("command", "line", box, line)
+
+    async def chosen_env(self, box: str) -> str:
+        """Return the folder of the environment that is chosen on a box; empty without one."""
+        return await self._database.call(lambda connection: _chosen_env(connection, box)) or ""
+
+    async def choose_env(self, box: str, prefix: str) -> None:
+        """Remember the environment that is chosen on a box; an empty one forgets it."""
+        await self._database.call(lambda connection: _choose_env(connection, box, prefix))
+
+    async def _last_used(self, table: str, column: str, box: str) -> list[str]:
+        return await self._database.call(lambda it: _last_used(it, table, column, box)) or []
+
+    async def _add(self, table: str, column: str, box: str, words: str) -> None:
+        await self._database.call(lambda connection: _add(connection, table, column, box, words))
 
 
-def keep_program(connection: sqlite3.Connection, box: str, command: str) -> None:
-    """Remember a program of a box; the longest unused ones are forgotten."""
-    _use(connection, "program", "command", box, command)
+def _recent(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT name FROM box WHERE used > 0 ORDER BY used DESC LIMIT ?", (RECENT,))
+    return [cast("str", name) for (name,) in rows]
 
 
-def commands(connection: sqlite3.Connection, box: str) -> list[str]:
-    """Return the command lines of jobs that were run on a box, last used first."""
-    return _last_used(connection, "command", "line", box)
+def _remember(connection: sqlite3.Connection, name: str) -> None:
+    with connection:
+        connection.execute(
+            "INSERT INTO box (name, used) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET used = ?2",
+            (name, time.time()),
+        )
 
 
-def keep_command(connection: sqlite3.Connection, box: str, line: str) -> None:
-    """Remember the command line of a job; the longest unused ones are forgotten."""
-    _use(connection, "command", "line", box, line)
+def _ports(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:
+    rows = connection.execute("SELECT box, tunnel, port FROM port WHERE port BETWEEN 1 AND 65535")
+    return {(box, tunnel): port for box, tunnel, port in cast("list[tuple[str, str, int]]", rows.fetchall())}
+
+
+def _add_port(connection: sqlite3.Connection, box: str, tunnel: str, port: int) -> None:
+    with connection:
+        connection.execute(
+            "INSERT INTO port (box, tunnel, port, used) VALUES (?1, ?2, ?3, ?4) "
+            "ON CONFLICT (box, tunnel) DO UPDATE SET port = ?3, used = ?4",
+            (box, tunnel, port, time.time()),
+        )
+        connection.execute(
+            "DELETE FROM port WHERE used < (SELECT used FROM port ORDER BY used DESC LIMIT 1 OFFSET ?)",
+            (PORTS,),
+        )
 
 
 def _last_used(connection: sqlite3.Connection, table: str, column: str, box: str) -> list[str]:
@@ -67,7 +110,7 @@ def _last_used(connection: sqlite3.Connection, table: str, column: str, box: str
     return [words for (words,) in cast("list[tuple[str]]", rows.fetchall())]
 
 
-def _use(connection: sqlite3.Connection, table: str, column: str, box: str, words: str) -> None:
+def _add(connection: sqlite3.Connection, table: str, column: str, box: str, words: str) -> None:
     with connection:
         connection.execute(
             f"INSERT INTO {table} (box, {column}, used) VALUES (?1, ?2, ?3) "
@@ -81,58 +124,12 @@ def _use(connection: sqlite3.Connection, table: str, column: str, box: str, word
         )
 
 
-def told_jobs(connection: sqlite3.Connection, box: str, now: float) -> tuple[float, set[str]]:
-    """Return when a box was first seen by its own clock (`now` if never), and the jobs whose end was told."""
-    with connection:
-        connection.execute("INSERT OR IGNORE INTO told (box, job, at) VALUES (?, '', ?)", (box, now))
-    rows = cast(
-        "list[tuple[str, float]]",
-        connection.execute("SELECT job, at FROM told WHERE box = ?", (box,)).fetchall(),
-    )
-    since = next((at for job, at in rows if not job), now)
-    return since, {job for job, _ in rows if job}
+def _chosen_env(connection: sqlite3.Connection, box: str) -> str:
+    rows = connection.execute("SELECT prefix FROM choice WHERE box = ?", (box,))
+    return next((prefix for (prefix,) in cast("list[tuple[str]]", rows.fetchall())), "")
 
 
-def keep_told(connection: sqlite3.Connection, box: str, jobs: Sequence[str]) -> None:
-    """Note that the end of jobs was told; they are never told again. The oldest notes are forgotten."""
-    with connection:
-        connection.executemany(
-            "INSERT OR REPLACE INTO told (box, job, at) VALUES (?, ?, ?)",
-            [(box, job, time.time()) for job in jobs if job],
-        )
-        connection.execute(
-            "DELETE FROM told WHERE box = ?1 AND job <> '' AND at < "
-            "(SELECT at FROM told WHERE box = ?1 AND job <> '' ORDER BY at DESC LIMIT 1 OFFSET ?2)",
-            (box, ENDINGS - 1),
-        )
-
-
-def claim(connection: sqlite3.Connection, box: str, job: str) -> bool:
-    """Note that somebody acts on the end of a job; returns whether nobody did before."""
-    with connection:
-        made = connection.execute(
-            "INSERT OR IGNORE INTO claimed (box, job, at) VALUES (?, ?, ?)", (box, job, time.time())
-        )
-        first = made.rowcount == 1
-        connection.execute(
-            "DELETE FROM claimed WHERE box = ?1 AND at < "
-            "(SELECT at FROM claimed WHERE box = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
-            (box, ENDINGS - 1),
-        )
-    return first
-
-
-def choice(connection: sqlite3.Connection, box: str) -> str:
-    """Return the folder of the environment that is chosen on a box; empty without one."""
-    rows = cast(
-        "list[tuple[str]]",
-        connection.execute("SELECT prefix FROM choice WHERE box = ?", (box,)).fetchall(),
-    )
-    return rows[0][0] if rows else ""
-
-
-def keep_choice(connection: sqlite3.Connection, box: str, prefix: str) -> None:
-    """Remember the environment that is chosen on a box; an empty one forgets it."""
+def _choose_env(connection: sqlite3.Connection, box: str, prefix: str) -> None:
     with connection:
         connection.execute("DELETE FROM choice WHERE box = ?", (box,))
         if prefix:

@@ -23,14 +23,15 @@ _SECONDS = 12.0
 
 
 async def tell(app: App[object], box: Box, *, notify: bool) -> None:
-    """Show a toast and ring the bell for jobs that end, until cancelled; each is told once.
+    """Show a toast and ring the bell for jobs that end, until cancelled; one of all windows tells each.
 
     Without `notify` they only count as told.
     Raises what box.jobs raises.
     """
     recent: list[tuple[float, Record]] = []
     async for records in box.jobs.finished.follow():
-        wanted = [record for record in records if notify and record.spec.notify]
+        claimed = await box.jobs.claim_endings([record.id for record in records])
+        wanted = [one for one in records if one.id in claimed and notify and one.spec.notify]
         now = time.monotonic()
         recent = [one for one in recent if now - one[0] < _SECONDS]
         recent += [(now, record) for record in wanted]
@@ -42,8 +43,6 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
                 _toast(app, box, record)
         if wanted:
             app.bell()
-        if records:
-            await box.jobs.told([record.id for record in records])
 
 
 def _toast(app: App[object], box: Box, record: Record) -> None:

@@ -239,15 +239,15 @@ class Environments:
     async def _remembered(self) -> str:
         """Return the folder of the chosen one; another window may have chosen meanwhile."""
         if self._store is not None:
-            kept = await self._store.choice(self._box)
+            kept = await self._store.state.chosen_env(self._box)
             if kept != self._kept:
                 self._choice = self._kept = kept
         return self._choice
 
     async def _remember(self, choice: str) -> None:
         if self._store is not None:
-            await self._store.keep_choice(self._box, choice)
-            self._kept = await self._store.choice(self._box)  # not so where the disk is full
+            await self._store.state.choose_env(self._box, choice)
+            self._kept = await self._store.state.chosen_env(self._box)  # not so where the disk is full
         self._choice = choice
 
     async def _choose_again(self, found: Envs) -> None:

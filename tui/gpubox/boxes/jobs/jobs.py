@@ -76,7 +76,7 @@ class Jobs:
         self._box, self._channels = box, channels
         self._store = store
         self._limits = limits
-        self._told = NotifiedJobs(box, store)
+        self._notified = NotifiedJobs(box, store)
         self._keeping = JobPoller(self, shell)
         self._looking = asyncio.Lock()
         self._meanwhile: dict[str, Record | None] = {}
@@ -109,7 +109,7 @@ class Jobs:
         """Show records, and what ended among them."""
         if anyhow or records != self.feed.value:
             self.feed.put(records)
-        ended = await self._told.new(records, now)
+        ended = await self._notified.new(records, now)
         if [record.id for record in ended] != [record.id for record in self.finished.value]:
             self.finished.put(ended)
         for record in ended:
@@ -122,12 +122,12 @@ class Jobs:
         self._meanwhile[record.id] = record
         await self._take(_with(self.feed.value, {record.id: record}), record.now or record.submitted)
 
-    async def told(self, jobs: Sequence[str]) -> None:
-        """Note that a person knows of the end of these jobs; they are never told again on this machine."""
-        await self._told.mark(jobs)
+    async def claim_endings(self, jobs: Sequence[str]) -> set[str]:
+        """Claim the ends of these jobs; returns those that no window of this machine announced before."""
         left = tuple(record for record in self.finished.value if record.id not in jobs)
         if len(left) < len(self.finished.value):
             self.finished.put(left)
+        return await self._notified.claim(jobs)
 
     async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job and return its record; raises RemoteError in words, and Dropped.
@@ -143,7 +143,7 @@ class Jobs:
             exclude=tuple(dict.fromkeys((*spec.exclude, *self.settings.exclude))),
         )
         record = await self.backend(spec.backend).launch(spec)
-        await self._told.begin(record.submitted)  # also on a box that is new here, its end is news
+        await self._notified.begin(record.submitted)  # also on a box that is new here, its end is news
         if not spec.template:  # those are offered as what they are, and changes of environments never again
             await self._remember(line_of(spec))
         await self._changed(record)
@@ -152,7 +152,7 @@ class Jobs:
     async def _remember(self, line: str) -> None:
         if self._store is None or not line.isprintable() or tells_secret(line):
             return  # bytes that are no text, several lines, a secret: nothing to be offered again
-        await self._store.keep_command(self._box, line)
+        await self._store.state.add_command(self._box, line)
 
     async def stop(self, job: str) -> Record:
         """Ask for the end of a job and all its processes; raises RemoteError in words, and Dropped."""
@@ -167,7 +167,7 @@ class Jobs:
         except RemoteError:
             await self._keeping.look_again()  # those before it are gone
             raise
-        await self.told(jobs)
+        await self.claim_endings(jobs)
         gone: dict[str, Record | None] = dict.fromkeys(jobs)
         self._meanwhile |= gone
         self.feed.put(_with(self.feed.value, gone))
@@ -239,7 +239,7 @@ class Jobs:
 
     async def history(self) -> tuple[str, ...]:
         """Return the commands that were run on this box from here, newest first."""
-        return tuple(await self._store.commands(self._box)) if self._store is not None else ()
+        return tuple(await self._store.state.commands(self._box)) if self._store is not None else ()
 
     def backend(self, name: str) -> Backend:
         """Return what runs jobs by a backend's name; raises RemoteError for one that the box has not."""
@@ -266,7 +266,7 @@ class Jobs:
         while True:
             record = await self._endings.get()
             command = self.settings.notify_command
-            if command and record.spec.notify and await self._told.claim(record.id):
+            if command and record.spec.notify and await self._notified.claim_hook(record.id):
                 await hooks.run(command, self._box, record)
 
 

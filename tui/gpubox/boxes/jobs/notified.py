@@ -13,59 +13,60 @@ class NotifiedJobs:
 
     def __init__(self, box: str, store: Store | None) -> None:
         self._box = box
-        self._store = store
+        self._events = store.events if store is not None else None
         self._since: float | None = None
         self._read = store is None
-        self._told: set[str] = set()
+        self._notified: set[str] = set()
         self._active: set[str] = set()
         self._news: set[str] = set()
 
     async def begin(self, now: float) -> None:
-        """Find out what was told before; `now` is the box's clock when it is seen for the first time.
+        """Read which endings were told before; `now` is the box's clock when it is seen for the first time.
 
         What ended before this machine saw the box for the first time is nobody's news. A disk that does not
         answer is asked again the next time.
         """
         if self._since is None:
             self._since = now
-        if not self._read and self._store is not None:
-            known = await self._store.told(self._box, self._since)
-            if known is not None:
-                self._since, told = known
-                self._told |= told
-                self._read = True
+        if not self._read and self._events is not None:
+            since = await self._events.first_seen(self._box, self._since)
+            if since is not None and await self._read_claims():
+                self._since, self._read = since, True
 
     async def new(self, records: Sequence[Record], now: float) -> tuple[Record, ...]:
-        """Return the jobs that ended and were not told; `now` is the box's clock."""
+        """Return the jobs that ended and that nobody was notified of; `now` is the box's clock."""
         await self.begin(now)
-        ended = self._untold(records)
-        if self._store is not None and any(record.id not in self._news for record in ended):
-            # Another window, or another run of this program, may have told it.
-            known = await self._store.told(self._box, now)
-            self._told |= known[1] if known is not None else set()
-            ended = self._untold(records)
+        ended = self._unknown(records)
+        if any(record.id not in self._news for record in ended):
+            await self._read_claims()  # another program on this machine may have told it
+            ended = self._unknown(records)
         self._news = {record.id for record in ended}
         return ended
 
-    def _untold(self, records: Sequence[Record]) -> tuple[Record, ...]:
+    async def _read_claims(self) -> bool:
+        """Read which endings were claimed; returns whether the disk answered."""
+        claimed = await self._events.claimed(self._box, "job ended") if self._events is not None else None
+        self._notified |= claimed or set()
+        return claimed is not None
+
+    def _unknown(self, records: Sequence[Record]) -> tuple[Record, ...]:
         since = self._since or 0.0
         self._active |= {record.id for record in records if record.state in ACTIVE}
         return tuple(
             record
             for record in records
             if record.state == "ended"
-            and record.id not in self._told
+            and record.id not in self._notified
             # A clock that was set, and a box that was booted anew, may date an end before that.
             and ((record.ended or record.submitted) > since or record.id in self._active)
         )
 
-    async def mark(self, jobs: Sequence[str]) -> None:
-        """Note that these were told."""
-        new = [job for job in jobs if job not in self._told]
-        self._told.update(new)
-        if new and self._store is not None:
-            await self._store.keep_told(self._box, new)
+    async def claim(self, jobs: Sequence[str]) -> set[str]:
+        """Claim endings, and return those of which nobody on this machine was notified before."""
+        new = {job for job in jobs if job not in self._notified}
+        self._notified |= new
+        return await self._events.claim(self._box, "job ended", new) if self._events is not None else new
 
-    async def claim(self, job: str) -> bool:
-        """Return whether this run of the program is the first, of all windows here, to act on a job's end."""
-        return self._store is None or await self._store.claim(self._box, job)
+    async def claim_hook(self, job: str) -> bool:
+        """Return whether this program is the first on this machine to run the command for a job's end."""
+        return self._events is None or bool(await self._events.claim(self._box, "job hook", [job]))

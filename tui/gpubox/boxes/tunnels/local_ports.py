@@ -31,7 +31,7 @@ class Ports:
     async def load(self) -> None:
         """Read what was kept on disk; later calls read what other windows kept meanwhile."""
         if self._store is not None:
-            self._all |= await self._store.ports()
+            self._all |= await self._store.state.ports()
 
     def candidates(self, spec: Forward, name: str, before: int) -> Iterator[int]:
         """Yield ports to listen on for a tunnel, the best first; `before` is where it listened, or 0."""
@@ -51,7 +51,7 @@ class Ports:
             self._all[key] = port
             self._kept.add(name)
             if self._store is not None:
-                await self._store.keep_port(self._box, name, port)
+                await self._store.state.add_port(self._box, name, port)
 
 
 def candidates(spec: Forward, name: str, said: int, others: Collection[int]) -> Iterator[int]:

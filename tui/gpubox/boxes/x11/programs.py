@@ -57,7 +57,7 @@ class Windows:
 
     async def past(self) -> list[str]:
         """Return the commands that were run before, last used first."""
-        kept = await self._store.programs(self._box) if self._store is not None else []
+        kept = await self._store.state.programs(self._box) if self._store is not None else []
         return list(dict.fromkeys([*self._past, *kept]))
 
     @asynccontextmanager
@@ -72,7 +72,7 @@ class Windows:
         channels = connected(self._channels, self._box)
         self._past = [command, *(each for each in self._past if each != command)]
         if self._store is not None and not command.startswith(" "):  # as shells take it: not for the disk
-            await self._store.keep_program(self._box, command)
+            await self._store.state.add_program(self._box, command)
         async with channels.graphical(command, here) as channel:
             yield channel
 

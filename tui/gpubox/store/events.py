@@ -1,0 +1,77 @@
+"""Records events of each box so that one running program claims and announces each of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection
+from typing import Literal, cast
+
+from gpubox.store.database import Database
+
+MOST = 5000
+"""Events of one kind that are remembered of a box: more than the jobs that it lists."""
+
+EventKind = Literal["job ended", "job hook"]
+"""What can be claimed: to tell a person that a job ended, to run their command for that."""
+_SEEN = "box seen"
+"""The kind of the one row that says when a box was seen first."""
+
+
+class Events:
+    """Events in the database, by box, kind and subject, such as a job's id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, box: str, kind: EventKind, subjects: Collection[str]) -> set[str]:
+        """Claim events, and return those that nobody claimed before: these are the caller's to tell.
+
+        When the disk does not answer that is all of them: told twice is better than never.
+        """
+        if not subjects:
+            return set()
+        claimed = await self._database.call(lambda connection: _claim(connection, box, kind, subjects))
+        return set(subjects) if claimed is None else claimed
+
+    async def claimed(self, box: str, kind: EventKind) -> set[str] | None:
+        """Return the subjects of all events that were claimed; None when the disk does not answer."""
+        return await self._database.call(lambda connection: _claimed(connection, box, kind))
+
+    async def first_seen(self, box: str, now: float) -> float | None:
+        """Return when a box was seen first by its own clock, in seconds since the epoch.
+
+        That is `now` for a box that was never seen; None when the disk does not answer.
+        """
+        return await self._database.call(lambda connection: _first_seen(connection, box, now))
+
+
+def _claim(connection: sqlite3.Connection, box: str, kind: str, subjects: Collection[str]) -> set[str]:
+    with connection:
+        new = {
+            subject
+            for subject in subjects
+            if connection.execute(
+                "INSERT OR IGNORE INTO event (box, kind, subject, at) VALUES (?, ?, ?, ?)",
+                (box, kind, subject, time.time()),
+            ).rowcount
+            == 1
+        }
+        connection.execute(
+            "DELETE FROM event WHERE box = ?1 AND kind = ?2 AND at < "
+            "(SELECT at FROM event WHERE box = ?1 AND kind = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3)",
+            (box, kind, MOST - 1),
+        )
+    return new
+
+
+def _claimed(connection: sqlite3.Connection, box: str, kind: str) -> set[str]:
+    rows = connection.execute("SELECT subject FROM event WHERE box = ? AND kind = ?", (box, kind))
+    return {subject for (subject,) in cast("list[tuple[str]]", rows.fetchall())}
+
+
+def _first_seen(connection: sqlite3.Connection, box: str, now: float) -> float:
+    with connection:
+        connection.execute("INSERT OR IGNORE INTO event VALUES (?, ?, '', ?)", (box, _SEEN, now))
+    ((at,),) = connection.execute("SELECT at FROM event WHERE box = ? AND kind = ?", (box, _SEEN))
+    return cast("float", at)

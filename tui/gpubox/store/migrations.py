@@ -1,0 +1,116 @@
+"""Makes the tables of the database, in numbered steps that bring a file of any version to this one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from gpubox.core.errors import StoreError
+
+_FIRST = """
+CREATE TABLE box (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used REAL NOT NULL DEFAULT 0);
+CREATE TABLE layout (id INTEGER PRIMARY KEY, series TEXT NOT NULL UNIQUE);
+CREATE TABLE seen (
+    box INTEGER NOT NULL REFERENCES box, second INTEGER NOT NULL,
+    layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
+    PRIMARY KEY (box, second)
+) WITHOUT ROWID
+"""
+# Programs of version 1 made these wherever they were missing, so a file of that version may lack some.
+_LATER = """
+CREATE TABLE IF NOT EXISTS port (
+    box TEXT NOT NULL, tunnel TEXT NOT NULL, port INTEGER NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (box, tunnel)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS program (
+    box TEXT NOT NULL, command TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (box, command)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS command (
+    box TEXT NOT NULL, line TEXT NOT NULL, used REAL NOT NULL, PRIMARY KEY (box, line)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (
+    box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claimed (
+    box TEXT NOT NULL, job TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, job)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS choice (box TEXT PRIMARY KEY, prefix TEXT NOT NULL) WITHOUT ROWID
+"""
+# One row for all series of a box: eight GPUs take 190 bytes a row and 11 MB a week; a row for each
+# series would take six times that, and the last hour ten times as long to read.
+_TIER = """
+CREATE TABLE mean_{width} (
+    box INTEGER NOT NULL REFERENCES box, second INTEGER NOT NULL,
+    layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
+    PRIMARY KEY (box, second)
+) WITHOUT ROWID
+"""
+_EVENTS = """
+CREATE TABLE event (
+    box TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (box, kind, subject)
+) WITHOUT ROWID;
+INSERT INTO event SELECT box, CASE job WHEN '' THEN 'box seen' ELSE 'job ended' END, job, at FROM told;
+INSERT INTO event SELECT box, 'job hook', job, at FROM claimed;
+DROP TABLE told;
+DROP TABLE claimed
+"""
+
+
+def _first_tables(connection: sqlite3.Connection) -> None:
+    _execute(connection, _FIRST)
+
+
+def _tiers_and_events(connection: sqlite3.Connection) -> None:
+    """Ten-second means become the finest of three tiers; endings of jobs become events."""
+    _execute(connection, _LATER)
+    connection.execute("ALTER TABLE seen RENAME TO mean_10")
+    for width in (300, 3600):
+        connection.execute(_TIER.format(width=width))
+    _execute(connection, _EVENTS)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _tiers_and_events)
+"""Step N leads from version N to N + 1; steps are only ever added."""
+VERSION = len(MIGRATIONS)
+"""The version of the tables that this program works with, kept in SQLite's user_version."""
+
+
+class NewerVersion(StoreError):
+    """The file was made by a newer version of this program."""
+
+
+def version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a file, 0 for an empty one; raises NewerVersion, and sqlite3.Error."""
+    found = cast("int", connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > VERSION:
+        raise NewerVersion(
+            "History of another version",
+            f"{path} was made by a newer gpubox-tui (version {found}, this one knows {VERSION})",
+            "Update gpubox-tui; until then nothing is kept on disk",
+        )
+    return found
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a file to this version, wholly or not at all; raises NewerVersion, and sqlite3.Error."""
+    if version(connection, path) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read once more: another program may have been at it while this one waited for the lock.
+        for step in MIGRATIONS[version(connection, path) :]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _execute(connection: sqlite3.Connection, statements: str) -> None:
+    # Not executescript, which would commit the transaction first.
+    for statement in statements.split(";"):
+        connection.execute(statement)
