@@ -23,7 +23,7 @@ _VALUE = re.compile(r"^(?=[a-z_]+ = )", re.MULTILINE)
 
 
 def template() -> str:
-    """Return the shipped settings with every value commented out, so that later defaults still reach it."""
+    """Return the shipped settings with every value commented out, so that later defaults still apply."""
     return _VALUE.sub("#", shipped("gpubox.toml").read_text("utf-8"))
 
 
@@ -42,7 +42,7 @@ def dump(settings: Settings) -> str:
 
 
 def add_box(path: Path, box: BoxEntry) -> None:
-    """Add a [[box]] to the file and keep everything else in it, comments too; makes the file if need be.
+    """Add a [[box]] to the file, which is created if needed; everything else in it stays, comments too.
 
     Raises ConfigError when a box of that name is there, the file is no TOML, or it cannot be written.
     """
@@ -68,7 +68,7 @@ def add_box(path: Path, box: BoxEntry) -> None:
 
 
 def set_theme(path: Path, theme: str) -> None:
-    """Set [ui] `theme` in the file and keep everything else in it; makes the file if need be.
+    """Set [ui] `theme` in the file, which is created if needed; everything else in it stays.
 
     Raises ConfigError when the file is no TOML, or it cannot be written.
     """
@@ -108,8 +108,8 @@ def _names(table: Mapping[str, object]) -> set[object]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file in one step: a full disk must not leave half of somebody's settings."""
-    path = path.resolve()  # a link to a folder of dotfiles stays a link
+    """Replace the file atomically: a full disk must not truncate somebody's settings."""
+    path = path.resolve()  # a symlink into a dotfiles folder stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gpubox-")

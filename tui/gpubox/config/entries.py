@@ -19,12 +19,12 @@ RESERVED = ("demo", "local")
 
 
 def fields(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
-    """Return the settings of a table by name, in the order they are written down."""
+    """Return the fields of a table by name, in their order."""
     return {info.name: info for info in msgspec.structs.fields(kind)}
 
 
 def unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigError:
-    """Return that a table has no such setting, and what is close to it."""
+    """Return the error for an unknown field, with the closest known one."""
     known = list(fields(kind))
     what = f"`{clean(key, 40)}` is no setting; expected one of {', '.join(known)}{near(key, known)}"
     return ConfigError("Settings", f"{where}: {what}", hint)
@@ -33,7 +33,7 @@ def unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigError
 def box_of(
     table: Mapping[str, object], where: str, taken: Collection[str] = ()
 ) -> tuple[BoxEntry | None, list[ConfigError]]:
-    """Return the box of one table, or None and what is wrong with it; `taken` are the names before it."""
+    """Return the box of one table, or None and its problem; `taken` are the names before it."""
 
     def wrong(good: Mapping[str, object]) -> Iterable[str]:
         for line in cast("tuple[str, ...]", good.get("tunnels", ())):
@@ -50,7 +50,7 @@ def box_of(
 def job_of(
     table: Mapping[str, object], where: str, taken: Collection[str] = ()
 ) -> tuple[JobEntry | None, list[ConfigError]]:
-    """Return the job of one table, or None and what is wrong with it; `taken` are the names before it."""
+    """Return the job of one table, or None and its problem; `taken` are the names before it."""
 
     def wrong(good: Mapping[str, object]) -> Iterable[str]:
         if "command" not in table:

@@ -17,11 +17,11 @@ _FORMS = {
     r"^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$": 'width and height, such as "1600x900"',
     r"^[^\x00-\x1f]*$": "text on one line, of 500 characters at most",
 }
-"""What the patterns in settings.py want, in words."""
+"""The patterns of settings.py in words."""
 
 
 class InvalidSetting(Exception):
-    """A value that does not fit; its text is what was expected and, when something is near, what."""
+    """An invalid value; its text says what was expected, and the closest valid value if there is one."""
 
 
 def value_of(raw: object, kind: object, *, text: bool = False) -> object:

@@ -28,19 +28,19 @@ PREFIX = "GPUBOX_"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and what was wrong with where they came from."""
+    """Loaded settings, and the problems of their sources."""
 
     settings: Settings
     path: Path
     """The user's file, whether it exists or not."""
     exists: bool
     problems: tuple[ConfigError, ...]
-    """One for each thing that was left out."""
+    """One for each value that was ignored."""
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Collects the values that fit and the problems of those that do not."""
+    """Collects valid values, and the problems of invalid ones."""
 
     values: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     keys: dict[str, str] = field(default_factory=dict[str, str])
@@ -155,7 +155,7 @@ def load(
     environment: Mapping[str, str] = os.environ,
     flags: Sequence[str] = (),
 ) -> Loaded:
-    """Return the settings of the user's file, or of `path`; never fails for what a file says.
+    """Return the settings of the user's file, or of `path`; a faulty file is a problem, not an error.
 
     Raises ConfigError for a flag that cannot be used, and for a file that was named on purpose (by
     `path` or $GPUBOX_CONFIG) and is not there.

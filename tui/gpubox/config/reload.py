@@ -15,16 +15,16 @@ from gpubox.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """Where the settings came from."""
+    """The source of the settings."""
 
     path: Path
     load: Callable[[], Loaded]
-    """Reads the settings again, with the flags that the program was started with."""
+    """Reloads the settings, with the flags that the program was started with."""
 
     def with_new_boxes(self, settings: Settings) -> tuple[Settings, tuple[ConfigError, ...]]:
-        """Return settings with the boxes of the file as it is now, and what is wrong with the file.
+        """Return settings with the boxes that the file holds now, and its problems.
 
-        No box is lost to a mistake in the file, nor to a file that is gone.
+        No box disappears because of a mistake in the file, or because the file is gone.
         """
         try:
             loaded = self.load()
@@ -37,7 +37,7 @@ class SettingsFile:
         return replace(settings, box=boxes), loaded.problems
 
     def set_theme(self, theme: str) -> None:
-        """Have the next start begin with a theme; raises ConfigError when it cannot be written."""
+        """Save a theme for the next start; raises ConfigError when it cannot be written."""
         from gpubox.config.edit import set_theme
 
         set_theme(self.path, theme)

@@ -14,7 +14,7 @@ URL = "https://json-schema.org/draft/2020-12/schema"
 
 
 def descriptions() -> dict[str, dict[str, str]]:
-    """Return the sentence that stands under each setting, by struct and field; "" is the struct's own."""
+    """Return the docstring of each setting, by struct and field; "" is the struct's own."""
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(inspect.getsource(settings)).body:
         if isinstance(node, ast.ClassDef):

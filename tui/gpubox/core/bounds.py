@@ -8,16 +8,17 @@ import msgspec
 from msgspec import Meta
 
 Whole = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 1)]
-"""A whole number that any formatting can take: JSON has no bounds, and one of 5,000 digits ends a program."""
+"""A whole number that any formatter accepts: JSON has no bounds, and a number of 5,000 digits raises in
+str()."""
 Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
-"""A number that any formatting can take."""
+"""A number that any formatter accepts."""
 Moment = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 """Seconds since the epoch, up to the year 9999: the last one that a calendar can show."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 """A port of TCP."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes: no JSON or another shape, no UTF-8, 500,000 open brackets."""
+"""What msgspec raises for hostile bytes: no JSON or another shape, no UTF-8, 500,000 open brackets."""
 
 _DIGITS = 18
 """Decimal digits that fit a Whole."""

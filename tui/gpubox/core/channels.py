@@ -25,7 +25,7 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A forward as it is wanted."""
+    """The spec of a forward."""
 
     way: Direction
     listen_port: int = 0
@@ -39,7 +39,7 @@ class Forward:
 
 @dataclass(slots=True)
 class Traffic:
-    """What went through a forward so far; counted while it runs."""
+    """Traffic of a forward so far; updated while it runs."""
 
     sent: int = 0
     """Bytes from this machine to the box."""
@@ -50,11 +50,11 @@ class Traffic:
     total: int = 0
     """Connections so far."""
     refused: int = 0
-    """Connections that the far side would not take: nothing listens there, or sshd forbids it."""
+    """Connections that the far side refused: nothing listens there, or sshd forbids it."""
     refusal: str = ""
-    """The far side's words for the last of those."""
+    """The reason that the far side gave for the last of those."""
     forbidden: bool = False
-    """Whether the last of those was sshd's own no: it forbids the way, whatever listens there."""
+    """Whether sshd itself refused the last of those: it forbids the forward, whatever listens there."""
 
 
 class Listening(Protocol):
@@ -72,7 +72,7 @@ class Listening(Protocol):
 
 
 class Terminal(Protocol):
-    """An interactive program on the box, behind a terminal of its own."""
+    """An interactive program on the box, with a terminal of its own."""
 
     async def write(self, data: bytes) -> None:
         """Send keys; raises Dropped when the link is gone."""
@@ -83,7 +83,7 @@ class Terminal(Protocol):
         ...
 
     def resize(self, columns: int, rows: int) -> None:
-        """Tell the program its terminal's new size."""
+        """Resize the program's terminal."""
         ...
 
     async def wait(self) -> int:
@@ -126,7 +126,7 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class TerminalSpec:
-    """What an interactive program gets to know of this terminal."""
+    """What an interactive program learns about this terminal."""
 
     columns: int
     rows: int
@@ -136,7 +136,7 @@ class TerminalSpec:
 
 
 class Channels(Protocol):
-    """The ways through one open link; they end with it."""
+    """The channels of one open link; they end with it."""
 
     def forward(self, spec: Forward) -> AbstractAsyncContextManager[Listening]:
         """Open a forward on loopback; leaving the block closes it and its connections.
@@ -169,7 +169,7 @@ class Channels(Protocol):
 
 
 def exit_status(result: CommandResult) -> int:
-    """Return how a command ended as shells tell it: its status, or 128 + n when signal n ended it."""
+    """Return an exit status as shells report it: the status, or 128 + n for signal n."""
     if result.status is not None:
         return result.status
     number = Signals.__members__.get(f"SIG{result.signal}")

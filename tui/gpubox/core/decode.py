@@ -16,7 +16,7 @@ LINE_LIMIT = 4 * 1024 * 1024
 """A longer line is no sample: 64 GPUs with 1,000 processes take 400 kB."""
 
 _STRIDE = (LONGEST + 1) // 2
-"""Bytes looked at together for a quote: a text over the limit covers one such stretch wholly."""
+"""Bytes searched together for a quote: a string over the limit covers at least one such stretch."""
 _DECODER = msgspec.json.Decoder(Sample)
 
 V = TypeVar("V")
@@ -73,7 +73,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def _harmless(line: bytes) -> bool:
-    """Tell whether nothing in a line needs cleaning: 15 us for eight GPUs; a look at each text takes 150.
+    """Tell whether a line needs no cleaning: 15 us for eight GPUs; checking each string takes 150.
 
     The only escapes of plain text are the quote and the backslash, common in command lines; any other
     escape, any byte over 126 and any text over the limit takes the long way.
@@ -88,7 +88,7 @@ def _harmless(line: bytes) -> bool:
 
 
 def _holds_long_text(line: bytes) -> bool:
-    """Tell whether a text is over the limit; the line holds no escaped quotes.
+    """Tell whether a string is over the limit; the line holds no escaped quotes.
 
     Stretch by stretch it takes 5 us where a regular expression takes 250.
     """

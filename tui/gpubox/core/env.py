@@ -13,7 +13,7 @@ Kind = Literal["conda", "venv", "uv", "pixi"]
 
 
 class Build(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A framework in an environment, judged by its metadata alone; nothing was imported."""
+    """A framework in an environment, as its metadata describes it; nothing was imported."""
 
     framework: str
     """`torch`, `tensorflow` or `jax`."""
@@ -21,22 +21,22 @@ class Build(msgspec.Struct, frozen=True, omit_defaults=True):
     target: Literal["cuda", "rocm", "cpu", "unknown"] = "unknown"
     """What it was built for."""
     cuda: str = ""
-    """CUDA version that it was built for, such as `12.4`; empty when not told."""
+    """CUDA version that it was built for, such as `12.4`; empty when unknown."""
     why: str = ""
-    """Where that is written, such as `torch/version.py`."""
+    """The file that says so, such as `torch/version.py`."""
     missing: str = ""
-    """Libraries that a CUDA build needs and that the environment does not bring, in words."""
+    """Libraries that a CUDA build needs and the environment lacks, in words."""
 
 
 class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an environment answered when it was asked whether it sees the GPUs; kept on the box."""
+    """The result of a GPU check of an environment; stored on the box."""
 
     at: Moment
     """When, in seconds since the epoch."""
     job: str = ""
-    """The job that asked."""
+    """The job that ran the check."""
     sees: bool | None = None
-    """None when no framework could be asked."""
+    """None when no framework could be checked."""
     devices: tuple[str, ...] = ()
     """Names of what it sees."""
     words: str = ""
@@ -49,7 +49,7 @@ class Env(msgspec.Struct, frozen=True, omit_defaults=True):
     """One environment of a box."""
 
     prefix: str
-    """Its folder, absolute, links resolved; what tells environments apart."""
+    """Its folder, absolute, links resolved; it identifies the environment."""
     name: str
     """What people call it: the conda name, or the project's folder for those in projects."""
     kind: Kind
@@ -62,12 +62,12 @@ class Env(msgspec.Struct, frozen=True, omit_defaults=True):
     python: str = ""
     """Version of its Python; empty when it has none."""
     packages: Whole | None = None
-    """How many packages it has; None when that cannot be told."""
+    """How many packages it has; None when unknown."""
     builds: tuple[Build, ...] = ()
     broken: str = ""
     """Why it cannot be used, in words; empty when it can."""
     used: Moment | None = None
-    """When something in it last ran or changed, in seconds since the epoch, as far as files tell."""
+    """When something in it last ran or changed, in seconds since the epoch, judged by its files."""
     size: Whole | None = None
     """Bytes on disk; counted on demand only."""
     sight: Sight | None = None
@@ -78,7 +78,7 @@ class Root(msgspec.Struct, frozen=True, omit_defaults=True):
 
     path: str
     flavor: str
-    """`miniconda`, `anaconda`, `miniforge`, `mamba`, `micromamba`, `uv` or `pixi`, as far as files tell."""
+    """`miniconda`, `anaconda`, `miniforge`, `mamba`, `micromamba`, `uv` or `pixi`, judged by its files."""
     tool: str = ""
     """The program that makes environments there."""
     envs: str = ""
@@ -86,7 +86,7 @@ class Root(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Envs(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that one look at a box gives."""
+    """The result of one scan of a box."""
 
     v: Whole = 1
     envs: tuple[Env, ...] = ()
@@ -94,9 +94,9 @@ class Envs(msgspec.Struct, frozen=True, omit_defaults=True):
     modules: str = ""
     """The module system, such as `Lmod 8.7`; empty without one."""
     cuda: str = ""
-    """Highest CUDA version that the driver runs, where the box tells it without NVML; else empty."""
+    """Highest CUDA version that the driver supports, where the box reports it without NVML; else empty."""
     partial: str = ""
-    """Which places did not answer in time, in words; empty when all was looked at."""
+    """Places that did not answer in time, in words; empty after a complete scan."""
 
 
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):

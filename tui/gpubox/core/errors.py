@@ -28,7 +28,7 @@ class GpuBoxError(Exception):
         title: a few words, no full stop.
         text: what happened to what, in a sentence.
         hint: what the person can do now; may be empty.
-        again: whether trying again by itself may help (a link in back-off), or only a person can.
+        again: whether an automatic retry may help (a link in back-off), or only a person can.
     """
 
     again: bool = False
@@ -44,11 +44,11 @@ class GpuBoxError(Exception):
 
 
 class ConfigError(GpuBoxError):
-    """A settings file or a command-line value that cannot be used."""
+    """An invalid settings file or command-line value."""
 
 
 class StoreError(GpuBoxError):
-    """The history on this machine's disk cannot be read or written; the program goes on without it."""
+    """The history on this machine's disk cannot be read or written; the program continues without it."""
 
 
 class LinkError(GpuBoxError):
@@ -85,7 +85,7 @@ class Dropped(LinkError):
 
 
 class RemoteError(GpuBoxError):
-    """A command on the box failed; where it is a link's work, it is done again by itself after a pause.
+    """A command on the box failed; a link whose work raises this repeats the work after a pause.
 
     Attributes:
         status: the exit status, or None when a signal ended it or it never started.
@@ -99,11 +99,11 @@ class RemoteError(GpuBoxError):
 
 
 class CommandEnded(RemoteError):
-    """A command that was written to has ended; how it ended is learned from its channel."""
+    """The command has ended and takes no input; its channel has the exit status."""
 
     @classmethod
     def closed(cls, status: int | None = None) -> CommandEnded:
-        """Return the error of a write that came too late."""
+        """Return the error of a write to a command that has ended."""
         return cls("The command ended", "It takes no more input", "Start it again", status=status)
 
 
@@ -112,13 +112,13 @@ class ProbeError(RemoteError):
 
 
 class ProbeTooNew(ProbeError):
-    """The probe speaks a line format that is newer than this program; trying again cannot help."""
+    """The probe's line format is newer than this program; a retry cannot help."""
 
     again = False
 
 
 class PortTaken(GpuBoxError):
-    """A port that something else holds; the text says what, where that can be told."""
+    """A port that something else holds; the text names the holder where it is known."""
 
 
 class ToolMissing(GpuBoxError):

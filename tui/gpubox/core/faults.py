@@ -47,7 +47,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
 
 
 def without_gpus(sample: Sample) -> bool:
-    """Tell whether a box has no GPUs and no driver for any: nothing is wrong with it then."""
+    """Tell whether a box has neither GPUs nor a driver for any, which is no fault."""
     return (
         bool(sample.faults)
         and not sample.gpus
@@ -57,7 +57,7 @@ def without_gpus(sample: Sample) -> bool:
 
 
 def explain(fault: Fault) -> GpuBoxError:
-    """Return a fault as title, text and hint; a code unknown to this version is told by its detail."""
+    """Return a fault as title, text and hint; a code unknown to this version is described by its detail."""
     if fault.code == "mismatch":
         return _mismatch(fault)
     title, text, hint = _WORDS.get(fault.code, ("The GPUs cannot be read", f"Fault `{fault.code}`", ""))
@@ -69,7 +69,7 @@ def explain(fault: Fault) -> GpuBoxError:
 
 
 def _places(looked: Sequence[str]) -> list[str]:
-    """Return what was looked at, with the many folders of one library counted."""
+    """Return what was tried, with the many folders of one library summed up."""
     names = Counter(place.rpartition("/")[2] for place in looked)
     out: dict[str, None] = {}
     for place in looked:

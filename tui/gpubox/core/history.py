@@ -12,12 +12,12 @@ SPAN = 3600
 _SLACK = 600
 """Slots over SPAN before the oldest are dropped in one go."""
 _STEP = 10
-"""Parts of a unit that are kept: tenths of a percent, degree or watt in two bytes, up to 6,553.4.
+"""Resolution: tenths of a percent, degree or watt in two bytes, up to 6,553.4.
 
 Floats would take twice the memory: 100 boxes of eight GPUs hold an hour in 30 MiB this way.
 """
 _GAP = 0xFFFF
-"""The slot of a second in which nothing was seen."""
+"""The slot of a second without a reading."""
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Series of one box: 200 GPUs. A box that names its GPUs anew every second must not fill this machine."""
@@ -64,11 +64,11 @@ class History:
         self._start: dict[str, int] = {}
 
     def put(self, second: float, values: Mapping[str, float]) -> None:
-        """Keep values of one moment, in this machine's seconds since the epoch."""
+        """Add values of one moment, in this machine's seconds since the epoch."""
         self.fill(int(second), 1, values)
 
     def fill(self, second: int, width: int, values: Mapping[str, float]) -> None:
-        """Keep values that stand for `width` seconds from `second` on, such as means read from disk."""
+        """Add values that hold for `width` seconds from `second` on, such as means read from disk."""
         for key, value in values.items():
             slot = int(min(value, _TOP) * _STEP + 0.5) if value > 0 else 0
             self._put(key, second, width, slot)
@@ -96,7 +96,7 @@ class History:
             self._start[key] += drop
 
     def take(self, other: History) -> None:
-        """Begin with what another history holds, such as one read from disk; what this one held is lost."""
+        """Replace the contents by those of another history, such as one read from disk."""
         self._series, self._start = other._series, other._start
 
     def keys(self) -> tuple[str, ...]:

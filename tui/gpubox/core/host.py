@@ -6,11 +6,11 @@ from gpubox.common.units import duration, size
 from gpubox.core.sample import Disk, Host
 
 PATIENCE = 2.0
-"""Seconds without an answer after which a disk hangs: one of the network that sleeps may take a while."""
+"""Seconds without an answer after which a disk counts as hung: a sleeping network disk may take a while."""
 
 
 def limits(host: Host) -> str:
-    """Return what a container may use of the machine, such as `2.5 CPUs, 8.0G of memory`, or nothing."""
+    """Return the limits of a container, such as `2.5 CPUs, 8.0G of memory`, or an empty string."""
     parts: list[str] = []
     if host.cpu_limit is not None:
         parts.append(f"{round(host.cpu_limit, 2):g} CPU{'' if host.cpu_limit == 1 else 's'}")
@@ -20,7 +20,7 @@ def limits(host: Host) -> str:
 
 
 def without_size(disk: Disk) -> str:
-    """Return why a disk has no size, or nothing when it has one."""
+    """Return why a disk has no size, or an empty string when it has one."""
     if disk.hangs is None:
         return disk.fault
     return f"no answer for {duration(disk.hangs)}" if disk.hangs > PATIENCE else "no answer yet"

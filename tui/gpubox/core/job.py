@@ -14,7 +14,7 @@ from gpubox.core.bounds import Number, Whole
 
 
 class GpuRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which GPUs a job wants."""
+    """Which GPUs a job asks for."""
 
     mode: Literal["count", "chosen", "none", "any"] = "count"
     """A number of free ones; those named; none, with CUDA_VISIBLE_DEVICES empty; or all, without a lease."""
@@ -31,10 +31,10 @@ class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A job as it is wanted. Values of secrets in `environment` never reach the box's disk."""
+    """What a person asks a job to be. Values of secrets in `environment` never reach the box's disk."""
 
     id: str
-    """`YYYYMMDD-HHMMSS-xxxx`; made by the one who specs, so that sending it twice starts one job."""
+    """`YYYYMMDD-HHMMSS-xxxx`; made by the client, so that submitting it twice starts one job."""
     argv: tuple[str, ...]
     """The program and its arguments."""
     line: str = ""
@@ -51,11 +51,10 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     changes: tuple[str, ...] = ()
     """Folders of environments that no other job may change meanwhile; it waits for those that do."""
     removes: bool = False
-    """Whether they are gone afterwards: that is refused while a job runs in one of them."""
+    """Whether the job deletes them, which is refused while another job runs in one of them."""
     login: bool = True
-    """Whether it begins with the environment of a login shell, rather than what sshd gives a command.
-
-    On top come those of its software environment and `environment`.
+    """Whether it starts with the environment of a login shell, rather than what sshd gives a command. The
+    variables of its software environment and `environment` come on top.
     """
     environment: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     """Variables that are set on top."""
@@ -63,22 +62,22 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names in `environment` whose values were left out of the record, because they look like secrets."""
     gpus: GpuRequest = GpuRequest(mode="none")
     now: bool = False
-    """Start at once, on GPUs in use if none is free, instead of waiting for free ones."""
+    """Start at once, on busy GPUs if none is free, instead of queuing."""
     exclude: tuple[str, ...] = ()
     """UUIDs or indices of GPUs that the queue may not use."""
     ignore: tuple[Ignored, ...] = ()
     after: str = ""
     """Id of a job that must end first."""
     after_any: bool = False
-    """Whether it may have ended in any way; else only with exit code 0."""
+    """Whether that job may fail; else it must end with exit code 0."""
     limit: Number | None = None
     """Seconds that it may run."""
     grace: Number = 10.0
     """Seconds between TERM and KILL when it is stopped."""
     results: tuple[str, ...] = ()
-    """Files to fetch in the end: names or patterns, taken from the working folder."""
+    """Result files to fetch after it ended: names or patterns, relative to the working folder."""
     files: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    """Small programs that travel along: plain names and their text, put into `files/` of the record.
+    """Small files that are sent along: plain names and their text, written to `files/` of the record.
 
     `{files}` in `argv` and `environment` stands for that folder, `{folder}` there and in `cwd` for the
     record's.
@@ -92,4 +91,4 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     partition: str = ""
     """Slurm only; empty is Slurm's default."""
     by: str = ""
-    """Who asked: `user@laptop`."""
+    """Who submitted it: `user@laptop`."""

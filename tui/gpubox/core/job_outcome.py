@@ -16,7 +16,7 @@ _HOW = {
     "lost": "its supervisor was killed",
     "slurm": "ended by Slurm",
 }
-"""Words for endings that come without an exit code; the box's own words are added where there are some."""
+"""Words for outcomes without an exit code; the box's own words are added where it gives some."""
 
 
 def succeeded(record: Record) -> bool:
@@ -39,7 +39,7 @@ def how(ending: Ending) -> str:
 
 
 def outcome(record: Record) -> str:
-    """Return how a job ended with what the box says of it, or `still running`."""
+    """Return how a job ended, with the box's own words, or `still running`."""
     ending = record.ending
     if ending is None:
         return f"still {record.state}" if record.state != "ended" else "not known"

@@ -8,7 +8,7 @@ import msgspec
 
 _NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
 _JOINERS = "\u200c\u200d"
-"""Inside emoji and several scripts; they move nothing on the screen."""
+"""Joiners inside emoji and several scripts; harmless to a terminal."""
 
 
 def json_text(value: object, indent: int = 0) -> str:

@@ -11,14 +11,14 @@ from typing import Protocol, runtime_checkable
 
 
 class QuestionKind(Enum):
-    """What sort of answer a question wants."""
+    """The kind of answer that a question expects."""
 
     YES_NO = "yes-no"
     """`yes` or `no`; the default is always no."""
     TEXT = "text"
-    """A line of text that may be shown, such as a one-time code."""
+    """A line of text that may be echoed, such as a one-time code."""
     SECRET = "secret"
-    """A line that is never echoed, logged or kept longer than the program runs."""
+    """A line that is never echoed or logged, and forgotten when the program ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,20 @@ class Question:
     prompt: str = ""
     """The label of the field, such as the server's own `Verification code:`."""
     danger: bool = False
-    """Whether a yes can do harm: drawn as a warning."""
+    """Whether a yes can do harm; drawn as a warning."""
 
 
 @runtime_checkable
 class Asker(Protocol):
-    """Someone who can put a question to the person."""
+    """Whoever can ask the person a question."""
 
     async def ask(self, question: Question) -> str | None:
-        """Return the answer (`yes` or `no` for YES_NO), or None when the person would not answer."""
+        """Return the answer (`yes` or `no` for YES_NO), or None when the person declined."""
         ...
 
 
 class Nobody:
-    """An asker for runs without a person: declines everything."""
+    """An asker for unattended runs: declines everything."""
 
     async def ask(self, question: Question) -> str | None:
         """Return None: nobody is there."""

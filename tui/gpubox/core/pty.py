@@ -17,11 +17,11 @@ _TAKE = 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1'
 """A session's leader that opens a terminal makes it its own; done by sh, for a fork of ours may not wait."""
 _PIECE = 65536
 _GRACE = 1.0
-"""Seconds that a program has to end after it was hung up."""
+"""Seconds that a program gets to end after SIGHUP."""
 
 
 class PtyProcess:
-    """A program behind a pseudo-terminal; see core.channels.Terminal. Use `run_in_pty`."""
+    """A program in a pseudo-terminal; see core.channels.Terminal. Use `run_in_pty`."""
 
     def __init__(self, process: Process, ours: int) -> None:
         self._process = process
@@ -29,7 +29,7 @@ class PtyProcess:
         self._ended = asyncio.ensure_future(process.wait())
 
     async def write(self, data: bytes) -> None:
-        """Send keys; what a program that has ended does not read is thrown away."""
+        """Send keys; they are discarded once the program has ended."""
         loop = asyncio.get_running_loop()
         while data and not self._ended.done():
             try:
@@ -82,7 +82,7 @@ class PtyProcess:
         return status if status >= 0 else 128 - status
 
     async def close(self) -> None:
-        """Hang up, as a closed window does, and end what does not go by that."""
+        """Hang up, as a closed window does, and kill what survives that."""
         os.close(self._ours)
         for number in (signal.SIGHUP, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -97,7 +97,7 @@ class PtyProcess:
 async def run_in_pty(
     command: Sequence[str], environment: Mapping[str, str], folder: str, columns: int, rows: int
 ) -> AsyncGenerator[PtyProcess]:
-    """Run a program behind a new terminal of a size; leaving the block hangs it up. Raises OSError."""
+    """Run a program in a new terminal of a size; leaving the block hangs it up. Raises OSError."""
     ours, theirs = pty.openpty()
     try:
         termios.tcsetwinsize(theirs, (rows, columns))

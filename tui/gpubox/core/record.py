@@ -11,7 +11,7 @@ from gpubox.core.bounds import Moment, Number, Whole
 from gpubox.core.job import JobSpec
 
 State = Literal["queued", "starting", "running", "stopping", "ended"]
-"""Where a job is; how it ended is told by its Ending."""
+"""The state of a job; its Ending says how it ended."""
 
 How = Literal[
     "exit",  # it exited by itself: `code`
@@ -21,16 +21,16 @@ How = Literal[
     "exec",  # the command could not be started: `words`
     "folder",  # the working folder could not be entered: `words`
     "env",  # its environment could not be activated: `words`
-    "gpus",  # the GPUs that it wants are not there, or excluded: `words`
+    "gpus",  # the GPUs that it asks for do not exist, or are excluded: `words`
     "after",  # the job that it waited for did not succeed, or is gone: `words`
-    "reboot",  # the box was booted anew meanwhile
-    "lost",  # its supervisor was killed; what became of it is not known
+    "reboot",  # the box rebooted meanwhile
+    "lost",  # its supervisor was killed; its outcome is unknown
     "slurm",  # Slurm ended it before the supervisor could write: `words`
 ]
 
 
 class JobProcess(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A process that cannot be mistaken for another."""
+    """A process, identified beyond doubt."""
 
     pid: Whole
     start: Whole
@@ -52,19 +52,19 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     core: bool = False
     """Whether the kernel dumped core."""
     core_file: str = ""
-    """Where the core lies, or which command shows it; empty when that is not known."""
+    """Where the core dump is, or the command that shows it; empty when unknown."""
     by: str = ""
     """Who stopped it: `ada@laptop`, `a signal to the supervisor`."""
     words: str = ""
     """One sentence for people; remote text, to be cleaned before it is drawn."""
     why: str = ""
-    """What is known of the cause, such as the CPU feature that an illegal instruction wanted."""
+    """The known cause, such as the CPU feature that an illegal instruction needs."""
     leftovers: tuple[Whole, ...] = ()
-    """Processes that it left behind and that were ended."""
+    """Processes that it left behind and that were killed."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a job took: the figures of GNU time, of the command itself and what it waited for (wait4)."""
+    """Resource usage of a job, as GNU time reports it: of the command and the children it waited for."""
 
     real: Number
     user: Number = 0.0
@@ -77,15 +77,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     minor_faults: Whole = 0
     voluntary: Whole = 0
     involuntary: Whole = 0
-    """Context switches: those it waited for itself, and those it was made to do."""
+    """Voluntary and involuntary context switches."""
     inputs: Whole = 0
     outputs: Whole = 0
     """Blocks of 512 bytes read from and written to disks."""
     others_user: Number = 0.0
     others_sys: Number = 0.0
-    """CPU of processes that it left behind."""
+    """CPU seconds of processes that it left behind."""
     floor: Whole = 0
-    """Memory below which max_rss says nothing: that of the process that started it."""
+    """Memory below which max_rss is meaningless: that of the process that started it."""
 
     @property
     def cpu(self) -> float:
@@ -94,7 +94,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class GpuUse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One GPU during a job; None where the driver does not tell."""
+    """One GPU during a job; None where the driver gives no value."""
 
     uuid: str
     index: Whole = -1
@@ -102,11 +102,11 @@ class GpuUse(msgspec.Struct, frozen=True, omit_defaults=True):
     simulated: bool = False
     memory_total: Whole | None = None
     peak_memory: Whole | None = None
-    """Most memory of the job's processes at a sample, in bytes."""
+    """Peak memory of the job's processes over all samples, in bytes."""
     mean_util: Number | None = None
     """Percent, over the whole run."""
     busy_util: Number | None = None
-    """Percent, over the samples in which it was not idle."""
+    """Percent, over the samples in which it was busy."""
     max_temperature: Number | None = None
     mean_power: Number | None = None
     """Watts."""
@@ -122,13 +122,13 @@ class GpuUse(msgspec.Struct, frozen=True, omit_defaults=True):
     used: bool = False
     """Whether a process of the job was seen on it."""
     inferred: bool = False
-    """Whether that was guessed from the memory alone, for lack of process numbers that fit."""
+    """Whether that was inferred from memory alone, because no process number matched."""
     shared: tuple[str, ...] = ()
-    """Strangers seen on it meanwhile: `python (pid 812, bob)`."""
+    """Other processes seen on it meanwhile: `python (pid 812, bob)`."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that is known of a job."""
+    """Everything known of a job."""
 
     id: str
     state: State
@@ -136,7 +136,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     submitted: Moment
     v: Whole = 1
     serial: Whole = 0
-    """Counts the jobs of the box in the order in which they were submitted; 0 where that is not known."""
+    """The job's number in the order of submission on the box; 0 where unknown."""
     started: Moment | None = None
     ended: Moment | None = None
     waits: str = ""
@@ -146,35 +146,35 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     ending: Ending | None = None
     usage: Usage | None = None
     explaining: bool = False
-    """Whether the box still looks for a program that the job did not find; `ending.why` may come yet."""
+    """Whether the box still searches for a program that the job did not find; `ending.why` may follow."""
     gpus: tuple[GpuUse, ...] = ()
-    """The GPUs that it got."""
+    """The GPUs that were assigned to it."""
     supervisor: JobProcess | None = None
     main: JobProcess | None = None
     orphaned: bool = False
-    """Whether it still runs though its supervisor was killed."""
+    """Whether it still runs although its supervisor was killed."""
     activation: Number | None = None
     """Seconds that activating the environment took; not part of `usage`."""
     log_bytes: Whole = 0
     host: str = ""
     user: str = ""
     folder: str = ""
-    """Where the record lies on the box."""
+    """The folder of the record on the box."""
     cwd: str = ""
-    """The working folder as it was entered, absolute."""
+    """The working folder that it ran in, absolute."""
     cpu_model: str = ""
     commit: str = ""
-    """Git commit of the working folder, with a `+` when files differed from it; empty without git."""
+    """Git commit of the working folder, with a `+` when it was dirty; empty without git."""
     results: tuple[str, ...] = ()
-    """Files that fit `spec.results` in the end, absolute."""
+    """Files that matched `spec.results` when it ended, absolute."""
     slurm: str = ""
     """Slurm's own job id."""
     warning: str = ""
-    """What endangers it on this box, in words: that logging out ends what a login left behind."""
+    """What endangers it on this box, in words: that a logout kills leftover processes, for example."""
     now: Moment = 0.0
     """The box's clock when this was read."""
     spark: tuple[Number | None, ...] = ()
-    """At most 20 means of what the job kept busy, 0 to 100: its GPUs, or the CPU where it has none."""
+    """At most 20 means of how busy its GPUs were, or the CPU where it has none; 0 to 100."""
 
 
 class GpuTick(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -186,7 +186,7 @@ class GpuTick(msgspec.Struct, frozen=True, omit_defaults=True):
     memory: Whole | None = None
     """Bytes of the job's processes on it."""
     total: Whole | None = None
-    """Bytes in use on it by anybody."""
+    """Bytes in use on it by all processes."""
     power: Number | None = None
     temperature: Number | None = None
     clock: Number | None = None
@@ -199,7 +199,7 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     t: Number
     """Seconds since it started."""
     log: Whole = 0
-    """Bytes of log by then, which ties the graphs to the log."""
+    """Bytes of the log by then, which links the graphs to the log."""
     cpu: Number | None = None
     """Percent of one core, all its processes."""
     rss: Whole | None = None
@@ -207,7 +207,7 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     processes: Whole = 0
     gpus: tuple[GpuTick, ...] = ()
     width: Number = 1.0
-    """Seconds that it stands for: after an hour, means of ten."""
+    """Seconds that it covers: after an hour, ticks are means of ten seconds."""
 
 
 class GpuPlace(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -217,9 +217,9 @@ class GpuPlace(msgspec.Struct, frozen=True, omit_defaults=True):
     index: Whole
     name: str = ""
     free: bool = True
-    """Whether a queued job could take it now."""
+    """Whether a queued job could get it now."""
     job: str = ""
-    """The job that has it."""
+    """The job that holds it."""
     strangers: tuple[str, ...] = ()
     """Processes on it that belong to no job: `python (pid 812, bob, 642 MiB)`."""
 
@@ -233,14 +233,14 @@ class Listing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 ACTIVE: tuple[State, ...] = ("queued", "starting", "running", "stopping")
-"""States that will change by themselves."""
+"""States that are not final."""
 
 
 def exit_status(record: Record) -> int:
     """Return the exit status that a shell would give for an ended job.
 
     Its own code; 128 + n for signal n; 124 for its time limit, as timeout(1); 127 when it could not be
-    started; 125 for all that is no ending of the command itself, also where that said 0 when it was stopped.
+    started; 125 for every other outcome, also when the command exited with 0 because it was stopped.
     """
     ending = record.ending
     if ending is None:
@@ -250,7 +250,7 @@ def exit_status(record: Record) -> int:
     if ending.how == "exec":
         return 127
     if ending.how in ("stopped", "slurm") and ending.code == 0:
-        return 125  # a command that was asked to end may do so with 0, and is not done all the same
+        return 125  # a command that was stopped may exit with 0, but did not finish
     if ending.code is not None:
         return ending.code
     number = Signals.__members__.get(f"SIG{ending.signal}")

@@ -14,7 +14,7 @@ L = TypeVar("L")
 T = TypeVar("T")
 
 _MOMENT = 1.0
-"""Seconds after which a link that is still the one that failed is tried once more."""
+"""Seconds after which a link that still is the one that failed is used once more."""
 
 
 def connected(links: Feed[L | None], box: str) -> L:
@@ -29,7 +29,7 @@ def connected(links: Feed[L | None], box: str) -> L:
 
 
 async def another(links: Feed[L | None], lost: L | None) -> L:
-    """Wait for a link and return it; where it is still the one that was lost, after a moment."""
+    """Wait for a link and return it; if it still is the one that was lost, after a pause."""
     async with aclosing(links.follow()) as newest:
         async for found in newest:
             if found is None:

@@ -21,7 +21,7 @@ WIRE = 1
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that never changes once it is made."""
+    """An immutable value."""
 
 
 class RemappedRows(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class MigInstance(Struct, frozen=True, kw_only=True):
 
 
 class Gpu(Struct, frozen=True, kw_only=True):
-    """One GPU; a lost one keeps its row with `lost_at` set and its old readings absent."""
+    """One GPU; a lost one keeps its row, with `lost_at` set and without readings."""
 
     index: Whole
     uuid: str = ""
@@ -57,7 +57,7 @@ class Gpu(Struct, frozen=True, kw_only=True):
     """Memory is the system's own (GB10, Jetson): used and total are the host's."""
     lost_at: Moment | None = None
     fault: str | None = None
-    """What the driver says instead of readings: `GPU is lost`, `GPU requires reset`."""
+    """The driver's error instead of readings: `GPU is lost`, `GPU requires reset`."""
 
     util: Number | None = None
     """SM activity over the driver's last sample period."""
@@ -143,9 +143,9 @@ class Disk(Struct, frozen=True, kw_only=True):
     total: Whole = 0
     read_only: bool = False
     hangs: Number | None = None
-    """Seconds for which it has given no answer; None when it answered."""
+    """Seconds for which it has not answered; None when it answered."""
     fault: str = ""
-    """The kernel's words when it has no size to give, such as `Stale file handle`."""
+    """The kernel's error when it gives no size, such as `Stale file handle`."""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """What the probe itself takes on the box."""
+    """What the probe itself costs on the box."""
 
     cpu: Number | None = None
     """Percent of one core, over the last ten seconds."""
@@ -220,7 +220,7 @@ class Cost(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """Everything known of a box at one moment."""
+    """One reading of a box."""
 
     v: Whole = WIRE
     seq: Whole = 0
@@ -236,7 +236,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     pong: Whole | None = None
     """Number of the last heartbeat that came in; gives the round trip."""
     jobs: Moment | None = None
-    """When a job of ours last changed its state there; None on a box that never ran one."""
+    """When a job of ours last changed its state; None on a box that never ran one."""
 
 
 def memory_share(used: int | None, total: int | None) -> float | None:

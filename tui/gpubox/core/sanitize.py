@@ -13,7 +13,7 @@ _HARMLESS_FORMATS = frozenset("\u200d\u200c")
 """Joiners inside emoji and several scripts; they move nothing on the screen."""
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-"""Colors, moves of the cursor, titles of windows: what programs write for a terminal only."""
+"""Escape sequences: colors, cursor movement, window titles."""
 _BREAK = re.compile(rb"[\r\n]+")
 
 

@@ -13,7 +13,7 @@ from gpubox.core.link_state import Health
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a finished command left behind."""
+    """The result of a finished command."""
 
     status: int | None
     """Exit status; None when a signal ended it."""
@@ -29,7 +29,7 @@ class CommandResult:
 
 
 class Channel(Protocol):
-    """One running command of which both ends stay open."""
+    """A running command with its stdin and stdout open."""
 
     async def write(self, data: bytes) -> None:
         """Send to the command's stdin.
@@ -56,7 +56,7 @@ class Channel(Protocol):
 
 
 class Shell(Protocol):
-    """A way to run commands on one box, for as long as its link is up."""
+    """Runs commands on one box for as long as its link is up."""
 
     async def run(self, command: str, *, stdin: bytes = b"", timeout: float = 10.0) -> CommandResult:
         """Run a command line by the login shell of the box.
@@ -72,11 +72,12 @@ class Shell(Protocol):
 
 
 Work = Callable[[Shell], Awaitable[None]]
-"""What is done while a link is up. It may return (link stays idle until it drops) or raise GpuBoxError."""
+"""The work that runs while a link is up. It may return (the link then idles until it drops) or raise
+GpuBoxError."""
 
 
 class Link(Protocol):
-    """The way to one box; it alone reconnects."""
+    """The link to one box; it alone reconnects."""
 
     @property
     def health(self) -> Feed[Health]:
@@ -84,14 +85,14 @@ class Link(Protocol):
         ...
 
     async def keep(self, work: Work) -> None:
-        """Connect, do `work`, and begin again after each loss, until cancelled.
+        """Connect, run `work`, and reconnect after each loss, until cancelled.
 
-        Never raises GpuBoxError: trouble is in `health`. Phase REFUSED waits for `retry()`.
+        Never raises GpuBoxError: errors are in `health`. Phase REFUSED waits for `retry()`.
         """
         ...
 
     def retry(self) -> None:
-        """Try now: ends a WAITING or REFUSED phase at once, and checks a LIVE link that fell silent."""
+        """Retry now: ends a WAITING or REFUSED phase, and checks that a LIVE link still answers."""
         ...
 
 

@@ -6,7 +6,7 @@ import signal
 
 
 def catch_ignored() -> None:
-    """Go on ignoring SIGHUP, SIGINT and SIGQUIT where they are ignored now, in a way that is not inherited.
+    """Keep ignoring SIGHUP, SIGINT and SIGQUIT where they are ignored, without passing that on.
 
     exec(2) keeps an ignored signal ignored and resets a caught one: a shell, a job or an ssh of ours would
     hear no ctrl+c, and a program behind a terminal of ours would outlive it.

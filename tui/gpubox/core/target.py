@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A box by name, before anything is opened."""
+    """A named box, before it is opened."""
 
     name: str
     """What the person typed or picked: an alias, `user@host:port`, `local`, `demo`."""

@@ -8,7 +8,7 @@ from typing import cast
 
 
 async def together(*jobs: Coroutine[object, object, object]) -> None:
-    """Run jobs at the same time until all have returned.
+    """Run coroutines concurrently until all have returned.
 
     The first one that raises ends the others, and its error is raised as it is: a TaskGroup wraps it in an
     ExceptionGroup, which no `except GpuBoxError` would catch.

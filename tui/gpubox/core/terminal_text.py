@@ -8,7 +8,7 @@ import re
 from gpubox.core.sanitize import clean
 
 LONGEST = 4096
-"""Characters of an escape sequence that are waited for; what is longer is none."""
+"""Characters of the longest escape sequence that is recognized."""
 
 _ESCAPE = re.compile(
     r"\x1b(?:"
@@ -26,9 +26,8 @@ _ACTS = re.compile(r"[^\x20-\x7e\n\r\t\x08]")
 class TerminalText:
     r"""Cleans a stream. Only colors, wiping the line, `\r`, `\n`, `\t` and backspace reach the terminal.
 
-    Titles, the clipboard, queries that the terminal answers as if it were typed, and moves of the cursor
-    are left out; other controls, C1 and bidirectional marks become U+FFFD. It holds at most LONGEST
-    characters back.
+    Titles, the clipboard, queries that the terminal answers as if it were typed, and moves of the cursor are
+    left out; other controls, C1 and bidirectional marks become U+FFFD. It buffers at most LONGEST characters.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class TunnelSpec:
-    """A tunnel that somebody wrote down."""
+    """The spec of a tunnel, parsed."""
 
     name: str
     """What it is called; never empty."""
@@ -30,7 +30,7 @@ class TunnelSpec:
 
 
 def parse(text: str) -> TunnelSpec:
-    """Return what a line means; a single word is the name of a service. Raises ConfigError."""
+    """Parse a line; a single word is the name of a service. Raises ConfigError."""
     text = text.strip()
     if _SERVICE.fullmatch(text) and text != Direction.SOCKS.value:
         return TunnelSpec(text, None)
@@ -107,7 +107,7 @@ def target(spec: Forward) -> str:
 
 
 def short(spec: Forward) -> str:
-    """Return a name for a tunnel that has none: `8888`, `db:5432`, `app.sock`, `socks`, `remote 9000`."""
+    """Return a default name: `8888`, `db:5432`, `app.sock`, `socks`, `remote 9000`."""
     if spec.way is Direction.REMOTE:
         return f"remote {spec.listen_port}"
     if spec.way is Direction.SOCKS:

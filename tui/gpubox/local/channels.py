@@ -19,7 +19,7 @@ from gpubox.local.shell import LocalShell, end_process, home
 
 _PIECE = 65536
 _AHEAD = 16
-"""Pieces of output that wait for a reader."""
+"""Pieces of output that are buffered for a reader."""
 
 
 class LocalChannels:
@@ -29,7 +29,7 @@ class LocalChannels:
         self._shell = shell
 
     def forward(self, spec: Forward) -> AbstractAsyncContextManager[Listening]:
-        """Open a port that leads to another one, or to a socket, of this machine."""
+        """Forward a port to another port or a socket of this machine."""
         return forward(spec)
 
     @asynccontextmanager
@@ -69,7 +69,7 @@ class LocalChannels:
             try:
                 await made.close()
             finally:
-                transport.close()  # what nobody read would keep its pipes open
+                transport.close()  # unread output would keep its pipes open
 
     def graphical(self, command: str, display: Display) -> AbstractAsyncContextManager[Channel]:
         """Start a program on a display of this machine."""

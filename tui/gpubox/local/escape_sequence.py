@@ -13,11 +13,11 @@ HELP = b"\r\n".join(
         b"",
     )
 )
-"""What `~?` draws."""
+"""The help that `~?` shows."""
 
 
 class Escape:
-    """Looks through what is typed; everything but its own words goes on to the program."""
+    """Filters what is typed: everything but escape sequences goes on to the program."""
 
     def __init__(self) -> None:
         self._fresh = True
@@ -25,10 +25,10 @@ class Escape:
         self.left = False
         """Whether the person wants to leave."""
         self.asked = False
-        """Whether the person wants to know the keys; who shows them takes it back."""
+        """Whether the person asked for the help; whoever shows it resets this."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what of the keys goes to the program."""
+        """Return the keys that go to the program."""
         out = bytearray()
         for byte in data:
             if self.left:

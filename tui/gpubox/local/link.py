@@ -17,7 +17,7 @@ from gpubox.local.shell import LocalShell
 
 
 class LocalLink:
-    """A link that only its work can trouble."""
+    """A link that fails only when its work does."""
 
     def __init__(self, *, retry_first: float = 0.5, retry_cap: float = 30.0) -> None:
         self.health: Feed[Health] = Feed(Health())
@@ -26,7 +26,7 @@ class LocalLink:
         self._retry = asyncio.Event()
 
     async def keep(self, work: Work) -> None:
-        """Do `work`, and begin again after each failure, until cancelled."""
+        """Run `work`, again after each failure, until cancelled."""
         attempt = 0
         try:
             while True:
@@ -44,7 +44,7 @@ class LocalLink:
             self.health.put(Health(since=time.monotonic()))
 
     async def _wait(self, error: GpuBoxError, attempt: int) -> None:
-        """Wait for the next try, or for the person when only a person can help."""
+        """Wait for the next retry, or for the person when only a person can help."""
         now = time.monotonic()
         pause = min(self._retry_cap, self._retry_first * 2 ** min(attempt - 1, 16)) * random.uniform(0.8, 1)
         retry_at = now + pause if error.again else None
@@ -58,7 +58,7 @@ class LocalLink:
             return
 
     def retry(self) -> None:
-        """Try now."""
+        """Retry now."""
         self._retry.set()
 
 

@@ -48,7 +48,7 @@ def home() -> str:
 
 
 async def end_process(process: Process, *, gently: bool) -> None:
-    """End a command and its children; gently means that the end of its stdin may be word enough."""
+    """End a command and its children; with `gently`, closing its stdin may suffice."""
     if process.stdin is not None:
         process.stdin.close()
     for number in (None, signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGTERM, signal.SIGKILL):
@@ -103,7 +103,7 @@ class LocalChannel:
         self._words = b""
 
     async def listen(self) -> None:
-        """Take in what the command writes to stderr: one that is not read blocks it after 64 KiB."""
+        """Drain stderr: unread, it blocks the command after 64 KiB."""
         while chunk := await self._stderr.read(_CHUNK):
             self._words = (self._words + chunk)[-_STDERR_KEPT:]
 

@@ -12,7 +12,7 @@ from gpubox.core.errors import Dropped, RemoteError
 
 _PIECE = 65536
 _AHEAD = 4
-"""Pieces of stdin that are read before the box took them."""
+"""Pieces of stdin that are read ahead of the box."""
 
 
 async def carry(pipes: Pipes) -> int:
@@ -26,7 +26,7 @@ async def carry(pipes: Pipes) -> int:
             is_error, data = await pipes.read()
             if not data:
                 return await pipes.wait()
-            # A reader that is slow must not hold the link up: it would be taken for dead.
+            # A slow reader must not block the event loop: the link would be taken for dead.
             await asyncio.to_thread(_write, 2 if is_error else 1, data)
     finally:
         feeding.cancel()

@@ -8,15 +8,15 @@ _MODE = re.compile(
     rb"\x1b\[\?([0-9;]{1,64})([hl])|\x1b\[([<>=?])([0-9;]*)(u|m)|\x1b\[[0-9]? q|\x1bc|\x1b\[!p"
 )
 _TAIL = 72
-"""Bytes of a sequence that may be cut in two by the end of a piece."""
+"""Bytes of the longest sequence that a piece boundary may split."""
 _ON = frozenset({7, 25})
 """Modes that are on in a fresh terminal: lines wrap, the cursor is seen."""
 _SCREENS = frozenset({47, 1047, 1049})
-"""The other screen; it is left last, as some modes belong to it."""
+"""The alternate screen; it is left last, as some modes belong to it."""
 
 
 class Modes:
-    """Follows what goes to a terminal; see `undo`."""
+    """Tracks the output to a terminal; see `undo`."""
 
     def __init__(self) -> None:
         self._changed: set[int] = set()
@@ -26,7 +26,7 @@ class Modes:
         self._tail = b""
 
     def feed(self, data: bytes) -> None:
-        """Take a piece of what is drawn."""
+        """Process a piece of output."""
         data = self._tail + data
         end = 0
         for found in _MODE.finditer(data):
@@ -55,7 +55,7 @@ class Modes:
             self._kitty, self._keys, self._cursor = 0, False, False
 
     def undo(self) -> bytes:
-        """Return what brings a terminal back that a program left as it stood.
+        """Return the sequences that reset a terminal after a program that did not clean up.
 
         It ends a sequence that was cut short, and switches off only what is on: leaving a screen that was
         never entered would move the cursor.

@@ -22,16 +22,16 @@ from gpubox.local.terminal_modes import Modes
 
 _PIECE = 65536
 _PASTED = 1024 * 1024
-"""Bytes typed ahead at which nothing more is read: somebody pastes faster than the box takes it."""
+"""Bytes of type-ahead at which reading pauses: a paste may be faster than the box."""
 _KEPT = 400
-"""Bytes of the last output that are kept: they say why a program ended at once."""
+"""Bytes of the last output that are remembered: they say why a program ended at once."""
 _DRAWN = 1.0
-"""Seconds that the terminal gets to draw the rest."""
+"""Seconds to flush the remaining output."""
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalExit:
-    """How a program behind this terminal ended."""
+    """How a program in this terminal ended."""
 
     status: int
     """Its exit status; 255 when the person left with `~.`."""
@@ -42,11 +42,11 @@ class TerminalExit:
     left: bool = False
     """Whether the person left by `~.`, or by closing the window."""
     last: str = ""
-    """The last line that it drew, safe to draw."""
+    """The last line of its output, safe to draw."""
 
 
 def spec() -> TerminalSpec:
-    """Return what a program on a box gets to know of this terminal; raises GpuBoxError without one."""
+    """Return the properties of this terminal for a program on a box; raises GpuBoxError without one."""
     with _opened() as screen:
         columns, rows = _size(screen)
     return TerminalSpec(columns, rows, os.environ.get("TERM", "xterm-256color"), told(os.environ))
@@ -62,7 +62,7 @@ def told(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
-    """Let a program have this terminal until it ends, the link goes, or the person types `~.` after Enter.
+    """Hand this terminal to a program until it ends, the link drops, or the person types `~.` after Enter.
 
     Whatever happens the line settings come back, and what the program switched on is off again unless it
     ended by itself. Raises Dropped when the link goes, and GpuBoxError without a terminal.
@@ -73,7 +73,7 @@ async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
 
 @contextmanager
 def _opened() -> Generator[int]:
-    """Open the terminal anew: it must not block here, and whoever shares stdin must not notice."""
+    """Reopen the terminal: it must be non-blocking here, unnoticed by others who share stdin."""
     flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         name = os.ttyname(sys.__stdin__.fileno()) if sys.__stdin__ is not None else "/dev/tty"
@@ -130,7 +130,7 @@ class _Visit:
         return TerminalExit(status, seconds, self._any, self._gone.is_set(), clean_bytes(last, 160))
 
     async def _until_over(self) -> int:
-        """Pass keys and pictures until the program ends or the person leaves; return the status."""
+        """Pass keys and output until the program ends or the person leaves; return the status."""
 
         async def shown() -> None:
             await self._show()
@@ -215,7 +215,7 @@ class _Visit:
 
     @asynccontextmanager
     async def _raw(self) -> AsyncGenerator[None]:
-        """Take every key as it is, and every change of the window's size."""
+        """Read keys in raw mode, and follow changes of the window's size."""
         before = termios.tcgetattr(self._screen)
         handled = signal.getsignal(signal.SIGWINCH)
         try:

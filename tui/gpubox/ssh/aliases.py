@@ -9,11 +9,11 @@ from pathlib import Path
 from gpubox.ssh.openssh_config import home, path
 
 _DEEPEST = 16
-"""OpenSSH stops including here too."""
+"""The depth at which OpenSSH stops including, too."""
 
 
 def aliases(config_file: Path | None = None) -> list[str]:
-    """Return the concrete Host names of a configuration and of what it includes, in order, each once.
+    """Return the concrete Host names of a configuration and its includes, in order, without duplicates.
 
     Patterns and negations are left out: nobody can log in to `*`. A file that cannot be read gives nothing.
     """
@@ -22,7 +22,7 @@ def aliases(config_file: Path | None = None) -> list[str]:
 
 
 def written(config_file: Path | None = None, depth: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Yield each keyword of a configuration and of what it includes, in lower case, with its values."""
+    """Yield each keyword of a configuration and its includes, in lower case, with its values."""
     try:
         text = (config_file or home() / ".ssh/config").read_text("utf-8", "replace")
     except OSError:

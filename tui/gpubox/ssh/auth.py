@@ -16,30 +16,30 @@ from gpubox.ssh.keys import Offer, offers
 from gpubox.ssh.resolve import Resolved
 
 TRIES = 3
-"""How often a passphrase, a password or a code may be given in one login, as NumberOfPasswordPrompts."""
+"""Attempts at a passphrase, password or code in one login, as NumberOfPasswordPrompts."""
 
 Ask = Callable[[Question], Awaitable[str | None]]
 
 _CODE = re.compile(r"one[- ]?time|\botp\b|code|token|verification|passcode|duo|challenge", re.IGNORECASE)
 
 _LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decrypt")
-"""How asyncssh says that a key needs a passphrase, or another one."""
+"""asyncssh's messages for a key that needs a passphrase, or another one."""
 
 
 @dataclass(slots=True)
 class Vault:
-    """What the person told us for one box; it lives in memory only, as long as the link."""
+    """Credentials that the person entered for one box; held in memory only, as long as the link."""
 
     keys: dict[Path, asyncssh.SSHKey] = field(default_factory=dict[Path, asyncssh.SSHKey], repr=False)
-    """Private keys that a passphrase opened."""
+    """Private keys that were unlocked by a passphrase."""
     passwords: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Passwords that worked, by `user@host:port`; codes are never kept."""
+    """Passwords that worked, by `user@host:port`; one-time codes are never cached."""
     good: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """The public key that worked last, by `user@host:port`."""
     pins: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    """Host keys that the person accepted, by known_hosts name, should the file not take them."""
+    """Host keys that the person accepted, by known_hosts name, in case the file is not writable."""
     second_factor: bool = False
-    """Whether a login ever took something that only the person has."""
+    """Whether a login ever needed something that only the person has."""
 
 
 class Login:
@@ -48,11 +48,11 @@ class Login:
     def __init__(self, where: Resolved, about: str, vault: Vault, ask: Ask) -> None:
         self.where = where
         self.tried: list[str] = []
-        """What was offered, in words, for the error when nothing helped."""
+        """What was offered, in words, for the error when all was rejected."""
         self.declined = False
-        """Whether the person would not answer the last question."""
+        """Whether the person declined the last question."""
         self.trouble = ""
-        """What went wrong on our side, such as a passphrase that stayed wrong."""
+        """A failure on our side, such as a passphrase that stayed wrong."""
         self._about = about
         self._vault = vault
         self._ask = ask
@@ -65,7 +65,7 @@ class Login:
 
     @property
     def missing(self) -> str:
-        """Which key files that the person named are not there, in words; empty when all are."""
+        """Named key files that do not exist, in words; empty when all exist."""
         names = ", ".join(clean(str(file), 120) for file in self.where.missing[:3])
         return f"There is no key file {names}" if names else ""
 
@@ -146,14 +146,14 @@ class Login:
         return kept
 
     def challenge_wanted(self) -> bool:
-        """Return whether to let the box put its own questions once more."""
+        """Return whether to answer another round of keyboard-interactive questions."""
         self._challenges += 1
         return self._challenges <= TRIES and not self.declined
 
     async def challenge(
         self, name: str, instructions: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """Return an answer to each of the box's questions, or None when the person would not answer."""
+        """Return an answer to each of the box's questions, or None when the person declined."""
         answers: list[str] = []
         for prompt, echo in prompts:
             if not echo and "assword" in prompt and not _CODE.search(prompt):
@@ -179,14 +179,14 @@ class Login:
         return answer
 
     def succeeded(self) -> None:
-        """Keep what may be kept."""
+        """Cache what may be cached."""
         if self._password is not None:
             self._vault.passwords[self.where.address] = self._password
         if self._offered is not None:
             self._vault.good[self.where.address] = self._offered.public_data
 
     async def close(self) -> None:
-        """Let go of the agent."""
+        """Close the connection to the agent."""
         if self._agent is not None:
             self._agent.close()
             await self._agent.wait_closed()

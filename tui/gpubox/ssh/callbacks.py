@@ -18,25 +18,25 @@ class Client(asyncssh.SSHClient):
 
     def __init__(self, login: Login, gate: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
         self.methods: dict[str, None] = {}
-        """Ways to log in that the box named, in order."""
+        """Authentication methods that the box offers, in order."""
         self.banner = ""
-        """What the box says to everyone who logs in, on one line."""
+        """The box's banner, on one line."""
         self.lost: Exception | None = None
-        """Why the connection ended; None while it is up or when it ended in order."""
+        """Why the connection ended; None while it is up, or after a clean end."""
         self.greeted = False
-        """Whether an ssh server said its version; known when the connection has ended."""
+        """Whether an ssh server sent its version; known when the connection has ended."""
         self._login = login
         self._gate = gate
         self._reached = reached
         self._connection: asyncssh.SSHClientConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Note that somebody answered."""
+        """Record that the server answered."""
         self._connection = conn
         self._reached(Stage.HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Keep the reason, and how far it came."""
+        """Record the reason, and the stage that was reached."""
         self.lost = exc
         if self._connection is not None:
             self.greeted = bool(self._connection.get_extra_info("server_version"))
@@ -51,15 +51,15 @@ class Client(asyncssh.SSHClient):
         return self._gate.admit_authority(key.public_data)
 
     def begin_auth(self, username: str) -> None:
-        """Note that the host key was good."""
+        """Record that the host key was accepted."""
         self._reached(Stage.LOGIN)
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
-        """Keep what the box says."""
+        """Record the banner."""
         self.banner = clean(" ".join(msg.split()), 200)
 
     def auth_completed(self) -> None:
-        """Keep what worked."""
+        """Cache what worked."""
         self._login.succeeded()
 
     def public_key_auth_requested(self) -> MaybeAwait[asyncssh.SSHKeyPair | None]:

@@ -15,26 +15,26 @@ from gpubox.core.tasks import in_time
 from gpubox.ssh.line_buffer import LineBuffer
 
 STDERR_KEPT = 4096
-"""Bytes of stderr that are kept: its end says why something failed."""
+"""Bytes of stderr that are remembered: its end says why something failed."""
 
 _FULL = 1024 * 1024
-"""Bytes waiting to be read at which the box is told to stop sending."""
+"""Unread bytes at which the box is paused."""
 
 _GRACE = 0.3
-"""Seconds that a command gets to end after its stdin did."""
+"""Seconds that a command gets to end after its stdin was closed."""
 
 _POLITE = 1.0
-"""Seconds that the box gets to agree to the end of a channel."""
+"""Seconds that the box gets to confirm the close of a channel."""
 
 
 class CommandSession(asyncssh.SSHClientSession[bytes]):
-    """Takes what asyncssh hands over for one channel."""
+    """Receives the events of one channel from asyncssh."""
 
     def __init__(self) -> None:
         self.lines = LineBuffer()
         self.stderr = bytearray()
         self.result: CommandResult | None = None
-        """How the command ended; None while it runs and when the link went first."""
+        """How the command ended; None while it runs, or when the link dropped first."""
         self.closed = asyncio.Event()
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._news = asyncio.Event()
@@ -48,7 +48,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
 
     def give_up(self) -> None:
-        """Close a channel on which the box refused something: it would count as a session there."""
+        """Close a channel on which the box refused a request: it would count as a session there."""
         if self._channel is not None:
             self._channel.close()
 
@@ -62,7 +62,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self.arrived(self.lines.size)
 
     def arrived(self, waiting: int) -> None:
-        """Wake who reads; with too many bytes waiting the box is told to stop."""
+        """Wake readers; pause the box when too many bytes are unread."""
         self._news.set()
         self._full = waiting > _FULL
         if self._full and not self._paused:
@@ -74,10 +74,10 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             self._channel.pause_reading()
 
     def _resume(self) -> None:
-        """Let the box send again, and take all that asyncssh holds back before another pause.
+        """Resume the box, and drain what asyncssh holds back before another pause.
 
-        With the first packet of that it lets the box send a whole window more: paused among them, it would
-        hold more and more, without a bound.
+        With the first of those packets it grants the box a whole new window: paused in between, it would
+        buffer without a bound.
         """
         if self._channel is not None:
             self._full = False
@@ -87,25 +87,25 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
                 self._pause()
 
     def eof_received(self) -> bool:
-        """Note the end of output; stdin stays open."""
+        """Record the end of output; stdin stays open."""
         self.lines.end()
         self._news.set()
         return True
 
     def exit_status_received(self, status: int) -> None:
-        """Note the exit status."""
+        """Record the exit status."""
         self.result = CommandResult(status, None, b"", b"")
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        """Note the signal."""
+        """Record the signal."""
         self.result = CommandResult(None, signal, b"", b"")
 
     def pause_writing(self) -> None:
-        """Make writers wait."""
+        """Pause writers."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Let writers go on."""
+        """Resume writers."""
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,7 +117,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         self._writable.set()
 
     async def more(self) -> None:
-        """Wait for output, or for its end; the box may send again."""
+        """Wait for output or its end, and resume the box."""
         self._news.clear()
         if self._paused:
             self._resume()
@@ -125,7 +125,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
             await self._news.wait()
 
     async def drained(self) -> None:
-        """Wait until the box took enough of what was written."""
+        """Wait until the box has read enough of what was written."""
         await self._writable.wait()
 
 
@@ -163,7 +163,7 @@ class SshChannel:
         self._channel.write(data)  # pyright: ignore[reportUnknownMemberType]
 
     def give(self, stdin: bytes) -> None:
-        """Hand over all of stdin and close it, without waiting; a command that is gone is no error."""
+        """Write all of stdin and close it, without waiting; a command that has ended is no error."""
         if not self._channel.is_closing():
             with contextlib.suppress(OSError, asyncssh.Error):  # sending itself may find the link gone
                 if stdin:
@@ -191,7 +191,7 @@ class SshChannel:
         return bytes(self._session.stderr)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Tell the program the new size of its terminal."""
+        """Resize the program's terminal."""
         if not self._channel.is_closing():
             self._channel.change_terminal_size(columns, rows)
 
@@ -220,7 +220,7 @@ class SshChannel:
         """Close stdin, end the command if that does not, and close the channel."""
         self.give(b"")
         if not await self._closes(_GRACE):
-            # Without a terminal nobody tells it that we are gone, and sshd counts the session till it ends.
+            # Without a terminal it gets no SIGHUP, and sshd counts the session until it ends.
             self._signal("TERM")
             self._channel.close()
             await self._closes(_POLITE)

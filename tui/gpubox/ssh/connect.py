@@ -28,18 +28,18 @@ from gpubox.ssh.resolve import HostSpec, Resolved, resolve
 from gpubox.ssh.tcp_connect import reach
 
 UNANSWERED = 2
-"""Keep-alives that may stay unanswered; the next one ends the link."""
+"""Keep-alives that may go unanswered; the next one ends the link."""
 
 _POLITE = 1.0
-"""Seconds that a connection gets to end in order before it is cut."""
+"""Seconds that a connection gets for a clean close before it is aborted."""
 
 _FAILURES = (asyncssh.Error, OSError, ValueError)
-"""All that asyncssh raises while connecting; TimeoutError is an OSError."""
+"""Everything that asyncssh raises while connecting; TimeoutError is an OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One login on the way; the last one is the box."""
+    """One login on the path to the box; the last one is the box itself."""
 
     where: Resolved
     ssh: asyncssh.SSHClientConnection
@@ -52,7 +52,7 @@ class Hop:
         self.ssh.close()
         try:
             if not await in_time(self.ssh.wait_closed(), _POLITE):
-                # A peer that went silent never takes what is still to be sent.
+                # A silent peer never drains the send buffer.
                 self.ssh.abort()
                 await self.ssh.wait_closed()
         finally:
@@ -62,7 +62,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open login and the hops that carry it."""
+    """An open connection and the hops that carry it."""
 
     box: Hop
     """The login to the box itself."""
@@ -86,14 +86,14 @@ class Connection:
 
     @property
     def peer(self) -> tuple[str, int] | None:
-        """Address of the first machine on the way, when it was reached by TCP."""
+        """Address of the first hop, when it was reached by TCP."""
         with contextlib.suppress(TypeError, IndexError, ValueError):
             address = (*self.hops, self.box)[0].ssh.get_extra_info("peername")
             return str(address[0]), int(address[1])
         return None
 
     async def wait_closed(self) -> None:
-        """Wait until the connection is gone, for whatever reason."""
+        """Wait until the connection has ended, for whatever reason."""
         await self.ssh.wait_closed()
 
     async def close(self) -> None:
@@ -107,9 +107,9 @@ async def _close(hops: Sequence[Hop]) -> None:
 
 
 class Dialer:
-    """Makes connections to one box, and remembers between them what the person said.
+    """Connects to one box, and caches the person's answers between attempts.
 
-    `tell` is called with what is going on, and with the address once that is known.
+    `tell` is called with the current step, and with the address once that is known.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Dialer:
         self.stage = Stage.REACHING
         """How far the last attempt came."""
         self.unmet = False
-        """Whether the last attempt ended before the first machine on the way spoke as an ssh server."""
+        """Whether the last attempt ended before the first hop spoke as an ssh server."""
         self._tell = tell
         self._name = name
         self._wanted = wanted
@@ -194,7 +194,7 @@ class Dialer:
     def _options(
         self, hop: Resolved, client: Client, gate: HostKeyPolicy
     ) -> asyncssh.SSHClientConnectionOptions:
-        none: list[asyncssh.SSHKey] = []  # the gate decides about plain keys and authorities
+        none: list[asyncssh.SSHKey] = []  # HostKeyGate decides about plain keys and authorities
         return asyncssh.SSHClientConnectionOptions(
             config=None,
             client_factory=lambda: client,
@@ -256,7 +256,7 @@ class Dialer:
 async def _over(
     way: socket.socket, hop: Resolved, handshake: Handshake, options: asyncssh.SSHClientConnectionOptions
 ) -> asyncssh.SSHClientConnection:
-    """Shake hands over a connected socket, which is closed when that fails."""
+    """Do the ssh handshake over a connected socket, which is closed on failure."""
     try:
         await handshake.connected()
     except BaseException:

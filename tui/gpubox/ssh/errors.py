@@ -24,7 +24,7 @@ from gpubox.core.sanitize import clean
 
 
 class Stage(Enum):
-    """How far a link had come."""
+    """The stage that a connection had reached."""
 
     REACHING = "reaching"
     """Before a connection: name, network, port."""
@@ -38,7 +38,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectFacts:
-    """What is known when something fails, to be named in the words."""
+    """What is known when something fails, for the message."""
 
     box: str
     address: str
@@ -48,20 +48,20 @@ class ConnectFacts:
     tried: Sequence[str] = ()
     """What was offered to log in."""
     methods: Sequence[str] = ()
-    """What the box would take, as far as it said."""
+    """Methods that the box accepts, as far as it said."""
     trouble: str = ""
-    """What went wrong on our side on the way."""
+    """What failed on our side."""
     banner: str = ""
-    """What the box said before the login."""
+    """The banner of the box."""
     limit: float = 0.0
-    """Seconds that were waited."""
+    """Seconds of the limit."""
     through: str = ""
     """The hop before this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """One line of the table: when all that is set fits, these are the words."""
+    """One row of the table: if all conditions that are set match, these are the words."""
 
     raised: type[BaseException] | tuple[type[BaseException], ...]
     becomes: type[GpuBoxError]
@@ -69,7 +69,7 @@ class ErrorRow:
     text: str
     hint: str
     said: str = ""
-    """A regular expression that the error's own text must hold."""
+    """A regular expression that the error's own text must match."""
     stages: Sequence[Stage] = tuple(Stage)
     numbers: Sequence[int] = ()
     """errno values, or codes of the ssh protocol, that fit; empty fits all."""
@@ -145,16 +145,16 @@ TABLE: Sequence[ErrorRow] = (
         "{box}: the link fell silent", _NET, said="keepalive", stages=(_LIVE,)),
     ErrorRow((*_SHUT, OSError), Dropped, "Link lost",
         "{box}: the connection ended{said_too}", _NET, stages=(_LIVE,)),
-    # Things of our own.
+    # Errors of our own.
     ErrorRow(asyncssh.Error, LinkError, "ssh failed", "{box}: {said}", _TRY),
     ErrorRow((ValueError, OSError), LinkError, "ssh cannot be used as configured", "{box}: {said}", _TRY),
 )  # fmt: skip
 
 
 def explain(error: BaseException, facts: ConnectFacts, name: str = "") -> GpuBoxError:
-    """Return what an error means for the person; `name` is what they would type after `ssh`.
+    """Return an error as a GpuBoxError; `name` is what a person would type after `ssh`.
 
-    An error that is in people's words already comes back as it is.
+    A GpuBoxError is returned unchanged.
     """
     if isinstance(error, GpuBoxError):
         return error

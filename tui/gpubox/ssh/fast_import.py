@@ -17,8 +17,8 @@ _loading = threading.Lock()
 def load() -> None:
     """Import asyncssh, once.
 
-    On Linux it runs ldconfig and gcc five times to look for libraries that few machines have; the linker
-    itself says at once whether it knows them.
+    On Linux asyncssh runs ldconfig and gcc five times to find libraries that few machines have; the dynamic
+    linker knows at once.
     """
     with _loading:
         if "asyncssh" in sys.modules or sys.platform != "linux":

@@ -23,12 +23,11 @@ from gpubox.ssh.shell import SshShell
 from gpubox.ssh.socks import Greeting
 
 LOOPBACK = "127.0.0.1"
-"""The only address that this machine or the box listens on.
-
-Asked for `localhost`, sshd takes what it gets of 127.0.0.1 and ::1, and says nothing when one is taken.
+"""The only address that this machine or the box listens on. For `localhost`, sshd binds whichever of
+127.0.0.1 and ::1 it gets, and stays silent about the other.
 """
 _PATIENCE = 1.0
-"""Seconds that connections get to end when their forward is closed."""
+"""Seconds that connections get to close with their forward."""
 
 
 class Forwarding:
@@ -68,8 +67,8 @@ class Forwarding:
         return near
 
     def _begin(self, near: SocketEnd) -> None:
-        # The connection owns the task: an opening that is cancelled stays open on the box for ever, and
-        # one to a silent host takes minutes, so nobody here can wait for it.
+        # The connection owns the task: a channel whose opening is cancelled stays open on the box for ever,
+        # and opening one to a silent host takes minutes, so nobody here can wait for it.
         self._connection.create_task(self._open(near))
 
     async def _open(self, near: SocketEnd) -> None:
@@ -109,7 +108,7 @@ class Forwarding:
             self._quiet.set()
 
     async def _end(self) -> None:
-        """Cut every connection, and wait a moment until they have gone."""
+        """Abort every connection, and wait briefly until they have ended."""
         self._closed = True
         self._quiet.clear()
         for near in tuple(self._nears):
@@ -149,7 +148,7 @@ class Forwarding:
             return None  # it gives no reason
 
     async def _why_not(self) -> GpuBoxError:
-        """Tell a port that is taken from a box that forwards none: does another one work?"""
+        """Distinguish a port that is taken from a box that forwards none: does another port work?"""
         other = await self._ask(0)
         if other is None:
             return _forbidden()
@@ -197,7 +196,7 @@ def listen(port: int) -> socket.socket:
 
 
 def _to_itself(shell: SshShell, spec: Forward) -> bool:
-    """Whether what listens here would lead to itself, and the first connection to connections without end."""
+    """Whether the forward leads to its own listening port, and one connection to endless ones."""
     if spec.way is not Direction.LOCAL or spec.path or spec.listen_port != spec.port:
         return False
     ends = [shell.connection.ssh.get_extra_info(name) for name in ("peername", "sockname")]

@@ -9,11 +9,11 @@ from types import TracebackType
 from gpubox.core.prompts import Asker, Question
 
 AT_ONCE = 8
-"""Handshakes at a time over all boxes, and at a time to one server: MaxStartups drops from the tenth on."""
+"""Concurrent handshakes over all boxes, and to one server: MaxStartups drops from the tenth on."""
 
 
 class _Places:
-    """The places of one event loop."""
+    """The semaphores of one event loop."""
 
     def __init__(self) -> None:
         self.all = asyncio.Semaphore(AT_ONCE)
@@ -34,10 +34,10 @@ def _of_this_loop() -> _Places:
 
 
 class Handshake:
-    """One attempt to shake hands with one server.
+    """One handshake with one server.
 
-    Entering takes a place at the server, `connected` one among all: boxes that are off hold up nobody
-    else. TimeoutError leaves the block after `limit` seconds in which nobody was asked anything.
+    Entering acquires a slot of the server, `connected` a global one: boxes that are off block nobody else.
+    Raises TimeoutError after `limit` seconds, not counting those in which the person is asked.
     """
 
     def __init__(self, server: str, limit: float, asker: Asker) -> None:
@@ -62,14 +62,14 @@ class Handshake:
         await self._timeout.__aexit__(kind, error, trace)
 
     async def connected(self) -> None:
-        """Say that there is a connection and the handshake begins; may wait for a place."""
+        """Note that TCP is connected and the handshake begins; may wait for a slot."""
         self._timeout.reschedule(None)
         self._wanted.append(self._all)
         await self._take()
         self._restart()
 
     async def ask(self, question: Question) -> str | None:
-        """Put a question to the person; the clock stands still, and others may have the place."""
+        """Ask the person; the clock stops, and the slots are released meanwhile."""
         self._timeout.reschedule(None)
         self._release()
         answer = await self._asker.ask(question)

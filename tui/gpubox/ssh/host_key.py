@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class HostKeyPolicy:
-    """Who is let in for one host, for one attempt to connect."""
+    """The host key policy of one host, for one attempt to connect."""
 
     def __init__(self, where: Resolved, about: str, vault: Vault) -> None:
         files = (*where.known_hosts, *where.global_known_hosts)
@@ -30,10 +30,10 @@ class HostKeyPolicy:
         self._about = about
         self._vault = vault
         self.seen: bytes | None = None
-        """The key that was not let in."""
+        """The key that was not accepted."""
 
     def admit(self, blob: bytes) -> bool:
-        """Return whether a host key is good; one that is not is kept for `settle`."""
+        """Return whether a host key is accepted; another one is remembered for `settle`."""
         if self._too_short(blob):
             self.seen = blob
             return False
@@ -43,14 +43,14 @@ class HostKeyPolicy:
             return True
         self.seen = blob
         unknown = self._verdict(blob) is Verdict.UNKNOWN
-        # Where keys of another type are known, someone may hide behind a type that nobody saw yet: ask.
+        # Where keys of another type are known, an attacker may present a new type: ask.
         if unknown and self._where.strict in ("no", "accept-new") and not self._known.keys:
             self._accept(blob)
             return True
         return False
 
     def admit_authority(self, blob: bytes) -> bool:
-        """Return whether an authority may vouch for this host."""
+        """Return whether a certificate authority is trusted for this host."""
         allowed = (self._where.chosen or {}).get("casignaturealgorithms", ())
         if allowed and not set(_signatures(key_type(blob))) & set(allowed):
             return False
@@ -65,7 +65,7 @@ class HostKeyPolicy:
 
     @property
     def algorithms(self) -> list[str]:
-        """Host key algorithms to ask for: those that can be checked come first."""
+        """Host key algorithms to offer: those that can be verified come first."""
         chosen = (self._where.chosen or {}).get("hostkeyalgorithms", ())
         plain = [name.decode() for name in get_default_public_key_algs()]
         certified = (
@@ -80,11 +80,11 @@ class HostKeyPolicy:
 
     @property
     def revoked(self) -> list[asyncssh.SSHKey]:
-        """Keys that must not be used, for asyncssh to look for inside certificates."""
+        """Revoked keys, for asyncssh to look for inside certificates."""
         return [asyncssh.import_public_key(_public_line(line.blob)) for line in self._known.revoked]
 
     async def settle(self, asker: Asker) -> None:
-        """Decide about the key that was not let in; returns when it is accepted now.
+        """Decide about the key that was not accepted; returns when it is accepted now.
 
         Raises HostKeyChanged or HostKeyUnknown when it is refused, Cancelled when the person says no.
         """

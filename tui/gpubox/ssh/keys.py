@@ -15,11 +15,12 @@ from gpubox.ssh.resolve import Resolved
 _LOG = logging.getLogger(__name__)
 
 Unlock = Callable[[Path], Awaitable[asyncssh.SSHKey]]
-"""Opens a private key file, asking for its passphrase if it has one; raises ValueError when it stays shut."""
+"""Reads a private key file, asking for its passphrase if it has one; raises ValueError when it stays
+locked."""
 
 
 class FileKey(asyncssh.SSHKeyPair):
-    """A key file of which only the public part has been read so far."""
+    """A key file of which only the public part was read so far."""
 
     _key_type = "file"
 
@@ -39,14 +40,14 @@ class FileKey(asyncssh.SSHKeyPair):
         self._unlock = unlock
 
     async def sign_async(self, data: bytes) -> bytes:
-        """Sign, once the box said that it would take this key; raises ValueError when it stays locked."""
+        """Sign, once the box said that it accepts this key; raises ValueError when it stays locked."""
         key = await self._unlock(self._file)
         # An RSA signature takes milliseconds, a security key waits for a touch.
         return await asyncio.to_thread(key.sign, data, self.sig_algorithm)
 
 
 Offer = asyncssh.SSHKeyPair | Path
-"""A key to offer, or a file that must be opened to know which key it holds."""
+"""A key to offer, or a file that must be unlocked to know which key it holds."""
 
 
 async def offers(
@@ -87,7 +88,7 @@ def _of_files(
     unlock: Unlock,
     extra: Sequence[asyncssh.SSHCertificate],
 ) -> list[Offer]:
-    """Return the offers of key files; keys that the agent holds are taken out of `held`."""
+    """Return the offers of key files; keys that the agent holds are removed from `held`."""
     found: list[Offer] = []
     for file in files:
         public = public_part(file)

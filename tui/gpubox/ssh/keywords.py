@@ -13,7 +13,7 @@ from gpubox.core.sanitize import clean
 
 
 class KeywordUse(Enum):
-    """What is done with a keyword."""
+    """How a keyword is treated."""
 
     HONORED = "honored"
     """It has the effect that it has in ssh."""
@@ -65,7 +65,7 @@ TABLE: Mapping[str, KeywordUse] = {
     **dict.fromkeys(_REFUSED.split(), KeywordUse.REFUSED),
     **{keyword: KeywordUse.HARMLESS for keywords in _HARMLESS.values() for keyword in keywords.split()},
 }
-"""Every keyword to what is done with it."""
+"""The treatment of every keyword."""
 
 NEED_SSH = frozenset(_REFUSED.split()) | {
     "addressfamily",

@@ -24,13 +24,13 @@ class Verdict(Enum):
     """What known_hosts says about a key."""
 
     TRUSTED = "trusted"
-    """The very key is there."""
+    """This key is known."""
     UNKNOWN = "unknown"
-    """Nothing of this type is there; keys of other types may be."""
+    """No key of this type is known; keys of other types may be."""
     CHANGED = "changed"
-    """Another key of the same type is there."""
+    """Another key of the same type is known."""
     REVOKED = "revoked"
-    """The key is there, marked as one that must not be used."""
+    """The key is marked as revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def key_type(blob: bytes) -> str:
 
 
 def parse(text: str, file: Path) -> Iterator[KnownHostsLine]:
-    """Yield the lines of known_hosts text that hold a key; what cannot be read is passed over."""
+    """Yield the lines of known_hosts text that hold a key; malformed ones are skipped."""
     for number, raw in enumerate(text.split("\n"), 1):
         words = raw.split()
         if not words or words[0].startswith("#"):
@@ -157,7 +157,7 @@ def _blob(text: str) -> bytes:
 
 
 class KnownHosts:
-    """What all known_hosts files say about one host, as they were when this was made.
+    """The entries of all known_hosts files for one host, read once.
 
     Raises HostKeyChanged when a file of revoked keys cannot be read.
     """
@@ -181,7 +181,7 @@ class KnownHosts:
 
     @property
     def revoked(self) -> list[KnownHostsLine]:
-        """Lines of revoked keys for this host, those that are trusted nowhere included."""
+        """Lines of revoked keys for this host, including keys that are revoked everywhere."""
         marked = [line for line in (*self._lines, *self._plain) if line.marker == "@revoked"]
         return [*marked, *self._everywhere]
 
@@ -192,12 +192,12 @@ class KnownHosts:
 
     @property
     def kinds(self) -> list[str]:
-        """Types of key to ask the host for, since one of them can be checked."""
+        """Key types to request from the host, since one of them can be verified."""
         lines = [*self.keys, *(line for line in self._plain if not line.marker)]
         return list(dict.fromkeys(line.kind for line in lines))
 
     def judge(self, blob: bytes) -> tuple[Verdict, KnownHostsLine | None]:
-        """Return what is known of a key, and the line that decided it."""
+        """Return the verdict on a key, and the line that decided it."""
         for line in self.revoked:
             if line.blob == blob:
                 return Verdict.REVOKED, line
@@ -225,7 +225,7 @@ def _read(files: Iterable[Path]) -> Iterator[KnownHostsLine]:
         try:
             text = file.read_text("utf-8", "replace")
         except OSError:
-            continue  # A file that is not there knows nobody.
+            continue  # A missing file has no entries.
         yield from parse(text, file)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LineBuffer:
-    """A buffer that takes pieces of any size and gives lines; it holds no timer and no lock."""
+    """A buffer that accepts pieces of any size and returns lines; it has no timer and no lock."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -28,7 +28,7 @@ class LineBuffer:
         self._buffer += data
 
     def end(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the end of input."""
         self._ended = True
 
     def take(self, limit: int) -> bytes | None:
@@ -50,7 +50,7 @@ class LineBuffer:
         return self._cut(len(self._buffer))
 
     def take_all(self) -> bytes | None:
-        """Return all there is, b"" at the end, or None when more must come first."""
+        """Return everything buffered, b"" at the end, or None when more must come first."""
         return self._cut(len(self._buffer)) if self._buffer or self._ended else None
 
     def _cut(self, length: int) -> bytes:

@@ -22,13 +22,12 @@ from gpubox.ssh.shell import SshShell
 _LOG = logging.getLogger(__name__)
 
 CHECK_LIMIT = 3.0
-"""Seconds that a link which may be dead gets to answer."""
+"""Seconds that a possibly dead link gets to answer."""
 _CHECK_STEPS = 12
 """Keep-alives in that time; a box that has forgotten the link says so to the first of them."""
 
 STEADY = 2.0
-"""Seconds after which a link counts as good, and its loss as a first one: on a network that cuts every few
-seconds each loss is."""
+"""Seconds after which a link counts as good, so that its loss resets the back-off."""
 
 
 class SshLink(Link):
@@ -65,12 +64,12 @@ class SshLink(Link):
         return self._connection
 
     def retry(self) -> None:
-        """Try now: ends WAITING or REFUSED at once; a LIVE link must answer within CHECK_LIMIT seconds."""
+        """Retry now: ends WAITING or REFUSED at once; a LIVE link must answer within CHECK_LIMIT seconds."""
         self._again.set()
         self._check()
 
     async def keep(self, work: Work) -> None:
-        """Connect, do `work`, and begin again after each loss, until cancelled; see core.shell.Link."""
+        """Connect, run `work`, and reconnect after each loss, until cancelled; see core.shell.Link."""
         try:
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(suspend_detector.watch(self._clocks, self._woke))
@@ -94,7 +93,7 @@ class SshLink(Link):
             await self._rest(lost, None)
 
     async def _use(self, connection: Connection, work: Work) -> GpuBoxError:
-        """Do the work until the connection is gone; returns why it went."""
+        """Run the work until the connection ends; returns why it ended."""
         self._connection, self._peer = connection, connection.peer
         shell = SshShell(self._name, connection)
         try:
@@ -117,7 +116,7 @@ class SshLink(Link):
             await shell.close()
 
     async def _do(self, work: Work, shell: SshShell) -> GpuBoxError | None:
-        """Do the work once; it is cancelled when the connection goes. Returns what it raised."""
+        """Run the work once; it is cancelled when the connection ends. Returns what it raised."""
 
         async def all_of_it() -> None:
             await work(shell)
@@ -132,7 +131,7 @@ class SshLink(Link):
         return error
 
     async def _rest(self, error: GpuBoxError, connection: Connection | None) -> None:
-        """Wait until it is time for the next try; with a connection, that is for the work only."""
+        """Wait until the next retry; with a connection, only the work is retried."""
         self._failures += 1
         self._again.clear()
         if connection is None and error.again and self._dialer.vault.second_factor:
@@ -156,7 +155,7 @@ class SshLink(Link):
 
     def _pause(self) -> float:
         longest = self._settings.retry_first * 2.0 ** min(self._failures - 1, 20)
-        # Half of it is by chance, so that fifty boxes behind one router do not come back in one moment.
+        # Half of it is jitter, so that fifty boxes behind one router do not reconnect at once.
         return min(longest, self._settings.retry_cap) * random.uniform(0.5, 1.0)
 
     def _woke(self, slept: float) -> None:
@@ -200,7 +199,7 @@ class SshLink(Link):
 
 
 async def _until_first(*coroutines: Coroutine[object, object, object] | asyncio.Future[None]) -> None:
-    """Return when one has ended; the others are cancelled and have ended too."""
+    """Return when one has ended, after cancelling the others."""
     tasks = [asyncio.ensure_future(one) for one in coroutines]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -25,7 +25,7 @@ _LIMIT = 10.0
 """Seconds for `ssh -G`, which takes 5 ms unless a `Match exec` of the person's own hangs."""
 
 _DEFAULTS: dict[str, Dump] = {}
-"""What ssh answered for nobody's configuration; it cannot change while we run."""
+"""ssh's defaults without any configuration; they cannot change while we run."""
 
 _NOISE = ("Pseudo-terminal will not", "Warning: Identity file")
 
@@ -54,7 +54,7 @@ async def dump(wanted: HostSpec, program: str = "ssh") -> Dump:
 
 
 async def defaults(program: str = "ssh") -> Dump:
-    """Return what ssh uses when nobody configured anything; a value that differs was chosen by a person."""
+    """Return ssh's defaults without any configuration; a value that differs was configured."""
     if program not in _DEFAULTS and shutil.which(program) is not None:
         _DEFAULTS[program] = await _asked(program, ["-F", os.devnull], "localhost")
     return _DEFAULTS.get(program, {})

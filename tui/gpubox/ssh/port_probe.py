@@ -9,17 +9,17 @@ import socket
 from gpubox.ssh.tcp_connect import reach
 
 _PERIOD = 0.4
-"""Seconds between two looks."""
+"""Seconds between two probes."""
 LIMIT = 1.0
-"""Seconds that one look may take."""
+"""Seconds that one probe may take."""
 _SSH = b"SSH-"
 """What an ssh server says first, unasked."""
 
 
 async def knock(host: str, port: int) -> None:
-    """Return when an ssh server answers; a look ends before keys are exchanged, so it costs a server little.
+    """Return when an ssh server answers; a probe ends before the key exchange, so it costs a server little.
 
-    One that answers with other words, as sshd does to say that it is asked too often, is looked at no more.
+    A server that answers with anything else, as sshd does when it is asked too often, is not probed again.
     """
     while True:
         await asyncio.sleep(_PERIOD * random.uniform(0.8, 1.0))

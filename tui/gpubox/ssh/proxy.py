@@ -11,10 +11,10 @@ import socket
 from gpubox.core.tasks import in_time
 
 _KEPT = 300
-"""Bytes of what the command complains of that are kept."""
+"""Bytes of the command's stderr that are remembered."""
 
 _GRACE = 0.5
-"""Seconds that it gets to end after its input did."""
+"""Seconds that it gets to end after its stdin was closed."""
 
 
 class Proxy:
@@ -32,7 +32,7 @@ class Proxy:
             self.said = (self.said + data)[-_KEPT:]
 
     async def complaint(self) -> bytes:
-        """Return what it said, after a moment in which it may still say it."""
+        """Return its last words, after a short wait for them."""
         await asyncio.wait([self._listening], timeout=_GRACE)
         return self.said
 

@@ -16,9 +16,9 @@ from gpubox.ssh.backpressure import Backpressure
 from gpubox.ssh.socks import Greeting, SocksRequest
 
 WINDOW = 2 * 1024 * 1024
-"""Bytes that the box may send ahead of the program that reads them."""
+"""The receive window of a channel, in bytes."""
 PACKET = 128 * 1024
-"""Longest packet that the box may send: the work for each one, not its bytes, is what costs time here."""
+"""Largest packet that the box may send: time is spent per packet, not per byte."""
 _BUFFER = 512 * 1024
 """Bytes that wait for a slow program on this machine before the channel is paused."""
 
@@ -39,7 +39,7 @@ class SocketEnd(asyncio.Protocol):
         greeting: Greeting | None = None,
     ) -> None:
         self.spec: SocksRequest | None = None
-        """Where a SOCKS program wants to go."""
+        """The destination that a SOCKS program asked for."""
         self._traffic = traffic
         self._line = line
         self._ready = ready
@@ -64,11 +64,11 @@ class SocketEnd(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the program is still there."""
+        """Whether the program is still connected."""
         return self._transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the program's connection."""
+        """Accept the program's connection."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(_BUFFER)
         self._traffic.open += 1
@@ -95,7 +95,7 @@ class SocketEnd(asyncio.Protocol):
         self.hold(paused=False)
 
     def refuse(self, *, forbidden: bool) -> None:
-        """End the program's connection: the box did not take it."""
+        """Close the program's connection: the box refused it."""
         if self._transport is None:
             return
         if self._greeting is not None:
@@ -108,12 +108,12 @@ class SocketEnd(asyncio.Protocol):
             self._transport.abort()
 
     def abort(self) -> None:
-        """Cut both ends."""
+        """Abort both ends."""
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what the program sends."""
+        """Forward what the program sends."""
         assert self._transport is not None
         if self._far is not None:
             self._send(data)
@@ -140,7 +140,7 @@ class SocketEnd(asyncio.Protocol):
             self._far.write(data)
 
     def eof_received(self) -> bool:
-        """Pass on that the program has said everything; it may still listen."""
+        """Forward the program's EOF; it may still read."""
         self._ended_here = True
         if self._far is None:
             return self._greeting is None or self.spec is not None  # it is told on when the ends are joined
@@ -157,12 +157,12 @@ class SocketEnd(asyncio.Protocol):
         self._gone(self)
 
     def pause_writing(self) -> None:
-        """Have the box wait for a slow program."""
+        """Pause the box for a slow program."""
         if self._far is not None:
             self._far.pause(paused=True)
 
     def resume_writing(self) -> None:
-        """Have the box go on."""
+        """Resume the box."""
         if self._far is not None:
             self._far.pause(paused=False)
 
@@ -173,7 +173,7 @@ class SocketEnd(asyncio.Protocol):
             self._transport.write(data)
 
     def hold(self, *, paused: bool) -> None:
-        """Read no further from the program, for one more reason, or for one reason less."""
+        """Pause or resume reading from the program, counting the reasons to pause."""
         self._holds += 1 if paused else -1
         if self._transport is None or self._ended_here:
             return
@@ -183,7 +183,7 @@ class SocketEnd(asyncio.Protocol):
             self._transport.resume_reading()
 
     def ended(self) -> None:
-        """Pass on that the box has said everything."""
+        """Forward the box's EOF."""
         self._ended_there = True
         if self._transport is None:
             return
@@ -193,7 +193,7 @@ class SocketEnd(asyncio.Protocol):
             self._transport.write_eof()
 
     def lost(self, exc: Exception | None) -> None:
-        """Close after the channel: in order, or hard when the link went."""
+        """Close after the channel: cleanly, or abort when the link dropped."""
         self._far = None
         if self._transport is None:
             return
@@ -218,15 +218,15 @@ class ChannelEnd(asyncssh.SSHTCPSession[bytes]):
         chan.set_write_buffer_limits(_BUFFER)
 
     def session_started(self) -> None:
-        """Join the ends: what the program says goes out now."""
+        """Connect the two ends: data from the program is sent from now on."""
         self._near.join(self)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Pass on what the box sends."""
+        """Forward what the box sends."""
         self._near.deliver(data)
 
     def eof_received(self) -> bool:
-        """Pass on the end; this side may still send."""
+        """Forward EOF; this side may still send."""
         self._near.ended()
         return True
 
@@ -236,25 +236,25 @@ class ChannelEnd(asyncssh.SSHTCPSession[bytes]):
         self._near.lost(exc)
 
     def pause_writing(self) -> None:
-        """Have the program wait for the box."""
+        """Pause the program."""
         self._near.hold(paused=True)
 
     def resume_writing(self) -> None:
-        """Have the program go on."""
+        """Resume the program."""
         self._near.hold(paused=False)
 
     def write(self, data: bytes) -> None:
-        """Send to the box; what comes after the channel's end is dropped with the connection."""
+        """Send to the box; data after the channel's end is dropped."""
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write(data)  # pyright: ignore[reportUnknownMemberType]
 
     def write_eof(self) -> None:
-        """Tell the box that nothing more comes."""
+        """Send EOF to the box."""
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write_eof()
 
     def pause(self, *, paused: bool) -> None:
-        """Take no more from the box for now, or go on."""
+        """Pause or resume reading from the box."""
         self._paused = paused
         if self._channel is None or self._resuming:
             return

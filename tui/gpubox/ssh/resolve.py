@@ -22,7 +22,7 @@ from gpubox.ssh.tcp_connect import Source
 __all__ = ["HostSpec", "Resolved", "Strict", "aliases", "resolve"]
 
 Strict = Literal["ask", "yes", "accept-new", "no"]
-"""What StrictHostKeyChecking says about a host that nobody knows yet; a changed key is refused always."""
+"""StrictHostKeyChecking, for hosts that are not known yet; a changed key is always refused."""
 
 _STRICT: Mapping[str, Strict] = {
     "ask": "ask",
@@ -37,7 +37,7 @@ _STRICT: Mapping[str, Strict] = {
 _DEFAULT_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
 
 MOST_HOPS = 8
-"""More jump hosts than this are a loop, or nobody's network."""
+"""Most jump hosts; more than this is a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Resolved:
     """Where and how to log in."""
 
     name: str
-    """The name it was looked up by."""
+    """The name that was resolved."""
     typed: str
-    """What a person types after `ssh` to mean it."""
+    """What a person types after `ssh` to reach it."""
     host: str
     """Host name or address to connect to."""
     port: int
@@ -63,7 +63,7 @@ class Resolved:
     agent: str = ""
     """The agent's socket; empty when there is none."""
     missing: tuple[Path, ...] = ()
-    """Key files that a person named and that are not there."""
+    """Key files that a person named and that do not exist."""
     jumps: tuple[Resolved, ...] = ()
     """Hosts to go through, first hop first."""
     proxy_command: str = ""
@@ -73,13 +73,13 @@ class Resolved:
     global_known_hosts: tuple[Path, ...] = ()
     """The system's known_hosts files."""
     revoked: tuple[Path, ...] = ()
-    """Files of keys that are trusted nowhere: RevokedHostKeys."""
+    """Files of revoked keys: RevokedHostKeys."""
     hash_known_hosts: bool = False
     """Whether names in known_hosts are hashed."""
     host_key_alias: str = ""
     """The name to look up in known_hosts in place of host and port."""
     strict: Strict = "ask"
-    """What to do about a host key that nobody knows."""
+    """What to do about an unknown host key."""
     methods: tuple[str, ...] = ("publickey", "keyboard-interactive", "password")
     """Ways to log in, in order."""
     connect_timeout: float | None = None
@@ -89,7 +89,7 @@ class Resolved:
     least_rsa_bits: int = 0
     """RequiredRSASize: bits that an RSA key of the host must have."""
     rekey: tuple[int, int] = (0, 0)
-    """RekeyLimit: bytes and seconds after which keys are exchanged anew; 0 leaves it to asyncssh."""
+    """RekeyLimit: bytes and seconds after which to rekey; 0 leaves it to asyncssh."""
     source: Source = field(default_factory=Source)
     """Where on this machine the connection begins."""
 
@@ -237,7 +237,7 @@ def _tokens(name: str, host: str, port: int, user: str, jump: str) -> dict[str, 
 def _identities(
     table: Dump, standard: Dump, tokens: Mapping[str, str]
 ) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
-    """Tell the files that a person named from those that ssh always tries, and those that do not exist."""
+    """Split key files into those that a person named, ssh's defaults, and missing ones."""
     texts = list(table.get("identityfile", ()))
     usual = list(standard.get("identityfile", ())) or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
     if not texts or texts == usual:

@@ -22,7 +22,7 @@ _GRACE = 0.5
 """Seconds between TERM and KILL for what still runs when its channel closes."""
 
 _HERE = ("localhost", "127.0.0.1", "::1")
-"""What a client may call this machine."""
+"""Names of this machine that a client may forward to."""
 
 _PIECE = 65536
 """Bytes passed on at a time."""
@@ -92,7 +92,7 @@ async def serve(
 
 
 class _Door(asyncssh.SSHServer):
-    """Forwards what a box forwards, as far as it stays on this machine."""
+    """Allows the forwards of a box, limited to this machine."""
 
     def __init__(self, channels: set[asyncssh.SSHServerConnection]) -> None:
         self._channels = channels
@@ -142,7 +142,7 @@ class _House:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, channel: asyncssh.SSHServerProcess[bytes]) -> None:
-        """Run what a client asked for, to the end of the command or of the channel."""
+        """Run what a client requested, until the command or the channel ends."""
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -211,7 +211,7 @@ class _House:
 
 
 async def _pump_in(channel: asyncssh.SSHServerProcess[bytes], process: asyncio.subprocess.Process) -> None:
-    """Pass stdin on, and the signals that come between."""
+    """Forward stdin, and the signals in between."""
     stdin = process.stdin
     assert stdin is not None
     with contextlib.suppress(ConnectionError, asyncssh.Error):
@@ -232,7 +232,7 @@ async def _pump_in(channel: asyncssh.SSHServerProcess[bytes], process: asyncio.s
 
 
 async def _pump_out(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
-    """Pass output on; when nobody takes it any more it is thrown away, so that the command can end."""
+    """Forward output; once nobody reads it, discard it, so that the command can end."""
     gone = False
     while data := await source.read(_PIECE):
         if not gone:
@@ -244,7 +244,7 @@ async def _pump_out(source: asyncio.StreamReader, target: asyncssh.SSHWriter[byt
 
 
 def _report(channel: asyncssh.SSHServerProcess[bytes], status: int) -> None:
-    # A client that leaves at this moment is no error; raised here it would end all of its channels.
+    # A client that disconnects now is no error; raised here it would end all of its channels.
     with contextlib.suppress(OSError, asyncssh.Error):
         if status < 0:
             channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))

@@ -21,7 +21,7 @@ async def run_behind(
     environment: Mapping[str, str],
     folder: str,
 ) -> int | None:
-    """Run a program behind a terminal of its own; return its exit status, or None when the client went."""
+    """Run a program with a terminal of its own; return its exit status, or None when the client left."""
     environment = {**environment, **_passed(channel.env), "TERM": channel.term_type or "dumb"}
     columns, rows = channel.term_size[:2]
     async with run_in_pty(command, environment, folder, columns, rows) as behind:
@@ -38,7 +38,7 @@ async def run_behind(
 
 
 async def _pump_keys(channel: asyncssh.SSHServerProcess[bytes], behind: PtyProcess) -> None:
-    """Pass keys on, and every change of the window's size."""
+    """Forward keys, and every change of the window's size."""
     with contextlib.suppress(OSError, asyncssh.Error):
         while True:
             try:
@@ -54,7 +54,7 @@ async def _pump_keys(channel: asyncssh.SSHServerProcess[bytes], behind: PtyProce
 
 
 async def _pump_screen(channel: asyncssh.SSHServerProcess[bytes], behind: PtyProcess) -> None:
-    """Pass on what the program draws."""
+    """Forward what the program draws."""
     with contextlib.suppress(OSError, asyncssh.Error):
         while data := await behind.read():
             channel.stdout.write(data)
@@ -62,5 +62,5 @@ async def _pump_screen(channel: asyncssh.SSHServerProcess[bytes], behind: PtyPro
 
 
 def _passed(requested: Mapping[str, str]) -> dict[str, str]:
-    """Return what is taken of a client's environment: language and colors."""
+    """Return the accepted part of a client's environment: language and colors."""
     return {name: value for name, value in requested.items() if name in _TAKEN or name.startswith("LC_")}

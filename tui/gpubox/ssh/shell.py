@@ -25,7 +25,7 @@ from gpubox.ssh.connect import Connection
 from gpubox.ssh.errors import ConnectFacts, Stage, explain
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
-"""Bytes of stdout that `run` keeps; a command with more is ended."""
+"""Bytes of stdout that `run` collects; a command with more is killed."""
 
 _ASK_AGAIN, _ASK_SELDOM = 0.03, 0.5
 """Seconds between the first requests, and later ones, of the first in line for a session."""
@@ -37,7 +37,7 @@ sshd frees it only after it has read all that came with its end: a request right
 """
 
 _QUEUE = 10.0
-"""Seconds that a stream waits for one of the box's few channels."""
+"""Seconds that a stream waits for a free session of the box."""
 
 
 _REFUSALS = {
@@ -57,7 +57,7 @@ _REFUSALS = {
         "Look at ForceCommand and the login shell there",
     ),
 }
-"""What the box did not want, by asyncssh's own numbers for it."""
+"""What the box refused, by asyncssh's codes."""
 
 
 class _Create(Protocol):
@@ -68,7 +68,7 @@ class _Create(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A session as it is asked for."""
+    """The request for a session."""
 
     command: str | None
     make: Callable[[], CommandSession]
@@ -80,7 +80,7 @@ class SshShell:
 
     def __init__(self, name: str, connection: Connection) -> None:
         self.connection = connection
-        """The open connection, for what needs more than a command: forwards, a terminal, X11."""
+        """The open connection, for forwards, terminals and X11."""
         self._name = name
         self._open = 0
         self._ended = -_LATE
@@ -88,7 +88,7 @@ class SshShell:
         self._abandoned: set[asyncio.Task[None]] = set()
 
     def dropped(self) -> Dropped:
-        """Return why the connection is gone, in words."""
+        """Return why the connection ended, in words."""
         where = self.connection.where
         facts = ConnectFacts(self._name, where.address, where.host, where.port, Stage.LIVE)
         cause = self.connection.lost or asyncssh.ConnectionLost("Connection closed")
@@ -112,7 +112,7 @@ class SshShell:
             ) from error
         finally:
             if channel is not None:
-                # One that still runs was given up: it would go on there, and hold its session.
+                # Kill one that still runs and was abandoned: it would hold its session.
                 channel.kill()
                 await self._finish(channel)
 
@@ -126,8 +126,8 @@ class SshShell:
     ) -> AsyncGenerator[SshChannel]:
         """Start a command, or the login shell (None), with a terminal, a display or whatever asyncssh offers.
 
-        Leaving the block closes stdin and the channel. Raises as Shell.stream does, and RemoteError when
-        the box refuses what was wished.
+        Leaving the block closes stdin and the channel. Raises as Shell.stream does, and RemoteError when the
+        box refuses the request.
         """
         try:
             async with asyncio.timeout(_QUEUE):
@@ -140,11 +140,11 @@ class SshShell:
             await self._finish(channel)
 
     async def close(self) -> None:
-        """Wait for channels that were being opened when nobody wanted them any more."""
+        """Wait for channels whose opening was abandoned."""
         await asyncio.gather(*self._abandoned, return_exceptions=True)
 
     async def _all(self, channel: SshChannel, stdin: bytes) -> CommandResult:
-        """Feed stdin and collect the output of a command to its end."""
+        """Write stdin and collect the output of a command until it ends."""
         channel.give(stdin)
         kept = bytearray()
         while piece := await channel.read():
@@ -167,7 +167,7 @@ class SshShell:
         self._ended = time.monotonic()
 
     async def _start(self, wanted: _Wanted) -> SshChannel:
-        """Open a channel; while the box allows no further one, wait in line until one of ours ends."""
+        """Open a channel; while the box allows no further one, queue until one of ours ends."""
         channel = await self._try(wanted)
         if channel is None:
             async with self._line:
@@ -179,7 +179,7 @@ class SshShell:
         return channel
 
     async def _try(self, wanted: _Wanted) -> SshChannel | None:
-        """Return a new channel, or None when the box allows no further one beside those of ours."""
+        """Return a new channel, or None when the box allows no more than those that we hold."""
         try:
             return await self._new(wanted)
         except asyncssh.ChannelOpenError as error:
@@ -193,8 +193,8 @@ class SshShell:
             raise self.dropped() from error
 
     async def _new(self, wanted: _Wanted) -> SshChannel:
-        # A channel whose opening is cancelled stays open on the box for ever, and counts there: let it
-        # open, then close it.
+        # A channel whose opening is cancelled stays open on the box and counts there: let it open, then close
+        # it.
         opening = asyncio.ensure_future(self._create(wanted))
         try:
             return await asyncio.shield(opening)

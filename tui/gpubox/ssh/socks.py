@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 
 _LONGEST = 600
-"""Bytes of the longest greeting: a user and a host name of 255 each, and the rest."""
+"""Bytes of the longest handshake: a user and a host name of 255 each, and the rest."""
 _CONNECT = 1
 _WIDTHS = {1: 4, 4: 16}
 """Bytes of a SOCKS5 address by its kind; kind 3 is a name with its length before it."""
@@ -15,7 +15,7 @@ _NAME = 3
 
 @dataclass(frozen=True, slots=True)
 class SocksRequest:
-    """Where a program wants to go."""
+    """The destination that a program asks for."""
 
     host: str
     port: int
@@ -23,20 +23,20 @@ class SocksRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a piece of the greeting comes to."""
+    """The result of feeding a piece of the handshake."""
 
     reply: bytes = b""
     """To be sent at once."""
     spec: SocksRequest | None = None
-    """Set at the end of the greeting."""
+    """Set at the end of the handshake."""
     rest: bytes = b""
-    """What came after the greeting: the first bytes of the connection."""
+    """Data after the handshake: the first bytes of the connection."""
     wrong: bool = False
-    """Whether this is no SOCKS, or a part of it that is not spoken here."""
+    """Whether this is no SOCKS, or an unsupported part of it."""
 
 
 class Greeting:
-    """Reads the greeting of one program: SOCKS5 without a password, SOCKS4 and SOCKS4a; CONNECT only."""
+    """Parses the handshake of one program: SOCKS5 without a password, SOCKS4 and SOCKS4a; CONNECT only."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -56,11 +56,11 @@ class Greeting:
         return answer or Answer(wrong=len(self._data) > _LONGEST)
 
     def accepted(self) -> bytes:
-        """What the program is told when its connection stands."""
+        """The reply when the connection is open."""
         return b"\0\x5a" + bytes(6) if self._data[:1] == b"\x04" else b"\x05\0\0\x01" + bytes(6)
 
     def refused(self, *, forbidden: bool) -> bytes:
-        """What the program is told when the box did not take its connection."""
+        """The reply when the box refused the connection."""
         if self._data[:1] == b"\x04":
             return b"\0\x5b" + bytes(6)
         return b"\x05" + (b"\x02" if forbidden else b"\x05") + b"\0\x01" + bytes(6)

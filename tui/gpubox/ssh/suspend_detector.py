@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 JUMP = 5.0
-"""Seconds of difference between two looks that mean sleep."""
+"""Seconds of difference between two readings that mean sleep."""
 
 
 def _with_sleep() -> float:
@@ -25,7 +25,7 @@ class Clocks:
     always: Callable[[], float] = _with_sleep
     """Seconds, sleep included."""
     look: float = 1.0
-    """Seconds between two looks."""
+    """Seconds between two readings."""
 
 
 async def watch(clocks: Clocks, woke: Callable[[float], None]) -> None:

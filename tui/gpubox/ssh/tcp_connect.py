@@ -17,12 +17,12 @@ _AGAIN = 1.0
 
 Place = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 Address = tuple[socket.AddressFamily, Place]
-"""What getaddrinfo says of one address."""
+"""One result of getaddrinfo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where on this machine a connection begins, as ssh's configuration says it."""
+    """The local end of a connection, as ssh's configuration sets it."""
 
     family: str = "any"
     """AddressFamily: any, inet or inet6."""
@@ -66,7 +66,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
     except socket.gaierror:
         pass
     # A name service that hangs would fill asyncio's own threads, and the program could not end before it
-    # answers: so each look-up has a thread that nobody waits for.
+    # answers: so each look-up has a daemon thread.
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Address]] = loop.create_future()
 
@@ -126,7 +126,7 @@ async def _first(addresses: Sequence[Address], source: Source) -> socket.socket:
 
 
 async def _drop(pending: Iterable[asyncio.Task[socket.socket]]) -> None:
-    """End the attempts that lost, also those that came through in the same moment as the one that won."""
+    """Cancel the attempts that lost, also those that connected at the same moment as the winner."""
     late = list(pending)
     for task in late:
         task.cancel()

@@ -14,7 +14,7 @@ from gpubox.ssh.channel import CommandSession, SshChannel
 from gpubox.ssh.shell import SshShell
 
 _WINDOW = 256 * 1024
-"""Bytes on the way from the box: after Ctrl-C a flood ends once so many have been drawn."""
+"""The receive window: after Ctrl-C a flood ends once so many bytes have been drawn."""
 
 
 class SshTerminal:
@@ -42,7 +42,7 @@ class SshTerminal:
 
 @asynccontextmanager
 async def terminal(shell: SshShell, command: str | None, spec: TerminalSpec) -> AsyncGenerator[SshTerminal]:
-    """Start a program behind a terminal; see core.channels.Channels.terminal."""
+    """Start a program with a terminal; see core.channels.Channels.terminal."""
     session = shell.session(
         command,
         request_pty="force",
@@ -56,7 +56,7 @@ async def terminal(shell: SshShell, command: str | None, spec: TerminalSpec) -> 
 
 
 class _Both(CommandSession):
-    """Keeps what comes from stdout and stderr in the order in which it came."""
+    """Keeps stdout and stderr in the order of their arrival."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class SshPipes:
         """Return the next piece and whether it is of stderr; see core.channels.Pipes.read."""
         session = self._session
         while not session.pieces:
-            if session.lines.take_all() is not None:  # the end: nothing else goes there
+            if session.lines.take_all() is not None:  # the end: nothing else is sent to it
                 return False, await self._channel.read()
             await session.more()
         error, piece = session.pieces.popleft()

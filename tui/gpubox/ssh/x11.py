@@ -16,7 +16,7 @@ from gpubox.ssh.channel import SshChannel
 from gpubox.ssh.shell import SshShell
 
 _FIND_XAUTH = "command -v xauth || test -x /usr/bin/xauth || test -x /usr/X11R6/bin/xauth"
-"""The places where sshd looks, by its own build."""
+"""Where sshd looks for xauth, by how it was built."""
 
 _UNTIL_EOF = (
     "exec 3<&0; "
@@ -33,7 +33,7 @@ channel, and sshd passes no signals on in logins as root. What the program start
 gives each command one; elsewhere only the program itself is ended.
 """
 _BY_THE_BOX = "X11 forwarding request failed"
-"""asyncssh's words when the box said no; others are its own."""
+"""asyncssh's message when the box refused; others are its own errors."""
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def graphical(shell: SshShell, command: str, display: Display) -> AsyncGen
 
 
 async def _why(shell: SshShell, error: RemoteError) -> GpuBoxError:
-    """Tell a box without xauth from one that forwards no windows: sshd says no word about it."""
+    """Distinguish a box without xauth from one that forwards no X11: sshd does not say."""
     refused = error.__cause__
     if not isinstance(refused, ChannelOpenError) or refused.code != OPEN_REQUEST_X11_FORWARDING_FAILED:
         return error
