@@ -37,7 +37,7 @@ _LEARN = 2.0
 
 
 class Box:
-    """One box, opened; panels follow its feeds and call its methods."""
+    """An opened box; panels follow its feeds and call its methods."""
 
     def __init__(
         self,
@@ -62,26 +62,27 @@ class Box:
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """What is wrong with the probe while the link itself is live; None when nothing is."""
         self.shell: Feed[Shell | None] = Feed(None)
-        """A way to run commands; None while the link is down. It outlives a probe that is started anew."""
+        """Runs commands; None while the link is down. It outlives a restart of the probe."""
         self.channels: Feed[Channels | None] = Feed(None)
-        """Ways through the link besides commands; they come and go with `shell`."""
+        """Channels of the link besides commands; they come and go with `shell`."""
         self.tunnels = Tunnels(target.name, ports=Ports(target.name, store), find=self._place)
-        """Ports and sockets of the box that are here too, and what else goes through the link."""
+        """Forwarded ports and sockets of the box."""
         self.services = Services(target.name, self.shell, self.tunnels, python=python)
         """What listens on the box, by names that stay."""
         self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings(), box=target.name)
         """Desktops that run on the box, and new ones."""
         self.limits: Feed[SshdPolicy] = Feed(SshdPolicy())
-        """What sshd allows, learned once for each link."""
+        """What sshd allows, read once per link."""
         self.files = Files(target.name, self.shell, self.channels, python=python)
         """Copies files and folders both ways."""
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
         self.login = Login(target.name, self.shell, python, environment) if login else None
-        """The environment of a login of the box; None on a box whose commands have what this program has."""
+        """The login environment of the box; None on a box whose commands inherit this program's
+        environment."""
         self.jobs = Jobs(target.name, self.shell, self.channels, store=store, settings=jobs,
             limits=self.limits, python=python, environment=environment, login=self.login)  # fmt: skip
-        """What runs, waits and ended on the box."""
+        """Jobs that run, wait and ended on the box."""
         self.tunnels.spec(tunnels)
         self.windows = Windows(target.name, self.channels, store)
         """Graphical programs of the box on this machine's display."""
@@ -112,7 +113,7 @@ class Box:
 
     @property
     def stale(self) -> bool:
-        """Whether the newest sample is too old to pass for now: the link is down, or three are overdue."""
+        """Whether the newest sample is outdated: the link is down, or three samples are overdue."""
         sample, age = self.sample.value, self.age
         if sample is None or age is None:
             return False
@@ -143,7 +144,7 @@ class Box:
                 self._part()
 
     async def _learn(self) -> None:
-        """Learn what sshd allows and what a login has, once nobody waits for the first sample any more."""
+        """Read what sshd allows and the login environment, once the first sample has come in."""
         async for channels in self.channels.follow():
             await asyncio.sleep(_LEARN)
             shell = self.shell.value
@@ -194,11 +195,11 @@ class Box:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
 
     async def _place(self, name: str) -> Forward:
-        """Return the forward that brings a service here; how tunnels find what is wished by name."""
+        """Return the forward spec of a service; how tunnels resolve names."""
         return await self.services.place(name)
 
     async def _stay(self, shell: Shell) -> None:
-        """Hold the channels open for as long as this link lasts; a link's work without the probe."""
+        """Hold the channels open while this link lasts; the link's work without a probe."""
         self._meet(shell)
         try:
             await asyncio.Event().wait()
@@ -206,12 +207,12 @@ class Box:
             self._part()
 
     async def _read(self, shell: Shell) -> None:
-        """Read the box for as long as this link lasts; the link's work.
+        """Sample the box while this link lasts; the link's work.
 
         A probe that fails ends this, but not the channels: the link is still there, and does its work again.
         """
         self._meet(shell)
-        # History reads forward: what was seen yesterday cannot follow what is seen now.
+        # History only grows forward: yesterday's readings cannot follow today's.
         await self._loaded.wait()
         self._reading = ProbeSession(self, self._probe, python=self._python, environment=self._environment)
         if self._pcie is not None:
@@ -227,16 +228,16 @@ class Box:
             self.troubled(None)
 
     def received(self, sample: Sample) -> None:
-        """Take a new sample from the probe."""
+        """Receive a sample from the probe."""
         self.received_at = time.monotonic()
         self.history.put(time.time(), dict(readings(sample)))
         self.sample.put(sample)
 
     def answered(self, seconds: float) -> None:
-        """Take the round trip of a heartbeat."""
+        """Receive the round trip of a heartbeat."""
         self.rtt = seconds
 
     def troubled(self, trouble: GpuBoxError | None) -> None:
-        """Take what is wrong with the probe, or None when that is over."""
+        """Receive the trouble of the probe, or None when that is over."""
         if trouble is not self.trouble.value:
             self.trouble.put(trouble)

@@ -17,12 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 
 STAYS = 30.0
-"""Seconds that the page which leads on is kept: a browser that starts on a slow disk needs ten."""
+"""Seconds before the redirect page is deleted: a browser that starts from a slow disk needs ten."""
 _PATIENCE = 5.0
-"""Seconds for the browser's starter; some of them stay as long as the browser does."""
+"""Seconds for the browser's launcher; some stay as long as the browser does."""
 _PREFIX = "gpubox-page-"
 _LEFT = 3600.0
-"""Seconds after which a page belongs to a program that was killed before it could remove it."""
+"""Age in seconds of a page that a killed program left behind."""
 _OPEN = """
 import subprocess, sys, webbrowser
 
@@ -38,12 +38,12 @@ def start(self, url, new=0, autoraise=True):
 webbrowser.BackgroundBrowser.open = start
 sys.exit(not webbrowser.open(sys.argv[1]))
 """
-"""The standard library takes a starter such as xdg-open for one that failed when it ends at once."""
+"""A browser whose launcher ends at once: the standard library would take xdg-open for failed."""
 _SNAPS = {"firefox_firefox.desktop": "firefox", "chromium_chromium.desktop": "chromium"}
 
 
 def there_is_one(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Whether a browser can show the person something: one of a far machine's screen does not count."""
+    """Whether a browser can show the person a page: one on a remote machine's screen does not count."""
     if environment.get("BROWSER"):
         return True
     if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"):
@@ -83,7 +83,7 @@ async def show(url: str, *, secret: bool, environment: Mapping[str, str] = os.en
 
 
 def _launch(address: str, environment: Mapping[str, str]) -> bool:
-    """Start a browser through a Python of its own: what browsers print would go over the screen."""
+    """Start a browser in a separate Python: its output would go over the screen."""
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", _OPEN, address],
@@ -103,7 +103,7 @@ def _launch(address: str, environment: Mapping[str, str]) -> bool:
 
 
 def _page(url: str, environment: Mapping[str, str]) -> Path:
-    """Write a page that leads on to an address, readable by this user alone; raises OSError."""
+    """Write a page that redirects to an address, readable by this user alone; raises OSError."""
     place = _place(environment)
     _sweep(place)
     page = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)) / "open.html"
@@ -113,7 +113,7 @@ def _page(url: str, environment: Mapping[str, str]) -> Path:
 
 
 def _leading_to(url: str) -> str:
-    """Return a page that leads on; it tells the next one nothing of where it came from."""
+    """Return a page that redirects without a referrer."""
     shown, script = html.escape(url), json.dumps(url).replace("<", "\\u003c")
     return (
         '<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
@@ -124,7 +124,7 @@ def _leading_to(url: str) -> str:
 
 
 def _place(environment: Mapping[str, str]) -> Path:
-    """Return a folder that the browser can read: one from a snap sees neither /tmp nor hidden folders."""
+    """Return a folder that the browser can read: a snap sees neither /tmp nor hidden folders."""
     common = Path(tempfile.gettempdir())
     asking = shutil.which("xdg-settings", path=environment.get("PATH", os.defpath))
     snaps = Path(environment.get("HOME", "/nonexistent")) / "snap"
@@ -146,7 +146,7 @@ def _place(environment: Mapping[str, str]) -> Path:
 
 
 def _sweep(place: Path) -> None:
-    """Remove pages that a program of ours left behind when it was killed."""
+    """Remove pages that killed programs of ours left behind."""
     for folder in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             about = folder.lstat()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DemoLink:
-    """A link that brings its own box."""
+    """A link that starts its own box."""
 
     def __init__(self, name: str, asker: Asker, settings: SshSettings) -> None:
         self.health: Feed[Health] = Feed(Health())
@@ -56,6 +56,6 @@ class DemoLink:
                 self.health.put(health)
 
     def retry(self) -> None:
-        """Try now."""
+        """Retry now."""
         if self._link is not None:
             self._link.retry()

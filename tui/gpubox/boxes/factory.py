@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store | None = None) -> Box:
     """Return a box that is not yet connected; `Box.keep` does that.
 
-    With a store the box begins with what was seen of it, and what is seen goes there; the demo box is
-    never kept. Raises ConfigError when the target's name cannot be an address.
+    With a store, the box starts with its recorded history and adds to it; the demo box is never recorded.
+    Raises ConfigError when the target's name cannot be an address.
     """
     match target.kind:
         case "local":

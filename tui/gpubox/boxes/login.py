@@ -21,15 +21,16 @@ from gpubox.core.shell import Shell
 
 PROGRAM_FILES = ("login.py", "inherited.py", "process_tree.py")
 _PATIENCE = 30.0
-"""Seconds for the way to our program; that gives its reading up after 8 seconds itself."""
+"""Seconds for calling our program, which itself gives up reading after 8 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginEnvironment:
-    """What a login shell has in its environment."""
+    """The environment of a login shell."""
 
     variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """By name, without what belongs to one login; it may hold secrets, and stays out of files and logs."""
+    """Variables by name, without those of a single login; may hold secrets, and stays out of files and
+    logs."""
     trouble: str = ""
     """Why it could not be read, in words; then there are no variables."""
 
@@ -40,7 +41,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class Login:
-    """Reads what a login of one box has in its environment."""
+    """Reads the login environment of one box."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Login:
     async def read(self) -> LoginEnvironment:
         """Return the environment; the first call on each link takes as long as its start files, at most 8 s.
 
-        What cannot be read is told in `trouble`, and not asked for again on this link. Raises Dropped.
+        A failure is in `trouble`, and not retried on this link. Raises Dropped.
         """
         async with self._asking:
             shell = self._there()
@@ -81,7 +82,7 @@ class Login:
         return program_cache.quiet(program, ["run", harmless(command)], self._python)
 
     async def hint(self, program: str) -> str:
-        """Return in words where a login has a program; empty when it has not, or the box does not tell."""
+        """Return in words where a login shell finds a program; empty when it does not, or when unknown."""
         try:
             return clean((await self._call("find", harmless(program))).words, 300)
         except (RemoteError, Dropped):

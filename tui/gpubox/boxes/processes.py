@@ -24,7 +24,7 @@ SIGNALS: Mapping[str, str] = MappingProxyType(
         "USR2": "means what the program says",
     }
 )
-"""The only signals that are sent, without SIG, and what each does to a process."""
+"""The signals that may be sent, without SIG, and what each does."""
 
 _MARK = "gpubox-signal:"
 _SLACK = 3
@@ -44,11 +44,11 @@ _SCRIPT = (
     'm=$(kill -s "$s" "$p" 2>&1) && say sent; '
     'say failed "$m"'
 )
-"""Looks at the start time right before it signals; one line without single quotes, for any login shell."""
+"""Checks the start time right before it signals; one line without single quotes, for any login shell."""
 
 
 def command(process: Process, name: str) -> str:
-    """Return the command line that signals a process if it is still the one that was seen.
+    """Return the command line that signals a process if it is still the same one.
 
     Raises RemoteError for a signal that is not in SIGNALS and for a process whose start time is unknown:
     nothing would tell it from a later one with the same number.

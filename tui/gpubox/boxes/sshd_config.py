@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from gpubox.core.bounds import whole
 
 END = "#gpubox end"
-"""Stands where an included file ends: a Match does not reach beyond it."""
+"""Marks the end of an included file: a Match does not extend beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Keywords in lower case with their words; the first one counts, as for sshd."""
+    """Keywords in lower case with their arguments; the first one wins, as in sshd."""
 
     values: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     open: set[str] = field(default_factory=set[str])
-    """Keywords that some Match sets: whether it is about us is not known."""
+    """Keywords that some Match sets; whether it applies to us is unknown."""
 
     def words(self, keyword: str) -> tuple[str, ...]:
-        """Return the words of a keyword; empty when it is not there or not known."""
+        """Return the arguments of a keyword; empty when it is unset or unknown."""
         return () if keyword in self.open else self.values.get(keyword, ())
 
     def flag(self, keyword: str, *, default: bool) -> bool | None:
-        """Return a yes or no, or None when it is not known."""
+        """Return a yes or no, or None when unknown."""
         if keyword in self.open:
             return None
         words = self.values.get(keyword)
@@ -36,13 +36,13 @@ class Config:
         return self.values.get(keyword, ("yes",))[0].lower() in ("yes", "all", side)
 
     def number(self, keyword: str, *, default: int) -> int | None:
-        """Return a number, or None when it is not known."""
+        """Return a number, or None when unknown."""
         words = self.values.get(keyword, (str(default),))
         return whole(words[0]) if keyword not in self.open else None
 
 
 def parse(text: str) -> Config:
-    """Return what the lines of a configuration say, included files in their places."""
+    """Parse the lines of a configuration, with included files in place."""
     config = Config()
     matching = False
     for raw in text.splitlines():

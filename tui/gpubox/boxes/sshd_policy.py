@@ -12,9 +12,9 @@ from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
 from gpubox.core.shell import Shell
 
 _NOBODY = 1
-"""A port that nobody listens on: asking for it tells a refusal of sshd from one of the box."""
+"""A port without a listener: a connection to it distinguishes a refusal by sshd from one by the box."""
 _PATIENCE = 3.0
-"""Seconds for one try."""
+"""Seconds for one attempt."""
 _HERE = ("localhost", "127.0.0.1")
 _MARK = b"gpubox-socket:"
 
@@ -46,23 +46,23 @@ _LISTEN = (
 
 @dataclass(frozen=True, slots=True)
 class SshdPolicy:
-    """What a box allows over ssh; None where it is not known, and then it is worth a try."""
+    """What a box allows over ssh; None where unknown, and then it is worth an attempt."""
 
     forward: bool | None = None
-    """Whether ports of the box and beyond can be brought here."""
+    """Whether local forwards are allowed."""
     listen: bool | None = None
-    """Whether the box may listen for this machine."""
+    """Whether remote forwards are allowed."""
     sockets: bool | None = None
-    """Whether unix sockets of the box can be brought here."""
+    """Whether forwards to unix sockets are allowed."""
     places: tuple[str, ...] = ()
-    """The only `host:port` that forwards may lead to; empty when that is not limited, or not known."""
+    """The only destinations `host:port` of forwards; empty when unlimited or unknown."""
     x11: bool | None = None
     """Whether graphical programs of the box may use a display of this machine."""
     sessions: int | None = None
     """Commands and shells that one link may have at a time."""
 
     def against(self, spec: Forward) -> GpuBoxError | None:
-        """Return why sshd will not do what is wished; None when it will, or when that is not known."""
+        """Return why sshd refuses a request; None when it allows it, or when unknown."""
         if spec.way is Direction.REMOTE:
             return (
                 None if self.listen is not False else _no("It may not listen for you", "AllowTcpForwarding")
@@ -87,7 +87,7 @@ def _no(what: str, setting: str) -> RemoteError:
 
 
 async def learn(shell: Shell, channels: Channels) -> SshdPolicy:
-    """Return what a box allows. It takes two commands and two connections there, none of which lasts.
+    """Read what a box allows, by two commands and two short connections there.
 
     Raises Dropped when the link ends meanwhile.
     """
@@ -137,7 +137,7 @@ def _and(first: bool | None, second: bool | None) -> bool | None:
 
 
 async def _tried(channels: Channels, spec: Forward) -> bool | None:
-    """Return whether sshd tries to connect to where nobody listens; None when that stays open."""
+    """Return whether sshd attempts a connection to a port without a listener; None when undecided."""
     with contextlib.suppress(PortTaken, RemoteError):
         async with channels.forward(spec) as listening:
             await _hello(listening.port)
@@ -147,7 +147,7 @@ async def _tried(channels: Channels, spec: Forward) -> bool | None:
 
 
 async def _tried_socket(shell: Shell, channels: Channels) -> bool | None:
-    """Return whether a socket of the box that listens can be reached; None where none could be made."""
+    """Return whether a listening socket of the box can be reached; None where none could be made."""
     with contextlib.suppress(PortTaken, RemoteError, TimeoutError):
         async with asyncio.timeout(_PATIENCE), shell.stream(_PYTHON) as channel:
             await channel.write(b"%d\n%s" % (len(_LISTEN), _LISTEN.encode()))
@@ -160,7 +160,7 @@ async def _tried_socket(shell: Shell, channels: Channels) -> bool | None:
 
 
 async def _hello(port: int) -> bytes:
-    """Connect to a port of this machine and return what it says first; b"" when it says nothing."""
+    """Connect to a local port and return its first bytes; b"" when it sends none."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

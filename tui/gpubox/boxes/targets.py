@@ -22,7 +22,7 @@ _USER = re.compile(r"[A-Za-z0-9_][^\s:/\[\]]*(?<!\\)")  # `CORP\ada` and `ada@co
 
 @dataclass(frozen=True, slots=True)
 class BoxAddress:
-    """A typed name, taken apart."""
+    """A typed name, parsed."""
 
     host: str
     user: str = ""
@@ -31,7 +31,7 @@ class BoxAddress:
 
 
 def known(settings: Settings, recent: Sequence[str] = ()) -> list[Target]:
-    """Return every box that can be named: last used first, then settings, ssh config, `local` and `demo`.
+    """Return every known box: last used first, then settings, ssh config, `local` and `demo`.
 
     Boxes typed earlier are among the last used ones.
     """
@@ -47,10 +47,10 @@ def known(settings: Settings, recent: Sequence[str] = ()) -> list[Target]:
 
 
 def refreshed(targets: Sequence[Target], settings: Settings, opened: Container[str] = ()) -> list[Target]:
-    """Return known targets again, in their order, as changed settings have them.
+    """Return known targets in their order, updated from changed settings.
 
-    New ones stand behind the last one that is not built in. One that is named nowhere any more is left out,
-    unless it was typed or stands in `opened`.
+    New ones come after the last one that is not built in. One that no source names any more is dropped,
+    unless it was typed or is in `opened`.
     """
     fresh = {target.name: target for target in known(settings)}
     stay = [
@@ -65,7 +65,7 @@ def refreshed(targets: Sequence[Target], settings: Settings, opened: Container[s
 def parse(name: str, settings: Settings) -> Target:
     """Return the box that a name means: a `[[box]]`, an ssh alias, `local`, `demo`, or an address.
 
-    Raises ConfigError when it cannot be an address, or when it looks like a slip of a known name.
+    Raises ConfigError when it cannot be an address, or looks like a typo of a known name.
     """
     name = name.strip()
     for entry in settings.box:
@@ -156,10 +156,10 @@ def _is_v6(text: str) -> bool:
 
 
 def _slips(name: str, names: Iterable[str]) -> list[str]:
-    """Return known names that a bare word was probably meant to be.
+    """Return known names of which a bare word is probably a typo.
 
-    gpu2 beside gpu1 is no slip: ssh config may have a pattern for both, and names count up. Nor is a
-    name with a dot, a user or a port.
+    gpu2 beside gpu1 is none: ssh config may have a pattern for both, and names count up. Nor is a name with
+    a dot, a user or a port.
     """
     if re.search(r"[.@:]", name):
         return []

@@ -17,9 +17,9 @@ def display_of(arguments: Sequence[str]) -> str:
 
 
 def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
-    """Return options by their name in small letters and without dashes; one without a value has ''.
+    """Return options by name, in lower case and without dashes; one without a value has ''.
 
-    An option that comes twice counts as it came last, as the servers have it.
+    The last of repeated options wins, as in the servers.
     """
     found: dict[str, str] = {}
     for word, after in zip(arguments, (*arguments[1:], "-"), strict=False):
@@ -33,13 +33,13 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
 
 
 def port_of(display: str, port: str) -> int:
-    """Return the port of a server that was told this display and this port; below 0 it has none."""
+    """Return the port of a server with this display and this port option; negative when it has none."""
     told = whole(port)
     return told if told else 5900 + (whole(display[1:]) or 0)
 
 
 def security_of(types: str) -> Literal["none", "password", "other"]:
-    """Return what a server with these security types asks of a viewer that can do little."""
+    """Return what a server with these security types requires of a simple viewer."""
     asked = {one.strip().lower() for one in types.split(",")}
     if "none" in asked:
         return "none"

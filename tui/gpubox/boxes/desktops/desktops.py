@@ -23,21 +23,21 @@ from gpubox.core.shell import Shell
 from gpubox.rfb import client
 
 _POLL = 0.05
-"""Seconds between looks for a desktop that was started: it is there after 0.2 to 0.5."""
+"""Seconds between checks for a desktop that was started: it takes 0.2 to 0.5."""
 _ASK = 10
-"""Looks between two questions to the box how it does."""
+"""Checks between two requests for its state."""
 _PATIENCE = 30.0
 """Seconds for a desktop to answer."""
 _FORBIDDEN = 1.5
-"""Seconds that a server may listen without being heard; then sshd does not forward to it."""
+"""Seconds that a server may listen without being reachable; then sshd does not forward to it."""
 _SETTLED = 3.0
-"""Seconds after which a session counts as one that stays."""
+"""Seconds after which a session counts as stable."""
 _LOOK = 15.0
 """Seconds for one picture."""
 
 
 class Desktops:
-    """What can be done with the desktops of one box.
+    """The desktops of one box.
 
     Everything here raises Dropped while the link is down, and when it ends meanwhile.
     """
@@ -52,7 +52,7 @@ class Desktops:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
-        """The desktops as they were last listed; it keeps what it has when the link drops."""
+        """The desktops as last listed; kept when the link drops."""
         self.mortal = False
         """Whether the box was seen to end the programs of those who log out."""
         self._box = box
@@ -70,7 +70,7 @@ class Desktops:
         return found
 
     async def ready(self, spec: DesktopSpec | None = None) -> DesktopSession:
-        """Return a desktop of one's own that runs, or start one; what `start` raises."""
+        """Return a running desktop of one's own, or start one; raises as `start`."""
         running = [one for one in await self.list() if one.mine and not one.physical]
         wanted = (spec or DesktopSpec()).display.lstrip(":")
         fitting = [one for one in running if not wanted or one.display == f":{wanted}"]
@@ -95,7 +95,7 @@ class Desktops:
                 await self._end(shell, begun)
                 if begun.port:
                     raise launcher.unreachable(begun) from error
-                # sshd forwards to no socket: a port of the box's loopback, behind a password, has to do.
+                # sshd forwards to no socket: fall back to a loopback port with a password.
                 self._transport = "port"
             except launcher.DisplayTaken:
                 if full.display or attempt == 3:
@@ -103,7 +103,7 @@ class Desktops:
         raise AssertionError("every way out of the loop is above")
 
     async def settled(self, session: DesktopSession) -> None:
-        """Wait until a session that was just started has proved that it stays, three seconds.
+        """Wait until a session that was just started has been stable for three seconds.
 
         Raises RemoteError with the last lines of the log when it ended at once.
         """
@@ -114,7 +114,7 @@ class Desktops:
             await asyncio.sleep(_SETTLED / 6)
 
     async def check(self, session: DesktopSession) -> None:
-        """Return when a desktop that was started here still runs; raise RemoteError with why it does not."""
+        """Return when a desktop that was started here still runs; else raise RemoteError with the reason."""
         if not session.ours:
             return
         begun = _begun(session)
@@ -123,7 +123,7 @@ class Desktops:
             raise launcher.why(begun, state)
 
     async def stop(self, session: DesktopSession) -> str:
-        """End a desktop and what it leaves behind; return in words what was ended.
+        """Stop a desktop and its leftovers; return in words what was stopped.
 
         Raises RemoteError when it belongs to another user, is gone, or does not end.
         """
@@ -149,7 +149,7 @@ class Desktops:
         return f"{session.name} ended, and with it {left}" if left else f"{session.name} ended"
 
     async def restart(self, session: DesktopSession) -> DesktopSession:
-        """End a desktop that this program started, and start it again on its display."""
+        """Stop a desktop that this program started, and start it again on its display."""
         if not session.ours:
             raise RemoteError(
                 "Not restarted",
@@ -161,9 +161,9 @@ class Desktops:
         return await self.start(replace(spec, server=session.server.lower()))
 
     async def open(self, session: DesktopSession, *, viewer: str = "") -> Viewing:
-        """Show a desktop in a viewer of this machine, or without one make its address ready.
+        """Show a desktop in a viewer of this machine, or without one provide its address.
 
-        `viewer` takes the place of what the settings say; `none` makes only the address ready.
+        `viewer` overrides the settings; `none` only provides the address.
 
         Use what comes back as a block, and wait in it: `async with await desktops.open(one) as viewing`.
         Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the way to the box.
@@ -190,7 +190,7 @@ class Desktops:
             return await screen.picture()
 
     async def watch(self, session: DesktopSession, seconds: float) -> AsyncGenerator[client.Picture]:
-        """Yield what a desktop shows, and again after each change, but no sooner than after `seconds`.
+        """Yield the picture of a desktop, and again after each change, at most once in `seconds`.
 
         Nothing goes over the link while nothing changes. It ends only by an error, as those of `shot`.
         """
@@ -215,7 +215,7 @@ class Desktops:
     async def _answered(
         self, shell: Shell, channels: Channels, begun: LaunchedDesktop, spec: DesktopSpec
     ) -> DesktopSession:
-        """Wait until a desktop answers that was begun."""
+        """Wait until a desktop that was started answers."""
         loop = asyncio.get_running_loop()
         session = launcher.session_of(begun, State(), spec)
         since, looks, there = loop.time(), 0, 0.0
@@ -245,7 +245,7 @@ class Desktops:
             await ask(shell, "stop", target=str(state.pid), born=str(state.ticks), dir=begun.folder, seats="")
 
     async def _password(self, session: DesktopSession) -> str:
-        """Return what a desktop will ask for: a new one for ours, the user's own for others of theirs."""
+        """Return the password of a desktop: a new one for ours, the stored one for others of the user."""
         if session.security != "password":
             return ""
         if not session.ours:
@@ -255,7 +255,7 @@ class Desktops:
         return secret
 
     def _full(self, spec: DesktopSpec) -> DesktopSpec:
-        """Return a spec with the settings for what it leaves open."""
+        """Return a spec with its empty fields filled from the settings."""
         return DesktopSpec(
             spec.geometry or self._wanted.geometry,
             spec.depth or self._wanted.depth,

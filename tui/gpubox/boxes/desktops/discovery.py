@@ -18,7 +18,7 @@ _PORT = re.compile("[0-9A-Fa-f]{1,4}")
 
 @dataclass(slots=True)
 class _Seen:
-    """What the lines of one answer say."""
+    """The parsed lines of one answer."""
 
     boot: float | None = None
     hertz: int = 100
@@ -38,7 +38,7 @@ async def scan(shell: Shell) -> tuple[DesktopSession, ...]:
 
 
 def read(lines: Iterable[ScriptLine]) -> tuple[DesktopSession, ...]:
-    """Return the desktops that an answer tells of; lines that make no sense are left out."""
+    """Return the desktops of an answer; malformed lines are skipped."""
     seen = _Seen()
     for line in lines:
         _note(seen, line)

@@ -15,12 +15,12 @@ from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
 _TOLD = 3
-"""Lines of a log's end that are told."""
+"""Last lines of a log that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchedDesktop:
-    """A desktop that was told to start; whether it does is another question."""
+    """A desktop whose start was requested; it may still fail."""
 
     display: str
     kind: str
@@ -31,12 +31,12 @@ class LaunchedDesktop:
     folder: str
     session: str
     mortal: bool = False
-    """Whether the box ends the programs of those who log out."""
+    """Whether the box kills the programs of users who log out."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a desktop does that was started."""
+    """The progress of a desktop that was started."""
 
     pid: int = 0
     """The server's; 0 while there is none."""
@@ -52,11 +52,11 @@ class State:
 
 
 class DisplayTaken(RemoteError):
-    """Something else took the display between the look for a free one and the start."""
+    """Something else took the display between the search for a free one and the start."""
 
 
 async def begin(shell: Shell, spec: DesktopSpec, way: Transport) -> LaunchedDesktop:
-    """Have the box start a desktop; it returns before the desktop is there.
+    """Request the start of a desktop; returns before it is up.
 
     Raises ToolMissing with the line that installs what the box lacks, and RemoteError when the display is
     taken or no folder can be made.
@@ -105,7 +105,7 @@ def _refusal(lines: Sequence[ScriptLine]) -> GpuBoxError | None:
 
 
 def _taken(words: Sequence[str]) -> RemoteError:
-    """Return in words who has a display: number, `live` or `stale`, pid, user, what."""
+    """Return in words who holds a display: number, `live` or `stale`, pid, user, what."""
     number_, state, pid, user, what = [*words, "", "", "", "", ""][:5]
     title = f"Display :{clean(number_, 8)} is taken"
     if state == "stale":
@@ -124,12 +124,12 @@ def _taken(words: Sequence[str]) -> RemoteError:
 
 
 async def state(shell: Shell, begun: LaunchedDesktop) -> State:
-    """Return how a desktop does that was started."""
+    """Return the progress of a desktop that was started."""
     return read_state(await ask(shell, "state", dir=begun.folder, socket=begun.path, port=str(begun.port)))
 
 
 def read_state(lines: Sequence[ScriptLine]) -> State:
-    """Return what an answer says of a desktop."""
+    """Parse an answer about a desktop."""
     told = {line.word: line.rest for line in lines}
     pid, ticks, user = [*told.get("alive", "").split(), "", "", ""][:3]
     log = tuple(clean(line.rest, 200) for line in lines if line.word == "log" and line.rest.strip())
@@ -145,7 +145,7 @@ def read_state(lines: Sequence[ScriptLine]) -> State:
 
 
 def why(begun: LaunchedDesktop, state: State) -> RemoteError:
-    """Return in words why a desktop ended by itself, with the last lines of its log."""
+    """Return the error of a desktop that ended by itself, with the last lines of its log."""
     what, status, seconds = [*state.ended.split(), "", "", ""][:3]
     said = " / ".join(_telling(state.log)) or "its log is empty"
     if what == "session":
@@ -160,7 +160,7 @@ def why(begun: LaunchedDesktop, state: State) -> RemoteError:
 
 
 def unreachable(begun: LaunchedDesktop) -> RemoteError:
-    """Return in words that sshd forwards neither to sockets nor to ports."""
+    """Return the error that sshd forwards neither to sockets nor to ports."""
     return RemoteError(
         "The desktop cannot be reached",
         f"The server of {begun.display} listens, but sshd forwards neither to sockets nor to ports",
@@ -169,7 +169,7 @@ def unreachable(begun: LaunchedDesktop) -> RemoteError:
 
 
 def slow(begun: LaunchedDesktop, state: State) -> RemoteError:
-    """Return in words that a desktop runs, or tries to, and does not answer."""
+    """Return the error of a desktop that runs, or tries to, and does not answer."""
     said = " / ".join(_telling(state.log)) or "its log is empty"
     how = "starts" if state.starting else "runs"
     return RemoteError(
@@ -205,10 +205,10 @@ _TROUBLE = (
 
 
 def _telling(log: Sequence[str]) -> list[str]:
-    """Return the lines that say something: servers greet, and their keyboard compiler warns each time.
+    """Return the informative lines: servers print a banner, and their keyboard compiler always warns.
 
-    What sounds like trouble, and the line after it, come before all else: some programs print a page of
-    help behind their reason.
+    Lines that sound like trouble, with the line after each, come first: some programs print a page of help
+    after their reason.
     """
     kept = [
         line.strip()
@@ -222,7 +222,7 @@ def _telling(log: Sequence[str]) -> list[str]:
 
 
 def session_of(begun: LaunchedDesktop, state: State, spec: DesktopSpec) -> DesktopSession:
-    """Return a desktop that runs, as it was begun."""
+    """Return a running desktop, as it was started."""
     server = next(server for server in servers() if server.key == begun.kind)
     return DesktopSession(
         server.name,

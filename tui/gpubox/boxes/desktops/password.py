@@ -11,7 +11,7 @@ from gpubox.core.shell import Shell
 from gpubox.rfb import des
 
 LENGTH = 8
-"""Characters of a VNC password that count."""
+"""Characters of a VNC password that are significant."""
 
 
 def fresh() -> str:
@@ -20,13 +20,13 @@ def fresh() -> str:
 
 
 async def write(shell: Shell, session: DesktopSession, password: str) -> None:
-    """Make a desktop that was started here ask for this password from its next viewer on."""
+    """Set the password of a desktop that was started here, for its next viewers."""
     octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
     await ask(shell, "password", octal=octal, dir=session.folder)
 
 
 async def stored(shell: Shell, session: DesktopSession) -> str:
-    """Return the password that the user has set for a desktop, or an empty string when none can be read."""
+    """Return the stored password of a desktop, or an empty string when none can be read."""
     lines = await ask(shell, "password", octal="", path=session.secret)
     told = next((line.rest for line in lines if line.word == "bytes"), "")
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Transport = Literal["socket", "port"]
-"""How a desktop is reached: a socket that only its owner can open, or a loopback port with a password."""
+"""How a desktop is accessed: a socket that only its owner can open, or a loopback port with a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,37 +15,37 @@ class DesktopSession:
     """One VNC server that runs on a box."""
 
     server: str
-    """Which one: `TigerVNC`, `TurboVNC`, `x11vnc`, `x0vncserver`."""
+    """The server: `TigerVNC`, `TurboVNC`, `x11vnc`, `x0vncserver`."""
     pid: int
     ticks: int
-    """When it started, in the kernel's ticks after boot: with the pid it names this process and no other."""
+    """When it started, in kernel ticks after boot; identifies the process together with the pid."""
     user: str
     """Whose it is."""
     mine: bool
-    """Whether it belongs to the user of the link; one of another can neither be opened nor stopped."""
+    """Whether it belongs to the user of the link; those of others can neither be opened nor stopped."""
     display: str = ""
     """X display: `:1`; empty when it is not known."""
     started: float | None = None
     """Seconds since the epoch."""
     geometry: str = ""
-    """Width and height as they were asked for: `1600x900`; viewers may have changed them since."""
+    """Width and height as requested: `1600x900`; viewers may have changed them since."""
     depth: int | None = None
     title: str = ""
     """What the server calls it."""
     session: str = ""
     """What runs in it, such as `xfce4`; known only when it was started here."""
     path: str = ""
-    """Unix socket where it answers; empty when it is reached by a port."""
+    """Unix socket that it listens on; empty when it uses a port."""
     port: int = 0
-    """Loopback port where it answers; 0 when it is reached by a socket."""
+    """Loopback port that it listens on; 0 when it uses a socket."""
     security: Literal["none", "password", "other"] = "none"
-    """What it asks of a viewer; `other` needs a viewer that knows more than VNC passwords."""
+    """The security type; `other` needs a viewer that supports more than VNC passwords."""
     secret: str = ""
     """File on the box that it reads its password from; empty for the usual one."""
     folder: str = ""
     """Folder of a desktop that this program started; empty for the others."""
     physical: bool = False
-    """Whether it shows the screen of the machine itself: stopping it ends the showing, not the desktop."""
+    """Whether it shares the physical screen: stopping it ends the sharing, not the desktop."""
 
     @property
     def ours(self) -> bool:
@@ -54,13 +54,13 @@ class DesktopSession:
 
     @property
     def name(self) -> str:
-        """What it is called in a sentence: `desktop :1`."""
+        """Its name in a sentence: `desktop :1`."""
         return f"desktop {self.display}" if self.display else f"{self.server} ({self.pid})"
 
 
 @dataclass(frozen=True, slots=True)
 class DesktopSpec:
-    """A desktop that is to be started; what is empty is taken from the settings."""
+    """The spec of a desktop to start; empty fields are taken from the settings."""
 
     geometry: str = ""
     """Width and height in pixels: `1600x900`."""
@@ -71,26 +71,26 @@ class DesktopSpec:
     server: str = ""
     """`tigervnc`, `turbovnc` or `auto`."""
     display: str = ""
-    """X display: `:3`; empty takes the first that is free."""
+    """X display: `:3`; empty takes the first free one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A process that may be a VNC server, as the box shows it."""
+    """A process of the box that may be a VNC server."""
 
     program: str
     """Name of its executable, cut to 15 characters by the kernel."""
     path: str
-    """What it was started as: `/opt/TurboVNC/bin/Xvnc`."""
+    """Its argv[0]: `/opt/TurboVNC/bin/Xvnc`."""
     arguments: tuple[str, ...]
     """The rest of its command line."""
     ports: tuple[int, ...] = ()
-    """TCP ports on which it listens, as far as they are known: only for processes of one's own."""
+    """TCP ports that it listens on; known only for processes of one's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class VncAddress:
-    """What a command line says of a server."""
+    """Facts of a server from its command line."""
 
     display: str = ""
     path: str = ""
@@ -103,7 +103,7 @@ class VncAddress:
 
 
 class Server(Protocol):
-    """A kind of VNC server: how to know it, and how to start it where that is possible."""
+    """A kind of VNC server: how to recognize it, and how to start it where possible."""
 
     @property
     def key(self) -> str:
@@ -122,12 +122,12 @@ class Server(Protocol):
 
     @property
     def brand(self) -> str:
-        """A word of its `-version` that tells it from others of its name; empty when it is never started."""
+        """A word of its `-version` that others of its name lack; empty when it is never started."""
         ...
 
     @property
     def physical(self) -> bool:
-        """Whether it shows the screen of the machine itself."""
+        """Whether it shares the physical screen."""
         ...
 
     def options(self, way: Transport) -> str:
@@ -135,5 +135,5 @@ class Server(Protocol):
         ...
 
     def read(self, running: Running) -> VncAddress | None:
-        """Return what a process of this name says of itself, or None when it is another kind of server."""
+        """Return the facts of a process of this name, or None when it is another kind of server."""
         ...

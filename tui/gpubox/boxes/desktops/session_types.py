@@ -22,7 +22,7 @@ class SessionType:
     command: str
     """What is run; it stays until the session ends."""
     package: str = ""
-    """What brings it, where that is not its name."""
+    """The package that brings it, where that is not its name."""
 
 
 KINDS = (
@@ -84,7 +84,7 @@ def table() -> str:
 
 
 def missing(what: str, name: str, system: str) -> ToolMissing:
-    """Return in words what a box lacks: a `server` or a `session` of some name.
+    """Return the error for what a box lacks: a `server` or a `session` of some name.
 
     `system` is ID and ID_LIKE of its os-release: the hint is the line that installs it there.
     """

@@ -20,18 +20,18 @@ from gpubox.core.sanitize import clean_bytes
 from gpubox.rfb import des
 
 _LOOK = 0.5
-"""Seconds between looks at a window whose program has left."""
+"""Seconds between checks of a window whose program has ended."""
 _GONE = 3.0
 """Seconds without a connection after which such a window counts as closed."""
 _EARLY = 3.0
-"""Seconds: a viewer that fails sooner, and was sent no picture, has shown nothing."""
+"""A viewer that fails within these seconds, and was sent no picture, has shown nothing."""
 _GREETED = 256
-"""Bytes that a server sends at most before any picture: its greeting, a challenge, why it refuses."""
+"""Most bytes that a server sends before any picture: its handshake, a challenge, a refusal."""
 _POLITE = 2.0
 
 
 def forward_to(session: DesktopSession, port: int = 0) -> Forward:
-    """Return the forward that a desktop needs, on a port of this machine or any free one."""
+    """Return the forward spec of a desktop, on a given local port or any free one."""
     if session.path:
         return Forward(Direction.LOCAL, port, path=session.path)
     return Forward(Direction.LOCAL, port, port=session.port)
@@ -50,9 +50,9 @@ class Viewing:
     ) -> None:
         self.session = session
         self.viewer = viewer
-        """What shows it; None when a person has to open `address` by hand."""
+        """The viewer that shows it; None when a person has to open `address` by hand."""
         self.password = password
-        """What a viewer will ask for, and nothing asks for twice; empty when it asks for nothing."""
+        """The one-time password; empty when it needs none."""
         self.page = ""
         """Address of the desktop's page for a browser, a secret; empty unless `browse` was asked for."""
         self._channels = channels
@@ -67,12 +67,12 @@ class Viewing:
 
     @property
     def port(self) -> int:
-        """The port of this machine's loopback behind which the desktop is."""
+        """The local port that is forwarded to the desktop."""
         return self._listening.port if self._listening is not None else 0
 
     @property
     def address(self) -> str:
-        """What any VNC viewer takes: `127.0.0.1::5901`."""
+        """The address for any VNC viewer: `127.0.0.1::5901`."""
         return f"127.0.0.1::{self.port}"
 
     async def __aenter__(self) -> Viewing:
@@ -82,7 +82,7 @@ class Viewing:
         await self.close()
 
     async def begin(self, channels: Channels) -> None:
-        """Open the forward and start the viewer; raises what they raise, and then holds nothing open."""
+        """Open the forward and start the viewer; on an error, closes both and raises it."""
         self._began = asyncio.get_running_loop().time()
         try:
             await self._forward(channels, 0)
@@ -146,7 +146,7 @@ class Viewing:
         self._through = channels
 
     async def _back(self) -> None:
-        """Put the forward back whenever the link has been away."""
+        """Reopen the forward after each drop of the link."""
         async for channels in self._channels.follow():
             if channels is None or channels is self._through:
                 continue
@@ -176,7 +176,7 @@ class Viewing:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=said,
                     stderr=said,
-                    start_new_session=True,  # ctrl+c in our terminal is not meant for it
+                    start_new_session=True,  # it must not get ctrl+c of our terminal
                 )
             except OSError as error:
                 raise ToolMissing(
@@ -186,7 +186,7 @@ class Viewing:
                 ) from error
 
     async def _ended(self) -> None:
-        """Wait until nobody looks any more."""
+        """Wait until the last viewer has gone."""
         if self._process is None or self.viewer is None:
             await asyncio.Event().wait()
             return
@@ -204,7 +204,7 @@ class Viewing:
             await self._window_closed()
 
     async def _window_closed(self) -> None:
-        """Wait until a viewer that left its window alone has been connected and is no more."""
+        """Wait until a viewer whose command ended before its window has connected and disconnected."""
         seen, idle = False, 0.0
         while not seen or idle < _GONE:
             await asyncio.sleep(_LOOK)

@@ -21,9 +21,9 @@ class Viewer:
     name: str
     """As people call it."""
     command: tuple[str, ...]
-    """Its words; {host}, {port} and {password_file} are filled in."""
+    """Its arguments; {host}, {port} and {password_file} are filled in."""
     password: tuple[str, ...] = ()
-    """Words that are added when there is a password; without them it asks the person."""
+    """Arguments that are added when there is a password; without them it asks the person."""
     leaves: bool = False
     """Whether the command ends at once while the window stays, as with `open` of macOS."""
 
@@ -60,7 +60,7 @@ _LINUX = (
     ("vinagre", Viewer("Vinagre", ("", "vnc://{host}:{port}"))),
     ("krdc", Viewer("KRDC", ("", "vnc://{host}:{port}"))),
 )
-"""In the order in which `auto` looks; `vncviewer` is the name of several, told apart by what it says."""
+"""In the order of `auto`; `vncviewer` is the name of several, distinguished by their output."""
 
 _MAC = (
     ("vncviewer", None),
@@ -121,7 +121,7 @@ def _first(known: Sequence[tuple[str, Viewer | None]], path: str) -> Viewer | No
 
 
 def _branded(program: str) -> Viewer:
-    """Return how a program is told that may be any of several with the same name."""
+    """Return the viewer that a program is, as several share its name."""
     name = Path(os.path.realpath(program)).name
     for known, viewer in _LINUX:
         if viewer is not None and name == Path(known).name and name != "vncviewer":

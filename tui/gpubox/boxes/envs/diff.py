@@ -11,7 +11,7 @@ from gpubox.core.env import Package
 
 
 class PackagePair(msgspec.Struct, frozen=True):
-    """A package that both have, but not the same."""
+    """A package that both have in different versions or builds."""
 
     name: str
     a: Package
@@ -19,12 +19,12 @@ class PackagePair(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What differs between the packages of two environments."""
+    """The differences between the packages of two environments."""
 
     only_a: tuple[Package, ...]
     only_b: tuple[Package, ...]
     differing: tuple[PackagePair, ...]
-    """By name; those of which only the build differs as well."""
+    """By name; includes those of which only the build differs."""
     equal: Whole
     """How many packages are the same in both."""
 
@@ -35,7 +35,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def difference(a: Sequence[Package], b: Sequence[Package]) -> Difference:
-    """Compare packages by name. Where they come from does not count, nor a build that one does not tell."""
+    """Compare packages by name; sources are ignored, and so is a build that only one side knows."""
     left, right = ({one.name: one for one in packages} for packages in (a, b))
     both = sorted(left.keys() & right.keys())
     differing = tuple(

@@ -15,14 +15,14 @@ from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.sanitize import clean
 
 GROUP = "env"
-"""Template of all these jobs, by which lists can tell them from the person's own."""
+"""Template of all these jobs, by which lists distinguish them from the person's own."""
 ASKING = 60.0
-"""Seconds that an environment may take to say whether it sees a GPU: TensorFlow takes 3 s when it is warm."""
+"""Time limit of a GPU check in seconds: TensorFlow takes 3 s when it is cached."""
 EXPORTS = {"conda": "environment.yml", "pixi": "environment.yml", "venv": "requirements.txt"}
 
 
 def tool_name(kind: Kind, tool: str) -> tools.ToolName:
-    """Return which commands a tool understands; raises ToolMissing where there is none."""
+    """Return the command family of a tool; raises ToolMissing where there is none."""
     if kind == "venv":
         return "pip"
     if not tool:
@@ -37,7 +37,7 @@ def tool_name(kind: Kind, tool: str) -> tools.ToolName:
 
 
 def create(name: str, packages: Sequence[str], where: str, kind: Kind, tool: str) -> JobSpec:
-    """Wish for a new environment in a folder; raises ConfigError and ToolMissing."""
+    """Return the spec that creates an environment in a folder; raises ConfigError and ToolMissing."""
     new = new_prefix(name, where, kind)
     rest = valid_packages(packages)
     python = ""
@@ -48,7 +48,7 @@ def create(name: str, packages: Sequence[str], where: str, kind: Kind, tool: str
 
 
 def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobSpec:
-    """Wish for a new environment as a file tells: a yml for conda and pixi, requirements for venv and uv."""
+    """Return the spec that creates one from a file: a yml for conda or pixi, else requirements."""
     new = new_prefix(name, where, kind)
     file = EXPORTS.get(kind, "requirements.txt")
     values = {"new": new, "file": f"{{files}}/{file}", "python": "python3"}
@@ -56,20 +56,20 @@ def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobS
 
 
 def clone(env: Env, name: str, where: str, tool: str) -> JobSpec:
-    """Wish for a copy of an environment under another name."""
+    """Return the spec that clones an environment under another name."""
     values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
     return _spec(f"env clone {env.name} to {name}", env.kind, tool, "clone", values)
 
 
 def rename(env: Env, name: str, where: str, tool: str) -> JobSpec:
-    """Wish for another name; the base of an installation has none to be changed."""
+    """Return the spec that renames an environment; the base of an installation cannot be renamed."""
     not_base(env, "renamed")
     values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
     return _spec(f"env rename {env.name} to {name}", env.kind, tool, "rename", values, removes=True)
 
 
 def install(env: Env, packages: Sequence[str], tool: str) -> JobSpec:
-    """Wish for more packages in an environment."""
+    """Return the spec that installs packages into an environment."""
     if not packages:
         raise ConfigError("No packages", "Write at least one package")
     values = {"prefix": _usable(env), **_pixi(env)}
@@ -77,7 +77,7 @@ def install(env: Env, packages: Sequence[str], tool: str) -> JobSpec:
 
 
 def export(env: Env, tool: str) -> JobSpec:
-    """Wish for a file from which an environment can be made again; it is the job's result and its output."""
+    """Return the spec that exports an environment to a file, which is the job's result and its output."""
     values = {"prefix": _usable(env), **_pixi(env)}
     return _spec(
         f"env export {env.name}",
@@ -90,14 +90,14 @@ def export(env: Env, tool: str) -> JobSpec:
 
 
 def remove(env: Env, tool: str) -> JobSpec:
-    """Wish that an environment is deleted; raises ConfigError for the base of an installation."""
+    """Return the spec that deletes an environment; raises ConfigError for the base of an installation."""
     not_base(env, "removed")
     values = {"prefix": env.prefix, **_pixi(env)}
     return _spec(f"env remove {env.name}", env.kind, tool, "remove", values, removes=True)
 
 
 def probe_gpu(env: Env) -> JobSpec:
-    """Return the job that asks whether an environment sees the GPUs; see remote/gpu_check.py."""
+    """Return the spec of a GPU check of an environment; see remote/gpu_check.py."""
     job = new_id()
     return JobSpec(
         id=job,
@@ -149,7 +149,7 @@ def _spec(
 
 
 def new_prefix(name: str, where: str, kind: Kind) -> str:
-    """Return the folder that a new environment gets; raises ConfigError for what cannot be one."""
+    """Return the folder of a new environment; raises ConfigError for an invalid one."""
     return f"{valid_folder(where).rstrip('/')}/{valid_name(name, kind)}"
 
 

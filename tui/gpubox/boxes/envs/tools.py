@@ -18,7 +18,7 @@ Step = tuple[str, ...]
 FILE = "env.sh"
 SH = ("/bin/sh", "{files}/" + FILE)
 
-# $1 is a new folder; ~ is the box's home, which only the box knows. What a failed step made is taken away.
+# $1 is a new folder; ~ is the box's home, which only the box knows. A failed step is undone.
 _FRESH = """\
 case $1 in "~/"*) new=$HOME/${1#"~/"} ;; *) new=$1 ;; esac; shift
 if [ -e "$new" ] || [ -L "$new" ]; then echo "$new is there already" >&2; exit 1; fi
@@ -37,7 +37,7 @@ SCRIPTS: Mapping[str, str] = {
     'if "$pixi" workspace --help >/dev/null 2>&1; then word=workspace; else word=project; fi\n'
     '"$pixi" "$word" export conda-environment "$@" >"$out.part" && mv -- "$out.part" "$out" '
     '&& cat -- "$out"\n',
-    # conda takes an environment away without a word when a new one of its name is wanted.
+    # conda silently replaces an existing environment of the same name.
     "conda create": _FRESH + 'tool=$1; shift; "$tool" create --yes --prefix "$new" "$@" || undo\n',
     "mamba clone": _FRESH + _KEEP + '"$1" env export --explicit --prefix "$2" >"$list" || exit\n'
     '"$1" create --yes --prefix "$new" --file "$list" || undo\n',
@@ -119,7 +119,8 @@ TOOLS: Mapping[ToolName, Mapping[Verb, Step]] = {
         "remove": ("{tool}", "clean", "--manifest-path", "{manifest}", "--environment", "{environment}"),
     },
 }
-"""What each tool is told; mamba stands for mamba 2 and micromamba, which know neither --clone nor rename."""
+"""The commands of each tool; mamba stands for mamba 2 and micromamba, which have neither --clone nor
+rename."""
 QUIET: Mapping[str, str] = {
     "PIP_NO_INPUT": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -127,7 +128,7 @@ QUIET: Mapping[str, str] = {
     "MAMBA_NO_BANNER": "1",
     "PIXI_NO_PROGRESS": "true",
 }
-"""Set for every tool: nobody can answer it, and nobody wants to hear that there is a newer one."""
+"""Set for every tool: no prompts, no progress bars, no notes about newer versions."""
 
 
 def script(name: str) -> str:
@@ -144,7 +145,7 @@ def script(name: str) -> str:
 def command(
     tool: ToolName, verb: Verb, values: Mapping[str, str], packages: tuple[str, ...] = ()
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the words of a command, and the small program that travels along with it, if any.
+    """Return the argv of a command, and the script that is sent along with it, if any.
 
     Raises ConfigError for what a tool cannot do.
     """

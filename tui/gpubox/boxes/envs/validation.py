@@ -15,12 +15,12 @@ _NAME = re.compile(r"[^\W_][\w.+@-]*")
 _RESERVED = frozenset({"base", "root"})
 _LONGEST = 100
 _LARGEST = 1 << 20
-"""Characters of a file that an environment is made from: it travels in the job's own record."""
+"""Longest environment file in characters: it is part of the job's record."""
 _PYTHON = re.compile(r"python(?:\s*={1,2}\s*|(?=3))(\d+(?:\.\d+){0,2})(?:\.\*)?")
 
 
 def valid_name(name: str, kind: Kind = "conda") -> str:
-    """Return a name for a new environment; raises ConfigError for what tools or shells could misread."""
+    """Return a valid name of an environment; raises ConfigError for one that tools or shells misread."""
     said = clean(name, 40)
     if not name:
         raise ConfigError("No name", "Write a name for the environment")
@@ -41,7 +41,7 @@ def valid_name(name: str, kind: Kind = "conda") -> str:
 
 
 def valid_packages(packages: Sequence[str]) -> tuple[str, ...]:
-    """Return packages as a tool takes them; raises ConfigError for one that would be read as an option."""
+    """Return valid packages; raises ConfigError for one that a tool would take for an option."""
     for package in packages:
         if not package.strip() or package != package.strip():
             raise ConfigError(
@@ -55,7 +55,7 @@ def valid_packages(packages: Sequence[str]) -> tuple[str, ...]:
 
 
 def split_packages(text: str) -> tuple[str, ...]:
-    """Return packages as they were typed, quotes taken off as a shell does; raises ConfigError."""
+    """Split typed packages as a shell would; raises ConfigError."""
     try:
         return tuple(shlex.split(text))
     except ValueError:
@@ -83,7 +83,7 @@ def valid_text(text: str) -> str:
 
 
 def split_python(packages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Return which Python is asked for, such as `3.11`, and the other packages.
+    """Split off the requested Python version, such as `3.11`, from the other packages.
 
     Tools that are no conda take their Python from the box, not from an index.
     """
@@ -98,7 +98,7 @@ def split_python(packages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def harmless(text: str) -> str:
-    """Return any text as a word that no shell acts on, percent-encoded; raises ConfigError for zero bytes."""
+    """Percent-encode any text as a word that is inert to shells; raises ConfigError for zero bytes."""
     if "\0" in text:
         raise ConfigError("Not a command", "It holds a zero byte")
     return quote(text, safe="/").replace("~", "%7E")

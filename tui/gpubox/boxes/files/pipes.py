@@ -10,11 +10,11 @@ from gpubox.agent.program_pipes import ProgramPipes
 from gpubox.core.errors import GpuBoxError
 
 _FULL = 4 << 20
-"""Bytes from the box that wait to be written here."""
+"""Bytes from the box that are buffered for writing."""
 
 
 class ThreadPipes:
-    """The pipes of the program on the box, for a thread that reads and writes as if they were files."""
+    """The pipes of the program on the box, as blocking files for a thread."""
 
     def __init__(self, pipes: ProgramPipes, loop: asyncio.AbstractEventLoop) -> None:
         self._pipes = pipes
@@ -30,7 +30,7 @@ class ThreadPipes:
         self._pumping = asyncio.ensure_future(self._pump())
 
     async def _pump(self) -> None:
-        """Take what comes, in the loop's own thread: the other one gets many packets at once."""
+        """Receive in the event loop's thread: the other thread gets many packets at once."""
         try:
             while True:
                 piece = await self._pipes.read()
@@ -53,7 +53,7 @@ class ThreadPipes:
                 self._news.notify()
 
     def pull(self) -> bytes:
-        """Return all that came, or b"" at the end; raises Dropped when the link went."""
+        """Return everything received, or b"" at the end; raises Dropped when the link dropped."""
         with self._news:
             while not self._pieces and not self._ended and not self._shut:
                 self._news.wait()
@@ -67,22 +67,22 @@ class ThreadPipes:
         return data
 
     def transmit(self, data: bytes) -> None:
-        """Send bytes now; raises Dropped when the link went."""
+        """Send bytes now; raises Dropped when the link dropped."""
         self._writing = asyncio.run_coroutine_threadsafe(self._pipes.write(data), self._loop)
         if self._shut:
             self._writing.cancel()
         self._writing.result()
 
     def waiting(self) -> bool:
-        """Say whether something can be read at once."""
+        """Tell whether a read returns at once."""
         return bool(self._pieces) or self._ended
 
     def closed(self) -> bool:
-        """Say whether this is given up."""
+        """Tell whether the transfer was abandoned."""
         return self._shut
 
     async def close(self) -> None:
-        """Have the thread end."""
+        """Make the thread end."""
         with self._news:
             self._shut = True
             self._news.notify()

@@ -22,28 +22,28 @@ from gpubox.core.shell import Shell
 from gpubox.remote import files as remote
 
 FILES = ("files.py", "sending.py", "receiving.py", "wire.py")
-"""The program for files; the first one is run."""
+"""The files of the transfer program; the first one is run."""
 _SHOWN = 0.1
-"""Seconds between two looks at the progress."""
+"""Seconds between two progress reports."""
 _WORDS = 300
-"""Characters that a text of the box may have."""
+"""Longest text of the box, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """How far a transfer is."""
+    """The progress of a transfer."""
 
     name: str = ""
-    """The file that is on its way."""
+    """The file in transfer."""
     files: int = 0
     all_files: int = 0
     bytes: int = 0
-    """Bytes of all files that are where they belong."""
+    """Bytes of completed files."""
     all_bytes: int = 0
     kept: int = 0
-    """Bytes of those that were there already, and were not sent again."""
+    """Bytes of those that were there already and were not sent."""
     skipped: tuple[str, ...] = ()
-    """What could not be sent or is neither a file nor a folder, in words."""
+    """What was not sent, with the reason, in words."""
 
 
 Told = Callable[[TransferProgress], None]
@@ -64,10 +64,10 @@ class Files:
     async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> TransferProgress:
         """Copy files and folders of this machine to the box, over what is there.
 
-        `to` is a folder, or a new name for the one thing; `~` and relative ones start at the home folder,
-        and one that ends with a slash is made. Waits for the link when it is lost, and goes on. Raises
-        RemoteError in words when something cannot be read or written, at either end; what came over of a
-        large file stays there for the next try.
+        `to` is a folder, or a new name for the one thing; `~` and relative ones start at the home folder, and
+        one that ends with a slash is made. Waits for the link when it drops, and resumes. Raises RemoteError
+        in words when something cannot be read or written, at either end; the received part of a large file
+        stays there for the next attempt.
         """
         tops = [_top(path) for path in paths]
         tally, transfer = remote.Tally(), _word()
@@ -83,8 +83,8 @@ class Files:
     ) -> TransferProgress:
         """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`.
 
-        What only a pattern fits does not replace files that are here, unless with `replace`: they are among
-        the skipped where they differ.
+        What only a pattern matched does not replace local files, unless with `replace`: those that differ are
+        among the skipped.
         """
         for path in paths:
             if os.path.basename(path.rstrip("/")) in ("", ".", "..", "~"):
@@ -108,7 +108,7 @@ class Files:
     async def _whole(
         self, work: Callable[[remote.Wire], None], tally: remote.Tally, told: Told | None
     ) -> TransferProgress:
-        """Do the work over as many links as it takes."""
+        """Transfer over as many links as it takes."""
         showing = asyncio.ensure_future(_show(tally, told)) if told else None
         try:
             while True:
@@ -118,7 +118,7 @@ class Files:
                     return progress(tally)
                 except Dropped:
                     if self._shell.value is shell:
-                        # The command ended without a word, and the link is there: again would be no better.
+                        # The command ended silently while the link is up: a retry would be no better.
                         await asyncio.sleep(_SHOWN)
                     if self._shell.value is shell:
                         raise
@@ -140,7 +140,7 @@ class Files:
 
 
 async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], box: str) -> None:
-    """Do the work over pipes in a thread; raises GpuBoxError, with all words made safe."""
+    """Transfer over pipes in a thread; raises GpuBoxError, with cleaned text."""
     ends = ThreadPipes(pipes, asyncio.get_running_loop())
     thread = asyncio.ensure_future(asyncio.to_thread(_work, remote.Wire(ends), work))
     try:
@@ -162,7 +162,7 @@ async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], b
 
 
 def _work(wire: remote.Wire, work: Callable[[remote.Wire], None]) -> None:
-    """Do the work; raises Refused with what the program on the box said before it took no more."""
+    """Transfer; raises Refused with the last words of the program on the box."""
     try:
         work(wire)
         wire.flush()
@@ -184,7 +184,7 @@ async def _show(tally: remote.Tally, told: Told) -> None:
 
 
 def progress(tally: remote.Tally) -> TransferProgress:
-    """Return how far a transfer is, in words that can be drawn."""
+    """Return the progress of a transfer, with text that is safe to draw."""
     return TransferProgress(
         clean(tally.name, 80),
         tally.files,
@@ -207,9 +207,9 @@ def _word() -> str:
 
 
 def _fits(name: str, wanted: str) -> bool:
-    """Say whether a box may send a thing of this name: a box that is not to be trusted sends others.
+    """Tell whether the box may send this name: a hostile box sends names that were not requested.
 
-    As in a shell and in glob, a leading dot fits none but a dot.
+    As in a shell and in glob, a leading dot matches only a dot.
     """
     if name == wanted:
         return True

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why the program does not do what it was asked."""
+    """Why the program refused a request."""
 
     title: str = "Jobs failed on the box"
     text: str = ""
@@ -28,7 +28,7 @@ class _Failed(msgspec.Struct, frozen=True):
 
 
 def encoded(asked: object) -> bytes:
-    """Return a request; bytes that are no UTF-8 travel as the escapes that Python gives them."""
+    """Encode a request; bytes that are no UTF-8 are sent as Python's surrogate escapes."""
     try:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError:
@@ -36,7 +36,7 @@ def encoded(asked: object) -> bytes:
 
 
 def about(job: str, record: Record) -> Record:
-    """Return a record of the job that was asked for; raises RemoteError when the box tells of another."""
+    """Return the record of the requested job; raises RemoteError when the box answers with another."""
     if record.id != job:
         raise RemoteError(
             "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
@@ -45,7 +45,7 @@ def about(job: str, record: Record) -> Record:
 
 
 def refused(data: bytes) -> None:
-    """Raise RemoteError for an answer that says why not."""
+    """Raise RemoteError for a refusal."""
     if not data.startswith(b'{"error"'):
         return
     try:
@@ -56,7 +56,7 @@ def refused(data: bytes) -> None:
 
 
 def decoded(data: bytes, answer: type[T]) -> T:
-    """Return an answer; raises RemoteError for one that says why not, and for one that cannot be read."""
+    """Decode an answer; raises RemoteError for a refusal, and for one that is malformed."""
     refused(data)
     try:
         return msgspec.json.decode(data, type=answer)

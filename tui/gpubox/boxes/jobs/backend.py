@@ -16,51 +16,51 @@ from gpubox.core.record import Record, Tick
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a log, as its bytes lie in the file."""
+    """A raw piece of a log."""
 
     offset: int
-    """Where it begins in the file."""
+    """Its offset in the file."""
     data: bytes
     size: int
     """Bytes of the whole log when it was read."""
 
     @property
     def end(self) -> int:
-        """Where the next piece begins."""
+        """The offset of the next piece."""
         return self.offset + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for in a log."""
+    """A search in a log."""
 
     words: str
     exact: bool = True
-    """Whether capital letters count; only those of ASCII can be told from small ones."""
+    """Whether it is case-sensitive; ignoring case works for ASCII only."""
     step: int = 1
-    """1 looks for the next line behind a byte, -1 for the last one before it."""
+    """1 searches forward from an offset, -1 backward."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """How far a search has come."""
+    """The progress of a search."""
 
     at: Whole | None
-    """The byte where the line begins that has the words; None when none was found yet."""
+    """The offset of the matching line; None when none was found yet."""
     next: Whole
-    """The byte to go on from, at 0 or at the `size` when all was looked through."""
+    """The offset to continue from; 0 or `size` when the whole log was searched."""
     size: Whole
     """Bytes of the whole log when it was read."""
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """How many lines of a log a search would stop at."""
+    """How many lines of a log match."""
 
     blocks: tuple[tuple[Whole, Whole], ...]
-    """Of each piece that was looked through, in order: the byte behind it, and how many are in it."""
+    """For each searched piece, in order: the offset of its end, and its number of matches."""
     open: bool
-    """Whether the line behind them, which has not ended yet, is one too."""
+    """Whether the unfinished last line matches too."""
     done: bool
-    """Whether nothing is left to look through."""
+    """Whether the whole log was searched."""
     size: Whole
     """Bytes of the whole log when it was read."""
 
@@ -74,27 +74,27 @@ class LogStream(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """Return what came next, or b"" when all was read (and the job has ended); raises Dropped."""
+        """Return the next piece, or b"" when all was read (and the job has ended); raises Dropped."""
         ...
 
 
 class Backend(Protocol):
-    """A way to run jobs; every method raises RemoteError in words, and Dropped when the link ends."""
+    """Runs jobs; every method raises RemoteError, and Dropped when the link ends."""
 
     async def launch(self, spec: JobSpec) -> Record:
-        """Start or queue a job and return its record; the same id sent again starts nothing more."""
+        """Start or queue a job and return its record; submitting the same id again starts nothing."""
         ...
 
     async def list(self) -> tuple[Record, ...]:
-        """Return all jobs there are records of, newest first."""
+        """Return all records, newest first."""
         ...
 
     async def show(self, job: str) -> Record:
-        """Return one record as it is now."""
+        """Return one current record."""
         ...
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        """Return its seconds from byte `start` of their file, and where the next ones begin."""
+        """Return ticks from byte `start` of their file, and the offset of the next ones."""
         ...
 
     async def page(self, job: str, offset: int, length: int) -> Page:
@@ -109,15 +109,15 @@ class Backend(Protocol):
         ...
 
     async def search(self, job: str, wanted: Search, offset: int) -> Found:
-        """Search the log for about a second, from where a line begins on."""
+        """Search the log for about a second, from the beginning of a line."""
         ...
 
     async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
-        """Count for about a second what `search` would find, from where a line begins up to byte `end`."""
+        """Count matching lines for about a second, from the beginning of a line up to byte `end`."""
         ...
 
     async def stop(self, job: str, by: str) -> Record:
-        """Ask for the end of a job and all its processes; returns at once, with state `stopping`."""
+        """Request the stop of a job and all its processes; returns at once, with state `stopping`."""
         ...
 
     async def remove(self, jobs: Sequence[str]) -> None:

@@ -17,11 +17,12 @@ log = logging.getLogger("gpubox.jobs")
 PATIENCE = 30.0
 """Seconds that the command may take."""
 _WAITS = '/bin/sh -c "$0"; exit $?'
-"""A shell that waits for the command: when this program ends, only it is killed, and the command goes on."""
+"""A shell that waits for the command: if this program ends, only the shell is killed, and the command
+continues."""
 
 
 def facts(box: str, record: Record) -> dict[str, str]:
-    """Return what the command finds in its environment; texts of the box are cleaned for one line."""
+    """Return the variables for the command; text of the box is cleaned for one line."""
     spec: JobSpec = record.spec
     ending = record.ending
     return {
@@ -38,8 +39,8 @@ def facts(box: str, record: Record) -> dict[str, str]:
 async def run(command: str, box: str, record: Record, *, patience: float = PATIENCE) -> None:
     """Run the command of the settings for a job that ended, if there is one; its failure is logged.
 
-    One that takes longer than `patience` seconds is killed. It outlives this program, though: a person who
-    leaves right after the end of a job is told all the same.
+    One that takes longer than `patience` seconds is killed. It outlives this program, so that a person who
+    quits right after the end of a job is notified all the same.
     """
     if not command or not record.spec.notify:
         return

@@ -38,11 +38,11 @@ from gpubox.store.store import Store
 log = logging.getLogger("gpubox.jobs")
 
 _SCARCE = 2
-"""Sessions of a link with which a log comes piece by piece: the probe has one, commands need the other."""
+"""Sessions of a link up to which a log is paged instead of streamed: the probe has one, commands need one."""
 
 
 class Jobs:
-    """What runs, waits and ended on one box."""
+    """The jobs of one box."""
 
     def __init__(
         self,
@@ -58,15 +58,15 @@ class Jobs:
         login: Login | None = None,
     ) -> None:
         self.feed: Feed[tuple[Record, ...]] = Feed(())
-        """All jobs, newest first, as they were last looked at; it keeps what it has when the link drops."""
+        """All jobs, newest first, as last polled; kept when the link drops."""
         self.gpus: Feed[tuple[GpuPlace, ...]] = Feed(())
         """The GPUs of the box as the queue sees them."""
         self.finished: Feed[tuple[Record, ...]] = Feed(())
-        """Jobs that ended and were not yet told of on this machine; `told` takes them away."""
+        """Jobs that ended and were not announced yet on this machine; `told` removes them."""
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
-        """Why the box cannot be asked for its jobs while its link is live; None when it can."""
+        """Why polling fails while the link is live; None when it succeeds."""
         self.looked = False
-        """Whether the jobs were ever looked at."""
+        """Whether the jobs were ever polled."""
         self.box_backend = BoxBackend(box, shell, channels, python=python, environment=environment,
             login=login)  # fmt: skip
         """The backend of the box itself."""
@@ -80,13 +80,13 @@ class Jobs:
         self._keeping = JobPoller(self, shell)
         self._looking = asyncio.Lock()
         self._meanwhile: dict[str, Record | None] = {}
-        """What happened to jobs since the look that is under way began; None when one was removed."""
+        """Changes since the running poll began; None for a removed job."""
         self._endings: asyncio.Queue[Record] = asyncio.Queue()
         self._noticed: set[str] = set()
         self._files = Files(box, shell, channels, python=python)
 
     async def look(self, *, gpus: bool = True) -> tuple[Record, ...]:
-        """Look at all jobs and return them, newest first; raises RemoteError in words, and Dropped."""
+        """Poll all jobs and return them, newest first; raises RemoteError and Dropped."""
         async with self._looking:
             self._meanwhile.clear()
             try:
@@ -106,7 +106,7 @@ class Jobs:
             return self.feed.value
 
     async def _take(self, records: tuple[Record, ...], now: float, *, anyhow: bool = False) -> None:
-        """Show records, and what ended among them."""
+        """Publish records, and those that newly ended."""
         if anyhow or records != self.feed.value:
             self.feed.put(records)
         ended = await self._notified.new(records, now)
@@ -118,7 +118,7 @@ class Jobs:
                 self._endings.put_nowait(record)
 
     async def _changed(self, record: Record) -> None:
-        """Show what became of one job at once; all others wait for the next look."""
+        """Publish one changed job at once; all others wait for the next poll."""
         self._meanwhile[record.id] = record
         await self._take(_with(self.feed.value, {record.id: record}), record.now or record.submitted)
 
@@ -132,7 +132,7 @@ class Jobs:
     async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job and return its record; raises RemoteError in words, and Dropped.
 
-        After Dropped nobody knows whether it started: launching the same spec again starts no second one.
+        After Dropped it may have started or not: launching the same spec again starts no second one.
         """
         if missing := [name for name in spec.hidden if name not in spec.environment]:
             raise _secrets_needed(missing)
@@ -155,7 +155,7 @@ class Jobs:
         await self._store.state.add_command(self._box, line)
 
     async def stop(self, job: str) -> Record:
-        """Ask for the end of a job and all its processes; raises RemoteError in words, and Dropped."""
+        """Request the stop of a job and all its processes; raises RemoteError and Dropped."""
         record = await self._backend_of(job).stop(job, whoami())
         await self._changed(record)
         return record
@@ -165,7 +165,7 @@ class Jobs:
         try:
             await self.box_backend.remove(jobs)
         except RemoteError:
-            await self._keeping.look_again()  # those before it are gone
+            await self._keeping.look_again()  # those before it are deleted
             raise
         await self.claim_endings(jobs)
         gone: dict[str, Record | None] = dict.fromkeys(jobs)
@@ -173,11 +173,11 @@ class Jobs:
         self.feed.put(_with(self.feed.value, gone))
 
     async def rerun(self, job: str) -> Record:
-        """Start a job once more as it was; raises as `again` and `launch`."""
+        """Rerun a job unchanged; raises as `again` and `launch`."""
         return await self.launch(await self.again(job))
 
     async def again(self, job: str) -> JobSpec:
-        """Return the spec of a job with a new id; raises RemoteError when it needs secrets that are gone."""
+        """Return the spec of a job with a new id; raises RemoteError when it needs secrets."""
         record = await self.show(job)
         if record.spec.hidden:
             raise _secrets_needed(record.spec.hidden)
@@ -205,7 +205,7 @@ class Jobs:
         await self._keeping.look_again()
 
     def named(self, name: str) -> Record:
-        """Return the job that a name means, of those last looked at; see naming.choose."""
+        """Return the job that a name means, among those last polled; see selectors.choose."""
         return choose(self.feed.value, name, self._box)
 
     async def show(self, job: str) -> Record:
@@ -213,7 +213,7 @@ class Jobs:
         return await self._backend_of(job).show(job)
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        """Return a job's seconds from a byte of their file on, and where the next ones begin."""
+        """Return a job's ticks from a byte of their file, and the offset of the next ones."""
         return await self._backend_of(job).ticks(job, start)
 
     async def page(self, job: str, offset: int, length: int) -> Page:
@@ -225,7 +225,7 @@ class Jobs:
         return await self._backend_of(job).search(job, wanted, offset)
 
     async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
-        """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
+        """Count matching lines on the box for about a second, up to byte `end` or the end of the log."""
         return await self._backend_of(job).count(job, wanted, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
@@ -242,7 +242,7 @@ class Jobs:
         return tuple(await self._store.state.commands(self._box)) if self._store is not None else ()
 
     def backend(self, name: str) -> Backend:
-        """Return what runs jobs by a backend's name; raises RemoteError for one that the box has not."""
+        """Return a backend by its name; raises RemoteError for one that the box lacks."""
         if name == "box":
             return self.box_backend
         if name == "slurm":
@@ -254,15 +254,15 @@ class Jobs:
         return self.backend(record.spec.backend) if record is not None else self.box_backend
 
     def watch(self) -> AbstractAsyncContextManager[None]:
-        """Have running jobs looked at every two seconds while the block lasts."""
+        """Poll running jobs every two seconds while the block lasts."""
         return self._keeping.watch()
 
     async def keep(self, sample: Feed[Sample | None]) -> None:
-        """Look at the jobs on each new link and whenever the box says that one changed, until cancelled."""
+        """Poll the jobs on each new link and whenever the box reports a change, until cancelled."""
         await together(self._keeping.keep(sample), self._on_endings(), self._on_endings())
 
     async def _on_endings(self) -> None:
-        """Run the person's own command for jobs that ended; two at a time, for one of them may hang."""
+        """Run the user's hook for ended jobs; two at a time, since one may hang."""
         while True:
             record = await self._endings.get()
             command = self.settings.notify_command
@@ -271,14 +271,14 @@ class Jobs:
 
 
 def _with(records: Sequence[Record], changes: Mapping[str, Record | None]) -> tuple[Record, ...]:
-    """Return records, newest first, with what happened to some of them since."""
+    """Merge changes since the poll began into its records, newest first."""
     found: dict[str, Record | None] = {record.id: record for record in records}
     for job, record in changes.items():
         known = found.get(job)
         if record is None or known is None or record.now >= known.now:
             found[job] = record
     rows = [record for record in found.values() if record is not None]
-    # By the box's own count: its clock may jump, and ids are made by the clocks of several laptops.
+    # By serial number: the box's clock may jump, and ids come from the clocks of several laptops.
     return tuple(sorted(rows, key=lambda one: (one.serial, one.submitted, one.id), reverse=True))
 
 

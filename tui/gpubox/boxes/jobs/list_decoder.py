@@ -16,9 +16,9 @@ log = logging.getLogger("gpubox.jobs")
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
 _NOW = re.compile(rb'"now": ?[0-9.]+')
-"""The box's clock in a record; inside of a text, its quotes would have a backslash before them."""
+"""The box's clock in a record; inside a string, its quotes would be escaped."""
 _OLD = 900.0
-"""Seconds after a job's end from which nobody asks any more at what time its record was read."""
+"""Seconds after a job's end from which the time of reading no longer matters."""
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class _Rows(msgspec.Struct, frozen=True):
 
 
 class ListDecoder:
-    """Reads one list after the other; records that did not change are the same objects again."""
+    """Decodes successive lists; unchanged records are the same objects again."""
 
     def __init__(self) -> None:
         self._records = msgspec.json.Decoder(Record)
@@ -36,9 +36,9 @@ class ListDecoder:
         self._known: dict[bytes, Record] = {}
 
     def read(self, data: bytes) -> Listing:
-        """Return a list; a record that cannot be read, by a newer program say, is left out.
+        """Decode a list; an unreadable record, such as one of a newer program, is skipped.
 
-        Raises RemoteError when nothing of it can be read. May run in a thread, one call at a time.
+        Raises RemoteError when nothing can be read. May run in a thread, one call at a time.
         """
         try:
             rows = self._rows.decode(data)

@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from gpubox.boxes.jobs.jobs import Jobs
 
 PIECE = 256 * 1024
-"""Bytes fetched at once where a stream would take the last of the box's sessions."""
+"""Bytes per page where a stream would use the box's last session."""
 _SOON, _LATER = 0.1, 1.0
-"""Seconds between two looks for more there."""
+"""Seconds between two pages there."""
 _TRIES = 5
-"""How often a log is asked for over a new link that gives none: it may be as busy as it was lost."""
+"""Attempts to reopen a log over a new link: the box may be busy."""
 
 _END = 4096
-"""Bytes of a log in which its last lines are looked for."""
+"""Bytes at the end of a log that are searched for its last lines."""
 
 
 async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
-    """Return the last lines of a job's log that are not blank, drawable; none where it cannot be had."""
+    """Return the last non-blank lines of a job's log, safe to draw; none where it cannot be read."""
     with suppress(RemoteError, Dropped):
         return clean_lines((await jobs.page(job, -_END, _END)).data, 200)[-count:]
     return []
 
 
 class ResumableStream:
-    """A log stream that goes on at the byte where the last link dropped; see backend.LogStream."""
+    """A log stream that resumes at the byte where the last link dropped; see backend.LogStream."""
 
     def __init__(
         self, backend: Backend, channels: Feed[Channels | None], job: str, offset: int, *, wait: bool
     ) -> None:
         self.offset = offset
-        """Where the next piece begins in the file; negative until the first stream is there."""
+        """The offset of the next piece; negative until the first stream is open."""
         self._wait = wait
         self._backend = backend
         self._channels = channels
@@ -84,21 +84,21 @@ class ResumableStream:
                 return piece
 
     async def close(self) -> None:
-        """Let go of the stream."""
+        """Close the stream."""
         self._stream = None
         stack, self._stack = self._stack, AsyncExitStack()
-        with suppress(Dropped):  # it is gone, as was wanted
+        with suppress(Dropped):  # it has ended, as intended
             await stack.aclose()
 
 
 class PagedStream:
-    """A log read piece by piece, for boxes whose sshd has no session to spare; see backend.LogStream."""
+    """A log that is read in pages, for boxes without a spare session; see backend.LogStream."""
 
     def __init__(
         self, backend: Backend, channels: Feed[Channels | None], job: str, offset: int, *, wait: bool
     ) -> None:
         self.offset = offset
-        """Where the next piece begins in the file; negative until the first piece is there."""
+        """The offset of the next piece; negative until the first page was read."""
         self._wait = wait
         self._backend = backend
         self._channels = channels
@@ -143,7 +143,7 @@ class PagedStream:
             return page, not page.data
         if (await self._backend.show(self._job)).state in ACTIVE:
             return page, False
-        # What it wrote last may have come between the two questions.
+        # It may have written more between the two requests.
         return await self._backend.page(self._job, self.offset, PIECE), True
 
     async def close(self) -> None:

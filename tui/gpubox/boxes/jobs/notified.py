@@ -9,7 +9,7 @@ from gpubox.store.store import Store
 
 
 class NotifiedJobs:
-    """The endings that a person knows of, for one box; on disk where there is a store."""
+    """The announced jobs of one box; on disk where there is a store."""
 
     def __init__(self, box: str, store: Store | None) -> None:
         self._box = box
@@ -23,8 +23,8 @@ class NotifiedJobs:
     async def begin(self, now: float) -> None:
         """Read which endings were told before; `now` is the box's clock when it is seen for the first time.
 
-        What ended before this machine saw the box for the first time is nobody's news. A disk that does not
-        answer is asked again the next time.
+        What ended before this machine first saw the box is not announced. A disk that does not answer is
+        asked again the next time.
         """
         if self._since is None:
             self._since = now

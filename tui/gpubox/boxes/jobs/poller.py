@@ -23,15 +23,15 @@ log = logging.getLogger("gpubox.jobs")
 SETTLE = 2.0
 """Seconds after which the first sample of a new link is there, and there is time for what can wait."""
 WATCHED = 2.0
-"""Seconds between two looks while somebody watches and a job is at work."""
+"""Seconds between two polls while somebody watches and a job is active."""
 QUEUE = 10.0
-"""Seconds between two looks at the queue of Slurm while somebody watches, when no job of ours is in it."""
+"""Seconds between two polls of Slurm's queue while somebody watches and no job of ours is in it."""
 AGAIN, SELDOM = 5.0, 300.0
-"""Seconds until a box is asked again that could not be asked, and those at most; each doubles the last."""
+"""First and longest back-off in seconds after a failed poll; each doubles the last."""
 
 
 class PolledJobs(Protocol):
-    """What is looked at: Jobs."""
+    """What is polled: Jobs."""
 
     feed: Feed[tuple[Record, ...]]
     trouble: Feed[GpuBoxError | None]
@@ -39,12 +39,12 @@ class PolledJobs(Protocol):
     slurm: Slurm
 
     async def look(self) -> tuple[Record, ...]:
-        """Look at all jobs; raises GpuBoxError."""
+        """Poll all jobs; raises GpuBoxError."""
         ...
 
 
 class JobPoller:
-    """Looks at the jobs of one box when there is a reason to."""
+    """Polls the jobs of one box when there is a reason to."""
 
     def __init__(self, jobs: PolledJobs, shell: Feed[Shell | None]) -> None:
         self._jobs = jobs
@@ -66,16 +66,13 @@ class JobPoller:
                 self._watched.clear()
 
     async def keep(self, sample: Feed[Sample | None]) -> None:
-        """Look whenever there is a reason to, until cancelled."""
+        """Poll whenever there is a reason to, until cancelled."""
         await together(
             self._on_links(sample), self._on_changes(sample), self._while_watched(), self._after_trouble()
         )
 
     async def look_again(self) -> None:
-        """Look, unless the box cannot be asked: then `trouble` says why.
-
-        A box without Python is not asked again over the same link.
-        """
+        """Poll; a failure is in `trouble`. A box without Python is not polled again over the same link."""
         shell = self._shell.value
         if shell is None or shell is self._hopeless:
             return
@@ -98,7 +95,7 @@ class JobPoller:
                 await self._look_at_slurm(0.0)
 
     async def _on_changes(self, sample: Feed[Sample | None]) -> None:
-        """Look when a job changed; the first time of a change that is heard of is that of an old one."""
+        """Poll when a job changed; the first reported time is that of an old change."""
         seen: float | None = None
         async for newest in sample.follow():
             changed = newest.jobs if newest is not None else None
@@ -108,7 +105,7 @@ class JobPoller:
                     await self.look_again()
 
     async def _after_trouble(self) -> None:
-        """Ask again after a while: a box that was too busy tells nobody when it is no longer."""
+        """Poll again after a back-off: an overloaded box does not report its recovery."""
         pause = AGAIN
         async for trouble in self._jobs.trouble.follow():
             if trouble is None:
@@ -131,7 +128,7 @@ class JobPoller:
             await asyncio.sleep(max(WATCHED, 10 * (time.monotonic() - began)))
 
     async def _look_at_slurm(self, age: float) -> None:
-        """Look at Slurm's queue, where there is one, when the last look is older than some seconds."""
+        """Poll Slurm's queue, where there is one, when the last poll is older than some seconds."""
         with suppress(Dropped):
             if self._shell.value is not None:
                 await self._jobs.slurm.refresh(age)

@@ -16,7 +16,7 @@ from gpubox.core.record import ACTIVE, Record
 from gpubox.core.sanitize import clean
 
 MARK = ".gpubox-job"
-"""File in a job's folder with its id: another job of the same name gets another folder."""
+"""File in a local folder with the job's id: another job of the same name gets another folder."""
 _BYTES = 200
 """Bytes that a name may have; a disk takes 255."""
 
@@ -30,8 +30,8 @@ async def fetch(
 ) -> Path:
     """Copy the results of an ended job into a folder of its own below `to`, and return that folder.
 
-    They lie there as they lie below the job's working folder; those from elsewhere lie at the top. A second
-    time brings what changed. Raises RemoteError in words.
+    They keep their paths relative to the job's working folder; those from elsewhere go to the top. A second
+    fetch updates them. Raises RemoteError in words.
     """
     if record.state in ACTIVE:
         raise RemoteError("The job has not ended", "Its results are known when it has")
@@ -58,9 +58,9 @@ async def fetch(
 
 
 def places(folder: Path, record: Record) -> dict[str, Path]:
-    """Return where results lie in the folder that `fetch` returned, by their path on the box.
+    """Return the local paths of results in the folder that `fetch` returned, by their path on the box.
 
-    One whose name has bytes that are no text is not among them: it came under a name that the box knows.
+    Results with undecodable names are not among them.
     """
     return {
         path: folder.joinpath(*parts, safe(PurePosixPath(path).name))
@@ -71,7 +71,7 @@ def places(folder: Path, record: Record) -> dict[str, Path]:
 
 
 def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
-    """Return the paths of results, by the folders below the job's own where they belong."""
+    """Group the paths of results by their destination below the job's folder."""
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for text in dict.fromkeys(record.results):
         path = PurePosixPath(text)
@@ -87,7 +87,7 @@ def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
 
 
 def _pattern(path: str) -> str:
-    """Return what finds this path and no other; bytes that are no UTF-8 came as U+FFFD, and may be any."""
+    """Return a pattern for exactly this path; undecodable bytes came as U+FFFD, and match any."""
     if not glob.has_magic(path) and "\ufffd" not in path and not path.endswith("/~"):
         return path
     pattern = glob.escape(path).replace("\ufffd", "*")
@@ -95,7 +95,7 @@ def _pattern(path: str) -> str:
 
 
 def _folder(to: str, box: str, record: Record) -> Path:
-    """Return the folder of a job, made if need be: called as the job is, or by its id where that is taken."""
+    """Return the folder of a job, created if needed: named after the job, or its id where that is taken."""
     home = Path(to).expanduser() / safe(box)
     home.mkdir(parents=True, exist_ok=True)
     name = safe(record.spec.name) if record.spec.name else ""
@@ -126,7 +126,7 @@ def _below(folder: Path, parts: tuple[str, ...]) -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Rename what a terminal could choke on."""
+    """Rename files whose names are unsafe for a terminal."""
     for place, folders, names in os.walk(folder, topdown=False):
         for name in (*folders, *names):
             old, new = os.path.join(place, name), os.path.join(place, safe(name))
@@ -137,7 +137,7 @@ def _tidy(folder: Path) -> None:
 
 
 def safe(name: str) -> str:
-    """Return a name that leads nowhere else and can be shown; one that had to be changed ends in a digest."""
+    """Return a safe file name; one that had to be changed ends in a digest."""
     good = "".join(
         character if character.isprintable() and character not in "/\ufffd" else "_" for character in name
     ).strip()

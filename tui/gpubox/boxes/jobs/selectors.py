@@ -10,7 +10,7 @@ from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 
 _COMPARED = 200
-"""Jobs that are looked at for one that was meant."""
+"""Most jobs that are searched for a close name."""
 
 
 def choose(records: Sequence[Record], name: str, box: str) -> Record:
@@ -38,7 +38,7 @@ def choose(records: Sequence[Record], name: str, box: str) -> Record:
     if fitting:
         ids = ", ".join(one.id for one in fitting[:4])
         raise RemoteError("Several jobs", f"{clean(word, 40)} may be {ids} on {box}", "Write more of the id")
-    # Comparing takes the square of the length, and the box says how long a name is.
+    # Comparing is quadratic in the length, which the box controls.
     near = records[:_COMPARED]
     words = [one.id for one in near] + [one.spec.name[:60] for one in near if one.spec.name]
     close = difflib.get_close_matches(word[:60], list(dict.fromkeys(words)), 3, cutoff=0.6)

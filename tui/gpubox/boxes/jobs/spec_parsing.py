@@ -15,9 +15,9 @@ from gpubox.core.sanitize import clean
 from gpubox.remote.sensitive import secret_name, secret_value
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""What an id's end is made of: nothing that is mistaken for something else when read aloud."""
+"""Alphabet of an id's suffix: nothing that is ambiguous when read aloud."""
 _SIGNS = frozenset("|&;<>()$`\\!*?[]{}~#\n\r")
-"""Signs outside of quotes that plain words have no use for; a carriage return is no blank to a shell."""
+"""Unquoted characters that are special to a shell; a carriage return is no blank to a shell."""
 _ASSIGNMENT = re.compile(r"\s*[A-Za-z_]\w*=")
 _SHELLS_OWN = frozenset({
     ".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "done", "elif", "else",
@@ -25,9 +25,9 @@ _SHELLS_OWN = frozenset({
     "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source", "then", "time",
     "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
 })  # fmt: skip
-"""Words that only a shell understands, where a command begins."""
+"""Shell keywords and builtins, at the beginning of a command."""
 _ASSIGNED = re.compile(r"(?<![\w-])(?:--?)?([A-Za-z_][\w-]*)(?:=|\s+)(?=[^\s])")
-"""Names with something after them, as an assignment or an option has it."""
+"""Names with a value, as in an assignment or an option."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]{4,}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -40,10 +40,10 @@ def new_id(now: float | None = None) -> str:
 
 
 def argv_of(line: str) -> tuple[str, ...]:
-    """Return the program and arguments that a typed line means.
+    """Parse a typed line to a program and arguments.
 
-    Plain words are taken as they are, so that signals and exit codes are the program's own; what needs a
-    shell goes to `/bin/sh -c`. Raises ConfigError for an empty line and for a quote that is not closed.
+    Plain words are taken literally, so that signals and exit codes are the program's own; what needs a shell
+    goes to `/bin/sh -c`. Raises ConfigError for an empty line and for a quote that is not closed.
     """
     if not line.strip():
         raise ConfigError("No command", "Write the command that shall run")
@@ -70,7 +70,7 @@ def line_of(spec: JobSpec) -> str:
 
 
 def program_of(words: Sequence[str]) -> str:
-    """Return the program that a command, or a line for a shell, looks for in PATH; or nothing."""
+    """Return the program that a command, or a line for a shell, searches in PATH; or nothing."""
     if len(words) == 1:
         try:
             words = [word for word in shlex.split(words[0]) if not _ASSIGNMENT.match(word)]
@@ -84,9 +84,9 @@ def _open_quote() -> ConfigError:
 
 
 def _closed(line: str) -> bool:
-    """Say whether the quotes of a line for a shell are closed, as far as can be told without one.
+    """Tell whether the quotes of a shell line are closed, as far as that can be decided without a shell.
 
-    A comment or a text that is given along, several lines on, may have an apostrophe of its own.
+    A comment or a here-document may contain an apostrophe.
     """
     if "\n" in line:
         return True
@@ -98,7 +98,7 @@ def _closed(line: str) -> bool:
 
 
 def _for_a_shell(line: str) -> bool:
-    """Say whether a shell would do more with a line than split it at blanks and take quotes away."""
+    """Tell whether a shell would do more with a line than split it at blanks and remove quotes."""
     if _ASSIGNMENT.match(line):
         return True
     quote = ""
@@ -188,7 +188,7 @@ def duration(text: str) -> float:
 
 
 def tells_secret(line: str) -> bool:
-    """Say whether a command line may hold a secret: `HF_TOKEN=… train`, `train --api-key …`."""
+    """Tell whether a command line may hold a secret: `HF_TOKEN=… train`, `train --api-key …`."""
     return any(secret_name(name) for name in _ASSIGNED.findall(line)) or any(map(secret_value, line.split()))
 
 

@@ -24,16 +24,16 @@ from gpubox.core.sanitize import clean
 AUTO = "auto"
 """GPUs: one if the environment was built for GPUs and the box has some, else none."""
 _OF_BOX = ("files", "folder")
-"""Words in braces that the box fills in."""
+"""Variables in braces that the box fills in."""
 _FIELD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!\n]")
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A job with a name, whose variables are filled in when it is started."""
+    """A named job, whose variables are filled in when it is started."""
 
     name: str = ""
-    """What it is called on the command line; the file's name for those that ship."""
+    """Its name on the command line; the file's name for those that ship."""
     title: str = ""
     """A few words for a list."""
     about: str = ""
@@ -44,7 +44,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The program and its arguments; comes before `command`. `{name}` stands for a variable, `{files}` for
     the folder of the files that travel along, `{folder}` for the record's, `{python}` for Python."""
     files: dict[str, str] = {}
-    """Small programs that travel along: plain names and their text."""
+    """Small files that are sent along: plain names and their text."""
     gpus: str = AUTO
     """`auto`, or what a new job's GPUs can be: `1`, `none`, `any`."""
     folder: str = ""
@@ -54,15 +54,15 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     results: tuple[str, ...] = ()
     """Files to fetch in the end."""
     variables: dict[str, str] = {}
-    """Names and what they are when nobody says otherwise."""
+    """Variables and their defaults."""
     environment: dict[str, str] = {}
-    """Environment variables on top."""
+    """Environment variables that are set on top."""
 
 
 def read(path: Path) -> Template:
-    """Return the template of a file, with the programs that travel along; raises ConfigError.
+    """Load a template file, with the files that are sent along; raises ConfigError.
 
-    The file names them in `files`; they lie beside it, in a folder that is called like it.
+    It names those in `files`; they are in a folder beside it, with the same name.
     """
     try:
         raw: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
@@ -76,13 +76,13 @@ def read(path: Path) -> Template:
 
 @cache
 def all_shipped() -> tuple[Template, ...]:
-    """Return the templates that come with this program, by name."""
+    """Return the templates that ship with this program, by name."""
     folder = shipped("gpubox.toml").parent / "jobs"
     return tuple(read(path) for path in sorted(folder.glob("*.toml")))
 
 
 def known(settings: Settings) -> tuple[Template, ...]:
-    """Return the templates of the settings, then those that ship and are not replaced by one of these."""
+    """Return the templates of the settings, then those that ship and are not overridden."""
     own = [
         Template(
             name=entry.name,
@@ -103,7 +103,7 @@ def known(settings: Settings) -> tuple[Template, ...]:
 
 
 def named(name: str, templates: Iterable[Template]) -> Template:
-    """Return the template of a name; raises ConfigError with what is close to it."""
+    """Return a template by name; raises ConfigError with the closest names."""
     known = {template.name: template for template in templates}
     if name not in known:
         what = f"{clean(name, 40)} is none of {', '.join(known)}{near(name, list(known))}"
@@ -126,9 +126,9 @@ def built_for_gpus(env: Env | None) -> bool:
 def fill(
     template: Template, *, id: str, env: Env | None, gpus: GpuRequest, values: Mapping[str, str]
 ) -> JobSpec:
-    """Return the job that a template makes with these variables; raises ConfigError for an unknown one.
+    """Return the job spec of a template with these variables; raises ConfigError for an unknown one.
 
-    A value stays one word of the command, whatever stands in it.
+    A value stays one word of the command, whatever it contains.
     """
     unknown = [name for name in values if name not in template.variables]
     if unknown:

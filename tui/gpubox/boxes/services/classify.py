@@ -20,7 +20,7 @@ from gpubox.core.sanitize import clean
 
 _HTTPS = (443, 8443)
 _EPHEMERAL = 32768
-"""From here on the kernel itself gives out ports: what listens there is rarely meant for people."""
+"""First ephemeral port of the kernel: what listens there is rarely meant for people."""
 _BARE_NAME = 40
 
 F = TypeVar("F", bound="Jupyter | TensorBoard")
@@ -28,7 +28,7 @@ F = TypeVar("F", bound="Jupyter | TensorBoard")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One socket that listens, and all that is known of who holds it."""
+    """A listening socket, and what is known of its process."""
 
     bind: str = ""
     port: int = 0
@@ -38,13 +38,13 @@ class _Place:
     pid: int | None = None
     process: RunningServices = field(default_factory=RunningServices)
     names: frozenset[str] = frozenset()
-    """What could be there."""
+    """Candidates where the process is hidden."""
     sure: bool = True
-    """Whether `process` is known to hold it."""
+    """Whether `process` certainly holds it."""
 
 
 def read(facts: ServiceFacts) -> tuple[Service, ...]:
-    """Return the services of a box: one's own first, pages before the rest, the box's own works last."""
+    """Return the services of a box: one's own first, pages before the rest, system services last."""
     notes = (_each(facts.jupyter, Jupyter), _each(facts.tensorboard, TensorBoard))
     found = [service for place in _places(facts) if (service := _service(place, facts, *notes)) is not None]
     found.sort(key=lambda one: (one.system, not one.mine, not one.page, one.port, one.path))
@@ -52,7 +52,7 @@ def read(facts: ServiceFacts) -> tuple[Service, ...]:
 
 
 def _inner(found: Sequence[Service]) -> list[Service]:
-    """Take for inner works what a server listens on besides its page, on ports that the kernel chose."""
+    """Mark as internal what a server listens on besides its page, on ephemeral ports."""
     fronts = {(one.pid, one.kind) for one in found if one.page and one.port < _EPHEMERAL}
     out: list[Service] = []
     for one in found:
@@ -73,7 +73,7 @@ def _each(files: Iterable[msgspec.Raw], kind: type[F]) -> list[F]:
 
 
 def _places(facts: ServiceFacts) -> Iterator[_Place]:
-    """Yield each socket once: a server that listens for IPv4 and IPv6 is one service."""
+    """Merge sockets of one server: listening on IPv4 and IPv6 makes one service."""
     held: dict[tuple[int, object], list[Listener]] = {}
     for one in facts.listeners:
         held.setdefault((one.port, one.pid or (one.uid, one.guess)), []).append(one)
@@ -111,7 +111,7 @@ def _service(
     kind = _kind(place, facts, line)
     mine = place.uid == facts.uid
     if place.path and (kind is None or not kind.page or kind.system):
-        return None  # every desktop has dozens of them, and no browser has anything to say to them
+        return None  # every desktop has dozens of them, none for a browser
     bare = Service(
         "",
         kind.id if kind else "",
@@ -148,14 +148,14 @@ def _kind(place: _Place, facts: ServiceFacts, line: str) -> ServiceKind | None:
 
 
 def _zabbix(place: _Place, facts: ServiceFacts, names: Iterable[str]) -> bool:
-    """Whether this is where a web server gives the pages of Zabbix."""
+    """Whether a web server serves Zabbix here."""
     if place.port == facts.zabbix.nginx:
         return not place.sure or "nginx" in names
     return facts.zabbix.apache and place.port in (80, 443) and bool({"apache2", "httpd"} & set(names))
 
 
 def _bare(place: _Place) -> str:
-    """Return a name for what is of no known kind."""
+    """Return a name for a service of unknown kind."""
     words = place.process.words
     known = names_of("", words)
     program = program_of(words)
@@ -166,7 +166,7 @@ def _bare(place: _Place) -> str:
 
 
 def _told(service: Service, kind: ServiceKind, process: RunningServices) -> Service:
-    """Return a service with what its command line tells."""
+    """Add the facts of its command line to a service."""
     words = process.words
     about = _whole(option(words, kind.about) or (process.folder if kind.local else ""), process)
     token = process.token or option(words, kind.token)
@@ -189,7 +189,7 @@ def _told(service: Service, kind: ServiceKind, process: RunningServices) -> Serv
 
 
 def _note(notes: Sequence[F], place: _Place) -> F | None:
-    """Return what a server wrote about itself; a file that another user wrote is not believed."""
+    """Add what a server wrote about itself; a file of another user is not trusted."""
     for note in notes:
         if note.pid == place.pid and note.owner in (place.uid, 0):
             if place.path and getattr(note, "sock", "") == place.path:
@@ -229,14 +229,14 @@ def _tensorboard(service: Service, process: RunningServices, note: TensorBoard |
 
 
 def _whole(folder: str, process: RunningServices) -> str:
-    """Return a folder from the root on; one of a command line counts from where that was given."""
+    """Make a folder of a command line absolute, by the working folder of its process."""
     if not folder or "://" in folder or not process.folder:
         return folder
     return posixpath.normpath(posixpath.join(process.folder, folder))
 
 
 def _path(text: str) -> str:
-    """Return a path as an address has it: with a slash at both ends, and nothing that would end it early."""
+    """Return the path of a URL: with a slash at both ends, and without characters that would end it early."""
     bare = quote(text.strip("/"), safe="/-._~%")
     return f"/{bare}/" if bare else "/"
 
@@ -246,7 +246,7 @@ def _title(folder: str) -> str:
 
 
 def _distinct(services: Sequence[Service]) -> tuple[Service, ...]:
-    """Give each service a key that no other has; the first of several keeps the one without a number."""
+    """Make the keys unique; the first of several keeps the one without a number."""
     keys: set[str] = set()
     out: list[Service] = []
     for service in services:
@@ -269,5 +269,5 @@ def _plain_key(service: Service) -> str:
 
 
 def _slug(text: str) -> str:
-    """Return text as part of a key, which may hold letters, digits, dots, dashes and underscores."""
+    """Reduce text to the characters of a key: letters, digits, dots, dashes and underscores."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:32]

@@ -8,43 +8,43 @@ from gpubox.core.bounds import Port, Whole
 
 
 class Hidden(msgspec.Struct, frozen=True):
-    """Something that may hold a token: printed, it is only its name."""
+    """A struct that may hold a token: its repr is only its name."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
 
 class Listener(Hidden, frozen=True):
-    """A TCP socket that listens."""
+    """A listening TCP socket."""
 
     host: str
     port: Port
     uid: Whole = -1
     user: str = ""
     pid: Whole | None = None
-    """Who holds the socket, where that may be seen."""
+    """The process that holds the socket, where visible."""
     guess: Whole | None = None
-    """A process of its user whose command line names the port."""
+    """A process of the same user whose command line names the port."""
 
 
 class Socket(Hidden, frozen=True):
-    """A unix socket that listens and whose holder may be seen."""
+    """A listening unix socket of a visible process."""
 
     path: str
     pid: Whole
 
 
 class RunningServices(Hidden, frozen=True):
-    """A process that listens, or may."""
+    """A process that listens, or may listen."""
 
     name: str = ""
     words: tuple[str, ...] = ()
     uid: Whole = -1
     user: str = ""
     folder: str = ""
-    """Where it was started; empty where that may not be seen."""
+    """Its working folder; empty where hidden."""
     token: str = ""
-    """What its own file holds."""
+    """The facts that its own file holds."""
     pid: Whole | None = None
 
 
@@ -74,19 +74,19 @@ class TensorBoard(Hidden, frozen=True):
 
 
 class Zabbix(Hidden, frozen=True):
-    """Where the pages of Zabbix are, by what its packages installed."""
+    """Where Zabbix is served, by the configuration that its packages installed."""
 
     nginx: Whole = 0
     apache: bool = False
 
 
 class ServiceFacts(Hidden, frozen=True):
-    """All that one look at a box gives."""
+    """The result of one scan of a box."""
 
     v: Whole = 0
     uid: Whole = -1
     proc: bool = True
-    """Whether the box has the tables that were looked into."""
+    """Whether the box has /proc/net/tcp."""
     listeners: tuple[Listener, ...] = ()
     sockets: tuple[Socket, ...] = ()
     processes: dict[str, RunningServices] = msgspec.field(default_factory=dict[str, RunningServices])
@@ -94,8 +94,8 @@ class ServiceFacts(Hidden, frozen=True):
     programs: dict[str, tuple[RunningServices, ...]] = msgspec.field(
         default_factory=dict[str, tuple[RunningServices, ...]]
     )
-    """By uid: what the users run whose sockets may not be looked into."""
+    """By uid: programs of users whose sockets are hidden."""
     jupyter: tuple[msgspec.Raw, ...] = ()
-    """Files of Jupyter servers; they may be of any version, or not theirs at all."""
+    """Runtime files of Jupyter servers, undecoded: of any version, and maybe not theirs at all."""
     tensorboard: tuple[msgspec.Raw, ...] = ()
     zabbix: Zabbix = Zabbix()

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ServiceKind:
-    """One kind; the first of the table that fits is taken."""
+    """A kind of service; the first match of the table wins."""
 
     id: str
     """What people type; also the beginning of the service's key."""
     name: str
     program: str = ""
-    """Expression for the whole name of the program, the script or the module."""
+    """Regular expression for the full name of the program, script or module."""
     line: str = ""
-    """Expression to be found in the command line."""
+    """Regular expression to search for in the command line."""
     ports: Collection[int] = ()
     """Its usual ports; they decide where the program does not."""
     bound: bool = False
-    """Whether only its usual ports count: its programs do other things as well."""
+    """Whether it must be on a usual port, because its programs do other things as well."""
     page: str = ""
-    """Path of its page, with nothing where a browser has nothing to look at."""
+    """Path of its page; None when a browser cannot show it."""
     access: str = "unknown"
     system: bool = False
     about: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class ServiceKind:
     """Options that give its token."""
     parameter: str = "token"
     local: bool = False
-    """Whether it is about the folder that it was started in."""
+    """Whether it works on the folder that it was started in."""
 
 
 KINDS: tuple[ServiceKind, ...] = (
@@ -224,7 +224,7 @@ KINDS: tuple[ServiceKind, ...] = (
         system=True,
     ),
 )
-"""In the order in which they are tried."""
+"""In the order of matching."""
 
 ZABBIX = ServiceKind("zabbix", "Zabbix", page="/", access="password")
-"""The pages of Zabbix; a web server gives them, so that only its settings tell."""
+"""Zabbix; a web server serves it, so that only its configuration tells."""

@@ -9,11 +9,11 @@ from gpubox.boxes.services.kinds import KINDS, ServiceKind
 
 _INTERPRETER = re.compile(r"(python|pypy)[\d.]*|node|nodejs|ruby|perl|deno|bun|sh|bash|dash")
 _TAKES_WORD = ("-W", "-X", "--require", "-r", "--loader")
-"""Options of interpreters that are followed by a word of theirs."""
+"""Options of interpreters that take an argument."""
 
 
 def names_of(name: str, words: Sequence[str]) -> set[str]:
-    """Return what a process may be known by: its program, and the script or module that it interprets."""
+    """Return the names of a process: its program, and the script or module that it interprets."""
     found = {name} if name else set[str]()
     if not words:
         return found
@@ -25,12 +25,12 @@ def names_of(name: str, words: Sequence[str]) -> set[str]:
 
 
 def program_of(words: Sequence[str]) -> str:
-    """Return the program of a command line, also of one that names itself, as `nginx: master process`."""
+    """Return the program of a command line, also of a process title such as `nginx: master process`."""
     return words[0].split(" ")[0].rstrip(":").rpartition("/")[2] if words else ""
 
 
 def _interpreted(words: Sequence[str]) -> set[str]:
-    """Return the names of what an interpreter runs."""
+    """Return the names of the script or module that an interpreter runs."""
     rest = iter(words)
     for word in rest:
         if word == "-m":
@@ -46,7 +46,7 @@ def _interpreted(words: Sequence[str]) -> set[str]:
 
 
 def kind_of(port: int, names: set[str], line: str) -> ServiceKind | None:
-    """Return the kind of what listens on a port, by the names and the command line of its process."""
+    """Return the kind of a listener, by the names and the command line of its process."""
     for kind in KINDS:
         if kind.bound and port not in kind.ports:
             continue
@@ -69,7 +69,7 @@ def kind_by_port(port: int, user: str, names: set[str]) -> ServiceKind | None:
 
 
 def option(words: Sequence[str], names: Sequence[str]) -> str:
-    """Return what a command line gives for the first of some options, as `--name word` or `--name=word`."""
+    """Return the value of the first of some options, as `--name word` or `--name=word`."""
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name in names:

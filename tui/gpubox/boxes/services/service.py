@@ -12,10 +12,10 @@ _EVERYWHERE = ("0.0.0.0", "::")
 
 
 class Access(Enum):
-    """What a browser has to bring."""
+    """The credentials that a page needs."""
 
     OPEN = "open"
-    """Nothing: everybody who reaches it is let in."""
+    """None: everybody who reaches it is let in."""
     TOKEN = "token"
     """A token that is known here; `Service.url` holds it."""
     PASSWORD = "password"
@@ -25,12 +25,13 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service as it was last seen."""
+    """A service as last seen."""
 
     key: str
-    """What people type, and what its local port goes by: `jupyter-cats`, `grafana`, `python3-8000`."""
+    """Its unique name, by which it is opened and its local port remembered: `jupyter-cats`,
+    `python3-8000`."""
     kind: str
-    """Which of the known kinds it is, such as `jupyter`; empty for any other listener."""
+    """Its kind, such as `jupyter`; empty for an unknown listener."""
     name: str
     """The kind in words, or the program's name."""
     bind: str = "127.0.0.1"
@@ -40,19 +41,19 @@ class Service:
     path: str = ""
     """The unix socket that it listens on."""
     pid: int | None = None
-    """Its process, or None where the box does not tell."""
+    """Its process, or None where hidden."""
     user: str = ""
     mine: bool = True
-    """Whether it is of the user who logged in."""
+    """Whether it belongs to the user who logged in."""
     title: str = ""
-    """What it is about: the last part of its project's folder, or a port of a container."""
+    """Its subject: the last part of its project's folder, or a port of a container."""
     folder: str = ""
     """That folder in full, on the box."""
     access: Access = Access.UNKNOWN
     page: bool = False
-    """Whether it has something to show in a browser."""
+    """Whether a browser can show it."""
     system: bool = False
-    """Whether it is part of the box's own works, that few people look for."""
+    """Whether it is a system service, which few people look for."""
     secure: bool = False
     """Whether it speaks https."""
     base: str = "/"
@@ -63,17 +64,17 @@ class Service:
 
     @property
     def host(self) -> str:
-        """Where the box itself reaches it."""
+        """The address by which the box itself reaches it."""
         return "127.0.0.1" if self.bind in _EVERYWHERE else self.bind
 
     @property
     def exposed(self) -> bool:
-        """Whether other machines may reach it, if no firewall is before it."""
+        """Whether other machines may reach it, unless a firewall stops them."""
         return not self.path and not (self.bind.startswith("127.") or self.bind == "::1")
 
     @property
     def forward(self) -> Forward:
-        """The forward that brings it here."""
+        """The spec of its forward."""
         if self.path:
             return Forward(Direction.LOCAL, path=self.path)
         return Forward(Direction.LOCAL, host=self.host, port=self.port)
@@ -88,10 +89,10 @@ class Service:
         return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
 
     def shown_url(self, local_port: int) -> str:
-        """Return the address of its page behind a port of this machine, without the token."""
+        """Return the URL of its page at a local port, without the token."""
         return f"{'https' if self.secure else 'http'}://127.0.0.1:{local_port}{self.base}"
 
     def url(self, local_port: int) -> str:
-        """Return the same address with the token: a secret, for the person's browser and nothing else."""
+        """Return the same URL with the token: a secret, for the person's browser only."""
         address = self.shown_url(local_port)
         return f"{address}?{self.parameter}={quote(self.token, safe='')}" if self.token else address

@@ -23,13 +23,13 @@ _TOLD = 8
 
 
 class Services:
-    """What listens on one box."""
+    """The services of one box."""
 
     def __init__(
         self, box: str, shell: Feed[Shell | None], tunnels: Tunnels | None = None, *, python: str = ""
     ) -> None:
         self.feed: Feed[tuple[Service, ...]] = Feed(())
-        """The services as they were last looked for; it keeps what it has when the link drops."""
+        """The services of the last scan; kept when the link drops."""
         self._box = box
         self._shell = shell
         self._tunnels = tunnels or Tunnels(box)
@@ -37,7 +37,7 @@ class Services:
         self._looking = asyncio.Lock()
 
     async def find(self) -> tuple[Service, ...]:
-        """Look what listens on the box and return it: one's own pages first, the box's own works last.
+        """Scan the box for services and return them: one's own pages first, system services last.
 
         Raises RemoteError when the box gives no answer, Dropped while it is not connected and when the link
         ends meanwhile.
@@ -51,7 +51,7 @@ class Services:
             return found
 
     def named(self, name: str) -> Service:
-        """Return the service that a name means, of those that were last found.
+        """Return the service that a name means, among those of the last scan.
 
         A name is a key, a kind, a port, or part of a title. Raises RemoteError with what there is when it
         means none of them, or several.
@@ -59,26 +59,26 @@ class Services:
         return choose(self.feed.value, name, self._box)
 
     async def place(self, name: str) -> Forward:
-        """Look for a service and return the forward that brings it here; raises as `find` and `named`."""
+        """Scan for a service and return its forward spec; raises as `find` and `named`."""
         await self.find()
         return self.named(name).forward
 
     async def open(self, service: Service) -> Tunnel:
-        """Bring a service here and return its tunnel, which listens on the port that it had before.
+        """Open a tunnel to a service, on the same local port as before, and return it.
 
-        One that is open already is returned as it is. Raises why it cannot be opened, and Dropped while the
-        box is not connected.
+        One that is open is returned as it is. Raises the reason when it cannot be opened, and Dropped while
+        the box is not connected.
         """
         spec = service.forward
         for tunnel in self._tunnels.feed.value:
             if self._leads(tunnel, service) and tunnel.address:
                 return tunnel
             if tunnel.name == service.key and tunnel.spec != spec:
-                await self._tunnels.forget(tunnel.id)  # it listened elsewhere before it was started anew
+                await self._tunnels.forget(tunnel.id)  # it listened elsewhere before it was restarted
         return await self._tunnels.open(spec, service.key)
 
     def behind(self, tunnel: Tunnel) -> Service | None:
-        """Return the service that a tunnel leads to, of those that were last found."""
+        """Return the service that a tunnel leads to, among those of the last scan."""
         return next((one for one in self.feed.value if self._leads(tunnel, one)), None)
 
     def _leads(self, tunnel: Tunnel, service: Service) -> bool:

@@ -12,11 +12,11 @@ from gpubox.remote import services as remote
 
 _SEPARATOR = "\x1f"
 _MOST = 2000
-"""Lines of one kind that are read."""
+"""Most lines of one kind."""
 
 
 class _Lines:
-    """What the lines of one answer say, in the shape that the Python of a box gives it."""
+    """The facts of one answer, in the shape of remote/services.py."""
 
     def __init__(self) -> None:
         self.uid = -1
@@ -38,7 +38,7 @@ class _Lines:
         }
 
     def take(self, line: str) -> None:
-        """Take a line; one that makes no sense is passed over."""
+        """Parse a line; a malformed one is skipped."""
         kind, _, rest = line.partition(" ")
         if kind in self._each:
             self._each[kind](rest)
@@ -91,7 +91,7 @@ class _Lines:
 
 
 def read(answer: bytes) -> ServiceFacts | None:
-    """Return the facts of an answer, or None when there is none; lines that make no sense are passed over."""
+    """Return the facts of an answer, or None when there is none; malformed lines are skipped."""
     if not answer:
         return None
     lines = _Lines()

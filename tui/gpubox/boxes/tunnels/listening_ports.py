@@ -13,7 +13,7 @@ _PORT = re.compile("[0-9A-Fa-f]{1,4}")
 
 
 def parse(text: str) -> frozenset[int]:
-    """Return the ports of the sockets that listen in lines of /proc/net/tcp and tcp6."""
+    """Return the ports of the listening sockets in lines of /proc/net/tcp and tcp6."""
     found: set[int] = set()
     for line in text.splitlines():
         fields = line.split()
@@ -25,7 +25,7 @@ def parse(text: str) -> frozenset[int]:
 
 
 async def listening(shell: Shell) -> frozenset[int] | None:
-    """Return the ports that somebody listens on, or None where the box has no /proc.
+    """Return the listening ports, or None where the box has no /proc.
 
     Raises Dropped and RemoteError as Shell.run does.
     """

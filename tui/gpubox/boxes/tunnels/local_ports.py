@@ -11,16 +11,16 @@ from gpubox.core.sanitize import clean
 from gpubox.store.store import Store
 
 _TRIES = 30
-"""Ports after the wanted one that are tried before any free one is taken."""
+"""Ports after the preferred one that are tried before any free one."""
 _LOWEST = 1024
 """Below it only root may listen."""
 _HOME = (20_000, 10_000)
-"""Where ports without a natural number begin, and how many there are; no system hands these out itself."""
+"""Range of ports for tunnels without a natural number; no system allocates these itself."""
 _SOCKS = 1080
 
 
 class Ports:
-    """Which port of this machine each tunnel of a box has: the same one each time, as far as that goes."""
+    """Assigns a local port to each tunnel of a box: the same one each time, if possible."""
 
     def __init__(self, box: str, store: Store | None = None) -> None:
         self._box = box
@@ -29,7 +29,7 @@ class Ports:
         self._kept: set[str] = set()
 
     async def load(self) -> None:
-        """Read what was kept on disk; later calls read what other windows kept meanwhile."""
+        """Load the ports from disk; later calls load changes of other windows."""
         if self._store is not None:
             self._all |= await self._store.state.ports()
 
@@ -42,7 +42,7 @@ class Ports:
     async def keep(self, spec: Forward, name: str, port: int) -> None:
         """Remember the port of a tunnel.
 
-        One that is remembered stays, unless the person chose another: who took it may be gone next time.
+        A remembered one stays, unless the person chose another: who holds it now may be gone next time.
         """
         key = (self._box, name)
         if key in self._all and spec.listen_port != port:
@@ -57,7 +57,7 @@ class Ports:
 def candidates(spec: Forward, name: str, said: int, others: Collection[int]) -> Iterator[int]:
     """Yield ports to listen on, the best first; 0, any free one, comes last.
 
-    The best is the one `said`, or if that is 0 the number that the service has on the box. `others` are
+    The best is `said`, or if that is 0 the number that the service has on the box. `others` are
     ports that belong to other tunnels, whether those are open or not: they come back.
     """
     wanted = said or _natural(spec, name)
@@ -79,7 +79,7 @@ def _natural(spec: Forward, name: str) -> int:
 
 
 def holder(port: int) -> str:
-    """Return who listens on a port of this machine, such as `jupyter-lab (4711)`; empty when unknown.
+    """Return who listens on a local port, such as `jupyter-lab (4711)`; empty when unknown.
 
     It looks through all processes, 10 to 200 ms: call it in a thread.
     """

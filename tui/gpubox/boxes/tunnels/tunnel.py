@@ -15,26 +15,26 @@ from gpubox.core.errors import Dropped, GpuBoxError, PortTaken, RemoteError
 from gpubox.core.tunnel_spec import at_home, target
 
 _AGAIN = 3.0
-"""Seconds between two tries to have the box listen where it listened before."""
+"""Seconds between two attempts to make the box listen on its earlier port."""
 
 
 class TunnelPhase(Enum):
-    """Where a tunnel is in its life."""
+    """The phase of a tunnel."""
 
     OPENING = "opening"
     OPEN = "open"
-    """It listens; `reason` tells when the far end does not answer."""
+    """It listens; `reason` is set when the far end does not answer."""
     WAITING = "waiting"
     """The link is down; it comes back with it, on the same port."""
     FAILED = "failed"
-    """It could not be opened; it is tried again when asked to, and with the next link."""
+    """It could not be opened; retried on request, and with the next link."""
     STOPPED = "stopped"
     """The person stopped it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A tunnel now."""
+    """The state of a tunnel at one moment."""
 
     id: int
     name: str
@@ -44,11 +44,11 @@ class Tunnel:
     port: int = 0
     """The port that listens, or that listened last; 0 before the first time."""
     traffic: Traffic = field(default_factory=Traffic)
-    """What went through since the tunnel was first opened; a copy."""
+    """Traffic since the tunnel was first opened; a copy."""
     note: str = ""
-    """What to know, such as who holds the port that it would have taken."""
+    """A remark, such as who holds the preferred port."""
     reason: GpuBoxError | None = None
-    """Why it failed, or why nothing comes out of it although it is open."""
+    """Why it failed, or why nothing answers although it is open."""
 
     @property
     def address(self) -> str:
@@ -58,7 +58,7 @@ class Tunnel:
 
 
 Find = Callable[[str], Awaitable[Forward]]
-"""Finds a service of the box by its name; raises GpuBoxError when there is none."""
+"""Resolves a service of the box by its name; raises GpuBoxError when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class TunnelContext:
 
 
 class TunnelWorker:
-    """A tunnel and what runs for it."""
+    """A tunnel and its worker."""
 
     def __init__(self, around: TunnelContext, now: Tunnel) -> None:
         self.now = now
@@ -81,19 +81,19 @@ class TunnelWorker:
         self._task: asyncio.Task[None] | None = None
         self._listening: Listening | None = None
         self._before = Traffic()
-        """What went through earlier links."""
+        """Traffic over earlier links."""
         self._refused = 0
         self._received = 0
 
     def put(
         self, phase: TunnelPhase, *, spec: Forward | None = None, reason: GpuBoxError | None = None
     ) -> None:
-        """Note how it is, and tell."""
+        """Update the state, and notify followers."""
         self.now = replace(self.now, phase=phase, spec=spec or self.now.spec, reason=reason)
         self._around.changed()
 
     def begin(self, channels: Channels | None, group: asyncio.TaskGroup | None) -> None:
-        """Open it over a link, or note that there is none."""
+        """Open it over a link, or record that there is none."""
         if channels is None or group is None:
             self.rest()
             return
@@ -101,11 +101,11 @@ class TunnelWorker:
         self._task = group.create_task(self._hold(channels))
 
     def anew(self) -> None:
-        """Forget where it listened: the better port may be free by now."""
+        """Forget its port: the preferred one may be free by now."""
         self.now = replace(self.now, port=0, note="")
 
     def rest(self) -> None:
-        """Note that there is no link."""
+        """Record that there is no link."""
         self._task = None
         if self.now.phase is not TunnelPhase.STOPPED:
             self.put(TunnelPhase.WAITING)
@@ -118,7 +118,7 @@ class TunnelWorker:
             await asyncio.wait([task])
 
     async def _hold(self, channels: Channels) -> None:
-        """Hold it until cancelled; trouble is told in the tunnel and ends no other."""
+        """Hold it until cancelled; an error is recorded in the tunnel and ends no other."""
         try:
             await self._open(channels)
         except Dropped:
@@ -143,7 +143,7 @@ class TunnelWorker:
         )
 
     async def _over_there(self, channels: Channels, spec: Forward) -> NoReturn:
-        """Have the box listen; programs there know the port, so that no other one will do."""
+        """Make the box listen; programs there know the port, so no other one will do."""
         while True:
             before = self.now.port
             try:
@@ -151,7 +151,7 @@ class TunnelWorker:
             except PortTaken as error:
                 if not before:
                     raise
-                # The box may not know yet that the earlier link is gone, and holds the port for it.
+                # The box may not have noticed yet that the earlier link dropped, and still hold the port.
                 self.put(TunnelPhase.OPENING, reason=error)
                 await asyncio.sleep(_AGAIN)
 
@@ -164,9 +164,9 @@ class TunnelWorker:
         return spec
 
     async def _listen(self, channels: Channels, ready: Forward, spec: Forward, taken: str = "") -> NoReturn:
-        """Listen until cancelled; raises GpuBoxError when that is not possible.
+        """Listen until cancelled; raises GpuBoxError on failure.
 
-        `taken` says why a better port could not be used, if one was tried.
+        `taken` says why a preferred port could not be used, if one was tried.
         """
         async with channels.forward(ready) as listening:
             self._listening = listening
@@ -183,7 +183,7 @@ class TunnelWorker:
                 self._listening = None
 
     def look(self) -> bool:
-        """Take the newest counts, and what refusals mean; return whether anything changed."""
+        """Update the counters, and explain refusals; return whether anything changed."""
         if self._listening is None or self.now.phase is not TunnelPhase.OPEN:
             return False
         live = self._listening.traffic
@@ -199,7 +199,7 @@ class TunnelWorker:
         return self.now != before
 
     def heard(self, listening: frozenset[int]) -> None:
-        """Take the ports that somebody listens on; a tunnel to none of them says so."""
+        """Compare with the listening ports of the box; a tunnel to none of them says so."""
         spec = self.now.spec
         if self.now.phase is not TunnelPhase.OPEN or spec is None or not at_home(spec):
             return
@@ -219,7 +219,7 @@ class TunnelWorker:
                 "AllowTcpForwarding or PermitOpen in its sshd_config, or restrict in authorized_keys",
             )
         if spec.way is Direction.SOCKS:
-            return None  # one of many places that programs ask for
+            return None  # one of many destinations of SOCKS programs
         if spec.way is Direction.REMOTE:
             return NothingListens(
                 "Nothing listens here", f"{where} of this machine: {traffic.refusal}", "Start the program"
@@ -243,11 +243,11 @@ class TunnelWorker:
 
 
 class NothingListens(RemoteError):
-    """A tunnel is open and nobody takes connections at its far end."""
+    """Return the state of a tunnel that is open while nothing accepts connections at its far end."""
 
 
 async def _why_taken(port: int, why: str) -> str:
-    """Return in words why a port of this machine cannot be used: by whom it is taken, or what was said."""
+    """Return in words why a local port cannot be used: who holds it, or the error."""
     if by := await asyncio.to_thread(ports.holder, port):
         return f"port {port} of this machine is taken by {by}"
     return f"port {port} cannot be used here" + (f": {why}" if why else "")

@@ -17,19 +17,19 @@ from gpubox.core.shell import Shell
 from gpubox.core.tunnel_spec import TunnelSpec, at_home, parse, short
 
 TICK = 1.0
-"""Seconds between two looks at what went through."""
+"""Seconds between two updates of the counters."""
 PATIENCE = 5.0
-"""Seconds that somebody who wants a tunnel waits for the link."""
+"""Seconds that opening a tunnel waits for the link."""
 LISTEN = 5.0
-"""Seconds between two looks whether somebody listens on the box by now."""
+"""Seconds between two checks for listeners on the box."""
 
 
 class Tunnels:
-    """What is wished, what stands, and why something does not."""
+    """Specs of tunnels, and the state of each."""
 
     def __init__(self, box: str, *, ports: Ports | None = None, find: Find | None = None) -> None:
         self.feed: Feed[tuple[Tunnel, ...]] = Feed(())
-        """All tunnels in the order they were wished, with counts that are at most TICK seconds old."""
+        """All tunnels in the order of their specs, with counters that are at most TICK seconds old."""
         self._box = box
         self._ports = ports or Ports(box)
         self._around = TunnelContext(box, self._ports, find, self._publish)
@@ -39,16 +39,16 @@ class Tunnels:
         self._group: asyncio.TaskGroup | None = None
 
     def spec(self, lines: Iterable[str]) -> None:
-        """Wish for the tunnels that lines of the settings mean; raises ConfigError."""
+        """Add the tunnels of lines of the settings; raises ConfigError."""
         for line in lines:
             requested = parse(line)
             self.add(requested.spec, requested.name)
 
     def add(self, spec: Forward | None, name: str = "") -> Tunnel:
-        """Wish for a tunnel and return it; one of that name to the same place is there only once.
+        """Add a tunnel and return it; a name with the same destination is added only once.
 
-        Without a spec the name is a service's, which is found when the box is connected. It opens then,
-        or at once.
+        Without a spec the name is a service's, which is resolved when the box is connected. The tunnel opens
+        then, or at once.
         """
         requested = TunnelSpec(name or (short(spec) if spec is not None else ""), spec)
         for held in self._held.values():
@@ -63,10 +63,10 @@ class Tunnels:
         return held.now
 
     async def open(self, spec: Forward | None, name: str = "") -> Tunnel:
-        """Wish for a tunnel and wait until it is open.
+        """Add a tunnel and wait until it is open.
 
-        Raises why it cannot be opened, Cancelled when it is stopped meanwhile, and Dropped when the box is
-        not connected for PATIENCE seconds; the spec is kept then.
+        Raises the reason when it cannot be opened, Cancelled when it is stopped meanwhile, and Dropped when
+        the box is not connected within PATIENCE seconds; the spec stays then.
         """
         held = self._held[self.add(spec, name).id]
         clock = asyncio.get_running_loop().time
@@ -96,7 +96,7 @@ class Tunnels:
             held.put(TunnelPhase.STOPPED)
 
     async def restart(self, tunnel: int) -> None:
-        """Close a tunnel and open it anew, on its own port if that is free again; a stopped one is opened."""
+        """Close a tunnel and reopen it, on its own port if that is free again; a stopped one is opened."""
         held = self._held.get(tunnel)
         if held is not None:
             await held.end()
@@ -104,7 +104,7 @@ class Tunnels:
             held.begin(self._channels, self._group)
 
     async def forget(self, tunnel: int) -> None:
-        """Close a tunnel and take it off the list."""
+        """Close a tunnel and remove it from the list."""
         held = self._held.get(tunnel)
         if held is not None:
             await self.stop(tunnel)
@@ -112,9 +112,9 @@ class Tunnels:
             self._publish()
 
     async def keep(self, channels: Feed[Channels | None], shell: Feed[Shell | None] | None = None) -> None:
-        """Hold every wished tunnel open while there are channels, until cancelled.
+        """Hold all tunnels open while there are channels, until cancelled.
 
-        With a shell it is looked up whether anybody listens at the far end.
+        With a shell, checks whether anything listens at their far ends.
         """
         await self._ports.load()
         while True:
@@ -144,7 +144,7 @@ class Tunnels:
                 held.rest()
 
     async def _count(self) -> None:
-        """Look at the counts and at refusals, until cancelled."""
+        """Update counters and refusals, until cancelled."""
         while True:
             await asyncio.sleep(TICK)
             changed = [held.look() for held in self._held.values()]
@@ -152,7 +152,7 @@ class Tunnels:
                 self._publish()
 
     async def _listen(self, shell: Feed[Shell | None]) -> None:
-        """Look whether somebody listens at the far ends: once for each, and on while nobody does."""
+        """Check for listeners at the far ends: once for each, and again while there is none."""
         seen: set[tuple[int, int]] = set()
         asked = 0.0
         while True:
@@ -168,7 +168,7 @@ class Tunnels:
     async def _ask(self, shell: Shell | None) -> None:
         if shell is None:
             return
-        with suppress(RemoteError, Dropped):  # it is only a courtesy; the tunnel itself tells too
+        with suppress(RemoteError, Dropped):  # only a courtesy; the tunnel itself reports it too
             found = await listening(shell)
             for held in tuple(self._held.values()) if found is not None else ():
                 held.heard(found or frozenset())

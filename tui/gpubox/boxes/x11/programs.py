@@ -19,7 +19,7 @@ from gpubox.core.shell import Channel, lines
 from gpubox.store.store import Store
 
 AT_ONCE = 10.0
-"""Seconds within which a program that fails is told; later its windows were seen."""
+"""Seconds within which a failure of a program is reported; later its windows were seen."""
 
 
 def display(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Display:
@@ -81,7 +81,7 @@ class Windows:
         began = time.monotonic()
         async with self.started(command) as channel:
             async for _ in lines(channel, 4096):
-                pass  # nobody reads what it says: its windows are what counts
+                pass  # its output is discarded: its windows are what counts
             status = exit_status(await channel.wait())
             said = clean_bytes((await channel.read_stderr()).strip().rpartition(b"\n")[2], 200)
         ended = ProgramExit(status, time.monotonic() - began, said)

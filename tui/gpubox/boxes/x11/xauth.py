@@ -32,7 +32,7 @@ class DisplayAddress:
 
 
 def address(name: str) -> DisplayAddress:
-    """Return where a DISPLAY is; raises GpuBoxError when it is none."""
+    """Parse a DISPLAY; raises GpuBoxError when it is invalid."""
     host, colon, rest = name.rpartition(":")
     number = rest.partition(".")[0]
     if not colon or not number.isdigit():
@@ -49,7 +49,7 @@ def authority(display: Display) -> Path:
 
 
 def cookie(data: bytes, where: DisplayAddress) -> tuple[bytes, bytes]:
-    """Return the name and the value of a display's cookie in a file of them; empty when it has none."""
+    """Return the name and the value of a display's cookie in an Xauthority file; empty when it has none."""
     hosts = {"", "localhost", socket.gethostname()}
     wanted = str(where.number).encode()
     for family, host, number, name, value in _entries(data):
@@ -78,7 +78,7 @@ def _entries(data: bytes) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
 
 
 async def check(display: Display) -> None:
-    """Make sure that a display takes windows; raises ToolMissing or RemoteError in words."""
+    """Check that a display accepts windows; raises ToolMissing or RemoteError."""
     where = address(display.name)
     file = authority(display)
     try:
@@ -110,7 +110,7 @@ async def check(display: Display) -> None:
 
 
 async def _greet(where: DisplayAddress, name: bytes, value: bytes) -> tuple[int, str]:
-    """Say what an X program says first; return the kind of the answer (1 is yes) and its reason."""
+    """Do the X11 connection setup; return the kind of the answer (1 is success) and its reason."""
     reader, writer = await _connected(where)
     try:
         hello = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(value))

@@ -18,7 +18,7 @@ class _TigerVnc:
     def options(self, way: Transport) -> str:
         """Return its options for a new session.
 
-        Both ways know the password file: the screen sharing of macOS takes no server without a password.
+        Both access methods name the password file: macOS Screen Sharing requires a password.
         """
         common = '-AlwaysShared -Log "*:stderr:10" -PasswordFile "$dir/passwd"'
         if way == "port":
@@ -26,7 +26,7 @@ class _TigerVnc:
         return f'{common} -rfbport -1 -rfbunixpath "$socket" -rfbunixmode 0600 -SecurityTypes None,VncAuth'
 
     def read(self, running: Running) -> VncAddress | None:
-        """Return what its command line says; None for a server of TurboVNC, which has the same name."""
+        """Parse its command line; None for a server of TurboVNC, which has the same name."""
         options = options_of(running.arguments)
         if is_turbo(running):
             return None

@@ -8,7 +8,7 @@ from gpubox.core.bounds import whole
 
 
 def is_turbo(running: Running) -> bool:
-    """Tell a server of TurboVNC from others of its name: by its folder, else by the name of the desktop."""
+    """Tell whether an Xvnc is TurboVNC's: by its folder, else by the name of the desktop."""
     title = options_of(running.arguments).get("desktop", "")
     return "/turbovnc/" in running.path.lower() or title.startswith("TurboVNC")
 
@@ -28,7 +28,7 @@ class _TurboVnc:
         return f'{common} -rfbunixpath "$socket" -rfbunixmode 0600 -securitytypes None,VNC'
 
     def read(self, running: Running) -> VncAddress | None:
-        """Return what its command line says; None for another server that is called Xvnc."""
+        """Parse its command line; None for another server that is called Xvnc."""
         if not is_turbo(running):
             return None
         options = options_of(running.arguments)

@@ -19,7 +19,7 @@ class _X0VncServer:
         return ""
 
     def read(self, running: Running) -> VncAddress | None:
-        """Return what its command line says."""
+        """Parse its command line."""
         options = options_of(running.arguments)
         path = options.get("rfbunixpath", "")
         port = whole(options.get("rfbport", "")) or 5900

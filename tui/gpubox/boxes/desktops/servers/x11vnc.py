@@ -19,7 +19,7 @@ class _X11Vnc:
         return ""
 
     def read(self, running: Running) -> VncAddress | None:
-        """Return what its command line and its open port say: it moves on when 5900 is taken."""
+        """Parse its command line and its open port: it moves on when 5900 is taken."""
         options = options_of(running.arguments)
         path = options.get("unixsockonly", "") or options.get("unixsock", "")
         told = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)

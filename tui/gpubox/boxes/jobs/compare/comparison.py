@@ -13,14 +13,14 @@ from gpubox.core.env import Package
 from gpubox.core.record import GpuUse, Record
 
 _ODD = 14.826
-"""Times the median distance from the median (10 deviations of a normal one) from where a run is odd."""
+"""Multiples of the median absolute deviation from which a run is an outlier (10 standard deviations)."""
 _CLEARLY = 1.1
-"""A first run is slow, and a run is odd, only when it is by this share besides."""
+"""Least relative difference of a slow first run, and of an outlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of a record."""
+    """A measure of a record."""
 
     name: str
     """What it is called in tables and exports."""
@@ -32,7 +32,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measure over the runs of one side; all None where no run tells it."""
+    """A measure over the runs of one side; all None where no run has it."""
 
     values: tuple[float | None, ...]
     """One for each run, in the order they ran."""
@@ -56,17 +56,17 @@ class SpeedUp:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All there is to say of records side by side."""
+    """The comparison of records."""
 
     sides: tuple[Side, ...]
     figures: tuple[tuple[Measure, tuple[Figure, ...]], ...]
-    """Measures that at least one side tells, with a figure for each side."""
+    """Measures that at least one side has, with a figure for each side."""
     speedups: tuple[SpeedUp, ...]
-    """The fastest of those that finished against each other one that did; none between different commands."""
+    """The fastest finished side against each other one; none between different commands."""
     notes: tuple[str, ...]
-    """Sentences: what makes the comparison unfair, what failed, which run was odd."""
+    """Sentences: what makes the comparison unfair, what failed, which run is an outlier."""
     differences: tuple[tuple[str, tuple[str, ...]], ...]
-    """What else differs, with a value for each side; empty ones are what a side has not."""
+    """What else differs, with a value for each side; empty where a side has none."""
 
 
 def _usage(of: Callable[[Record], float | None]) -> Callable[[Record], float | None]:
@@ -109,7 +109,7 @@ MEASURES = (
     Measure("voluntary switches", "", _usage(lambda r: r.usage.voluntary if r.usage else None)),
     Measure("involuntary switches", "", _usage(lambda r: r.usage.involuntary if r.usage else None)),
 )
-"""What is compared, in the order of the table. Several GPUs: memory, power and energy are sums."""
+"""The measures in the order of the table; memory, power and energy of several GPUs are sums."""
 
 
 def compare(
@@ -148,7 +148,7 @@ def _times(side: Side) -> list[float]:
 
 
 def _speedups(them: Sequence[Side]) -> tuple[SpeedUp, ...]:
-    """Return the ratios to the fastest; a run that failed has no speed."""
+    """Return the ratios to the fastest side; a failed run has no speed."""
     timed = [(mean(times), side) for side in them if (times := _times(side))]
     timed.sort(key=lambda pair: pair[0])
     out: list[SpeedUp] = []
@@ -169,7 +169,7 @@ def _relative(times: Sequence[float]) -> float | None:
 
 
 def _odd_runs(side: Side) -> list[str]:
-    """Return a warning for a first run that was slow, and one for others that stand out."""
+    """Return a warning for a slow first run, and one for outliers."""
     times = _times(side)
     if len(times) < 2:
         return []

@@ -16,14 +16,14 @@ from gpubox.core.sanitize import aligned, clean
 
 _GAP = "   "
 SCHEMA = 1
-"""Version of the JSON: fields may be added to it, but none changes its meaning."""
+"""Version of the JSON: fields may be added, but none changes its meaning."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets take a cell that begins so for a formula."""
+"""Spreadsheets take a cell that begins with these for a formula."""
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#!~&$])")
 
 
 def written(value: float | None, unit: str) -> str:
-    """Return a value of a measure as people read it: `83.42 s`, `3m 12s`, `7.6G`, or a dash."""
+    """Format a value of a measure: `83.42 s`, `3m 12s`, `7.6G`, or a dash."""
     if value is None:
         return units.DASH
     match unit:
@@ -74,7 +74,7 @@ def ended(side: Side) -> str:
 
 
 def table(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the rows of the table: a name, and what it is for each side."""
+    """Return the rows of the table: a name, and a value for each side."""
     sides = comparison.sides
     rows = [
         ("ended", tuple(ended(side) for side in sides)),
@@ -95,12 +95,12 @@ def table(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _doubted(cell: str, side: Side) -> str:
-    """Return a figure, in parentheses where no run of its side finished: it measures no whole run."""
+    """Format a figure, in parentheses where no run of its side finished."""
     return cell if side.finished or cell == units.DASH else f"({cell})"
 
 
 def text(comparison: Comparison) -> str:
-    """Return the comparison for a terminal: the table, then what is to say about it."""
+    """Return the comparison for a terminal: the table, then the notes."""
     heads = ("", *(side.label for side in comparison.sides))
     lines = aligned([heads, *((name, *cells) for name, cells in table(comparison))], gap=_GAP, right=True)
     lines += ["", *map(sentence, comparison.speedups)] if comparison.speedups else []
@@ -156,7 +156,7 @@ def as_json(comparison: Comparison) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Return a line for each run, for spreadsheets; a text that one could take for a formula gets a quote."""
+    """Return a line for each run, for spreadsheets; text that looks like a formula gets a quote."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     heads = [f"{one.name} [{one.unit}]" if one.unit else one.name for one in MEASURES]
@@ -186,7 +186,7 @@ def _cell(text: str) -> str:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """Return the table and what is to say about it as Markdown."""
+    """Return the table and the notes as Markdown."""
     heads = ["", *(side.label for side in comparison.sides)]
     lines = [_row(heads), _row(["---", *("---:" for _ in comparison.sides)], escape=False)]
     lines += [_row([name, *cells]) for name, cells in table(comparison)]

@@ -15,13 +15,13 @@ class Side:
     """The runs of one command in one environment."""
 
     label: str
-    """What tells it from the other sides in a sentence; safe to draw."""
+    """Its label in sentences, distinct from other sides; safe to draw."""
     records: tuple[Record, ...]
-    """Its runs, in the order they ran."""
+    """Its runs, in order."""
 
     @property
     def finished(self) -> tuple[Record, ...]:
-        """The runs that ended by themselves with exit code 0; only their times mean something."""
+        """The runs that ended with exit code 0; only their times are meaningful."""
         return tuple(record for record in self.records if succeeded(record))
 
     @property
@@ -70,13 +70,13 @@ def gpu_names(record: Record) -> str:
 
 
 def gpu_model(record: Record) -> str:
-    """Return the GPUs of a job by model, empty where the record does not tell it: it may have got none."""
+    """Return the GPUs of a job by model; empty where the record does not say, as it may have had none."""
     known = all(gpu.name for gpu in record.gpus)
     return gpu_names(record) if known and (record.gpus or record.spec.gpus.mode == "none") else ""
 
 
 def same_work(them: Sequence[Side]) -> bool:
-    """Tell whether all sides did the same: one command, or the sides of one `compare`, which chose them."""
+    """Tell whether all sides did the same: one command, or the sides of one `compare`."""
     specs = [side.last.spec for side in them]
     series = {spec.group.rpartition("-")[0] for spec in specs}
     return len({spec.argv for spec in specs}) <= 1 or (len(series) == 1 and "" not in series)
@@ -99,7 +99,7 @@ _LABELS: tuple[Callable[[Record], str], ...] = (
     lambda record: " ".join(filter(None, (_env(record), gpu_model(record)))),
     lambda record: f"{clean(record.spec.env or record.spec.name, 24)} {record.id[-6:]}".strip(),
 )
-"""What sides can be told apart by, the plainest first: the name that a person gave says the most."""
+"""What distinguishes sides, the most telling first: a name that a person gave."""
 
 
 def _labels(records: Sequence[Record]) -> list[str]:

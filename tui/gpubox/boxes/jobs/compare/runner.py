@@ -18,22 +18,22 @@ from gpubox.core.retry import retry
 from gpubox.core.shell import Shell
 
 _AGAIN = 0.3
-"""Seconds between two looks at a job whose log has ended, or is not to be had."""
+"""Seconds between two polls of a job whose log has ended, or is missing."""
 
 
 class RunProgress(Protocol):
-    """Somebody who is told how the runs go."""
+    """An observer of the runs."""
 
     def begins(self, number: int, record: Record) -> None:
-        """Take the record of a run that was just launched; runs are numbered from 1."""
+        """A run was launched; runs are numbered from 1."""
         ...
 
     def says(self, number: int, data: bytes) -> None:
-        """Take a piece of the log of a run."""
+        """A piece of the log of a run arrived."""
         ...
 
     def ended(self, number: int, record: Record) -> None:
-        """Take the record of a run that has ended."""
+        """A run has ended."""
         ...
 
 
@@ -63,6 +63,6 @@ async def run_all(
 
 
 async def all_last_words(jobs: Jobs, records: Sequence[Record]) -> dict[str, str]:
-    """Return the last line of the log of each run that did not end well, by its id."""
+    """Return the last line of the log of each failed run, by its id."""
     failed = [record for record in records if record.ending is not None and not succeeded(record)]
     return {record.id: " ".join(await last_lines(jobs, record.id, 1)) for record in failed}

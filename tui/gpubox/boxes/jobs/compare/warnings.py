@@ -13,20 +13,20 @@ from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 
 _MANY = 30
-"""Packages that are named at most; two environments may differ in hundreds."""
+"""Most packages that are named; two environments may differ in hundreds."""
 _OTHERS = 5
-"""How many of them may be such that no framework calculates with."""
+"""How many of them may be unrelated to computing."""
 _CROWDED = 100.0
-"""Times a second of work from which on a job was put aside for others; alone it is a few."""
+"""Preemptions per CPU second from which a job competed with others; alone it has a few."""
 
 _TOLD = 1.05
-"""Ratios of energies and of CPU times that are smaller are not told."""
+"""Least ratio of energies and of CPU times that is reported."""
 _FRAMEWORKS = (
     *("torch", "pytorch", "tensorflow", "tensorflow-gpu", "tensorflow-cpu", "tensorflow-rocm"),
     *("tensorflow-base", "jax", "jaxlib", "numpy", "python"),
 )
 _GPU_PARTS = ("cuda", "cudnn", "cublas", "nvidia", "nccl", "triton", "mkl", "openblas")
-"""What names of packages begin with that a framework calculates with."""
+"""Prefixes of packages that frameworks compute with."""
 
 
 def notes(them: Sequence[Side], said: Mapping[str, str]) -> list[str]:
@@ -66,7 +66,7 @@ def _failures(side: Side, said: Mapping[str, str]) -> list[str]:
 
 
 def _crowded(them: Sequence[Side]) -> list[str]:
-    """Return which sides did not have the CPUs for themselves: their times tell of the box as well."""
+    """Return the sides that shared the CPUs with others: their times depend on the box, too."""
     works = [_work(side) for side in them]
     rates = [interruptions / work if work >= 1 else 0.0 for work, interruptions in works]
     found = [
@@ -90,7 +90,7 @@ def _crowded(them: Sequence[Side]) -> list[str]:
 
 
 def _work(side: Side) -> tuple[float, float]:
-    """Return the seconds of CPU time of a mean run that finished, and how often it was put aside."""
+    """Return the mean CPU seconds of finished runs, and how often they were preempted."""
     used = [record.usage for record in side.finished if record.usage is not None]
     if not used:
         return 0.0, 0.0
@@ -126,7 +126,7 @@ def _gpu_notes(side: Side) -> list[str]:
 
 
 def _energy(them: Sequence[Side]) -> list[str]:
-    """Return the ratio of energies, where two sides that finished tell it."""
+    """Return the ratio of energies, where two finished sides have it."""
     known: list[tuple[float, Side]] = []
     for side in them:
         sums = [
@@ -175,7 +175,7 @@ _FACTS: tuple[tuple[str, Callable[[Record], str]], ...] = (
 def differences(
     them: Sequence[Side], packages: Mapping[str, Sequence[Package]]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return what differs besides the figures, with a value for each side; empty is what a side has not."""
+    """Return what differs besides the figures, with a value for each side; empty where a side has none."""
     last = [side.last for side in them]
     rows = [(name, tuple(of(record) for record in last)) for name, of in _FACTS]
     names = dict.fromkeys(name for record in last for name in record.spec.environment)
@@ -192,7 +192,7 @@ def _variable(record: Record, name: str) -> str:
 
 
 def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the packages in which environments differ; none where one of them is not known."""
+    """Return the packages in which environments differ; none where one of them is unknown."""
     known = [{one.name: one for one in each} for each in lists if each is not None]
     if len(known) < len(lists):
         return []
@@ -210,7 +210,7 @@ def _packages(lists: Sequence[Iterable[Package] | None]) -> list[tuple[str, tupl
 
 
 def _weight(name: str) -> tuple[int, str]:
-    """Return what packages are sorted by: those that a framework's speed hangs on come first."""
+    """Sort key of packages: those that decide a framework's speed come first."""
     plain = name.lower()
     if plain in _FRAMEWORKS:
         return _FRAMEWORKS.index(plain), plain

@@ -27,11 +27,11 @@ from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
 FORGOTTEN = 60.0
-"""Seconds after which a job that Slurm knows nothing of will not come any more."""
+"""Seconds after which a job that Slurm does not know is given up."""
 RECENT = 600.0
-"""Seconds for which Slurm is asked once more about a job that ended."""
+"""Seconds for which Slurm is queried again about a job that ended."""
 COMPLETING = 30.0
-"""Seconds for which an ending waits for Slurm to clear up behind the job, and to say whether it ended it."""
+"""Seconds that an ending waits for Slurm to clean up, and to report whether it ended the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class SlurmState:
 
     partitions: tuple[Partition, ...] = ()
     queue: tuple[QueueRow, ...] = ()
-    """Jobs of everybody that wait or run."""
+    """Waiting and running jobs of all users."""
     now: float = 0.0
     """The box's clock then."""
     trouble: str = ""
-    """Why Slurm could not be asked, in words; the rest is what was known before."""
+    """Why the query failed, in words; the other fields are those of the last success."""
 
 
 class _Settled(msgspec.Struct, frozen=True):
     id: str
     ending: dict[str, object]
     ran: bool = True
-    """Whether it ran on a node; then its own last word may still be on its way through a network disk."""
+    """Whether it ran on a node; then its own record may still be on its way through a network disk."""
     ended: Moment = 0.0
     forced: bool = False
     """Whether Slurm knows better than a status that the job itself ended with."""
@@ -62,7 +62,7 @@ class Slurm:
 
     def __init__(self, box: str, supervised: BoxBackend) -> None:
         self.view: Feed[SlurmState | None] = Feed(None)
-        """Partitions and queue as they were last looked at; None on a box without Slurm."""
+        """Partitions and queue as last polled; None on a box without Slurm."""
         self._box = box
         self._supervised = supervised
         self._place: Place | None = None
@@ -74,7 +74,7 @@ class Slurm:
         """Ended jobs of which Slurm knows no more than their record."""
 
     async def find(self) -> bool:
-        """Return whether the box has Slurm; asks once for each link. Raises RemoteError and Dropped."""
+        """Return whether the box has Slurm; checked once per link. Raises RemoteError and Dropped."""
         shell = self._supervised.shell()
         if shell is not self._found_by:
             self._place = await commands.find(shell, await self._supervised.variables())
@@ -84,7 +84,7 @@ class Slurm:
         return self._place is not None
 
     async def look(self) -> SlurmState | None:
-        """Look at partitions and queue; None on a box without Slurm. Raises RemoteError in words, Dropped."""
+        """Poll partitions and queue; None on a box without Slurm. Raises RemoteError and Dropped."""
         if not await self.find():
             return None
         found = await commands.ask(self._supervised.shell(), self._there())
@@ -95,7 +95,7 @@ class Slurm:
         return view
 
     async def refresh(self, age: float = 0.0) -> None:
-        """Look when the last look is older than some seconds; trouble is told in `view`. Raises Dropped."""
+        """Poll when the last poll is older than some seconds; a failure is in `view`. Raises Dropped."""
         try:
             if await self.find() and (time.monotonic() - self._looked_at > age or self.view.value is None):
                 await self.look()
@@ -108,9 +108,9 @@ class Slurm:
             self.view.put(replace(self.view.value or SlurmState(), trouble=error.text))
 
     async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
-        """Return records with what Slurm alone knows: what a job waits for, and how it ended unheard.
+        """Add to records what only Slurm knows: what a job waits for, and how it ended without a record.
 
-        A Slurm that does not answer leaves them as they are, and says so in `view`. Raises Dropped.
+        If Slurm does not answer, they stay as they are, and `view` says so. Raises Dropped.
         """
         if not any(self._open(record) for record in records):
             return tuple(records)
@@ -152,7 +152,7 @@ class Slurm:
         return tuple(found)
 
     async def _close(self, record: Record, told: AccountedJob | None, now: float) -> Record:
-        """Write how a job ended into its record, unless it could do so itself."""
+        """Write the ending of a job into its record, unless its supervisor did."""
         canceled = told is not None and told.state.startswith("CANCELLED")
         forced = told is not None and messages.forced(told, record)
         if told is not None:
@@ -177,7 +177,7 @@ class Slurm:
         return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
 
     async def launch(self, spec: JobSpec) -> Record:
-        """Hand a job to Slurm and return its record; see Backend.launch."""
+        """Submit a job to Slurm and return its record; see Backend.launch."""
         place, shell = await self._required(), self._supervised.shell()
         after = await self._after(spec)
         options = submit.options(spec, after)
@@ -203,7 +203,7 @@ class Slurm:
         raise error
 
     async def _after(self, spec: JobSpec) -> str:
-        """Return Slurm's number of the job that must end first; raises RemoteError for one it has not."""
+        """Return Slurm's id of the job that must end first; raises RemoteError when it is not Slurm's."""
         if not spec.after:
             return ""
         other = await self._supervised.show(spec.after)
@@ -244,7 +244,7 @@ class Slurm:
         return self._supervised.follow(job, offset, wait=wait)
 
     async def stop(self, job: str, by: str) -> Record:
-        """Ask for the end of a job, first as any other, then by scancel; see Backend.stop."""
+        """Request the stop of a job, first as of any other, then by scancel; see Backend.stop."""
         place = await self._required()
         record = await self.show(job)
         if record.state in ACTIVE:
@@ -279,7 +279,7 @@ class Slurm:
 
 
 def _unclear(record: Record) -> bool:
-    """Return whether a job ended a while ago at most by what Slurm may have done to it."""
+    """Return whether a job ended recently, and maybe because of Slurm."""
     ending = record.ending
     if ending is None or record.now - (record.ended or 0.0) > RECENT:
         return False
@@ -290,7 +290,7 @@ def _unclear(record: Record) -> bool:
 
 
 def _alive(record: Record, row: QueueRow, now: float) -> Record:
-    """Return a record with what the queue says of its job."""
+    """Add the state of the queue to a record."""
     if messages.phase(row.state) == "queued":
         words = messages.waits(row, now)
         return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)

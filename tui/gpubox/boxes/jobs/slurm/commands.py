@@ -18,9 +18,9 @@ from gpubox.core.shell import CommandResult, Shell
 LIMIT = 10
 """Seconds for each of Slurm's commands: one whose controller is dead tries for minutes."""
 WIDTH = 400
-"""Cells of a field of `-O`, which cuts off what is longer."""
+"""Width of a field of `-O`, which truncates what is longer."""
 MOST = 4_000_000
-"""Bytes of the queue that are read."""
+"""Most bytes of the queue that are read."""
 
 _PLACES = (
     "/usr/bin",
@@ -31,7 +31,7 @@ _PLACES = (
     "/opt/software/slurm/bin",
     "/cm/shared/apps/slurm/current/bin",
 )
-# What a person set for their own eyes changes what comes out.
+# Variables by which a user customizes the output.
 _FORMS = " ".join(
     f"{command}_{name}"
     for command, names in (
@@ -47,7 +47,7 @@ _FORMS = " ".join(
 _NONE: Mapping[str, str] = MappingProxyType({})
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _READ_ONLY = frozenset(("UID", "EUID", "PPID", "BASHOPTS", "BASH_VERSINFO", "SHELLOPTS"))
-"""Variables that end a bash which shall set them."""
+"""Read-only variables: assigning them ends bash."""
 _OF_SLURM = re.compile("SLURM_[A-Z0-9_]+|LD_LIBRARY_PATH")
 """Variables of a login that Slurm's commands need to find their cluster, and their libraries."""
 _BEGIN = f"""\
@@ -67,27 +67,27 @@ esac ;; esac
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where Slurm is on a box."""
+    """Slurm on a box."""
 
     folder: str
     """That of its commands."""
     variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """What a login sets for Slurm's commands, such as SLURM_CONF; one of them may be a secret, SLURM_JWT."""
+    """Variables of a login for Slurm's commands, such as SLURM_CONF; one may be a secret, SLURM_JWT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What Slurm was asked in one go."""
+    """The result of one query."""
 
     now: float
     """The box's clock."""
     partitions: tuple[Partition, ...]
     rows: tuple[QueueRow, ...]
-    """Jobs of everybody, and those of ours that ended a moment ago."""
+    """Jobs of all users, and ours that ended a moment ago."""
 
 
 async def find(shell: Shell, login: Mapping[str, str] = _NONE) -> Place | None:
-    """Return where Slurm is, or None on a box without it; raises Dropped and RemoteError.
+    """Find Slurm; None on a box without it. Raises Dropped and RemoteError.
 
     It is looked for as a login of the box finds it, whose environment is `login`: modules may bring it.
     Its programs alone, as a distribution installs them, are no cluster: `scontrol ping` finds no
@@ -110,13 +110,13 @@ def exports(variables: Mapping[str, str]) -> str:
 
 
 async def ask(shell: Shell, place: Place) -> Queue:
-    """Return partitions and queue; raises RemoteError in words when Slurm does not answer, and Dropped."""
+    """Return partitions and queue; raises RemoteError when Slurm does not answer, and Dropped."""
     row, cell = token_hex(8), token_hex(8)
 
     def form(fields: str) -> str:
         return shlex.quote(row + fields.replace(" ", cell))
 
-    def long_form(fields: Sequence[str]) -> str:  # a suffix stands behind each; nobody can write into these
+    def long_form(fields: Sequence[str]) -> str:  # separators with random suffixes, which no name can contain
         ends = [f"|{cell}"] * (len(fields) - 1) + [f"|{row}"]
         return shlex.quote(",".join(f"{field}:{WIDTH}{end}" for field, end in zip(fields, ends, strict=True)))
 
@@ -146,7 +146,7 @@ async def ask(shell: Shell, place: Place) -> Queue:
 
 
 async def ends(shell: Shell, place: Place, numbers: Sequence[str]) -> dict[str, AccountedJob]:
-    """Return what Slurm knows of jobs that are no longer in its queue; those it forgot are left out."""
+    """Return what Slurm knows of jobs that left its queue; forgotten ones are missing."""
     cut = token_hex(8)
     fields = parse.ACCOUNT.replace(" ", ",")
     script = "; ".join(
@@ -175,7 +175,7 @@ async def run(
 async def _run(
     shell: Shell, script: str, *, timeout: float = 4.0 * LIMIT, before: str = ""
 ) -> tuple[CommandResult, bytes]:
-    """Run a script by sh, whatever the login shell is; returns what came after its greetings too.
+    """Run a script by sh, whatever the login shell is, and return its output without shell greetings.
 
     The script travels on stdin: a command line can be read by everybody on the box.
     """
@@ -199,7 +199,7 @@ def _silent(result: CommandResult) -> RemoteError:
 
 
 def refused(result: CommandResult, title: str) -> RemoteError:
-    """Return why one of Slurm's commands failed, in its own last words."""
+    """Return the error of one of Slurm's commands, in its own last words."""
     lines = [clean_bytes(line, 200) for line in result.stderr.splitlines() if line.strip()]
     said = [re.sub(r"^(sbatch|scancel): (error: )?", "", line) for line in lines if "error" in line.lower()]
     words = (said or lines or ["It said nothing"])[-1]

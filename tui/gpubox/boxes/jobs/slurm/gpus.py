@@ -21,7 +21,7 @@ them print them in tres-alloc."""
 NODES = ("NodeHost", "GresUsed")
 """Fields of `sinfo -N -O`: what is in use on each node, by jobs that one may not see too."""
 NEVER = ("", "N/A", "Unknown", "None", "NONE", "(null)", "n/a", "UNLIMITED", "INVALID", "NOT_SET")
-"""What Slurm's commands print where there is nothing to tell."""
+"""What Slurm's commands print for no value."""
 
 _GPUS = re.compile(
     r"gpu(?::(?P<kind>(?!no_consume|\d+[KM]?$)[^:,(]+))?(?::no_consume)?(?::(?P<count>\d{1,9}[KM]?))?"
@@ -56,7 +56,7 @@ def node_gpus(rows: list[list[str]]) -> dict[str, int]:
 
 
 def gpus(text: str) -> tuple[int, tuple[str, ...]]:
-    """Return how many GPUs a list of resources names, and their models.
+    """Parse the number of GPUs in a list of resources, and their models.
 
     It is GRES, such as `gpu:a100:4(S:0-1),craynetwork:1`, or TRES, such as `cpu=8,gres/gpu=4`. TRES may name
     the total and the models it is made of, `gres/gpu=4,gres/gpu:a100=4`: these are the same GPUs.
@@ -79,7 +79,7 @@ def gpus(text: str) -> tuple[int, tuple[str, ...]]:
 
 
 def whole(text: str) -> int:
-    """Return a count such as 12 or 1.5K; 0 for what is none."""
+    """Parse a count such as 12 or 1.5K; 0 for anything else."""
     found = re.match(r"(\d{1,12})(?:\.(\d))?([KM]?)", text)
     if found is None:
         return 0

@@ -54,16 +54,16 @@ _ENDED = {
     "REVOKED": "Slurm took it to another cluster",
     "LAUNCH_FAILED": "It could not be launched{where}",
 }
-"""States of Slurm that are an end."""
+"""Final states of Slurm."""
 
 _FORCED = ("CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE")
-"""Ends that come from Slurm itself, though the supervisor only saw a signal, or a status."""
+"""States in which Slurm itself ended the job, though the supervisor only saw a signal or a status."""
 
 Phase = Literal["queued", "running", "ended"]
 
 
 def phase(state: str) -> Phase:
-    """Return where a job is by Slurm's state."""
+    """Map Slurm's state to the state of a job."""
     if state.split(" ")[0].rstrip("+") in _ENDED:
         return "ended"
     if state in ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "REQUEUE_FED"):
@@ -72,7 +72,7 @@ def phase(state: str) -> Phase:
 
 
 def forced(found: AccountedJob, record: Record) -> bool:
-    """Return whether Slurm ended a job, whatever status the job's own record tells."""
+    """Return whether Slurm ended a job, whatever status its record has."""
     base = found.state.split(" ")[0].rstrip("+")
     if base == "OUT_OF_MEMORY" and record.ending is not None and record.ending.code == 0:
         return False  # one of its processes was killed, and the job came to its own end without it
@@ -103,7 +103,7 @@ def _soon(seconds: float) -> str:
 
 
 def ending(found: AccountedJob) -> str:
-    """Return in words how a job ended of which Slurm alone knows."""
+    """Return in words how a job ended that only Slurm knows of."""
     base = found.state.split(" ")[0].rstrip("+")
     if base not in _ENDED:
         return f"Slurm says {found.state}"

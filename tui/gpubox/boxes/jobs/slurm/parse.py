@@ -10,11 +10,11 @@ from gpubox.boxes.jobs.slurm.gpus import NEVER, gpus, whole
 from gpubox.core.sanitize import clean
 
 QUEUE = "%i %T %P %u %k %r %M %l %D %C %b %N %S %V %j"
-"""What squeue is asked for; the name comes last."""
+"""Fields of squeue; the name comes last."""
 SINFO = "%P %a %l %D %T %C %G %N %E"
-"""What sinfo is asked for: a row for each state that nodes of a partition are in, and each reason for it."""
+"""Fields of sinfo: a row for each state and reason of a partition's nodes."""
 ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
-"""What sacct is asked for."""
+"""Fields of sacct."""
 
 _MOST_HOSTS = 10_000
 _NO_REASON = ("", "none", "(null)", "n/a")
@@ -38,16 +38,16 @@ class Partition:
     cpus_used: int = 0
     gpus: int = 0
     gpus_used: int = 0
-    """As the nodes tell, else as far as the jobs in the queue do."""
+    """GPUs in use, reported by the nodes, else summed over the jobs in the queue."""
     kinds: tuple[str, ...] = ()
     """Models of GPUs, as the administrator named them."""
     reasons: tuple[str, ...] = ()
-    """Why nodes take no jobs: the nodes, their state and the words of who or what drained them."""
+    """Why nodes take no jobs: the nodes, their state and the recorded reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A job in Slurm's queue, anybody's."""
+    """A job in Slurm's queue, of any user."""
 
     id: str
     state: str
@@ -60,7 +60,7 @@ class QueueRow:
     reason: str = ""
     """Why it does not run, in Slurm's one word."""
     ran: float | None = None
-    """Seconds that it ran so far."""
+    """Run time in seconds."""
     limit: float | None = None
     nodes: int = 0
     cpus: int = 0
@@ -72,17 +72,17 @@ class QueueRow:
     """When it started, or is expected to."""
     submitted: float | None = None
     own: bool = False
-    """Whether it is of the user that was logged in as."""
+    """Whether it belongs to the user who logged in."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountedJob:
-    """What Slurm says of a job that is over."""
+    """What Slurm knows of an ended job."""
 
     state: str
     """Without what follows it: CANCELLED of `CANCELLED by 1000`."""
     by: str = ""
-    """Who cancelled it, where it is said: a user's number."""
+    """Numeric id of the user who canceled it, where known."""
     code: int = 0
     signal: int = 0
     ended: float | None = None
@@ -217,7 +217,7 @@ def ended(text: str) -> AccountedJob | None:
 
 
 def accounted(text: str, number: str) -> AccountedJob | None:
-    """Return how a job ended from sacct's lines, `|` between the cells; None when it knows nothing of it."""
+    """Parse the ending of a job from sacct's lines, with `|` between cells; None when it is unknown."""
     for line in text.splitlines():
         cells = line.strip().split("|")
         if len(cells) != len(ACCOUNT.split()) or cells[0] != number:

@@ -14,7 +14,7 @@ from gpubox.core.job import JobSpec
 from gpubox.core.sanitize import clean
 
 SAID_NO = 4
-"""Exit status of the script when sbatch refused the job, and Slurm surely has it not."""
+"""Exit status of the script when sbatch refused the job, so that Slurm certainly does not have it."""
 
 _MARGIN = 90.0
 """Seconds that Slurm's time limit is longer than ours, so that ours, which tells more, comes first."""
@@ -22,8 +22,8 @@ _PARTITION = re.compile(r"[A-Za-z0-9_.,+-]+")
 
 
 def options(spec: JobSpec, after: str) -> list[str]:
-    """Return the words for sbatch; raises RemoteError for a spec that Slurm cannot fulfill."""
-    # No `=` and no blanks: the name comes back in lines where fields are told apart by them.
+    """Return the arguments of sbatch; raises RemoteError for a spec that Slurm cannot fulfill."""
+    # No `=` and no blanks: the name comes back in lines whose fields they separate.
     name = re.sub(r"[^\w.:@+-]+", "_", spec.name, flags=re.ASCII).strip("_")[:60]
     words = [
         "--parsable",
@@ -33,7 +33,7 @@ def options(spec: JobSpec, after: str) -> list[str]:
         "--nodes=1",
         "--ntasks=1",
         "--export=ALL",
-        "--no-requeue",  # a record tells of one run
+        "--no-requeue",  # a record describes one run
     ]
     if spec.partition:
         if not _PARTITION.fullmatch(spec.partition):
@@ -62,13 +62,13 @@ def script(
     environment on to the job, has that of a login, `login`; SBATCH_... variables of the spec reach it too, so
     that an account or more memory can be asked for.
     """
-    # Secrets are in no record: they go along with what sbatch takes from here.
+    # Secrets are in no record: they are part of the environment that sbatch passes on.
     given = {
         name: value
         for name, value in spec.environment.items()
         if name in spec.hidden or name.startswith("SBATCH_")
     }
-    # What is set for our own reading of Slurm's words is nothing for the job.
+    # Variables that are set for our own parsing must not reach the job.
     setting = f"unset LC_ALL SLURM_TIME_FORMAT\n{exports({**login, **given})}limit={LIMIT}\n"
     sbatch = shlex.join([f"{programs}/sbatch", *words])
     end = f"end-{token_hex(6)}"
