@@ -68,9 +68,9 @@ class Box:
         self.tunnels = Tunnels(target.name, ports=Ports(target.name, store), find=self._place)
         """Forwarded ports and sockets of the box."""
         self.services = Services(target.name, self.shell, self.tunnels, python=python)
-        """What listens on the box, by names that stay."""
+        """What listens on the box, by stable names."""
         self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings(), box=target.name)
-        """Desktops that run on the box, and new ones."""
+        """Desktops that run on the box; starts new ones."""
         self.limits: Feed[SshdPolicy] = Feed(SshdPolicy())
         """What sshd allows, read once per link."""
         self.files = Files(target.name, self.shell, self.channels, python=python)
@@ -78,8 +78,7 @@ class Box:
         self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
         """The box's software environments, and the one that shells and jobs run in."""
         self.login = Login(target.name, self.shell, python, environment) if login else None
-        """The login environment of the box; None on a box whose commands inherit this program's
-        environment."""
+        """The login environment of the box; None where commands inherit this program's environment."""
         self.jobs = Jobs(target.name, self.shell, self.channels, store=store, settings=jobs,
             limits=self.limits, python=python, environment=environment, login=self.login)  # fmt: skip
         """Jobs that run, wait and ended on the box."""
