@@ -16,8 +16,9 @@ from tests.terminal import Terminal, opened
 ASK = """
 import asyncio, json, sys
 from gpubox.commands.asker import TerminalAsker
-from gpubox.core.prompts import Kind, Question
-question = Question("attic", "New host key", "Is it the right one?\\nSHA256:abc", Kind(sys.argv[1]), "Code:")
+from gpubox.core.prompts import Question, QuestionKind
+kind = QuestionKind(sys.argv[1])
+question = Question("attic", "New host key", "Is it the right one?\\nSHA256:abc", kind, "Code:")
 try:
     answer = asyncio.run(TerminalAsker().ask(question))
 except KeyboardInterrupt:

@@ -30,7 +30,7 @@ class Cards(Plain):
 
 
 class Table(Plain):
-    NAME, TITLE, ORDER, PLACE = "rows", "Table", 2, "main"
+    NAME, TITLE, ORDER, PLACE = "rows", "Rows", 2, "main"
 
 
 class Machine(Plain):

@@ -160,7 +160,7 @@ async def test_no_display_is_told_before_anything_is_typed(
 async def test_a_shell_that_cannot_be_had_is_told(
     plain_panels: None, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpubox.local.tty.wish", lambda: TerminalSpec(80, 24))
+    monkeypatch.setattr("gpubox.local.tty.terminal_spec", lambda: TerminalSpec(80, 24))
     app, _ = opened(door)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))

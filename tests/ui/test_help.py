@@ -91,6 +91,6 @@ def test_every_panel_module_holds_one_panel_that_explains_itself() -> None:
     assert len({panel.ORDER for panel in classes}) == len(classes)
     for panel in classes:
         assert issubclass(panel, Panel)
-        assert panel.__module__.endswith(f".{panel.NAME}")
+        assert panel.__module__.endswith(f".{panel.NAME}.panel")
         assert panel.HELP
         assert 1 <= panel.ORDER <= 9

@@ -86,7 +86,7 @@ def test_a_venv_takes_the_python_that_is_named(envs: Environments) -> None:
 def test_the_question_about_gpus_takes_no_lease_and_ends_in_a_minute(envs: Environments) -> None:
     spec = envs.probe_gpu(CONDA)
     assert (spec.prefix, spec.limit, spec.gpus.mode, spec.now) == ("/c/envs/x", 60.0, "any", True)
-    assert spec.argv == ("python", "{files}/sees.py", "{folder}", "/c/envs/x", spec.id)
+    assert spec.argv == ("python", "{files}/gpu_check.py", "{folder}", "/c/envs/x", spec.id)
     assert envs.probe_gpu(Env(prefix="/r", name="r", kind="conda")).argv[0] == "python3"
 
 

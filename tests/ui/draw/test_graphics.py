@@ -16,7 +16,7 @@ PROGRAM = """
 import sys
 from textual.app import App
 from gpubox.rfb.image import Picture
-from gpubox.ui import graphics
+from gpubox.ui.draw import graphics
 from gpubox.ui.draw.thumbnail import Thumbnail
 
 graphics.find(sys.argv[1])
@@ -93,7 +93,8 @@ async def test_any_other_gets_half_cells_and_nothing_is_loaded(
 
 def test_where_the_extra_is_not_installed_the_terminal_is_not_asked() -> None:
     code = (
-        "import importlib.util as u, sys; from gpubox.ui import graphics as g; g.find_spec = lambda _: None; "
+        "import importlib.util as u, sys; from gpubox.ui.draw import graphics as g; "
+        "g.find_spec = lambda _: None; "
         "g._may_ask = lambda: True; g._asked = lambda: sys.exit('asked'); g.find('auto'); assert not g.found"
     )
     done = subprocess.run(

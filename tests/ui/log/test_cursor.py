@@ -15,7 +15,7 @@ from gpubox.ui.log.cursor import COLUMNS, REACH
 from gpubox.ui.log.window import KEPT, Window
 from tests.ui.log.test_window import drawn, window_of
 
-RECORDED = Path(__file__).parents[1] / "recorded"
+RECORDED = Path(__file__).parents[2] / "recorded"
 LOGS = ["tqdm_nested.log", "tqdm_positions.log", "rich_progress.log"]
 FULL = b"\n" * REACH
 """Brings the cursor to the last line of a terminal, where a log that is long has it."""

@@ -143,9 +143,9 @@ def channels_of(box: Box) -> Channels:
 
 
 async def _behind_terminal(box: Box, command: str | None) -> int:
-    from gpubox.local.tty import hand_over, spec
+    from gpubox.local.tty import hand_over, terminal_spec
 
-    async with channels_of(box).terminal(command, spec()) as terminal:
+    async with channels_of(box).terminal(command, terminal_spec()) as terminal:
         visit = await hand_over(terminal)
     if visit.left:
         raise Cancelled("Left", f"{box.name} was left by ~.")

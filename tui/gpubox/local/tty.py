@@ -45,7 +45,7 @@ class TerminalExit:
     """The last line of its output, safe to draw."""
 
 
-def spec() -> TerminalSpec:
+def terminal_spec() -> TerminalSpec:
     """Return the properties of this terminal for a program on a box; raises GpuBoxError without one."""
     with _opened() as screen:
         columns, rows = _size(screen)

@@ -28,12 +28,12 @@ def visit(app: App[None], box: Box) -> None:
 
 
 async def _shell(app: App[None], box: Box) -> None:
-    from gpubox.local.tty import hand_over, spec
+    from gpubox.local.tty import hand_over, terminal_spec
 
     channels = connected(box.channels, box.name)
     command, where = await _in_env(box)
     greeting = f"{clean(box.name, 60)}: a shell over the open link{where}; Enter ~ . comes back at once"
-    async with channels.terminal(command, spec()) as terminal:
+    async with channels.terminal(command, terminal_spec()) as terminal:
         ended = await give_way(app, lambda: hand_over(terminal, greeting))
     if ended.status and ended.seconds < AT_ONCE and not (ended.typed or ended.left):
         raise RemoteError(

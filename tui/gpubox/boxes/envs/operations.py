@@ -101,7 +101,7 @@ def probe_gpu(env: Env) -> JobSpec:
     job = new_id()
     return JobSpec(
         id=job,
-        argv=("python" if env.python else "python3", "{files}/sees.py", "{folder}", env.prefix, job),
+        argv=("python" if env.python else "python3", "{files}/gpu_check.py", "{folder}", env.prefix, job),
         name=f"Does {clean(env.name, 60)} see the GPU?",
         prefix=_usable(env),
         kind=env.kind,

@@ -100,14 +100,14 @@ class JobActions:
 
     async def _folder(self, record: Record) -> None:
         """Let the panel give way to a shell of the box in the job's working folder."""
-        from gpubox.local.tty import hand_over, spec
+        from gpubox.local.tty import hand_over, terminal_spec
         from gpubox.ui.shell import give_way
 
         channels = connected(self._box.channels, self._box.name)
         place = record.cwd or record.spec.cwd
         command = shlex.join(("exec", "sh", "-c", _SHELL, "sh", place)) if place else None
         greeting = f"{clean(self._box.name, 60)}: {clean(place or '~', 200)}; Enter ~ . comes back at once"
-        async with channels.terminal(command, spec()) as terminal:
+        async with channels.terminal(command, terminal_spec()) as terminal:
             await give_way(cast("App[None]", program(self._node)), lambda: hand_over(terminal, greeting))
 
     async def _results(self, record: Record) -> None:
