@@ -34,6 +34,7 @@ class Stage(ModalGuard, Generic[P]):
     Screen { background: $background; }
     Panel { border: round $border-blurred; padding: 0 1; height: 1fr; }
     Panel:focus-within { border: round $border; }
+    KeyFooter { dock: bottom; height: 1; }
     """
 
     def __init__(self, panel: P, answers: Sequence[str | None] = ()) -> None:
