@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.core.errors import RemoteError
-from gpubox.rfb import client, des
+from gpubox.rfb import auth, client
 from gpubox.rfb.client import NoGreeting
 from gpubox.rfb.image import Picture
 from gpubox.rfb.png import png
@@ -212,13 +212,13 @@ async def test_where_nothing_listens_there_is_no_desktop() -> None:
 
 
 def test_passwords_are_those_of_vnc() -> None:
-    assert des.hide("secretpw").hex() == "c5e28d47bd4ab77f"  # what `vncpasswd -f` writes
-    assert des.answer("", bytes(16)).hex() == "8ca64de9c1b123a7" * 2  # DES with a key of zeros
+    assert auth.hide("secretpw").hex() == "c5e28d47bd4ab77f"  # what `vncpasswd -f` writes
+    assert auth.answer("", bytes(16)).hex() == "8ca64de9c1b123a7" * 2  # DES with a key of zeros
 
 
 @given(st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=8))
 def test_a_stored_password_comes_back(password: str) -> None:
-    assert des.reveal(des.hide(password)) == password
+    assert auth.reveal(auth.hide(password)) == password
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 60), st.integers(1, 60))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpubox.rfb import des
+from gpubox.rfb import auth
 
 Encode = Callable[[bytes, int, int], tuple[int, bytes]]
 """Takes the pixels of a picture and its size; gives the encoding's number and what follows it."""
@@ -88,7 +88,7 @@ class Rfb:
         if kind == 2:
             challenge = os.urandom(16)
             writer.write(challenge)
-            if await reader.readexactly(16) != des.answer(self.password(), challenge):
+            if await reader.readexactly(16) != auth.answer(self.password(), challenge):
                 writer.write(struct.pack(">II", 1, 5) + b"wrong")
                 return False
         if kind == 2 or self.version >= b"RFB 003.008":
@@ -140,7 +140,7 @@ async def run(words: list[str]) -> int:
     secret = Path(options["-PasswordFile"])
     types = bytes({"None": 1, "VncAuth": 2}[one] for one in options["-SecurityTypes"].split(","))
     rfb = Rfb(
-        width, height, stripes(width, height), types=types, password=lambda: des.reveal(secret.read_bytes())
+        width, height, stripes(width, height), types=types, password=lambda: auth.reveal(secret.read_bytes())
     )
     if path := options.get("-rfbunixpath"):
         os.umask(0o177)

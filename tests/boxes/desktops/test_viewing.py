@@ -15,7 +15,7 @@ from gpubox.boxes.desktops.viewing import Viewing
 from gpubox.boxes.desktops.vnc_viewers import find
 from gpubox.core.channels import Channels
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
-from gpubox.rfb import client, des
+from gpubox.rfb import auth, client
 from tests.boxes.desktops.places import LocalChannels, Place, mode
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
@@ -84,7 +84,7 @@ async def test_a_password_reaches_the_viewer_in_a_private_file(place: Place) -> 
         assert words(place)[0] == "-passwd"
         assert viewing.password not in " ".join(words(place))
         assert mode(place.programs / "secret") == "-rw-------"
-        assert des.reveal((place.programs / "secret").read_bytes()) == viewing.password
+        assert auth.reveal((place.programs / "secret").read_bytes()) == viewing.password
         async with client.connect(viewing.port, viewing.password) as screen:
             assert screen.width
 

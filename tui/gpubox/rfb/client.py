@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from gpubox.core.errors import RemoteError
 from gpubox.core.sanitize import clean_bytes
-from gpubox.rfb import des
+from gpubox.rfb import auth
 from gpubox.rfb.image import Picture
 from gpubox.rfb.tight import Malformed, Tight
 
@@ -120,7 +120,7 @@ class Screen:
 
     async def _prove(self, method: int, password: str | None, banner: bytes) -> None:
         if method == _PASSWORD:
-            self._writer.write(des.answer(password or "", await self._read(16)))
+            self._writer.write(auth.answer(password or "", await self._read(16)))
         elif banner < b"RFB 003.008":
             return
         (refused,) = struct.unpack(">I", await self._read(4))

@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 from gpubox.boxes.desktops.remote_script import ask
 from gpubox.boxes.desktops.session import DesktopSession
 from gpubox.core.shell import Shell
-from gpubox.rfb import des
+from gpubox.rfb import auth
 
 LENGTH = 8
 """Characters of a VNC password that are significant."""
@@ -21,7 +21,7 @@ def fresh() -> str:
 
 async def write(shell: Shell, session: DesktopSession, password: str) -> None:
     """Set the password of a desktop that was started here, for its next viewers."""
-    octal = "".join(f"\\{byte:03o}" for byte in des.hide(password))
+    octal = "".join(f"\\{byte:03o}" for byte in auth.hide(password))
     await ask(shell, "password", octal=octal, dir=session.folder)
 
 
@@ -30,6 +30,6 @@ async def stored(shell: Shell, session: DesktopSession) -> str:
     lines = await ask(shell, "password", octal="", path=session.secret)
     told = next((line.rest for line in lines if line.word == "bytes"), "")
     try:
-        return des.reveal(bytes.fromhex(told)) if len(told) == 2 * LENGTH else ""
+        return auth.reveal(bytes.fromhex(told)) if len(told) == 2 * LENGTH else ""
     except ValueError:
         return ""

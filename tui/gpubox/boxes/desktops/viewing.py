@@ -17,7 +17,7 @@ from gpubox.core.channels import Channels, Direction, Forward, Listening
 from gpubox.core.errors import GpuBoxError, PortTaken, ToolMissing
 from gpubox.core.feed import Feed
 from gpubox.core.sanitize import clean_bytes
-from gpubox.rfb import des
+from gpubox.rfb import auth
 
 _LOOK = 0.5
 """Seconds between checks of a window whose program has ended."""
@@ -166,7 +166,7 @@ class Viewing:
         secret = folder / "passwd"
         if self.password and viewer.takes_password:
             secret.touch(mode=0o600)
-            secret.write_bytes(des.hide(self.password))
+            secret.write_bytes(auth.hide(self.password))
         self._said = folder / "said"
         words = viewer.words(self.port, str(secret) if secret.exists() else "")
         with self._said.open("wb") as said:
