@@ -83,9 +83,9 @@ async def test_it_is_read_once_for_each_link_however_many_ask() -> None:
     ("answer", "trouble"),
     [
         ({"words": "it hangs\x1b[2J"}, "it hangs"),
-        ({"environment": "%%%"}, "The box answered what is no environment"),
+        ({"environment": "%%%"}, "The box sent something that is not the environment of a login"),
         ({"environment": ""}, "It is empty"),
-        ([1], "The box answered what is no environment"),
+        ([1], "The box sent something that is not the environment of a login"),
     ],
 )
 async def test_what_cannot_be_read_is_told_in_words_and_not_asked_again(answer: object, trouble: str) -> None:

@@ -168,7 +168,7 @@ async def test_what_is_no_answer_is_an_error_in_words(box: Answering) -> None:
     envs = environments(box)
     for said in (b"", b"\xff", b"[1]", b'{"envs": 1}'):
         box.said = said
-        with pytest.raises(RemoteError, match="no list of environments"):
+        with pytest.raises(RemoteError, match="not an answer about environments"):
             await envs.find()
     box.said, box.status = b'{"error": {"title": "Oh", "text": "gone\\u0007", "hint": ""}}', 1
     with pytest.raises(RemoteError, match="gone\ufffd"):

@@ -128,10 +128,10 @@ def answering(text: bytes, status: int = 0, stderr: bytes = b"") -> ScriptedShel
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"MARK {cut\n", "no list of listeners"),
-        (b'MARK {"listeners": 7}\n', "no list of listeners"),
-        (b'MARK {"listeners": [{"host": "x", "port": 70000}]}\n', "no list of listeners"),
-        (b"MARK \xff\n", "no list of listeners"),
+        (b"MARK {cut\n", "not a list of listeners"),
+        (b'MARK {"listeners": 7}\n', "not a list of listeners"),
+        (b'MARK {"listeners": [{"host": "x", "port": 70000}]}\n', "not a list of listeners"),
+        (b"MARK \xff\n", "not a list of listeners"),
         (b"", "bash: exec: denied"),
         (b'MARK {"v": 1, "proc": false}\n', "no /proc/net/tcp"),
     ],

@@ -15,9 +15,10 @@ from gpubox.agent.inflate import Inflater
 from gpubox.agent.ulimit import explained
 from gpubox.common.units import duration
 from gpubox.config.settings import ProbeSettings
-from gpubox.core.bounds import UNREADABLE, Whole
+from gpubox.core.bounds import Whole
 from gpubox.core.decode import LINE_LIMIT, decode
 from gpubox.core.errors import CommandEnded, GpuBoxError, ProbeError, ProbeTooNew
+from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.shell import Channel, Shell
@@ -180,8 +181,8 @@ class ProbeSession:
 
     def _pong(self, line: bytes) -> None:
         try:
-            number = _PONG_DECODER.decode(line).pong
-        except UNREADABLE:
+            number = decode_json(line, _PONG_DECODER).pong
+        except Unreadable:
             return
         sent = self._sent.pop(number, None)
         if sent is not None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from gpubox.agent import program_cache
 from gpubox.core.channels import Channels, Pipes
 from gpubox.core.errors import RemoteError
-from gpubox.core.sanitize import clean_bytes
+from gpubox.core.sanitize import last_line
 
 _PATIENCE = 30.0
 """Seconds for the login shell, its rc files and the search for a Python."""
@@ -44,7 +44,7 @@ class ProgramPipes:
     @property
     def last_words(self) -> str:
         """The last line that it wrote to stderr, safe to draw; empty without one."""
-        return clean_bytes(self.errors.strip().rpartition(b"\n")[2], 200)
+        return last_line(self.errors)
 
     async def begin(self, mark: bytes) -> bytes:
         """Skip what rc files print, and return the word behind the mark; raises RemoteError without one."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gpubox.agent import program_cache
+from gpubox.agent.call import Wording, call
 from gpubox.boxes.envs.validation import harmless
-from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
@@ -20,8 +20,7 @@ from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
 PROGRAM_FILES = ("login.py", "inherited.py", "process_tree.py")
-_PATIENCE = 30.0
-"""Seconds for calling our program, which itself gives up reading after 8 seconds."""
+_WORDING = Wording("No environment", "the environment of a login", secret=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Login:
         except RemoteError as error:
             return LoginEnvironment(trouble=error.text or error.title)
         except binascii.Error:
-            return LoginEnvironment(trouble="The box answered what is no environment")
+            return LoginEnvironment(trouble=_WORDING.garbled().text)
         if not data:
             return LoginEnvironment(trouble=clean(answer.words, 200) or "It is empty")
         pairs = (entry.partition("=") for entry in data.decode("utf-8", "surrogateescape").split("\0"))
@@ -106,15 +105,7 @@ class Login:
 
     async def _call(self, *words: str, shell: Shell | None = None) -> _Answer:
         program = program_cache.program("login", *PROGRAM_FILES)
-        result = await program_cache.run(
-            shell or self._there(),
-            program,
-            *words,
-            python=self._python,
-            environment=self._environment,
-            timeout=_PATIENCE,
-        )
-        try:
-            return msgspec.json.decode(result.stdout, type=_Answer)
-        except UNREADABLE:
-            raise RemoteError("No environment", "The box answered what is no environment") from None
+        return await call(
+            shell or self._there(), program, None, _Answer, _WORDING, words=words,
+            python=self._python, environment=self._environment,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from gpubox.core.errors import RemoteError
 from gpubox.core.sample import Process
-from gpubox.core.sanitize import clean, clean_bytes
+from gpubox.core.sanitize import clean, clean_bytes, last_line
 from gpubox.core.shell import CommandResult, Shell
 
 SIGNALS: Mapping[str, str] = MappingProxyType(
@@ -88,7 +88,7 @@ def check(process: Process, name: str, result: CommandResult) -> None:
         titles["failed"] = ("Not allowed", f"{who}{owner}", "Ask its owner, or sign in as root")
     elif word == "failed" and "no such process" in detail.lower():
         titles["failed"] = titles["gone"]
-    last = detail or clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it gave no answer"
+    last = detail or last_line(result.stderr) or "it gave no answer"
     title, text, hint = titles.get(word, ("Not signaled", f"SIG{name} did not reach {who}: {last}", ""))
     raise RemoteError(title, text, hint, status=result.status)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 Whole = Annotated[int, Meta(ge=-(2**63) + 1, le=2**63 - 1)]
@@ -16,9 +15,6 @@ Moment = Annotated[float, Meta(ge=0, le=253_402_300_799)]
 """Seconds since the epoch, up to the year 9999: the last one that a calendar can show."""
 Port = Annotated[int, Meta(ge=1, le=65535)]
 """A port of TCP."""
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for hostile bytes: no JSON or another shape, no UTF-8, 500,000 open brackets."""
 
 _DIGITS = 18
 """Decimal digits that fit a Whole."""

@@ -7,8 +7,9 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from gpubox.core.bounds import UNREADABLE, Whole
+from gpubox.core.bounds import Whole
 from gpubox.core.errors import ProbeError, ProbeTooNew
+from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.core.sample import WIRE, Sample
 from gpubox.core.sanitize import LONGEST, clean, clean_bytes
 
@@ -38,12 +39,12 @@ def decode(line: bytes) -> Sample:
     ProbeError when the line is cut, is no JSON, or has another shape.
     """
     try:
-        sample = _DECODER.decode(line)
-    except UNREADABLE as error:
+        sample = decode_json(line, _DECODER)
+    except Unreadable as error:
         _refuse_newer(_version(line))
         raise ProbeError(
             "Garbage on the channel",
-            f"A line of {len(line)} bytes is no sample ({clean(str(error), 120)}): {clean_bytes(line, 60)}",
+            f"A line of {len(line)} bytes is no sample ({error}): {clean_bytes(line, 60)}",
             "It is skipped; if it stays, something on the box writes into the probe's output",
         ) from error
     _refuse_newer(sample.v)
@@ -58,8 +59,8 @@ def decode(line: bytes) -> Sample:
 
 def _version(line: bytes) -> int:
     try:
-        return _VERSION_DECODER.decode(line).v
-    except UNREADABLE:
+        return decode_json(line, _VERSION_DECODER).v
+    except Unreadable:
         return 0
 
 

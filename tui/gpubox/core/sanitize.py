@@ -45,6 +45,11 @@ def clean_bytes(data: bytes, limit: int = LONGEST) -> str:
     return clean(data[: 4 * limit + 4].decode("utf-8", "replace"), limit)
 
 
+def last_line(data: bytes, limit: int = 200) -> str:
+    """Return the last line of what a program wrote, safe to draw; empty when it wrote nothing."""
+    return clean_bytes(data.strip().rpartition(b"\n")[2], limit)
+
+
 def as_bytes(text: str) -> bytes:
     """Return text as UTF-8; a byte of this machine that is none, and that Python escaped, is itself again."""
     return text.encode("utf-8", "surrogateescape")

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpubox.agent import program_cache
-from gpubox.core.errors import RemoteError
-from gpubox.core.sanitize import as_bytes, clean_bytes
+from gpubox.agent.call import Wording, run
+from gpubox.core.sanitize import as_bytes
 from gpubox.core.shell import Shell
 
+_WORDING = Wording("No desktops", "what the script for desktops writes")
 SEPARATOR = "\x1f"
 """Between the parts of a line that may hold spaces: no program takes it in a name."""
 
@@ -39,14 +40,10 @@ async def ask(
     Raises RemoteError when there is none: no `sh`, a login shell that refuses; Dropped when the link ends.
     """
     script = program_cache.program("desktop", "desktop.sh", interpreter="sh")
-    result = await program_cache.run(shell, script, stdin=request(act, {**(values or {}), **more}))
-    lines = [
+    result = await run(shell, script, wording=_WORDING, stdin=request(act, {**(values or {}), **more}))
+    return [
         ScriptLine(word.decode("ascii", "replace"), rest.decode("utf-8", "replace"))
         for text in result.stdout.split(b"\n")
         if text
         for word, _, rest in (text.partition(b" "),)
     ]
-    if not lines and not result.ok:
-        said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it gave no answer"
-        raise RemoteError("No desktops", f"The box did not look for desktops: {said}", status=result.status)
-    return lines

@@ -16,7 +16,7 @@ from gpubox.boxes.desktops.vnc_viewers import Viewer
 from gpubox.core.channels import Channels, Direction, Forward, Listening
 from gpubox.core.errors import GpuBoxError, PortTaken, ToolMissing
 from gpubox.core.feed import Feed
-from gpubox.core.sanitize import clean_bytes
+from gpubox.core.sanitize import last_line
 from gpubox.rfb import auth
 
 _LOOK = 0.5
@@ -194,7 +194,7 @@ class Viewing:
         sent = self._listening.traffic.received if self._listening is not None else 0
         if status and sent < _GREETED and asyncio.get_running_loop().time() - self._began < _EARLY:
             said = self._said.read_bytes() if self._said is not None else b""
-            last = clean_bytes(said.strip().rpartition(b"\n")[2], 200) or f"it ended with status {status}"
+            last = last_line(said) or f"it ended with status {status}"
             raise ToolMissing(
                 "The viewer shows nothing",
                 f"{self.viewer.name}: {last}",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from gpubox.agent import program_cache as kept
+from gpubox.agent.call import Wording, call
 from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.selectors import choose, root_for
 from gpubox.boxes.envs.validation import harmless
-from gpubox.core.bounds import UNREADABLE, Whole
+from gpubox.core.bounds import Whole
 from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
@@ -48,16 +49,6 @@ class _Text(msgspec.Struct, frozen=True):
     text: str
 
 
-class _Words(msgspec.Struct, frozen=True):
-    title: str = ""
-    text: str = ""
-    hint: str = ""
-
-
-class _Failed(msgspec.Struct, frozen=True):
-    error: _Words
-
-
 class Environments:
     """The environments of one box, and the one that its shells and jobs run in."""
 
@@ -77,6 +68,7 @@ class Environments:
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """Why the chosen one is not in use any more: it is gone, or broken; None when nothing is wrong."""
         self._box = box
+        self._wording = Wording("Environments cannot be read", "an answer about environments", box=box)
         self._shell = shell
         self._store = store
         self._python = python
@@ -278,23 +270,7 @@ class Environments:
             self.chosen.put(None)
 
     async def _ask(self, verb: str, asked: object, answer: type[T], *, timeout: float = _PATIENCE) -> T:
-        result = await kept.run(
-            connected(self._shell, self._box),
-            self._program,
-            verb,
-            stdin=msgspec.json.encode(asked),
-            python=self._python,
-            timeout=timeout,
-        )
-        try:
-            if result.ok:
-                return msgspec.json.decode(result.stdout, type=answer)
-            failed = msgspec.json.decode(result.stdout, type=_Failed).error
-        except UNREADABLE:
-            said = clean(result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2], 200)
-            raise RemoteError(
-                "Environments cannot be read",
-                f"{self._box} answered what is no list of environments{': ' if said else ''}{said}",
-                status=result.status,
-            ) from None
-        raise RemoteError(clean(failed.title, 80), clean(failed.text, 200), clean(failed.hint, 200))
+        return await call(
+            connected(self._shell, self._box), self._program, asked, answer, self._wording, words=(verb,),
+            python=self._python, timeout=timeout,
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gpubox.agent import program_cache as kept
+from gpubox.agent import call, program_cache
 from gpubox.agent.program_pipes import ProgramPipes, piped
 from gpubox.boxes.files.pipes import ThreadPipes
 from gpubox.core.channels import Channels
@@ -59,7 +59,7 @@ class Files:
         self._shell = shell
         self._channels = channels
         self._python = python
-        self._program = kept.program("files", *FILES)
+        self._program = program_cache.program("files", *FILES)
 
     async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> TransferProgress:
         """Copy files and folders of this machine to the box, over what is there.
@@ -146,8 +146,7 @@ async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], b
     try:
         await asyncio.shield(thread)
     except remote.Refused as refused:
-        parts = (clean(part, _WORDS) for part in (refused.title, refused.text, refused.hint))
-        raise RemoteError(*parts) from None
+        raise call.refused(refused.title, refused.text, refused.hint) from None
     except remote.Closed:
         said = pipes.last_words or "the program there ended"
         hint = "Try again: it goes on where it was"

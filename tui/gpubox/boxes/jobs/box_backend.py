@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
 
-from gpubox.agent import program_cache
+from gpubox.agent import call, program_cache
 from gpubox.agent.program_pipes import ProgramPipes, piped
-from gpubox.boxes.jobs.answers import about, decoded, encoded, refused
 from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
-from gpubox.boxes.jobs.list_decoder import ListDecoder, named_safely
+from gpubox.boxes.jobs.list_decoder import WORDING, ListDecoder, about, named_safely
 from gpubox.boxes.login import Login
 from gpubox.core.bounds import Whole
 from gpubox.core.channels import Channels
@@ -22,7 +22,6 @@ from gpubox.core.feed import Feed
 from gpubox.core.job import Ignored, JobSpec
 from gpubox.core.record import Listing, Record, Tick
 from gpubox.core.retry import connected
-from gpubox.core.sanitize import clean_bytes
 from gpubox.core.shell import Shell
 
 T = TypeVar("T")
@@ -60,7 +59,6 @@ _LARGE = 128 * 1024
 """A list of more bytes is read in a thread: 1000 jobs take 10 ms."""
 _HEAD = 64 * 1024
 """Bytes in which the first line of a log stream must come."""
-_PATIENCE = 30.0
 
 
 class _Ticks(msgspec.Struct, frozen=True):
@@ -92,6 +90,7 @@ class BoxBackend:
         self._shell = shell
         self._channels = channels
         self._reader = ListDecoder()
+        self._wording = replace(WORDING, box=box)
         self.environment = dict(environment or {})
         """Variables that our program gets on the box."""
         self.login = login
@@ -108,21 +107,18 @@ class BoxBackend:
 
     async def call(self, verb: str, asked: object, answer: type[T]) -> T:
         """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
-        return decoded(await self._raw(verb, asked), answer)
+        return await call.call(
+            self.shell(), self.program, asked, answer, self._wording, words=(verb,),
+            python=self.python, environment=self.environment,
+        )  # fmt: skip
 
     async def _raw(self, verb: str, asked: object) -> bytes:
-        result = await program_cache.run(
-            self.shell(),
-            self.program,
-            verb,
-            stdin=encoded(asked),
-            python=self.python,
-            environment=self.environment,
-            timeout=_PATIENCE,
-        )
-        if not result.ok and not result.stdout.strip():
-            said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
-            raise RemoteError("Jobs failed on the box", f"{self._box}: {said}", status=result.status)
+        """Return an answer as it came, unless it says why not; raises as `call`."""
+        result = await call.run(
+            self.shell(), self.program, verb, wording=self._wording, stdin=call.encode(asked),
+            python=self.python, environment=self.environment,
+        )  # fmt: skip
+        call.check(result.stdout, self._wording)
         return result.stdout
 
     async def launch(self, spec: JobSpec) -> Record:
@@ -152,7 +148,6 @@ class BoxBackend:
     async def look(self, *, gpus: bool = True) -> Listing:
         """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
         data = await self._raw("list", {"gpus": gpus})
-        refused(data)
         if len(data) < _LARGE:
             return self._reader.read(data)
         return await asyncio.to_thread(self._reader.read, data)
@@ -179,7 +174,7 @@ class BoxBackend:
         """Return a piece of the log, of PAGE bytes at most; see Backend.page."""
         asked = {"id": job, "offset": offset, "length": min(length, PAGE)}
         head, newline, data = (await self._raw("page", asked)).partition(b"\n")
-        header = decoded(head + newline, _Header)
+        header = call.decode(head + newline, _Header, self._wording)
         return Page(header.offset, data, header.size)
 
     @asynccontextmanager
@@ -236,7 +231,7 @@ class Stream:
                 said = self._pipes.last_words or "it said nothing"
                 raise RemoteError("The log cannot be read", f"The box gave no log: {said}")
         line, _, self._early = seen.partition(b"\n")
-        header = decoded(line, _Header)
+        header = call.decode(line, _Header, WORDING)
         self.offset, self.size = header.offset, header.size
 
     async def read(self) -> bytes:

@@ -7,10 +7,15 @@ import re
 
 import msgspec
 
-from gpubox.core.bounds import UNREADABLE, Moment
+from gpubox.agent.call import Wording
+from gpubox.core.bounds import Moment
 from gpubox.core.errors import RemoteError
+from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.core.record import GpuPlace, Listing, Record
 from gpubox.core.sanitize import clean
+
+WORDING = Wording("Jobs cannot be read", "an answer about jobs")
+"""The words of errors for everything that the program for jobs answers."""
 
 log = logging.getLogger("gpubox.jobs")
 
@@ -41,11 +46,9 @@ class ListDecoder:
         Raises RemoteError when nothing can be read. May run in a thread, one call at a time.
         """
         try:
-            rows = self._rows.decode(data)
-        except UNREADABLE as error:
-            raise RemoteError(
-                "Jobs cannot be read", f"The box answered what is no answer: {clean(str(error), 200)}"
-            ) from None
+            rows = decode_json(data, self._rows)
+        except Unreadable as error:
+            raise WORDING.garbled(str(error)) from None
         found: list[Record] = []
         known: dict[bytes, Record] = {}
         for raw in rows.jobs:
@@ -61,12 +64,21 @@ class ListDecoder:
 
     def _record(self, raw: msgspec.Raw) -> Record | None:
         try:
-            record = self._records.decode(raw)
+            record = decode_json(raw, self._records)
             named_safely(record.id)
-        except (*UNREADABLE, RemoteError) as error:
+        except (Unreadable, RemoteError) as error:
             log.warning("a record of a job cannot be read: %s", clean(str(error), 200))
             return None
         return record
+
+
+def about(job: str, record: Record) -> Record:
+    """Return a record of the job that was asked for; raises RemoteError for the record of another one."""
+    if record.id != job:
+        raise RemoteError(
+            "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
+        )
+    return record
 
 
 def named_safely(job: str) -> str:

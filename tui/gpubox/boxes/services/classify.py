@@ -15,7 +15,7 @@ from gpubox.boxes.services.facts import Jupyter, Listener, RunningServices, Serv
 from gpubox.boxes.services.kinds import ZABBIX, ServiceKind
 from gpubox.boxes.services.match import kind_by_port, kind_of, names_of, option, program_of
 from gpubox.boxes.services.service import Access, Service
-from gpubox.core.bounds import UNREADABLE
+from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.core.sanitize import clean
 
 _HTTPS = (443, 8443)
@@ -64,10 +64,11 @@ def _inner(found: Sequence[Service]) -> list[Service]:
 def _each(files: Iterable[msgspec.Raw], kind: type[F]) -> list[F]:
     """Return the files that can be read; a program of another version must not hide the others."""
     found: list[F] = []
+    decoder = msgspec.json.Decoder(kind)
     for file in files:
         try:
-            found.append(msgspec.json.decode(file, type=kind))
-        except UNREADABLE:
+            found.append(decode_json(file, decoder))
+        except Unreadable:
             continue
     return found
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from gpubox.agent import program_cache
+from gpubox.agent.call import Wording, call, run
 from gpubox.boxes.services import shell_facts
 from gpubox.boxes.services.facts import ServiceFacts
-from gpubox.core.bounds import UNREADABLE
 from gpubox.core.errors import RemoteError
-from gpubox.core.sanitize import clean_bytes
-from gpubox.core.shell import CommandResult, Shell
+from gpubox.core.shell import Shell
 
-_DECODER = msgspec.json.Decoder(ServiceFacts)
+_WORDING = Wording(
+    "Services cannot be listed", "a list of listeners", "Open a port by its number", secret=True
+)
 
 
 async def ask(shell: Shell, python: str = "") -> ServiceFacts:
@@ -22,17 +21,14 @@ async def ask(shell: Shell, python: str = "") -> ServiceFacts:
     ConfigError for a `python` that cannot be named.
     """
     try:
-        result = await program_cache.run(
-            shell, program_cache.program("services", "services.py"), python=python
-        )
-        facts = _read(result)
+        program = program_cache.program("services", "services.py")
+        facts = await call(shell, program, None, ServiceFacts, _WORDING, python=python)
     except program_cache.NoPython:
-        result = await program_cache.run(
-            shell, program_cache.program("services", "services.sh", interpreter="sh")
-        )
+        program = program_cache.program("services", "services.sh", interpreter="sh")
+        result = await run(shell, program, wording=_WORDING)
         facts = shell_facts.read(result.stdout)
-    if facts is None:
-        raise _no_answer(result)
+        if facts is None:
+            raise _WORDING.silent(result) from None
     if not facts.proc:
         raise RemoteError(
             "Services cannot be listed",
@@ -40,25 +36,3 @@ async def ask(shell: Shell, python: str = "") -> ServiceFacts:
             "Open a port by its number",
         )
     return facts
-
-
-def _read(result: CommandResult) -> ServiceFacts | None:
-    if not result.stdout.strip():
-        return None
-    try:
-        return _DECODER.decode(result.stdout)
-    except UNREADABLE:
-        # `from None`: the answer may hold tokens, and no traceback shall come near it.
-        raise RemoteError(
-            "Services cannot be read", "The box answered what is no list of listeners"
-        ) from None
-
-
-def _no_answer(result: CommandResult) -> RemoteError:
-    said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it gave no answer"
-    return RemoteError(
-        "No list of services",
-        f"The box did not say what listens on it: {said}",
-        "Open a port by its number",
-        status=result.status,
-    )

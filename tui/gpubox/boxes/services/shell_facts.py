@@ -7,9 +7,12 @@ from collections.abc import Callable
 import msgspec
 
 from gpubox.boxes.services.facts import ServiceFacts
-from gpubox.core.bounds import UNREADABLE, whole
+from gpubox.core.bounds import whole
+from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.remote import services as remote
 
+_FILE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_FACTS = msgspec.json.Decoder(ServiceFacts)
 _SEPARATOR = "\x1f"
 _MOST = 2000
 """Most lines of one kind."""
@@ -83,8 +86,8 @@ class _Lines:
         owner, _, text = rest.partition(" ")
         number = whole(owner)
         try:
-            value = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        except UNREADABLE:
+            value = decode_json(text, _FILE)
+        except Unreadable:
             return
         if number is not None and len(self.files[kind]) < _MOST:
             self.files[kind].append({**value, "owner": number})
@@ -110,6 +113,6 @@ def read(answer: bytes) -> ServiceFacts | None:
         "tensorboard": lines.files["b"],
     }
     try:
-        return msgspec.json.decode(msgspec.json.encode(told), type=ServiceFacts)
-    except (*UNREADABLE, OverflowError):
+        return decode_json(msgspec.json.encode(told), _FACTS)
+    except (Unreadable, OverflowError):
         return None

@@ -14,7 +14,7 @@ from gpubox.core.channels import Channels, Display, exit_status
 from gpubox.core.errors import RemoteError, ToolMissing
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
-from gpubox.core.sanitize import clean, clean_bytes
+from gpubox.core.sanitize import clean, last_line
 from gpubox.core.shell import Channel, lines
 from gpubox.store.store import Store
 
@@ -83,7 +83,7 @@ class Windows:
             async for _ in lines(channel, 4096):
                 pass  # its output is discarded: its windows are what counts
             status = exit_status(await channel.wait())
-            said = clean_bytes((await channel.read_stderr()).strip().rpartition(b"\n")[2], 200)
+            said = last_line(await channel.read_stderr())
         ended = ProgramExit(status, time.monotonic() - began, said)
         if ended.status and "open display" in said.lower():
             # However late: sshd waits 20 s for the lock of that file before it starts the program.

@@ -12,9 +12,9 @@ from secrets import token_hex
 import msgspec
 
 from gpubox.agent import program_cache
-from gpubox.boxes.jobs.answers import about
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.list_decoder import about
 from gpubox.boxes.jobs.slurm import commands, messages, submit
 from gpubox.boxes.jobs.slurm.commands import Place
 from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow

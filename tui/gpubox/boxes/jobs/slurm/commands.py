@@ -12,7 +12,7 @@ from types import MappingProxyType
 from gpubox.boxes.jobs.slurm import gpus, parse
 from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow
 from gpubox.core.errors import RemoteError
-from gpubox.core.sanitize import as_bytes, clean_bytes
+from gpubox.core.sanitize import as_bytes, clean_bytes, last_line
 from gpubox.core.shell import CommandResult, Shell
 
 LIMIT = 10
@@ -189,7 +189,7 @@ async def _run(
 
 
 def _silent(result: CommandResult) -> RemoteError:
-    said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200)
+    said = last_line(result.stderr)
     return RemoteError(
         "Slurm does not answer",
         re.sub(r"^(squeue|sinfo|sbatch|scancel): (error: )?", "", said) or f"It said nothing for {LIMIT} s",
