@@ -117,6 +117,20 @@ async def test_a_websocket_reaches_the_desktop_in_both_directions() -> None:
             assert await reader.read() in (b"", b"\x88\x00")
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"), [("http://127.0.0.1:{}", b"101"), ("http://evil.example", b"404"), ("null", b"404")]
+)
+async def test_a_websocket_is_for_the_page_itself_only(origin: str, status: bytes) -> None:
+    async with serving(Rfb(30, 20, stripes(30, 20))) as port, novnc.page(FILES, lambda: port, "") as address:
+        opened = urlsplit(address)
+        ask = (
+            f"GET /{parse_qs(opened.query)['path'][0]} HTTP/1.1\nHost: {opened.netloc}\n"
+            f"Origin: {origin.format(opened.port)}\nUpgrade: websocket\nSec-WebSocket-Key: a\n\n"
+        )
+        async with request(address, ask) as (reader, _):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 " + status)
+
+
 async def test_the_password_is_behind_the_hash_where_no_server_sees_it() -> None:
     async with novnc.page(FILES, lambda: 1, "a&b c") as address:
         assert urlsplit(address).fragment == "password=a%26b%20c"

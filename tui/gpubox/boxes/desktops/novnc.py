@@ -135,6 +135,9 @@ class _Site:
         }
         path = unquote(urlsplit(words[1]).path) if len(words) == 3 and words[0] == "GET" else ""
         inside = path.removeprefix(f"/{self.token}/")
+        own = f"http://{fields.get('host', '')}"
+        if fields.get("origin", own) != own:  # the script of another site, which may open any WebSocket
+            inside = path
         if inside != path and inside == "websockify" and "sec-websocket-key" in fields:
             await _bridge(reader, writer, fields["sec-websocket-key"], self._port())
         elif inside != path and inside in self._files:

@@ -1,12 +1,17 @@
-"""Where a log view gets its lines from: the stream of what comes, and pages of what was."""
+"""Reads a log for its view: the stream of what comes at its end, and pages of what was."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
+
+from textual.widget import Widget
+from textual.worker import Worker
 
 from gpubox.boxes.jobs.backend import Page, Search
 from gpubox.core.errors import GpuBoxError
+from gpubox.ui.error_boundary import guarded
 from gpubox.ui.log.search import Count, Hit, Logs, look
 from gpubox.ui.log.window import Window
 
@@ -183,3 +188,50 @@ class Log:
     def counting(self, wanted: Search) -> Count:
         """Return how many lines have some words, of which nothing is known yet."""
         return Count(self._logs, self.job, wanted)
+
+
+class LogReader:
+    """Reads a log in workers of its widget, one page at a time; `changed` is called when there is more."""
+
+    def __init__(self, node: Widget, changed: Callable[[], None]) -> None:
+        self._node = node
+        self._changed = changed
+        self._reading: Worker[bool] | None = None
+        self._fetching: Worker[bool] | None = None
+
+    def read(self, source: Log, *, anew: bool) -> None:
+        """Read what comes at the end of a log from now on; see Log.stream."""
+        self.stop()
+        self._reading = self._node.run_worker(
+            guarded(self._node, self._stream(source, anew)), exit_on_error=False
+        )
+
+    async def _stream(self, source: Log, anew: bool) -> None:
+        await source.stream(anew=anew)
+        self._changed()
+
+    def stop(self) -> None:
+        """Read no more of what comes."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def forget(self) -> None:
+        """Read nothing at all."""
+        self.stop()
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def fetch(self, source: Log, work: Coroutine[object, object, None]) -> None:
+        """Fetch a page, unless one is on its way; at the end of the log what comes is read again."""
+        if self._fetching is not None and self._fetching.is_running:
+            work.close()
+            return
+        self._fetching = self._node.run_worker(
+            guarded(self._node, self._fetched(source, work)), exit_on_error=False
+        )
+
+    async def _fetched(self, source: Log, work: Coroutine[object, object, None]) -> None:
+        await work
+        if source.complete and not (source.live or source.over):
+            self.read(source, anew=False)
+        self._changed()

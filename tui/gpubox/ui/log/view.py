@@ -16,9 +16,8 @@ from textual.widget import Widget
 from gpubox.ui.failure_isolation import isolated
 from gpubox.ui.log.ansi import Raw
 from gpubox.ui.log.painter import NOTHING, LogRow, Styles, Viewport, looks_of
-from gpubox.ui.log.reader import LogReader
 from gpubox.ui.log.search import Logs
-from gpubox.ui.log.source import Log
+from gpubox.ui.log.source import Log, LogReader
 
 DRAW = 0.08
 """Seconds between two drawings of what comes in."""
