@@ -54,13 +54,8 @@ async def test_the_compiled_probe_is_kept(tmp_path: Path) -> None:
     async with shipped(tmp_path) as (pipes, _):
         await pipes.sample()
     (folder,) = cache(tmp_path).iterdir()
-    assert {path.name for path in folder.iterdir()} >= {
-        "gpubox_probe.py",
-        "pynvml.py",
-        "run.py",
-        "__pycache__",
-    }
-    assert list((folder / "__pycache__").glob("gpubox_probe.*.pyc"))
+    assert {path.name for path in folder.iterdir()} >= {"gpubox", "pynvml.py", "run.py"}
+    assert list((folder / "gpubox" / "remote" / "probe" / "__pycache__").glob("main.*.pyc"))
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -155,8 +150,7 @@ async def test_a_python_is_found_without_being_named(tmp_path: Path) -> None:
     async with shipped(tmp_path, python="") as (pipes, kind):
         assert kind == "python"
         assert (await pipes.sample()).probe.python
-    (folder,) = cache(tmp_path).iterdir()
-    (note,) = folder.glob("python.*")
+    (note,) = cache(tmp_path).glob("python.*")
     assert os.access(note.read_text().strip(), os.X_OK)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gpubox.agent.inflate import Inflater
 from gpubox.core.decode import LINE_LIMIT
 from gpubox.core.errors import ProbeError
-from gpubox.remote.probe import Pack
+from gpubox.remote.probe.wire import Pack
 
 LINES = [b'{"v":1,"seq":%d,"time":1.5,"host":{"hostname":"attic"}}\n' % number for number in range(5)]
 

@@ -15,7 +15,7 @@ from gpubox.config.settings import ProbeSettings
 from gpubox.core.decode import LINE_LIMIT
 from gpubox.core.errors import GpuBoxError, ProbeError
 from gpubox.core.link_state import Phase
-from gpubox.remote.probe import Pack
+from gpubox.remote.probe.wire import Pack
 from tests.boxes.conftest import Open
 from tests.boxes.scripted import (
     ScriptedChannel,

@@ -9,30 +9,30 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.agent import bootstrap, program_cache
+from gpubox.agent import bundle, program_cache
+from gpubox.agent.bundle import Program
 from gpubox.agent.minify import stripped
-from gpubox.agent.program_cache import NoPython, Program
+from gpubox.agent.program_cache import NoPython
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import CommandResult
 from tests.boxes.login import cache, login, needs
 from tests.boxes.scripted import ScriptedShell, refusing
 from tests.remote.running import pythons
 
+MAIN = "gpubox/remote/main.py"
 SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")
 PYTHON = b"""
 from __future__ import annotations
 import os, sys
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import other
-if __name__ == "__main__":
-    print(other.WORD, sys.argv[1:], sys.stdin.read(), os.environ.get("ODD"))
-    sys.exit(7)
+from gpubox.remote import other
+def main(words):
+    print(other.WORD, words, sys.stdin.read(), os.environ.get("ODD"))
+    return 7
 """
 SH = b"""
 request=$(cat)
@@ -46,7 +46,24 @@ def sample(interpreter: str) -> Program:
     """A program that tells what it was given."""
     if interpreter == "sh":
         return Program("sample", {"main.sh": SH}, "main.sh", "sh")
-    return Program("sample", {"main.py": PYTHON, "other.py": b"WORD = 'both'\n"}, "main.py")
+    files = {
+        "run.py": bundle.program("files", "gpubox.remote.files").files["run.py"],
+        "gpubox/__init__.py": b"",
+        "gpubox/remote/__init__.py": b"",
+        MAIN: PYTHON,
+        "gpubox/remote/other.py": b"WORD = 'both'\n",
+    }
+    return Program("sample", files, "gpubox.remote.main")
+
+
+def main_file(interpreter: str) -> str:
+    """Its file that says what it was given."""
+    return MAIN if interpreter == "python" else "main.sh"
+
+
+def folders(home: Path) -> list[Path]:
+    """The programs that the box has; beside them is noted which Python it has."""
+    return [path for path in cache(home).iterdir() if path.is_dir()]
 
 
 def told(interpreter: str, request: str, odd: str = ODD, s: int = 0) -> str:
@@ -99,7 +116,7 @@ async def test_it_is_sent_once_behind_every_shell(tmp_path: Path, name: str, int
         sizes.append(len(shell.commands) - before)
     assert sizes == [2, 1, 1]
     assert shell.sent[2:] == [3, 3]
-    assert [path.name[:7] for path in cache(tmp_path).iterdir()] == ["sample-"]
+    assert [path.name[:7] for path in folders(tmp_path)] == ["sample-"]
     assert cache(tmp_path).stat().st_mode & 0o777 == 0o700
 
 
@@ -159,12 +176,12 @@ async def test_a_request_of_many_bytes_comes_over_whole(tmp_path: Path, interpre
 async def test_a_folder_that_somebody_tidied_is_laid_down_again(tmp_path: Path, interpreter: str) -> None:
     shell = Login(tmp_path)
     await ran(shell, interpreter)
-    (folder,) = cache(tmp_path).iterdir()
-    (folder / sample(interpreter).main).unlink()
+    (folder,) = folders(tmp_path)
+    (folder / main_file(interpreter)).unlink()
     await ran(shell, interpreter)
     await ran(shell, interpreter)
     assert len(shell.commands) == 5
-    assert list(cache(tmp_path).iterdir()) == [folder]
+    assert folders(tmp_path) == [folder]
 
 
 async def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
@@ -172,8 +189,8 @@ async def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
         pytest.skip("only root can give a folder away")
     shell = Login(tmp_path)
     await ran(shell, "python")
-    (folder,) = cache(tmp_path).iterdir()
-    (folder / "main.py").write_text("print('theirs')")
+    (folder,) = folders(tmp_path)
+    (folder / MAIN).write_text("print('theirs')")
     os.chown(folder, 12345, 12345)
     assert b"theirs" not in (await ran(shell, "python")).stdout
 
@@ -198,7 +215,7 @@ async def test_its_folder_can_be_had_and_is_young_then(tmp_path: Path, name: str
     home.mkdir()
     shell = Login(home, needs(name))
     folder = Path(await program_cache.ensure(shell, sample(interpreter)))
-    assert (folder / sample(interpreter).main).read_bytes().strip() in (PYTHON.strip(), SH.strip())
+    assert (folder / main_file(interpreter)).read_bytes().strip() in (PYTHON.strip(), SH.strip())
     os.utime(folder, (1_000_000, 1_000_000))
     assert Path(await program_cache.ensure(shell, sample(interpreter))) == folder
     assert time.time() - os.stat(folder).st_mtime < 3600
@@ -238,7 +255,7 @@ def test_variables_that_could_not_be_set_are_refused() -> None:
             program_cache.command(sample("sh"), "m", environment={name: value})
 
 
-@pytest.mark.parametrize("file", ["services.py", "probe.py"])
+@pytest.mark.parametrize("file", ["services.py", "gpu_queue.py"])
 def test_a_stripped_source_does_the_same(file: str) -> None:
     text = (Path(program_cache.__file__).parents[1] / "remote" / file).read_text("utf-8")
     short = stripped(text)
@@ -251,11 +268,11 @@ def test_a_program_that_the_box_has_is_not_made_short_here(monkeypatch: pytest.M
     def never(_text: str) -> str:
         raise AssertionError("that takes 0.2 s")
 
-    monkeypatch.setattr(program_cache, "stripped", never)
-    one = Program("lazy", {"lazy.py": b"print(1)  # one\n"}, "lazy.py")
+    monkeypatch.setattr(bundle, "stripped", never)
+    one = Program("lazy", {"lazy.py": b"print(1)  # one\n"}, "lazy")
     assert "/lazy-" in program_cache.command(one, "m")
     monkeypatch.undo()
-    assert b"one" not in program_cache._packed(one)
+    assert "one" not in bundle.sent(one)["lazy.py"]
 
 
 def _without_words(text: str) -> str:
@@ -268,16 +285,6 @@ def _without_words(text: str) -> str:
                 if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
             ]
     return ast.dump(tree)
-
-
-def test_programs_of_ours_are_loaded_once() -> None:
-    one = program_cache.program("services", "services.py", "pynvml.py")
-    assert one is program_cache.program("services", "services.py", "pynvml.py")
-    assert (one.main, set(one.files)) == ("services.py", {"services.py", "pynvml.py"})
-    assert one.files["pynvml.py"].decode() == bootstrap.pynvml_source()
-    interpreter: Literal["sh"] = "sh"
-    with pytest.raises(ValueError, match="not a program"):
-        program_cache.program("two", "plain.sh", "services.sh", interpreter=interpreter)
 
 
 def test_half_a_program_does_not_run(tmp_path: Path) -> None:

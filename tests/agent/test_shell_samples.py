@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gpubox.agent import bootstrap
 from gpubox.agent.shell_samples import ShellSampleReader
+from gpubox.common.sample_format import WIRE
+from gpubox.common.smi import BASIC, SMI_COLUMNS
 from gpubox.core.sample import Sample
-from gpubox.remote import probe
 from tests.remote.test_smi import row
 
 
@@ -37,8 +38,8 @@ def test_the_script_asks_for_the_columns_that_the_reader_knows() -> None:
     parts: dict[str, str] = {}
     for name, value in re.findall(r"^(basic|more)=(?:\$\w+,)?(\S+)$", text, re.M):
         parts[name] = f"{parts[name]},{value}" if name in parts else value
-    assert parts["basic"].split(",") == [column[0] for column in probe.SMI_COLUMNS[: probe.BASIC]]
-    assert parts["more"].split(",") == [column[0] for column in probe.SMI_COLUMNS[probe.BASIC :]]
+    assert parts["basic"].split(",") == [column[0] for column in SMI_COLUMNS[:BASIC]]
+    assert parts["more"].split(",") == [column[0] for column in SMI_COLUMNS[BASIC:]]
 
 
 def test_the_script_travels_without_its_comments() -> None:
@@ -72,7 +73,7 @@ def test_the_cache_of_zfs_is_available() -> None:
 
 
 def test_an_old_nvidia_smi_gives_fewer_columns() -> None:
-    sample = tell(*smi(", ".join(row().split(", ")[: probe.BASIC])), "g .")
+    sample = tell(*smi(", ".join(row().split(", ")[:BASIC])), "g .")
     assert (sample.gpus[0].util, sample.gpus[0].power_limit) == (97, None)
 
 
@@ -157,7 +158,7 @@ def test_any_bytes_give_clean_samples_or_nothing(lines: list[bytes]) -> None:
 @given(st.sampled_from("culmnqobvkisxhw"), st.text(max_size=200))
 def test_any_line_of_a_known_kind_is_read_or_passed_over(kind: str, text: str) -> None:
     sample = tell(f"{kind} {text}".replace("\n", " "))
-    assert sample.v == probe.WIRE
+    assert sample.v == WIRE
 
 
 @pytest.mark.parametrize("line", ["u 1E100", "l 1E100 0 0", f"m MemTotal: {'9' * 30} kB"])

@@ -125,7 +125,7 @@ async def watching(panel: Box, seconds: float) -> list[Row]:
             record = await panel.jobs.box_backend.show(record.id)
     assert record.supervisor is not None
     supervisor = record.supervisor.pid
-    sampler = next(pid for pid in usage.family(supervisor) if b"meter.py" in _command(pid))
+    sampler = next(pid for pid in usage.family(supervisor) if b"gpu_sampler" in _command(pid))
     before = own_cpu([supervisor]), own_cpu([sampler])
     await asyncio.sleep(seconds)
     spent = own_cpu([supervisor]) - before[0], own_cpu([sampler]) - before[1]
@@ -214,7 +214,7 @@ async def _stopped(panel: Box, records: Sequence[Record]) -> None:
 _ENVIRONMENTS = """
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
-import envs
+from gpubox.remote import envs
 took = []
 for _ in range(20):
     began = time.perf_counter(); envs.activate(sys.argv[2], "conda"); took.append(time.perf_counter() - began)
@@ -233,7 +233,7 @@ async def environments(box: Machine, panel: Box, times: int) -> list[Row]:
         began = time.monotonic()
         await panel.envs.find()
         took.append(time.monotonic() - began)
-    folder = str(resources.files("gpubox.remote"))
+    folder = str(resources.files("gpubox").joinpath(".."))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _ENVIRONMENTS, folder, prefixes[0]),
         stdout=asyncio.subprocess.PIPE,

@@ -48,7 +48,7 @@ class Box:
             raise Dropped("Lost", "gone")
         mark = command[command.index("gpubox-") :].split()[0]
         answer = self.answer
-        if "login.py" not in command or "jobs.py" in command:
+        if "gpubox.remote.login" not in command:
             spec = msgspec.convert(json.loads(stdin)["spec"], JobSpec)
             answer = msgspec.to_builtins(Record(spec.id, "running", spec, 1.0))
         else:

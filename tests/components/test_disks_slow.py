@@ -23,7 +23,7 @@ def test_a_disk_that_hangs_is_named_and_delays_nothing(tmp_path: Path, slow: Pat
     }
     (tmp_path / "probe").mkdir()
     home = unpack(tmp_path / "probe")
-    with running(home, environment, patch=f"p.MOUNTS = {str(mounts)!r}") as probe:
+    with running(home, environment, patch=f"host.MOUNTS = {str(mounts)!r}") as probe:
         sample = probe.until(lambda sample: any((disk.hangs or 0) > 6 for disk in sample.host.disks))
         own, far = sample.host.disks
         assert (own.mount, own.hangs, own.total > 0) == (str(near), None, True)

@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,16 +32,15 @@ _STEADY = SshSettings(retry_first=0.05, retry_cap=0.2)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ship a probe that ends after _SILENCE seconds without a heartbeat."""
-    files = bootstrap._files()  # pyright: ignore[reportPrivateUsage]
-    changed = files.replace(b"SILENCE = 45.0", b"SILENCE = %.1f" % _SILENCE)
-    assert changed != files
-    monkeypatch.setattr(bootstrap, "_files", lambda: changed)
+    probe = bootstrap.program()
+    short = b"SILENCE = %.1f" % _SILENCE
+    files = {path: text.replace(b"SILENCE = 45.0", short) for path, text in probe.files.items()}
+    assert files != probe.files
+    changed = replace(probe, files=files)
+    monkeypatch.setattr(bootstrap, "program", lambda: changed)
     monkeypatch.setattr(probe_session, "BEAT", 0.1)
-    bootstrap.payload.cache_clear()
-    yield
-    bootstrap.payload.cache_clear()
 
 
 def _this_side(_: Server, seconds: float) -> None:

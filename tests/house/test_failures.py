@@ -35,9 +35,13 @@ def holding(word: str, kind: type[ast.AST]) -> list[str]:
     [
         ("Not connected", ast.Call, ["core/errors.py"]),
         ("MsgspecError", ast.ExceptHandler, ["core/json_bytes.py"]),
-        ("RecursionError", ast.ExceptHandler, ["boxes/desktops/novnc.py", "core/json_bytes.py"]),
+        (
+            "RecursionError",
+            ast.ExceptHandler,
+            ["boxes/desktops/novnc.py", "common/transfer/wire.py", "core/json_bytes.py"],
+        ),
     ],
 )
 def test_a_failure_is_translated_in_one_place(word: str, kind: type[ast.AST], places: list[str]) -> None:
-    # novnc.py unpacks an archive, and no answer; the store decodes what it wrote to this machine's disk.
+    # novnc.py unpacks an archive, and no answer; the transfer runs on the box too; the store decodes what it wrote to this machine's disk.
     assert holding(word, kind) == places

@@ -74,8 +74,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_what_runs_on_the_box_needs_only_the_standard_library() -> None:
-    # The last is the probe itself, under the name it has on the box; others go there together.
-    beside_it = {"pynvml", "psutil", "gpubox_probe", *(path.stem for path in tree.REMOTE.glob("*.py"))}
+    beside_it = {"pynvml", "psutil", "gpubox"}
     foreign = {
         tree.name(path): imported(path) - sys.stdlib_module_names - beside_it
         for path in tree.REMOTE.rglob("*.py")

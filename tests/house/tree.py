@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tui" / "gpubox"
 REMOTE = PACKAGE / "remote"
+COMMON = PACKAGE / "common"
 
 
 @cache
@@ -36,6 +37,11 @@ def sources() -> list[Path]:
     """The Python files on disk, also those not yet under version control."""
     found = (path for top in (PACKAGE, *_tests()) for path in (top, *top.rglob("*.py")))
     return sorted(path for path in found if path.suffix == ".py" and path.is_file())
+
+
+def runs_on_the_box(path: Path) -> bool:
+    """Whether a file is sent to boxes, where Python may be as old as 3.8."""
+    return REMOTE in path.parents or COMMON in path.parents
 
 
 def name(path: Path) -> str:

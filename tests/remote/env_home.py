@@ -7,15 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
-from gpubox.boxes.envs import PROGRAM_FILES
 from gpubox.core.env import Env, Envs
 from tests.hang import LIMIT
+from tests.remote.bundles import lay
 
 HOSTILE = (
     "two words",
@@ -46,9 +45,9 @@ class Home:
         self.before: list[str] = []
         """Words in front of the program, such as another user's."""
         self.program = folder / "kept"
-        self.program.mkdir()
-        for name in PROGRAM_FILES:
-            (self.program / name).write_bytes(resources.files("gpubox.remote").joinpath(name).read_bytes())
+        lay(self.program, "gpubox.remote.env")
+        self.command = [python, "-I", "-S", str(self.program / "run.py"), "gpubox.remote.env"]
+        """What runs the program."""
 
     def environment(self, **more: str) -> dict[str, str]:
         """What a login without a terminal has."""
@@ -63,7 +62,7 @@ class Home:
     def ask(self, verb: str, *words: str, environment: Mapping[str, str] = {}, **asked: object) -> object:
         """Run a verb and return its answer."""
         done = subprocess.run(
-            [*self.before, self.python, "-I", "-S", str(self.program / "env.py"), verb, *words],
+            [*self.before, *self.command, verb, *words],
             input=json.dumps(asked).encode(),
             capture_output=True,
             env=self.environment(**environment),
@@ -89,7 +88,7 @@ class Home:
         """What `activate` returns, as the supervisor of jobs calls it; raises RuntimeError with its words."""
         code = (
             "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-            "import envs\n"
+            "from gpubox.remote import envs\n"
             "try: told = {'environment': envs.activate(sys.argv[2], sys.argv[3])}\n"
             "except envs.ActivationError as error: told = {'words': str(error)}\n"
             "print('\\n' + json.dumps(told))"

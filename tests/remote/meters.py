@@ -10,20 +10,18 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from gpubox.agent.bootstrap import pynvml_source
 from gpubox.core.record import GpuUse, Tick
 from tests import orphans
 from tests.hang import LIMIT
+from tests.remote.bundles import lay
 
 T = TypeVar("T")
-
-FILES = ("gpu_sampler.py", "probe.py", "process_tree.py")
+MAIN = "gpubox.remote.gpu_sampler"
 
 # A child subreaper that starts the job in a session of its own, tells its pid, and ends with its stdin.
 _SUPERVISOR = """
@@ -35,13 +33,9 @@ sys.stdin.read()
 """
 
 
-def lay(folder: Path) -> Path:
-    """Put the meter and what it needs into a folder, as they lie on a box."""
-    for name in FILES:
-        text = resources.files("gpubox.remote").joinpath(name).read_text("utf-8")
-        (folder / name).write_text(text, "utf-8")
-    (folder / "pynvml.py").write_text(pynvml_source(), "utf-8")
-    return folder
+def lay_sampler(folder: Path) -> Path:
+    """Put the sampler and what it needs into a folder, as they lie on a box."""
+    return lay(folder, MAIN)
 
 
 def waited(condition: Callable[[], T]) -> T:
@@ -79,9 +73,9 @@ class Measured:
     def sample(self, *uuids: str, visible: str | None = None, ago: float = 0.0, patch: str = "") -> None:
         """Start the sampler; `ago` makes the job older by so many seconds."""
         assert self.supervisor
-        command = [self.python, "-I", "-S", str(self.program / "gpu_sampler.py"), "sample"]
+        command = [self.python, "-I", "-S", str(self.program / "run.py"), MAIN, "sample"]
         if patch:
-            script = f"import sys; sys.path.insert(0, {str(self.program)!r}); import meter as m; {patch}; "
+            script = f"import sys; sys.path.insert(0, {str(self.program)!r}); import {MAIN} as m; {patch}; "
             command = [self.python, "-I", "-S", "-c", script + "m.main(['sample'])"]
         with (self.folder / "errors").open("ab") as errors:
             self.sampler = subprocess.Popen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import glob
-import json
 import os
 import queue
 import shutil
@@ -12,17 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from gpubox.agent import bootstrap
 from gpubox.core.decode import decode
 from gpubox.core.sample import Sample
 from tests.hang import LIMIT
+from tests.remote.bundles import lay
 
+PROBE = bootstrap.program().main
+"""The module that is the probe."""
 _ROOTS = (
     "~/.pyenv/versions/*/bin/python",
     "~/.local/share/uv/python/*/bin/python3",
@@ -53,10 +53,7 @@ def pythons() -> dict[tuple[int, int], str]:
 
 def unpack(folder: Path) -> Path:
     """Lay down what a box gets, as it lies in its cache."""
-    files = cast("dict[str, str]", json.loads(zlib.decompress(bootstrap.payload()[8:])))
-    for name, text in files.items():
-        (folder / name).write_text(text, "utf-8")
-    return folder
+    return lay(folder, bootstrap.program().main)
 
 
 class Running:
@@ -137,11 +134,12 @@ def running(
     python: str = sys.executable,
     patch: str = "",
 ) -> Generator[Running]:
-    """Start the probe of the folder `home`; `patch` is Python that changes the module `p` first."""
-    command = [python, "-I", "-S", str(home / "run.py")]
+    """Start the probe of the folder `home`; `patch` is Python that changes its modules first."""
+    command = [python, "-I", "-S", str(home / "run.py"), PROBE]
     if patch:
-        script = f"import sys; sys.path.insert(0, {str(home)!r}); import gpubox_probe as p; {patch}; "
-        command = [python, "-I", "-S", "-c", script + "sys.exit(p.main(sys.argv[1:]))"]
+        script = f"import sys; sys.path.insert(0, {str(home)!r}); "
+        script += f"from gpubox.remote.probe import driver, host, main, nvml, processes, wire; {patch}; "
+        command = [python, "-I", "-S", "-c", script + "sys.exit(main.main(sys.argv[1:]))"]
     process = subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.remote.bundles import remote
 from tests.remote.env_home import HOSTILE, Home
 from tests.remote.running import pythons
 
@@ -182,7 +183,7 @@ def test_what_a_script_leaves_running_does_not_hold_the_activation(home: Home) -
 def test_a_script_that_hangs_is_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     env = home.fill(home.root() / "envs" / "e")
     script(env, "sleep 100\n")
-    file = home.program / "envs.py"
+    file = remote(home.program, "envs.py")
     file.write_text(file.read_text().replace("SCRIPTS = 25.0", "SCRIPTS = 0.5"))
     with pytest.raises(RuntimeError, match="took longer"):
         home.activated(env)

@@ -220,7 +220,7 @@ def test_a_usual_set_is_looked_at_quickly(home: Home) -> None:
         for place in range(60):
             home.wheel(env, f"wheel{place}", "1.0")
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import envscan\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from gpubox.remote import envscan\n"
         "took = []\n"
         "for _ in range(7):\n"
         "    begun = time.process_time(); found = envscan.scan(); took.append(time.process_time() - begun)\n"
@@ -236,7 +236,7 @@ def test_a_place_that_does_not_answer_is_left_and_named(home: Home) -> None:
     home.fill(home.root() / "envs" / "torch")
     home.venv(home.path / ".virtualenvs" / "far")
     code = (
-        "import json, sys, time; sys.path.insert(0, sys.argv[1]); import envscan\n"
+        "import json, sys, time; sys.path.insert(0, sys.argv[1]); from gpubox.remote import envscan\n"
         "envscan.Look._take_kept = lambda self, path: time.sleep(60)\n"
         "told = envscan.scan()\n"
         "print(json.dumps([told['partial'], [env['name'] for env in told['envs']]]), flush=True)\n"

@@ -80,7 +80,12 @@ def prepared(home: Home, shell: str, name: str) -> Path:
 def command(home: Home, *words: str) -> list[str]:
     encoded = [quote(word, safe="/").replace("~", "%7E") for word in words]
     at_home = ["/bin/sh", "-c", 'cd && exec "$@"', "sh"]
-    return [*at_home, home.python, "-I", "-S", str(home.program / "env.py"), "shell", *encoded]
+    return [
+        *at_home,
+        *home.command,
+        "shell",
+        *encoded,
+    ]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -18,7 +18,7 @@ from gpubox.core.record import GpuTick, Tick
 from tests.components.servers import children
 from tests.hang import LIMIT
 from tests.remote.conftest import Machine
-from tests.remote.meters import Measured, lay, measured, waited
+from tests.remote.meters import Measured, lay_sampler, measured, waited
 
 Library = Callable[..., Path]
 MIB = 1 << 20
@@ -27,8 +27,8 @@ FIRST = "GPU-abc00000-fake-4e56-4d4c-000000000000"
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The meter as it lies on a box."""
-    return lay(tmp_path_factory.mktemp("meter"))
+    """The sampler as it lies on a box."""
+    return lay_sampler(tmp_path_factory.mktemp("sampler"))
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_a_job_whose_supervisor_was_killed_is_measured_until_nothing_of_it_is_le
 
 
 def test_what_holds_a_clock_is_named_as_the_panel_names_it(program: Path) -> None:
-    script = "import json, sys; sys.path.insert(0, sys.argv[1]); import meter as m; "
+    script = "import json, sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import gpu_places as m; "
     script += "print(json.dumps([m.REASONS, m.throttles(0x45), m.throttles(None)]))"
     command = [sys.executable, "-I", "-S", "-c", script, str(program)]
     table, hot, none = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

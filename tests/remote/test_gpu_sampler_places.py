@@ -16,26 +16,26 @@ from gpubox.core.record import GpuPlace
 from gpubox.remote import process_tree
 from tests.hang import LIMIT
 from tests.remote.conftest import Machine
-from tests.remote.meters import lay
+from tests.remote.meters import lay_sampler
 
 Library = Callable[..., Path]
 
 _ASK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import meter
+from gpubox.remote import gpu_places
 exclude, ignore, jobs = json.loads(sys.argv[2])
 try:
-    print(json.dumps(meter.places(exclude, ignore, {int(pid): job for pid, job in jobs.items()})))
-except meter.NoAnswer as error:
+    print(json.dumps(gpu_places.places(exclude, ignore, {int(pid): job for pid, job in jobs.items()})))
+except gpu_places.NoAnswer as error:
     print(json.dumps(str(error)))
 """
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The meter as it lies on a box."""
-    return lay(tmp_path_factory.mktemp("meter"))
+    """The sampler as it lies on a box."""
+    return lay_sampler(tmp_path_factory.mktemp("sampler"))
 
 
 def asked(

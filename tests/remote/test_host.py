@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.common.proc import memory_facts
 from gpubox.core.sample import Host
-from gpubox.remote import probe
+from gpubox.remote.probe.containers import cpu_list
+from gpubox.remote.probe.disks import mounts, octal
 from tests.remote.conftest import Machine
 
 GIB = 1 << 30
@@ -84,9 +86,9 @@ def test_the_cache_of_zfs_is_available_down_to_its_least_size(machine: Machine) 
     before = host_with(machine, {}).memory_available or 0
     text = "13 1 0x01 123 33456\nname type data\nhits 4 99\nsize 4 {}\nc_min 4 {}\nc_max 4 5\n"
     arc = text.format(3 * GIB, GIB)
-    facts = probe.memory_facts("MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n", arc)
+    facts = memory_facts("MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n", arc)
     assert facts["memory_available"] == 3 * GIB
-    smaller = probe.memory_facts("MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n", text.format(1, GIB))
+    smaller = memory_facts("MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n", text.format(1, GIB))
     assert smaller["memory_available"] == GIB
     machine.file("/proc/spl/kstat/zfs/arcstats", text.format(1 << 50, 0))
     host = host_with(machine, {})
@@ -97,7 +99,7 @@ def test_the_cache_of_zfs_is_available_down_to_its_least_size(machine: Machine) 
     ("text", "cpus"), [("", set()), ("0", {0}), ("0-3,8", {0, 1, 2, 3, 8}), ("7,9-10", {7, 9, 10})]
 )
 def test_a_list_of_cpus_is_read(text: str, cpus: set[int]) -> None:
-    assert probe.cpu_list(text) == cpus
+    assert cpu_list(text) == cpus
 
 
 def test_disks_of_the_network_come_after_the_machines_own() -> None:
@@ -115,7 +117,7 @@ def test_disks_of_the_network_come_after_the_machines_own() -> None:
         "sunrpc /var/lib/nfs/rpc_pipefs rpc_pipefs rw 0 0\n"
         "nfsd /proc/fs/nfsd nfsd rw 0 0\n"
     )
-    assert [mount for _, mount, _, _ in probe.mounts(text)] == [
+    assert [mount for _, mount, _, _ in mounts(text)] == [
         "/zz", "/data", "/home", "/lustre", "/mnt/c", "/mnt/far", "/mnt/v", "/scratch",
     ]  # fmt: skip
 
@@ -125,7 +127,7 @@ def test_a_mount_point_that_is_no_utf8_is_asked_by_its_bytes(machine: Machine, p
     os.mkdir(folder)
     mounts = machine.root / "mounts"
     mounts.write_bytes(b"/dev/sda1 " + folder.replace(b" ", b"\\040") + b" ext4 rw 0 0\n")
-    probe = machine.start(python=python, patch=f"p.MOUNTS = {str(mounts)!r}")
+    probe = machine.start(python=python, patch=f"host.MOUNTS = {str(mounts)!r}")
     (disk,) = probe.until(lambda sample: sample.host.disks).host.disks
     assert disk.mount == f"{machine.root}/na\ufffdve \ufffd"
     assert disk.total
@@ -135,7 +137,7 @@ def test_a_disk_that_the_kernel_gives_up_is_named_with_its_words(machine: Machin
     mounts = machine.root / "mounts"
     mounts.write_text(f"nas:/a {machine.root} nfs4 rw 0 0\nnas:/b {machine.root}/none nfs4 rw 0 0\n")
     patch = (
-        f"p.MOUNTS = {str(mounts)!r}; real = p.os.statvfs; p.os.statvfs = lambda path: "
+        f"host.MOUNTS = {str(mounts)!r}; real = host.os.statvfs; host.os.statvfs = lambda path: "
         f"(_ for _ in ()).throw(OSError(116, 'x')) if path == {os.fsencode(machine.root)!r} else real(path)"
     )
     running = machine.start(python=python, patch=patch)
@@ -144,5 +146,5 @@ def test_a_disk_that_the_kernel_gives_up_is_named_with_its_words(machine: Machin
 
 
 def test_paths_with_octal_escapes_are_read() -> None:
-    assert probe.octal("/a\\040b\\011c\\134d\\777") == "/a b\tc\\d\udcff"
-    assert Path(os.fsdecode(os.fsencode(probe.octal("/\\351")))).name == "\udce9"
+    assert octal("/a\\040b\\011c\\134d\\777") == "/a b\tc\\d\udcff"
+    assert Path(os.fsdecode(os.fsencode(octal("/\\351")))).name == "\udce9"

@@ -11,18 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.login import PROGRAM_FILES
 from tests.boxes.login import needs
 from tests.hang import LIMIT
+from tests.remote.bundles import lay, remote
 from tests.remote.meters import waited
 from tests.remote.running import pythons
 
 NOISE = "echo Welcome; echo to the box >&2; printf 'GPUBOX_LOGIN=no\\0X=1\\n'"
+MAIN = "gpubox.remote.login"
 SHELLS = {
     "bash": {".bash_profile": f"{NOISE}\nexport DEEP='a\nb'\n. ~/.bashrc\n",
              ".bashrc": "case $- in *i*) ;; *) return;; esac\n"
@@ -42,11 +42,7 @@ SHELLS = {
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     """Our program as a box keeps it."""
-    folder = tmp_path / "program"
-    folder.mkdir()
-    for name in PROGRAM_FILES:
-        (folder / name).write_bytes(resources.files("gpubox.remote").joinpath(name).read_bytes())
-    return folder / "login.py"
+    return lay(tmp_path / "program", MAIN) / "run.py"
 
 
 def home_of(tmp_path: Path, files: dict[str, str]) -> Path:
@@ -65,7 +61,11 @@ def begun(
         "SSH_CONNECTION": "1 2 3 4", **more,
     }  # fmt: skip
     return subprocess.Popen(
-        [python, "-I", "-S", str(program), *words], env=environment, stdin=-1, stdout=-1, stderr=-1
+        [python, "-I", "-S", str(program), MAIN, *words],
+        env=environment,
+        stdin=-1,
+        stdout=-1,
+        stderr=-1,
     )
 
 
@@ -126,9 +126,10 @@ def test_the_whole_session_of_a_start_file_that_hangs_is_ended(program: Path, tm
     own = tmp_path / "pids"
     hang = f"(echo $BASHPID >>{own}; sleep 3600) &\necho $$ >>{own}\nsleep 3600\n"
     home = home_of(tmp_path, {".bash_profile": f"export X=1\ncase $- in *i*) {hang};; esac\n"})
-    text = program.read_text()
+    source = remote(program.parent, "login.py")
+    text = source.read_text()
     assert "(True, 5.0)" in text
-    program.write_text(text.replace("(True, 5.0)", "(True, 0.7)"))
+    source.write_text(text.replace("(True, 5.0)", "(True, 0.7)"))
     assert read(program, home, "bash")["X"] == "1"
     assert len(own.read_text().split()) == 2
     assert not [pid for pid in own.read_text().split() if Path(f"/proc/{pid}").exists()]
@@ -221,7 +222,7 @@ def test_where_a_login_has_a_program_is_told(
 )
 def test_shells_name_the_program_that_they_do_not_find(line: str, name: str, program: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import sys, login; print(login.missing(['sh'], sys.argv[1]))", line],
+        [sys.executable, "-c", "import sys, gpubox.remote.login as l; print(l.missing(['sh'], sys.argv[1]))", line],  # noqa: E501
         cwd=program.parent, capture_output=True, text=True, check=True, timeout=LIMIT,
     )  # fmt: skip
     assert done.stdout.strip() == name

@@ -12,7 +12,7 @@ from gpubox.core.sample import Gpu, RemappedRows, Sample
 from tests.remote.conftest import Machine
 
 Library = Callable[..., Path]
-SLOW_AT_ONCE = "p.Schedule.due = lambda self, now: set(self.periods)"
+SLOW_AT_ONCE = "main.Schedule.due = lambda self, now: set(self.periods)"
 """Reads every lane at each tick, so that a test need not wait five seconds for a slow one."""
 
 
@@ -122,7 +122,7 @@ def test_a_user_who_may_not_ask_the_whole_gpu_asks_its_slices(machine: Machine, 
     machine.gpus(library(), "h100", mig="0:2")
     machine.processes.write_text(f"{os.getpid()} 0 1000 C 10 2\n")
     refuse = (
-        "read, listed_on = p.Apps.read, p.Apps.listed_on\n"
+        "read, listed_on = nvml.Apps.read, nvml.Apps.listed_on\n"
         "def remember(self, card, thorough):\n"
         "    self.whole = card.handle\n"
         "    return read(self, card, thorough)\n"
@@ -130,7 +130,7 @@ def test_a_user_who_may_not_ask_the_whole_gpu_asks_its_slices(machine: Machine, 
         "    if handle is self.whole:\n"
         "        raise self.calls.errors[0](4)\n"
         "    return listed_on(self, handle, kind)\n"
-        "p.Apps.read, p.Apps.listed_on = remember, refuse"
+        "nvml.Apps.read, nvml.Apps.listed_on = remember, refuse"
     )
     sample = machine.start(patch=f"exec({refuse!r})").sample()
     assert [process.gpu_instance for process in sample.processes if process.gpu == 0] == [2]

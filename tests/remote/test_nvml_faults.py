@@ -12,7 +12,7 @@ from tests.hang import LIMIT
 from tests.remote.conftest import Machine
 
 Library = Callable[..., Path]
-SLOW_AT_ONCE = "p.Schedule.due = lambda self, now: set(self.periods)"
+SLOW_AT_ONCE = "main.Schedule.due = lambda self, now: set(self.periods)"
 """Reads every lane at each tick, so that a test need not wait five seconds for a slow one."""
 
 
@@ -149,7 +149,7 @@ def test_a_library_that_is_no_library_is_told(machine: Machine) -> None:
 def test_a_driver_that_goes_and_comes_back_is_opened_again(machine: Machine, library: Library) -> None:
     machine.gpus(library(), "rtx4090")
     machine.card()
-    probe = machine.start(patch="p.RETRY = 0.2")
+    probe = machine.start(patch="driver.RETRY = 0.2")
     probe.until(lambda sample: sample.gpus)
     machine.control.write_text("init=9\n")
     gone = probe.until(lambda sample: sample.faults)
@@ -161,7 +161,7 @@ def test_a_driver_that_goes_and_comes_back_is_opened_again(machine: Machine, lib
 
 def test_a_driver_that_never_answers_leaves_the_host_alone(machine: Machine, library: Library) -> None:
     machine.gpus(library(), "rtx4090", delay_fn="nvmlDeviceGetPowerUsage=60000000")
-    probe = machine.start(patch="p.HANG = p.HANG_START = 0.2")
+    probe = machine.start(patch="driver.HANG = driver.HANG_START = 0.2")
     before = probe.sample()
     assert before.faults == ()
     hung = probe.until(lambda sample: sample.faults)

@@ -94,7 +94,7 @@ def test_names_of_the_system_that_are_no_utf8_lose_no_sample(machine: Machine, p
     machine.file("/proc/driver/nvidia/version", "")
     name = r'"lap\udcfctop \U0001f600"'
     probe = machine.start(
-        python=python, patch=f"p.os.uname = lambda u=p.os.uname(): type(u)([u[0], {name}, *u[2:]])"
+        python=python, patch=f"host.os.uname = lambda u=host.os.uname(): type(u)([u[0], {name}, *u[2:]])"
     )
     assert probe.sample().host.hostname == "lap\ufffdtop \U0001f600"
 
@@ -154,14 +154,14 @@ def test_the_busiest_of_the_host_are_listed_as_many_as_asked(machine: Machine) -
     try:
         child.stdout.readline()
         # The machine that runs this may have busier processes than the child: many are asked for.
-        probe = machine.start("interval=0.25", "top=40", patch="p.Processes.period = 0.5")
+        probe = machine.start("interval=0.25", "top=40", patch="processes.ProcessReader.period = 0.5")
         sample = probe.until(lambda sample: any(row.pid == child.pid for row in sample.processes))
     finally:
         child.kill()
         child.communicate()
     (row,) = [row for row in sample.processes if row.pid == child.pid]
     assert row.gpu is None
-    few = machine.start("interval=0.25", "top=2", patch="p.Processes.period = 0.5")
+    few = machine.start("interval=0.25", "top=2", patch="processes.ProcessReader.period = 0.5")
     assert len(few.until(lambda sample: sample.processes).processes) == 2
 
 

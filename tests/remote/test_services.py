@@ -16,17 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.agent import program_cache
 from gpubox.boxes.services.facts import Jupyter, ServiceFacts, TensorBoard
+from gpubox.common.listeners import listeners, sockets
 from gpubox.remote import services
 from tests.hang import LIMIT
+from tests.remote.bundles import lay
 
 RECORDED = Path(__file__).parent.parent / "recorded"
 
 
 def test_recorded_tables_of_the_kernel_are_read() -> None:
     text = (RECORDED / "net-tcp.txt").read_text() + (RECORDED / "net-tcp6.txt").read_text()
-    rows = [(row["host"], row["port"], row["uid"], row["inode"]) for row in services.listeners(text)]
+    rows = [(row["host"], row["port"], row["uid"], row["inode"]) for row in listeners(text)]
     assert rows == [
         ("127.0.0.53", 53, 101, 15625),
         ("0.0.0.0", 22, 0, 15099),
@@ -41,9 +42,9 @@ def test_recorded_tables_of_the_kernel_are_read() -> None:
 
 @given(st.text(max_size=2000))
 def test_any_table_is_read_or_passed_over(text: str) -> None:
-    for row in services.listeners(text):
+    for row in listeners(text):
         assert 0 < row["port"] < 65536
-    for row in services.sockets(text):
+    for row in sockets(text):
         assert row["path"].startswith("/")
 
 
@@ -52,7 +53,7 @@ def test_any_table_is_read_or_passed_over(text: str) -> None:
 )
 def test_a_line_of_any_fields_never_raises(fields: list[str]) -> None:
     fields[3] = "0A"
-    list(services.listeners(" ".join(fields)))
+    list(listeners(" ".join(fields)))
 
 
 @given(st.ip_addresses(v=4), st.integers(1, 65535))
@@ -60,7 +61,7 @@ def test_every_address_comes_back_as_people_write_it(address: object, port: int)
     packed = socket.inet_aton(str(address))
     word = (packed[::-1] if sys.byteorder == "little" else packed).hex().upper()
     line = f"0: {word}:{port:04X} 00000000:0000 0A 0:0 00:0 0 1000 0 77 1 0 100"
-    (row,) = services.listeners(line)
+    (row,) = listeners(line)
     assert (row["host"], row["port"]) == (str(address), port)
 
 
@@ -72,7 +73,7 @@ def test_only_unix_sockets_that_listen_and_have_a_path_count() -> None:
         "0000000000000000: 00000003 00000000 00000000 0001 03 33 /run/connected.sock\n"
         "0000000000000000: 00000002 00000000 00010000 0001 01 34\n"
     )
-    assert list(services.sockets(table)) == [{"path": "/run/user/1000/a b.sock", "inode": 31}]
+    assert list(sockets(table)) == [{"path": "/run/user/1000/a b.sock", "inode": 31}]
 
 
 def test_a_port_is_named_only_by_a_whole_number() -> None:
@@ -82,11 +83,12 @@ def test_a_port_is_named_only_by_a_whole_number() -> None:
         assert not services.named("8888", words)
 
 
-def asked(python: str, environment: Mapping[str, str]) -> ServiceFacts:
+def asked(folder: Path, python: str, environment: Mapping[str, str]) -> ServiceFacts:
     """What a box answers that runs the program as it is sent there, by some Python."""
+    lay(folder, "gpubox.remote.services")
     done = subprocess.run(
-        [python, "-I", "-S", "-"],
-        input=program_cache.program("services", "services.py").files["services.py"],
+        [python, "-I", "-S", str(folder / "run.py"), "gpubox.remote.services"],
+        stdin=subprocess.DEVNULL,
         env={**os.environ, **environment},
         capture_output=True,
         timeout=LIMIT,
@@ -108,9 +110,9 @@ def listening() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_real_sockets_are_found_with_their_process(
-    listening: tuple[socket.socket, socket.socket], python: str
+    tmp_path: Path, listening: tuple[socket.socket, socket.socket], python: str
 ) -> None:
-    facts = asked(python, {})
+    facts = asked(tmp_path, python, {})
     ports = [one.getsockname()[1] for one in listening]
     found = {row.port: row for row in facts.listeners}
     assert [found[port].host for port in ports] == ["127.0.0.1", "::1"]
@@ -125,7 +127,7 @@ def test_a_unix_socket_is_found_with_its_process(tmp_path: Path, python: str) ->
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(str(tmp_path / "s"))
         one.listen()
-        facts = asked(python, {})
+        facts = asked(tmp_path, python, {})
     assert [row.pid for row in facts.sockets if row.path == str(tmp_path / "s")] == [os.getpid()]
 
 
@@ -138,7 +140,7 @@ def test_the_files_of_jupyter_and_tensorboard_are_found_in_their_folders(tmp_pat
     (tmp_path / "jpserver-10.json").write_text('["not", "an object"]')
     (tmp_path / "jpserver-11.json").write_text("{cut")
     (tmp_path / "kernel-12.json").write_text("{}")
-    facts = asked(python, {"JUPYTER_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(tmp_path)})
+    facts = asked(tmp_path, python, {"JUPYTER_RUNTIME_DIR": str(tmp_path), "TMPDIR": str(tmp_path)})
     jupyters = [msgspec.json.decode(raw, type=Jupyter) for raw in facts.jupyter]
     boards = [msgspec.json.decode(raw, type=TensorBoard) for raw in facts.tensorboard]
     assert [(one.pid, one.token, one.notebook_dir) for one in jupyters[:2]] == [
@@ -160,7 +162,7 @@ def test_a_runtime_folder_is_taken_from_the_environment_of_the_process_that_list
         assert server.stdout
         assert server.stdin
         server.stdout.readline()
-        facts = asked(python, {})
+        facts = asked(tmp_path, python, {})
         server.stdin.close()
     tokens = [msgspec.json.decode(raw, type=Jupyter).token for raw in facts.jupyter]
     assert "elsewhere" in tokens
@@ -262,5 +264,5 @@ def test_a_fault_is_one_line_and_no_traceback(
         raise ValueError("odd table")
 
     monkeypatch.setattr(services, "look", broken)
-    assert services.main() == 70
+    assert services.main([]) == 70
     assert capsys.readouterr() == ("", "gpubox: ValueError: odd table\n")

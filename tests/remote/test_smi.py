@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote.probe import BASIC, SMI_COLUMNS
+from gpubox.common.smi import BASIC, SMI_COLUMNS
 from tests.hang import LIMIT
 from tests.remote.conftest import Machine
 
@@ -256,7 +256,7 @@ def test_nvidia_smi_that_prints_without_end_is_cut(machine: Machine) -> None:
 def test_nvidia_smi_that_hangs_leaves_the_host_alone_and_is_ended(machine: Machine) -> None:
     note = machine.root / "pid"
     machine.smi(f"echo $$ > {note}; exec /bin/sleep 1000\n")
-    probe = machine.start(patch="p.HANG_START = p.HANG = 1.2")
+    probe = machine.start(patch="driver.HANG_START = driver.HANG = 1.2")
     before = probe.sample()
     assert before.faults == ()
     assert before.host.memory_total

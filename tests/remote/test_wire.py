@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,9 @@ import pytest
 
 from gpubox.core.decode import decode
 from tests.hang import LIMIT
+from tests.house import tree
 from tests.remote.conftest import Machine
+from tests.remote.running import PROBE
 
 
 def test_a_heartbeat_is_answered_between_samples_and_in_the_next(machine: Machine, python: str) -> None:
@@ -47,13 +48,13 @@ def test_the_end_of_stdin_ends_it(machine: Machine, python: str) -> None:
 
 
 def test_silence_ends_it(machine: Machine) -> None:
-    probe = machine.start("interval=60", patch="p.SILENCE = 0.3")
+    probe = machine.start("interval=60", patch="wire.SILENCE = 0.3")
     assert probe.end() == 0
     assert probe.errors() == ""
 
 
 def test_heartbeats_keep_it_alive_past_the_silence(machine: Machine) -> None:
-    probe = machine.start(patch="p.SILENCE = 1.0")
+    probe = machine.start(patch="wire.SILENCE = 1.0")
     begin = probe.sample().time
     number = 0
     while probe.sample().time - begin < 2.5:
@@ -83,10 +84,11 @@ def test_what_it_does_not_know_is_passed_over(machine: Machine, line: str) -> No
 
 def test_nobody_who_reads_ends_it_after_the_silence(home: Path) -> None:
     script = (
-        f"import sys; sys.path.insert(0, {str(home)!r}); import gpubox_probe as p; p.SILENCE = 1.0; "
-        "big = p.Probe.sample; p.Probe.sample = lambda self: dict(big(self), pad='x' * 200000); "
-        "p.Wire.obey = lambda self, words: setattr(self, 'beat_at', p.time.monotonic()); "
-        "p.main(['interval=0.25'])"
+        f"import sys; sys.path.insert(0, {str(home)!r}); "
+        "from gpubox.remote.probe import main, wire; wire.SILENCE = 1.0; "
+        "big = main.Probe.sample; main.Probe.sample = lambda self: dict(big(self), pad='x' * 200000); "
+        "wire.ProbeWire.obey = lambda self, words: setattr(self, 'beat_at', main.time.monotonic()); "
+        "main.main(['interval=0.25'])"
     )
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", script],
@@ -103,7 +105,7 @@ def test_nobody_who_reads_ends_it_after_the_silence(home: Path) -> None:
 
 def test_a_reader_that_goes_away_ends_it_without_a_word(home: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(home / "run.py"), "interval=0.25"],
+        [sys.executable, "-I", "-S", str(home / "run.py"), PROBE, "interval=0.25"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -131,7 +133,7 @@ def test_wrong_arguments_end_it_with_a_line(machine: Machine, argument: str) -> 
 
 
 def test_a_fault_in_itself_is_told_in_one_line(machine: Machine) -> None:
-    probe = machine.start(patch="p.Probe.sample = lambda self: 1 / 0")
+    probe = machine.start(patch="main.Probe.sample = lambda self: 1 / 0")
     assert probe.end() == 70
     errors = probe.errors()
     assert "ZeroDivisionError" in errors
@@ -139,7 +141,7 @@ def test_a_fault_in_itself_is_told_in_one_line(machine: Machine) -> None:
 
 
 def test_a_part_that_fails_does_not_take_the_others_along(machine: Machine) -> None:
-    probe = machine.start(patch="p.Host.tick = lambda self, lanes, now: {}['gone']")
+    probe = machine.start(patch="host.HostReader.tick = lambda self, lanes, now: {}['gone']")
     sample = probe.sample()
     assert any("Reading the host: KeyError" in fault.detail for fault in sample.faults)
     assert sample.processes
@@ -174,9 +176,10 @@ def test_a_sample_tells_when_a_job_last_changed(machine: Machine, tmp_path: Path
     machine.environment["GPUBOX_STATE_DIR"] = str(tmp_path / "state")
     probe = machine.start()
     assert probe.sample().jobs is None
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import records; print(records.jobs_folder())"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); "
+    script += "import gpubox.remote.records as r; print(r.jobs_folder())"
     place = subprocess.run(
-        [sys.executable, "-c", script, str(resources.files("gpubox.remote"))],
+        [sys.executable, "-c", script, str(tree.PACKAGE.parent)],
         env=machine.environment,
         capture_output=True,
         text=True,

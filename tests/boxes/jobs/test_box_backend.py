@@ -13,15 +13,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from gpubox.agent import program_cache
+from gpubox.agent import bundle
 from gpubox.agent.program_cache import NoPython
 from gpubox.boxes.jobs.backend import Counted, Found, Search
-from gpubox.boxes.jobs.box_backend import FILES, BoxBackend, Stream
+from gpubox.boxes.jobs.box_backend import BoxBackend, Stream
 from gpubox.core.channels import Channels, Pipes
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
-from gpubox.core.record import Listing, Record
+from gpubox.core.record import Listing
 from gpubox.core.shell import CommandResult, Shell
 from tests.boxes.jobs.backend import ended, job
 from tests.hang import LIMIT
@@ -224,7 +224,7 @@ async def test_a_log_of_a_box_that_keeps_no_program_is_read_by_one_that_is_sent(
     async with supervised.follow(ID, 0, wait=False) as stream:
         assert (await stream.read(), await stream.read()) == (b"ab", b"")
         assert f" copy {ID} 0" in channels.line
-    assert channels.written == program_cache.payload(supervised.program)
+    assert channels.written == bundle.payload(supervised.program)
 
 
 async def test_what_a_search_finds_and_counts_is_asked_and_understood() -> None:
@@ -275,8 +275,3 @@ async def test_an_id_that_is_none_reaches_no_shell() -> None:
         async with box(Answering(), channels).follow("x; touch hit", 0):
             pass
     assert channels.line == ""
-
-
-def test_each_file_of_the_program_is_there() -> None:
-    assert set(box(None).program.files) == set(FILES)
-    assert isinstance(job(1), Record)

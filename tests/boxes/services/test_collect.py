@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.agent import bootstrap
+from gpubox.agent import find_python
 from gpubox.boxes.services import Service, shell_facts
 from gpubox.boxes.services.classify import read
 from gpubox.boxes.services.collect import ask
@@ -90,7 +90,7 @@ async def test_a_box_without_python_tells_the_same(
     tmp_path: Path, jupyter: int, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_python = await seen(LoginShell(tmp_path), jupyter)
-    monkeypatch.setattr(bootstrap, "choose_python", lambda _="": "p=; ")
+    monkeypatch.setattr(find_python, "choose_python", lambda _="": "p=; ")
     box = LoginShell(tmp_path, needs(shell))
     without = await seen(box, jupyter)
     assert len(box.commands) == 3, "without Python it is asked anew, and sent once"

@@ -11,32 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
-from gpubox.agent.minify import stripped
 from gpubox.core.record import Listing, Record
 from tests import orphans
 from tests.hang import LIMIT
+from tests.remote.bundles import lay, remote
 
-FILES = (
-    *("jobs.py", "api.py", "launcher.py", "supervisor.py", "runner.py", "records.py", "gpu_queue.py"),
-    *(
-        "process_tree.py",
-        "exit_reason.py",
-        "signal_waits.py",
-        "sigill.py",
-        "systemd.py",
-        "sidecars.py",
-        "envlock.py",
-    ),
-    *("leases.py", "sensitive.py", "inherited.py", "login.py"),
-)
-
-METER = """
+PLACES = """
 import json, os, sys, time
 def places(exclude, ignore, jobs):
     with open(os.environ["FAKE_GPUS"]) as file:
@@ -50,7 +35,7 @@ def places(exclude, ignore, jobs):
         gpu["strangers"] = [who for who in gpu.get("strangers", []) if not any(word in who for word in skip)]
     return found["gpus"]
 """
-"""A stand-in for meter.py: reads the GPUs from a file, and takes no samples."""
+"""A stand-in for gpu_places.py: reads the GPUs from a file."""
 
 _numbers = itertools.count()
 
@@ -72,10 +57,9 @@ class Box:
 
     def __post_init__(self) -> None:
         self.program = self.root / "program"
-        self.program.mkdir(parents=True)
-        for name in FILES:
-            text = resources.files("gpubox.remote").joinpath(name).read_text("utf-8")
-            (self.program / name).write_text(stripped(text))
+        lay(self.program, "gpubox.remote.api", minified=True)
+        for name in ("gpu_sampler.py", "gpu_places.py", "envs.py"):  # a test puts its own there
+            remote(self.program, name).unlink()
         self.home = self.root / "home"
         self.home.mkdir()
         self.environment = {
@@ -89,7 +73,7 @@ class Box:
 
     def command(self, *words: str) -> list[str]:
         """Return the command of a request."""
-        return [self.python, "-I", "-S", str(self.program / "jobs.py"), *words]
+        return [self.python, "-I", "-S", str(self.program / "run.py"), "gpubox.remote.api", *words]
 
     def raw(self, *words: str, request: object = None) -> bytes:
         """Send a request and return what was answered, whatever it was."""
@@ -164,7 +148,7 @@ class Box:
 
     def gpus(self, *strangers: str, **more: object) -> None:
         """Give the box GPUs: one for each word, which names who is on it, or is empty."""
-        (self.program / "gpu_sampler.py").write_text(METER)
+        remote(self.program, "gpu_places.py").write_text(PLACES)
         rows = [
             {"uuid": f"GPU-{index}{index}{index}{index}", "index": index, "strangers": [who] if who else []}
             for index, who in enumerate(strangers)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.core.record import Record
+from tests.remote.bundles import remote
 from tests.remote.jobs.box import LIMIT, Box, kill
 from tests.remote.jobs.test_queue import queued, running, stop
 
@@ -115,7 +116,7 @@ def activate(prefix, kind, before):
 
 @pytest.mark.parametrize("state", ["running", "queued"])
 def test_an_environment_in_which_a_job_runs_is_not_removed(box: Box, state: str) -> None:
-    (box.program / "envs.py").write_text(ENVS)
+    remote(box.program, "envs.py").write_text(ENVS)
     prefix = environment(box)
     if state == "running":
         user = box.launch("sh", "-c", "echo ready; exec sleep 100", name="resnet", prefix=str(prefix))

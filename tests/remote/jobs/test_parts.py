@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hang import LIMIT
+from tests.remote.bundles import remote
 from tests.remote.jobs.box import Box, alive, gone, new_id
 from tests.remote.jobs.test_endings import STUBBORN, ready
 
@@ -30,7 +31,7 @@ def activate(prefix, kind, before):
         time.sleep(100)
     return dict(os.environ, CONDA_PREFIX=prefix, KIND=kind, PATH=prefix + "/bin:" + os.environ["PATH"])
 """
-METER = """
+SAMPLER = """
 import json, os, signal, sys, time
 asked = json.load(sys.stdin)
 folder = asked["folder"]
@@ -50,7 +51,7 @@ while True:
 
 def with_envs(box: Box) -> Box:
     """Give a box a stand-in for envs.py."""
-    (box.program / "envs.py").write_text(ENVS)
+    remote(box.program, "envs.py").write_text(ENVS)
     return box
 
 
@@ -112,7 +113,7 @@ def of_job(job: str) -> list[int]:
 
 
 def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box) -> None:
-    (any_box.program / "gpu_sampler.py").write_text(METER)
+    remote(any_box.program, "gpu_sampler.py").write_text(SAMPLER)
     job = any_box.launch("sleep", "100").id
     any_box.until(job, lambda _: (any_box.folder(job) / "samples").exists())
     any_box.ask("stop", id=job, by="ada")
@@ -128,7 +129,7 @@ def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box
 
 
 def test_a_sampler_that_hangs_does_not_hold_the_job(box: Box) -> None:
-    (box.program / "gpu_sampler.py").write_text(METER)
+    remote(box.program, "gpu_sampler.py").write_text(SAMPLER)
     job = box.launch("sh", "-c", "sleep 0.5", name="hang").id
     record = box.ended(job)
     assert record.ended

@@ -15,21 +15,21 @@ from tests.remote.jobs.box import Box
 ENDLESS = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-import supervisor
+from gpubox.remote import supervisor
 supervisor.RESULTS = 0.3
 print(supervisor.results(["*.txt", "**/none"], sys.argv[2]), signal.getitimer(signal.ITIMER_REAL))
 """
 SILENT = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-import turns
-turns._asked = lambda skip: time.sleep(100)
+from gpubox.remote import gpu_queue
+gpu_queue._asked = lambda skip: time.sleep(100)
 
 def zombies():
     found = 0
     for name in os.listdir("/proc"):
         if name.isdigit():
-            fields = turns.trees.stat(int(name))
+            fields = gpu_queue.process_tree.stat(int(name))
             found += len(fields) > 1 and fields[0] == b"Z" and int(fields[1]) == os.getpid()
     return found
 
@@ -37,8 +37,8 @@ left = []
 end = time.monotonic() + float(sys.argv[2])
 while len(left) < 6 or (left[-1] > 1 and time.monotonic() < end):
     try:
-        turns.look(None, limit=0.05)
-    except turns.Unanswered:
+        gpu_queue.look(None, limit=0.05)
+    except gpu_queue.Unanswered:
         left.append(zombies())
 print(left[-1])
 """

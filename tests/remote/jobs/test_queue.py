@@ -12,6 +12,7 @@ import pytest
 
 from gpubox.core.record import Record
 from tests.hang import LIMIT
+from tests.remote.bundles import remote
 from tests.remote.jobs.box import Box, kill
 
 ONE: dict[str, object] = {}  # what is left out has its default
@@ -188,7 +189,7 @@ def test_without_the_part_that_asks_the_job_ends_in_words(box: Box) -> None:
 
 
 def test_a_driver_that_hangs_holds_only_who_waits_for_it(box: Box) -> None:
-    file = box.program / "gpu_queue.py"
+    file = remote(box.program, "gpu_queue.py")
     file.write_text(file.read_text().replace("LOOK = 10.0", "LOOK = 1000.0"))  # the driver is never given up
     box.gpus("", hang=True)
     waiting = holding(box)
@@ -265,9 +266,10 @@ def test_waiting_costs_no_time_of_the_cpu(box: Box) -> None:
 
 
 def test_a_lease_is_mended_when_its_file_is_tidied_away(box: Box) -> None:
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import turns; l = turns.Lease('x'); "
-    script += "g = {'uuid': 'GPU-1'}; l.take([g]); import shutil; shutil.rmtree(turns.queue_folder()); "
-    script += "l.mend(); print(turns.with_leases([g])[0]['job'], turns.Lease('y').take([g]))"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import gpu_queue; "
+    script += "l = gpu_queue.Lease('x'); "
+    script += "g = {'uuid': 'GPU-1'}; l.take([g]); import shutil; shutil.rmtree(gpu_queue.queue_folder()); "
+    script += "l.mend(); print(gpu_queue.with_leases([g])[0]['job'], gpu_queue.Lease('y').take([g]))"
     environment = {"GPUBOX_QUEUE_DIR": str(box.root / "queue"), "PATH": os.environ["PATH"]}
     words = [sys.executable, "-I", "-c", script, str(box.program)]
     done = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)

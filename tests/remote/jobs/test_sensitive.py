@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpubox.remote.sensitive import secret_name, secret_value
+from gpubox.common.sensitive import secret_name, secret_value
 from tests.remote.jobs.box import Box
 
 SECRETS = """

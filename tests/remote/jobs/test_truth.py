@@ -152,9 +152,9 @@ def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
     events = box.root / "memory.events"
     events.write_text("oom 9\noom_kill 3\n")
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import causes\n"
-    script += "now = causes.counters(); print(now['/proc/vmstat'] >= 0, repr(causes.out_of_memory(now)))\n"
-    script += "print(repr(causes.out_of_memory({sys.argv[2]: 3})), causes.out_of_memory({sys.argv[2]: 2}))"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import exit_reason as e\n"
+    script += "now = e.counters(); print(now['/proc/vmstat'] >= 0, repr(e.out_of_memory(now)))\n"
+    script += "print(repr(e.out_of_memory({sys.argv[2]: 3})), e.out_of_memory({sys.argv[2]: 2}))"
     words = [sys.executable, "-I", "-c", script, str(box.program), str(events)]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
     assert done.stdout.splitlines() == [
@@ -244,11 +244,12 @@ def test_who_asks_again_to_stop_an_orphan_does_not_spare_it(box: Box) -> None:
 def test_a_box_without_a_free_file_handle_declares_nothing_ended(box: Box) -> None:
     record = box.launch("sleep", "100")
     code = (
-        "import json, os, resource, sys; sys.path.insert(0, sys.argv[1]); import records, trees;"
+        "import json, os, resource, sys; sys.path.insert(0, sys.argv[1]);"
+        "from gpubox.remote import process_tree, records;"
         "given = json.loads(sys.argv[3]); gone = dict(given['supervisor'], pid=2 ** 22 + 1);"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3));"
         "records._derive(sys.argv[2], given);"
-        "print(given['state'], given.get('orphaned'), trees.alive(gone), records.current(sys.argv[2]))"
+        "print(given['state'], given.get('orphaned'), process_tree.alive(gone), records.current(sys.argv[2]))"
     )
     kept = (box.folder(record.id) / "status.json").read_text()
     words = [sys.executable, "-I", "-c", code, str(box.program), str(box.folder(record.id)), kept]

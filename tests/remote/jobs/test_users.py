@@ -21,12 +21,12 @@ ADA, MALLORY = 64011, 64012
 IMPORT = "import sys; sys.path.insert(0, sys.argv[1])\n"
 CONTEST = """
 import os, time
-import leases, turns
+from gpubox.remote import gpu_queue, leases
 gpu = {"uuid": "GPU-0000"}
 mark = sys.argv[2]
 won = 0
 while won < 40:
-    lease = turns.Lease("20261123-000000-%d" % os.getpid())
+    lease = gpu_queue.Lease("20261123-000000-%d" % os.getpid())
     if lease.take([gpu]):
         os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
         os.unlink(mark)
@@ -37,7 +37,7 @@ print("won")
 """
 GRIP = """
 import fcntl, glob, os, sys, time
-import leases
+from gpubox.remote import leases
 handles = []
 for path in glob.glob(os.environ["GPUBOX_QUEUE_DIR"] + "/*/*-*"):
     handle = os.open(path, os.O_RDONLY)
@@ -53,7 +53,7 @@ sys.stdin.read()
 """
 NONSENSE = """
 import os, sys
-import leases
+from gpubox.remote import leases
 queue, ada = os.environ["GPUBOX_QUEUE_DIR"], int(sys.argv[2])
 own = leases.own_folders()[0]
 job = "20260101-000000-aaaa"

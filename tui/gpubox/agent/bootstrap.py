@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import base64
 import functools
-import hashlib
-import importlib.util
-import json
-import zlib
 from collections.abc import Callable, Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from gpubox.agent import bundle, program_cache
 from gpubox.config import settings
-from gpubox.core.errors import CommandEnded, ConfigError, ProbeError
+from gpubox.core.errors import CommandEnded, ProbeError
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.shell import Channel
 
@@ -28,44 +22,13 @@ LATE = 15.0
 _NOISE_LIMIT = 1000
 """Lines of greetings that are skipped before the mark."""
 
-_FIND = (
-    "python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 "
-    "/usr/libexec/platform-python $HOME/miniconda3/bin/python $HOME/anaconda3/bin/python "
-    "$HOME/miniforge3/bin/python $HOME/mambaforge/bin/python /opt/conda/bin/python python"
-)
-
-# No single quote, backslash, exclamation mark or newline may stand in here: fish, tcsh and the POSIX shells
-# agree on what a quoted word is only without them. The interpreter that worked is remembered per host name,
-# because homes on a network disk are shared by boxes with different Pythons, and a pyenv shim costs 50 ms.
-_CHOOSE = (
-    'd="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox/%(key)s"; h=; p=; '
-    "{ read -r h </proc/sys/kernel/hostname; } 2>/dev/null; "
-    '%(choose)s{ read -r p <"$d/python.$h"; } 2>/dev/null; '
-    '[ -n "$p" ] && [ -x "$p" ] || { p=; for c in %(find)s; do '
-    'if "$c" -I -S -c "import sys;sys.exit(sys.version_info<(3,8))" </dev/null >/dev/null 2>&1; '
-    "then p=$c; break; fi; done; }; "
-)
-_SCRIPT = (
-    "%(chosen)secho; "
-    'if [ -z "$p" ]; then echo %(mark)s SH; s=$(dd bs=1 count=%(plain)d 2>/dev/null); eval "$s"; exit; fi; '
-    'if [ -O "$d" ] && [ -f "$d/run.py" ] && [ -f "$d/gpubox_probe.py" ] && [ -f "$d/pynvml.py" ]; '
-    'then echo %(mark)s HAVE; exec "$p" -I -S "$d/run.py" %(words)s; fi; '
-    'echo %(mark)s NEED; exec "$p" -I -S -c "$0" "$d" "$h" %(digest)s run.py %(words)s'
-)
+# Between single quotes of any login shell: see find_python for what may not stand in here.
+_SHELL = 'echo %%s SH; s=$(dd bs=1 count=%d 2>/dev/null); eval "$s"'
 
 
-def choose_python(python: str = "") -> str:
-    """Return commands of sh that leave a Python of the box in $p, or nothing in it where there is none.
-
-    They hold no single quote, so that they may stand between two of them. The Python that the probe found is
-    taken; `python` is one that the person named. Raises ConfigError when that holds a character that shells
-    disagree about.
-    """
-    return _CHOOSE % {
-        "key": hashlib.sha256(_files()).hexdigest()[:16],
-        "choose": "[ 1 = 0 ] && " if python else "",
-        "find": _python_word(python) if python else _FIND,
-    }
+def program() -> bundle.Program:
+    """Return the probe. To minify it would take longer than the bytes that it saves."""
+    return bundle.program("probe", "gpubox.remote.probe.main", minified=False)
 
 
 def command(
@@ -77,15 +40,14 @@ def command(
     `environment` reaches the probe only, not the login shell. Raises ConfigError when `python` holds a
     character that shells disagree about.
     """
-    digest = hashlib.sha256(_files()).hexdigest()
-    script = _SCRIPT % {
-        "chosen": choose_python(python),
-        "mark": mark,
-        "plain": len(plain_script()),
-        "words": " ".join(_words(probe, environment)),
-        "digest": digest,
-    }
-    return f"exec sh -c '{script}' '{stub()}' {probe.interval:g}"
+    probe_program, words = program(), _words(probe, environment)
+    begin = program_cache.begin(probe_program, mark, python, _SHELL % len(plain_script()))
+    script = (
+        f"{begin}{program_cache.if_whole(probe_program)}echo {mark} HAVE; "
+        f"{program_cache.execute(probe_program)} {words}; fi; "
+        f"echo {mark} NEED; {program_cache.take(probe_program, words)}"
+    )
+    return f"exec sh -c '{script}' '{bundle.stub()}' {probe.interval:g}"
 
 
 async def start(
@@ -162,23 +124,9 @@ _EXITS: dict[int | None, str] = {
 }
 
 
-@functools.cache
 def payload() -> bytes:
-    """Return what is sent to a box on a first visit: its size in eight digits, then the files, compressed."""
-    data = zlib.compress(_files(), 9)
-    return b"%08d" % len(data) + data
-
-
-@functools.cache
-def _files() -> bytes:
-    """Return the probe, NVML's Python module and a starter as JSON; their sum names the folder on the box."""
-    remote = resources.files("gpubox.remote")
-    files = {
-        "gpubox_probe.py": remote.joinpath("probe.py").read_text("utf-8"),
-        "run.py": remote.joinpath("run.py").read_text("utf-8"),
-        "pynvml.py": pynvml_source(),
-    }
-    return json.dumps(files).encode()
+    """Return what is sent to a box on a first visit; see bundle.payload."""
+    return bundle.payload(program())
 
 
 @functools.cache
@@ -189,29 +137,7 @@ def plain_script() -> bytes:
     return ("\n".join(line for line in lines if line and not line.startswith("#")) + "\n").encode()
 
 
-@functools.cache
-def stub() -> str:
-    """Return boot.py as one line without quotes that a shell could trip over; tcsh takes no newline."""
-    source = resources.files("gpubox.remote").joinpath("boot.py").read_text("utf-8")
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            del node.body[0]
-    packed = base64.b64encode(zlib.compress(ast.unparse(tree).encode(), 9)).decode()
-    return f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
-
-
-def pynvml_source() -> str:
-    """Return pynvml as installed here; its license text is part of the file and travels with it."""
-    spec = importlib.util.find_spec("pynvml")
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            "pynvml is missing here", "The package nvidia-ml-py is not installed", "Install gpubox-tui anew"
-        )
-    return Path(spec.origin).read_text("utf-8")
-
-
-def _words(probe: settings.ProbeSettings, environment: Mapping[str, str]) -> list[str]:
+def _words(probe: settings.ProbeSettings, environment: Mapping[str, str]) -> str:
     """Return the probe's arguments, made of characters that no shell acts on."""
     words = [
         f"interval={probe.interval:g}",
@@ -219,17 +145,8 @@ def _words(probe: settings.ProbeSettings, environment: Mapping[str, str]) -> lis
         f"commands={int(probe.command_lines)}",
         "pack=1",
     ]
-    return words + [f"env:{quote(name)}={quote(value)}" for name, value in environment.items()]
-
-
-def _python_word(python: str) -> str:
-    if bad := set(python) & set("'\"\\`$!\n\r"):
-        raise ConfigError(
-            "This Python cannot be named",
-            f"`python` of the box holds {' '.join(sorted(map(repr, bad)))}",
-            "Make a link to it with a plain name",
-        )
-    return f'"$HOME/{python[2:]}"' if python.startswith("~/") else f'"{python}"'
+    words += [f"env:{quote(name)}={quote(value)}" for name, value in environment.items()]
+    return " ".join(words)
 
 
 async def _answer(channel: Channel, words: list[bytes]) -> Literal["python", "sh"]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from gpubox.agent import program_cache
+from gpubox.agent.bundle import Program
 from gpubox.core.errors import RemoteError
 from gpubox.core.json_bytes import Unreadable, decode_json
 from gpubox.core.sanitize import clean, last_line
@@ -66,7 +67,7 @@ _REFUSALS = msgspec.json.Decoder(_Refused)
 
 async def call(
     shell: Shell,
-    program: program_cache.Program,
+    program: Program,
     request: object,
     answer: type[T],
     wording: Wording,
@@ -93,7 +94,7 @@ async def call(
 
 async def run(
     shell: Shell,
-    program: program_cache.Program,
+    program: Program,
     *words: str,
     wording: Wording,
     stdin: bytes = b"",

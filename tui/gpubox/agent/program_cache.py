@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import re
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from importlib import resources
+from dataclasses import replace
 from secrets import token_hex
-from typing import Literal
 
-from gpubox.agent import bootstrap
-from gpubox.agent.minify import stripped
+from gpubox.agent import bundle, find_python
+from gpubox.agent.bundle import STARTER, Program
 from gpubox.core.errors import RemoteError
 from gpubox.core.sanitize import as_bytes, clean_bytes
 from gpubox.core.shell import CommandResult, Shell
@@ -23,53 +17,21 @@ from gpubox.core.shell import CommandResult, Shell
 _WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Between single quotes of any login shell: see ship for what may not stand in here.
+# Between single quotes of any login shell: see find_python for what may not stand in here.
 _FOLDER = 'f="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox/%s"; '
-_NONE = 'if [ -z "$p" ]; then echo %s NONE; exit; fi; '
+_NONE = "echo %s NONE"
 # A box without Python: the text is counted, because what follows it on stdin is the program's.
 _KEEP = (
     's=$(dd bs=1 count=%d 2>/dev/null); [ "${#s}" = %d ] || exit 3; '
     '( umask 077; o="${f%%/*}" t="$f.$$"; mkdir -p "$o" && mkdir "$t" && { printf %%s "$s"; echo; } >"$t/%s" '
     '&& [ "$(cat "$t/%s")" = "$s" ] && { [ ! -d "$f" ] || mv "$f" "$t.old"; } && mv "$t" "$f"; '
     'rm -rf "$t" "$t.old"; '
-    'find "$o" -maxdepth 1 -mindepth 1 -mtime +30 -exec rm -rf {} + ) >/dev/null 2>&1; '
+    'find "$o" -maxdepth 1 -mindepth 1 -type d -mtime +30 -exec rm -rf {} + ) >/dev/null 2>&1; '
 )
 
 
 class NoPython(RemoteError):
     """The box has no Python that runs our programs."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
-    """Files of ours that run on the box."""
-
-    name: str
-    """What its folder and its errors are called; small letters only."""
-    files: Mapping[str, bytes]
-    """By file name: the text, ASCII for sh and UTF-8 for Python, which loses its comments on the way."""
-    main: str
-    """Which of them is run. A Python program reaches the others by its `__file__`'s folder or by import."""
-    interpreter: Literal["python", "sh"] = "python"
-    """A program for sh is one file. Its text is in $s when it just came over; else in $0, and $s is unset."""
-
-
-@cache
-def program(name: str, main: str, *more: str, interpreter: Literal["python", "sh"] = "python") -> Program:
-    """Return the program made of these files of gpubox.remote, of which `main` is run.
-
-    `pynvml.py` is NVML's module as installed here. Raises ConfigError when that is missing.
-    """
-    if not re.fullmatch("[a-z]+", name) or (interpreter == "sh" and more):
-        raise ValueError(f"not a program: {name} {more}")
-    return Program(name, {file: _stored(file) for file in (main, *more)}, main, interpreter)
-
-
-def _stored(file: str) -> bytes:
-    if file == "pynvml.py":
-        return bootstrap.pynvml_source().encode()
-    text = resources.files("gpubox.remote").joinpath(file).read_text("utf-8")
-    return text.encode() if file.endswith(".py") else stripped(text, "sh").encode()
 
 
 async def run(
@@ -93,7 +55,7 @@ async def run(
     result = await shell.run(line, stdin=stdin, timeout=timeout)
     answer, out = _answer(program, result, mark)
     if answer == "NEED":
-        packed = await asyncio.to_thread(payload, program)
+        packed = await asyncio.to_thread(bundle.payload, program)
         line = sending(program, mark, words, python, environment)
         result = await shell.run(line, stdin=packed + stdin, timeout=timeout)
         answer, out = _answer(program, result, mark)
@@ -112,12 +74,9 @@ def command(
     The box first prints a line of `mark` and a word: HAVE, and then the program runs; NEED or NONE, for no
     program and no Python, and the command ends. Raises as `run`.
     """
-    there = "".join(f' && [ -f "$f/{file}" ]' for file in program.files)
-    start = '"$p" -I -S' if program.interpreter == "python" else "sh"
     return _behind(
-        f"{_begin(program, mark, python)}"
-        f'if [ -O "$f" ]{there}; then echo {mark} HAVE; unset s; {_exports(environment)}'
-        f'exec {start} "$f/{program.main}" {_plain(words)}; fi; echo {mark} NEED'
+        f"{begin(program, mark, python)}{if_whole(program)}"
+        f"echo {mark} HAVE; unset s; {_exports(environment)}{execute(program, words)}; fi; echo {mark} NEED"
     )
 
 
@@ -127,8 +86,7 @@ def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str
     It is for programs that have a terminal, or whose stdin and stdout are a person's. Raises as `run`.
     """
     return _behind(
-        f"{bootstrap.choose_python(python)}{_FOLDER % _key(program)}"
-        f'exec "$p" -I -S "$f/{program.main}" {_plain(words)}'
+        f"{find_python.choose_python(python)}{_FOLDER % bundle.folder(program)}{execute(program, words)}"
     )
 
 
@@ -139,10 +97,9 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
     home of the box takes no files.
     """
     mark = fresh_mark()
-    there = "".join(f' && [ -f "$f/{file}" ]' for file in program.files)
     look = _behind(
-        f'{_begin(program, mark, python)}if [ -O "$f" ]{there}; then echo {mark} HAVE; '
-        f'touch "$f"; cd "$f" && pwd; exit; fi; echo {mark} NEED'
+        f"{begin(program, mark, python)}{if_whole(program)}"
+        f'echo {mark} HAVE; touch "$f"; cd "$f" && pwd; exit; fi; echo {mark} NEED'
     )
     for send in (True, False):
         result = await shell.run(look, timeout=30.0)
@@ -150,7 +107,7 @@ async def ensure(shell: Shell, program: Program, python: str = "") -> str:
         if answer == "HAVE" and result.ok:
             return out.decode("utf-8", "surrogateescape").removesuffix("\n")
         if send:
-            packed = await asyncio.to_thread(payload, program)
+            packed = await asyncio.to_thread(bundle.payload, program)
             line = sending(program, mark, (), python, {}, only_keep=True)
             await shell.run(line, stdin=packed, timeout=30.0)
     raise RemoteError(
@@ -173,22 +130,43 @@ def sending(
 
     The box first prints a line of `mark` and HAVE, or NONE as with `command`. Raises as `run`.
     """
-    begin = f"{_begin(program, mark, python)}echo {mark} HAVE; {_exports(environment)}"
+    start = f"{begin(program, mark, python)}echo {mark} HAVE; {_exports(environment)}"
     if program.interpreter == "python":
-        digest = hashlib.sha256(_packed(program)).hexdigest()
-        main = "-" if only_keep else program.main
-        script = f'exec "$p" -I -S -c "$0" "$f" - {digest} {main} {_plain(words)}'
-        return f"{_behind(begin + script)} '{bootstrap.stub()}'"
-    size = len(payload(program))
+        script = take(program, _plain(words), only_keep=only_keep)
+        return f"{_behind(start + script)} '{bundle.stub()}'"
+    size = len(bundle.payload(program))
     keep = _KEEP % (size, size, program.main, program.main)
-    return _behind(begin + keep + ("exit" if only_keep else f'set -- {_plain(words)}; eval "$s"'))
+    return _behind(start + keep + ("exit" if only_keep else f'set -- {_plain(words)}; eval "$s"'))
 
 
-def _begin(program: Program, mark: str, python: str) -> str:
-    folder = _FOLDER % _key(program)
+def begin(program: Program, mark: str, python: str, without_python: str = _NONE) -> str:
+    """Return the commands that find a Python ($p) and name the program's folder ($f).
+
+    Where there is no Python, `without_python` runs, in which %s stands for `mark`.
+    """
+    folder = _FOLDER % bundle.folder(program)
     if program.interpreter == "sh":
         return f"{folder}echo; "
-    return f"{bootstrap.choose_python(python)}{folder}echo; {_NONE % mark}"
+    otherwise = f'if [ -z "$p" ]; then {without_python % mark}; exit; fi; '
+    return f"{find_python.choose_python(python)}{folder}echo; {otherwise}"
+
+
+def if_whole(program: Program) -> str:
+    """Return the beginning of an `if`: the program's folder is ours, and nobody removed a file of it."""
+    names = " ".join(program.files)
+    return f's=; for c in {names}; do [ -f "$f/$c" ] || s=$c; done; if [ -O "$f" ] && [ -z "$s" ]; then '
+
+
+def execute(program: Program, words: tuple[str, ...] | list[str] = ()) -> str:
+    """Return the command that becomes the program in its folder."""
+    if program.interpreter == "sh":
+        return f'exec sh "$f/{program.main}" {_plain(words)}'
+    return f'exec "$p" -I -S "$f/{STARTER}" {program.main} {_plain(words)}'
+
+
+def take(program: Program, words: str, *, only_keep: bool = False) -> str:
+    """Return the command that becomes a Python program taken from stdin; $0 must be bundle.stub()."""
+    return f'exec "$p" -I -S -c "$0" "$f" "$h" {"-" if only_keep else program.main} {words}'
 
 
 def _behind(script: str) -> str:
@@ -213,37 +191,6 @@ def _exports(environment: Mapping[str, str]) -> str:
             octal = "".join(f"\\0{byte:03o}" for byte in as_bytes(value))
             lines.append(f'{name}=$(printf %b "{octal}"); export {name}; ')
     return "".join(lines)
-
-
-@lru_cache(64)
-def _packed(program: Program) -> bytes:
-    """Return the files as they are sent; those of us short, NVML's module with its license text."""
-    files = {
-        name: stripped(data.decode()) if name.endswith(".py") and name != "pynvml.py" else data.decode()
-        for name, data in program.files.items()
-    }
-    return json.dumps(files).encode()
-
-
-@lru_cache(64)
-def _key(program: Program) -> str:
-    """Return the name of its folder on the box.
-
-    It is that of the files as they are here: to make them short takes 0.2 s, and mostly the box has them.
-    """
-    digest = hashlib.sha256()
-    for name, data in program.files.items():
-        digest.update(f"{name} {len(data)}\n".encode() + data)
-    return f"{program.name}-{digest.hexdigest()[:16]}"
-
-
-@lru_cache(64)
-def payload(program: Program) -> bytes:
-    """Return what goes first on stdin after `sending`; takes 0.2 s the first time."""
-    if program.interpreter == "sh":
-        return program.files[program.main].strip()
-    data = zlib.compress(_packed(program), 9)
-    return b"%08d" % len(data) + data
 
 
 def fresh_mark() -> str:

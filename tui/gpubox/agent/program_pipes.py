@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from gpubox.agent import program_cache
+from gpubox.agent import bundle, program_cache
+from gpubox.agent.bundle import Program
 from gpubox.core.channels import Channels, Pipes
 from gpubox.core.errors import RemoteError
 from gpubox.core.sanitize import last_line
@@ -65,7 +66,7 @@ class ProgramPipes:
 @asynccontextmanager
 async def piped(
     channels: Channels,
-    program: program_cache.Program,
+    program: Program,
     words: tuple[str, ...] = (),
     python: str = "",
     environment: Mapping[str, str] = {},
@@ -73,7 +74,7 @@ async def piped(
     """Start a program; leaving the block ends it. The first byte read is the program's own.
 
     Where the box has it not it is sent, and runs from memory where the home is full or read-only. Raises as
-    kept.run.
+    program_cache.run.
     """
     mark = program_cache.fresh_mark()
     async with channels.pipes(program_cache.command(program, mark, words, python, environment)) as pipes:
@@ -81,7 +82,7 @@ async def piped(
         if await _answer(running, mark):
             yield running
             return
-    payload = await asyncio.to_thread(program_cache.payload, program)
+    payload = await asyncio.to_thread(bundle.payload, program)
     async with channels.pipes(program_cache.sending(program, mark, words, python, environment)) as pipes:
         await pipes.write(payload)
         running = ProgramPipes(pipes, b"")

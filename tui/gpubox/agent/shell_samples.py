@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from gpubox.common.proc import cpu_share, cpu_times, disk_bytes, memory_facts, net_bytes
+from gpubox.common.sample_format import COMMAND_LIMIT, DRIVER_VERSION, NAME_LIMIT, WIRE
+from gpubox.common.smi import BASIC, SMI_COLUMNS, smi_apps, smi_blamed, smi_fault, smi_gpus, smi_troubles
 from gpubox.core.bounds import whole
 from gpubox.core.decode import decode
 from gpubox.core.errors import ProbeError
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean_bytes
-from gpubox.remote import probe
 
 _LINE = 4096
 """Bytes of a line that are read; /proc has none as long."""
@@ -75,7 +77,7 @@ class ShellSampleReader:
         self._read_host(block)
         gpus = self._read_gpus(block)
         frame: dict[str, object] = {
-            "v": probe.WIRE,
+            "v": WIRE,
             "seq": self._seq,
             "time": round(time.time(), 3),
             "interval": max(0.1, interval),
@@ -106,8 +108,8 @@ class ShellSampleReader:
             host["disks"] = _disks(self._parts.pop("d"))
 
     def _cpu(self, lines: list[str]) -> dict[str, object]:
-        old, self._times = self._times, probe.cpu_times("\n".join(lines))
-        shares = {name: probe.cpu_share(old.get(name), ticks) for name, ticks in self._times.items()}
+        old, self._times = self._times, cpu_times("\n".join(lines))
+        shares = {name: cpu_share(old.get(name), ticks) for name, ticks in self._times.items()}
         cores = [share for name, share in shares.items() if name != "cpu" and share is not None]
         whole = shares.get("cpu")
         return {} if whole is None else {"cpu": whole, "cores": cores}
@@ -115,13 +117,13 @@ class ShellSampleReader:
     def _net(self, lines: list[str]) -> dict[str, object]:
         chosen = set(self._facts.get("i", []))
         pick: Callable[[str], bool] = chosen.__contains__ if chosen else lambda name: name != "lo"
-        return self._rate("net", probe.net_bytes("\n".join(lines), pick), ("net_receive", "net_send"))
+        return self._rate("net", net_bytes("\n".join(lines), pick), ("net_receive", "net_send"))
 
     def _disk(self, lines: list[str]) -> dict[str, object]:
         chosen = set(self._facts.get("s", []))
         if not chosen:
             return {}
-        total = probe.disk_bytes("\n".join(lines), chosen.__contains__)
+        total = disk_bytes("\n".join(lines), chosen.__contains__)
         return self._rate("disk", total, ("disk_read", "disk_write"))
 
     def _rate(self, key: str, new: tuple[int, int], names: tuple[str, str]) -> dict[str, object]:
@@ -155,7 +157,7 @@ def _uptime(lines: list[str]) -> dict[str, object]:
 
 def _memory(lines: list[str]) -> dict[str, object]:
     text = "\n".join(lines)
-    return probe.memory_facts(text, text)  # what the kernel tells of ZFS's cache stands behind the memory
+    return memory_facts(text, text)  # what the kernel tells of ZFS's cache stands behind the memory
 
 
 def _gpus(
@@ -163,16 +165,16 @@ def _gpus(
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """Return the GPUs of nvidia-smi's answer, and the part of a sample that they make."""
     table, status, rest = _cut(lines)
-    wide = any(line.count(",") >= len(probe.SMI_COLUMNS) - 1 for line in table)
-    columns = probe.SMI_COLUMNS if wide else probe.SMI_COLUMNS[: probe.BASIC]
-    rows, others, version = probe.smi_gpus("\n".join(table), columns)
-    troubles, others = probe.smi_troubles(others)
-    rows = probe.smi_blamed(rows, troubles, known)
+    wide = any(line.count(",") >= len(SMI_COLUMNS) - 1 for line in table)
+    columns = SMI_COLUMNS if wide else SMI_COLUMNS[:BASIC]
+    rows, others, version = smi_gpus("\n".join(table), columns)
+    troubles, others = smi_troubles(others)
+    rows = smi_blamed(rows, troubles, known)
     apps_end = rest.index("= apps") if "= apps" in rest else len(rest)
     index = {str(row["uuid"]): row["index"] for row in rows if "uuid" in row}
-    apps = probe.smi_apps("\n".join(rest[:apps_end]), index)
+    apps = smi_apps("\n".join(rest[:apps_end]), index)
     people = _people(rest[apps_end + 1 :])
-    kernel = probe.VERSION.search("\n".join(facts.get("v", [])).partition("Module")[2])
+    kernel = DRIVER_VERSION.search("\n".join(facts.get("v", [])).partition("Module")[2])
     driver = {
         "source": "nvidia-smi" if rows else "none",
         "version": version or (kernel.group(1) if kernel else None),
@@ -194,7 +196,7 @@ def _fault(
     words: str, status: int, facts: Mapping[str, list[str]], kernel: re.Match[str] | None
 ) -> dict[str, object]:
     """Return what is wrong, from nvidia-smi's words and from what lies around on the box."""
-    code = "no-library" if status == 127 else probe.smi_fault(words)
+    code = "no-library" if status == 127 else smi_fault(words)
     if status == 124:
         code, words = "hang", "nvidia-smi gave no answer for 60 seconds"
     seen = facts.get("x", [])
@@ -206,7 +208,7 @@ def _fault(
         "looked": ["nvidia-smi in PATH", "/sys/bus/pci/devices (vendor 0x10de)", "/dev/nvidia*", *seen],
     }
     if code == "mismatch":
-        library = probe.VERSION.search(words.partition("NVML library version")[2])
+        library = DRIVER_VERSION.search(words.partition("NVML library version")[2])
         fault["library_version"] = library.group(1) if library else None
         fault["kernel_version"] = kernel.group(1) if kernel else None
     return fault
@@ -228,8 +230,8 @@ def _people(lines: list[str]) -> dict[int, dict[str, object]]:
             "memory": memory * 1024,
             "started": max(0, round(time.time() - ran)),
             "state": words[4][0],
-            "command": words[5][: probe.COMMAND_LIMIT],
-            "name": program.rpartition("/")[2][: probe.NAME_LIMIT],
+            "command": words[5][:COMMAND_LIMIT],
+            "name": program.rpartition("/")[2][:NAME_LIMIT],
         }
     return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gpubox.agent import program_cache
+from gpubox.agent import bundle, program_cache
 from gpubox.agent.call import Wording, call
 from gpubox.boxes.envs.validation import harmless
 from gpubox.core.errors import Dropped, RemoteError
@@ -19,7 +19,6 @@ from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
-PROGRAM_FILES = ("login.py", "inherited.py", "process_tree.py")
 _WORDING = Wording("No environment", "the environment of a login", secret=True)
 
 
@@ -76,7 +75,7 @@ class Login:
         It holds nothing that a login shell could act on. Raises NoPython, RemoteError when the home of the
         box takes no files, and Dropped.
         """
-        program = program_cache.program("login", *PROGRAM_FILES)
+        program = bundle.program("login", "gpubox.remote.login")
         await program_cache.ensure(self._there(), program, self._python)
         return program_cache.quiet(program, ["run", harmless(command)], self._python)
 
@@ -104,7 +103,7 @@ class Login:
         return LoginEnvironment({name: value for name, equals, value in pairs if name and equals})
 
     async def _call(self, *words: str, shell: Shell | None = None) -> _Answer:
-        program = program_cache.program("login", *PROGRAM_FILES)
+        program = bundle.program("login", "gpubox.remote.login")
         return await call(
             shell or self._there(), program, None, _Answer, _WORDING, words=words,
             python=self._python, environment=self._environment,

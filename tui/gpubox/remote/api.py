@@ -14,10 +14,7 @@ import select
 import sys
 import time
 
-import gpu_queue
-import launcher
-import process_tree
-import records
+from gpubox.remote import gpu_queue, launcher, process_tree, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -391,7 +388,7 @@ def _serve(words: List[str]) -> int:
     elif verb == "payload" and len(words) == 2:
         return launcher.payload(words[1])
     elif verb == "unit" and len(words) == 2:
-        import systemd
+        from gpubox.remote import systemd
 
         systemd.serve(words[1], launcher.supervise)
     elif verb in VERBS:

@@ -1,9 +1,9 @@
 """What the box runs first when it lacks a program of ours: takes it from stdin, keeps it if it can, runs it.
 
 Sent as one line inside the command, so it stays small; the comments do not travel.
-Arguments: the program's folder, name of this box (or - to note no Python there), sha256 of the files, the
-file to run (or - for none), then the program's own arguments. On stdin comes the size in eight digits, then
-the files as compressed JSON; what follows is the program's.
+Arguments: the program's folder, name of this box (or nothing, to remember no Python), the module to run (or
+- for none), then its arguments. On stdin come the size in eight digits, the sha256 of the files and the files
+as compressed JSON; what follows is the program's.
 Exit codes: 3 the payload ended early, 4 it is damaged.
 """
 
@@ -34,7 +34,7 @@ def take(size: int) -> bytes:
 
 
 def sweep(folder: str) -> None:
-    """Remove a folder of files and of one level of folders; shutil would cost 10 ms to import."""
+    """Remove a folder with all that is in it; shutil would cost 10 ms to import."""
     for top, _, names in os.walk(folder, topdown=False):
         for name in names:
             os.unlink(os.path.join(top, name))
@@ -49,15 +49,17 @@ def keep(files: dict[str, str], target: str, box: str) -> None:
     try:
         os.mkdir(fresh, 0o700)
         for name, text in files.items():
-            with open(os.path.join(fresh, name), "wb") as file:
+            path = os.path.join(fresh, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
                 file.write(text.encode())
-        if box != "-":
-            with open(os.path.join(fresh, "python." + box), "w") as file:
-                file.write(sys.executable + "\n")
         if os.path.isdir(target):
             # Somebody tidied half of it away, or another one of us was faster; either way ours is whole.
             os.rename(target, fresh + ".old")
         os.rename(fresh, target)
+        if box:
+            with open(os.path.join(parent, "python." + box), "w") as file:
+                file.write(sys.executable + "\n")
     finally:
         for rest in (fresh, fresh + ".old"):
             if os.path.isdir(rest):
@@ -71,12 +73,17 @@ def keep(files: dict[str, str], target: str, box: str) -> None:
 class Memory:
     """Imports what could not be kept."""
 
-    def __init__(self, files: dict[str, str]) -> None:
+    def __init__(self, files: dict[str, str], folder: str) -> None:
         self.files = files
+        self.folder = folder
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how a module is loaded that is one of the files."""
-        return ModuleSpec(name, self) if name + ".py" in self.files else None  # type: ignore[arg-type]
+        """Return how a module or package is loaded that is one of the files."""
+        place = name.replace(".", "/")
+        for file, package in ((place + "/__init__.py", True), (place + ".py", False)):
+            if file in self.files:
+                return ModuleSpec(name, self, origin=file, is_package=package)  # type: ignore[arg-type]
+        return None
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to Python."""
@@ -84,32 +91,33 @@ class Memory:
 
     def exec_module(self, module: object) -> None:
         """Run a file as a module."""
-        name = module.__name__ + ".py"  # type: ignore[attr-defined]
-        exec(compile(self.files[name], name, "exec", dont_inherit=True), module.__dict__)
+        name = module.__spec__.origin  # type: ignore[attr-defined]
+        path = module.__dict__["__file__"] = os.path.join(self.folder, name)
+        exec(compile(self.files[name], path, "exec", dont_inherit=True), module.__dict__)
 
 
 def main(arguments: list[str]) -> None:
     """Take the payload and become the program."""
-    target, box, digest, name = arguments[:4]
-    try:
-        data = zlib.decompress(take(int(take(8))))
-    except (ValueError, zlib.error):
-        data = b""
-    if hashlib.sha256(data).hexdigest() != digest:
+    target, box, module = arguments[:3]
+    digest = data = b""
+    with contextlib.suppress(ValueError, zlib.error):
+        packed = take(int(take(8)))
+        digest, data = packed[:64], zlib.decompress(packed[64:])
+    if hashlib.sha256(data).hexdigest().encode() != digest:
         sys.stderr.write("gpubox: the program came over damaged\n")
         sys.exit(4)
     files = json.loads(data.decode())
     # No home, a full or read-only disk: it runs from memory, and comes over again next time.
     with contextlib.suppress(OSError):
         keep(files, target, box)
-    if name == "-":
+    if module == "-":
         sys.exit(0)
-    path = os.path.join(target, name)
+    path = os.path.join(target, "run.py")
     if not os.path.isfile(path):
-        sys.meta_path.insert(0, Memory(files))  # type: ignore[arg-type]
-    sys.argv = [path, *arguments[4:]]
+        sys.meta_path.insert(0, Memory(files, target))  # type: ignore[arg-type]
+    sys.argv = [path, *arguments[2:]]
     globals()["__file__"] = path
-    exec(compile(files[name], path, "exec", dont_inherit=True), globals())
+    exec(compile(files["run.py"], path, "exec", dont_inherit=True), globals())
 
 
 main(sys.argv[1:])

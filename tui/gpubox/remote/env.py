@@ -1,4 +1,4 @@
-"""Starts the program for environments from its kept folder on the box, and answers with one JSON object.
+"""The program for environments: does one thing on the box, and answers with one JSON object.
 
 Verbs: `scan` (request: {"folders"}), `packages` and `size` ({"prefix"}), `text` ({"path"}: a file that an
 export left in a job's folder), `hook SHELL` and `shell PREFIX KIND [COMMAND]` (see envshell.py).
@@ -7,18 +7,10 @@ Requests come as JSON on stdin; what fails is {"error": {"title", "text", "hint"
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import sys
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-if sys.version_info < (3, 8):
-    sys.stderr.write(
-        "gpubox: %s is Python %s, environments need 3.8\n" % (sys.executable, sys.version.split()[0])
-    )
-    sys.exit(5)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +31,7 @@ def answer(verb: str, asked: Row) -> Row:
     """Do what a verb asks for; raises OSError, ValueError and KeyError."""
     if verb == "scan":
         folders = [str(folder) for folder in asked.get("folders") or ()]
-        import envscan
+        from gpubox.remote import envscan
 
         return envscan.scan(folders)
     if verb == "text":
@@ -47,13 +39,14 @@ def answer(verb: str, asked: Row) -> Row:
     prefix = str(asked["prefix"])
     if not os.path.isdir(prefix):
         raise FileNotFoundError(2, "It is not there any more", prefix)
-    meta = __import__("envmeta")
-    return {"packages": meta.packages(prefix)} if verb == "packages" else {"size": meta.size(prefix)}
+    from gpubox.remote import envmeta
+
+    return {"packages": envmeta.packages(prefix)} if verb == "packages" else {"size": envmeta.size(prefix)}
 
 
 def exported(path: str) -> str:
     """Return a text file in the folder of a job; raises ValueError for any other place."""
-    import envs
+    from gpubox.remote import envs
 
     jobs = os.path.realpath(os.path.dirname(envs.state_folder()) + "/jobs")
     real = os.path.realpath(path)
@@ -67,7 +60,7 @@ def main(words: List[str]) -> int:
     """Answer one request, and return the exit status."""
     verb = words[0] if words else ""
     if verb in ("shell", "hook"):
-        import envshell
+        from gpubox.remote import envshell
 
         return envshell.main(words)
     try:
@@ -82,10 +75,3 @@ def main(words: List[str]) -> int:
     sys.stdout.buffer.write(encoded(told) + b"\n")
     sys.stdout.flush()
     os._exit(status)  # threads that wait for a dead disk are left
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, HERE)
-    with contextlib.suppress(OSError):
-        os.utime(HERE, None)  # what nobody used for a month goes when something new comes
-    sys.exit(main(sys.argv[1:]))

@@ -16,10 +16,7 @@ import json
 import os
 import re
 
-import gpu_queue
-import leases
-import process_tree
-import records
+from gpubox.remote import gpu_queue, leases, process_tree, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 
-import envs
+from gpubox.remote import envs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

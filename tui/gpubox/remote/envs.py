@@ -13,8 +13,7 @@ import os
 import re
 import time
 
-import condarc
-import inherited
+from gpubox.remote import condarc, inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ import sys
 import time
 from functools import partial
 
-import envmeta
-import envs
+from gpubox.remote import envmeta, envs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +103,8 @@ class Patience:
 
         A thread that waits for a dead disk cannot be ended; the program leaves it when it ends itself.
         """
-        thread = __import__("_thread")
+        import _thread as thread
+
         rest = list(tasks)
         while rest:
             done = thread.allocate_lock()

@@ -13,14 +13,12 @@ import os
 import re
 import sys
 
-import envs
-import inherited
+from gpubox.remote import bundle, envs, inherited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Dict, List, Optional, Sequence
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PREFIX, KIND = "GPUBOX_ENV_PREFIX", "GPUBOX_ENV_KIND"
 PYTHON, PROGRAM = "GPUBOX_ENV_PYTHON", "GPUBOX_ENV_PROGRAM"
 OURS = (
@@ -32,7 +30,7 @@ OURS = (
 _ASK = """\
 case $- in *u*) __gpubox_u=1 ;; *) __gpubox_u= ;; esac; set +u
 case $- in *e*) __gpubox_e=1 ;; *) __gpubox_e= ;; esac; set +e
-eval "$("$%s" -I -S "$%s" hook {shell})"
+eval "$("$%s" -I -S "$%s" gpubox.remote.env hook {shell})"
 [ -z "$__gpubox_u" ] || set -u; [ -z "$__gpubox_e" ] || set -e; unset __gpubox_u __gpubox_e
 """ % (PYTHON, PROGRAM)
 
@@ -62,7 +60,7 @@ ZDOTDIR=$GPUBOX_ENV_FILE"""
 # Substitution of commands loses ends of lines in csh, so the hook names a file, which removes itself.
 CSH_ASK = """\
 if ( $?prompt ) setenv GPUBOX_ENV_PROMPT "$prompt"
-set __gpubox = `"$%s" -I -S "$%s" hook csh`
+set __gpubox = `"$%s" -I -S "$%s" gpubox.remote.env hook csh`
 if ( "$__gpubox" != "" ) source "$__gpubox"
 unset __gpubox
 """ % (PYTHON, PROGRAM)
@@ -233,7 +231,7 @@ def login_shell() -> str:
 
 def place(files: Dict[str, str]) -> str:
     """Return a folder with these files: beside this program, else in a new one for temporary files."""
-    for folder in (HERE + "/shell", ""):
+    for folder in (bundle.ROOT + "/shell", ""):
         with contextlib.suppress(OSError):
             import tempfile
 
@@ -269,7 +267,7 @@ def _zsh(shell: str, environment: Dict[str, str]) -> List[str]:
     return [shell, "-l", "-i"]
 
 
-_FISH = "$%s -I -S $%s hook fish | source" % (PYTHON, PROGRAM)
+_FISH = "$%s -I -S $%s gpubox.remote.env hook fish | source" % (PYTHON, PROGRAM)
 
 
 def _fish(shell: str, environment: Dict[str, str]) -> List[str]:
@@ -327,7 +325,7 @@ def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
         name = os.path.basename(os.path.realpath(shell))
     envs.check(prefix, kind)
     environment = inherited.variables()
-    environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: HERE + "/env.py"})
+    environment.update({PREFIX: prefix, KIND: kind, PYTHON: sys.executable, PROGRAM: bundle.STARTER})
     if command is not None:
         words = with_command(shell, name, command)
         if words is not None:
@@ -343,7 +341,8 @@ def main(words: Sequence[str]) -> int:
     """Do `hook SHELL` or `shell PREFIX KIND [COMMAND]`, words percent-encoded; returns the exit status."""
     if words[0] == "hook":
         return hook(words[1] if len(words) > 1 else "sh")
-    unquote = __import__("urllib.parse", fromlist=["unquote"]).unquote
+    from urllib.parse import unquote
+
     prefix, kind, *rest = [unquote(word, errors="surrogateescape") for word in words[1:]]
     try:
         open_shell(prefix, kind, rest[0] if rest else None)

@@ -7,8 +7,7 @@ import os
 import resource
 import signal
 
-import process_tree
-import records
+from gpubox.remote import process_tree, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ def explain(
     if os.path.basename(argv[0]) in SHELLS and 128 < code < 192:
         name, pid = signal_name(code - 128), 0
         why.append("A shell says %d when its command was ended by signal %s" % (code, name))
-    import sigill  # here, because those who wait in the queue need no memory for it
+    from gpubox.remote import sigill  # here, because those who wait in the queue need no memory for it
 
     core = ""
     if found.get("core") or (not pid and name in CORES):

@@ -8,22 +8,17 @@ by its SHA-256, and put in place by a rename, so that nobody ever sees a half of
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
+
+from gpubox.common.transfer.receiving import Taker
+from gpubox.common.transfer.sending import absolute, found, send
+from gpubox.common.transfer.wire import Closed, Tally, TransferRefused, TransferWire
 
 TYPE_CHECKING = False
-if TYPE_CHECKING or __package__:
-    from .receiving import Taker
-    from .sending import absolute, found, send
-    from .wire import Closed, Refused, Tally, Wire
-else:  # on the box all files of a program lie in one folder
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    from receiving import Taker
-    from sending import absolute, found, send
-    from wire import Closed, Refused, Tally, Wire
+if TYPE_CHECKING:
+    from typing import List
 
 
-def serve(wire: Wire) -> None:
+def serve(wire: TransferWire) -> None:
     """Do what the first line specs: `get` paths, or `put` to a place."""
     asked = wire.line()
     tally = Tally()
@@ -33,19 +28,19 @@ def serve(wire: Wire) -> None:
     elif asked.get("verb") == "put":
         Taker(wire, tally).take(absolute(asked["to"]))
     else:
-        raise Refused("Not understood", "The wish is neither get nor put")
+        raise TransferRefused("Not understood", "The wish is neither get nor put")
 
 
-def main() -> int:
+def main(_: List[str]) -> int:
     """Serve one spec; returns the exit code."""
-    wire = Wire()
+    wire = TransferWire()
     try:
         serve(wire)
         wire.flush()
         return 0
     except (Closed, BrokenPipeError):
         return 1
-    except Refused as refused:
+    except TransferRefused as refused:
         error = {"title": refused.title, "text": refused.text, "hint": refused.hint}
     except (OSError, ValueError, OverflowError, KeyError, TypeError) as failure:
         error = {"title": "Files failed on the box", "text": "%s: %s" % (type(failure).__name__, failure)}
@@ -53,7 +48,3 @@ def main() -> int:
         wire.say(error=error)
         wire.drain()
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,10 +16,7 @@ import os
 import signal
 import time
 
-import leases
-import process_tree
-import records
-import signal_waits
+from gpubox.remote import leases, process_tree, records, signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,13 +111,13 @@ def ignore(pid: int, start: int) -> None:
 
 
 def _asked(skip: Sequence[Sequence[int]]) -> Row:
-    """Ask for the GPUs and who is on them; this is where meter.py is called."""
+    """Ask for the GPUs and who is on them; this is where gpu_places.py is called."""
     try:
-        import gpu_sampler
+        from gpubox.remote import gpu_places
     except ImportError:
         return {"error": "The part of gpubox that asks for GPUs is not there"}
     try:
-        return {"places": gpu_sampler.places([], [list(row) for row in skip], process_tree.jobs_of_all())}
+        return {"places": gpu_places.places([], [list(row) for row in skip], process_tree.jobs_of_all())}
     except BaseException as error:  # whatever a driver does is told, never raised
         return {"error": str(error) or type(error).__name__}
 

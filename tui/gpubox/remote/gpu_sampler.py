@@ -1,12 +1,10 @@
-"""Measures a job from outside, and says who is on which GPU of the box.
+"""Measures a job from outside.
 
-`meter.py sample` is a process of its own beside each job that its supervisor may lose: a driver may hang for
-ever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
+`gpu_sampler sample` is a process of its own for each job, which its supervisor may lose: a driver may hang
+forever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
 "started"}; `visible` is CUDA_VISIBLE_DEVICES as the job has it, and counts where no GPU is leased. It
 appends a core.record.Tick a second to `samples` in the folder; what it found of the GPUs lies in `gpus.json`
 there, a list of core.record.GpuUse. TERM ends it within a second, with a last reading.
-
-`places` is for the queue. Python 3.8, standard library; pynvml.py, probe.py and trees.py lie beside it.
 """
 
 from __future__ import annotations
@@ -18,21 +16,17 @@ import signal
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-if __name__ == "__main__":
-    sys.path.insert(0, HERE)
-
-import process_tree  # noqa: E402 - the folder is known only now
+from gpubox.remote import process_tree
+from gpubox.remote.gpu_places import MIB, NoLibrary, NvmlReader, People, counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+    from typing import Any, Dict, Iterable, List, Optional, Sequence, Set
 
     Row = Dict[str, Any]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MIB = 1 << 20
 SHORT = 0.3
 """Seconds below which a share of the CPU is mere noise: the kernel counts in hundredths."""
 PERIOD = 1.0
@@ -51,259 +45,6 @@ LAST = 0.7
 """Seconds that the last one waits."""
 GROWN = 64 * MIB
 """Memory that a GPU must take more than at the start before it is guessed that the job is on it."""
-DESKTOP = 256 * MIB
-"""Memory up to which a process that draws does not count as computing, though it can."""
-HIDDEN = 0.25
-"""Share of a GPU's memory that nobody seems to have, above which somebody out of sight must have it."""
-
-REASONS = (
-    (0x080, "power brake"),
-    (0x040, "hot (hw)"),
-    (0x020, "hot"),
-    (0x008, "hw slowdown"),
-    (0x004, "power cap"),
-    (0x002, "clock setting"),
-    (0x010, "sync boost"),
-    (0x100, "display clock"),
-)
-"""Why a clock is low, as core.reasons names it; to be idle is none."""
-
-
-class NoAnswer(Exception):
-    """The driver cannot be asked, in words."""
-
-
-def throttles(mask: object) -> List[str]:
-    """Return what holds the clocks, in words."""
-    return [name for bit, name in REASONS if isinstance(mask, int) and mask & bit]
-
-
-class Nvml:
-    """The GPUs by NVML, with the quirks of drivers as the probe knows them."""
-
-    def __init__(self) -> None:
-        import probe
-
-        module = self._stand_in() or self._pynvml(probe)
-        self.nvml = probe.Nvml(module, "")
-        self.simulated = self.nvml.simulated
-        try:
-            self.nvml.open()
-        except self.nvml.calls.errors as error:
-            raise NoAnswer("The GPU driver says: %s" % self.nvml.calls.text(error)) from None
-        except probe.DriverGone as error:
-            raise NoAnswer("The GPU driver says: %s" % error) from None
-
-    @staticmethod
-    def _stand_in() -> Any:
-        path = os.environ.get("GPUBOX_NVML_MODULE", "")
-        if not path:
-            return None
-        module = type(sys)("pynvml")
-        module.__file__ = path
-        with open(path, encoding="utf-8") as file:
-            source = file.read()
-        sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
-        exec(compile(source, path, "exec"), module.__dict__)
-        return module
-
-    @staticmethod
-    def _pynvml(probe: Any) -> Any:
-        library, _, detail = probe.load_library([])
-        if library is None:
-            raise NoLibrary(detail)
-        module = __import__("pynvml")
-        module.__dict__["nvmlLib"] = library
-        return module
-
-    def read(self, lanes: Set[str], uuids: Sequence[str] = ()) -> List[Row]:
-        """Read GPUs, or slices of them, and return a row of each; raises NoAnswer.
-
-        `apps` are its processes as the probe has them, `bytes` is None where the driver tells of none.
-        """
-        import probe
-
-        rows: List[Row] = []
-        try:
-            for card in self.nvml.cards:
-                known = [card.identity.get("uuid"), *(row.get("uuid") for _, row in card.instances)]
-                if uuids and not any(uuid in known for uuid in uuids):
-                    continue
-                if card.handle is None:
-                    self.nvml.attach(card)
-                if card.handle is not None:
-                    self.nvml.read_card(card, lanes, time.monotonic(), None)
-                rows += self._rows(card)
-        except probe.DriverGone as error:
-            raise NoAnswer("The GPU driver says: %s" % error) from None
-        return [row for row in rows if not uuids or row["uuid"] in uuids]
-
-    def _rows(self, card: Any) -> List[Row]:
-        values = card.values
-        row: Row = {
-            "uuid": str(card.identity.get("uuid", "")),
-            "index": card.index,
-            "name": str(card.identity.get("name", "")),
-            "fault": card.fault,
-            "util": values.get("util"),
-            "total": values.get("memory_used"),
-            "size": values.get("memory_total"),
-            "power": values.get("power"),
-            "temperature": values.get("temperature"),
-            "clock": values.get("clock_sm"),
-            "throttle": throttles(values.get("throttle")),
-            "energy": values.get("energy"),
-            "apps": card.apps,
-            "listed": "processes" not in card.missing,
-        }
-        if not card.instances:
-            return [row]
-        return [self._slice(row, instance) for instance in values.get("mig_instances") or ()]
-
-    def _slice(self, whole: Row, instance: Row) -> Row:
-        """Return a slice of a GPU; what can be told of the whole alone is left out where it would mislead."""
-        apps = [app for app in whole["apps"] if app.get("gpu_instance") == instance.get("gpu_instance")]
-        known = {"uuid": instance["uuid"], "name": instance.get("name") or whole["name"], "apps": apps}
-        memory = {"total": instance.get("memory_used"), "size": instance.get("memory_total")}
-        return dict(whole, **known, **memory, util=None, power=None, energy=None)
-
-
-class NoLibrary(NoAnswer):
-    """There is no NVML on this box."""
-
-
-class People:
-    """Names processes: their program and whose they are."""
-
-    def __init__(self) -> None:
-        self.known: Dict[Tuple[int, int], Tuple[str, str]] = {}
-
-    def who(self, pid: int) -> Optional[Tuple[str, str]]:
-        """Return program and user of a process, or None when it is not to be seen from here."""
-        start = process_tree.start_of(pid)
-        if not start:
-            return None
-        if (pid, start) not in self.known:
-            self.known[pid, start] = (self._program(pid), self._user(pid))
-        return self.known[pid, start]
-
-    def _program(self, pid: int) -> str:
-        words = process_tree.read("/proc/%d/cmdline" % pid, 4096).split(b"\0")
-        name = os.path.basename(words[0]) or process_tree.read("/proc/%d/comm" % pid).strip()
-        return name.decode("utf-8", "replace")[:64] or "?"
-
-    def _user(self, pid: int) -> str:
-        try:
-            uid = os.stat("/proc/%d" % pid).st_uid
-        except OSError:
-            return "?"
-        try:
-            import pwd
-
-            return pwd.getpwuid(uid).pw_name
-        except (KeyError, ImportError):
-            return str(uid)
-
-    def words(self, pid: int, memory: Optional[int] = None) -> str:
-        """Return a process in words: `python (pid 812, bob, 642 MiB)`."""
-        found = self.who(pid)
-        name = found[0] if found else "a process out of sight"
-        more = [found[1]] if found else []
-        if memory is not None:
-            more.append("%d MiB" % (memory // MIB))
-        return "%s (%s)" % (name, ", ".join(["pid %d" % pid, *more]))
-
-
-def counts(app: Row) -> bool:
-    """Return whether a process computes on a GPU; one that draws on the side has little memory there."""
-    kind = str(app.get("kind", ""))
-    if "M" in kind or kind == "C":
-        return True
-    memory = app.get("gpu_memory")
-    return "C" in kind and (memory is None or memory > DESKTOP)
-
-
-def places(exclude: Sequence[str], ignore: Sequence[Sequence[int]], jobs: Dict[int, str]) -> List[Row]:
-    """Return the GPUs and who is on them, fields as core.record.GpuPlace; raises NoAnswer in words.
-
-    `ignore` are pids and starts of processes that do not count, `jobs` the processes of our jobs. A GPU
-    named in `exclude` by its uuid or index is left out. A lost GPU has that as its stranger.
-    """
-    rows = [row for row in all_gpus() if row["uuid"] not in exclude and str(row["index"]) not in exclude]
-    people = People()
-    return [_place(row, ignore, jobs, people) for row in rows]
-
-
-def all_gpus() -> List[Row]:
-    """Return a row of each GPU and each slice of one, from NVML or nvidia-smi; none where there is none."""
-    import probe
-
-    try:
-        return Nvml().read({"fast", "slow", "apps"})
-    except NoLibrary as error:
-        smi = probe.find_smi()
-        if smi:
-            return _by_smi(probe, smi)
-        fault = probe.no_answer([], "", "", str(error))
-    except NoAnswer as error:
-        fault = probe.no_answer([], "", "", str(error))
-        fault = (
-            fault if fault["code"] in ("no-device", "no-driver") else {"code": "error", "detail": str(error)}
-        )
-    if fault["code"] == "no-device":
-        return []
-    raise NoAnswer(str(fault["detail"]) or "There is no NVML library on the box")
-
-
-def _by_smi(probe: Any, path: str) -> List[Row]:
-    smi = probe.Smi(path)
-    smi.tick(time.monotonic())
-    if not smi.rows and any(fault["code"] != "no-device" for fault in smi.faults):
-        raise NoAnswer("nvidia-smi says: %s" % smi.faults[0]["detail"])
-    rows: List[Row] = []
-    for row in smi.rows:
-        apps = [app for app in smi.apps if app["gpu"] == row["index"]]
-        known = {name: row.get(name) for name in ("index", "name", "fault")}
-        memory = {"total": row.get("memory_used"), "size": row.get("memory_total")}
-        rows.append(dict(known, uuid=str(row.get("uuid", "")), apps=apps, listed=True, **memory))
-    return rows
-
-
-def _place(row: Row, ignore: Sequence[Sequence[int]], jobs: Dict[int, str], people: People) -> Row:
-    strangers: List[str] = []
-    job = ""
-    for app in row["apps"]:
-        pid = int(app["pid"])
-        if pid in jobs:
-            job = job or jobs[pid]
-        elif counts(app) and not _ignored(pid, ignore):
-            strangers.append(people.words(pid, app.get("gpu_memory")))
-    if row.get("fault"):
-        strangers.insert(0, str(row["fault"]))
-    elif not job and not strangers:
-        hidden = _hidden(row)
-        if hidden:
-            strangers.append("processes out of sight (%d MiB)" % (hidden // MIB))
-    place = {"uuid": row["uuid"], "index": row["index"], "name": row["name"]}
-    return dict(place, free=not job and not strangers, job=job, strangers=strangers)
-
-
-def _ignored(pid: int, ignore: Sequence[Sequence[int]]) -> bool:
-    return any(row[0] == pid and (not row[1] or row[1] == process_tree.start_of(pid)) for row in ignore)
-
-
-def _hidden(row: Row) -> int:
-    """Return memory that no process in the driver's list has, where it is too much to be the driver's own.
-
-    In a container the list may hold none of those outside. On Windows it is always empty, and the desktop
-    takes its share.
-    """
-    parts = [app.get("gpu_memory") for app in row["apps"]]
-    total, size = row.get("total"), row.get("size")
-    if None in parts or total is None or not size or os.path.exists("/dev/dxg"):
-        return 0
-    left = total - sum(parts)
-    return left if left > HIDDEN * size else 0
 
 
 class Tree:
@@ -517,14 +258,14 @@ class Driver:
         return fresh and self.rows is not None
 
     def _run(self) -> None:
-        nvml: Optional[Nvml] = None
+        nvml: Optional[NvmlReader] = None
         retry_at = 0.0
         while True:
             self._wake.wait()
             self._wake.clear()
             if nvml is None and time.monotonic() >= retry_at:
                 try:
-                    nvml = Nvml()
+                    nvml = NvmlReader()
                     self.simulated = nvml.simulated
                 except NoLibrary:
                     if not self.uuids:
@@ -537,7 +278,7 @@ class Driver:
                 self.rows = self._read(nvml)
                 self._done.set()
 
-    def _read(self, nvml: Nvml) -> Optional[List[Row]]:
+    def _read(self, nvml: NvmlReader) -> Optional[List[Row]]:
         lanes = {"fast", "warm", "apps"}
         if self._last or time.monotonic() >= self._slow_at:
             self._slow_at = time.monotonic() + 5.0
@@ -756,13 +497,9 @@ class Sampler:
 def main(arguments: Sequence[str]) -> int:
     """Do what the first word says and return an exit status."""
     if list(arguments) != ["sample"]:
-        sys.stderr.write("gpubox: meter.py knows the word `sample` alone\n")
+        sys.stderr.write("gpubox: gpu_sampler knows the word `sample` alone\n")
         return 2
     Sampler(json.loads(sys.stdin.buffer.read().decode())).run()
     sys.stderr.flush()
     # The driver may keep its thread for ever; nothing here needs its end.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,11 +11,7 @@ import select
 import signal
 import time
 
-import envlock
-import gpu_queue
-import process_tree
-import records
-import signal_waits
+from gpubox.remote import envlock, gpu_queue, process_tree, records, signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,9 +186,9 @@ def _forget(folder: str) -> None:
 
 def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
     """Start the supervisor and wait for its first record."""
-    units = (
-        __import__("units") if os.path.isdir("/run/systemd/system") or "GPUBOX_ROOT" in os.environ else None
-    )
+    units = None
+    if os.path.isdir("/run/systemd/system") or "GPUBOX_ROOT" in os.environ:
+        from gpubox.remote import systemd as units
     name = user()
     if job.get("unread"):
         _warn(job, job["unread"])
@@ -243,7 +239,7 @@ def _hear(folder: str, line: int) -> None:
         return  # it is slow, and may come yet
     first = os.read(line, 4096)
     if not first.startswith(TOLD):
-        import exit_reason
+        from gpubox.remote import exit_reason
 
         full = first.decode("utf-8", "replace") or exit_reason.full_disk(folder).replace(" when it ended", "")
         if full:
@@ -278,7 +274,7 @@ def _tell(write: int, held: List[int], words: bytes = TOLD) -> None:
 
 def supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
     """Run the supervisor in this process to its end."""
-    import supervisor
+    from gpubox.remote import supervisor
 
     try:
         supervisor.Supervisor(folder, job, umask, tell).run()
@@ -339,7 +335,7 @@ def payload(job: str) -> int:
     umask = os.umask(0o077)
     # Hidden variables are not in the record; Slurm hands on those that sbatch was given.
     number = os.environ.get("SLURM_JOB_ID", "") or "0"
-    import supervisor
+    from gpubox.remote import supervisor
 
     status = supervisor.Supervisor(folder, spec, umask, lambda: None, slurm=number).run()
     if status < 0:

@@ -38,8 +38,7 @@ import stat
 import struct
 import time
 
-import process_tree
-import records
+from gpubox.remote import process_tree, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

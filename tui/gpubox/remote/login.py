@@ -18,15 +18,7 @@ import signal
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-if sys.version_info < (3, 8):
-    sys.stderr.write("gpubox: %s is Python %s, this needs 3.8\n" % (sys.executable, sys.version.split()[0]))
-    sys.exit(5)
-if __name__ == "__main__":
-    sys.path.insert(0, HERE)
-
-import inherited  # noqa: E402 - the folder is known only now
-import process_tree  # noqa: E402
+from gpubox.remote import inherited, process_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,9 +275,3 @@ def main(words: Sequence[str]) -> int:
     if verb == "find":
         return _answer({"words": hint(rest)})
     return _read()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(OSError):
-        os.utime(HERE, None)  # what nobody used for a month goes when something new comes
-    sys.exit(main(sys.argv[1:]))

@@ -15,8 +15,8 @@ import os
 import re
 import time
 
-import process_tree
-from sensitive import secret_name, secret_value
+from gpubox.common.sensitive import secret_name, secret_value
+from gpubox.remote import process_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,17 +1,18 @@
-"""Starts the probe from its cache folder on the box; from there Python takes it compiled."""
+"""Starts a program of ours from its folder on the box: `run.py MODULE WORD...` calls `main` of MODULE.
+
+Python keeps what it compiled of MODULE and its imports beside them; this file it compiles each time.
+"""
 
 import contextlib
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.abspath(__file__))
 
 if sys.version_info < (3, 8):
-    sys.stderr.write(
-        "gpubox: %s is Python %s, the probe needs 3.8\n" % (sys.executable, sys.version.split()[0])
-    )
+    sys.stderr.write("gpubox: %s is Python %s, 3.8 is needed\n" % (sys.executable, sys.version.split()[0]))
     sys.exit(5)
-sys.path.insert(0, HERE)
+sys.path.insert(0, ROOT)
 with contextlib.suppress(OSError):
-    os.utime(HERE, None)  # what nobody used for a month goes when something new comes
-sys.exit(__import__("gpubox_probe").main(sys.argv[1:]))
+    os.utime(ROOT, None)  # what nobody used for a month is removed when something new arrives
+sys.exit(__import__(sys.argv[1], fromlist=["main"]).main(sys.argv[2:]))

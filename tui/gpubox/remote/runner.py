@@ -9,16 +9,13 @@ import resource
 import signal
 import time
 
-import exit_reason
-import process_tree
-import sidecars
-import signal_waits
+from gpubox.remote import exit_reason, process_tree, sidecars, signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence
 
-    import gpu_queue
+    from gpubox.remote import gpu_queue
 
     Row = Dict[str, Any]
 

@@ -15,20 +15,16 @@ import re
 import sys
 import time
 
+from gpubox.common.listeners import WORDS, listeners, sockets
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
     from typing import Any, Dict, Iterator, List, Set, Tuple
 
     Row = Dict[str, Any]
 
-LISTENS = "0A"
-"""State of a TCP socket that listens, as the kernel writes it."""
-ACCEPTS = 0x10000
-"""Flag of a unix socket that listens."""
 MOST = 500
 """Listeners, sockets and files of each kind that are told of: a box that runs away must not fill the link."""
-WORDS = 60
-"""Words of a command line that are kept."""
 LIMIT = 64 * 1024
 """Bytes of a small file that are read."""
 TABLE = 16 * 1024 * 1024
@@ -72,58 +68,6 @@ def read(path: str, limit: int = LIMIT) -> bytes:
 def text(data: bytes) -> str:
     """Return bytes of the box as text."""
     return data.decode("utf-8", "replace")
-
-
-def address(word: str) -> str:
-    """Return an address of /proc/net/tcp or tcp6 as people write it; raises ValueError.
-
-    The kernel prints each 32 bits as one number of the machine's own byte order.
-    """
-    data = bytes.fromhex(word)
-    if sys.byteorder == "little":
-        data = b"".join(data[place : place + 4][::-1] for place in range(0, len(data), 4))
-    if len(data) == 4:
-        return ".".join(str(byte) for byte in data)
-    if len(data) != 16:
-        raise ValueError(word)
-    if data[:12] == b"\0" * 10 + b"\xff\xff":
-        return ".".join(str(byte) for byte in data[12:])
-    if data[:15] == b"\0" * 15 and data[15] < 2:
-        return "::1" if data[15] else "::"
-    return ":".join("%x" % (data[place] << 8 | data[place + 1]) for place in range(0, 16, 2))
-
-
-def listeners(table: str) -> Iterator[Row]:
-    """Yield the sockets that listen in lines of /proc/net/tcp and tcp6; other lines are passed over."""
-    for line in table.splitlines():
-        fields = line.split()
-        if len(fields) < 10 or fields[3] != LISTENS:
-            continue
-        at, _, port = fields[1].rpartition(":")
-        try:
-            row: Row = {
-                "host": address(at),
-                "port": int(port, 16),
-                "uid": int(fields[7]),
-                "inode": int(fields[9]),
-            }
-        except ValueError:
-            continue
-        if 0 < row["port"] < 65536 and 0 <= row["uid"] < 1 << 32:
-            yield row
-
-
-def sockets(table: str) -> Iterator[Row]:
-    """Yield the unix sockets that listen and have a path, in lines of /proc/net/unix."""
-    for line in table.splitlines():
-        fields = line.split(None, 7)
-        if len(fields) < 8 or not fields[7].startswith("/"):
-            continue
-        try:
-            if int(fields[3], 16) & ACCEPTS:
-                yield {"path": fields[7], "inode": int(fields[6])}
-        except ValueError:
-            continue
 
 
 def processes() -> List[Tuple[int, int]]:
@@ -398,7 +342,7 @@ def look() -> Row:
     }
 
 
-def main() -> int:
+def main(_: List[str]) -> int:
     """Print what there is; return the exit status."""
     try:
         # A byte that is no UTF-8 comes as U+FFFD in its field, which every reader takes.
@@ -409,7 +353,3 @@ def main() -> int:
     sys.stdout.buffer.write(answer + b"\n")
     sys.stdout.flush()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

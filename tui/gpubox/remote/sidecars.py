@@ -8,10 +8,7 @@ import os
 import signal
 import sys
 
-import exit_reason
-import process_tree
-import records
-import signal_waits
+from gpubox.remote import bundle, exit_reason, process_tree, records, signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +16,11 @@ if TYPE_CHECKING:
 
     Row = Dict[str, Any]
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 ACTIVATION = 30.0
 """Seconds that activating an environment may take; its scripts may ask or call the network."""
 GIT = 5.0
 """Seconds that git may take to tell the commit."""
+SAMPLER = "gpubox.remote.gpu_sampler"
 STARTS = 3
 """How often the sampler is started: a sick driver may kill it each time."""
 
@@ -35,7 +32,7 @@ class Inactive(Exception):
 def run_activation(spec: Row, base: Dict[str, str]) -> Dict[str, str]:
     """Return the environment with the wished one active; this is where envs.py is called."""
     try:
-        import envs
+        from gpubox.remote import envs
     except ImportError:
         raise RuntimeError("The part of gpubox that activates environments is not there") from None
     os.environ.clear()
@@ -178,8 +175,7 @@ class Beside:
 
         It stays in our session, by which it tells itself from the job.
         """
-        program = os.path.join(HERE, "gpu_sampler.py")
-        if self._sampler or self._starts >= STARTS or not os.path.exists(program):
+        if self._sampler or self._starts >= STARTS or not bundle.has(SAMPLER):
             return
         self._starts += 1
         read, write = os.pipe()
@@ -191,7 +187,7 @@ class Beside:
                 signal_waits.fresh_child()
                 os.dup2(read, 0)
                 signal_waits.close_others()
-                os.execv(sys.executable, [sys.executable, "-I", "-S", program, "sample"])
+                os.execv(sys.executable, bundle.command(SAMPLER, "sample"))
             finally:
                 os._exit(127)
         os.close(read)

@@ -11,16 +11,19 @@ import os
 import signal
 import time
 
-import envlock
-import exit_reason
-import gpu_queue
-import inherited
-import launcher
-import process_tree
-import records
-import sidecars
-import signal_waits
-from runner import Command, NotStarted, keep_orphans
+from gpubox.remote import (
+    bundle,
+    envlock,
+    exit_reason,
+    gpu_queue,
+    inherited,
+    launcher,
+    process_tree,
+    records,
+    sidecars,
+    signal_waits,
+)
+from gpubox.remote.runner import Command, NotStarted, keep_orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     Row = Dict[str, Any]
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 RESULTS = 5.0
 """Seconds for which results are looked for."""
 MOST_RESULTS = 200
@@ -145,7 +147,7 @@ class Supervisor:
         """Note where a login finds what the job did not find; nobody waits for that any more."""
         if not self.record.pop("explaining", False):
             return
-        import login  # here, because those who wait in the queue need no memory for it
+        from gpubox.remote import login  # here, because those who wait in the queue need no memory for it
 
         why = login.hint(
             self.spec["argv"], process_tree.tail(self.path("log"), 4096).decode("utf-8", "replace")
@@ -211,8 +213,7 @@ class Supervisor:
 
     def waits(self, words: str) -> None:
         """Write what is waited for, when that changed; keeps the program's folder young."""
-        with contextlib.suppress(OSError):
-            os.utime(HERE, None)
+        bundle.touch()
         self.check_asked()
         if self.record.get("waits") != words:
             self.save(state="queued", waits=words)

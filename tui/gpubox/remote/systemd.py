@@ -13,11 +13,8 @@ import json
 import os
 import signal
 import socket
-import sys
 
-import gpu_queue
-import inherited
-import process_tree
+from gpubox.remote import bundle, gpu_queue, inherited, process_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
     Row = Dict[str, Any]
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE = 10.0
 """Seconds that systemd may take to start a unit."""
 WARNING = "This box ends your jobs when you log out; `loginctl enable-linger` there keeps them"
@@ -115,7 +111,7 @@ def _ask(folder: str, job: str, path: str) -> None:
     command = [_program(), "--user", "--quiet", "--collect", "--unit=gpubox-job-" + job]
     command += ["--property=OOMPolicy=continue", "--property=LimitCORE=infinity"]
     command += ["--property=KillSignal=SIGTERM", "--property=SendSIGHUP=no", "--"]
-    command += [sys.executable, "-I", "-S", os.path.join(HERE, "jobs.py"), "unit", path]
+    command += bundle.command("gpubox.remote.api", "unit", path)
     runtime = os.environ.get("XDG_RUNTIME_DIR") or "/run/user/%d" % os.getuid()
     pid = os.fork()
     if pid == 0:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpubox.agent import program_cache
+from gpubox.agent import bundle
 from gpubox.agent.call import Wording, run
 from gpubox.core.sanitize import as_bytes
 from gpubox.core.shell import Shell
@@ -39,7 +39,7 @@ async def ask(
 
     Raises RemoteError when there is none: no `sh`, a login shell that refuses; Dropped when the link ends.
     """
-    script = program_cache.program("desktop", "desktop.sh", interpreter="sh")
+    script = bundle.program("desktop", "desktop.sh", interpreter="sh")
     result = await run(shell, script, wording=_WORDING, stdin=request(act, {**(values or {}), **more}))
     return [
         ScriptLine(word.decode("ascii", "replace"), rest.decode("utf-8", "replace"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gpubox.agent import program_cache as kept
+from gpubox.agent import bundle, program_cache
 from gpubox.agent.call import Wording, call
 from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.selectors import choose, root_for
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gpubox.store.store import Store
 
 T = TypeVar("T")
-PROGRAM_FILES = ("env.py", "envs.py", "envscan.py", "envmeta.py", "envshell.py", "condarc.py", "inherited.py")
 """What runs on the box to look at environments; the first of them is started."""
 VENVS = "~/.virtualenvs"
 """Where a venv goes that belongs to no project."""
@@ -149,8 +148,8 @@ class Environments:
         words = ["shell", harmless(env.prefix), env.kind]
         if command is not None:
             words.append(harmless(command))
-        await kept.ensure(shell, self._program, self._python)
-        return kept.quiet(self._program, words, self._python)
+        await program_cache.ensure(shell, self._program, self._python)
+        return program_cache.quiet(self._program, words, self._python)
 
     def create(
         self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda", tool: str = ""
@@ -206,8 +205,8 @@ class Environments:
         return operations.probe_gpu(env)
 
     @property
-    def _program(self) -> kept.Program:
-        return kept.program("envs", *PROGRAM_FILES)
+    def _program(self) -> bundle.Program:
+        return bundle.program("envs", "gpubox.remote.env")
 
     def _place(self, where: str, kind: Kind) -> tuple[str, str]:
         """Return the folder in which a new environment goes, and the tool that makes it."""

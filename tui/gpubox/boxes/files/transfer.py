@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gpubox.agent import call, program_cache
+from gpubox.agent import bundle, call
 from gpubox.agent.program_pipes import ProgramPipes, piped
 from gpubox.boxes.files.pipes import ThreadPipes
+from gpubox.common.transfer.receiving import Taker
+from gpubox.common.transfer.sending import send
+from gpubox.common.transfer.wire import Closed, Tally, TransferRefused, TransferWire
 from gpubox.core.channels import Channels
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-from gpubox.remote import files as remote
 
-FILES = ("files.py", "sending.py", "receiving.py", "wire.py")
-"""The files of the transfer program; the first one is run."""
 _SHOWN = 0.1
 """Seconds between two progress reports."""
 _WORDS = 300
@@ -59,7 +59,7 @@ class Files:
         self._shell = shell
         self._channels = channels
         self._python = python
-        self._program = program_cache.program("files", *FILES)
+        self._program = bundle.program("files", "gpubox.remote.files")
 
     async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> TransferProgress:
         """Copy files and folders of this machine to the box, over what is there.
@@ -70,11 +70,11 @@ class Files:
         stays there for the next attempt.
         """
         tops = [_top(path) for path in paths]
-        tally, transfer = remote.Tally(), _word()
+        tally, transfer = Tally(), _word()
 
-        def work(wire: remote.Wire) -> None:
+        def work(wire: TransferWire) -> None:
             wire.say(verb="put", to=to)
-            remote.send(wire, tops, tally, transfer)
+            send(wire, tops, tally, transfer)
 
         return await self._whole(work, tally, told)
 
@@ -89,7 +89,7 @@ class Files:
         for path in paths:
             if os.path.basename(path.rstrip("/")) in ("", ".", "..", "~"):
                 raise ConfigError("Not a file", f"{path}: name a file, or a folder in it")
-        tally, transfer = remote.Tally(), _word()
+        tally, transfer = Tally(), _word()
         wanted = [os.path.basename(path.rstrip("/")) for path in paths]
 
         def allowed(name: str) -> bool:
@@ -98,15 +98,15 @@ class Files:
         def replaces(name: str) -> bool:
             return replace or name in wanted
 
-        def work(wire: remote.Wire) -> None:
+        def work(wire: TransferWire) -> None:
             done = [list(parts) for parts in tally.done]
             wire.say(verb="get", paths=list(paths), done=done, transfer=transfer)
-            remote.Taker(wire, tally, allowed, replaces).take(to)
+            Taker(wire, tally, allowed, replaces).take(to)
 
         return await self._whole(work, tally, told)
 
     async def _whole(
-        self, work: Callable[[remote.Wire], None], tally: remote.Tally, told: Told | None
+        self, work: Callable[[TransferWire], None], tally: Tally, told: Told | None
     ) -> TransferProgress:
         """Transfer over as many links as it takes."""
         showing = asyncio.ensure_future(_show(tally, told)) if told else None
@@ -134,20 +134,20 @@ class Files:
                 return shell, channels
         raise AssertionError("a feed never ends")
 
-    async def _once(self, channels: Channels, work: Callable[[remote.Wire], None]) -> None:
+    async def _once(self, channels: Channels, work: Callable[[TransferWire], None]) -> None:
         async with piped(channels, self._program, python=self._python) as pipes:
             await _in_thread(pipes, work, self._box)
 
 
-async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], box: str) -> None:
+async def _in_thread(pipes: ProgramPipes, work: Callable[[TransferWire], None], box: str) -> None:
     """Transfer over pipes in a thread; raises GpuBoxError, with cleaned text."""
     ends = ThreadPipes(pipes, asyncio.get_running_loop())
-    thread = asyncio.ensure_future(asyncio.to_thread(_work, remote.Wire(ends), work))
+    thread = asyncio.ensure_future(asyncio.to_thread(_work, TransferWire(ends), work))
     try:
         await asyncio.shield(thread)
-    except remote.Refused as refused:
+    except TransferRefused as refused:
         raise call.refused(refused.title, refused.text, refused.hint) from None
-    except remote.Closed:
+    except Closed:
         said = pipes.last_words or "the program there ended"
         hint = "Try again: it goes on where it was"
         raise Dropped("The transfer was cut", f"{box}: {said}", hint) from None
@@ -160,19 +160,19 @@ async def _in_thread(pipes: ProgramPipes, work: Callable[[remote.Wire], None], b
             thread.exception()  # seen
 
 
-def _work(wire: remote.Wire, work: Callable[[remote.Wire], None]) -> None:
+def _work(wire: TransferWire, work: Callable[[TransferWire], None]) -> None:
     """Transfer; raises Refused with the last words of the program on the box."""
     try:
         work(wire)
         wire.flush()
     except RemoteError:
-        with suppress(remote.Closed):
+        with suppress(Closed):
             while True:
                 wire.line()
         raise
 
 
-async def _show(tally: remote.Tally, told: Told) -> None:
+async def _show(tally: Tally, told: Told) -> None:
     last: TransferProgress | None = None
     while True:
         now = progress(tally)
@@ -182,7 +182,7 @@ async def _show(tally: remote.Tally, told: Told) -> None:
         await asyncio.sleep(_SHOWN)
 
 
-def progress(tally: remote.Tally) -> TransferProgress:
+def progress(tally: Tally) -> TransferProgress:
     """Return the progress of a transfer, with text that is safe to draw."""
     return TransferProgress(
         clean(tally.name, 80),

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gpubox.agent import call, program_cache
+from gpubox.agent import bundle, call
+from gpubox.agent.bundle import Program
 from gpubox.agent.program_pipes import ProgramPipes, piped
 from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
 from gpubox.boxes.jobs.list_decoder import WORDING, ListDecoder, about, named_safely
@@ -25,32 +26,6 @@ from gpubox.core.retry import connected
 from gpubox.core.shell import Shell
 
 T = TypeVar("T")
-FILES = (
-    "jobs.py",
-    "api.py",
-    "launcher.py",
-    "leases.py",
-    "supervisor.py",
-    "runner.py",
-    "sidecars.py",
-    "envlock.py",
-    "records.py",
-    "sensitive.py",
-    "gpu_queue.py",
-    "process_tree.py",
-    "exit_reason.py",
-    "signal_waits.py",
-    "sigill.py",
-    "systemd.py",
-    "gpu_sampler.py",
-    "envs.py",
-    "condarc.py",
-    "inherited.py",
-    "login.py",
-    "probe.py",
-    "pynvml.py",
-)
-"""The program for jobs; the first one is run."""
 PAGE = 4 * 1024 * 1024
 """Most bytes of log that are fetched at once."""
 _TICKS = 512 * 1024
@@ -97,9 +72,9 @@ class BoxBackend:
         """What reads the environment of a login, which jobs begin with; None where this process has it."""
 
     @property
-    def program(self) -> program_cache.Program:
+    def program(self) -> Program:
         """The program as the box keeps it."""
-        return program_cache.program("jobs", *FILES)
+        return bundle.program("jobs", "gpubox.remote.api")
 
     def shell(self) -> Shell:
         """Return the shell of the link there is now; raises Dropped without one."""

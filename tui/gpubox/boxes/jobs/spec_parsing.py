@@ -8,11 +8,11 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 
+from gpubox.common.sensitive import secret_name, secret_value
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 from gpubox.core.sanitize import clean
-from gpubox.remote.sensitive import secret_name, secret_value
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Alphabet of an id's suffix: nothing that is ambiguous when read aloud."""

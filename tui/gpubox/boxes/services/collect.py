@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpubox.agent import program_cache
+from gpubox.agent import bundle, program_cache
 from gpubox.agent.call import Wording, call, run
 from gpubox.boxes.services import shell_facts
 from gpubox.boxes.services.facts import ServiceFacts
@@ -21,10 +21,10 @@ async def ask(shell: Shell, python: str = "") -> ServiceFacts:
     ConfigError for a `python` that cannot be named.
     """
     try:
-        program = program_cache.program("services", "services.py")
+        program = bundle.program("services", "gpubox.remote.services")
         facts = await call(shell, program, None, ServiceFacts, _WORDING, python=python)
     except program_cache.NoPython:
-        program = program_cache.program("services", "services.sh", interpreter="sh")
+        program = bundle.program("services", "services.sh", interpreter="sh")
         result = await run(shell, program, wording=_WORDING)
         facts = shell_facts.read(result.stdout)
         if facts is None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from gpubox.boxes.services.facts import ServiceFacts
+from gpubox.common.listeners import WORDS, listeners
 from gpubox.core.bounds import whole
 from gpubox.core.json_bytes import Unreadable, decode_json
-from gpubox.remote import services as remote
 
 _FILE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FACTS = msgspec.json.Decoder(ServiceFacts)
@@ -55,7 +55,7 @@ class _Lines:
 
     def _table(self, rest: str) -> None:
         if len(self.listeners) < _MOST:
-            for row in remote.listeners(rest):
+            for row in listeners(rest):
                 self.inodes[str(row.pop("inode"))] = row
                 self.listeners.append(row)
 
@@ -75,7 +75,7 @@ class _Lines:
         pid, _, text = rest.partition(" ")
         words = text.rstrip(_SEPARATOR).split(_SEPARATOR)
         if pid in self.processes:
-            self.processes[pid]["words"] = words[: remote.WORDS]
+            self.processes[pid]["words"] = words[:WORDS]
 
     def _folder(self, rest: str) -> None:
         pid, _, folder = rest.partition(" ")

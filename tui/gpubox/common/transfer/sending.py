@@ -7,39 +7,23 @@ import hashlib
 import os
 import stat
 
+from gpubox.common.transfer.wire import (
+    ASK,
+    END,
+    FAILED,
+    FRAME,
+    PART,
+    SAME,
+    UNWANTED,
+    Tally,
+    TransferRefused,
+    TransferWire,
+    digest_of,
+    frame,
+    why,
+)
+
 TYPE_CHECKING = False
-if TYPE_CHECKING or __package__:
-    from .wire import (
-        ASK,
-        END,
-        FAILED,
-        FRAME,
-        PART,
-        SAME,
-        UNWANTED,
-        Refused,
-        Tally,
-        Wire,
-        digest_of,
-        frame,
-        why,
-    )
-else:  # on the box all files of a program lie in one folder
-    from wire import (
-        ASK,
-        END,
-        FAILED,
-        FRAME,
-        PART,
-        SAME,
-        UNWANTED,
-        Refused,
-        Tally,
-        Wire,
-        digest_of,
-        frame,
-        why,
-    )
 if TYPE_CHECKING:
     from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
@@ -72,12 +56,14 @@ def found(paths: Sequence[str]) -> List[Tuple[str, str]]:
         else:
             fitting = sorted(glob.glob(whole)) if glob.has_magic(whole) else []
         if not fitting:
-            raise Refused("No such file", "There is no %s" % path)
+            raise TransferRefused("No such file", "There is no %s" % path)
         tops += [(os.path.basename(one.rstrip("/")), one) for one in fitting]
     names = [name for name, _ in tops]
     for name in names:
         if names.count(name) > 1:
-            raise Refused("Two of one name", "More than one is called %s" % name, "Copy them one by one")
+            raise TransferRefused(
+                "Two of one name", "More than one is called %s" % name, "Copy them one by one"
+            )
     return tops
 
 
@@ -106,16 +92,16 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
                 left += [((*parts, name), os.path.join(path, name)) for name in reversed(names)]
         except OSError as error:
             if len(parts) == 1:
-                raise Refused("Cannot be read", "%s: %s" % (path, why(error))) from None
+                raise TransferRefused("Cannot be read", "%s: %s" % (path, why(error))) from None
             tally.skipped.append("%s: %s" % (path, why(error)))
     return all_items
 
 
-def send(wire: Wire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: str) -> None:
+def send(wire: TransferWire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: str) -> None:
     """Send files and folders and wait until the other end has them; what `tally` has as done is left out.
 
     `transfer` is a word of its own for each spec of a person: half a file of the same one may be gone on
-    with by whoever comes first. Raises Refused and Closed.
+    with by whoever comes first. Raises TransferRefused and Closed.
     """
     tally.skipped.clear()
     all_items = items(tops, tally)
@@ -143,7 +129,7 @@ def send(wire: Wire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: st
     wire.line()
 
 
-def _settle(wire: Wire, open_ones: List[Item], tally: Tally, most: int) -> None:
+def _settle(wire: TransferWire, open_ones: List[Item], tally: Tally, most: int) -> None:
     """Take what the other end says of files that were sent, until at most so many are left without a word."""
     while open_ones and (len(open_ones) > most or wire.waiting()):
         wire.line()
@@ -152,7 +138,7 @@ def _settle(wire: Wire, open_ones: List[Item], tally: Tally, most: int) -> None:
         tally.files += item.size >= 0
 
 
-def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bool:
+def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tally) -> bool:
     """Send a file or a folder; returns whether the other end will say a word of it."""
     if item.size < 0:
         wire.say(what="folder", path=item.parts, mode=item.mode)
@@ -161,7 +147,7 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
         file = open(item.path, "rb", buffering=0)  # noqa: SIM115 - closed below
     except OSError as error:
         if len(item.parts) == 1:
-            raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+            raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         tally.skipped.append("%s: %s" % (item.path, why(error)))
         return False
     with file:
@@ -172,7 +158,7 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
             file.seek(0)
         except OSError as error:
             if len(item.parts) == 1:
-                raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+                raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
             tally.skipped.append("%s: %s" % (item.path, why(error)))
             return False
         ask = size >= ASK
@@ -193,7 +179,7 @@ def _send_one(wire: Wire, item: Item, open_ones: List[Item], tally: Tally) -> bo
             _pour(wire, file, digest, size - at, open_ones, tally)
         except OSError as error:
             wire.push(FAILED.to_bytes(4, "big"))  # the words come right behind it
-            raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+            raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         wire.say(sum=digest.hexdigest())
     return True
 
@@ -209,7 +195,7 @@ def _head(file: Any) -> bytes:
     return data
 
 
-def _offered(wire: Wire, file: Any, offer: Row, size: int) -> Tuple[Any, int]:
+def _offered(wire: TransferWire, file: Any, offer: Row, size: int) -> Tuple[Any, int]:
     """Return the digest of what need not be sent and where to begin.
 
     SAME when all of it is there; UNWANTED when it differs and the other end replaces nothing.
@@ -227,7 +213,7 @@ def _offered(wire: Wire, file: Any, offer: Row, size: int) -> Tuple[Any, int]:
     return hashlib.sha256(), 0
 
 
-def _pour(wire: Wire, file: Any, digest: Any, left: int, open_ones: List[Item], tally: Tally) -> None:
+def _pour(wire: TransferWire, file: Any, digest: Any, left: int, open_ones: List[Item], tally: Tally) -> None:
     while left > 0:
         data = file.read(min(FRAME, left))
         if not data:

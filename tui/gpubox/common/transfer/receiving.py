@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import stat
 
+from gpubox.common.transfer.partial import adopt_longest, hold, open_partial
+from gpubox.common.transfer.wire import (
+    SAME,
+    UNWANTED,
+    Tally,
+    TransferRefused,
+    TransferWire,
+    digest_of,
+    why,
+)
+
 TYPE_CHECKING = False
-if TYPE_CHECKING or __package__:
-    from .wire import PART, SAME, UNWANTED, Refused, Tally, Wire, digest_of, why
-else:  # on the box all files of a program lie in one folder
-    from wire import PART, SAME, UNWANTED, Refused, Tally, Wire, digest_of, why
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -29,7 +35,7 @@ class Taker:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: TransferWire,
         tally: Tally,
         allowed: Optional[Callable[[str], bool]] = None,
         replaces: Optional[Callable[[str], bool]] = None,
@@ -53,7 +59,7 @@ class Taker:
     def take(self, to: str) -> None:
         """Take all there is, to a folder, or to one name that is not there yet or is a file.
 
-        Raises Refused and Closed. What is in the way of one file ends the whole.
+        Raises TransferRefused and Closed. What is in the way of one file ends the whole.
         """
         head = self._wire.line()
         self._tally.all_files, self._tally.all_bytes = _whole(head["files"]), _whole(head["bytes"])
@@ -62,7 +68,7 @@ class Taker:
         self._transfer = re.sub("[^0-9a-z]", "", str(head["transfer"]))[:32] or "0"
         self._roots = [_plain(name) for name in head["roots"]]
         if self._allowed is not None and not all(map(self._allowed, self._roots)):
-            raise Refused("Not what was asked for", "The box sends a file of another name")
+            raise TransferRefused("Not what was asked for", "The box sends a file of another name")
         self._place(to, bool(head["single"]))
         self._wire.say(ready=True)
         while True:
@@ -74,7 +80,7 @@ class Taker:
             try:
                 self._one(row)
             except OSError as error:
-                raise Refused(*_words(error, self._target(row))) from None
+                raise TransferRefused(*_words(error, self._target(row))) from None
             self._wire.say(ok=True)
 
     def _place(self, to: str, single: bool) -> None:
@@ -84,20 +90,20 @@ class Taker:
             if wants_folder and not os.path.isdir(to):
                 os.mkdir(to)
         except OSError as error:
-            raise Refused("No such folder", "%s: %s" % (to, why(error))) from None
+            raise TransferRefused("No such folder", "%s: %s" % (to, why(error))) from None
         if os.path.isdir(to):
             self._base = to
             return
         self._base, self._rename = os.path.split(to)
         if not os.path.isdir(self._base or "."):
-            raise Refused("No such folder", "There is no folder %s" % self._base, "Make it first")
+            raise TransferRefused("No such folder", "There is no folder %s" % self._base, "Make it first")
         if not single and os.path.lexists(to):
-            raise Refused("In the way", "%s is a file, and a folder is to be put there" % to)
+            raise TransferRefused("In the way", "%s is a file, and a folder is to be put there" % to)
 
     def _target(self, row: Row) -> str:
         parts = [_plain(part) for part in row["path"]]
         if not parts or parts[0] not in self._roots:
-            raise Refused("Not what was asked for", "The other end sends a file of another name")
+            raise TransferRefused("Not what was asked for", "The other end sends a file of another name")
         if self._rename:
             parts[0] = self._rename
         return os.path.join(self._base, *parts)
@@ -132,10 +138,10 @@ class Taker:
         stem = ".gpubox-%s." % hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
         part = os.path.join(folder, "%s%s.part" % (stem, self._transfer))
         if ask:
-            _adopt(folder, stem, part)
-        file, part = _opened(folder, stem, part)
+            adopt_longest(folder, stem, part)
+        file, part = open_partial(folder, stem, part)
         try:
-            _hold(file)
+            hold(file)
             digest, at = self._begin(file, target, size, replace) if ask else (hashlib.sha256(), 0)
             if at < 0:
                 self._tally.bytes += size
@@ -149,7 +155,8 @@ class Taker:
             end = self._fill(file, digest, at, size)
             if self._wire.line().get("sum") != digest.hexdigest():
                 os.ftruncate(file, 0)
-                raise Refused("Damaged on the way", "%s differs from what was sent" % name, "Try again")
+                text = "%s differs from what was sent" % name
+                raise TransferRefused("Damaged on the way", text, "Try again")
             os.ftruncate(file, end)
             if not replace:
                 if not _equal(file, target):
@@ -183,15 +190,15 @@ class Taker:
         self._wire.say(have=have, sum=digest.hexdigest(), same=same, replace=replace)
         at = _whole(self._wire.line()["begin"], UNWANTED)
         if at not in ((SAME, 0, have) if replace else (SAME, UNWANTED)):
-            raise Refused("Not understood", "The other end begins in the middle of a file")
+            raise TransferRefused("Not understood", "The other end begins in the middle of a file")
         return (digest, at) if at == have else (hashlib.sha256(), at)
 
     def _fill(self, file: int, digest: Any, at: int, size: int) -> int:
-        """Write what comes from a byte on; returns where it ended. Raises Refused for more than `size`."""
+        """Write what comes from a byte on, and return where it ended; raises TransferRefused for too much."""
         for piece in self._wire.pieces():
             if at + len(piece) > size:
                 text = "The other end sends more than the %d bytes that it announced" % size
-                raise Refused("Not what was asked for", text)
+                raise TransferRefused("Not what was asked for", text)
             digest.update(piece)
             view = piece
             while view:
@@ -203,16 +210,16 @@ class Taker:
 
 
 def _plain(name: object) -> str:
-    """Return a name that leads nowhere else; raises Refused."""
+    """Return a name that leads nowhere else; raises TransferRefused."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise Refused("Not what was asked for", "The other end sends a file without a proper name")
+        raise TransferRefused("Not what was asked for", "The other end sends a file without a proper name")
     return name
 
 
 def _whole(value: object, least: int = 0) -> int:
-    """Return a whole number that a disk can have; raises Refused: JSON has no bounds."""
+    """Return a whole number that a disk can have; raises TransferRefused: JSON has no bounds."""
     if type(value) is not int or not least <= value < 1 << 63:
-        raise Refused("Not understood", "The other end sent a size that no file has")
+        raise TransferRefused("Not understood", "The other end sent a size that no file has")
     return value
 
 
@@ -225,45 +232,12 @@ def _words(error: OSError, target: str) -> Tuple[str, str, str]:
     return "Cannot be written", "%s: %s" % (target, why(error)), ""
 
 
-# --- halves of files
-
-
-def _hold(file: int) -> None:
-    """Mark a half file as being written; one of the same transfer may be so by what a lost link left."""
-    with contextlib.suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _opened(folder: str, stem: str, part: str) -> Tuple[int, str]:
-    """Open the half file of this transfer, or a new one, and return it with its path.
-
-    In a folder where others may write, one of them may have put something of that name there beforehand.
-    """
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    with contextlib.suppress(FileExistsError):
-        return os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o600), part
-    with contextlib.suppress(OSError):
-        file = os.open(part, flags | os.O_NONBLOCK)
-        if _ours(file):
-            return file, part
-        os.close(file)
-    part = os.path.join(folder, "%s%s.part" % (stem, os.urandom(8).hex()))
-    return os.open(part, flags | os.O_CREAT | os.O_EXCL, 0o600), part
-
-
-def _ours(file: int) -> bool:
-    """Say whether a half file is one that nobody else could make, reach by another name, or have open."""
-    info = os.fstat(file)
-    plain = stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o600
-    return plain and info.st_uid == os.geteuid() and info.st_nlink == 1
-
-
 def _check_link(path: str) -> None:
-    """Raise Refused for another user's link where others may write, as with Linux's protected_symlinks."""
+    """Raise TransferRefused for another user's link where others may write, as protected_symlinks does."""
     folder = os.stat(os.path.dirname(path) or ".")
     if folder.st_mode & 0o022 and os.lstat(path).st_uid not in (os.geteuid(), 0, folder.st_uid):
         hint = "Name the file that it leads to"
-        raise Refused("Another user's link", "%s is a link that another user made" % path, hint)
+        raise TransferRefused("Another user's link", "%s is a link that another user made" % path, hint)
 
 
 def _equal(file: int, path: str) -> bool:
@@ -271,28 +245,3 @@ def _equal(file: int, path: str) -> bool:
     size = os.fstat(file).st_size
     with open(path, "rb") as other:
         return other.read(size + 1) == os.pread(file, size + 1, 0)
-
-
-def _adopt(folder: str, stem: str, part: str) -> None:
-    """Make the longest half of this file that nobody writes any more into ours, and remove the others."""
-    if os.path.lexists(part):
-        return
-    halves: List[Tuple[int, str]] = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder or "."):
-            if name.startswith(stem) and PART.fullmatch(name):
-                path = os.path.join(folder, name)
-                halves.append((os.lstat(path).st_size, path))
-    for _, path in sorted(halves, reverse=True):
-        with contextlib.suppress(OSError):
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            try:
-                if not _ours(file):
-                    continue
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.lexists(part):
-                    os.unlink(path)
-                else:
-                    os.rename(path, part)
-            finally:
-                os.close(file)

@@ -49,7 +49,7 @@ SAME, UNWANTED = -1, -2
 PART = re.compile(r"\.gpubox-[0-9a-f]{16}\.[0-9a-z]{1,32}\.part")
 
 
-class Refused(Exception):
+class TransferRefused(Exception):
     """What was wished cannot be done, in words."""
 
     def __init__(self, title: str, text: str = "", hint: str = "") -> None:
@@ -98,7 +98,7 @@ class Standard:
         return False
 
 
-class Wire:
+class TransferWire:
     """Lines and bytes both ways, over the pipes of this process or others."""
 
     def __init__(self, pipes: Optional[Pipes] = None) -> None:
@@ -142,16 +142,19 @@ class Wire:
         self.push(json.dumps(words).encode() + b"\n")
 
     def line(self) -> Row:
-        """Return the next line; raises Closed at the end, and Refused for what the other end could not do."""
+        """Return the next line.
+
+        Raises Closed at the end, and TransferRefused for what the other end could not do.
+        """
         try:
             row = json.loads(self._line().decode("utf-8", "surrogateescape"))
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise Refused("Not understood", "The other end sent something else than files")
+            raise TransferRefused("Not understood", "The other end sent something else than files")
         error = row.get("error")
         if isinstance(error, dict):
-            raise Refused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
+            raise TransferRefused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
         return row
 
     def _line(self) -> bytes:
@@ -159,7 +162,7 @@ class Wire:
         size = 0
         while not found or not found[-1].endswith(b"\n"):
             if size > LINE:
-                raise Refused("Not understood", "The other end sent an endless line")
+                raise TransferRefused("Not understood", "The other end sent an endless line")
             held = self._held if self._held else memoryview(self._more())
             end = bytes(held[:4096]).find(b"\n") + 1 or bytes(held).find(b"\n") + 1 or len(held)
             found.append(bytes(held[:end]))
@@ -175,12 +178,12 @@ class Wire:
         return data
 
     def pieces(self) -> Iterator[memoryview]:
-        """Return the bytes of one file as they come; raises Refused when the sender could not go on."""
+        """Return the bytes of one file as they come; raises TransferRefused when the sender gave up."""
         while True:
             left = int.from_bytes(b"".join(self._exactly(4)), "big")
             if left == FAILED:
                 self.line()
-                raise Refused("Not understood", "The other end gave up without words")
+                raise TransferRefused("Not understood", "The other end gave up without words")
             if left == END:
                 return
             yield from self._exactly(left)
@@ -193,7 +196,7 @@ class Wire:
             left -= min(left, len(held))
 
 
-def digest_of(wire: Wire, file: Any, size: int) -> Any:
+def digest_of(wire: TransferWire, file: Any, size: int) -> Any:
     """Return the digest of the first bytes of a file, which is left right behind them."""
     digest = hashlib.sha256()
     file.seek(0)

@@ -1,0 +1,172 @@
+"""Programs that run on a box: which files the imports of a main module lead to, and how they are sent."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import importlib.util
+import json
+import re
+import textwrap
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from gpubox.agent.minify import stripped
+from gpubox.core.errors import ConfigError
+
+_NVML = "pynvml.py"
+STARTER = "run.py"
+"""The file by which a Python program is started; it lies beside the packages."""
+_IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:gpubox|pynvml)\b[^\n(]*(?:\([^)]*\))?", re.M)
+"""A statement that imports a module of ours. To parse whole files by `ast` would take 0.1 s for the jobs."""
+_QUOTED = re.compile(r"""["'](gpubox\.[a-z_.]+)["']""")
+"""A module of ours that is named in quotes, because it is started as a process of its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """A program as a box keeps it, in a folder of its own."""
+
+    name: str
+    """What its folder and its errors are called; small letters only."""
+    files: Mapping[str, bytes]
+    """By path in the folder: the text, ASCII for sh and UTF-8 for Python."""
+    main: str
+    """Of a Python program: the module whose function `main` runs. Of one for sh: its only file."""
+    interpreter: Literal["python", "sh"] = "python"
+    """A program for sh finds its text in $s when it just came over; else in $0, and $s is unset."""
+    minified: bool = True
+    """Whether Python loses its comments and docstrings on the way: they would take memory on the box."""
+
+
+@cache
+def program(
+    name: str, main: str, *, interpreter: Literal["python", "sh"] = "python", minified: bool = True
+) -> Program:
+    """Return the program whose main module is `main`, such as gpubox.remote.api, with all that it imports.
+
+    For sh, `main` is one file of gpubox.remote. Raises ConfigError when NVML's module is needed and missing.
+    """
+    if not re.fullmatch("[a-z]+", name):
+        raise ValueError(f"not the name of a program: {name}")
+    if interpreter == "sh":
+        text = stripped(_text("remote", main), "sh")
+        return Program(name, {main: text.encode()}, main, interpreter)
+    files = {path: text.encode() for path, text in sorted(_followed(main).items())}
+    return Program(name, {STARTER: _text("remote", STARTER).encode(), **files}, main, minified=minified)
+
+
+def imports(source: str) -> Iterator[str]:
+    """Yield the names that a source imports of gpubox and pynvml, also late ones, and those in quotes.
+
+    `from gpubox.remote import x` yields the package and gpubox.remote.x, which may be a module.
+    """
+    yield from _QUOTED.findall(source)
+    for statement in _IMPORT.findall(source):
+        for node in ast.parse(textwrap.dedent(statement)).body:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield node.module or ""
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _followed(main: str) -> dict[str, str]:
+    """Return all files of ours that a module needs, by their path; gpubox itself is an empty package."""
+    found: dict[str, str] = {}
+    wanted = [main]
+    while wanted:
+        name = wanted.pop()
+        path, text = _module(name)
+        if path in found or text is None:
+            continue
+        found[path] = text
+        wanted += [*(imports(text) if path != _NVML else ()), name.rpartition(".")[0]]
+    if path_of(main) not in found:
+        raise ValueError(f"no module: {main}")
+    return found
+
+
+def path_of(module: str) -> str:
+    """Return the file of a module that is no package."""
+    return module.replace(".", "/") + ".py"
+
+
+@cache
+def _module(name: str) -> tuple[str, str | None]:
+    """Return the path and text of a module or package; no text when there is none of that name."""
+    if name in ("", "gpubox"):
+        return "gpubox/__init__.py", ""
+    if name.partition(".")[0] == "pynvml":
+        return _NVML, pynvml_source()
+    parts = name.split(".")[1:]
+    if resources.files("gpubox").joinpath(*parts).is_dir():
+        return f"{name.replace('.', '/')}/__init__.py", _text(*parts, "__init__.py")
+    if resources.files("gpubox").joinpath(*parts[:-1], f"{parts[-1]}.py").is_file():
+        return path_of(name), _text(*parts[:-1], f"{parts[-1]}.py")
+    return path_of(name), None
+
+
+def _text(*parts: str) -> str:
+    return resources.files("gpubox").joinpath(*parts).read_text("utf-8")
+
+
+@cache
+def pynvml_source() -> str:
+    """Return pynvml as installed here; its license text is part of the file and travels with it."""
+    spec = importlib.util.find_spec("pynvml")
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            "pynvml is missing here", "The package nvidia-ml-py is not installed", "Install gpubox-tui anew"
+        )
+    return Path(spec.origin).read_text("utf-8")
+
+
+@lru_cache(64)
+def folder(program: Program) -> str:
+    """Return the name of its folder on the box.
+
+    It follows from the files as they are here: to minify them takes 0.2 s, and mostly the box has them.
+    """
+    digest = hashlib.sha256()
+    for name, data in program.files.items():
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return f"{program.name}-{digest.hexdigest()[:16]}"
+
+
+def sent(program: Program) -> dict[str, str]:
+    """Return the files of a Python program as the box gets them; NVML's module keeps its license text."""
+    return {
+        name: stripped(data.decode()) if program.minified and name != _NVML else data.decode()
+        for name, data in program.files.items()
+    }
+
+
+@lru_cache(64)
+def payload(program: Program) -> bytes:
+    """Return what goes first on stdin where the box lacks the program; to minify takes 0.2 s the first time.
+
+    For Python: the size of the rest in eight digits, the sha256 of the JSON, and the JSON, compressed.
+    """
+    if program.interpreter == "sh":
+        return program.files[program.main].strip()
+    packed = json.dumps(sent(program)).encode()
+    data = hashlib.sha256(packed).hexdigest().encode() + zlib.compress(packed, 9)
+    return b"%08d" % len(data) + data
+
+
+@cache
+def stub() -> str:
+    """Return boot.py as one line without quotes that a shell could trip over; tcsh takes no newline."""
+    tree = ast.parse(_text("remote", "boot.py"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    packed = base64.b64encode(zlib.compress(ast.unparse(tree).encode(), 9)).decode()
+    return f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'

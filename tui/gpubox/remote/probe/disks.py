@@ -1,0 +1,109 @@
+"""The disks of a machine and how full they are; one that does not answer holds up nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+
+from gpubox.common.sample_format import COMMAND_LIMIT, NAME_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    Row = Dict[str, object]
+
+
+DISK_WAIT = 2.0
+"""Seconds without an answer for which the last size of a disk still stands."""
+NETWORK = re.compile(
+    r"(?:nfs4?|lustre|beegfs\w*|virtiofs|cifs|smb3|ceph|gpfs|glusterfs|panfs|wekafs|pvfs2|fuse\.(?:sshfs|glusterfs"
+    r"|ceph\S*|juicefs|s3fs|rclone|gcsfuse|mount-s3|blobfuse2?|mfs|lizardfs|quobyte\S*|cvmfs2?))$"
+)
+"""Kinds of file systems that lie on another machine."""
+
+
+def mounts(text: str) -> list[tuple[str, str, str, bool]]:
+    """Return device, mount point, kind and read-only of real disks, then of those of the network.
+
+    `text` is /proc/self/mounts, in which bytes that are not UTF-8 are surrogates. A device is there once.
+    """
+    best: dict[str, tuple[str, str, str, bool]] = {}
+    for line in text.split("\n"):
+        words = line.split(" ")
+        if len(words) < 4:
+            continue
+        device, mount, kind, options = (octal(word) for word in words[:4])
+        local = device.startswith("/dev/") and not device.startswith(("/dev/loop", "/dev/fuse", "/dev/ram"))
+        if not (local or kind == "zfs" or mount == "/" or NETWORK.match(kind)):
+            continue
+        if kind in ("squashfs", "iso9660", "udf", "devtmpfs"):
+            continue
+        key = mount if kind.startswith(("beegfs", "fuse.")) else device  # all of these may have one name
+        old = best.get(key)
+        if old is None or len(mount) < len(old[1]):
+            best[key] = (device, mount, kind, "ro" in options.split(","))
+    return sorted(best.values(), key=lambda disk: (NETWORK.match(disk[2]) is not None, disk[1]))[:32]
+
+
+def octal(text: str) -> str:
+    r"""Return a mount's path with its \040 read as a space."""
+    raw = text.encode("utf-8", "surrogateescape")
+    raw = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match.group(1), 8) & 255]), raw)
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class Mount:
+    """A disk that is asked for its size in a thread of its own, for one that is gone never answers."""
+
+    def __init__(self, device: str, mount: str, kind: str, read_only: bool) -> None:
+        self.path = mount.encode("utf-8", "surrogateescape")
+        self.facts: Row = {
+            "mount": mount[:COMMAND_LIMIT],
+            "device": device[:NAME_LIMIT],
+            "filesystem": kind[:NAME_LIMIT],
+            "read_only": read_only,
+        }
+        self.answer: Row | None = {}
+        """Its size, or why it has none; empty before the first answer, None if it is not to be shown."""
+        self.asked = 0.0
+        self.thread: threading.Thread | None = None
+
+    def waits(self) -> bool:
+        """Tell whether an answer is still to come."""
+        return self.thread is not None and self.thread.is_alive()
+
+    def ask(self, now: float) -> None:
+        """Ask for its size, unless the last answer is still to come."""
+        if not self.waits():
+            self.asked = now
+            self.thread = threading.Thread(target=self.measure, name="disk", daemon=True)
+            self.thread.start()
+
+    def measure(self) -> None:
+        """Ask for its size; this may take for ever."""
+        try:
+            size = os.statvfs(self.path)
+            shown = bool(size.f_blocks) and os.path.isdir(self.path)
+        except OSError as error:
+            hidden = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+            self.answer = None if error.errno in hidden else {"fault": os.strerror(error.errno or 0)}
+            return
+        self.answer = (
+            {
+                "used": (size.f_blocks - size.f_bfree) * size.f_frsize,
+                # what root keeps for itself is not there for anybody else, as `df` counts
+                "total": (size.f_blocks - size.f_bfree + size.f_bavail) * size.f_frsize,
+            }
+            if shown
+            else None
+        )
+
+    def row(self, now: float) -> Row | None:
+        """Return it as it goes over the wire, or None if it is not to be shown."""
+        answer = self.answer
+        if self.waits() and (answer == {} or now - self.asked > DISK_WAIT):
+            return dict(self.facts, **(answer or {}), hangs=round(max(0.0, now - self.asked), 1))
+        return dict(self.facts, **answer) if answer else None

@@ -1,0 +1,59 @@
+"""Files of the kernel and of the system, read without waiting and without raising where that is wanted."""
+
+from __future__ import annotations
+
+import os
+
+
+def read(path: str, limit: int = 1 << 20) -> bytes:
+    """Return the beginning of a file; raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(handle, limit)
+    finally:
+        os.close(handle)
+
+
+def read_all(path: str, limit: int = 1 << 20) -> bytes:
+    """Return a whole file; of most of /proc one read gives a page at most. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = b""
+        while len(data) < limit:
+            block = os.read(handle, limit - len(data))
+            if not block:
+                break
+            data += block
+        return data
+    finally:
+        os.close(handle)
+
+
+def read_text(path: str, limit: int = 1 << 16) -> str:
+    """Return a file as text, or nothing when it cannot be read."""
+    try:
+        return read_all(path, limit).decode("utf-8", "replace").strip("\0\n ")
+    except OSError:
+        return ""
+
+
+def listing(path: str) -> list[str]:
+    """Return the names in a folder, or none."""
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def rooted(path: str) -> str:
+    """Return the path below GPUBOX_ROOT."""
+    return os.environ.get("GPUBOX_ROOT", "") + path
+
+
+def error_line(error: BaseException) -> str:
+    """Return an exception in one line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = " (line %d)" % trace.tb_lineno if trace is not None else ""
+    return "%s: %s%s" % (type(error).__name__, str(error)[:200], place)

@@ -1,0 +1,222 @@
+"""The probe: reads a box and writes one JSON object a line, for as long as somebody listens.
+
+Runs ON the box under Python 3.8 or newer with the standard library and pynvml alone. What the fields mean is
+said in gpubox.core.sample; a value that is not given is left out, never 0.
+
+Arguments: interval=SECONDS top=NUMBER commands=0|1 pack=0|1 env:NAME=VALUE (percent-encoded).
+Commands, one a line on stdin: beat N, pcie INDEX, pcie off, interval SECONDS, quit.
+Exit codes: 0 told to end, stdin closed, or 45 s without a beat; 2 wrong arguments; 6 nobody reads the output;
+70 a fault in the probe, said in one line on stderr.
+Environment: GPUBOX_NVML_LIB loads that library, GPUBOX_NVML_MODULE stands in for pynvml, GPUBOX_ROOT goes
+before /proc/driver, /sys, /dev and the library folders (for tests).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from collections import deque
+
+from gpubox.common.sample_format import WIRE, given
+from gpubox.remote.probe.gpus import GpuReader
+from gpubox.remote.probe.host import HostReader
+from gpubox.remote.probe.kernel_files import error_line, read_text
+from gpubox.remote.probe.processes import PAGE, ProcessReader
+from gpubox.remote.probe.wire import ProbeWire, Stop, seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs 3 ms that the first sample would come later
+    from typing import Callable, Dict, TypeVar
+
+    from gpubox.remote.probe.portable import PortableHost, PortableProcesses
+
+    T = TypeVar("T")
+
+    Row = Dict[str, object]
+    App = Dict[str, object]
+
+
+class Schedule:
+    """Says which readings are due: each lane has its own period."""
+
+    def __init__(self, periods: dict[str, float]) -> None:
+        self.periods = periods
+        self.next: dict[str, float] = {}
+
+    def due(self, now: float) -> set[str]:
+        """Return the lanes whose time has come, and set their next one.
+
+        A lane that comes due within a tenth of its period is taken along, or it would miss its tick by
+        the jitter of the clock and be a whole tick late.
+        """
+        lanes = set()
+        for lane, period in self.periods.items():
+            if now >= self.next.get(lane, 0.0) - 0.1 * period:
+                lanes.add(lane)
+                self.next[lane] = now + period
+        return lanes
+
+
+class ProbeCost:
+    """What the probe itself takes."""
+
+    def __init__(self) -> None:
+        self.marks: deque[tuple[float, float]] = deque(maxlen=64)
+        self.python = "%d.%d.%d" % sys.version_info[:3]
+
+    def row(self, now: float, tick: float) -> Row:
+        """Return CPU over the last ten seconds, memory, Python's version and the last reading's length."""
+        used = time.process_time()
+        self.marks.append((now, used))
+        while len(self.marks) > 2 and now - self.marks[1][0] >= 10.0:
+            self.marks.popleft()
+        then, before = self.marks[0]
+        words = read_text("/proc/self/statm", 128).split()
+        return given(
+            {
+                "cpu": round(100.0 * (used - before) / (now - then), 2) if now > then else None,
+                "memory": int(words[1]) * PAGE if len(words) > 1 else None,
+                "python": self.python,
+                "tick": round(1000.0 * tick, 1),
+            }
+        )
+
+
+class Probe:
+    """Puts the readings together, once per interval."""
+
+    def __init__(self, interval: float, top: int, commands: bool, pack: bool = False) -> None:
+        self.interval = interval
+        self.gpus = GpuReader()
+        self.wire = ProbeWire(pack=pack)
+        self.cost = ProbeCost()
+        self.lanes = Schedule({"fast": 0.0, "warm": 2.0, "apps": 2.0, "slow": 5.0, "rare": 60.0})
+        if os.path.isdir("/proc/self"):
+            self.host: HostReader | PortableHost = HostReader()
+            self.processes: ProcessReader | PortableProcesses = ProcessReader(top, commands)
+        else:
+            from gpubox.remote.probe.portable import PortableHost, PortableProcesses, find_psutil
+
+            psutil = find_psutil()
+            self.host = PortableHost(psutil)
+            self.processes = PortableProcesses(psutil, top, commands)
+        self.apps: list[App] = []
+        self.rows: list[Row] = []
+        self.jobs = jobs_mark()
+        self.seq = 0
+
+    def run(self) -> None:
+        """Read and write until told to stop; raises Stop."""
+        begin = time.monotonic()
+        while True:
+            self.interval = self.wire.interval or self.interval
+            self.wire.send(self.sample())
+            now = time.monotonic()
+            begin = begin + self.interval if begin <= now < begin + self.interval else now + self.interval
+            self.wire.wait(begin)
+
+    def sample(self) -> Row:
+        """Return one sample."""
+        now = time.monotonic()
+        lanes = self.lanes.due(now)
+        faults: list[Row] = []
+        begun = self.gpus.ask(lanes, self.wire.pcie)
+        host = self.guarded("host", lambda: self.host.tick(lanes, now), {}, faults)
+        # The first answer may take a while, for the driver wakes the GPUs; one that was already overdue at
+        # the last tick is not waited for again.
+        patience = 0.5 * min(1.0, self.interval) if self.seq else 1.0
+        gpus, apps, driver, trouble = self.gpus.result(patience if begun else 0.0)
+        if self.gpus.cost:
+            self.lanes.periods["apps"] = min(10.0, max(2.0, 20 * self.gpus.cost))
+        if "apps" in lanes or apps is not self.apps:
+            self.apps = apps
+            self.rows = self.guarded("processes", lambda: self.processes.tick(apps, now), self.rows, faults)
+        if self.processes.count is not None:
+            host["processes"] = self.processes.count
+        for gpu in gpus:
+            if gpu.get("unified") and "memory_total" in host:
+                total, free = int(str(host["memory_total"])), int(str(host.get("memory_available", 0)))
+                gpu["memory_total"], gpu["memory_used"] = total, total - free
+                missing = gpu.get("missing")
+                if isinstance(missing, dict):
+                    keep = {
+                        field: why
+                        for field, why in missing.items()
+                        if not field.startswith("memory_u") and field != "memory_total"
+                    }
+                    gpu["missing"] = keep
+        self.seq += 1
+        row: Row = {
+            "v": WIRE,
+            "seq": self.seq,
+            "time": round(time.time(), 3),
+            "interval": self.interval,
+            "host": host,
+            "driver": driver,
+            "gpus": gpus,
+            "processes": self.rows,
+            "faults": trouble + faults,
+            "probe": self.cost.row(now, time.monotonic() - now),
+        }
+        if self.wire.pong is not None:
+            row["pong"] = self.wire.pong
+        with contextlib.suppress(OSError):
+            row["jobs"] = round(os.stat(self.jobs).st_mtime, 3)
+        return row
+
+    def guarded(self, part: str, action: Callable[[], T], instead: T, faults: list[Row]) -> T:
+        """Return what a part gives; what we did not foresee in one part must not end the others."""
+        try:
+            return action()
+        except Exception as error:
+            faults.append({"code": "error", "detail": "Reading the %s: %s" % (part, error_line(error))})
+            return instead
+
+
+def jobs_mark() -> str:
+    """Return the file that is touched whenever a job of ours changes; its place is said in records.py."""
+    state = os.environ.get("GPUBOX_STATE_DIR", "")
+    if not state:
+        state = os.environ.get("XDG_STATE_HOME", "")
+        state = os.path.join(
+            state if state.startswith("/") else os.path.expanduser("~/.local/state"), "gpubox"
+        )
+    machine = read_text("/etc/machine-id")[:12]
+    if not re.match("[0-9a-f]{12}$", machine):
+        machine = re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
+    return os.path.join(os.path.abspath(state), machine, "jobs", ".changed")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the probe and return its exit code."""
+    settings = {"interval": "1", "top": "15", "commands": "1", "pack": "0"}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name.startswith("env:"):
+            from urllib.parse import unquote
+
+            os.environ[unquote(name[4:])] = unquote(value)
+        elif equals and name in settings:
+            settings[name] = value
+        else:
+            sys.stderr.write("gpubox: the probe does not know the argument %r\n" % argument)
+            return 2
+    interval = seconds(settings["interval"])
+    if interval is None or not settings["top"].isdigit():
+        sys.stderr.write("gpubox: interval and top must be numbers\n")
+        return 2
+    code = 70
+    try:
+        Probe(interval, int(settings["top"]), settings["commands"] != "0", settings["pack"] != "0").run()
+    except Stop as stop:
+        code = stop.code
+    except KeyboardInterrupt:
+        code = 0
+    except Exception as error:  # the last border: whatever it was, it is told in one line
+        sys.stderr.write("gpubox: the probe found a fault in itself: %s\n" % error_line(error))
+    sys.stderr.flush()
+    # A thread may hang in the driver for ever; nothing here needs its end.
+    os._exit(code)

@@ -1,0 +1,205 @@
+"""The GPUs through nvidia-smi, where NVML cannot be loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import time
+
+from gpubox.common.sample_format import DRIVER_VERSION, given
+from gpubox.common.smi import (
+    BASIC,
+    LOST_WORDS,
+    SMI_APPS,
+    SMI_COLUMNS,
+    short_bus,
+    smi_apps,
+    smi_blamed,
+    smi_fault,
+    smi_gpus,
+    smi_troubles,
+)
+from gpubox.remote.probe import driver
+from gpubox.remote.probe.driver import kernel_version, no_answer
+from gpubox.remote.probe.kernel_files import listing, rooted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict
+
+    Row = Dict[str, object]
+    App = Dict[str, object]
+
+
+class ProgramTimeout(Exception):
+    """A program gave no answer in its time."""
+
+
+class Smi:
+    """Reads the GPUs through nvidia-smi, where NVML cannot be loaded."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.columns = SMI_COLUMNS
+        self.known: dict[str, Row] = {}
+        self.lost: dict[str, float] = {}
+        self.rows: list[Row] = []
+        self.apps: list[App] = []
+        self.faults: list[Row] = []
+        self.version = ""
+        self.next = 0.0
+        self.doing = ""
+        self.stuck: object = None
+        self.first = True
+
+    def tick(self, now: float) -> None:
+        """Ask nvidia-smi if it is time; a slow one is asked less often, a hung one not until it is gone."""
+        if now < self.next:
+            return
+        begin = time.monotonic()
+        try:
+            self.ask()
+            self.next = begin + max(1.9, 10 * (time.monotonic() - begin))
+        except ProgramTimeout as error:
+            self.next = time.monotonic() + driver.RETRY
+            self.apps = []
+            self.rows = [dict(row, fault="nvidia-smi does not answer") for row in self.known.values()]
+            self.faults = [{"code": "hang", "detail": str(error), "looked": [self.path]}]
+        except OSError as error:
+            self.next = time.monotonic() + driver.RETRY
+            code = "permission" if error.errno == errno.EACCES else "error"
+            self.faults = [
+                {"code": code, "detail": "%s: %s" % (self.path, error.strerror), "looked": [self.path]}
+            ]
+        self.first = False
+
+    def ask(self) -> None:
+        """Run both queries; raises ProgramTimeout and OSError."""
+        query = ",".join(column[0] for column in self.columns)
+        status, text = self.run("--query-gpu=" + query, "--format=csv,noheader,nounits")
+        if len(self.columns) > BASIC and ("not a valid field" in text or (status == 2 and "," not in text)):
+            self.columns = SMI_COLUMNS[:BASIC]
+            query = ",".join(column[0] for column in self.columns)
+            status, text = self.run("--query-gpu=" + query, "--format=csv,noheader,nounits")
+        rows, others, version = smi_gpus(text, self.columns)
+        troubles, rest = smi_troubles(others)
+        if troubles and not rows:
+            # One GPU that it cannot open ends the whole table; the others are asked for by name.
+            named = [str(row.get("bus", "")) for row in self.known.values()]
+            named = named or listing(rooted("/proc/driver/nvidia/gpus"))
+            well = [bus for bus in named if bus and short_bus(bus) not in troubles]
+            if well:
+                chosen = "--id=" + ",".join(well)
+                status, text = self.run(chosen, "--query-gpu=" + query, "--format=csv,noheader,nounits")
+                rows, others, version = smi_gpus(text, self.columns)
+                rest += others
+        self.version = version or self.version
+        self.faults = []
+        if rest or not (rows or troubles):
+            self.faults = [self.complaint(" / ".join(rest[:3]), status)]
+        self.remember(smi_blamed(rows, troubles, list(self.known.values())), rest)
+        index = {str(row["uuid"]): row["index"] for row in self.rows if "uuid" in row}
+        status, text = self.run("--query-compute-apps=" + SMI_APPS, "--format=csv,noheader,nounits")
+        self.apps = smi_apps(text, index)
+
+    def complaint(self, words: str, status: int) -> Row:
+        """Return what nvidia-smi said instead of a table as a fault."""
+        code = smi_fault(words)
+        if code == "mismatch":
+            library = DRIVER_VERSION.search(words.partition("NVML library version")[2])
+            return given(
+                {
+                    "code": code,
+                    "detail": words,
+                    "kernel_version": kernel_version(),
+                    "library_version": library.group(1) if library else None,
+                    "looked": [self.path],
+                }
+            )
+        if code == "no-library":
+            return no_answer([self.path], "", self.path, words, code)
+        return {
+            "code": code,
+            "detail": words or "nvidia-smi ended with %d and no word" % status,
+            "looked": [self.path],
+        }
+
+    def remember(self, rows: list[Row], others: list[str]) -> None:
+        """Keep the rows of GPUs that were there and are gone."""
+        seen = set()
+        for row in rows:
+            uuid = str(row.get("uuid", row["index"]))
+            seen.add(uuid)
+            self.known[uuid] = {key: row[key] for key in ("index", "uuid", "name", "bus") if key in row}
+            if "fault" in row and LOST_WORDS.search(str(row["fault"])):
+                row["lost_at"] = self.lost.setdefault(uuid, round(time.time(), 3))
+            else:
+                self.lost.pop(uuid, None)
+        gone = next((LOST_WORDS.search(line) for line in others if LOST_WORDS.search(line)), None)
+        for uuid, identity in self.known.items():
+            if uuid not in seen:
+                words = gone.group(0) if gone else "nvidia-smi no longer lists it"
+                at = self.lost.setdefault(uuid, round(time.time(), 3))
+                rows.append(dict(identity, fault=words, lost_at=at))
+        self.rows = sorted(rows, key=lambda row: int(str(row["index"])))
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Return exit status and output of nvidia-smi; raises ProgramTimeout and OSError.
+
+        Its output is read by hand: a broken one that prints without end must not fill the memory.
+        """
+        import subprocess
+
+        if isinstance(self.stuck, subprocess.Popen) and self.stuck.poll() is None:
+            raise ProgramTimeout("nvidia-smi still hangs; even killing it does not end it")
+        self.stuck = None
+        self.doing = "nvidia-smi"
+        limit = driver.HANG_START if self.first else driver.HANG
+        process = subprocess.Popen(
+            [self.path, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=dict(os.environ, LC_ALL="C"),
+        )
+        pipe = process.stdout
+        assert pipe is not None
+        end = time.monotonic() + limit
+        data = b""
+        try:
+            while len(data) < 1 << 20:
+                ready = select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]
+                if not ready:
+                    raise ProgramTimeout("nvidia-smi gave no answer for %d seconds" % limit)
+                block = os.read(pipe.fileno(), 65536)
+                if not block:
+                    break
+                data += block
+            else:
+                process.kill()
+        finally:
+            pipe.close()
+            self.reap(process)
+        return process.returncode or 0, data.decode("utf-8", "replace")
+
+    def reap(self, process: object) -> None:
+        """End nvidia-smi and what it started; one that cannot be killed is left alone and remembered."""
+        import signal
+        import subprocess
+
+        if not isinstance(process, subprocess.Popen):
+            return
+        try:
+            process.wait(0.5)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self.stuck = process
