@@ -12,11 +12,12 @@ from gpubox import cli
 from gpubox.boxes.tunnels.tunnel import Tunnel
 from gpubox.commands import env_report, job_report, services, tunnel_hold
 from gpubox.commands.desktop import _told
-from gpubox.commands.report import SCHEMA, BoxReading, Words
+from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
+from gpubox.common.rules.table import judge_fault
 from gpubox.config.files import SECTIONS, fields
 from gpubox.config.schema import descriptions
 from gpubox.config.settings import BoxEntry, JobEntry
-from gpubox.core import faults, sample
+from gpubox.core import sample
 from gpubox.core.env import Build, Env
 from gpubox.core.job import JobSpec
 from gpubox.core.record import Ending, GpuPlace, GpuUse, Record, Usage
@@ -172,6 +173,7 @@ def example(table: str) -> tuple[str, ...]:
 
 STRUCTS = {
     "field": BoxReading,
+    "`findings[]`": FoundWords,
     "`sample`": sample.Sample,
     "`sample.gpus[]`": sample.Gpu,
     "`sample.processes[]`": sample.Process,
@@ -232,7 +234,7 @@ def test_the_schema_number_is_given() -> None:
 
 def test_every_fault_is_listed_by_its_title_and_its_code() -> None:
     codes = names(rows("json", "`sample.faults[]`")["`code`"][1])
-    titles = {faults.explain(sample.Fault(code=code)).title for code in codes}
+    titles = {finding.title for code in codes for finding in judge_fault(sample.Fault(code=code))}
     assert len(titles) == len(codes)
     assert titles <= set(rows("troubleshooting", "it says"))
 

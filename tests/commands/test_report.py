@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from gpubox.commands.report import SCHEMA, as_json, as_lines
+from gpubox.commands.report import SCHEMA, FoundWords, as_json, as_lines
+from gpubox.common.rules.rule import Limits
 from gpubox.core.errors import Unreachable
 from gpubox.core.sample import Disk, Driver, Sample
+from gpubox.core.sanitize import clean
 from tests import samples
 from tests.parts import host
 
@@ -85,9 +87,32 @@ def test_json_of_a_sample_is_one_line_with_the_sample_in_it() -> None:
     line = as_json("attic", sample)
     assert "\n" not in line
     told = json.loads(line)
-    assert list(told) == ["schema", "box", "time", "sample"]
+    assert list(told) == ["schema", "box", "time", "sample", "findings"]
     assert (told["schema"], told["box"], told["time"]) == (SCHEMA, "attic", sample.time)
     assert msgspec.convert(told["sample"], Sample) == sample
+
+
+def test_json_says_what_the_rules_find() -> None:
+    found = json.loads(as_json("attic", samples.hot_and_throttled()))["findings"]
+    assert [set(finding) for finding in found] == [set(FoundWords.__struct_fields__)] * len(found)
+    assert {"gpu-ecc-uncorrected", "gpu-memory-full", "host-memory-full", "disk-full", "disk-read-only"} <= {
+        finding["code"] for finding in found
+    }
+    assert json.loads(as_json("attic", Sample(time=5)))["findings"] == []
+
+
+def test_findings_are_as_clean_as_every_other_text_of_a_box() -> None:
+    found = json.loads(as_json("attic", samples.hostile()))["findings"]
+    assert any("\ufffd" in finding["title"] for finding in found)
+    for finding in found:
+        assert all(text == clean(text) for text in finding.values())
+
+
+def test_the_thresholds_of_the_person_are_those_of_status() -> None:
+    cold = Limits(temperature=(10, 20))
+    assert "  too hot  " in as_lines("attic", samples.training_box(), limits=cold)[1]
+    codes = [each["code"] for each in json.loads(as_json("attic", samples.training_box(), cold))["findings"]]
+    assert "gpu-too-hot" in codes
 
 
 def test_json_tells_what_is_unknown_as_null() -> None:

@@ -33,7 +33,6 @@ from gpubox.ui.panels.envs import table as env_table
 from gpubox.ui.panels.gpus import card, faults
 from gpubox.ui.panels.gpus import details as gpu_details
 from gpubox.ui.panels.gpus import table as gpu_table
-from gpubox.ui.panels.gpus.gpu_status import GpuLimits
 from gpubox.ui.panels.history import graphs as history_graphs
 from gpubox.ui.panels.host import text as host_text
 from gpubox.ui.panels.jobs import (
@@ -94,7 +93,7 @@ def draw_sample(sample: Sample, chosen: Settings) -> None:
         for process in sample.processes:
             process_table.draw_details(sample, process, width, 20)
         for gpu in sample.gpus:
-            limits = GpuLimits.of(gpu, chosen)
+            limits = chosen.limits.for_gpu(gpu)
             for height in (3, 5, 10):
                 card.card(card.Card(gpu, limits, history, NOW, 60), width, height)
             gpu_details.draw_details(Feed[Sample | None](sample), gpu.index, chosen, width, 40)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.core.history import History
-from gpubox.ui.draw.spans import Line, Tone, length, level
+from gpubox.ui.draw.spans import Line, Tone, length
 from gpubox.ui.draw.trend import GAP, captioned, series, trend
+from gpubox.ui.severity import level
 
 NOW = 1_000_000.0
 

@@ -19,6 +19,7 @@ from gpubox.boxes.sshd_policy import SshdPolicy, learn
 from gpubox.boxes.tunnels.local_ports import Ports
 from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.boxes.x11.programs import Windows
+from gpubox.common.rules.link import stale_after
 from gpubox.config.settings import DesktopSettings, JobSettings, ProbeSettings
 from gpubox.core.channels import Channels, Forward
 from gpubox.core.errors import Dropped, GpuBoxError
@@ -116,7 +117,7 @@ class Box:
         sample, age = self.sample.value, self.age
         if sample is None or age is None:
             return False
-        return self.link.health.value.phase is not Phase.LIVE or age > max(3.0, 3 * sample.interval)
+        return self.link.health.value.phase is not Phase.LIVE or age > stale_after(sample.interval)
 
     async def keep(self, *, probe: bool = True) -> None:
         """Keep the link up, the probe running, tunnels open and the history on disk, until cancelled.

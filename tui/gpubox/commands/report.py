@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
+from gpubox.common.metrics import DISK, GPU, HOST, host_memory_used
+from gpubox.common.rules.driver import without_gpus
+from gpubox.common.rules.rule import DEFAULTS, Finding, Limits
+from gpubox.common.rules.table import evaluate, judge, judge_fault
 from gpubox.common.severity import Severity
-from gpubox.common.throttle import reasons
 from gpubox.common.units import DASH, celsius, duration, percent, size, watts
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.faults import explain, without_gpus
-from gpubox.core.host import limits, without_size
+from gpubox.core.host import limits as container_limits
+from gpubox.core.host import without_size
 from gpubox.core.json_text import json_text
-from gpubox.core.sample import Fault, Gpu, Process, Sample, memory_share
+from gpubox.core.sample import Gpu, Process, Sample, memory_share
 from gpubox.core.sanitize import cells, clean
 
 SCHEMA = 1
 """Version of the JSON that `status --json` prints; it grows with a change that breaks a reader."""
 LONGEST_LINE = 1000
 """Characters of a line for people."""
+_LONGEST_TEXT = 160
+"""Characters of the text of a fault in a line."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -30,6 +36,24 @@ class Words(msgspec.Struct, frozen=True):
     hint: str
 
 
+class FoundWords(msgspec.Struct, frozen=True):
+    """A finding in JSON."""
+
+    severity: str
+    """`info`, `warning` or `critical`."""
+    code: str
+    subject: str
+    title: str
+    text: str
+    hint: str
+
+    @classmethod
+    def of(cls, finding: Finding) -> FoundWords:
+        """Return a finding with its words cleaned, as all text of a box is."""
+        words = map(clean, (finding.subject, finding.title, finding.text, finding.hint))
+        return cls(finding.severity.word, finding.code, *words)
+
+
 class BoxReading(msgspec.Struct, frozen=True, omit_defaults=True):
     """One JSON object: either `sample` or `error` is there."""
 
@@ -37,55 +61,76 @@ class BoxReading(msgspec.Struct, frozen=True, omit_defaults=True):
     box: str
     time: float
     sample: Sample | None = None
+    findings: list[FoundWords] | None = None
     error: Words | None = None
 
 
-def as_json(box: str, event: Sample | GpuBoxError) -> str:
-    """Return one line of JSON for a sample or an error of a box."""
+def as_json(box: str, event: Sample | GpuBoxError, limits: Limits = DEFAULTS) -> str:
+    """Return one line of JSON for a sample, with what the rules find in it, or for an error of a box.
+
+    Temperatures are Celsius, also in the words of findings.
+    """
     if isinstance(event, Sample):
-        reading = BoxReading(SCHEMA, box, event.time, sample=event)
+        findings = evaluate(event, limits._replace(temperature_unit="celsius"))
+        found = [FoundWords.of(finding) for finding in findings]
+        reading = BoxReading(SCHEMA, box, event.time, sample=event, findings=found)
     else:
         reading = BoxReading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
     return json_text(reading)
 
 
-def as_lines(box: str, sample: Sample, width: int = 0, clock: str = "") -> list[str]:
-    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its troubles."""
+def as_lines(
+    box: str, sample: Sample, width: int = 0, clock: str = "", limits: Limits = DEFAULTS
+) -> list[str]:
+    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its troubles.
+
+    What the rules find stands at the end of the line it is about; what is merely worth knowing is left out.
+    """
     head = f"{clock}{box}{' ' * (width - cells(box))}  "
-    lines = [f"{head}host   {_host(sample)}"]
-    lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes)}" for gpu in sample.gpus]
+    lines = [f"{head}host   {_host(sample, limits)}"]
+    lines += [f"{head}gpu {gpu.index:<2} {_gpu(gpu, sample.processes, limits)}" for gpu in sample.gpus]
     lines += [
         f"{head}disk   {disk.mount}  {reason}  {disk.device} ({disk.filesystem})"
         for disk in sample.host.disks
         if (reason := without_size(disk))
     ]
-    if without_gpus(sample):
-        lines.append(f"{head}gpu    {explain(sample.faults[0]).title}")
-    else:
-        lines += [f"{head}fault  {_fault(fault)}" for fault in sample.faults]
+    gpuless = without_gpus(sample)
+    for fault in sample.faults:
+        found = judge_fault(fault, gpuless=gpuless)
+        if gpuless:
+            lines += [f"{head}gpu    {finding.title}" for finding in found]
+            break
+        lines += [f"{head}fault  {_sentence(finding)}" for finding in found]
     return [clean(line, LONGEST_LINE) for line in lines]
 
 
-def _host(sample: Sample) -> str:
+def _host(sample: Sample, limits: Limits) -> str:
     host, driver = sample.host, sample.driver
-    used = None
-    if host.memory_total is not None and host.memory_available is not None:
-        used = host.memory_total - host.memory_available
+    used = host_memory_used(host)
     parts = [
         f"cpu  {percent(host.cpu):>4}",
         f"mem {size(used):>5}/{size(host.memory_total):<5}",
         f"load {f'{host.load[0]:.2f}' if host.load else DASH:>5}",
         f"up {duration(host.uptime):<7}",
     ]
-    parts += [f"limit of the container {most}"] if (most := limits(host)) else []
+    parts += [f"limit of the container {most}"] if (most := container_limits(host)) else []
     parts += [host.distribution] if host.distribution else []
     parts += [f"driver {driver.version}"] if driver.version else []
     parts += [f"CUDA {driver.cuda}"] if driver.cuda else []
     parts += ["SIMULATED GPUs"] if driver.simulated else []
+    parts += _titles(judge(HOST, host, limits))
+    for disk in host.disks:
+        if not without_size(disk):
+            parts += [f"{disk.mount} {title}" for title in _titles(judge(DISK, disk, limits))]
     return "  ".join(parts)
 
 
-def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
+def _titles(findings: Sequence[Finding]) -> list[str]:
+    """Return what is wrong, in a few words each."""
+    return [finding.title for finding in findings if finding.severity >= Severity.WARNING]
+
+
+def _gpu(gpu: Gpu, processes: tuple[Process, ...], limits: Limits) -> str:
     name = gpu.name.removeprefix("NVIDIA ")
     if gpu.lost_at is not None:
         since = time.strftime("%H:%M:%S", time.localtime(gpu.lost_at))
@@ -103,8 +148,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...]) -> str:
         name,
     ]
     parts += ["SIMULATED"] if gpu.simulated else []
-    parts += [reason.short for reason in reasons(gpu.throttle) if reason.severity >= Severity.WARNING]
-    parts += [f"! {gpu.fault}"] if gpu.fault else []
+    parts += _titles(judge(GPU, gpu, limits))
     parts += _users(gpu, processes)
     return "  ".join(parts)
 
@@ -121,7 +165,7 @@ def _users(gpu: Gpu, processes: tuple[Process, ...]) -> list[str]:
     return [", ".join(f"{user} {size(used)}" for user, used in ordered)] if ordered else []
 
 
-def _fault(fault: Fault) -> str:
-    """Say a fault in one line; which paths were tried would fill it, the panel lists them."""
-    error = explain(fault)
-    return ". ".join(part for part in (error.title, clean(error.text, 160), error.hint) if part)
+def _sentence(finding: Finding) -> str:
+    """Say a finding in one line; which paths were tried would fill it, the panel lists them."""
+    parts = (finding.title, clean(finding.text, _LONGEST_TEXT), finding.hint)
+    return ". ".join(part for part in parts if part)

@@ -16,6 +16,7 @@ from gpubox.commands.common import common_of, common_options, complain, complete
 from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
+    from gpubox.common.rules.rule import Limits
     from gpubox.config.files import Loaded
     from gpubox.core.sample import Sample
     from gpubox.core.target import Target
@@ -50,6 +51,7 @@ class _Printer:
     width: int
     as_json: bool
     clock: bool
+    limits: Limits
     failed: bool = False
 
     def show(self, box: str, event: Sample | GpuBoxError) -> None:
@@ -60,10 +62,10 @@ class _Printer:
             self.failed = True
             complain(event, box)
         if self.as_json:
-            click.echo(report.as_json(box, event))
+            click.echo(report.as_json(box, event, self.limits))
         elif not isinstance(event, GpuBoxError):
             clock = time.strftime("%H:%M:%S  ") if self.clock else ""
-            click.echo("\n".join(report.as_lines(box, event, self.width, clock)))
+            click.echo("\n".join(report.as_lines(box, event, self.width, clock, self.limits)))
 
 
 def read(
@@ -85,7 +87,8 @@ def read(
     stdout: object = sys.stdout
     if isinstance(stdout, TextIOWrapper):  # not so under a test runner
         stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1
-    printer = _Printer(max(len(target.name) for target in targets), as_json, watch is not None)
+    width = max(len(target.name) for target in targets)
+    printer = _Printer(width, as_json, watch is not None, loaded.settings.limits)
     asyncio.run(_read_all(targets, loaded, printer, watch))
     return 1 if printer.failed else 0
 

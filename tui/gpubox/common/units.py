@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 DASH = "–"
 """Drawn where a value is unknown."""
 
@@ -96,3 +98,11 @@ def temperature(value: float | None, unit: str = "celsius") -> str:
     if degrees is None or unit == "celsius":
         return celsius(degrees)
     return f"{degrees * 9 / 5 + 32:.0f}°F"
+
+
+def clock_time(seconds: float | None) -> str:
+    """Return a moment as this machine's time of day, such as 12:03:11; nothing for None."""
+    if seconds is None:
+        return ""
+    moment = time.localtime(seconds)
+    return f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}"

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gpubox.common.rules.rule import DEFAULTS, Limits
+
 Celsius = Annotated[float, Meta(ge=0, le=150)]
 """A temperature that a running GPU may have."""
 FolderPath = Annotated[str, Meta(max_length=500, pattern=r"^(/|~)[^\x00-\x1f]*$")]
@@ -80,13 +82,13 @@ class SshSettings(Section, frozen=True, kw_only=True):
 class Thresholds(Section, frozen=True, kw_only=True):
     """From where a reading is marked: [warn, alarm]."""
 
-    temperature: tuple[Celsius, Celsius] = (80, 90)
+    temperature: tuple[Celsius, Celsius] = DEFAULTS.temperature
     """Degrees Celsius; a card's own slowdown threshold lowers the alarm."""
-    memory: tuple[Percent, Percent] = (90, 97)
+    memory: tuple[Percent, Percent] = DEFAULTS.memory
     """Percent of GPU memory in use."""
-    host_memory: tuple[Percent, Percent] = (85, 95)
+    host_memory: tuple[Percent, Percent] = DEFAULTS.host_memory
     """Percent of the machine's memory in use."""
-    disk: tuple[Percent, Percent] = (85, 95)
+    disk: tuple[Percent, Percent] = DEFAULTS.disk
     """Percent of a disk in use."""
 
 
@@ -182,3 +184,10 @@ class Settings(Section, frozen=True, kw_only=True):
     """Boxes of your own, one [[box]] table each."""
     job: tuple[JobEntry, ...] = ()
     """Jobs of your own, one [[job]] table each."""
+
+    @property
+    def limits(self) -> Limits:
+        """The thresholds, as the rules read them."""
+        at = self.thresholds
+        unit = self.ui.temperature_unit
+        return Limits(at.temperature, at.memory, at.host_memory, at.disk, temperature_unit=unit)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 
-from gpubox.core.sample import Sample, memory_share
+from gpubox.common.metrics import GPU, HOST, kept
+from gpubox.core.sample import Sample
 
 SPAN = 3600
 """Seconds kept."""
@@ -21,9 +22,8 @@ _GAP = 0xFFFF
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Series of one box: 200 GPUs. A box that names its GPUs anew every second must not fill this machine."""
-
-GPU_SERIES = ("util", "memory", "temperature", "power", "fan")
-"""Series kept of each GPU; memory is a share in percent."""
+_GPU, _HOST = kept(GPU), kept(HOST)
+"""Metrics that have a series."""
 
 
 def gpu_key(uuid: str, series: str) -> str:
@@ -39,21 +39,12 @@ def host_key(series: str) -> str:
 def readings(sample: Sample) -> Iterator[tuple[str, float]]:
     """Yield key and value of everything in a sample that history keeps; unknown values are left out."""
     for gpu in sample.gpus:
-        values = (
-            gpu.util,
-            memory_share(gpu.memory_used, gpu.memory_total),
-            gpu.temperature,
-            gpu.power,
-            gpu.fan,
-        )
-        for series, value in zip(GPU_SERIES, values, strict=True):
-            if value is not None:
-                yield gpu_key(gpu.uuid or str(gpu.index), series), value
-    host = sample.host
-    if host.cpu is not None:
-        yield host_key("cpu"), host.cpu
-    if host.memory_available is not None and host.memory_total:
-        yield host_key("memory"), 100.0 * (1 - host.memory_available / host.memory_total)
+        for metric in _GPU:
+            if (value := metric.of(gpu)) is not None:
+                yield gpu_key(gpu.uuid or str(gpu.index), metric.name), value
+    for metric in _HOST:
+        if (value := metric.of(sample.host)) is not None:
+            yield host_key(metric.name), value
 
 
 class History:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from gpubox.common.rules.host import PATIENCE
 from gpubox.common.units import duration, size
 from gpubox.core.sample import Disk, Host
-
-PATIENCE = 2.0
-"""Seconds without an answer after which a disk counts as hung: a sleeping network disk may take a while."""
 
 
 def limits(host: Host) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gpubox.common.metrics import share
 from gpubox.core.bounds import Moment, Number, Whole
 
 WIRE = 1
@@ -241,6 +242,4 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 def memory_share(used: int | None, total: int | None) -> float | None:
     """Return how full something is in percent, or None when either side is unknown or the total is 0."""
-    if used is None or not total:
-        return None
-    return 100.0 * used / total
+    return share(used, total)

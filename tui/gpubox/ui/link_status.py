@@ -8,14 +8,23 @@ from typing import NamedTuple, assert_never
 
 from gpubox.boxes.box import Box
 from gpubox.common import units
+from gpubox.common.metrics import LINK
+from gpubox.common.rules.link import link_record
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import judge
+from gpubox.common.severity import Severity
 from gpubox.config.settings import UiSettings
-from gpubox.core.errors import GpuBoxError
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.sample import Sample, memory_share
+from gpubox.ui.severity import STYLES
 
 DOT = " · "
 TO_DO = "→ "
 """Begins a line that says what the person can do."""
+
+
+_SIGNS = {Severity.INFO: "○", Severity.WARNING: "▲", Severity.CRITICAL: "✖"}
+"""The sign alone tells the states apart, without any color."""
 
 
 class LinkPhrase(NamedTuple):
@@ -36,25 +45,40 @@ def phrase(health: Health, box: Box | None) -> LinkPhrase:
             again = f" (try {health.attempt + 1})" if health.attempt else ""
             return LinkPhrase("◌", "$primary", _with_age(f"{step}{again}", box))
         case Phase.LIVE:
-            return _live(box)
+            return _live(health, box)
         case Phase.WAITING:
-            title = health.reason.title if health.reason else "waiting"
-            return LinkPhrase("▲", "$warning", _with_age(DOT.join((title, _countdown(health))), box))
+            finding = link_findings(health, box)[0]
+            return _troubled(finding, _with_age(DOT.join((finding.title, _countdown(health))), box))
         case Phase.REFUSED:
-            title = health.reason.title if health.reason else "refused"
-            return LinkPhrase("✖", "$error", _with_age(title, box))
+            finding = link_findings(health, box)[0]
+            return _troubled(finding, _with_age(finding.title, box))
         case _:
             assert_never(health.phase)
 
 
-def _live(box: Box | None) -> LinkPhrase:
-    if box is None or box.age is None:
-        trouble = box.trouble.value if box else None
-        if trouble is not None:
-            return LinkPhrase("▲", "$warning", trouble.title)
+def link_findings(health: Health, box: Box | None) -> list[Finding]:
+    """Return what the rules find in a link and in the age of the readings that come over it."""
+    sample = box.sample.value if box else None
+    trouble = health.reason if health.phase in (Phase.WAITING, Phase.REFUSED) else None
+    if health.phase is Phase.LIVE and box is not None:
+        trouble = box.trouble.value
+    age = None if box is None or sample is None else box.age
+    interval = Sample().interval if sample is None else sample.interval
+    return judge(LINK, link_record(health.phase.value, trouble=trouble, age=age, interval=interval))
+
+
+def _troubled(finding: Finding, words: str) -> LinkPhrase:
+    return LinkPhrase(_SIGNS[finding.severity], STYLES[finding.severity], words)
+
+
+def _live(health: Health, box: Box | None) -> LinkPhrase:
+    unread = box is None or box.age is None
+    # While readings come, the probe's own trouble has a line of its own below.
+    metric = "trouble" if unread else "age"
+    if finding := next((each for each in link_findings(health, box) if each.metric == metric), None):
+        return _troubled(finding, finding.title)
+    if box is None or unread:
         return LinkPhrase("●", "$primary", "connected, waiting for the first reading")
-    if box.stale:
-        return LinkPhrase("▲", "$warning", f"no reading for {units.duration(box.age)}")
     round_trip = "" if box.rtt is None else f" {units.milliseconds(box.rtt)}"
     return LinkPhrase("●", "$success", f"live{round_trip}")
 
@@ -75,18 +99,16 @@ def _with_age(words: str, box: Box | None) -> str:
 
 def lasting(health: Health, box: Box | None) -> list[str]:
     """Return the lines to show for as long as something is wrong: what happened, then what to do."""
-    if health.phase in (Phase.WAITING, Phase.REFUSED) and health.reason is not None:
-        return _lines(health.reason)
-    trouble = box.trouble.value if box else None
-    if trouble is None or health.phase is not Phase.LIVE:
+    found = (each for each in link_findings(health, box) if each.metric in ("phase", "trouble"))
+    if (finding := next(found, None)) is None:
         return []
-    shown_above = box is not None and box.age is None
-    return _lines(trouble) if shown_above else [trouble.title, *_lines(trouble)]
+    shown_above = finding.metric == "phase" or (box is not None and box.age is None)
+    return _lines(finding) if shown_above else [finding.title, *_lines(finding)]
 
 
-def _lines(error: GpuBoxError) -> list[str]:
-    lines = [line for line in error.text.splitlines() if line.strip()]
-    return [*lines, *(f"{TO_DO}{line}" for line in error.hint.splitlines() if line.strip())]
+def _lines(finding: Finding) -> list[str]:
+    lines = [line for line in finding.text.splitlines() if line.strip()]
+    return [*lines, *(f"{TO_DO}{line}" for line in finding.hint.splitlines() if line.strip())]
 
 
 def summary(sample: Sample, ui: UiSettings) -> str:

@@ -14,7 +14,6 @@ from gpubox.core.sample import Driver, Fault, Sample
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import length
 from gpubox.ui.panels.gpus import card
-from gpubox.ui.panels.gpus.gpu_status import GpuLimits
 from gpubox.ui.panels.gpus.panel import Gpus, arrange
 from gpubox.ui.widgets.details import Details
 from tests import samples
@@ -235,7 +234,7 @@ def test_a_card_takes_exactly_its_room(name: str, clock: Clock) -> None:
     sample = samples.BUILDERS[name]()
     history = samples.filled(sample, seconds=60)
     for gpu, width, height in itertools.product(sample.gpus, (38, 60, 80, 118, 198), range(1, 15)):
-        limits = GpuLimits.of(gpu, Settings())
+        limits = Settings().limits.for_gpu(gpu)
         lines = card.card(card.Card(gpu, limits, history, clock.time(), 300), width, height)
         assert [length(line) for line in lines] == [width] * height, (width, height)
 

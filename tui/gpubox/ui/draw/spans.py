@@ -37,13 +37,6 @@ EMPTY: Line = ()
 """A blank line."""
 
 
-def level(value: float | None, limits: tuple[float, float], calm: Tone = "calm") -> Tone:
-    """Return `calm` below both limits (and for an unknown value), else `warn` or `alarm`."""
-    if value is None or value < min(limits):
-        return calm
-    return "alarm" if value >= limits[1] else "warn"
-
-
 def length(line: Iterable[Span]) -> int:
     """Return the cells that a line takes."""
     cells = 0

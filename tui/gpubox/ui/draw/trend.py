@@ -15,6 +15,11 @@ _BRAILLE = tuple(tuple(chr(0x2800 + left + right) for right in _RIGHT) for left 
 GAP = "┈"
 """Stands on the ground line where nothing was seen."""
 
+BRIDGE_SECONDS = 3.0
+"""Seconds without a reading that are no gap, however often the box is read."""
+_BRIDGE_READINGS = 2.5
+"""The same in intervals between readings."""
+
 Toning = Callable[[float], Tone]
 """Says in which tone a reading is drawn."""
 
@@ -24,8 +29,13 @@ def now() -> float:
     return time.time()
 
 
+def bridge(interval: float) -> float:
+    """Return the seconds without a reading that are no gap yet, from those between two readings."""
+    return max(BRIDGE_SECONDS, _BRIDGE_READINGS * interval)
+
+
 def series(
-    history: History, key: str, end: float, seconds: int, dots: int, bridge: float = 3.0
+    history: History, key: str, end: float, seconds: int, dots: int, bridge: float = BRIDGE_SECONDS
 ) -> list[float | None]:
     """Return exactly `dots` readings of the last `seconds`, oldest first; None is a gap.
 

@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from gpubox.boxes.box import Box
+from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.faults import without_gpus
 from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.target import Target

@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpubox.common import units
+from gpubox.common.metrics import GPU
+from gpubox.common.rules.rule import Limits
+from gpubox.common.rules.table import judge
 from gpubox.core.history import History, gpu_key
 from gpubox.core.sample import Gpu, MigInstance, memory_share
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.meter import meter
 from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, Tone, beside, fit, joined, spread, wrapped
-from gpubox.ui.draw.trend import captioned, series, trend
+from gpubox.ui.draw.trend import BRIDGE_SECONDS, captioned, series, trend
 from gpubox.ui.panels.gpus.gpu_status import (
-    GpuLimits,
-    Mark,
-    clock_time,
     clocks,
-    lost_words,
+    failed,
     marks,
     pcie,
     short_name,
+    tags,
     why,
 )
+from gpubox.ui.severity import level, signed
 
 LEAST = 3
 """Lines that a card needs."""
@@ -38,13 +40,14 @@ class Card:
     """What a card is drawn from."""
 
     gpu: Gpu
-    limits: GpuLimits
+    limits: Limits
+    """Its own: `Limits.for_gpu` makes them."""
     history: History
     now: float
     """Seconds since the epoch, as history counts them."""
     seconds: int
     """Span of the graphs."""
-    bridge: float = 3.0
+    bridge: float = BRIDGE_SECONDS
     """Seconds without a reading that are no gap yet."""
     chosen: bool = False
 
@@ -73,7 +76,7 @@ def _head(of: Card, width: int) -> Line:
     gpu = of.gpu
     title = _title(of)
     room = max(width * 2 // 5, width - sum(len(span.text) for span in title) - 2)
-    said = [_span(mark) for mark in marks(gpu, of.limits)]
+    said = [*map(signed, marks(judge(GPU, gpu, of.limits))), *tags(gpu)]
     if gpu.pstate is not None:
         said.append(
             Span(f"P{gpu.pstate}", "muted", "", "performance state: P0 is the fastest, P8 and up idle")
@@ -87,20 +90,15 @@ def _clock_in_head(width: int) -> bool:
     return width >= 72
 
 
-def _span(mark: Mark) -> Span:
-    sign = SIGNS.get(mark.tone, "")
-    return Span(f"{sign} {mark.short}" if sign else mark.short, mark.tone, "", mark.text)
-
-
 def _meters(of: Card) -> dict[str, tuple[float | None, str, Tone, str]]:
     """Return share, value, tone and note of each meter."""
     gpu, limits = of.gpu, of.limits
     used = f"{units.size(gpu.memory_used)}/{units.size(gpu.memory_total)}"
     hottest = limits.temperature[1]
     heat = _share(gpu.temperature, hottest)
-    degrees = units.temperature(gpu.temperature, limits.unit)
+    degrees = units.temperature(gpu.temperature, limits.temperature_unit)
     if gpu.temperature is not None and gpu.temperature_slowdown:
-        degrees = f"{degrees[:-2]}/{units.temperature(gpu.temperature_slowdown, limits.unit)}"
+        degrees = f"{degrees[:-2]}/{units.temperature(gpu.temperature_slowdown, limits.temperature_unit)}"
     power = units.watts(gpu.power)
     if gpu.power is not None and gpu.power_limit:
         power = f"{gpu.power:.0f}/{gpu.power_limit:.0f}W"
@@ -109,9 +107,9 @@ def _meters(of: Card) -> dict[str, tuple[float | None, str, Tone, str]]:
         "memory": (
             memory_share(gpu.memory_used, gpu.memory_total),
             units.DASH if gpu.memory_used is None else used,
-            limits.of_memory(gpu),
+            level(memory_share(gpu.memory_used, gpu.memory_total), limits.memory, "memory"),
         ),
-        "temperature": (heat, degrees, limits.of_temperature(gpu)),
+        "temperature": (heat, degrees, level(gpu.temperature, limits.temperature)),
         "power": (_share(gpu.power, gpu.power_limit), power, "calm"),
         "fan": (gpu.fan, units.percent(gpu.fan), "calm"),
     }
@@ -151,13 +149,9 @@ def _graph(of: Card, name: str, width: int, height: int, caption: str = "") -> l
     key = gpu_key(gpu.uuid or str(gpu.index), name)
     values = series(of.history, key, of.now, of.seconds, 2 * width, of.bridge)
     if name == "memory":
-        warn = of.limits.memory
-        return captioned(trend(values, height, 0, 100, lambda value: _mem_tone(value, warn)), caption)
+        limits = of.limits.memory
+        return captioned(trend(values, height, 0, 100, lambda value: level(value, limits, "memory")), caption)
     return captioned(trend(values, height, 0, 100, "util"), caption)
-
-
-def _mem_tone(value: float, limits: tuple[float, float]) -> Tone:
-    return "alarm" if value >= limits[1] else "warn" if value >= limits[0] else "memory"
 
 
 def _left_width(width: int) -> int:
@@ -231,7 +225,8 @@ def _rich(of: Card, width: int, height: int) -> list[Line]:
 def _slice(of: Card, instance: MigInstance, width: int) -> Line:
     share = memory_share(instance.memory_used, instance.memory_total)
     value = f"{units.size(instance.memory_used)}/{units.size(instance.memory_total)}"
-    tone = of.limits.of_memory(of.gpu) if share is None else _mem_tone(share, of.limits.memory)
+    whole = memory_share(of.gpu.memory_used, of.gpu.memory_total)
+    tone = level(whole if share is None else share, of.limits.memory, "memory")
     name = clean(instance.name, 24).removeprefix("MIG ")
     number = "" if instance.gpu_instance is None else f"{instance.gpu_instance} "
     return meter(f"{number}{name}", share, value, width, tone, label_width=13)
@@ -248,7 +243,9 @@ def _small_print(of: Card, width: int, card_width: int, most: int) -> list[Line]
     if gpu.clock_memory is not None:
         parts.append(Span(f"memory {clocks(gpu.clock_memory, gpu.clock_memory_max)}", "muted"))
     if gpu.temperature_memory is not None:
-        parts.append(Span(f"memory {units.temperature(gpu.temperature_memory, of.limits.unit)}", "muted"))
+        parts.append(
+            Span(f"memory {units.temperature(gpu.temperature_memory, of.limits.temperature_unit)}", "muted")
+        )
     if gpu.memory_util is not None:
         parts.append(Span(f"memory bus {units.percent(gpu.memory_util)}", "muted"))
     if gpu.display_active:
@@ -265,13 +262,15 @@ def _small_print(of: Card, width: int, card_width: int, most: int) -> list[Line]
 
 def _lost_head(of: Card, width: int) -> Line:
     gpu = of.gpu
-    word = f"!! LOST {clock_time(gpu.lost_at)}" if gpu.lost_at is not None else "!! NO READINGS"
+    word = f"!! LOST {units.clock_time(gpu.lost_at)}" if gpu.lost_at is not None else "!! NO READINGS"
     number = f" · Xid {gpu.xid}" if gpu.xid is not None else ""
     return spread(_title(of), (Span(word + number, "alarm"),), width)
 
 
 def _lost_body(of: Card, width: int, height: int) -> list[Line]:
     """Say what happened, and with the last line what to do now."""
-    what, *then = lost_words(of.gpu)
-    tail = wrapped("→ " + " ".join(then), width, "text", max(1, height - 1))
-    return [*wrapped(what, width, "alarm", max(1, height - len(tail))), *tail]
+    finding = failed(judge(GPU, of.gpu, of.limits))
+    if finding is None:
+        return []
+    tail = wrapped(f"→ {clean(finding.hint)}", width, "text", max(1, height - 1))
+    return [*wrapped(clean(finding.text), width, "alarm", max(1, height - len(tail))), *tail]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gpubox.common import units
+from gpubox.common.metrics import GPU
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import judge
 from gpubox.config.settings import Settings
 from gpubox.core.feed import Feed
 from gpubox.core.sample import Gpu, Sample
 from gpubox.core.sanitize import clean
-from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, beside, wrapped
-from gpubox.ui.panels.gpus.gpu_status import Fact, GpuLimits, facts, identity, lost_words, marks
+from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, Tone, beside, wrapped
+from gpubox.ui.panels.gpus.gpu_status import Fact, facts, failed, identity, marks, tags
+from gpubox.ui.severity import TEXT, TITLE, TONES
 
 _LABEL = 20
 
@@ -19,9 +25,10 @@ def draw_details(feed: Feed[Sample | None], index: int, settings: Settings, widt
     gpu = next((gpu for gpu in sample.gpus if gpu.index == index), None) if sample else None
     if gpu is None:
         return [(Span("This GPU is no longer reported", "muted"),)]
-    limits = GpuLimits.of(gpu, settings)
-    out = _said(gpu, limits, width)
-    groups = [[_group(name), *map(_line, found), EMPTY] for name, found in facts(gpu, limits)]
+    limits = settings.limits.for_gpu(gpu)
+    findings = judge(GPU, gpu, limits)
+    out = _said(gpu, findings, width)
+    groups = [[_group(name), *map(_line, found), EMPTY] for name, found in facts(gpu, limits, findings)]
     groups += [_instances(gpu)] if gpu.mig_instances else []
     tail = [_line(fact) for fact in identity(gpu)]
     if width < 90:
@@ -33,22 +40,30 @@ def draw_details(feed: Feed[Sample | None], index: int, settings: Settings, widt
     return [*out, *beside([(columns[0], half), (columns[1], width - 2 - half)]), *tail]
 
 
-def _said(gpu: Gpu, limits: GpuLimits, width: int) -> list[Line]:
+def _said(gpu: Gpu, findings: Sequence[Finding], width: int) -> list[Line]:
     """Return what is worth saying, in whole sentences."""
     out: list[Line] = []
     if gpu.simulated:
         out.append((Span("SIMULATED", "label"), Span("  no real card stands behind these numbers", "muted")))
-    for sentence in lost_words(gpu):
-        out += wrapped(sentence, width, "alarm" if not out else "text")
-    for mark in marks(gpu, limits):
-        sign = SIGNS.get(mark.tone, "·")
-        head = f"{sign:<2} {mark.short}: "
-        first, *rest = wrapped(mark.text, width - len(head)) or [EMPTY]
-        out.append((Span(head, mark.tone), *first))
-        out += [(Span(" " * len(head)), *line) for line in rest]
+    broken = failed(findings)
+    if broken is not None:
+        out += wrapped(clean(broken.text), width, "alarm" if not out else "text")
+        out += wrapped(broken.hint, width)
+    for finding in marks(findings):
+        if finding is not broken:
+            title, text = clean(finding.title, TITLE), clean(finding.text, TEXT)
+            out += _story(title, text, TONES[finding.severity], width)
+    for tag in tags(gpu):
+        out += _story(tag.text, tag.note, tag.tone, width)
     if gpu.unified:
         out.append((Span("Used and total memory are the whole machine's: GPU and CPU share it", "muted"),))
     return [*out, EMPTY] if out else out
+
+
+def _story(title: str, text: str, tone: Tone, width: int) -> list[Line]:
+    head = f"{SIGNS.get(tone, '·'):<2} {title}: "
+    first, *rest = wrapped(text, width - len(head)) or [EMPTY]
+    return [(Span(head, tone), *first), *((Span(" " * len(head)), *line) for line in rest)]
 
 
 def _group(name: str) -> Line:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from gpubox.core.faults import explain, without_gpus
+from gpubox.common.rules.driver import NO_GPU, looked_for, without_gpus
+from gpubox.common.rules.table import judge_fault
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
-from gpubox.ui.draw.spans import EMPTY, Line, Span, cut, wrapped
+from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, cut, wrapped
+from gpubox.ui.severity import TONES
+
+_TIGHT = 3
+"""Lines with which a fault is its title and its hint alone."""
 
 
 def draw_faults(sample: Sample, width: int, height: int) -> list[Line]:
@@ -13,28 +18,25 @@ def draw_faults(sample: Sample, width: int, height: int) -> list[Line]:
 
     A box that has no GPU is no alarm: one line says so, and the pointer finds where they were looked for.
     """
-    faults = sample.faults
-    if without_gpus(sample):
-        error = explain(faults[0])
-        return [(Span(error.title, "faint", "", clean(f"{error.text}. {error.hint}")),)]
-    if not faults:
+    if not sample.faults:
         # A driver without persistence takes ten seconds and more to wake its cards.
-        return [] if height <= 3 else [(Span("Waiting for the driver", "muted"),)]
+        return [] if height <= _TIGHT else [(Span("Waiting for the driver", "muted"),)]
     out: list[Line] = []
-    for fault in faults:
-        error = explain(fault)
-        if height <= 3:
-            words = error.hint or error.text
-            out.append((Span(f"!! {error.title}  ", "alarm"), Span(cut(clean(words), max(0, width - 4)))))
-            continue
-        out.append((Span(f"!! {error.title}", "alarm"),))
-        out += wrapped(clean(error.text), width)
-        out += wrapped(f"→ {clean(error.hint)}", width, "title") if error.hint else []
-        looked = ", ".join(clean(place, 80) for place in fault.looked[:12])
-        out += (
-            wrapped(f"Looked for: {looked}", width, "muted", 3)
-            if looked and "Looked at" not in error.text
-            else []
-        )
-        out.append(EMPTY)
+    gpuless = without_gpus(sample)
+    for fault in sample.faults:
+        for finding in judge_fault(fault, gpuless=gpuless):
+            if finding.code == NO_GPU:
+                return [(Span(finding.title, "faint", "", clean(f"{finding.text}. {finding.hint}")),)]
+            tone = TONES[finding.severity]
+            head = f"{SIGNS.get(tone, '')} {finding.title}".lstrip()
+            if height <= _TIGHT:
+                words = finding.hint or finding.text
+                out.append((Span(f"{head}  ", tone), Span(cut(clean(words), max(0, width - 4)))))
+                continue
+            out.append((Span(head, tone),))
+            out += wrapped(clean(finding.text), width)
+            out += wrapped(f"→ {clean(finding.hint)}", width, "title") if finding.hint else []
+            looked = ", ".join(clean(place, 80) for place in looked_for(fault, finding.text))
+            out += wrapped(f"Looked for: {looked}", width, "muted", 3) if looked else []
+            out.append(EMPTY)
     return out[: min(height, len(out) - 1)] if not out[-1] else out[:height]

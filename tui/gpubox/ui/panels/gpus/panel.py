@@ -23,7 +23,7 @@ from gpubox.ui.panels.gpus import card
 from gpubox.ui.panels.gpus.card import Card
 from gpubox.ui.panels.gpus.details import draw_details
 from gpubox.ui.panels.gpus.faults import draw_faults
-from gpubox.ui.panels.gpus.gpu_status import GpuLimits, short_name
+from gpubox.ui.panels.gpus.gpu_status import short_name
 from gpubox.ui.panels.gpus.table import columns
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.titles import set_caption
@@ -152,11 +152,11 @@ chosen with the arrow keys or a click; `0` shows all again.
         drawn = [
             Card(
                 gpu=gpu,
-                limits=GpuLimits.of(gpu, self.settings),
+                limits=self.settings.limits.for_gpu(gpu),
                 history=self.box.history,
                 now=now,
                 seconds=60 * self.settings.ui.history_minutes,
-                bridge=max(3.0, 2.5 * sample.interval),
+                bridge=trend.bridge(sample.interval),
                 chosen=gpu is chosen and self._cards.has_focus,
             )
             for gpu in sample.gpus

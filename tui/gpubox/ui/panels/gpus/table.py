@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpubox.common import units
+from gpubox.common.metrics import GPU
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import judge
+from gpubox.common.severity import Severity
 from gpubox.config.settings import Settings
 from gpubox.core.history import History, gpu_key
 from gpubox.core.sample import Gpu, memory_share
@@ -13,12 +17,18 @@ from gpubox.ui.draw import trend
 from gpubox.ui.draw.meter import inside
 from gpubox.ui.draw.spans import SIGNS, Line, Span, joined
 from gpubox.ui.draw.table import Column
-from gpubox.ui.panels.gpus.gpu_status import GpuLimits, clock_time, marks, short_name, why
+from gpubox.ui.panels.gpus.gpu_status import marks, short_name, tags, why
+from gpubox.ui.severity import level, signed
 
 _METER = 10
 _MEMORY = 14
 _RECENT = 16
-_WEIGHTS = {"alarm": 100.0, "warn": 1.0}
+_STATE = 60
+"""Cells that the state takes at most."""
+_WEIGHTS = {Severity.CRITICAL: 100.0, Severity.WARNING: 1.0, Severity.INFO: 0.0}
+"""What a finding adds to the trouble of a card: no number of warnings outweighs an alarm."""
+_LOST = 1e6
+"""The trouble of a card that is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,11 @@ class Cells:
         if share is None:
             return inside(None, units.DASH, _MEMORY, "memory", why(gpu, "memory_used"))
         value = f"{units.size(gpu.memory_used)}/{units.size(gpu.memory_total)}"
-        return inside(share, value, _MEMORY, self.limits(gpu).of_memory(gpu))
+        return inside(share, value, _MEMORY, level(share, self.settings.thresholds.memory, "memory"))
 
     def heat(self, gpu: Gpu) -> Line:
         """Return the temperature, with its sign in two cells of its own."""
-        tone = self.limits(gpu).of_temperature(gpu)
+        tone = level(gpu.temperature, self.settings.limits.for_gpu(gpu).temperature)
         text = units.temperature(gpu.temperature, self.settings.ui.temperature_unit)
         note = why(gpu, "temperature") if gpu.temperature is None else ""
         sign = SIGNS.get(tone, "")
@@ -59,24 +69,21 @@ class Cells:
     def state(self, gpu: Gpu) -> Line:
         """Return what is worth saying."""
         if gpu.lost_at is not None:
-            return (Span(f"!! LOST {clock_time(gpu.lost_at)}", "alarm"),)
+            return (Span(f"!! LOST {units.clock_time(gpu.lost_at)}", "alarm"),)
         if gpu.fault is not None and gpu.util is None:
             return (Span("!! NO READINGS", "alarm"),)
         said = [Span("SIMULATED", "label")] if gpu.simulated else []
-        for mark in marks(gpu, self.limits(gpu)):
-            sign = SIGNS.get(mark.tone, "")
-            said.append(Span(f"{sign} {mark.short}" if sign else mark.short, mark.tone, "", mark.text))
-        return joined(said, 60, " · ")
+        said += [*map(signed, self._marks(gpu)), *tags(gpu)]
+        return joined(said, _STATE, " · ")
 
     def trouble(self, gpu: Gpu) -> float:
         """Return how much is wrong, to sort by."""
         if gpu.lost_at is not None:
-            return 1e6
-        return sum(_WEIGHTS.get(mark.tone, 0.0) for mark in marks(gpu, self.limits(gpu)))
+            return _LOST
+        return sum(_WEIGHTS[finding.severity] for finding in self._marks(gpu))
 
-    def limits(self, gpu: Gpu) -> GpuLimits:
-        """Return the limits of a card."""
-        return GpuLimits.of(gpu, self.settings)
+    def _marks(self, gpu: Gpu) -> list[Finding]:
+        return marks(judge(GPU, gpu, self.settings.limits))
 
 
 def fullness(gpu: Gpu) -> float | None:

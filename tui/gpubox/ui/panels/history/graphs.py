@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gpubox.common import units
+from gpubox.common.metrics import GPU, HOST, Metric, graphed
 from gpubox.config.settings import Settings
 from gpubox.core.history import History, gpu_key, host_key
 from gpubox.core.sample import Gpu
-from gpubox.ui.draw.spans import Line, Span, Tone, beside, level, spread
+from gpubox.ui.draw.spans import Line, Span, Tone, beside, spread
 from gpubox.ui.draw.trend import Toning, series, trend
-from gpubox.ui.panels.gpus.gpu_status import GpuLimits
+from gpubox.ui.severity import level
 
 _SCALE = 6
 """Cells of the scale beside a graph."""
 _BROAD = 100
 """Cells from which on graphs stand two by two."""
+_FULL = 100.0
+"""Top of the scale of a share."""
+_HOT = 100.0
+"""Least top of the scale of temperatures, in degrees Celsius."""
 _LEAST = 3
 """Lines that a graph needs, its title included."""
 
@@ -25,20 +31,16 @@ _LEAST = 3
 class Graph:
     """One series to draw."""
 
-    name: str
+    metric: Metric
     key: str
     top: float
-    """What the full height stands for."""
-    unit: str
+    """What the full height stands for; 0 leaves it to what was seen."""
     tone: Tone | Toning
+    temperature_unit: str = "celsius"
 
     def say(self, value: float | None) -> str:
         """Return a reading with its unit."""
-        if value is None:
-            return units.DASH
-        if self.unit == "°F":
-            return units.temperature(value, "fahrenheit")
-        return f"{value:.0f}{self.unit}"
+        return self.metric.show(value, self.temperature_unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,35 @@ class View:
 
 def of_gpu(gpu: Gpu, settings: Settings) -> list[Graph]:
     """Return the graphs of a GPU."""
-    limits = GpuLimits.of(gpu, settings)
+    limits = settings.limits.for_gpu(gpu)
     uuid = gpu.uuid or str(gpu.index)
-    degree = "°F" if limits.unit == "fahrenheit" else "°C"
-    hottest = max(100.0, limits.temperature[1])
+    tops = {"temperature": max(_HOT, limits.temperature[1]), "power": gpu.power_limit or 0.0}
+    tones: dict[str, Tone | Toning] = {
+        "util": "util",
+        "memory": partial(level, limits=limits.memory, calm="memory"),
+        "temperature": partial(level, limits=limits.temperature),
+    }
     return [
-        Graph("util", gpu_key(uuid, "util"), 100, "%", "util"),
-        Graph("memory", gpu_key(uuid, "memory"), 100, "%", lambda part: level(part, limits.memory, "memory")),
-        Graph("temperature", gpu_key(uuid, "temperature"), hottest, degree, limits.of_degrees),
-        Graph("power", gpu_key(uuid, "power"), gpu.power_limit or 0.0, "W", "calm"),
+        Graph(
+            metric,
+            gpu_key(uuid, metric.name),
+            tops.get(metric.name, _FULL),
+            tones.get(metric.name, "calm"),
+            limits.temperature_unit,
+        )
+        for metric in graphed(GPU)
     ]
 
 
 def of_host(settings: Settings) -> list[Graph]:
     """Return the graphs of the host."""
-    limits = settings.thresholds.host_memory
+    tones: dict[str, Tone | Toning] = {
+        "cpu": "util",
+        "memory": partial(level, limits=settings.limits.host_memory, calm="memory"),
+    }
     return [
-        Graph("cpu", host_key("cpu"), 100, "%", "util"),
-        Graph("memory", host_key("memory"), 100, "%", lambda share: level(share, limits, "memory")),
+        Graph(metric, host_key(metric.name), _FULL, tones.get(metric.name, "calm"))
+        for metric in graphed(HOST)
     ]
 
 
@@ -107,7 +120,7 @@ def _graph(graph: Graph, view: View, width: int, height: int) -> list[Line]:
 
 def _title(graph: Graph, view: View, seen: Sequence[float], width: int) -> Line:
     newest = series(view.history, graph.key, view.now, 4, 4, view.bridge)[-1]  # a dot may stand for minutes
-    left = (Span(f"{graph.name:<12}", "muted"), Span(graph.say(newest), "title"))
+    left = (Span(f"{graph.metric.name:<12}", "muted"), Span(graph.say(newest), "title"))
     if not seen:
         return spread(left, (Span("nothing seen" + " " * _SCALE, "faint"),), width)
     mean, most = sum(seen) / len(seen), max(seen)

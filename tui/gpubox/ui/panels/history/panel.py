@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.common.metrics import GPU, HOST, graphed
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Gpu, Sample
 from gpubox.ui.draw import trend
@@ -126,7 +127,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
     def _draw(self, width: int, height: int) -> Sequence[Line]:
         self._drawn_at = trend.now()
         interval = self.sample.interval if self.sample else 1.0
-        view = View(self.box.history, self._drawn_at, 60 * self.minutes, max(3.0, 2.5 * interval))
+        view = View(self.box.history, self._drawn_at, 60 * self.minutes, trend.bridge(interval))
         return draw_graphs(self.graphs, view, width, height)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -148,7 +149,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
 
     def action_view(self) -> None:
         """Show the next reading alone, and all of them after the last."""
-        count = 2 if self.subject is None else 4
+        count = len(graphed(HOST if self.subject is None else GPU))
         place = -1 if self._metric is None else self._metric
         self._metric = None if place + 1 >= count else place + 1
         self._changed()

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gpubox.common import units
+from gpubox.common.metrics import DISK, HOST, host_memory_used, metric
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import judge
 from gpubox.config.settings import Settings
-from gpubox.core.host import PATIENCE, limits, without_size
+from gpubox.core.host import limits, without_size
 from gpubox.core.sample import Disk, Driver, Host, Sample, memory_share
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.meter import meter
-from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, beside, cut, joined, level
+from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, beside, cut, joined
+from gpubox.ui.severity import signed, tone_of
 
 _STEPS = "▁▁▂▃▄▅▆▇█"
 _LABEL = 6
+_FULLNESS = "fullness"
+"""Metric of the findings about a disk that a meter is drawn of."""
+_NO_SIZE = ("hangs", "fault")
+"""Metrics of the findings about a disk without a size."""
 _BROAD = 92
 """Cells from which on the text stands beside the meters."""
 
@@ -33,11 +41,9 @@ def draw_host(sample: Sample, settings: Settings, width: int) -> list[Line]:
 
 def _meters(host: Host, settings: Settings, width: int) -> Iterator[Line]:
     yield meter("cpu", host.cpu, units.percent(host.cpu), width, "util", label_width=_LABEL)
-    used = None
-    if host.memory_total is not None and host.memory_available is not None:
-        used = host.memory_total - host.memory_available
-    share = memory_share(used, host.memory_total)
-    tone = level(share, settings.thresholds.host_memory, "memory")
+    used = host_memory_used(host)
+    share = metric(HOST, "memory").of(host)
+    tone = tone_of(judge(HOST, host, settings.limits), "memory", "memory")
     yield meter("mem", share, _pair(used, host.memory_total), width, tone, label_width=_LABEL)
     if host.swap_total:
         share = memory_share(host.swap_used, host.swap_total)
@@ -49,32 +55,29 @@ def _meters(host: Host, settings: Settings, width: int) -> Iterator[Line]:
 
 
 def _disk(disk: Disk, settings: Settings, width: int, label: int) -> Iterator[Line]:
-    share = memory_share(disk.used, disk.total)
-    tone = level(share, settings.thresholds.disk)
+    findings = judge(DISK, disk, settings.limits)
     mount = cut(clean(disk.mount, 40), label - 1)
     if reason := without_size(disk):
-        late = disk.hangs is None or disk.hangs > PATIENCE
+        late = any(finding.metric in _NO_SIZE for finding in findings)
         reason = cut(f"! {clean(reason, 80)}" if late else reason, width - label)
         said = Span(reason, "warn" if late else "muted")
         place = Span(clean(f"{disk.device} ({disk.filesystem})", 80), "muted")
         yield (Span(f"{mount:<{label}}", "muted"), *joined([said, place], width - label, " · "))
         return
+    share, tone = metric(DISK, _FULLNESS).of(disk), tone_of(findings, _FULLNESS, "calm")
     yield meter(mount, share, _pair(disk.used, disk.total), width, tone, label_width=label)
-    words: list[Span] = []
-    if disk.read_only:
-        words.append(
-            Span("! read-only", "warn", "", "the kernel mounts a disk so when it finds errors on it")
-        )
-    if share is not None and tone in SIGNS:
-        words.append(
-            Span(f"{SIGNS[tone]} {'full' if tone == 'alarm' else 'nearly full'}, {_left(disk)}", tone)
-        )
-    if words:
+    if words := [_words_of(finding) for finding in sorted(findings, key=_read_only_first)]:
         yield (Span(" " * label), *joined(words, width - label, " · "))
 
 
-def _left(disk: Disk) -> str:
-    return f"{units.size(max(0, disk.total - disk.used))} free"
+def _read_only_first(finding: Finding) -> bool:
+    return finding.metric == _FULLNESS
+
+
+def _words_of(finding: Finding) -> Span:
+    """Return a finding about a disk; how much is free stands beside the word, the rest is for the pointer."""
+    said = signed(finding)
+    return Span(f"{said.text}, {said.note}", said.tone) if finding.metric == _FULLNESS else said
 
 
 def _pair(used: float | None, total: float | None) -> str:
@@ -120,7 +123,7 @@ def _words(sample: Sample, settings: Settings, width: int) -> Iterator[Line]:
     load = "  ".join(f"{one:.2f}" for one in host.load[:3])
     tasks = "" if host.processes is None else f"{host.processes:,} processes"
     yield _line("load", [Span(load or units.DASH), Span(tasks, "muted")], width)
-    tone = level(host.temperature, settings.thresholds.temperature, "text")
+    tone = tone_of(judge(HOST, host, settings.limits), "temperature")
     heat = units.temperature(host.temperature, settings.ui.temperature_unit)
     heat = Span(heat + (f" {SIGNS[tone]}" if tone in SIGNS else ""), tone)
     model = clean(host.cpu_model, 60).replace("(R)", "").replace("(TM)", "").replace(" Processor", "")

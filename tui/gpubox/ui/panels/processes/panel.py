@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
 from gpubox.common import units
+from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
-from gpubox.core.faults import without_gpus
 from gpubox.core.job import Ignored
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Question, QuestionKind

@@ -10,7 +10,7 @@ from gpubox.core.sample import Process, Sample
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, wrapped
 from gpubox.ui.draw.table import Column
-from gpubox.ui.panels.gpus.gpu_status import clock_time, short_name
+from gpubox.ui.panels.gpus.gpu_status import short_name
 
 KINDS = {"C": "compute", "G": "graphics", "C+G": "compute and graphics", "M": "compute through MPS"}
 """What the letters in the TYPE column stand for."""
@@ -201,7 +201,7 @@ def draw_details(sample: Sample | None, chosen: Process, width: int, _height: in
     on = units.DASH if process.gpu is None else f"{_gpu(process)}  {short_name(gpu) if gpu else ''}"
     began = units.DASH
     if process.started is not None and sample is not None:
-        began = f"{clock_time(process.started)}, {units.duration(sample.time - process.started)} ago"
+        began = f"{units.clock_time(process.started)}, {units.duration(sample.time - process.started)} ago"
     kind = KINDS.get(process.kind, clean(process.kind, 8))
     shares = f"{units.percent(process.cpu)} of one core"
     for label, value in (

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from gpubox.core.faults import explain
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import judge_fault
 from gpubox.core.sample import Fault
 
 CODES = ("no-device", "no-driver", "mismatch", "permission", "no-library", "hang", "error")
+
+
+def explain(fault: Fault) -> Finding:
+    """The one finding about a fault."""
+    (finding,) = judge_fault(fault)
+    return finding
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -1,0 +1,142 @@
+"""One row of the table of rules, what it reads, and the finding that it yields."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+
+from gpubox.common.metrics import GPU, field, metric
+from gpubox.common.severity import Severity
+
+Pair = Tuple[float, float]
+"""From where a value is a warning, and from where it is critical."""
+
+
+class Limits(NamedTuple):
+    """The thresholds that the person may set, as (warning, critical)."""
+
+    temperature: Pair = (80, 90)
+    """Degrees Celsius; a card's own slowdown threshold lowers the second."""
+    memory: Pair = (90, 97)
+    """Percent of GPU memory in use."""
+    host_memory: Pair = (85, 95)
+    """Percent of the machine's memory in use."""
+    disk: Pair = (85, 95)
+    """Percent of a disk in use."""
+    temperature_unit: str = "celsius"
+    """Unit of temperatures in words: `celsius` or `fahrenheit`."""
+
+    def for_gpu(self, gpu: object) -> Limits:
+        """Return the limits of a card; its own slowdown threshold lowers them, never raises them."""
+        warning, critical = self.temperature
+        slowdown = field(gpu, "temperature_slowdown")
+        if slowdown is not None and slowdown > 0:  # some drivers say 0 for none
+            critical = min(critical, slowdown)
+        return self._replace(temperature=(min(warning, critical), critical))
+
+
+DEFAULTS = Limits()
+"""The thresholds of a person who set none."""
+
+
+class Finding(NamedTuple):
+    """Something worth saying. Parts that came from the box are not cleaned here: whoever shows them does."""
+
+    severity: Severity
+    code: str
+    """Names the rule, for programs: `gpu-too-hot`."""
+    subject: str
+    """What it is about: `gpu 0`, `host`, `disk /data`, `driver` or `link`."""
+    title: str
+    """A few words, no full stop."""
+    text: str
+    """What it means, in a sentence or half of one."""
+    hint: str = ""
+    """What the person can do now; may be empty."""
+    metric: str = ""
+    """The metric that the rule judges."""
+
+
+class Reading:
+    """One record, read by the names of metrics."""
+
+    def __init__(self, subject: str, record: object, limits: Limits = DEFAULTS) -> None:
+        self.subject = subject
+        self.limits = limits.for_gpu(record) if subject == GPU else limits
+        self._record = record
+
+    def __getitem__(self, name: str) -> Any:
+        return metric(self.subject, name).of(self._record)
+
+    @property
+    def name(self) -> str:
+        """The subject of its findings."""
+        if self.subject == GPU:
+            return f"{GPU} {self['index']}"
+        mount = field(self._record, "mount")
+        return self.subject if mount is None else f"{self.subject} {mount}"
+
+    def words(self, template: str) -> str:
+        """Return a template with the values of metrics, as people read them, for the names in braces."""
+        return template.format_map(_Shown(self)) if "{" in template else template
+
+
+class _Shown(Dict[str, str]):
+    """The values of a record as people read them, by metric; what came from the box is not parsed again."""
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__()
+        self._reading = reading
+
+    def __missing__(self, name: str) -> str:
+        reading = self._reading
+        return metric(reading.subject, name).show(reading[name], reading.limits.temperature_unit)
+
+
+Condition = Callable[[Any, Reading], bool]
+"""Says whether a rule fires, from the value of its metric, which is known, and the rest of the record."""
+
+
+class Rule(NamedTuple):
+    """One row of the table."""
+
+    code: str
+    subject: str
+    """A subject of the table of metrics, or `driver`."""
+    metric: str
+    """What it judges. A record that does not give this metric does not fire the rule."""
+    condition: Condition
+    severity: Severity
+    title: str
+    """Words; names of metrics in braces stand for their values."""
+    text: str
+    hint: str = ""
+
+    def judge(self, reading: Reading) -> Finding | None:
+        """Return the finding of this rule for a record of its subject, or None when it does not fire."""
+        value = reading[self.metric]
+        if value is None or not self.condition(value, reading):
+            return None
+        title, text, hint = map(reading.words, (self.title, self.text, self.hint))
+        return Finding(self.severity, self.code, reading.name, title, text, hint, self.metric)
+
+
+def level(value: float | None, limits: Pair) -> Severity | None:
+    """Return how bad a value is that should stay below both limits; None when it does, or is not known."""
+    if value is None or value < min(limits):
+        return None
+    return Severity.CRITICAL if value >= limits[1] else Severity.WARNING
+
+
+def reaches(limit: str, severity: Severity) -> Condition:
+    """Fire when a value is at one level, and not at the next, of the limit of that name."""
+    return lambda value, reading: level(value, getattr(reading.limits, limit)) is severity
+
+
+def some(value: Any, _: Reading) -> bool:
+    """Fire for a count that is not 0, a text that is not empty, a truth that is true."""
+    return bool(value)
+
+
+def known(_value: Any, _: Reading) -> bool:
+    """Fire for any value that is given."""
+    return True
