@@ -128,6 +128,7 @@ def test_a_file_that_is_too_large_loses_the_oldest_fine_rows_first(
         (NOW - 3600, 3600, 10),
         (NOW - 5 * 3600, 5 * 3600, 10),
         (NOW - DAY, DAY, 300),
+        (NOW - 7 * DAY, 7 * DAY, 300),
         (NOW - 3 * DAY, 3600, 10),
         (NOW - 8 * DAY, 3600, 300),  # what is left of that time
         (NOW - 40 * DAY, 3600, 3600),

@@ -43,7 +43,7 @@ class StoredHistory:
     async def read(self, box: str, begin: int, end: int) -> HistorySpan | None:
         """Return what is known of a box between two seconds since the epoch; None when the disk fails.
 
-        The rows are of the finest tier that still has all of it and makes no more than some thousand rows.
+        The rows are of the finest tier that still has all of it and makes at most 2,200 rows.
         """
         width = tiers.pick(begin, end, int(time.time()), self._settings.days)
         return await self._database.call(lambda connection: tiers.span(connection, width, box, begin, end))

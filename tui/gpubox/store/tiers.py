@@ -22,8 +22,8 @@ LATE = 60
 """Seconds after the end of an hour in which a slow disk may still get rows of it."""
 _DAYS = {300: 30, 3600: 365}
 """Days for which rows of a tier stay; of the finest one as long as the settings say."""
-_POINTS = 2000
-"""Rows that one answer has at most, but for spans that even the coarsest tier makes longer."""
+_POINTS = 2200
+"""Rows that one answer has at most: a week of five minutes each. Only the coarsest tier may have more."""
 _CHUNK = 6 * 3600
 """Seconds of one box whose rows are deleted in one go, so that other programs never wait long."""
 _SPARED = 7200
