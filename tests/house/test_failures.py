@@ -43,5 +43,6 @@ def holding(word: str, kind: type[ast.AST]) -> list[str]:
     ],
 )
 def test_a_failure_is_translated_in_one_place(word: str, kind: type[ast.AST], places: list[str]) -> None:
-    # novnc.py unpacks an archive, and no answer; the transfer runs on the box too; the store decodes what it wrote to this machine's disk.
+    # novnc.py unpacks an archive, and no answer; the transfer runs on the box too; the store decodes what it
+    # wrote to this machine's disk.
     assert holding(word, kind) == places
