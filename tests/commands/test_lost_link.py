@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
-from gpubox.commands import session
+from gpubox.commands import job_log, session
+from gpubox.core.channels import Channels, Pipes
 from gpubox.core.env import Env, Envs, Root
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -90,13 +92,48 @@ class Answering(ScriptedShell):
         return CommandResult(0, None, f"\n{found[0]} HAVE\n".encode() + data, b"")
 
 
+class Reading:
+    """Channels over which the log of a job is read; opening one counts as a question."""
+
+    def __init__(self, shell: Answering) -> None:
+        self._shell = shell
+
+    @asynccontextmanager
+    async def pipes(self, command: str | None) -> AsyncGenerator[Pipes]:
+        result = await self._shell.run(command or "", stdin=b'{"log": 1}')
+        yield cast("Pipes", Log(result.stdout))
+
+
+class Log:
+    """The pipes of a program that says one thing and ends."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    async def write(self, data: bytes) -> None:
+        """It reads nothing."""
+
+    def end(self) -> None:
+        """It reads nothing."""
+
+    async def read(self) -> tuple[bool, bytes]:
+        said, self._said = self._said, b""
+        return False, said
+
+    async def wait(self) -> int:
+        return 0
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answering], None]:
     """Have every command find a box that answers what a test says."""
 
     def use(shell: Answering) -> None:
         def open_box(*_: object, store: Store) -> Box:
-            return Box(Target("xub", "ssh"), shell.link, store=store)
+            return Box(
+                Target("xub", "ssh"), shell.link, store=store,
+                channels_of=lambda _: cast("Channels", Reading(shell)),
+            )  # fmt: skip
 
         monkeypatch.setattr("gpubox.boxes.factory.open_box", open_box)
 
@@ -167,6 +204,8 @@ class Creating:
     def answer(self, command: str, stdin: bytes) -> bytes:
         """Do what a program of ours would do, and return its answer."""
         asked = cast("dict[str, object]", json.loads(stdin or b"{}"))
+        if "log" in asked:
+            return b'{"offset": 0, "size": 5}\nmade\n'
         if "spec" in asked:
             spec = msgspec.convert(asked["spec"], JobSpec)
             self.launched.append(spec.id)
@@ -186,25 +225,42 @@ class Creating:
         return msgspec.json.encode(self._record)
 
 
-def created(shell: Answering, opened: Callable[[Answering], None]) -> Ran:
+def created(shell: Answering, opened: Callable[[Answering], None], *words: str) -> Ran:
     opened(shell)
-    return here("env", "xub", "create", "cats", "numpy", "--quiet")
+    return here("env", "xub", "create", "cats", "numpy", *words)
 
 
+@pytest.mark.parametrize(("words", "questions"), [(("--quiet",), 4), ((), 5)])
 def test_a_created_environment_is_a_success_wherever_the_link_drops(
     opened: Callable[[Answering], None],
+    words: tuple[str, ...],
+    questions: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def swallow(_: bytes) -> None:
+        """It would go past the test to the real stdout."""
+
+    monkeypatch.setattr(job_log, "_write", swallow)
     whole = Answering(Creating().answer)
-    assert created(whole, opened).status == 0
-    assert len(whole.asked) == 4, "the look, the launch, and two looks at the job"
+    assert created(whole, opened, *words).status == 0
+    assert len(whole.asked) == questions, "the look, the launch, the log, and two looks at the job"
     for question in range(len(whole.asked)):
         box = Creating()
         shell = Answering(box.answer)
         shell.lose_at = question
-        ran = created(shell, opened)
+        ran = created(shell, opened, *words)
         assert (ran.status, shell.link.losses) == (0, 1), (question, ran.err)
         assert len(set(box.launched)) == 1
         assert len(box.launched) == (2 if question == 1 else 1)
+
+
+def test_a_job_that_fails_gives_its_own_status_although_its_log_cannot_be_had(
+    opened: Callable[[Answering], None],
+) -> None:
+    box = Creating(code=4)
+    shell = Answering(box.answer)
+    ran = created(shell, opened, "--quiet")
+    assert ran.status == 4, ran.err
 
 
 def test_what_a_box_refuses_is_not_asked_for_again(opened: Callable[[Answering], None]) -> None:

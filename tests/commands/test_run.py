@@ -250,11 +250,13 @@ async def test_why_a_job_failed_reaches_the_terminal_clean(
     async def show(job: str) -> Record:
         return evil
 
-    async def told(jobs: object) -> None:
+    async def claim_endings(jobs: object) -> None:
         pass
 
     monkeypatch.setattr(job_log, "pour", pour)
-    box = SimpleNamespace(name="xub", jobs=SimpleNamespace(show=show, told=told), shell=Feed(None))
+    box = SimpleNamespace(
+        name="xub", jobs=SimpleNamespace(show=show, claim_endings=claim_endings), shell=Feed(None)
+    )
     assert await waited_for(cast("Box", box), Settings(), evil) == 132
     said = capsys.readouterr().err
     assert "]0;hit" in said

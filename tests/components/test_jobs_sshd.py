@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import completion
 from gpubox.boxes.jobs.spec_parsing import new_id
-from gpubox.commands.retry import launched, retry
+from gpubox.commands.retry import retry
 from gpubox.core.channels import Channels
 from gpubox.core.job import JobSpec
 from gpubox.core.prompts import Nobody
@@ -162,7 +163,7 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
         chance = random.Random(3)
         for cut in range(8):
             before = way.accepted
-            launching = asyncio.create_task(launched(box, given))
+            launching = asyncio.create_task(completion.launch(box.jobs, box.shell, given))
             await asyncio.sleep(chance.random() * 0.1)
             way.cut()
             await launching

@@ -8,15 +8,17 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from gpubox.boxes.envs.spec_file import LARGEST
+from gpubox.boxes.jobs import completion
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, told
 from gpubox.commands.output import pass_on, print_json
-from gpubox.commands.retry import ended, launched, retry
+from gpubox.commands.retry import retry
 from gpubox.commands.run import waited
 from gpubox.core.errors import ConfigError
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import Record, exit_status
-from gpubox.core.sanitize import clean, clean_lines
+from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -24,11 +26,6 @@ if TYPE_CHECKING:
     from gpubox.core.env import Env
     from gpubox.core.env import Kind as EnvKind
     from gpubox.core.job import JobSpec
-
-LARGEST = 1 << 20
-"""Bytes of a file that an environment may be made from."""
-LAST = 8192
-"""Bytes of a log that are shown when its job failed in silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
 
     With `as_json` the record comes instead of the log; `quiet` shows the log's end only if it failed.
     """
-    record = await launched(box, spec)
+    record = await completion.launch(box.jobs, box.shell, spec)
     if not (quiet or as_json):
         return await waited(box, settings, record)
     record = await _ended(box, record)
@@ -69,21 +66,27 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
     return status
 
 
+async def _run(box: Box, spec: JobSpec) -> Record:
+    return await _ended(box, await completion.launch(box.jobs, box.shell, spec))
+
+
 async def _ended(box: Box, record: Record) -> Record:
-    record = await ended(box, record.id)
+    record = await completion.wait(box.jobs, box.shell, record.id)
     await box.jobs.claim_endings([record.id])
     return record
 
 
-async def _show_end(box: Box, record: Record) -> None:
-    page = await retry(box, lambda: box.jobs.page(record.id, -LAST, LAST))
-    for line in clean_lines(page.data)[-20:]:
+async def _show_end(box: Box, record: Record) -> Record:
+    """Show the last lines of a job's log, and return its record with what is known of why it failed."""
+    explanation = await completion.explain(box.jobs, box.shell, record)
+    for line in explanation.lines:
         click.echo(line, err=True)
+    return explanation.record
 
 
 async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     """Ask an environment whether it sees the GPUs, tell the answer, and return 0 for yes."""
-    record = await _ended(box, await launched(box, box.envs.probe_gpu(env)))
+    record = await _run(box, box.envs.probe_gpu(env))
     await retry(box, box.envs.find)
     env = box.envs.named(env.prefix)
     answer = env.sight if env.sight is not None and env.sight.job == record.id else None
@@ -94,7 +97,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     if answer is not None:
         return 0 if answer.sees else 1
     if not as_json:
-        await _show_end(box, record)
+        record = await _show_end(box, record)
         why = record.ending.why if record.ending else ""
         click.echo(
             f"{clean(env.name, 60)}: it gave no answer{': ' if why else ''}{clean(why, 200)}", err=True
@@ -104,7 +107,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
 
 async def export(box: Box, settings: Settings, env: Env) -> int:
     """Print the file from which an environment can be made again; return 0, or how its tool ended."""
-    record = await _ended(box, await launched(box, box.envs.export(env)))
+    record = await _run(box, box.envs.export(env))
     status = exit_status(record)
     if status or not record.results:
         await _show_end(box, record)

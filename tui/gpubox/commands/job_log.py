@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
+from gpubox.commands.retry import retry
 from gpubox.core.terminal_text import TerminalText
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
 
     Raises RemoteError when there is none, and BrokenPipeError when the reader of our output goes away.
     """
-    async with box.jobs.follow(job, offset, wait=follow) as stream:
+    async with AsyncExitStack() as stack:
+        stream = await retry(
+            box, lambda: stack.enter_async_context(box.jobs.follow(job, offset, wait=follow))
+        )
         while data := await stream.read():
             # A reader that is slow must not hold the link up: it would be taken for dead.
             await asyncio.to_thread(_write, data)

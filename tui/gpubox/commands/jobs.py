@@ -9,7 +9,7 @@ import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
 from gpubox.commands.output import as_json, print_json
-from gpubox.commands.retry import ended, launched, retry
+from gpubox.commands.retry import retry
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -109,13 +109,14 @@ def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
 @click.pass_context
 def stop(ctx: click.Context, jobs_: tuple[str, ...], wait: bool, as_json: bool) -> int:
     """End jobs: a queued one at once, a running one by TERM, and by KILL when its time of grace is over."""
+    from gpubox.boxes.jobs import completion
 
     async def work(box: Box) -> int:
         records = await _named(box, jobs_)
         for record in records:
             stopped = await retry(box, lambda: box.jobs.stop(record.id))  # noqa: B023
             if wait:
-                stopped = await ended(box, record.id)
+                stopped = await completion.wait(box.jobs, box.shell, record.id)
             _print_done(box, stopped, as_json)
         return 0
 
@@ -144,11 +145,12 @@ def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
 @click.pass_context
 def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
     """Start a job once more as it was, and print the new id."""
+    from gpubox.boxes.jobs import completion
 
     async def work(box: Box) -> int:
         (before,) = await _named(box, [job])
         spec = await retry(box, lambda: box.jobs.again(before.id))
-        record = await launched(box, spec)
+        record = await completion.launch(box.jobs, box.shell, spec)
         if as_json:
             _print(box, record, as_json)
         else:

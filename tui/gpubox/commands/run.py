@@ -90,8 +90,9 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     the job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
+    from gpubox.boxes.jobs import completion
     from gpubox.commands.job_report import state, why
-    from gpubox.commands.retry import explained, launched, retry
+    from gpubox.commands.retry import retry
     from gpubox.commands.session import with_box
     from gpubox.core.record import exit_status
     from gpubox.core.sanitize import clean
@@ -101,14 +102,14 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
 
     async def work(opened: Box, settings: Settings) -> int:
         spec = await retry(opened, lambda: requested(opened, settings, words))
-        record = await launched(opened, spec)
+        record = await completion.launch(opened.jobs, opened.shell, spec)
         if record.warning:
             click.echo(clean(record.warning), err=True)
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
         if record.ending is not None and record.started is None:
-            record = await explained(opened, record)
+            record = await completion.settle(opened.jobs, opened.shell, record)
             click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
             return exit_status(record)
         return 0
@@ -228,24 +229,26 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     """Pass the log on until the job has ended; return the exit status that a shell would give."""
     import asyncio
 
-    from gpubox.boxes.jobs import hooks
+    from gpubox.boxes.jobs import completion, hooks
     from gpubox.commands.job_log import pour
     from gpubox.commands.job_report import state, why
-    from gpubox.commands.retry import ended, explained
     from gpubox.core.record import exit_status
 
     # One that could not start is told once, in the end.
     click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
     try:
-        await pour(box, record.id, follow=True)
-        record = await ended(box, record.id)
+        try:
+            await pour(box, record.id, follow=True)
+        except RemoteError as error:  # the job's own status is what counts
+            complain(error, box.name)
+        record = await completion.wait(box.jobs, box.shell, record.id)
     except asyncio.CancelledError:
         if box.target.kind != "demo":  # that one ends with this command
             click.echo(f"It goes on. To end it: {_words(box, 'stop', record.id)}", err=True)
         raise
     status = exit_status(record)
     if status:
-        record = await explained(box, record)
+        record = await completion.settle(box.jobs, box.shell, record)
         click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
     if record.results:
         try:

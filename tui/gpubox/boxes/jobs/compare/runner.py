@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from gpubox.boxes.jobs import completion
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.logs import last_lines
 from gpubox.core.errors import Dropped, RemoteError
@@ -14,11 +14,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
 from gpubox.core.job_outcome import succeeded
 from gpubox.core.record import ACTIVE, Record
-from gpubox.core.retry import retry
 from gpubox.core.shell import Shell
-
-_AGAIN = 0.3
-"""Seconds between two polls of a job whose log has ended, or is missing."""
 
 
 class RunProgress(Protocol):
@@ -47,16 +43,14 @@ async def run_all(
     """
     records: list[Record] = []
     for number, spec in enumerate(specs, 1):
-        record = await retry(shell, lambda spec=spec: jobs.launch(spec))
+        record = await completion.launch(jobs, shell, spec)
         told.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
                 while data := await stream.read():
                     told.says(number, data)
-        while record.state in ACTIVE:
-            record = await retry(shell, lambda id=record.id: jobs.show(id))
-            if record.state in ACTIVE:
-                await asyncio.sleep(_AGAIN)
+        if record.state in ACTIVE:
+            record = await completion.wait(jobs, shell, record.id)
         told.ended(number, record)
         records.append(record)
     return records

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.operations import not_base
+from gpubox.boxes.envs.spec_file import read_spec_file
 from gpubox.boxes.envs.validation import split_packages
-from gpubox.boxes.jobs.logs import last_lines
+from gpubox.boxes.jobs import completion
 from gpubox.core.env import Env
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobSpec
-from gpubox.core.job_outcome import outcome, succeeded
+from gpubox.core.job_outcome import succeeded
 from gpubox.core.prompts import Question, QuestionKind
-from gpubox.core.record import ACTIVE, Record
+from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import asker
 from gpubox.ui.modal_guard import window
@@ -61,16 +61,13 @@ class EnvActions:
             self._panel, EnvForm(self._box.name, roots, begin, lambda wanted: self._spec(wanted, begin))
         )
         if wanted is not None:
-            await self._run(self._spec(wanted, begin), f"Create {clean(wanted.name, 60)}")
+            await self._run(await self._spec(wanted, begin), f"Create {clean(wanted.name, 60)}")
 
-    def _spec(self, wanted: EnvSpec, begin: Env | None) -> JobSpec:
+    async def _spec(self, wanted: EnvSpec, begin: Env | None) -> JobSpec:
         """Return the job that makes an environment; raises ConfigError for what is not there."""
         envs = self._box.envs
         if wanted.file:
-            try:
-                text = Path(wanted.file).expanduser().read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError("Cannot be read", f"{wanted.file}: {error}") from error
+            text = await read_spec_file(wanted.file)
             return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
         if wanted.clone:
             if begin is not None and wanted.clone == begin.name.strip():  # others may have this name, too
@@ -158,11 +155,13 @@ class EnvActions:
 
         `answer` returns what it was asked for in words, empty when there is none.
         """
-        record = await self._box.jobs.launch(spec)
+        jobs, link = self._box.jobs, self._box.shell
+        record = await completion.launch(jobs, link, spec, now=True)
         self._panel.notify(f"Job {record.id} · j shows it", title=what, markup=False)
         self.busy[record.id] = what
         try:
-            ended = await self._end(record.id)
+            async with jobs.watch():
+                ended = await completion.wait_watched(jobs.feed, record.id)
         finally:
             self.busy.pop(record.id, None)
         if ended is None:
@@ -172,25 +171,8 @@ class EnvActions:
         words = await answer(ended) if answer is not None else ""
         if not words and good and spec.notify and self._panel.settings.jobs.notify:
             return  # the app tells of it, as of every job
-        words = words or ("Done" if good else await self._why(ended))
+        if not words and not good:
+            explanation = await completion.explain(jobs, link, ended)
+            words = f"{explanation.words}; its log says more: job {ended.id}"
         severity = "information" if good else "error"
-        self._panel.notify(words, title=what, severity=severity, markup=False)
-
-    async def _why(self, record: Record) -> str:
-        """Return how a job failed, with what its tool said last."""
-        lines = await last_lines(self._box.jobs, record.id, 1)
-        last = f" ({clean(lines[0], 160)})" if lines else ""
-        return f"{outcome(record)}{last}; its log says more: job {record.id}"
-
-    async def _end(self, job: str) -> Record | None:
-        """Return the record once it has ended; None when it was removed."""
-        seen = False
-        async with self._box.jobs.watch():
-            async for records in self._box.jobs.feed.follow():
-                record = next((one for one in records if one.id == job), None)
-                if record is None and seen:
-                    return None
-                seen = seen or record is not None
-                if record is not None and record.state not in ACTIVE:
-                    return record
-        return None
+        self._panel.notify(words or "Done", title=what, severity=severity, markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
@@ -80,7 +80,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
         box: str,
         roots: Sequence[Root],
         begin: Env | None = None,
-        check: Callable[[EnvSpec], object] = lambda wanted: wanted,
+        check: Callable[[EnvSpec], Awaitable[object]] | None = None,
     ) -> None:
         super().__init__()
         self._check = check
@@ -159,12 +159,13 @@ class EnvForm(ModalScreen[EnvSpec | None]):
             words = f"… {error}" if self._name.value.strip() else ""
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
-    def action_create(self) -> None:
+    async def action_create(self) -> None:
         """Give it back, or say what is wrong."""
         try:
             wanted = self.wanted
             with _in("what" if wanted.file or wanted.clone else "kind"):
-                self._check(wanted)
+                if self._check is not None:
+                    await self._check(wanted)
         except _WrongField as error:
             self._say(error.field, str(error))
         else:
