@@ -14,6 +14,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
+from gpubox.common.rules.rule import Finding
+from gpubox.common.rules.table import evaluate
+from gpubox.common.severity import Severity
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
@@ -52,6 +55,9 @@ class Panel(Widget, can_focus=False):
     """Whether it gives way to the others at first where room is short; its key brings it."""
     HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help screen: what is shown and what the signs mean."""
+
+    JUDGES: ClassVar[tuple[str, ...]] = ()
+    """Subjects of the rules whose findings the panel marks; its help says what the marks mean."""
 
     sample: reactive[Sample | None] = reactive(None, repaint=False)
     """The newest sample of the box."""
@@ -114,6 +120,16 @@ class Panel(Widget, can_focus=False):
     def watch_stale(self, stale: bool) -> None:
         """Dim old data."""
         self.set_class(stale, "-stale")
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong now with what the panel shows."""
+        found = evaluate(self.sample, self.settings.limits) if self.sample and self.JUDGES else []
+        return [
+            finding
+            for finding in found
+            if finding.severity >= Severity.WARNING and finding.subject.partition(" ")[0] in self.JUDGES
+        ]
 
     def take_focus(self) -> None:
         """Move the keyboard here: to the panel itself, or to the first thing in it that takes keys."""

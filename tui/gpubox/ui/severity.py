@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.content import Content
+
 from gpubox.common.rules import rule
 from gpubox.common.rules.rule import Finding, Pair
 from gpubox.common.severity import Severity
@@ -25,6 +27,9 @@ STYLES: dict[Severity, str] = {
 TITLE, TEXT = 24, 200
 """Characters of a finding's title and text that are shown: both may hold words of the box."""
 
+_PARAGRAPH = 600
+"""The same of a text and its hint together."""
+
 
 def level(value: float | None, limits: Pair, calm: Tone = "calm") -> Tone:
     """Return `calm` below both limits (and for an unknown value), else `warn` or `alarm`."""
@@ -36,6 +41,15 @@ def tone_of(findings: Sequence[Finding], name: str, calm: Tone = "text") -> Tone
     """Return the tone of a metric: that of the worst finding about it, else `calm`."""
     worst = next((finding for finding in findings if finding.metric == name), None)
     return calm if worst is None else TONES[worst.severity]
+
+
+def explained(finding: Finding) -> Content:
+    """Return a finding as a paragraph for the help: its sign, what it is about, what it means, what to do."""
+    sign = SIGNS.get(TONES[finding.severity], "·")
+    head = clean(f"{finding.subject}: {finding.title}", TEXT)
+    hint = f" → {finding.hint}" if finding.hint else ""
+    text = clean(f"{finding.text}{hint}", _PARAGRAPH)
+    return Content.assemble((f"{sign} {head}", STYLES[finding.severity]), ", " if text else "", text)
 
 
 def signed(finding: Finding) -> Span:

@@ -13,7 +13,9 @@ from gpubox.common.rules.rule import Rule, some
 from gpubox.common.severity import Severity
 from gpubox.config.settings import Settings, UiSettings
 from gpubox.ui.panels.gpus.panel import Gpus
+from gpubox.ui.screens.help import HelpScreen
 from tests import samples
+from tests.ui.fakes import make_app, make_box, until
 from tests.ui.stage import on_stage
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -33,6 +35,16 @@ def _row(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_new_row_is_seen_in_the_panel(chosen: Settings) -> None:
     async with on_stage(Gpus, samples.training_box(), (140, 20), settings=chosen) as (stage, _):
         assert "! draws 148W" in stage.text
+
+
+async def test_a_new_row_is_explained_in_the_help() -> None:
+    app = make_app(make_box(samples.training_box()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.screen.focused)
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        said = [str(static.render()) for static in app.screen.query("#help > Static")]
+        assert "! gpu 0: draws 148W, it takes 148W of the mains → Pay" in said
 
 
 def test_a_new_row_is_seen_in_status() -> None:

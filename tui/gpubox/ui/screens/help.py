@@ -21,6 +21,7 @@ from gpubox.ui.app_access import program
 from gpubox.ui.key_titles import title
 from gpubox.ui.keys import Entry, entries
 from gpubox.ui.panel import Panel
+from gpubox.ui.severity import explained
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_title
 
@@ -70,6 +71,8 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.styled(str(notice), "$text-warning"), markup=False)
             if text := next((node.HELP for node in self._chain if node.HELP), None):
                 yield Markdown(text, open_links=False)
+            for finding in panel.findings if panel else ():
+                yield Static(explained(finding), markup=False)
             yield KeyTable(list(self._rows()))
         yield KeyFooter()
 

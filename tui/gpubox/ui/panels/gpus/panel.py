@@ -11,6 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from gpubox.boxes.box import Box
+from gpubox.common.metrics import GPU
+from gpubox.common.rules.driver import DRIVER
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Gpu, Sample
 from gpubox.ui.app_access import program
@@ -46,6 +48,7 @@ class Gpus(Panel):
     ORDER = 1
     PLACE = "top"
     ROWS = 6
+    JUDGES = (DRIVER, GPU)
     HELP = """\
 One card for each GPU: load, memory, temperature (the second number is where the card slows itself down),
 power of its limit and fan, with the last minutes as graphs; `┈` marks a time without readings.

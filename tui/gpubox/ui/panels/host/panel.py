@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.geometry import Size
 
 from gpubox.boxes.box import Box
+from gpubox.common.metrics import DISK, HOST
 from gpubox.config.settings import Settings
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
@@ -28,6 +29,7 @@ class HostPanel(Panel):
     ORDER = 3
     PLACE = "side"
     ROWS = 8
+    JUDGES = (HOST, DISK)
     HELP = """\
 The machine around the GPUs. **cores** has one small bar for each processor core. **mem** is what
 programs hold; what the kernel uses to cache files
