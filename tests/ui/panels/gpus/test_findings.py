@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from textual.widgets import Static
 
 from gpubox.commands.report import as_json, as_lines
 from gpubox.common.metrics import GPU
@@ -43,7 +44,8 @@ async def test_a_new_row_is_explained_in_the_help() -> None:
         await until(pilot, lambda: app.screen.focused)
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        said = [str(static.render()) for static in app.screen.query("#help > Static")]
+        (static,) = app.screen.query("#help > Static").results(Static)
+        said = str(static.render()).splitlines()
         assert "! gpu 0: draws 148W, it takes 148W of the mains → Pay" in said
 
 

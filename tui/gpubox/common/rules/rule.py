@@ -63,9 +63,13 @@ class Reading:
         self.subject = subject
         self.limits = limits.for_gpu(record) if subject == GPU else limits
         self._record = record
+        self._values: dict[str, Any] = {}
+        """What was read already: ten rules judge the same bit mask."""
 
     def __getitem__(self, name: str) -> Any:
-        return metric(self.subject, name).of(self._record)
+        if name not in self._values:
+            self._values[name] = metric(self.subject, name).of(self._record)
+        return self._values[name]
 
     @property
     def name(self) -> str:

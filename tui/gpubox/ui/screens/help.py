@@ -71,8 +71,9 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content.styled(str(notice), "$text-warning"), markup=False)
             if text := next((node.HELP for node in self._chain if node.HELP), None):
                 yield Markdown(text, open_links=False)
-            for finding in panel.findings if panel else ():
-                yield Static(explained(finding), markup=False)
+            if panel and (findings := panel.findings):
+                lines = [*map(explained, findings), Content("")]
+                yield Static(Content("\n").join(lines), markup=False)
             yield KeyTable(list(self._rows()))
         yield KeyFooter()
 
