@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import gpubox
 from gpubox.core.env import Sight
 from tests.components.parts import program
 from tests.remote.env_home import Home
@@ -207,36 +206,11 @@ def test_an_answer_about_gpus_is_told_until_packages_change(home: Home, tmp_path
 
 def _state(home: Home) -> Path:
     """The folder that this box keeps its state in."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import gpubox.remote.envs as e; print(e.state_folder())"
-    )
+    code = "import sys; sys.path.insert(0, sys.argv[1]); "
+    code += "from gpubox.remote import state; print(state.folder('envs'))"
     command = [sys.executable, "-I", "-S", "-c", code, str(home.program)]
     done = subprocess.run(command, capture_output=True, env=home.environment(), check=True)
     return Path(done.stdout.decode().strip()).parent
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {},
-        {"XDG_STATE_HOME": "/var/state"},
-        {"XDG_STATE_HOME": "state"},
-        {"GPUBOX_STATE_DIR": "kept/here"},
-        {"GPUBOX_STATE_DIR": "/kept//here/"},
-    ],
-)
-def test_every_program_keeps_its_state_in_the_same_folder(home: Home, variables: dict[str, str]) -> None:
-    code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); "
-        "from gpubox.remote import envs, records; from gpubox.remote.probe import main;"
-        "print(os.path.dirname(envs.state_folder()));"
-        "print(os.path.dirname(os.path.dirname(main.jobs_mark())));"
-        "print(os.path.join(records.state_folder(), records._machine()))"
-    )
-    command = [sys.executable, "-I", "-S", "-c", code, str(Path(gpubox.__file__).parents[1])]
-    environment = {"HOME": str(home.path), "PATH": os.environ["PATH"], **variables}
-    done = subprocess.run(command, capture_output=True, env=environment, check=True, cwd=home.path)
-    assert len(set(done.stdout.decode().splitlines())) == 1, done.stdout
 
 
 def test_only_files_in_folders_of_jobs_are_told(home: Home) -> None:

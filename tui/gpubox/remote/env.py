@@ -46,9 +46,9 @@ def answer(verb: str, asked: Row) -> Row:
 
 def exported(path: str) -> str:
     """Return a text file in the folder of a job; raises ValueError for any other place."""
-    from gpubox.remote import envs
+    from gpubox.remote import state
 
-    jobs = os.path.realpath(os.path.dirname(envs.state_folder()) + "/jobs")
+    jobs = os.path.realpath(state.folder("jobs"))
     real = os.path.realpath(path)
     if not real.startswith(jobs + "/"):
         raise ValueError("It does not lie in a job's folder")

@@ -11,7 +11,7 @@ import json
 import os
 import re
 
-from gpubox.remote import envs
+from gpubox.remote import envs, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -412,7 +412,7 @@ def stamp(conda: Conda, found: Dict[str, Tuple[str, str]]) -> str:
 
 def sight_of(prefix: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Optional[Row]:
     """Return what an environment answered when it was asked for GPUs, or None when nobody asked."""
-    text = envs.read("%s/%s" % (envs.state_folder(), envs.key_of(prefix)), 1 << 16)
+    text = envs.read("%s/%s" % (state.folder("envs"), envs.key_of(prefix)), 1 << 16)
     try:
         told = json.loads(text) if text else None
         if not isinstance(told, dict) or told.get("prefix") != prefix:

@@ -13,7 +13,7 @@ import os
 import re
 import time
 
-from gpubox.remote import condarc, inherited
+from gpubox.remote import condarc, inherited, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -357,23 +357,6 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
 
 
-def state_folder() -> str:
-    """Return where answers about environments are kept on this box; see records.py for jobs."""
-    state = os.environ.get("GPUBOX_STATE_DIR", "")
-    if not state:
-        state = os.environ.get("XDG_STATE_HOME", "")
-        state = (state if state.startswith("/") else os.path.expanduser("~/.local/state")) + "/gpubox"
-    return "%s/%s/envs" % (os.path.abspath(state), box_key())
-
-
-def box_key() -> str:
-    """Return what tells this box from others that share its homes."""
-    machine = read("/etc/machine-id", 64).strip()[:12]
-    if re.fullmatch(r"[0-9a-f]{12}", machine):
-        return machine
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
-
-
 def key_of(prefix: str) -> str:
     """Return the name of the file that holds what an environment answered."""
     import hashlib
@@ -383,7 +366,7 @@ def key_of(prefix: str) -> str:
 
 def use_mark(prefix: str) -> str:
     """Return the file whose time tells when an environment was last made active by us."""
-    return "%s/%s" % (state_folder(), key_of(prefix)[: -len(".json")] + ".used")
+    return "%s/%s" % (state.folder("envs"), key_of(prefix)[: -len(".json")] + ".used")
 
 
 def mark_used(prefix: str) -> None:

@@ -126,7 +126,7 @@ class NvmlReader:
         return [self._slice(row, instance) for instance in values.get("mig_instances") or ()]
 
     def _slice(self, whole: Row, instance: Row) -> Row:
-        """Return a slice of a GPU; what can be told of the whole alone is left out where it would mislead."""
+        """Return a slice of a GPU; readings of the whole GPU are left out where they would mislead."""
         apps = [app for app in whole["apps"] if app.get("gpu_instance") == instance.get("gpu_instance")]
         known = {"uuid": instance["uuid"], "name": instance.get("name") or whole["name"], "apps": apps}
         memory = {"total": instance.get("memory_used"), "size": instance.get("memory_total")}

@@ -16,7 +16,7 @@ import re
 import time
 
 from gpubox.common.sensitive import secret_name, secret_value
-from gpubox.remote import process_tree
+from gpubox.remote import process_tree, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,24 +39,6 @@ class Refused(Exception):
         self.title = title
         self.text = text
         self.hint = hint
-
-
-def _machine() -> str:
-    name = process_tree.read("/etc/machine-id").decode("ascii", "replace").strip()[:12]
-    return (
-        name if re.fullmatch("[0-9a-f]{12}", name) else re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
-    )
-
-
-def state_folder() -> str:
-    """Return the folder that holds a folder for each machine; a home may be shared by several."""
-    own = os.environ.get("GPUBOX_STATE_DIR", "")
-    if own:
-        return os.path.abspath(own)
-    state = os.environ.get("XDG_STATE_HOME", "")
-    if not state.startswith("/"):
-        state = os.path.expanduser("~/.local/state")
-    return os.path.join(state, "gpubox")
 
 
 def private(folder: str) -> str:
@@ -83,8 +65,8 @@ def private(folder: str) -> str:
 
 def jobs_folder() -> str:
     """Return the folder of this machine's records, made private; raises Refused."""
-    private(state_folder())
-    return private(os.path.join(state_folder(), _machine(), "jobs"))
+    private(state.root())
+    return private(state.folder("jobs"))
 
 
 def folder_of(job: object, *, anywhere: bool = False) -> str:
@@ -100,8 +82,8 @@ def folder_of(job: object, *, anywhere: bool = False) -> str:
         return folder
     if anywhere:
         with contextlib.suppress(OSError):
-            for machine in os.listdir(state_folder()):
-                other = os.path.join(state_folder(), machine, "jobs", job)
+            for machine in os.listdir(state.root()):
+                other = os.path.join(state.root(), machine, "jobs", job)
                 if os.path.isdir(other) and os.stat(other).st_uid == os.getuid():
                     return other
     raise Refused("No such job", "This box has no record of %s" % job, "It may have been removed")

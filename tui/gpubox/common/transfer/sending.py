@@ -73,7 +73,7 @@ def absolute(path: str) -> str:
 
 
 def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
-    """Return all that is to be sent, folders before what is in them; what cannot be is told in `tally`."""
+    """Return all that is to be sent, folders before what is in them; `tally` names what cannot be sent."""
     left = [((name,), path) for name, path in reversed(tops)]
     all_items: List[Item] = []
     while left:

@@ -94,7 +94,7 @@ class GpuReader:
             lanes, self.pending = self.pending, set()
             try:
                 self.tick(lanes, time.monotonic())
-            except Exception as error:  # the border of the lane: what we did not foresee is told, not fatal
+            except Exception as error:  # the border of the lane: an error that nobody foresaw is a fault
                 self.faults = [{"code": "error", "detail": "Reading the GPUs: " + error_line(error)}]
             self.since = None
             self.done.set()

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections import deque
 
 from gpubox.common.sample_format import WIRE, given
+from gpubox.remote import state
 from gpubox.remote.probe.gpus import GpuReader
 from gpubox.remote.probe.host import HostReader
 from gpubox.remote.probe.kernel_files import error_line, read_text
@@ -105,7 +105,8 @@ class Probe:
             self.processes = PortableProcesses(psutil, top, commands)
         self.apps: list[App] = []
         self.rows: list[Row] = []
-        self.jobs = jobs_mark()
+        self.jobs = os.path.join(state.folder("jobs"), ".changed")
+        """The file that is touched whenever a job of ours changes."""
         self.seq = 0
 
     def run(self) -> None:
@@ -176,20 +177,6 @@ class Probe:
             return instead
 
 
-def jobs_mark() -> str:
-    """Return the file that is touched whenever a job of ours changes; its place is said in records.py."""
-    state = os.environ.get("GPUBOX_STATE_DIR", "")
-    if not state:
-        state = os.environ.get("XDG_STATE_HOME", "")
-        state = os.path.join(
-            state if state.startswith("/") else os.path.expanduser("~/.local/state"), "gpubox"
-        )
-    machine = read_text("/etc/machine-id")[:12]
-    if not re.match("[0-9a-f]{12}$", machine):
-        machine = re.sub(r"[^A-Za-z0-9_.-]", "_", os.uname().nodename)
-    return os.path.join(os.path.abspath(state), machine, "jobs", ".changed")
-
-
 def main(arguments: list[str]) -> int:
     """Run the probe and return its exit code."""
     settings = {"interval": "1", "top": "15", "commands": "1", "pack": "0"}
@@ -215,7 +202,7 @@ def main(arguments: list[str]) -> int:
         code = stop.code
     except KeyboardInterrupt:
         code = 0
-    except Exception as error:  # the last border: whatever it was, it is told in one line
+    except Exception as error:  # the last border: it becomes one line on stderr
         sys.stderr.write("gpubox: the probe found a fault in itself: %s\n" % error_line(error))
     sys.stderr.flush()
     # A thread may hang in the driver for ever; nothing here needs its end.

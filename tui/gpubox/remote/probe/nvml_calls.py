@@ -1,4 +1,4 @@
-"""Calls of NVML: what is read by which, and how its errors are told apart; numbers as in nvml.h."""
+"""Calls of NVML: which call gives which reading, and what its errors mean; numbers as in nvml.h."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class OldProcess(ctypes.Structure):
 
 
 class NvmlCalls:
-    """Asks NVML: by the first name that this driver knows, and with its errors told apart."""
+    """Asks NVML: by the first name that this driver knows, and sorts its errors."""
 
     def __init__(self, module: ModuleType) -> None:
         self.n = module
@@ -176,7 +176,7 @@ class NvmlCalls:
             if isinstance(kind, type) and issubclass(kind, Exception)
         )
         self.doing = ""
-        """The call that runs now; a hang is told by it."""
+        """The call that runs now; named when the driver hangs."""
         self.chosen: dict[tuple[tuple[object, ...], ...], int] = {}
 
     def text(self, value: object) -> str:
