@@ -56,7 +56,7 @@ def test_json_holds_what_the_box_told_and_no_path_of_a_password() -> None:
 
 @pytest.mark.parametrize("text", ["800", "x", "800x", "0x600", "99999x10", "-1x600", "800x600x2"])
 def test_a_size_that_is_none_is_a_wrong_word(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no size"):
+    with pytest.raises(ConfigError, match="is not a size"):
         _size(text)
 
 

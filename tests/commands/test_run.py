@@ -94,7 +94,7 @@ def test_what_did_not_start_fails_at_once_also_when_nobody_waits() -> None:
         if ran.status:
             break
     assert ran.status == 125
-    assert "its GPUs are not there" in ran.err
+    assert "GPUs not available" in ran.err
 
 
 def test_the_job_sees_each_word_as_it_stands(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_job_of_ones_own_is_read_whole(tmp_path: Path) -> None:
         ({"results": "*.pt"}, 'a list of texts in quotes, such as ["one", "two"]'),
         ({"variables": ["size"]}, 'a table of texts in quotes, such as { name = "text" }'),
         ({"environment": {"A": 1}}, "a table of texts in quotes"),
-        ({"color": "red"}, "`color` is no setting; expected one of name, title"),
+        ({"color": "red"}, "`color` is not a setting; expected one of name, title"),
         ({"commands": "x"}, "did you mean `command`?"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_job_needs_a_name_of_its_own_and_a_command() -> None:
     assert job is None
     assert [problem.text for problem in problems] == [
         f"{TOP}: has no `name`; expected what you call the job",
-        f"{TOP}: has no `command`; expected what shall run",
+        f"{TOP}: has no `command`; expected the command to run",
     ]
 
 

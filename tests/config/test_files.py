@@ -79,9 +79,9 @@ def test_other_variables_are_nobodys_business(tmp_path: Path) -> None:
         ("[probe]\ninterval = nan", "[probe]: `interval` is nan; expected a number from 0.5 to 60"),
         ("[probe]\ntop_processes = 2.5", "expected a whole number from 0 to 100"),
         ("[probe]\ncommand_lines = 1", "`command_lines` is 1; expected true or false"),
-        ("[probe]\nintervals = 1", "`intervals` is no setting; expected one of interval, top_processes"),
+        ("[probe]\nintervals = 1", "`intervals` is not a setting; expected one of interval, top_processes"),
         ("[probe]\nintervals = 1", "(did you mean `interval`?)"),
-        ("[prob]\n", "`prob` is no table; expected one of ui, probe"),
+        ("[prob]\n", "`prob` is not a table; expected one of ui, probe"),
         ("[prob]\n", "(did you mean `probe`?)"),
         ("probe = 3", "`probe` is 3; expected a table [probe]"),
         (
@@ -97,15 +97,15 @@ def test_other_variables_are_nobodys_business(tmp_path: Path) -> None:
         ("keys = 1", "expected a table [keys]"),
         ("box = 1", "expected [[box]] tables"),
         ("box = [1]", "[[box]] number 1: is 1; expected a table"),
-        ('[[box]]\nname = "a"\n[[box]]\nname = "b"\nprot = 1', "[[box]] number 2: `prot` is no setting"),
+        ('[[box]]\nname = "a"\n[[box]]\nname = "b"\nprot = 1', "[[box]] number 2: `prot` is not a setting"),
         ('[[box]]\nname = "a"\n[[box]]\nname = "b"\nprot = 1', "(did you mean `port`?)"),
         ('[[box]]\nname = "a"\nport = 99999', "[[box]] number 1: `port` is 99999; expected a whole number"),
         ('[[box]]\nhost = "a"', "[[box]] number 1: has no `name`"),
         ('[[box]]\nname = "a b"', "expected 1 to 64 characters without a blank or a slash"),
         ('[[box]]\nname = "demo"', "which is built in"),
         ('[[box]]\nname = "a"\n[[box]]\nname = "a"', 'number 2: `name` is "a", which an earlier [[box]] has'),
-        ("[ui\n", "is no TOML"),
-        ("a = 1\na = 2\n", "is no TOML"),
+        ("[ui\n", "is not valid TOML"),
+        ("a = 1\na = 2\n", "is not valid TOML"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, said: str) -> None:
@@ -142,7 +142,7 @@ def test_a_box_comes_with_all_of_its_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ('["8888", "70000"]', "`tunnels`: `70000`: `70000` is no port"),
+        ('["8888", "70000"]', '`tunnels`: `70000`: "70000" is not a valid port'),
         ('"8888"', '`tunnels` is "8888"; expected a list of texts'),
     ],
 )

@@ -89,7 +89,14 @@ def test_what_the_box_says_before_the_login_is_told() -> None:
     facts = replace(FACTS, stage=Stage.LOGIN, banner="Maintenance until noon", tried=("key a",))
     words = explain(asyncssh.PermissionDenied("no"), facts)
     assert words.text.endswith("It says: Maintenance until noon")
-    assert "offered: key a" in words.text
+    assert "tried: key a" in words.text
+
+
+def test_repeated_attempts_are_counted() -> None:
+    tried = ("key a", *["password"] * 3)
+    facts = replace(FACTS, stage=Stage.LOGIN, tried=tried, methods=("publickey", "password"))
+    words = explain(asyncssh.PermissionDenied("no"), facts)
+    assert "(tried: key a, 3 passwords; the server accepts: publickey, password)" in words.text
 
 
 @given(st.text(max_size=300), st.sampled_from(list(Stage)))

@@ -72,23 +72,23 @@ async def test_a_wrong_key_is_refused_and_what_was_tried_is_named(folder: Folder
         assert len(server.connections) == 1
     assert isinstance(health.reason, AuthFailed)
     assert str(folder.identity) in health.reason.text
-    assert "it takes: publickey" in health.reason.text
+    assert "the server accepts: publickey" in health.reason.text
 
 
 async def test_a_passphrase_is_asked_for_again_when_wrong_and_kept_for_the_reconnect(folder: Folder) -> None:
     folder.identity = folder.key("id_locked", folder.login_key, "right")
-    person = Person({"Passphrase": "wrong", "Passphrase wrong, again": ["", "right"]})
+    person = Person({"Passphrase": "wrong", "Wrong passphrase, try again": ["", "right"]})
     async with listening(folder) as server:
         folder.trust(server.port)
         async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
             await reconnected(link, server.hang_up)
-    assert person.titles == ["Passphrase", "Passphrase wrong, again", "Passphrase wrong, again"]
+    assert person.titles == ["Passphrase", "Wrong passphrase, try again", "Wrong passphrase, try again"]
     assert all(question.kind is QuestionKind.SECRET for question in person.asked)
 
 
 async def test_a_passphrase_that_stays_wrong_says_so(folder: Folder) -> None:
     folder.identity = folder.key("id_locked", folder.login_key, "right")
-    person = Person({"Passphrase": "a", "Passphrase wrong, again": ["b", "c", "d"]})
+    person = Person({"Passphrase": "a", "Wrong passphrase, try again": ["b", "c", "d"]})
     async with listening(folder) as server:
         folder.trust(server.port)
         async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
@@ -112,7 +112,7 @@ async def test_an_old_locked_key_without_a_public_part_is_opened_first(folder: F
     key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
     folder.identity = folder.path / "id_pem"
     key.write_private_key(folder.identity, "pkcs1-pem", "right", "aes256-cbc")
-    person = Person({"Passphrase": "wrong", "Passphrase wrong, again": ["right"]})
+    person = Person({"Passphrase": "wrong", "Wrong passphrase, try again": ["right"]})
     async with listening(folder, guest(key)) as server:
         folder.trust(server.port)
         async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
@@ -138,7 +138,7 @@ async def test_a_key_that_cannot_be_read_is_named(folder: Folder) -> None:
         async with kept(SshLink("box", folder.wanted(server.port), Person(), QUICK)) as link:
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, AuthFailed)
-    assert "is no key that can be read" in health.reason.text
+    assert "cannot be read as a key" in health.reason.text
 
 
 @pytest.mark.parametrize("beside", [True, False])
@@ -163,13 +163,13 @@ async def test_a_certificate_logs_in(folder: Folder, beside: bool) -> None:
 
 
 async def test_a_password_is_asked_for_again_when_wrong_and_kept_for_the_reconnect(folder: Folder) -> None:
-    person = Person({"Password": "wrong", "Password wrong, again": "right"})
+    person = Person({"Password": "wrong", "Wrong password, try again": "right"})
     async with listening(folder, questions(password="right")) as server:
         folder.trust(server.port)
         async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
             await reconnected(link, server.hang_up)
             assert "right" not in repr(link.health.value) + repr(vars(link))
-    assert person.titles == ["Password", "Password wrong, again"]
+    assert person.titles == ["Password", "Wrong password, try again"]
 
 
 async def test_a_key_file_that_is_not_there_is_named_where_the_password_is_asked_for(folder: Folder) -> None:

@@ -203,7 +203,7 @@ async def test_the_server_takes_no_other_key(folder: Folder) -> None:
         async with kept(link):
             health = await phase(link, Phase.REFUSED)
     assert health.reason is not None
-    assert "it takes: publickey" in health.reason.text
+    assert "the server accepts: publickey" in health.reason.text
 
 
 async def test_closing_the_server_ends_what_it_runs(folder: Folder) -> None:

@@ -61,7 +61,7 @@ async def test_the_form_opens_what_is_written_and_says_what_is_wrong() -> None:
         await until(pilot, lambda: isinstance(stage.screen, TunnelForm))
         said = stage.screen.query_one("#meaning", Static)
         await pilot.press("enter")
-        await until(pilot, lambda: "is no port" in str(said.content))
+        await until(pilot, lambda: "is not a valid port" in str(said.content))
         stage.screen.query_one(Input).value = "-L 9000:db:5432"
         await until(pilot, lambda: "db:5432 as the box sees it" in str(said.content))
         await pilot.press("enter")

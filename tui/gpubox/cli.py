@@ -39,7 +39,7 @@ from gpubox.core.signals import catch_ignored
 class BoxGroup(click.Group):
     """Commands, where a first word that is none of them is a box for the panel.
 
-    A box that is called like a command is still reached: `gpubox-tui panel status`.
+    A box whose name is also a command is still reached: `gpubox-tui panel status`.
     """
 
     def resolve_command(
@@ -85,7 +85,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     subcommand_metavar="[BOX | COMMAND [ARGS]...]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="BOX is an alias of ~/.ssh/config, user@host[:port], a [[box]] of your settings, local or demo. "
-    "A box that is called like a command: gpubox-tui panel BOX.",
+    "A box whose name is also a command: gpubox-tui panel BOX.",
 )
 @common_options
 @click.option(
@@ -117,7 +117,7 @@ cli.add_command(get)
 
 
 def run(words: list[str] | None = None) -> int:
-    """Do what the words say and return the exit status: 0 done, 1 a box failed, 2 wrong words."""
+    """Do what the words say and return the exit status: 0 done, 1 a box failed, 2 usage error."""
     with ended_by_signals() as ending:
         return _done(words, ending)
 

@@ -4,7 +4,7 @@ The network is the one of Johnson et al. (2016): three convolutions, five residu
 upsampling, one convolution, with instance normalization. Its weights come from a fixed seed, so that it
 paints no known style, but does exactly the work that a trained one does. The image is made here.
 
-Exit codes: 0 done, 2 wrong words, 3 no framework is there, 4 a GPU was demanded and none is seen.
+Exit codes: 0 done, 2 usage error, 3 no framework is there, 4 a GPU was demanded and none is seen.
 """
 
 import argparse

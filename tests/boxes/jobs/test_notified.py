@@ -76,7 +76,7 @@ async def test_only_the_first_window_acts_on_an_ending(store: Store) -> None:
 async def test_a_job_that_was_seen_at_work_is_news_whatever_its_end_is_dated() -> None:
     told = NotifiedJobs("xub", None)
     assert await told.new([job(1)], 5000.0) == ()
-    assert ids(await told.new([OLD], 5001.0)) == [OLD.id]  # the box was booted anew: its last sign counts
+    assert ids(await told.new([OLD], 5001.0)) == [OLD.id]  # the box rebooted: its last sign counts
 
 
 async def test_a_disk_that_does_not_answer_is_asked_again(

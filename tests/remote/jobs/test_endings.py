@@ -121,7 +121,7 @@ def test_what_a_shell_says_of_a_signal_is_explained(box: Box) -> None:
     record = box.run("sh", "-c", "sh -c 'kill -11 $$'; exit $?")
     assert record.ending
     assert record.ending.code == 139
-    assert "ended by signal SEGV" in record.ending.why
+    assert "killed by SIGSEGV" in record.ending.why
 
 
 @pytest.mark.parametrize(

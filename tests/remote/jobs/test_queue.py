@@ -157,13 +157,13 @@ def test_excluded_gpus_are_left_alone(box: Box) -> None:
     ending = box.run("true", gpus=TWO, exclude=["GPU-0000"]).ending
     assert ending
     assert ending.how == "gpus"
-    assert ending.words == "It wants 2 GPUs, and the box has 2 GPUs, 1 of them excluded"
+    assert ending.words == "It asks for 2 GPUs, and the box has 2 GPUs, 1 of them excluded"
 
 
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (TWO, "It wants 2 GPUs, and the box has 1 GPU"),
+        (TWO, "It asks for 2 GPUs, and the box has 1 GPU"),
         ({"mode": "chosen", "uuids": ["GPU-9999"]}, "There is no GPU GPU-9999 on this box"),
     ],
 )

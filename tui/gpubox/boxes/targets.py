@@ -107,7 +107,7 @@ def address(name: str) -> BoxAddress:
     if (at and not _USER.fullmatch(user)) or not good:
         raise ConfigError(
             "Not the name of a box",
-            f"`{clean(name, 64)}` is no alias and no address",
+            f"`{clean(name, 64)}` is neither an alias nor an address",
             "Write an alias of ~/.ssh/config, user@host, user@host:port, [address]:port, local or demo",
         )
     return BoxAddress(host, user, int(port or 0))

@@ -9,7 +9,7 @@ import termios
 from gpubox.core.prompts import Question, QuestionKind
 
 LONGEST = 4096
-"""Bytes of an answer; a terminal in line mode gives no more."""
+"""Longest answer in bytes, the limit of a terminal in canonical mode."""
 
 
 class TerminalAsker:
@@ -27,7 +27,7 @@ class TerminalAsker:
                 return None
             try:
                 if os.tcgetpgrp(tty) != os.getpgrp():
-                    return None  # in the background: reading would only stop this program
+                    return None  # in the background, reading would stop this program
                 return _answer(question, await _asked(tty, question))
             finally:
                 os.close(tty)
@@ -53,7 +53,7 @@ async def _asked(tty: int, question: Question) -> str | None:
         silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
         termios.tcsetattr(tty, termios.TCSAFLUSH, silent)
     try:
-        # Last, for going silent drops what was typed before it: nobody types a secret before its label.
+        # Last, as switching echo off discards what was typed before: nobody types a secret before its label.
         os.write(tty, f"{label} ".encode("utf-8", "replace"))
         return await _line(tty)
     finally:
@@ -70,5 +70,5 @@ async def _line(tty: int) -> str | None:
         await ready
     finally:
         loop.remove_reader(tty)
-    data = os.read(tty, LONGEST)  # in line mode a terminal is readable when a whole line is there
+    data = os.read(tty, LONGEST)  # in canonical mode a terminal is readable when a whole line is there
     return data.decode("utf-8", "replace").rstrip("\r\n") if data else None

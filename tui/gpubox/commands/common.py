@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 BROKEN_PIPE = 141
-"""Exit status when the reader of our output went away, as shells report it."""
+"""Exit status when the reader of our output closed the pipe, as shells report it."""
 
 
 @dataclass(slots=True)
 class Common:
-    """The options that may stand before and after a command's name."""
+    """The options that are allowed before and after a command's name."""
 
     config: Path | None = None
     log: Path | None = None
     flags: tuple[str, ...] = ()
 
     def load(self) -> Loaded:
-        """Return the settings; raises ConfigError for what stands on the command line."""
+        """Return the settings; raises ConfigError for the command line."""
         from gpubox.config.files import load
 
         return load(self.config, flags=self.flags)
@@ -51,14 +51,14 @@ def common_of(context: click.Context) -> Common:
 
 
 class OfBox(click.Group):
-    """Commands that follow a box; without one of them it is `list`."""
+    """A group of commands that follow a box; `list` is the default."""
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes, invoke_without_command=True, no_args_is_help=True)
         self.subcommand_metavar = "[COMMAND]"
 
     def invoke(self, ctx: click.Context) -> object:
-        """Do what stands there; returns the exit status."""
+        """Run the command; returns the exit status."""
         done = super().invoke(ctx)
         return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
 
@@ -131,7 +131,7 @@ def complete_box(context: click.Context, _: click.Parameter, incomplete: str) ->
 
 
 def parse_boxes(names: tuple[str, ...], settings: Settings) -> list[Target]:
-    """Return the boxes of a command line, each once; raises ConfigError in words for a name of no box."""
+    """Return the boxes of a command line without duplicates; raises ConfigError for an unknown one."""
     from gpubox.boxes.targets import parse
 
     return [parse(name, settings) for name in dict.fromkeys(names)]
@@ -155,7 +155,7 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
 
 
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
-    """Write an error to stderr in one line; where that takes nothing more, nobody reads it either."""
+    """Write an error to stderr in one line; a failure of that is ignored."""
     try:
         click.echo(clean(f"{about}: {error}", 8192), err=True)
     except OSError:
@@ -163,12 +163,12 @@ def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
 
 
 def exit_status(error: GpuBoxError) -> int:
-    """Return 2 for what the person wrote, 1 for what a box did."""
+    """Return 2 for a usage error, 1 for a failure of the box."""
     return 2 if isinstance(error, ConfigError) else 1
 
 
 def has_terminal() -> bool:
-    """Tell whether a panel can be drawn: both ends are a terminal that can move its cursor."""
+    """Tell whether the panel can be drawn: stdin and stdout are a terminal that can move its cursor."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -188,7 +188,7 @@ def occupy_streams() -> None:
 
 
 def leave_pipe() -> int:
-    """Make the interpreter's last flush harmless after the reader went away; return the exit status."""
+    """Make the interpreter's final flush harmless after a broken pipe; return the exit status."""
     _forget_output()
     return BROKEN_PIPE
 
@@ -197,7 +197,7 @@ _OUTPUT_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, 
 
 
 def leave_output(error: OSError) -> int:
-    """Say that stdout takes no more (a full disk, `>&-`) and return the exit status.
+    """Report that stdout cannot be written (a full disk, `>&-`) and return the exit status.
 
     Raises the error again when it is about something else, such as a file with a name.
     """
@@ -209,7 +209,7 @@ def leave_output(error: OSError) -> int:
 
 
 def forget_complaints() -> None:
-    """Make the interpreter's last flush of stderr harmless, or the exit status may become 120."""
+    """Make the interpreter's final flush of stderr harmless, or the exit status may become 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 

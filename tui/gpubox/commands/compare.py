@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., object])
 LAST_LINES = 3
-"""Lines that are shown of the log of a run that failed."""
+"""Lines of the log of a failed run that are shown."""
 WITHOUT = "-"
 """Stands for no environment where one is named."""
 
@@ -73,7 +73,7 @@ def compare(
     otherwise. The jobs are on the box as any others: they stay when this is interrupted, and
     `gpubox-tui jobs BOX compare` compares them again.
 
-    Exit status: 0 when every run ended well, 1 when one did not, 2 wrong words.
+    Exit status: 0 when every run ended well, 1 when one did not, 2 usage error.
     """
     if (template is None) == (not command):
         raise ConfigError("Nothing to compare", "Name either a --template or a COMMAND behind --")
@@ -92,7 +92,7 @@ def compare(
 
 
 def _sides(envs: Sequence[str], gpus: Sequence[str]) -> list[tuple[str, str]]:
-    """Return name of environment and GPUs of each side; raises ConfigError."""
+    """Return the environment and GPUs of each side; raises ConfigError."""
     count = max(len(envs), len(gpus))
     if count < 2 or any(len(words) not in (0, 1, count) for words in (envs, gpus)):
         raise ConfigError(
@@ -113,7 +113,7 @@ async def _plan(
     variables: Sequence[str],
     folder: str,
 ) -> list[tuple[JobSpec, Env | None]]:
-    """Return the spec of each side, still without an id; raises ConfigError for what is not there."""
+    """Return the spec of each side, without an id; raises ConfigError for an unknown name."""
     import shlex
 
     from gpubox.boxes.jobs import templates
@@ -167,30 +167,30 @@ async def _compare(
 
 
 async def _tell_log(box: Box, record: Record) -> str:
-    """Say on stderr what a run that failed said last, and where the rest is; return its last line."""
+    """Print the end of a failed run's log on stderr, and where the rest is; return its last line."""
     from gpubox.boxes.jobs.logs import last_lines
 
     lines = await last_lines(box.jobs, record.id, LAST_LINES)
     for line in lines:
         click.echo(f"  {line}", err=True)
-    if box.target.kind != "demo":  # that one ends with this command
+    if box.target.kind != "demo":  # the demo box ends with this command
         click.echo(f"Its whole log: gpubox-tui jobs {box.name} logs {record.id}", err=True)
     return " ".join(lines[-1:])
 
 
 async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package]]:
-    """Return what is installed in environments; one that cannot be asked is left out."""
+    """Return the packages of environments; one that cannot be read is skipped."""
     found: dict[str, Sequence[Package]] = {}
     for env in envs:
         try:
             found[env.prefix] = await box.envs.packages(env)
-        except (RemoteError, Dropped) as error:  # the runs may have taken a day: they are compared without it
+        except (RemoteError, Dropped) as error:  # the runs may have taken a day: compare without it
             complain(error, box.name)
     return found
 
 
 def show(comparison: Comparison, form: str | None) -> None:
-    """Write a comparison to stdout, as text unless another form is wanted."""
+    """Write a comparison to stdout, as text or in another form."""
     from gpubox.boxes.jobs.compare.export import export
 
     click.echo(export(comparison, form or "text").rstrip("\n"))
@@ -218,7 +218,7 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
 
 
 async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
-    """Compare jobs that there are records of, and write it to stdout; raises ConfigError and RemoteError."""
+    """Compare recorded jobs, and write the result to stdout; raises ConfigError and RemoteError."""
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import all_last_words
 

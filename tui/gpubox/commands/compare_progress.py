@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 EACH = 1.0
 """Seconds between two drawings of the line."""
 KEPT = 4096
-"""Bytes of the log's end in which its newest line is looked for."""
+"""Bytes at the end of the log that are searched for its newest line."""
 
 
 class Progress:
-    """Tells of each run; on a terminal one more line says how long the run goes on, and what it said last."""
+    """Reports each run; on a terminal a further line shows its run time and the newest line of its log."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -40,7 +40,7 @@ class Progress:
         self._still()
 
     def begins(self, number: int, record: Record) -> None:
-        """Name the run, and why it waits if it does."""
+        """Report the start of a run, and why it waits."""
         spec = record.spec
         where = "without a GPU" if spec.gpus.mode == "none" else "with a GPU"
         env = f" in {clean(spec.env, 60)}" if spec.env else ""
@@ -57,7 +57,7 @@ class Progress:
         self._log = (self._log + data)[-KEPT:]
 
     def ended(self, number: int, record: Record) -> None:
-        """Tell how the run ended."""
+        """Report how the run ended."""
         from gpubox.core.job_outcome import outcome
 
         self._still()
@@ -67,17 +67,17 @@ class Progress:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(EACH)
-            with suppress(OSError, ValueError):  # a terminal that is gone ends nothing
+            with suppress(OSError, ValueError):  # a closed terminal is no error
                 sys.stderr.write(f"\r{self.line(shutil.get_terminal_size().columns)}\x1b[K")
                 sys.stderr.flush()
 
     def line(self, width: int) -> str:
-        """Return how long the run has gone on and its newest line that is not blank, in less than `width`."""
+        """Return the run time and the newest non-blank line of the log, in less than `width`."""
         said = clean_lines(self._log, 200)[-1:]
         return f"  {duration(time.monotonic() - self._began)}  {' '.join(said)}"[: max(0, width - 1)]
 
     def _still(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None

@@ -199,7 +199,7 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
 def _size(text: str) -> str:
     width, _, height = text.partition("x")
     if text and not (width.isdecimal() and height.isdecimal() and 100 <= int(width) <= 32767 >= int(height)):
-        raise ConfigError(f"--geometry {text} is no size", "Expected width and height, such as 1600x900")
+        raise ConfigError(f"--geometry {text} is not a size", "Expected width and height, such as 1600x900")
     return text
 
 

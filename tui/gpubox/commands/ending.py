@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class SignalExit:
-    """By what a command is being ended."""
+    """The signal that is ending a command."""
 
     def __init__(self) -> None:
         self.signal = signal.SIGINT
@@ -21,7 +21,7 @@ class SignalExit:
         return 128 + self.signal
 
     def take(self, number: int, frame: FrameType | None) -> None:
-        """Do what Ctrl-C does; where SIGINT is ignored, as in the background of a script, that too."""
+        """Raise KeyboardInterrupt as Ctrl-C does, even where SIGINT is ignored as in a background job."""
         self.signal = signal.Signals(number)
         interrupt = signal.getsignal(signal.SIGINT)
         if not callable(interrupt):
@@ -31,7 +31,7 @@ class SignalExit:
 
 @contextmanager
 def ended_by_signals() -> Generator[SignalExit]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt; one that is ignored, as `nohup` has it, stays so."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt; an ignored one, as under `nohup`, stays ignored."""
     ending = SignalExit()
     ours: list[signal.Signals] = []
     if threading.current_thread() is threading.main_thread():

@@ -126,7 +126,7 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
 def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
     """Print which packages only one of two environments has, and which differ.
 
-    Exit status: 0 none differ, 1 some do or the box failed, 2 wrong words.
+    Exit status: 0 none differ, 1 some do or the box failed, 2 usage error.
     """
     from gpubox.boxes.envs import difference
     from gpubox.commands import env_report

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Creating:
-    """What stands on the command line of `create`."""
+    """The options of `create`."""
 
     file: IO[bytes] | None
     kind: EnvKind
@@ -39,7 +39,7 @@ class Creating:
     as_json: bool
 
     def text(self, packages: tuple[str, ...]) -> str | None:
-        """Return what stands in the file, None without one; raises ConfigError for packages beside it."""
+        """Return the contents of the file, None without one; raises ConfigError for additional packages."""
         if self.file is None:
             return None
         if packages:

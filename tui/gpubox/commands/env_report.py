@@ -77,7 +77,7 @@ def details(env: Env, now: float | None = None) -> list[str]:
 
 
 def sight(told: Sight, now: float) -> str:
-    """Return what an environment answered when it was asked for GPUs."""
+    """Return the result of a GPU check in words."""
     if told.sees:
         words = f"yes: {clean(', '.join(told.devices), 200)}"
     else:
@@ -117,7 +117,7 @@ def _short(one: Package) -> str:
 
 
 def notes(found: Envs) -> list[str]:
-    """Return what else one look at a box gave, for people."""
+    """Return further notes of a scan, for people."""
     lines = [clean(found.partial, 400)] if found.partial else []
     return lines + (
         [f"The box has {clean(found.modules, 80)}: `module avail` there"] if found.modules else []

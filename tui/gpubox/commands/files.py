@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.files.transfer import TransferProgress
 
 _QUIET = 0.5
-"""Seconds before anything is drawn: what is done at once needs no progress."""
+"""Seconds before progress is drawn: a quick transfer needs none."""
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object in the end; see docs/json.md."
@@ -42,9 +42,9 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
     REMOTE is a folder, or a new name; relative ones start at the home folder, and without it that is meant.
     One that ends with / is made. Files that are there are replaced, each in one step when all of it came
     over; those of a megabyte and more are not sent when they are the same. A lost link is waited for, and
-    half a file is gone on with, also by the next `put`.
+    interrupted transfers resume, also with the next `put`.
 
-    Exit status: 0 all is there, 1 something is not, 2 wrong words.
+    Exit status: 0 all is there, 1 something is not, 2 usage error.
     """
     local, remote = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, "")
     for path in local:
@@ -75,7 +75,7 @@ def get(
     that only a pattern found does not replace another one that is here, unless with --replace: it is left
     out and named. In all else it is as `put`.
 
-    Exit status: 0 all is here, 1 something is not, 2 wrong words.
+    Exit status: 0 all is here, 1 something is not, 2 usage error.
     """
     remote, local = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, ".")
     to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
@@ -132,7 +132,7 @@ class ProgressLine:
         self._rate: float | None = None
 
     def show(self, progress: TransferProgress) -> None:
-        """Draw how far it is."""
+        """Draw the progress."""
         now = time.monotonic()
         if now - self._began < _QUIET:
             return
@@ -145,7 +145,7 @@ class ProgressLine:
         self._drawn = True
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._drawn:
             click.echo("\r\x1b[K", err=True, nl=False)
 
@@ -181,6 +181,6 @@ def summary(done: TransferProgress, seconds: float) -> str:
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size(2).columns or 80  # a pty that nobody told its size
+        return os.get_terminal_size(2).columns or 80  # a pty without a size
     except OSError:
         return 80

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.box import Box
 
 _PIECE = 4 << 20
-"""Bytes that are looked through at once for the ends of lines."""
+"""Bytes that are searched at once for newlines."""
 
 
 async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
@@ -28,7 +28,7 @@ async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
             box, lambda: stack.enter_async_context(box.jobs.follow(job, offset, wait=follow))
         )
         while data := await stream.read():
-            # A reader that is slow must not hold the link up: it would be taken for dead.
+            # A slow reader must not block the event loop: the link would be taken for dead.
             await asyncio.to_thread(_write, data)
 
 

@@ -14,7 +14,7 @@ from gpubox.core.sanitize import aligned, clean
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
 _LONGEST = 40
 _WIDEST = 60
-"""Characters of a job's state in a list; `show` tells all."""
+"""Characters of a job's state in a list; `show` has all of it."""
 
 
 def rows(records: Sequence[Record]) -> list[str]:
@@ -40,7 +40,7 @@ def _command(record: Record) -> str:
 
 
 def state(record: Record) -> str:
-    """Return where a job is or how it ended, in a few words."""
+    """Return the state of a job or how it ended, in a few words."""
     if record.state == "queued":
         return f"queued, waits for {clean(record.waits, 200)}" if record.waits else "queued"
     if record.state in ACTIVE:
@@ -49,12 +49,12 @@ def state(record: Record) -> str:
 
 
 def why(record: Record) -> str:
-    """Return what is known of the cause of an ending, in parentheses behind a blank; empty without that."""
+    """Return the known cause of an ending, in parentheses after a blank; empty when unknown."""
     return f" ({clean(record.ending.why, 300)})" if record.ending and record.ending.why else ""
 
 
 def gpus(record: Record) -> str:
-    """Return which GPUs a job has, or how many it wants."""
+    """Return which GPUs a job has, or how many it asks for."""
     if record.gpus:
         return ",".join(str(gpu.index) if gpu.index >= 0 else clean(gpu.uuid, 60) for gpu in record.gpus)
     spec = record.spec.gpus
@@ -82,7 +82,7 @@ def _clock(at: float | None) -> str:
 
 
 def details(record: Record) -> list[str]:
-    """Return all that is worth knowing of one job, a line each."""
+    """Return the details of one job, a line each."""
     spec, usage = record.spec, record.usage
     facts = [
         ("job", record.id),
@@ -107,12 +107,12 @@ def details(record: Record) -> list[str]:
         ("log", size(record.log_bytes)),
     ]
     if usage is not None:
-        # Below the floor the kernel's figure is that of who started it.
+        # Below the floor the kernel's figure is that of the parent process.
         largest = size(usage.max_rss) if usage.max_rss > usage.floor else f"under {size(usage.floor)}"
         facts += [
             ("real", f"{usage.real:.2f} s"),
             ("user, system", f"{usage.user:.2f} s, {usage.sys:.2f} s ({percent(usage.cpu)} of a core)"),
-            ("memory", f"{size(usage.peak_tree)} in all, {largest} the largest process"),
+            ("peak memory", f"{size(usage.peak_tree)}, all processes; {largest}, the largest process"),
         ]
     for gpu in record.gpus:
         energy = f", {gpu.energy:.0f} J" if gpu.energy is not None else ""

@@ -12,7 +12,7 @@ from gpubox.core.errors import ConfigError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LARGEST = 1024 * 1024
-"""Bytes after which the panel's own log begins anew."""
+"""Bytes after which the panel's own log is restarted."""
 
 
 def to_file(path: Path) -> None:
@@ -31,19 +31,19 @@ def to_file(path: Path) -> None:
 
 
 def quietly(path: Path) -> None:
-    """Keep warnings and errors in a small file that is made when the first one comes."""
+    """Log warnings and errors to a small file, which is created with the first one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler: logging.Handler = RotatingFileHandler(
             path, maxBytes=LARGEST, backupCount=1, encoding="utf-8", errors="backslashreplace", delay=True
         )
     except OSError:
-        handler = logging.NullHandler()  # a read-only home takes the log, not the panel
+        handler = logging.NullHandler()  # a read-only home costs the log, not the panel
     _install(handler, logging.WARNING)
 
 
 def nowhere() -> None:
-    """Let nothing of the log reach stderr, where Python would put warnings by default."""
+    """Keep the log off stderr, where Python would write warnings by default."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 

@@ -35,7 +35,7 @@ def json_line(box: str, **told: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Return a value without structs; fields at their default are written too, for whoever reads them."""
+    """Convert structs to plain values, including fields at their default."""
     import msgspec
 
     if isinstance(value, msgspec.Struct):

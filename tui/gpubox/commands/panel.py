@@ -66,7 +66,7 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     with Store.open(settings) as store:
 
         def opener(target: Target, asker: Asker) -> Box:
-            return open_box(target, app.settings, asker, store=store)  # boxes were added to them, maybe
+            return open_box(target, app.settings, asker, store=store)  # boxes may have been added
 
         app = GpuBoxApp(
             settings=settings,

@@ -154,7 +154,7 @@ def _gpu(gpu: Gpu, processes: tuple[Process, ...], limits: Limits) -> str:
 
 
 def _users(gpu: Gpu, processes: tuple[Process, ...]) -> list[str]:
-    """Say who is on a GPU, the largest memory first: `ada 6.9G`."""
+    """Return the users of a GPU, the largest memory first: `ada 6.9G`."""
     memory: dict[str, int | None] = {}
     for process in processes:
         if process.gpu == gpu.index:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from gpubox.core.record import Record
 
 NO_ANSWER = 125
-"""Exit status with --wait when the job's own is not known: the box failed, or the job never began."""
+"""Exit status with --wait when the job's own is unknown: the box failed, or the job never started."""
 WITHOUT = "none"
 """Stands for no environment where one is named."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What stands on the command line."""
+    """The options of the command line."""
 
     command: tuple[str, ...]
     env: str | None
@@ -86,7 +86,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
     the job running.
 
-    Exit status: 0 started, 1 the box failed, 2 wrong words; 127 or 125 it could not be started. With --wait
+    Exit status: 0 started, 1 the box failed, 2 usage error; 127 or 125 it could not be started. With --wait
     the job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
@@ -129,7 +129,7 @@ def _check(given: RunOptions) -> None:
 
 
 async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
-    """Return the job that the words mean; raises ConfigError and RemoteError for what is not there."""
+    """Return the job spec of the options; raises ConfigError and RemoteError for unknown names."""
     import shlex
 
     from msgspec.structs import replace
@@ -187,7 +187,7 @@ async def _env(box: Box, name: str | None) -> Env | None:
 
 
 def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
-    """Tell whether the GPUs are known without asking the box, which takes NVML there a moment."""
+    """Tell whether the GPUs need not be queried, which takes NVML a moment."""
     word = (given.gpus or "").strip().lower()
     if not word:
         return not given.template and settings.jobs.gpus == 0
@@ -226,7 +226,7 @@ def _environment(given: RunOptions) -> dict[str, str]:
 
 
 async def waited(box: Box, settings: Settings, record: Record) -> int:
-    """Pass the log on until the job has ended; return the exit status that a shell would give."""
+    """Print the log until the job has ended; return the exit status that a shell would give."""
     import asyncio
 
     from gpubox.boxes.jobs import completion, hooks
@@ -234,7 +234,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     from gpubox.commands.job_report import state, why
     from gpubox.core.record import exit_status
 
-    # One that could not start is told once, in the end.
+    # A failed start is reported once, at the end.
     click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
     try:
         try:

@@ -14,13 +14,13 @@ from gpubox.core.tasks import together
 
 Event = Sample | GpuBoxError
 Tell = Callable[[Event], bool]
-"""Takes what happened; returns whether that is enough."""
+"""Receives an event; returns whether to stop."""
 Say = Callable[[Event], None]
 
 SILENCE = 20.0
-"""Seconds that a live link may bring no sample: shipping the probe over a slow line takes 3."""
+"""Seconds that a live link may go without a sample: sending the probe over a slow line takes 3."""
 SETTLE = 1.5
-"""Seconds that one reading waits for rates, which take two looks at a counter."""
+"""Seconds that one sample waits for rates, which need two readings of a counter."""
 
 
 class _Enough(Exception):
@@ -28,7 +28,7 @@ class _Enough(Exception):
 
 
 async def follow(box: Box, tell: Tell) -> None:
-    """Keep a box and tell of it until `tell` returns true; the box is closed afterwards."""
+    """Run a box and pass its events to `tell` until that returns true; then close the box."""
 
     def say(event: Event) -> None:
         if tell(event):
@@ -59,7 +59,7 @@ async def _trouble(box: Box, say: Say) -> None:
 
 
 async def _silence(box: Box, say: Say) -> None:
-    """Say when a link is up and nothing comes over it."""
+    """Report a link that is up but brings no sample."""
     async for state in box.link.health.follow():
         if state.phase is not Phase.LIVE:
             continue
@@ -77,7 +77,7 @@ def _silent() -> ProbeError:
 
 
 async def once(box: Box) -> Event:
-    """Return one reading of a box with its rates known, or what stood in the way."""
+    """Return one sample of a box with known rates, or the error."""
     found: list[Event] = []
 
     def tell(event: Event) -> bool:
@@ -86,7 +86,7 @@ async def once(box: Box) -> Event:
             return event.host.cpu is not None
         if not found:
             found.append(event)
-        return True  # a sample without rates is better than the trouble that came after it
+        return True  # a sample without rates is better than a later error
 
     async def kept() -> None:
         await follow(box, tell)
@@ -105,7 +105,7 @@ async def once(box: Box) -> Event:
 
 
 class Changes:
-    """Tells a trouble once, however often it comes again before the next sample."""
+    """Reports an error once, however often it repeats before the next sample."""
 
     def __init__(self, tell: Callable[[Event], None], seconds: float) -> None:
         self._tell = tell
@@ -114,10 +114,10 @@ class Changes:
         self._last = -seconds
 
     def __call__(self, event: Event) -> bool:
-        """Take an event; never enough."""
+        """Receive an event; never stops."""
         if isinstance(event, Sample):
             now = asyncio.get_running_loop().time()
-            if now - self._last >= self._seconds * 0.75:  # a tick may come early, never a quarter of it
+            if now - self._last >= self._seconds * 0.75:  # a tick may come early, but not by a quarter
                 self._last, self._said = now, ""
                 self._tell(event)
         elif str(event) != self._said:

@@ -26,7 +26,7 @@ async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) ->
     if at or requested.spec is not None:
         tunnel = await box.tunnels.open(replace(spec, listen_port=at or spec.listen_port), name)
     else:
-        tunnel = await box.tunnels.open(None, name)  # by name: a server that is started anew may move
+        tunnel = await box.tunnels.open(None, name)  # by name: a restarted server may move
     if service is None or not service.page or not browser:
         return
     url = service.url(tunnel.port)
@@ -35,7 +35,7 @@ async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) ->
 
 
 async def _service(box: Box, requested: TunnelSpec) -> Service | None:
-    """Return the service that is meant; None for a port that no known one listens on."""
+    """Return the named service; None for a port without a known service."""
     spec = requested.spec
     if spec is None:
         await retry(box, box.services.find)
@@ -45,5 +45,5 @@ async def _service(box: Box, requested: TunnelSpec) -> Service | None:
     try:
         found = await retry(box, box.services.find)
     except RemoteError:
-        return None  # the port was named: it is opened whatever the box tells of itself
+        return None  # an explicit port is opened in any case
     return next((one for one in found if one.port == spec.port), None)

@@ -19,9 +19,9 @@ _LONGEST = 40
 
 
 def rows(services: Sequence[Service], *, everything: bool = False) -> list[str]:
-    """Return services as aligned lines below a head; the box's own works only with `everything`.
+    """Return services as aligned lines below a head; system services only with `everything`.
 
-    What is left out is counted in a last line.
+    A last line counts what is left out.
     """
     shown = [one for one in services if everything or not one.system]
     hidden = len(services) - len(shown)

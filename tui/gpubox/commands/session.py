@@ -19,16 +19,15 @@ T = TypeVar("T")
 
 
 class _Done(Exception):
-    """Ends the link when the work is done."""
+    """Ends the link after the work."""
 
 
 def with_box(
     ctx: click.Context, name: str, work: Callable[[Box, Settings], Awaitable[int]], *, failed: int = 1
 ) -> int:
-    """Do something over the link to a box and return the exit status; `failed` when the box did not do it.
+    """Run work over the link to a box and return the exit status, or `failed` when the box failed.
 
-    What went wrong is told on stderr, and so is each later loss of the link. Raises ConfigError for wrong
-    words.
+    Errors and later drops of the link are reported on stderr. Raises ConfigError.
     """
     import asyncio
 
@@ -82,7 +81,7 @@ async def _connected(box: Box) -> None:
 
 
 async def losses(box: Box) -> None:
-    """Tell why the link went, once for each loss; raise what only a person can mend."""
+    """Report why the link dropped, once per drop; raise what only a person can fix."""
     told = ""
     async for health in box.link.health.follow():
         if health.phase is Phase.LIVE:

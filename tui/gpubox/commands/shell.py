@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpubox.core.target import Target
 
 NOT_FOUND = 127
-"""Exit status with which a shell says that there is no such program."""
+"""Exit status of a shell for a missing program."""
 LINK_FAILED = 255
 """Exit status when the box could not be reached or the link was lost, as ssh has it."""
 
@@ -44,7 +44,7 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, log
     COMMAND has the environment of a login shell of BOX, its PATH above all; --no-login leaves it the bare one
     that ssh gives to a command.
 
-    Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 wrong words.
+    Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 usage error.
     """
     settings, target = begin(ctx, box)
     try:
@@ -57,13 +57,13 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, log
 
 
 def _line(words: tuple[str, ...]) -> str | None:
-    """Return what the login shell of the box, whichever it is, shall run; None for the shell itself."""
+    """Return the command for the login shell of the box, whichever it is; None for the shell itself."""
     if len(words) < 2:
         return words[0] if words else None
     line = shlex.join(words)
     if all(re.fullmatch(r"[\w./:=,@%+-]+", word, re.ASCII) for word in words):
         return line
-    # Shells differ in what they make of quotes; octal digits are the same to all of them.
+    # Shells differ in their quoting; octal digits are the same in all of them.
     octal = "".join(f"\\0{byte:03o}" for byte in os.fsencode(line))
     return f'exec sh -c \'eval "$(printf %b "{octal}")"\''
 
@@ -103,7 +103,7 @@ async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | Non
             raise box.envs.trouble.value
         return command
     if command is None and not terminal:
-        command = "exec $SHELL"  # it reads from a pipe: no start files, no prompts
+        command = "exec $SHELL"  # it reads from a pipe: no rc files, no prompts
     return await box.envs.shell_command(command)
 
 
@@ -125,7 +125,7 @@ async def _in_login(box: Box, line: str | None) -> str | None:
 
 
 async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
-    """Say on stderr where a login would have found a program that was not found without one."""
+    """Report on stderr where a login shell would have found a missing program."""
     from gpubox.boxes.jobs.spec_parsing import program_of
 
     program = program_of(words)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gpubox.core.target import Target
 
 
-@click.command(short_help="Print one reading of some boxes.")
+@click.command(short_help="Print a one-shot text status of several boxes.")
 @click.argument("boxes", nargs=-1, required=True, metavar="BOX...", shell_complete=complete_box)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a sample and box; see docs/json.md.")
 @click.option(
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def status(ctx: click.Context, boxes: tuple[str, ...], as_json: bool, watch: float | None) -> int:
     """Print one reading of each BOX, as it comes in.
 
-    Exit status: 0 all were read, 1 some were not (the others are printed), 2 wrong words.
+    Exit status: 0 all were read, 1 some were not (the others are printed), 2 usage error.
     """
     common = common_of(ctx)
     loaded = common.load()
@@ -46,7 +46,7 @@ def status(ctx: click.Context, boxes: tuple[str, ...], as_json: bool, watch: flo
 
 @dataclass(slots=True)
 class _Printer:
-    """Prints what comes in and remembers whether something failed."""
+    """Prints samples and errors, and remembers whether something failed."""
 
     width: int
     as_json: bool
@@ -76,8 +76,8 @@ def read(
     as_json: bool = False,
     watch: float | None = None,
 ) -> int:
-    """Print readings of boxes and return the exit status: 0 all read, 1 some not."""
-    import asyncio  # with msgspec the dearest import of all; `--help` does without
+    """Print samples of boxes and return the exit status: 0 all sampled, 1 some not."""
+    import asyncio  # imports msgspec, the slowest import; `--help` does without
 
     from gpubox.commands.log import nowhere, to_file
 
@@ -103,7 +103,7 @@ async def _read_all(
     from gpubox.commands.sampling import Changes, follow, once
     from gpubox.core.tasks import together
 
-    # Rates take two looks at a counter; for one reading the second comes as early as it may.
+    # Rates need two readings of a counter; for a single sample the second comes as early as possible.
     probe = msgspec.structs.replace(loaded.settings.probe, interval=min(watch or 0.5, 60.0))
     settings = msgspec.structs.replace(loaded.settings, probe=probe)
     asker = TerminalAsker()

@@ -139,7 +139,7 @@ def _hold(ctx: click.Context, specs: Sequence[TunnelSpec], as_json: bool) -> int
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object, None]]) -> int:
-    """Do something with the box of this command, and return the exit status."""
+    """Run work on the box of this command, and return the exit status."""
     import asyncio
 
     from gpubox.boxes.factory import open_box
@@ -171,7 +171,7 @@ def _of_settings(box: str, settings: Settings) -> list[TunnelSpec]:
 
 
 def _bare(settings: Settings) -> Settings:
-    """Return settings without tunnels that open by themselves: here only those that were asked for do."""
+    """Return settings without automatic tunnels: only the requested ones open here."""
     import msgspec
 
     boxes = tuple(msgspec.structs.replace(entry, tunnels=()) for entry in settings.box)

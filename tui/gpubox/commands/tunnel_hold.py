@@ -23,7 +23,7 @@ async def hold(
     printer: Printer,
     then: Callable[[], Job] | None = None,
 ) -> None:
-    """Open tunnels, do one thing more when the box is connected, and print each change until cancelled.
+    """Open tunnels, run `then` when the box is connected, and print each change until cancelled.
 
     Raises GpuBoxError when the box cannot be reached at first, when only a person can bring the link back,
     and when every one of the tunnels failed.
@@ -49,10 +49,10 @@ async def _show(box: Box, printer: Printer) -> None:
 
 
 class Printer:
-    """Prints a tunnel whenever its state changed; counts alone are no change."""
+    """Prints a tunnel whenever its state changes; counters alone are no change."""
 
     def __init__(self, box: Box, *, as_json: bool, choose: str = "") -> None:
-        """Take the box, how to print, and how the command line chooses a port of this machine."""
+        """Set the box, how to print, and how the command line chooses a local port."""
         self._box = box
         self._choose = choose
         self._json = as_json
@@ -84,7 +84,7 @@ class Printer:
         return f"{tunnel.name}: {self._url(tunnel) or tunnel.address} leads to {where}{detail}"
 
     def _url(self, tunnel: Tunnel) -> str:
-        """Return the address of the page behind a tunnel, without its token; empty where there is none."""
+        """Return the URL of the page at a tunnel, without its token; empty where there is none."""
         service = self._box.services.behind(tunnel)
         return service.shown_url(tunnel.port) if service and service.page and tunnel.address else ""
 

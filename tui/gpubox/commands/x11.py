@@ -34,7 +34,7 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
 
     settings, target = begin(ctx, box)
     try:
-        display()  # before a login that would be for nothing
+        display()  # before a useless login
         opened = open_box(target, settings, TerminalAsker())
         return asyncio.run(linked(opened, lambda: _run(opened, " ".join(program))))
     except ConfigError:
@@ -45,7 +45,7 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
 
 
 async def _run(box: Box, command: str) -> int:
-    """Run a program, pass on what it prints, and return its exit status."""
+    """Run a program, print its output, and return its exit status."""
     from gpubox.core.channels import exit_status
 
     async with box.windows.started(command) as channel:

@@ -60,7 +60,7 @@ def add_box(path: Path, box: BoxEntry) -> None:
         document.append("box", tomlkit.aot())
     boxes = document.item("box")
     if not isinstance(boxes, AoT):
-        raise ConfigError("The settings file cannot be added to", f"{short(path)}: `box` is no [[box]]", "")
+        raise ConfigError("The settings file cannot be added to", f"{short(path)}: `box` is not [[box]]", "")
     if not text.endswith("\n\n"):
         table.trivia.indent = "\n"  # an empty line before the new table
     cast("MutableSequence[object]", boxes).append(table)
@@ -80,7 +80,7 @@ def set_theme(path: Path, theme: str) -> None:
         document.append("ui", tomlkit.table())
     ui = document.item("ui")
     if not isinstance(ui, Table):
-        raise ConfigError("The settings file cannot be changed", f"{short(path)}: `ui` is no table [ui]", "")
+        raise ConfigError("The settings file cannot be changed", f"{short(path)}: `ui` is not a table", "")
     ui["theme"] = theme
     _write(path, tomlkit.dumps(document))
 

@@ -26,7 +26,7 @@ def fields(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
 def unknown(where: str, key: str, kind: type[Section], hint: str) -> ConfigError:
     """Return the error for an unknown field, with the closest known one."""
     known = list(fields(kind))
-    what = f"`{clean(key, 40)}` is no setting; expected one of {', '.join(known)}{near(key, known)}"
+    what = f"`{clean(key, 40)}` is not a setting; expected one of {', '.join(known)}{near(key, known)}"
     return ConfigError("Settings", f"{where}: {what}", hint)
 
 
@@ -54,7 +54,7 @@ def job_of(
 
     def wrong(good: Mapping[str, object]) -> Iterable[str]:
         if "command" not in table:
-            yield "has no `command`; expected what shall run"
+            yield "has no `command`; expected the command to run"
 
     return _entry(JobEntry, "job", table, where, taken, wrong)
 

@@ -60,7 +60,7 @@ class _Reader:
                 self._keys(name, raw)
             elif key not in known:
                 close = near(key, list(known))
-                what = f"`{clean(key, 40)}` is no table; expected one of {', '.join(known)}{close}"
+                what = f"`{clean(key, 40)}` is not a table; expected one of {', '.join(known)}{close}"
                 self.complain(name, what, "It is left out")
             elif not isinstance(raw, dict):
                 self.complain(name, f"`{key}` is {shown(raw)}; expected a table [{key}]", "It is left out")
@@ -190,7 +190,7 @@ def _read(reader: _Reader, file: Path, named: bool) -> bool:
     except UnicodeDecodeError as error:
         reader.complain(name, f"is not UTF-8 text (byte {error.start})", left)
     except tomllib.TOMLDecodeError as error:
-        reader.complain(name, f"is no TOML: {clean(str(error), 160)}", left)
+        reader.complain(name, f"is not valid TOML: {clean(str(error), 160)}", left)
     else:
         reader.file(name, table)
     return True

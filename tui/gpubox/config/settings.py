@@ -128,7 +128,7 @@ class JobSettings(Section, frozen=True, kw_only=True):
     grace: Annotated[float, Meta(ge=0, le=3600)] = 10.0
     """Seconds that a job gets to end by itself when it is stopped."""
     notify: bool = True
-    """Whether the end of a job is told with a bell and a message."""
+    """Whether a bell and a toast announce the end of a job."""
     notify_command: Annotated[str, Meta(max_length=1000)] = ""
     """A command of yours that runs here at the end of a job; it finds GPUBOX_JOB_NAME and others set."""
     results: str = "~/gpubox-results"

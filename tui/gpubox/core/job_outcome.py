@@ -10,9 +10,9 @@ _HOW = {
     "exec": "could not be started",
     "folder": "its folder could not be entered",
     "env": "its environment cannot be used",
-    "gpus": "its GPUs are not there",
+    "gpus": "GPUs not available",
     "after": "the job before it did not succeed",
-    "reboot": "the box was booted anew",
+    "reboot": "the box rebooted",
     "lost": "its supervisor was killed",
     "slurm": "ended by Slurm",
 }

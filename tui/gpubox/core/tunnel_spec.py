@@ -81,13 +81,13 @@ def _parts(rest: str, text: str) -> tuple[str, str, str]:
         case _:
             listen, host, target = pieces
     if not _HOST.fullmatch(host):
-        raise _wrong(text, f"`{clean(host, 40)}` is no host")
+        raise _wrong(text, f'"{clean(host, 40)}" is not a valid host')
     return listen, host, target
 
 
 def _port(text: str, whole: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise _wrong(whole, f"`{clean(text, 40)}` is no port")
+        raise _wrong(whole, f'"{clean(text, 40)}" is not a valid port')
     return int(text)
 
 

@@ -93,7 +93,7 @@ def refusal(record: Row) -> str:
     if how == "exit":
         return "Job %s ended with exit code %s" % (name, ending.get("code"))
     if how == "signal":
-        return "Job %s was ended by signal %s" % (name, ending.get("signal"))
+        return "Job %s was killed by signal %s" % (name, ending.get("signal"))
     if how == "stopped":
         return "Job %s was stopped by %s" % (name, ending.get("by"))
     return "Job %s did not succeed: %s" % (name, ending.get("words") or how)

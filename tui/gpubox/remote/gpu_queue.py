@@ -234,7 +234,7 @@ def missing(want: Row, known: Sequence[Row]) -> str:
         return "There is no GPU %s on this box" % ", ".join(lost)
     out = len(known) - len(fit)
     has = "no GPU" if not known else "%d GPU%s" % (len(known), "" if len(known) == 1 else "s")
-    words = "It wants %d GPU%s, and the box has %s" % (need, "" if need == 1 else "s", has)
+    words = "It asks for %d GPU%s, and the box has %s" % (need, "" if need == 1 else "s", has)
     return words + (", %d of them excluded" % out if out else "")
 
 
@@ -400,7 +400,7 @@ class QueueTicket:
         known = places(self.folder, ears, 60.0)
         words = missing(self.want, known)
         if words:
-            raise records.Refused("The GPUs are not there", words)
+            raise records.Refused("GPUs not available", words)
         self.looked = False
         self.behind, owner, claims = self.blocker(known)
         if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
@@ -422,7 +422,7 @@ class QueueTicket:
         known = places(self.folder, ears, FRESH, self.skip)
         words = missing(self.want, known)
         if words:
-            raise records.Refused("The GPUs are not there", words)
+            raise records.Refused("GPUs not available", words)
         fit = self._best(known)
         while all(place["free"] for place in fit):  # somebody else may take one this moment
             if self.lease.take(fit):

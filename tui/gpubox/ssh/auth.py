@@ -106,7 +106,7 @@ class Login:
                 key = await asyncio.to_thread(asyncssh.import_private_key, data, passphrase or None)
             except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
                 if not _LOCKED.search(str(error)):
-                    self.trouble = f"{file} is no key that can be read ({clean(str(error), 120)})"
+                    self.trouble = f"{file} cannot be read as a key ({clean(str(error), 120)})"
                     raise ValueError(self.trouble) from None
             else:
                 if passphrase:
@@ -121,7 +121,7 @@ class Login:
     async def _passphrase(self, file: Path, *, wrong: bool) -> str:
         text = f"The key {clean(str(file))} is locked by a passphrase."
         answer = await self._put(
-            "Passphrase wrong, again" if wrong else "Passphrase", text, QuestionKind.SECRET, "Passphrase:"
+            "Wrong passphrase, try again" if wrong else "Passphrase", text, QuestionKind.SECRET, "Passphrase:"
         )
         if answer is None:
             raise ValueError("nobody gave the passphrase")
@@ -138,7 +138,7 @@ class Login:
             text = f"{self.where.address} asks for your password."
             text += f"\n{self.missing}." if self.missing else ""
             kept = await self._put(
-                "Password wrong, again" if again else "Password", text, QuestionKind.SECRET, "Password:"
+                "Wrong password, try again" if again else "Password", text, QuestionKind.SECRET, "Password:"
             )
         self._password = kept
         if kept is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -83,7 +84,8 @@ _TRY = "Try `ssh -v {name}`"
 
 TABLE: Sequence[ErrorRow] = (
     # Before a connection.
-    ErrorRow(socket.gaierror, Unreachable, "Host not found", "{box}: nobody knows the name {host} ({said})",
+    ErrorRow(socket.gaierror, Unreachable, "Host not found",
+        "{box}: cannot resolve host name {host} ({said})",
         "Check the spelling, HostName in ~/.ssh/config, and the network", stages=(_R,)),
     ErrorRow(OSError, Unreachable, "Connection refused",
         "{box}: {host} is there, but nothing listens on port {port}",
@@ -123,11 +125,11 @@ TABLE: Sequence[ErrorRow] = (
         said="(?i)version|banner|invalid|incorrect|packet", stages=(_H,)),
     # Who are you?
     ErrorRow(asyncssh.DisconnectError, AuthFailed, "Too many keys offered",
-        "{box}: it ends the login after so many tries (offered: {tried})",
+        "{box}: it ends the login after too many attempts (tried: {tried})",
         "Name the one right key: IdentityFile in ~/.ssh/config, or `identity` in [[box]]",
         said="[Tt]oo many auth", stages=(_L,)),
     ErrorRow(asyncssh.PermissionDenied, AuthFailed, "Login refused",
-        "{address} takes none of what was offered (offered: {tried}; it takes: {methods}){trouble}",
+        "{address} rejected the login (tried: {tried}; the server accepts: {methods}){trouble}",
         "Check the user name; put your public key there with `ssh-copy-id {name}`", stages=(_L, _H)),
     ErrorRow(asyncssh.DisconnectError, AuthFailed, "Login refused", "{address}: {said}{trouble}",
         "Ask whoever runs the box whether the account is open", said="not allowed|locked|expired|denied",
@@ -187,7 +189,7 @@ def _words(row: ErrorRow, facts: ConnectFacts, said: str, name: str) -> GpuBoxEr
         "through": facts.through or "the jump host",
         "said": said,
         "said_too": "" if plain else f" ({said})",
-        "tried": ", ".join(facts.tried) or "nothing",
+        "tried": _counted(facts.tried),
         "methods": ", ".join(facts.methods) or "it did not say",
         "trouble": f". {facts.trouble}" if facts.trouble else "",
         "name": name or facts.address,
@@ -196,3 +198,10 @@ def _words(row: ErrorRow, facts: ConnectFacts, said: str, name: str) -> GpuBoxEr
     if facts.banner and row.becomes is AuthFailed:
         text += f". It says: {facts.banner}"
     return row.becomes(row.title, text, row.hint.format_map(values))
+
+
+def _counted(tried: Sequence[str]) -> str:
+    """Return what was tried, with equal attempts counted: `key a, 3 passwords`."""
+    times = Counter(tried)
+    words = [f"{n} {what}s" if what == "password" and n > 1 else what for what, n in times.items()]
+    return ", ".join(words) or "nothing"

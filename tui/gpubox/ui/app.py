@@ -33,7 +33,7 @@ from gpubox.ui.widgets.line_input import LineInput
 log = logging.getLogger("gpubox.ui")
 
 STARTED = 4.0
-"""Seconds after which everything that stays has been made: panels, the link, the first readings."""
+"""Seconds after which all long-lived objects exist: panels, the link, the first samples."""
 
 
 def _key_provider() -> type[Provider]:
@@ -70,7 +70,7 @@ class GpuBoxApp(Themed):
         trouble: Feed[GpuBoxError | None] | None = None,
         file: SettingsFile | None = None,
     ) -> None:
-        """Take what the command line found out.
+        """Set up the app from the command line.
 
         Args:
             settings: the person's settings.
@@ -153,7 +153,7 @@ class GpuBoxApp(Themed):
             self.push_screen(screen)
 
     def _keep_theme(self, theme: Theme) -> None:
-        """Have the theme that was chosen at the next start too."""
+        """Save the chosen theme for the next start."""
         if self._file is not None and theme.name != self._theme_saved:
             self._theme_saved = theme.name
             try:
@@ -162,7 +162,7 @@ class GpuBoxApp(Themed):
                 toast(self, error)
 
     def _read_boxes(self) -> None:
-        """Take in the boxes that were added to the settings, or left them, since the program started."""
+        """Reload the boxes of the settings."""
         from gpubox.boxes.targets import refreshed
 
         if self._file is None:
@@ -198,13 +198,13 @@ class GpuBoxApp(Themed):
             self.show_box(target)
 
     def action_help(self) -> None:
-        """Explain what is here."""
+        """Show the help."""
         from gpubox.ui.screens.help import help_of
 
         self.push_screen(help_of(self.screen, self.settings.keys, self._notices))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the boxes where they are not shown already, and a box's channels where they are open."""
+        """Offer the list of boxes where it is not shown, and shells where channels are open."""
         if action in ("shell", "windows"):
             return (box := self._shown()) is not None and box.channels.value is not None
         return action != "boxes" or not self._picking
@@ -214,7 +214,7 @@ class GpuBoxApp(Themed):
         return self.screen.box if isinstance(self.screen, BoxScreen) else None
 
     def action_shell(self) -> None:
-        """Let the panel give way to a shell of the box that is shown."""
+        """Suspend the panel for a shell of the box that is shown."""
         from gpubox.ui.shell import visit
 
         if (box := self._shown()) is not None:
@@ -232,7 +232,7 @@ class GpuBoxApp(Themed):
         from gpubox.ui.quit_confirmation import last_question
         from gpubox.ui.screens.ask import AskScreen
 
-        if isinstance(self.screen, AskScreen):  # asked already, or something else is: then one means it
+        if isinstance(self.screen, AskScreen):  # already asking: then quit at once
             self.exit()
             return
         question = last_question(screen.box for screen in self.screens.values() if screen.box is not None)
@@ -242,7 +242,7 @@ class GpuBoxApp(Themed):
             self.run_worker(self._leave(question), exit_on_error=False)
 
     def action_help_quit(self) -> None:
-        """Say what leaves the program: ctrl+c is pressed by habit, and copies text where some is marked."""
+        """Say how to quit: ctrl+c is pressed by habit, and copies selected text."""
         self.notify("q leaves gpubox-tui; in a window or a field, ctrl+q does", markup=False)
 
     async def _leave(self, question: Question) -> None:
@@ -266,7 +266,7 @@ class GpuBoxApp(Themed):
                 raise
 
     def on_line_input_joined(self, event: LineInput.Joined) -> None:
-        """Say what became of pasted lines, where no form says it beside the field."""
+        """Say how pasted lines were joined, where no form says it beside the field."""
         self.notify(event.words, markup=False)
 
     def _show_question(self, screen: Screen[str | None], answer: asyncio.Future[str | None]) -> None:

@@ -25,7 +25,7 @@ def asker(node: DOMNode) -> Asker:
 
 
 def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:
-    """Have `call` called whenever the keys that work on the node's screen may have changed."""
+    """Call `call` whenever the active keys of the node's screen may have changed."""
     signal = node.screen.bindings_updated_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     signal.subscribe(node, lambda _screen: call())  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
 
@@ -37,7 +37,7 @@ def few_colors(node: DOMNode) -> bool:
 
 
 def in_sight(screen: Screen[None]) -> bool:
-    """Tell whether a screen is in front, or only behind windows that one can look through."""
+    """Tell whether a screen is in front, or only behind translucent windows."""
     for above in reversed(program(screen).screen_stack):
         if above is screen:
             return True
@@ -47,7 +47,7 @@ def in_sight(screen: Screen[None]) -> bool:
 
 
 def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:
-    """Have `call` called once the screen has been painted.
+    """Call `call` after the first paint of the screen.
 
     An app starts inside a batch in which nothing is painted, and call_after_refresh does not wait for its
     end; but what the app calls later comes after it.

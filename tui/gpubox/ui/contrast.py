@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.color import BLACK, WHITE, Color
 
 TEXT = 4.5
-"""The contrast that text needs."""
+"""The least contrast of text."""
 
 
 def contrast(one: Color, other: Color) -> float:
@@ -17,7 +17,7 @@ def contrast(one: Color, other: Color) -> float:
 
 
 def readable(ground: Color, wanted: Iterable[Color]) -> Color:
-    """Return the first color that can be read on a ground; when none can, black or white."""
+    """Return the first color that is readable on a background; when none is, black or white."""
     for color in wanted:
         if contrast(color, ground) >= TEXT:
             return color

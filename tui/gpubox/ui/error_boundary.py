@@ -16,11 +16,11 @@ log = logging.getLogger("gpubox.ui")
 logging.getLogger("gpubox").addHandler(logging.NullHandler())
 
 UNEXPECTED = "Something went wrong inside gpubox-tui"
-"""Title of every error that nobody foresaw."""
+"""Title of every unexpected error."""
 
 
 class Notifier(Protocol):
-    """Someone who can show a toast: a widget, a screen or the app."""
+    """Anything that can show a toast: a widget, a screen or the app."""
 
     def notify(
         self, message: str, *, title: str = "", severity: SeverityLevel = "information", markup: bool = True
@@ -31,10 +31,10 @@ class Notifier(Protocol):
 
 @runtime_checkable
 class Failing(Protocol):
-    """A part of the screen that may fail without the others: a panel."""
+    """A part of the screen that may fail alone: a panel."""
 
     def fail(self, error: Exception) -> None:
-        """Log an error that nobody foresaw, and show that this part failed."""
+        """Log an unexpected error, and show that this part failed."""
         ...
 
 
@@ -64,7 +64,7 @@ def toast(teller: Notifier, error: GpuBoxError) -> None:
 
 
 async def guarded(teller: Notifier, work: Awaitable[object], done: str = "") -> bool:
-    """Await work and return whether it ended well; never raises an Exception.
+    """Await work and return whether it succeeded; never raises an Exception.
 
     On success `done` is shown, if given. A GpuBoxError is shown with its hint, except Cancelled: who
     said no knows it. Anything else is logged with its traceback and shown without; a panel is marked.

@@ -33,7 +33,7 @@ def contain(node: MessagePump | None, error: Exception) -> bool:
         if isinstance(each, ModalScreen):
             window = cast("ModalScreen[object]", each)
             log.error("a window failed", exc_info=error)
-            # Not at once: it may be in the middle of being drawn, or of being opened.
+            # Not at once: it may be drawing, or opening.
             program(window).call_later(_close, window, error)
             return True
     return False

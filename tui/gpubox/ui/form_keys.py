@@ -5,6 +5,6 @@ from __future__ import annotations
 from textual.binding import Binding
 
 NEXT = Binding("tab", "app.focus_next", "Next field", show=False, priority=True)
-"""Goes to the next field."""
+"""Moves to the next field."""
 BACK = Binding("shift+tab", "app.focus_previous", "Field before", show=False, priority=True)
-"""The other way."""
+"""Moves to the previous field."""

@@ -16,9 +16,9 @@ from gpubox.ui.draw.spans import cut
 from gpubox.ui.panels.jobs import text
 
 _MOST = 2
-"""Jobs that get a toast each; more that ended while such toasts are shown share one in their place."""
+"""Jobs that get a toast each; more of them share one instead."""
 _NAMED = 3
-"""Jobs that failed that such a toast names."""
+"""Failed jobs that such a toast names."""
 _SECONDS = 12.0
 
 

@@ -12,11 +12,12 @@ from textual.app import App
 from textual.message_pump import MessagePump
 
 _PATIENCE = 2.0
-"""Seconds after which the next key is taken although a widget has not answered, as one that was removed."""
+"""Seconds after which the next key is processed although a widget, such as a removed one, has not
+answered."""
 
 
 class OrderedKeys(App[None]):
-    """An app that takes a key, or a paste, only after all that the one before it has caused.
+    """An app that processes a key, or a paste, only after all effects of the one before it.
 
     Textual hands each key to the focused widget at once. What the widget does not take, such as ctrl+u or a
     slash, travels up to the app through the queue of every widget between, and acts after letters that were
@@ -25,14 +26,14 @@ class OrderedKeys(App[None]):
     """
 
     _taking: asyncio.TimerHandle | None = None
-    """Runs while a key is on its way."""
+    """Runs while a key is being processed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: deque[events.Key | events.Paste] = deque()
 
     async def on_event(self, event: events.Event) -> None:
-        """Take a key, or keep it until the one before it is done."""
+        """Process a key, or queue it until the one before it is done."""
         if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
             await super().on_event(event)
         elif self._taking is not None:
@@ -51,7 +52,7 @@ class OrderedKeys(App[None]):
     def _follow(
         self, path: Iterator[MessagePump], limit: asyncio.TimerHandle, *, new_screen: bool = False
     ) -> None:
-        """Go through the queues of all widgets that a key may pass, behind it."""
+        """Follow a key through the queues of all widgets that it may pass."""
         for node in path:
             if node.call_later(partial(self._follow, path, limit, new_screen=new_screen)):
                 return

@@ -9,14 +9,14 @@ from textual.dom import DOMNode
 
 @runtime_checkable
 class Titled(Protocol):
-    """A screen or panel that knows better than its bindings what an action is called now."""
+    """A screen or panel with titles that depend on its state."""
 
     def title_of(self, action: str) -> str | None:
-        """Return the action's title, None for what its binding says, or "" when it is not there now."""
+        """Return the action's title, None for that of its binding, or "" when it is unavailable."""
         ...
 
 
 def title(node: DOMNode, action: str, description: str) -> str:
-    """Return what an action is called on this node now, or "" when it is not there."""
+    """Return the current title of an action on this node, or "" when it is unavailable."""
     own = node.title_of(action) if isinstance(node, Titled) else None
     return description if own is None else own

@@ -22,27 +22,27 @@ from gpubox.ui.panel import Panel
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that can be done, and the keys that do it."""
+    """An action, and its keys."""
 
     id: str
-    """What the person's settings call it, such as `processes.signal`."""
+    """Its id in the settings, such as `processes.signal`."""
     keys: tuple[str, ...]
     action: str
     description: str
     tooltip: str
     modal: bool = False
-    """Whether it belongs to a window in front of everything, where no other key works."""
+    """Whether it belongs to a modal window, where no other key works."""
 
 
 def entries(node_class: type) -> Iterator[Entry]:
-    """Yield what a widget, screen or app of ours binds; what Textual itself binds is left out."""
+    """Yield the bindings of a widget, screen or app of ours, without Textual's own."""
     for owner in node_class.__mro__:
         if owner.__module__.partition(".")[0] == "gpubox":
             yield from _merged(owner.__dict__.get("BINDINGS", ()), modal=issubclass(owner, ModalScreen))
 
 
 def _merged(bindings: Iterable[BindingType], *, modal: bool) -> Iterator[Entry]:
-    """Join the keys of one id; what has no id moves inside a widget, such as arrow keys in a list."""
+    """Group bindings by id; those without one move inside a widget, such as arrow keys in a list."""
     found: dict[str, Entry] = {}
     for binding in Binding.make_bindings(bindings):
         if binding.id is not None:
@@ -73,7 +73,7 @@ def everything() -> dict[str, Entry]:
 
 
 def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[ConfigError]]:
-    """Return the part of a person's keys that can be used, and one error in words for each that cannot."""
+    """Return the valid part of a user's keymap, and one error for each invalid key."""
     known = everything() if wanted else {}
     usable: dict[str, str] = {}
     errors: list[ConfigError] = []
@@ -128,7 +128,7 @@ def _is_key(key: str) -> bool:
 
 
 def _clash(changed: Entry, others: Iterable[Entry], known: Mapping[str, Entry]) -> ConfigError | None:
-    """Return the error when another thing that works at the same time has the same key.
+    """Return the error when another action that is active at the same time has the same key.
 
     Two that share theirs from the start may share another: only one of them is offered at a time.
     """
@@ -146,7 +146,7 @@ def _clash(changed: Entry, others: Iterable[Entry], known: Mapping[str, Entry]) 
 
 
 def _together(one: Entry, other: Entry) -> bool:
-    """Say whether both can be done at the same time: in one panel, or on the screen or app around it."""
+    """Tell whether both can be active at the same time: in one panel, or on the screen or app around it."""
     rooms = {one.id.partition(".")[0], other.id.partition(".")[0]}
     if one.modal or other.modal:
         return len(rooms) == 1
@@ -154,7 +154,7 @@ def _together(one: Entry, other: Entry) -> bool:
 
 
 class KeyProvider(Provider):
-    """The palette's commands: all that a key does on this screen now."""
+    """The palette's commands: every action that is available on this screen now."""
 
     def _commands(self) -> Iterator[tuple[str, str, partial[object]]]:
         app = program(self.screen)

@@ -28,7 +28,7 @@ _SIGNS = {Severity.INFO: "○", Severity.WARNING: "▲", Severity.CRITICAL: "✖
 
 
 class LinkPhrase(NamedTuple):
-    """What a box is doing, in a sign, a color and words; the sign alone tells the states apart."""
+    """The state of a box as a sign, a color and words; the sign alone distinguishes the states."""
 
     sign: str
     style: str
@@ -36,7 +36,7 @@ class LinkPhrase(NamedTuple):
 
 
 def phrase(health: Health, box: Box | None) -> LinkPhrase:
-    """Return the state of a link, and of the readings that come over it."""
+    """Return the state of a link and its samples."""
     match health.phase:
         case Phase.IDLE:
             return LinkPhrase("○", "$foreground-muted", "not connected")
@@ -91,7 +91,7 @@ def _countdown(health: Health) -> str:
 
 
 def _with_age(words: str, box: Box | None) -> str:
-    """Say how old the data is that is still shown."""
+    """Return the age of the data that is still shown."""
     if box is None or box.age is None:
         return words
     return f"{words}{DOT}data {units.duration(box.age)} old"
@@ -112,7 +112,7 @@ def _lines(finding: Finding) -> list[str]:
 
 
 def summary(sample: Sample, ui: UiSettings) -> str:
-    """Return a box's reading in one short line, for the list of boxes: `2 GPUs 93% 66%  71°C  7.6G`."""
+    """Return a box's sample in one short line, for the list of boxes: `2 GPUs 93% 66% 71°C 7.6G`."""
     gpus = sample.gpus
     if not gpus:
         return f"no GPUs  cpu {units.percent(sample.host.cpu)}"

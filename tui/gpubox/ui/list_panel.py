@@ -22,7 +22,7 @@ class ListPanel(Panel):
     """Looks while it is seen, and shows what is known whenever that changes, and once a second."""
 
     OFFERED: ClassVar[Sequence[str]]
-    """Actions whose keys come and go with what is chosen."""
+    """Actions whose keys depend on the selection."""
 
     def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
         super().__init__(box, settings)
@@ -34,7 +34,7 @@ class ListPanel(Panel):
         self.set_interval(1.0, self._tick)
 
     def catch_up(self) -> None:
-        """Draw what was missed."""
+        """Draw what changed while hidden."""
         self._tick()
 
     def _tick(self) -> None:
@@ -42,7 +42,7 @@ class ListPanel(Panel):
         self._show()
 
     def _show(self) -> None:
-        """Draw what is known now; called also while the panel is not seen."""
+        """Draw the current state; also called while the panel is hidden."""
         raise NotImplementedError
 
     def _follow(self, feed: Feed[T]) -> None:
@@ -54,11 +54,11 @@ class ListPanel(Panel):
             self._show()
 
     def title_of(self, action: str) -> str | None:
-        """Return what an action is called now; None for what its binding says, "" for nothing to do."""
+        """Return the current title of an action; None for that of its binding, "" when it is unavailable."""
         return None
 
     def _offer(self) -> None:
-        """Bring the row of keys up to date when other actions are possible than before."""
+        """Refresh the footer when the available actions have changed."""
         could = tuple((bool(self.check_action(verb, ())), self.title_of(verb)) for verb in self.OFFERED)
         if could != self._could:
             self._could = could

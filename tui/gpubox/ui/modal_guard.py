@@ -24,29 +24,29 @@ from gpubox.ui.key_order import OrderedKeys
 
 R = TypeVar("R")
 PATIENCE = 3.0
-"""Seconds that keys wait for a window at most: a box that does not answer must not hold the panel."""
+"""Most seconds that keys wait for a window: a box that does not answer must not block the panel."""
 
 
 class ModalGuard(OrderedKeys):
-    """An app in which a key that opens a window is followed by that window, and by nothing else."""
+    """An app in which keys are blocked between a key that opens a window and that window."""
 
     _coming: float | None = None
-    """When the window was asked for that is on its way, by time.monotonic; it tells windows apart, too."""
+    """When the pending window was requested, by time.monotonic; it also identifies the window."""
 
     def on_mount(self) -> None:
-        """Notice windows as they come."""
+        """Watch for new windows."""
         signal = self.screen_change_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         signal.subscribe(self, lambda _: self._came(self._coming), immediate=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
 
     def expect(self) -> float | None:
-        """Let keys below wait for a window from now on; None when they do so already for another one."""
+        """Block keys for a window from now on; None when they are already blocked for another one."""
         if self.expecting:
             return None
         self._coming = time.monotonic()
         return self._coming
 
     def given_up(self, since: float) -> None:
-        """Let keys act again: the window that was asked for at a time does not come any more."""
+        """Unblock keys: the window that was requested at this time will not open."""
         self._came(since)
 
     def _came(self, since: float | None) -> None:
@@ -55,7 +55,7 @@ class ModalGuard(OrderedKeys):
 
     @property
     def expecting(self) -> bool:
-        """Whether a window is on its way."""
+        """Whether a window is pending."""
         return self._coming is not None and time.monotonic() - self._coming < PATIENCE
 
     async def run_action(
@@ -64,7 +64,7 @@ class ModalGuard(OrderedKeys):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Do what a key means, or nothing while a window is on its way; keys of the app itself always act."""
+        """Run an action, or nothing while a window is pending; actions of the app itself always run."""
         if self.expecting and default_namespace not in (None, self):
             return True
         try:

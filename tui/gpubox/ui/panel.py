@@ -44,17 +44,17 @@ class Panel(Widget, can_focus=False):
     NAME: ClassVar[str]
     """One word, also the panel's id, its file and the first half of its binding ids."""
     TITLE: ClassVar[str]
-    """What stands in its border, behind its number."""
+    """Its title in the border, after its number."""
     ORDER: ClassVar[int]
-    """Its place on the screen and its number key, from 1."""
+    """Its position on the screen and its number key, from 1."""
     PLACE: ClassVar[Literal["top", "main", "side"]] = "side"
     """Across the top and always shown, or in the broad or the narrow column below it."""
     ROWS: ClassVar[int] = 8
-    """Rows, borders included, under which it is of no use; with less the screen shows fewer panels."""
+    """Least useful height in rows, borders included; with less the screen shows fewer panels."""
     WAITS: ClassVar[bool] = False
-    """Whether it gives way to the others at first where room is short; its key brings it."""
+    """Whether it is hidden first where room is short; its key shows it."""
     HELP: ClassVar[str | None]
-    """Two or three sentences of Markdown for the help screen: what is shown and what the signs mean."""
+    """Two or three sentences of Markdown for the help: what is shown and what the signs mean."""
 
     JUDGES: ClassVar[tuple[str, ...]] = ()
     """Subjects of the rules whose findings the panel marks; its help says what the marks mean."""
@@ -62,14 +62,14 @@ class Panel(Widget, can_focus=False):
     sample: reactive[Sample | None] = reactive(None, repaint=False)
     """The newest sample of the box."""
     stale: reactive[bool] = reactive(False, repaint=False)
-    """Whether that sample is too old to pass for now; then the panel is dimmed."""
+    """Whether that sample is outdated; then the panel is dimmed."""
 
     gpu: reactive[int | None] = reactive(None, repaint=False)
-    """Index of the GPU that the person chose, None for all; the screen sets it of every panel."""
+    """Index of the selected GPU, None for all; the screen sets it in every panel."""
 
     @dataclass
     class GpuChosen(Message):
-        """Somebody chose a GPU; other panels are to be about it."""
+        """A GPU was selected; other panels follow."""
 
         index: int
 
@@ -87,7 +87,7 @@ class Panel(Widget, can_focus=False):
         set_title(self, Content.assemble((str(self.ORDER), "$accent"), " ", self.TITLE, about, mark))
 
     def fail(self, error: Exception) -> None:
-        """Show in the border that something in this panel failed; the traceback goes to the log, once."""
+        """Show a failure of this panel in its border; the traceback goes to the log, once."""
         words = clean(f"{type(error).__name__}: {error}", 60)
         if self._failed is None or self._failed[0] != words:
             log.error("the panel %s failed", self.NAME, exc_info=error)
@@ -98,7 +98,7 @@ class Panel(Widget, can_focus=False):
         self._failed = words, time.monotonic()
 
     def receive(self, sample: Sample | None, *, stale: bool) -> None:
-        """Take a reading and draw it; what fails in that is this panel's alone."""
+        """Receive a sample and draw it; a failure affects this panel only."""
         try:
             self.sample, self.stale = sample, stale
         except Exception as error:
@@ -108,13 +108,13 @@ class Panel(Widget, can_focus=False):
             self._entitle()
 
     def entitle(self, about: str) -> None:
-        """Write into the upper border, behind the name, what the panel is narrowed to; "" for nothing."""
+        """Show in the upper border, after the title, what the panel is filtered by; "" for nothing."""
         self._about = about
         self._entitle()
 
     @property
     def allow_maximize(self) -> bool:
-        """Whether the panel may fill the screen: each may, whatever has the focus inside it."""
+        """Whether the panel can be maximized: always, whatever has the focus inside it."""
         return True
 
     def watch_stale(self, stale: bool) -> None:
@@ -132,7 +132,7 @@ class Panel(Widget, can_focus=False):
         ]
 
     def take_focus(self) -> None:
-        """Move the keyboard here: to the panel itself, or to the first thing in it that takes keys."""
+        """Focus the panel itself, or the first focusable widget in it."""
         for widget in (self, *self.query("*").results(Widget)):
             if widget.focusable and widget.display:
                 # At once: widget.focus() would let keys typed quickly reach the panel before.
@@ -141,7 +141,7 @@ class Panel(Widget, can_focus=False):
 
     @property
     def displayed(self) -> bool:
-        """Whether it has a place on its screen now: it is not behind another panel."""
+        """Whether it is laid out on its screen now, not behind another panel."""
         return self.is_mounted and self.display and self.screen.maximized in (None, self)
 
     @property
@@ -150,19 +150,19 @@ class Panel(Widget, can_focus=False):
         return self.displayed and self.screen.is_current
 
     def catch_up(self) -> None:
-        """Draw what was missed while this was hidden; what a sample draws comes by itself."""
+        """Draw what changed while this was hidden; samples are drawn by themselves."""
 
     def on_show(self) -> None:
         """Draw what was missed."""
         self.catch_up()
 
     def summon(self, *, again: bool) -> None:
-        """Do what the panel's own key means besides moving here; `again` when the keyboard was here."""
+        """Run what the panel's own key does besides focusing; `again` when it was focused already."""
 
     def attempt(self, work: Awaitable[object], done: str = "") -> None:
         """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
         self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)
 
     def open_window(self, work: Callable[[], Awaitable[object]]) -> None:
-        """As `attempt`, for work that begins with a window: keys do nothing until that is there."""
+        """As `attempt`, for work that begins with a window: keys are blocked until that is open."""
         modal_guard.begin(self, work, group=self.NAME)

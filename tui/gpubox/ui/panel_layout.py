@@ -16,17 +16,17 @@ from gpubox.ui.panel import Panel
 from gpubox.ui.panel_tabs import PanelTabs
 
 TURN = 0.003
-"""Seconds between the drawings of two panels: what a key goes through until it is painted."""
+"""Seconds between the drawings of two panels, in which keys are processed."""
 FRONT = 12
 """Rows, borders included, of the panel in the broad column that was used last, where others can give way."""
 
 
 class LayoutColumn(Vertical, can_focus=False):
-    """A stack of panels; it shows as many as have room, the last used first."""
+    """A stack of panels; it shows as many as fit, the most recently used first."""
 
 
 class Lower(Container):
-    """Both columns; it tells when it gets another size."""
+    """Both columns; reports changes of its size."""
 
     class Resized(Message):
         """There is more or less room for panels."""
@@ -37,10 +37,10 @@ class Lower(Container):
 
 
 class PanelLayout(Container):
-    """All panels of a box; in a small terminal some wait behind the others until they are called."""
+    """All panels of a box; in a small terminal some are hidden until they are focused."""
 
     class Arranged(Message):
-        """Other panels are seen now, and need the newest reading."""
+        """Other panels are visible now, and need the newest sample."""
 
     def __init__(self) -> None:
         super().__init__(id="board")
@@ -50,7 +50,7 @@ class PanelLayout(Container):
         self._front: Panel | None = None
 
     def compose(self) -> ComposeResult:
-        """Make the places."""
+        """Compose the columns."""
         yield LayoutColumn(id="top")
         yield PanelTabs()
         with Lower(id="lower"):
@@ -58,7 +58,7 @@ class PanelLayout(Container):
             yield LayoutColumn(id="side")
 
     async def fill(self, panels: Sequence[Panel]) -> None:
-        """Put the panels in their places, and the keyboard on the first."""
+        """Mount the panels, and focus the first."""
         self.panels = panels
         self._used = sorted(panels, key=lambda panel: panel.WAITS)
         for place in ("top", "main", "side"):
@@ -68,12 +68,12 @@ class PanelLayout(Container):
             panels[0].take_focus()
 
     def feed(self, sample: Sample | None, *, stale: bool) -> None:
-        """Give a reading to the panels that are seen; a hidden one costs nothing."""
+        """Give a sample to the visible panels; a hidden one costs nothing."""
         for panel in self.panels:
             self._give(panel, sample, stale=stale)
 
     async def feed_in_turn(self, box: Box) -> None:
-        """Give the newest reading to one panel after the other; keys, and what they paint, come between."""
+        """Give the newest sample to one panel after the other; keys are processed in between."""
         for panel in self.panels:
             if self._give(panel, box.sample.value, stale=box.stale):
                 await asyncio.sleep(TURN)
@@ -90,26 +90,26 @@ class PanelLayout(Container):
         self.choose_gpu(message.index)
 
     def choose_gpu(self, index: int | None) -> None:
-        """Have the panels be about one GPU; None is all."""
+        """Select a GPU in all panels; None for all."""
         for panel in self.panels:
             panel.gpu = index
         self.screen.refresh_bindings()
 
     def catch_up(self) -> None:
-        """Have the panels draw what they missed behind another screen."""
+        """Draw what changed in the panels behind another screen."""
         for panel in self.panels:
             panel.catch_up()
 
     @property
     def focused(self) -> Panel | None:
-        """The panel that has the keyboard."""
+        """The focused panel."""
         focus = self.screen.focused
         if focus is None:
             return None
         return next((node for node in focus.ancestors_with_self if isinstance(node, Panel)), None)
 
     def go(self, panel: Panel | None) -> None:
-        """Bring a panel to the front and give it the keyboard; None changes nothing."""
+        """Show and focus a panel; None changes nothing."""
         if panel is None:
             return
         self._use(panel)
@@ -118,7 +118,7 @@ class PanelLayout(Container):
         panel.take_focus()
 
     def begin_with(self, name: str) -> None:
-        """Go to a panel unless somebody has already left the one that had the keyboard first."""
+        """Focus a panel unless the focus was moved meanwhile."""
         if self.panels and self.focused is self.panels[0]:
             self.go(self.named(name))
 
@@ -131,14 +131,14 @@ class PanelLayout(Container):
         return next((panel for panel in self.panels if name == panel.NAME), None)
 
     def title_of(self, action: str) -> str | None:
-        """Return what `go(N)` is called, "" when there is no panel N, None for other actions."""
+        """Return the title of `go(N)`, "" when there is no panel N, None for other actions."""
         panel = next((panel for panel in self.panels if action == f"go({panel.ORDER})"), None)
         if panel is not None:
             return f"Go to {panel.TITLE}"
         return "" if action.startswith("go(") else None
 
     def neighbor(self, step: int) -> Panel | None:
-        """Return the panel that comes `step` after the focused one, also one that waits behind another."""
+        """Return the panel `step` positions after the focused one, including hidden ones."""
         if not self.panels:
             return None
         place = self.panels.index(self.focused) if self.focused else -step
@@ -150,7 +150,7 @@ class PanelLayout(Container):
             self.screen.minimize()
             self.call_after_refresh(self._settle)
         else:
-            panel.display = True  # it may have waited behind others
+            panel.display = True  # it may have been hidden
             panel.styles.height = panel.styles.max_height = None
             self.screen.maximize(panel, container=False)
         self.screen.refresh_bindings()
@@ -178,7 +178,7 @@ class PanelLayout(Container):
 
     @on(Lower.Resized)
     def _settle(self) -> None:
-        """Choose which panels are displayed; the row of names is there only when it is needed."""
+        """Choose which panels are displayed; the row of names is shown only when needed."""
         tabs = self.query_one(PanelTabs)
         rows = self.query_one(Lower).size.height
         if not rows or self.screen.maximized is not None:
@@ -208,11 +208,11 @@ class PanelLayout(Container):
         room = rows - sum(panel.ROWS for panel in shown)
         crowded = bool(shown) and not narrow and shown[0] is self._front and rows < FRONT * len(shown)
         for panel in shown:
-            # One that is as high as its content leaves the others of its column what they need.
+            # One that is as high as its content must leave room for the others of its column.
             panel.styles.max_height = None if narrow or crowded else max(panel.ROWS, room + panel.ROWS)
             panel.styles.height = None if not crowded else panel.ROWS
         if crowded:
-            shown[0].styles.height, shown[0].styles.max_height = "1fr", "100%"  # else rows stay bare
+            shown[0].styles.height, shown[0].styles.max_height = "1fr", "100%"  # else rows stay empty
 
 
 def chosen(panels: Iterable[Panel], rows: int, front: Panel | None = None) -> set[Panel]:

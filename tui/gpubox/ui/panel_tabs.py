@@ -14,7 +14,7 @@ from gpubox.ui.panel import Panel
 
 
 class PanelTabs(Widget, can_focus=False):
-    """Every panel by number and name; those on the screen stand out, the focused one most."""
+    """Every panel by number and name; visible ones are highlighted, the focused one most."""
 
     ALLOW_SELECT = False
 
@@ -32,7 +32,7 @@ class PanelTabs(Widget, can_focus=False):
         self._focused: Panel | None = None
 
     def show(self, panels: Sequence[Panel], focused: Panel | None) -> None:
-        """Draw these panels; with all of them on the screen the row goes away."""
+        """Draw these panels; hidden when all of them are visible."""
         self.panels = panels
         self._focused = focused
         self.display = not all(panel.display for panel in panels)

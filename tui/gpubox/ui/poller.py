@@ -16,10 +16,10 @@ from gpubox.ui.error_boundary import guarded
 from gpubox.ui.panel import Panel
 
 CALM = 6
-"""How many times longer it waits while the keyboard is elsewhere: it takes 4 kB and 50 ms of the box."""
+"""Factor of the period while the panel is not focused: a poll costs 4 kB and 50 ms of the box."""
 
 USUAL = 1.0
-"""Seconds after which a look is told of while it goes on."""
+"""Seconds after which a running poll is shown."""
 
 
 class Poller:
@@ -30,9 +30,9 @@ class Poller:
 
     def __init__(self, panel: Panel, period: float, look: Callable[[], Awaitable[object]]) -> None:
         self.trouble: GpuBoxError | None = None
-        """Why the last look failed; None when it did not."""
+        """Why the last poll failed; None when it succeeded."""
         self.done = False
-        """Whether a look has succeeded yet."""
+        """Whether a poll has succeeded yet."""
         self._panel = panel
         self._period = period
         self._look = look
@@ -41,7 +41,7 @@ class Poller:
 
     @property
     def long(self) -> bool:
-        """Whether a look goes on that has taken longer than one usually does."""
+        """Whether a poll is taking longer than usual."""
         return self._busy and time.monotonic() > self._last + USUAL
 
     @property
@@ -49,12 +49,12 @@ class Poller:
         return self._worker is not None and self._worker.is_running
 
     def soon(self) -> None:
-        """Look at the next chance, without waiting for the period to end."""
+        """Poll at the next chance, without waiting for the period to end."""
         self._last = -math.inf
         self.tick()
 
     def tick(self) -> None:
-        """Look when it is time."""
+        """Poll when it is due."""
         here = self._panel.has_pseudo_class("focus-within")
         due = self._last + self._period * (1 if here else CALM)
         if self._busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
@@ -68,7 +68,7 @@ class Poller:
         try:
             await self._look()
         except GpuBoxError as error:
-            self.trouble = error  # it stands in the panel until a look succeeds; a toast would come each time
+            self.trouble = error  # shown in the panel until a poll succeeds; a toast would repeat each time
         else:
             self.trouble, self.done = None, True
 
@@ -85,7 +85,7 @@ class VisibleWatch:
         self._worker: Worker[bool] | None = None
 
     def tick(self) -> None:
-        """Begin to watch, or stop."""
+        """Start or stop watching."""
         worker = self._worker
         watching = worker is not None and worker.is_running
         wanted = self._panel.seen and live(self._panel)
@@ -100,5 +100,5 @@ class VisibleWatch:
 
 
 def live(panel: Panel) -> bool:
-    """Tell whether the panel's box can be asked now."""
+    """Tell whether the panel's box can be polled now."""
     return panel.box.link.health.value.phase is Phase.LIVE

@@ -11,13 +11,13 @@ from gpubox.core.sanitize import clean
 from gpubox.ui.panels.jobs import text
 
 _MOST = 6
-"""Things that are named."""
+"""Most names in the question."""
 
 
 def last_question(boxes: Iterable[Box]) -> Question | None:
-    """Return what is to be asked before the program ends, or None.
+    """Return the question before quitting, or None.
 
-    Jobs and desktops of real boxes go on by themselves; tunnels end, and so does all of the demo.
+    Jobs and desktops of real boxes keep running; tunnels end, and so does everything of the demo.
     """
     open_boxes = list(boxes)
     for box in open_boxes:
@@ -48,7 +48,7 @@ def _at_work(box: Box) -> list[str]:
 
 
 def _tunnels(box: Box) -> list[str]:
-    """Return the tunnels that stand, or come back with the link."""
+    """Return the tunnels that are open, or reopen with the link."""
     return [
         clean(f"{tunnel.name} of {box.name}", 60)
         for tunnel in box.tunnels.feed.value

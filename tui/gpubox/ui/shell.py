@@ -16,14 +16,14 @@ from gpubox.ui.error_boundary import guarded
 
 T = TypeVar("T")
 AT_ONCE = 1.0
-"""Seconds within which a shell that fails is told: nobody could read what it said."""
+"""Seconds within which a failing shell is reported: nobody could read its message."""
 
 
 BINDING = Binding("s", "app.shell", "Shell", id="box.shell", tooltip="Log in: a shell over the open link")
 
 
 def visit(app: App[None], box: Box) -> None:
-    """Open a shell of the box, and come back when it ends; what went wrong is shown."""
+    """Open a shell of the box, and return when it ends; errors are shown."""
     app.run_worker(guarded(app, _shell(app, box)), group="shell", exclusive=True, exit_on_error=False)
 
 
@@ -45,9 +45,9 @@ async def _shell(app: App[None], box: Box) -> None:
 
 
 async def _in_env(box: Box) -> tuple[str | None, str]:
-    """Return the command that opens a shell in the chosen environment, and words about it.
+    """Return the command that opens a shell in the selected environment, and a note.
 
-    A shell is wanted most when something is wrong: it opens without the environment then, and says so.
+    A shell is needed most when something is wrong: then it opens without the environment, and says so.
     """
     try:
         env = await box.envs.restore()
@@ -62,7 +62,7 @@ async def _in_env(box: Box) -> tuple[str | None, str]:
 
 
 async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:
-    """Let `work` have the terminal, and draw again when it is done; raises what it raises.
+    """Hand the terminal to `work`, and redraw when it is done; raises what it raises.
 
     Nothing may leave the block but by its end: Textual would stay suspended, as is right only when the
     program ends meanwhile. And nothing may be drawn in it: Textual's writer has stopped, and its queue of

@@ -43,37 +43,37 @@ class StatusBar(Widget, can_focus=False):
         self._ticked = 0.0
 
     def on_mount(self) -> None:
-        """Keep clock, age and countdown going."""
+        """Update clock, age and countdown."""
         self.set_interval(1.0, self._second)
 
     def tick(self) -> None:
-        """Draw anew, together with a new reading."""
+        """Redraw with a new sample."""
         self._ticked = time.monotonic()
         self._redraw()
 
     def _second(self) -> None:
-        """Draw anew where no reading comes to draw it with: each painting costs, however little changed."""
+        """Redraw while no sample comes in: each paint costs, however little changed."""
         if self.screen.is_current and time.monotonic() - self._ticked > ALONE:
             self._redraw()
 
     def _redraw(self) -> None:
-        """Draw anew; the rows below move only when there is more or less to say."""
+        """Redraw; the rows below move only when the number of lines changes."""
         trouble = lasting(self.health, self.box)
         layout = trouble != self._trouble
         self._trouble = trouble
         self.refresh(layout=layout)
 
     def show(self, health: Health) -> None:
-        """Draw another state of the link."""
+        """Draw a new state of the link."""
         self.health = health
         self.tick()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return one row for the state, and those that its trouble takes when wrapped."""
+        """Return one row for the state, plus the rows of its wrapped trouble."""
         return 1 + len(self._trouble_rows(width))
 
     def render(self) -> Content:
-        """Draw what there is room for."""
+        """Draw what fits."""
         width = self.content_size.width
         row = _fitted(self._left(), self._right(), width)
         return Content("\n").join([row, *self._trouble_rows(width)])

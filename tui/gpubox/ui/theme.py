@@ -62,10 +62,10 @@ FAINT, CLEAR = 1.5, 2.5
 
 
 class Themed(ModalGuard):
-    """An app with borders that are seen, and text that is read, in every theme."""
+    """An app with visible borders and readable text in every theme."""
 
     def get_css_variables(self) -> dict[str, str]:
-        """Return the variables of the theme, with other borders where its own are not seen.
+        """Return the variables of the theme, with other borders where its own are invisible.
 
         `on-primary`, `on-warning` and `on-error` are the colors of text on these.
         """

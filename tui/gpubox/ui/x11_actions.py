@@ -15,7 +15,7 @@ BINDING = Binding(
 
 
 def open_windows(app: App[None], box: Box) -> None:
-    """Ask for a program of the box and run it until it ends or the link goes."""
+    """Ask for a program of the box and run it until it ends or the link drops."""
 
     async def ask() -> None:
         from gpubox.ui.screens.run import RunScreen

@@ -224,9 +224,9 @@ def test_runs_that_did_not_have_the_cpus_for_themselves_are_told() -> None:
     alone, put_aside = crowded(on_gpu(6.0), 10.0, 900), crowded(on_cpu(60.0), 20.0, 2000)
     (note,) = compare([alone, put_aside]).notes
     assert note == (
-        "Other programs, or too many threads, wanted the same CPUs: tf-cpu was put aside 100 times in each "
-        "second of its work; its time is longer for it. In CPU time tf-gpu took 2 x less than tf-cpu"
+        "Other processes, or too many threads, competed for the CPUs: tf-cpu was preempted 100 times per "
+        "second of CPU time; its time is inflated. In CPU time tf-gpu took 2 x less than tf-cpu"
     )
     both = compare([crowded(on_gpu(6.0), 20.0, 9000), put_aside]).notes[0]
-    assert both.endswith("; their times are longer for it")
+    assert both.endswith("; their times are inflated")
     assert not compare([alone, crowded(on_cpu(60.0), 0.5, 900)]).notes  # too short to tell anything

@@ -100,13 +100,13 @@ def test_every_field_gets_into_the_wish() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "said"),
     [
-        ("command", "", "what shall run"),
+        ("command", "", "command to run"),
         ("command", "echo 'open", "quote"),
         ("env", "tf", "no such env: tf-gpu, tf-cpu?"),
         ("env", "old", "its Python is gone"),
         ("gpus", "3", "has 2 GPUs"),
         ("gpus", "#7", "no GPU 7"),
-        ("gpus", "many", "many is no GPU"),
+        ("gpus", "many", "many is not a GPU"),
         ("variables", "A", "NAME=VALUE"),
         ("variables", "A='1", "quote is not closed"),
         ("variables", "TOKEN=", "TOKEN was not kept"),

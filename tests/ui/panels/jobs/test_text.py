@@ -39,7 +39,7 @@ ENDINGS = [
         "failed",
         "the job before it did not succeed: prepare",
     ),
-    (Ending("reboot"), "lost", "the box was booted anew"),
+    (Ending("reboot"), "lost", "the box rebooted"),
     (Ending("lost"), "lost", "its supervisor was killed"),
 ]
 

@@ -84,5 +84,5 @@ def about(job: str, record: Record) -> Record:
 def named_safely(job: str) -> str:
     """Return a job's id; raises RemoteError for one that a shell or a path could take for something else."""
     if not _ID.fullmatch(job):
-        raise RemoteError("No such job", f"{clean(job, 60)} is no id of a job")
+        raise RemoteError("No such job", f"{clean(job, 60)} is not the id of a job")
     return job

@@ -46,7 +46,7 @@ def argv_of(line: str) -> tuple[str, ...]:
     goes to `/bin/sh -c`. Raises ConfigError for an empty line and for a quote that is not closed.
     """
     if not line.strip():
-        raise ConfigError("No command", "Write the command that shall run")
+        raise ConfigError("No command", "Write the command to run")
     if "\0" in line:
         raise ConfigError("Not a command", "It holds a zero byte")
     if _for_a_shell(line):
@@ -158,7 +158,7 @@ def _uuid(name: str, places: Sequence[GpuPlace]) -> str:
         return fitting[0]
     if not _UUID.fullmatch(name) or (places and not fitting):
         raise ConfigError(
-            "No such GPU", f"{clean(name, 50)} is no GPU of the box", "Write a number, #0,#1 or UUIDs"
+            "No such GPU", f"{clean(name, 50)} is not a GPU of the box", "Write a number, #0,#1 or UUIDs"
         )
     return name
 
@@ -178,7 +178,7 @@ def duration(text: str) -> float:
         found = _DURATION.fullmatch(word)
         if not word or found is None:
             raise ConfigError(
-                "Not a duration", f"{clean(text, 20)} is no duration: write 90, 10m, 2h30m or 1d"
+                "Not a duration", f"{clean(text, 20)} is not a duration: write 90, 10m, 2h30m or 1d"
             )
         days, hours, minutes, rest = (float(part or 0) for part in found.groups())
         seconds = 86_400 * days + 3600 * hours + 60 * minutes + rest

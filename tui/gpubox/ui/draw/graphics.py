@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     Images = type[SixelImage] | type[TGPImage]
 
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
-"""Kitty's question, then what every terminal answers: after the second answer nothing comes any more."""
+"""Kitty's query, then one that every terminal answers: nothing follows the second answer."""
 _ANSWER = re.compile(rb"\x1b\[\?([\d;]*)c")
 _PATIENCE = 0.3
 """Seconds for the answer; a terminal behind a slow line takes a round trip."""
 _SIXEL = b"4"
 
 found: Images | None = None
-"""The widget that draws pictures, once `find` has found that one can; else half cells do."""
+"""The widget that draws pixels, if `find` found support for it; else half cells are drawn."""
 
 
 def find(wanted: Literal["auto", "cells"]) -> None:
@@ -61,7 +61,7 @@ def _may_ask() -> bool:
 
 
 def _asked() -> bytes:
-    """Return what the terminal answers; keys that come meanwhile are lost."""
+    """Return the terminal's answers; keys pressed meanwhile are lost."""
     assert sys.__stdin__ is not None
     assert sys.__stdout__ is not None
     keys, screen = sys.__stdin__.fileno(), sys.__stdout__.fileno()

@@ -28,7 +28,7 @@ Draw = Callable[[int, int], Sequence[Line]]
 
 @isolated
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows what a function draws, in as much room as it has.
+    """Shows the lines that a function returns, in the available size.
 
     One such widget stands for dozens of small ones: with eight cards in one widget a repaint costs a
     tenth of what nested widgets cost. It draws again when told to, and when its size changes.
@@ -73,15 +73,15 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """
     ALLOW_SELECT = False
     HEAD = 0
-    """How many lines at the top stay when the rest scrolls."""
+    """Number of header lines that do not scroll."""
 
     @dataclass
     class Clicked(Message):
-        """Somebody clicked on a line."""
+        """A line was clicked."""
 
         lines: LineView
         index: int
-        """Which line, counted over all of them, from 0."""
+        """The index of the line, from 0."""
         column: int
         twice: bool
         """Whether it was a double click."""
@@ -98,16 +98,16 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         self._styles_of: dict[tuple[str, str, bool], Style] = {}
         self._shown = False
         self.cursor_line: int | None = None
-        """The line that is drawn as chosen, if any."""
+        """The line that is drawn as selected, if any."""
 
     @property
     def shown_lines(self) -> Sequence[Line]:
-        """What was drawn last, the part scrolled out of sight included."""
+        """The lines last drawn, including those scrolled out of view."""
         return self._lines
 
     @property
     def plain(self) -> str:
-        """What was drawn last as text alone, for tests and for copying."""
+        """The lines last drawn as plain text, for tests and for copying."""
         return "\n".join("".join(span.text for span in line) for line in self._lines)
 
     @property
@@ -116,7 +116,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         return self.scrollable_content_region.size
 
     def redraw(self) -> None:
-        """Draw again now, unless nobody can see it; only lines that differ are painted."""
+        """Redraw now if visible; only changed lines are painted."""
         width, height = self._room
         if not self._shown or not width or (not height and not self.styles.is_auto_height):
             return
@@ -139,7 +139,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         return len(self._draw(width, viewport.height))
 
     def move_cursor(self, index: int | None) -> None:
-        """Draw line `index` as chosen and bring it into sight."""
+        """Draw line `index` as selected and scroll it into view."""
         old, self.cursor_line = self.cursor_line, index
         for changed in (old, index):
             if changed is None:
@@ -150,7 +150,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             self.reveal(index, 1)
 
     def reveal(self, index: int, count: int) -> None:
-        """Scroll so that `count` lines from `index` on are in sight."""
+        """Scroll so that `count` lines from `index` on are in view."""
         room = self.size.height - self.HEAD
         top = index - self.HEAD
         if room <= 0:
@@ -201,13 +201,13 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         super().notify_style_update()
 
     def watch_has_focus(self, _has_focus: bool) -> None:
-        """Draw the chosen line stronger while the keys come here."""
+        """Highlight the selected line while focused."""
         super().watch_has_focus(_has_focus)
         self._styles_of.clear()
         self.refresh()
 
     def on_show(self) -> None:
-        """Draw what was missed while hidden."""
+        """Draw what changed while hidden."""
         self._shown = True
         self.redraw()
 
@@ -220,7 +220,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         self.redraw()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """Draw narrower or wider once the scroll bar came or went."""
+        """Redraw when the scroll bar appears or disappears."""
         self.call_after_refresh(self.redraw)
 
     def span_at(self, x: int, y: int) -> Span | None:
@@ -234,7 +234,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         return None
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Say why a value is missing when the pointer rests on it."""
+        """Show the tooltip of the span under the pointer."""
         span = self.span_at(event.x, event.y)
         note = span.note if span else ""
         tooltip = Content(note) if note else None
@@ -242,7 +242,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             self.tooltip = tooltip
 
     def on_click(self, event: events.Click) -> None:
-        """Tell the panel which line was clicked on."""
+        """Post which line was clicked."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         self.post_message(self.Clicked(self, index, event.x, event.chain > 1))
 

@@ -6,7 +6,7 @@ from gpubox.common.units import DASH
 from gpubox.ui.draw.spans import SIGNS, Line, Span, Tone
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
-"""What stands for the part of a cell, from nothing to seven eighths."""
+"""Characters for eighths of a cell, from none to seven."""
 
 
 def bar(share: float | None, width: int, tone: Tone) -> Line:

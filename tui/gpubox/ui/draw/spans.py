@@ -10,14 +10,14 @@ from rich.cells import cell_len, set_cell_size
 Tone = Literal[
     "text", "muted", "faint", "title", "accent", "util", "memory", "calm", "warn", "alarm", "label"
 ]
-"""What a span means; the theme says which color that is."""
+"""The meaning of a span; the theme maps it to a color."""
 TONES: tuple[Tone, ...] = get_args(Tone)
 """Every tone."""
 Ground = Literal["", "track", "fill"]
-"""What lies under a span: nothing, a meter's empty part, or its full part in the tone's own color."""
+"""The background of a span: none, a meter's empty part, or its full part in the tone's color."""
 
 SIGNS: dict[Tone, str] = {"warn": "!", "alarm": "!!"}
-"""Color is never the only sign: these stand beside it."""
+"""Color is never the only sign: these accompany it."""
 
 
 class Span(NamedTuple):
@@ -27,7 +27,7 @@ class Span(NamedTuple):
     tone: Tone = "text"
     ground: Ground = ""
     note: str = ""
-    """What hovering over it tells."""
+    """Its tooltip."""
 
 
 Line: TypeAlias = tuple[Span, ...]
@@ -68,7 +68,7 @@ def fit(line: Line, width: int) -> Line:
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """Return one line with something at both ends; the left side gives way when they collide."""
+    """Return one line with text at both ends; the left side is cut when they collide."""
     space = width - length(right)
     if space < 1:
         return fit(right, width)

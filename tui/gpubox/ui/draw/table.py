@@ -16,12 +16,12 @@ from gpubox.ui.draw.spans import Line, Span, Tone, cut, fit, length, wrapped
 
 T = TypeVar("T")
 SortKey = float | str | None
-"""What a column sorts by; None goes last, whichever way it is sorted."""
+"""Sort key of a column; None sorts last in both directions."""
 
 
 SORT = Binding("greater_than_sign", "sort", "Sort", tooltip="Sort by the next column")
 REVERSE = Binding("less_than_sign", "reverse", "Reverse", tooltip="Sort the other way")
-"""What sorts a list in every panel; each gives them its own ids."""
+"""The sort bindings of a list; each panel gives them its own ids."""
 
 
 _NOTHING: Line = (Span(DASH, "faint"),)
@@ -33,13 +33,13 @@ class Column(Generic[T]):
     """One column of a table of things of type T."""
 
     name: str
-    """What settings and tests call it; also its title, in capitals, unless `title` is given."""
+    """Its name in settings and tests; also its title, in capitals, unless `title` is given."""
     width: int
     """Cells; the one column that grows takes at least these."""
     cell: Callable[[T], str | Line]
-    """What is drawn of a thing. Text is drawn in the column's tone; an empty text becomes a dash."""
+    """Returns the cell of a row. Text is drawn in the column's tone; an empty text becomes a dash."""
     sort: Callable[[T], SortKey]
-    """What it is sorted by."""
+    """Returns its sort key."""
     title: str = ""
     left: bool = False
     """Flush left, for words; numbers are flush right."""
@@ -47,7 +47,7 @@ class Column(Generic[T]):
     """Whether the first sort is from the largest down."""
     tone: Tone = "text"
     need: int = 0
-    """When room is short the column with the highest number goes first; those with 0 stay."""
+    """When room is short the column with the highest number is dropped first; those with 0 stay."""
     grows: bool = False
 
     @property
@@ -57,7 +57,7 @@ class Column(Generic[T]):
 
 
 class Table(LineView, Generic[T], inherit_bindings=False):
-    """A table. Its rows are sorted, filtered and redrawn here; what a row means is its columns' business."""
+    """A table that sorts, filters and redraws its rows; columns define what a row shows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Up", show=False),
@@ -83,7 +83,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
 
     @dataclass
     class Sorted(Message):
-        """Another column or direction sorts the table now."""
+        """The sort column or direction changed."""
 
         rows: Table[object]
 
@@ -99,7 +99,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         super().__init__(self._draw_table, id=id)
         self.columns = tuple(columns)
         self.empty = empty
-        """What is said when there is no row."""
+        """The text shown when there is no row."""
         self._key = key
         self._items: list[T] = []
         self._order: list[T] = []
@@ -118,27 +118,27 @@ class Table(LineView, Generic[T], inherit_bindings=False):
 
     @property
     def sort(self) -> tuple[str, bool]:
-        """The column that sorts the table, and whether it falls."""
+        """The sort column, and whether it is descending."""
         return self._sort.name, self._falling
 
     @property
     def shown(self) -> Sequence[T]:
-        """The things shown, in order."""
+        """The visible rows, in order."""
         return self._order
 
     @property
     def chosen(self) -> T | None:
-        """The thing under the cursor."""
+        """The row under the cursor."""
         place = self._place()
         return None if place is None else self._order[place]
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
-        """Names of the columns that had room."""
+        """Names of the columns that fit."""
         return tuple(column.name for column, _ in self._layout)
 
     def show(self, items: Iterable[T]) -> None:
-        """Show these things from now on; those of a known key stay where the cursor is."""
+        """Replace the rows; the cursor stays on its key."""
         self._items = list(items)
         self._arrange()
 
@@ -149,12 +149,12 @@ class Table(LineView, Generic[T], inherit_bindings=False):
                 self._move_to(place)
 
     def narrow(self, keep: Callable[[T], bool] | None) -> None:
-        """Show only what `keep` is true of; None shows everything."""
+        """Show only rows for which `keep` is true; None shows everything."""
         self._filter = keep
         self._arrange()
 
     def sort_by(self, name: str, falling: bool | None = None) -> None:
-        """Sort by a column: its own way at first, the other way when it sorts already."""
+        """Sort by a column in its default direction, or reverse it when it is the sort column."""
         column = self.column(name)
         again = column is self._sort
         self._falling = (not self._falling if again else column.falling) if falling is None else falling
@@ -169,7 +169,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         self.sort_by(names[(place + step) % len(names)])
 
     def reverse(self) -> None:
-        """Sort the other way."""
+        """Reverse the sort."""
         self.sort_by(self._sort.name)
 
     def _arrange(self) -> None:
@@ -208,7 +208,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         return out
 
     def redraw(self) -> None:
-        """Draw again; a cursor whose row moved is painted at both places."""
+        """Redraw; a cursor whose row moved is painted at both places."""
         old = self.cursor_line
         super().redraw()
         if old != self.cursor_line:
@@ -245,7 +245,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         self._move_to(0 if place is None else place + step)
 
     def action_page(self, step: int) -> None:
-        """Move the cursor by a screenful."""
+        """Move the cursor by a page."""
         self.action_move(step * max(1, self.size.height - self.HEAD - 1))
 
     def action_end(self, step: int) -> None:
@@ -283,7 +283,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
 
 
 def _layout(columns: Sequence[Column[T]], width: int) -> list[tuple[Column[T], int]]:
-    """Return the columns that fit and their widths: the most dispensable go, what is left over one takes."""
+    """Return the columns that fit and their widths: dispensable ones are dropped, and one gets the rest."""
     kept = list(columns)
     while sum(column.width + 1 for column in kept) > width:
         spare = max(kept, key=lambda column: column.need)

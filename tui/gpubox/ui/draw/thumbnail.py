@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 _HALF = "▀"
 _FINE = 0xFC
-"""What is kept of each color: 64 steps. Finer ones nobody sees, and they only make more styles."""
+"""Color quantization: 64 steps. Finer ones are invisible, and only make more styles."""
 
 
 @isolated
 class Thumbnail(Widget, can_focus=False):
-    """Shows a picture as large as it fits, in the middle of its room, and repaints the lines that changed."""
+    """Shows a picture as large as fits, centered, and repaints only changed lines."""
 
     DEFAULT_CSS = """
     Thumbnail { width: 1fr; height: 1fr; color: $foreground 62%; align: center middle; }
@@ -45,13 +45,13 @@ class Thumbnail(Widget, can_focus=False):
         self.picture: Picture | None = None
         """What is shown."""
         self.words = ""
-        """What is said where there is no picture; safe to draw, and never parsed."""
+        """The text shown without a picture; safe to draw, and never parsed."""
         self._strips: list[Strip] = []
         self._top = 0
         self._pixels: SixelImage | TGPImage | None = graphics.found() if graphics.found else None
 
     def compose(self) -> ComposeResult:
-        """Make what draws pixels, if anything does."""
+        """Compose the pixel widget, if there is one."""
         if self._pixels is not None:
             self._pixels.display = False
             yield self._pixels
@@ -86,7 +86,7 @@ class Thumbnail(Widget, can_focus=False):
             self._pixels.image = None
 
     def _paint(self) -> None:
-        """Hand the picture to what draws pixels."""
+        """Pass the picture to the pixel widget."""
         if self._pixels is None:
             return
         self._pixels.display = self.picture is not None

@@ -13,7 +13,7 @@ _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 """Dots of a braille cell's left and right column, filled from below: 0 to 4."""
 _BRAILLE = tuple(tuple(chr(0x2800 + left + right) for right in _RIGHT) for left in _LEFT)
 GAP = "┈"
-"""Stands on the ground line where nothing was seen."""
+"""Marks a gap on the base line."""
 
 BRIDGE_SECONDS = 3.0
 """Seconds without a reading that are no gap, however often the box is read."""
@@ -21,7 +21,7 @@ _BRIDGE_READINGS = 2.5
 """The same in intervals between readings."""
 
 Toning = Callable[[float], Tone]
-"""Says in which tone a reading is drawn."""
+"""Maps a reading to its tone."""
 
 
 def now() -> float:

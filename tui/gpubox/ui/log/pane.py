@@ -38,7 +38,7 @@ class LogPane(Vertical):
         Binding("slash", "search", "Search", id="log.search", tooltip="Search the whole log for words"),
         Binding("n", "next(1)", "Next", id="log.next", tooltip="Go to the next line with the words"),
         Binding("N", "next(-1)", "Previous", id="log.previous", tooltip="Go to the line with them before"),
-        Binding("escape", "clear", "Clear search", id="log.clear", tooltip="Mark nothing any more"),
+        Binding("escape", "clear", "Clear search", id="log.clear", tooltip="Clear the search"),
     ]
     DEFAULT_CSS = """
     LogPane {
@@ -249,7 +249,7 @@ class LogPane(Vertical):
         return f"{words} on {total} {'line' if total == '1' else 'lines'}"
 
     def action_clear(self) -> None:
-        """Mark nothing any more, and stop searching."""
+        """Clear the search, and stop searching."""
         self._forget()
         self.view.focus(scroll_visible=False)
 

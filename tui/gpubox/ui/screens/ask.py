@@ -54,7 +54,7 @@ class AskScreen(ModalScreen[str | None]):
         super().__init__()
         self.question = question
         self.withdrawn = False
-        """Whether nobody waits for the answer any more; then it closes itself when it is seen again."""
+        """Whether the asker has given up; then it closes itself when it is in front again."""
 
     def compose(self) -> ComposeResult:
         """Make the box with its title, the text, and a field or two buttons."""
@@ -106,7 +106,7 @@ class AskScreen(ModalScreen[str | None]):
         self.dismiss(event.button.id)
 
     def action_submit(self) -> None:
-        """Give the answer that was written."""
+        """Return the typed answer."""
         self.dismiss(self.query_one(LineInput).value)
 
     def action_answer(self, answer: str) -> None:
@@ -122,5 +122,5 @@ class AskScreen(ModalScreen[str | None]):
         self.query_one("#text").scroll_relative(y=step, animate=False)
 
     def action_decline(self) -> None:
-        """Give no answer."""
+        """Decline."""
         self.dismiss(None)

@@ -29,10 +29,10 @@ from gpubox.ui.widgets.key_footer import KeyFooter
 
 T = TypeVar("T")
 REDRAW = 0.5
-"""Seconds between two drawings at least, whatever comes in: eight graphs at 10 Hz cost half a core."""
+"""Least seconds between two drawings: eight graphs at 10 Hz cost half a core."""
 
 DOORS = Binding.Group("Through the link")
-"""Keys that lead elsewhere; where room is short, those that act here and now are named instead."""
+"""Keys that lead elsewhere; they are dropped from the footer first where room is short."""
 
 
 class BoxScreen(Screen[None]):
@@ -76,7 +76,7 @@ class BoxScreen(Screen[None]):
         ),
         Binding("0", "all_gpus", "All GPUs", id="box.all-gpus", tooltip="Be about all GPUs again"),
         *(
-            Binding(f"{n}", f"go({n})", "Panel", show=False, id=f"box.panel{n}", tooltip="Move to it")
+            Binding(f"{n}", f"go({n})", "Panel", show=False, id=f"box.panel{n}", tooltip="Go to this panel")
             for n in range(1, 10)
         ),
     ]
@@ -104,7 +104,7 @@ class BoxScreen(Screen[None]):
 
     @property
     def is_current(self) -> bool:
-        """Whether it is in front, or behind windows that one can look through.
+        """Whether it is in front, or behind translucent windows.
 
         Textual also counts a screen as current that another one hides entirely, and paints it for nothing.
         """
@@ -149,7 +149,7 @@ class BoxScreen(Screen[None]):
             else:
                 self._state.tick()
                 await self._board.feed_in_turn(box)
-            if sample is not None:  # the first sample of all is not to wait
+            if sample is not None:  # the very first sample is drawn at once
                 first = False
                 await asyncio.sleep(REDRAW)
 
@@ -170,7 +170,7 @@ class BoxScreen(Screen[None]):
             self._state.tick()
 
     def _grow_old(self) -> None:
-        """Give the panels what there is; without a new reading only its age can have changed."""
+        """Update the panels; without a new sample only its age can have changed."""
         if self.box is not None and self.is_current:
             self._board.feed(self.box.sample.value, stale=self.box.stale)
 
@@ -183,20 +183,20 @@ class BoxScreen(Screen[None]):
         self._board.go(self._board.neighbor(step))
 
     def action_summon(self, name: str) -> None:
-        """Move to a panel by its own key, and have it do what that key means."""
+        """Focus a panel by its own key, and run that key's action."""
         if (panel := self._board.named(name)) is not None:
             again = panel is self._board.focused
             self._board.go(panel)
             panel.summon(again=again)
 
     async def action_launch(self) -> None:
-        """Ask for a job from wherever the keyboard is, and start it."""
+        """Open the form for a new job, from any panel, and start the job."""
         panel = self._board.named("jobs")
         if panel is not None:
             await panel.run_action("new")
 
     def action_maximize(self) -> None:
-        """Let the focused panel fill the screen."""
+        """Maximize the focused panel."""
         self._board.zoom(self._board.focused)
 
     def action_minimize(self) -> None:
@@ -204,11 +204,11 @@ class BoxScreen(Screen[None]):
         self._board.zoom(None)
 
     def action_all_gpus(self) -> None:
-        """Have the panels be about all GPUs again."""
+        """Select all GPUs again."""
         self._board.choose_gpu(None)
 
     async def action_retry(self) -> None:
-        """Try to reach the box now."""
+        """Retry the link now."""
         if self.box is None:
             await self._open()
         else:

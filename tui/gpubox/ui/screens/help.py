@@ -31,7 +31,7 @@ ID_WIDTH = 21
 TOOLTIP_WIDTH = 30
 """Cells of a sentence at least; with less room the ids are left out, then it has a line of its own."""
 INDENT = 2
-"""Cells before a sentence that has a line of its own."""
+"""Indentation of a sentence on a line of its own."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -48,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
         notices: Sequence[GpuBoxError] = (),
         takers: Mapping[str, DOMNode] | None = None,
     ) -> None:
-        """Take what the help is about.
+        """Set up the help.
 
         Args:
             chain: the nodes from the focused widget up to the app.
@@ -95,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
                     yield replace(entry, description=words, keys=keys)
 
     def _taken(self, key: str, node: DOMNode) -> bool:
-        """Tell whether a key never comes to a node: something nearer to the focus takes it now."""
+        """Tell whether a key never reaches a node, because something nearer to the focus handles it."""
         taker = self._takers.get(key)
         return taker in self._chain and self._chain.index(taker) < self._chain.index(node)
 

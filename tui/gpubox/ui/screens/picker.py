@@ -34,7 +34,7 @@ STATE_WIDTH = 38
 
 
 class PickerScreen(Screen[Target | None]):
-    """Its result is the chosen box, or None when the person goes back."""
+    """Its result is the selected box, or None when the person goes back."""
 
     HELP = (
         "Every box that is known: your own `[[box]]` tables, the hosts of `~/.ssh/config`, this machine "
@@ -60,9 +60,9 @@ class PickerScreen(Screen[Target | None]):
         ui: UiSettings,
         first: bool = False,
     ) -> None:
-        """Take the boxes in order, those that are open, and what makes a box of a typed name.
+        """Set the boxes in order, the open ones, and the parser of typed names.
 
-        With `first` there is nothing behind the list to go back to.
+        With `first` there is no screen to go back to.
         """
         super().__init__()
         self._targets = targets
@@ -73,7 +73,7 @@ class PickerScreen(Screen[Target | None]):
         self._shown: list[Target | str] = []
 
     def compose(self) -> ComposeResult:
-        """Make the field and the list."""
+        """Compose the field and the list."""
         with Vertical(id="picker") as frame:
             set_title(frame, "Boxes")
             yield LineInput(placeholder="Type to filter, or user@host", id="filter", compact=True)
@@ -82,7 +82,7 @@ class PickerScreen(Screen[Target | None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Show everything, and keep the open boxes' lines fresh."""
+        """Show everything, and update the lines of open boxes."""
         self.query_one(OptionList).can_focus = False
         self._fill("")
         self.set_interval(1.0, self._freshen)

@@ -20,7 +20,7 @@ from gpubox.ui.widgets.titles import set_title
 
 
 class RunScreen(ModalScreen[str | None]):
-    """A field for a command; its result is the command, or None when the person would rather not."""
+    """An input for a command; its result is the command, or None when canceled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "past(1)", "Earlier", id="run.earlier", tooltip="Take the one that was run before"),
@@ -61,12 +61,12 @@ class RunScreen(ModalScreen[str | None]):
         self.dismiss(event.value if event.value.strip() else None)
 
     def action_past(self, step: int) -> None:
-        """Go through what was run before."""
+        """Browse earlier commands."""
         self._at = max(-1, min(self._at + step, len(self._past) - 1))
         field = self.query_one(LineInput)
         field.value = self._past[self._at] if self._at >= 0 else ""
         field.cursor_position = len(field.value)
 
     def action_decline(self) -> None:
-        """Run nothing."""
+        """Cancel."""
         self.dismiss(None)

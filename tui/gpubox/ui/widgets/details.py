@@ -17,7 +17,7 @@ from gpubox.ui.widgets.titles import set_title
 
 
 class Page(LineView, inherit_bindings=False):
-    """Lines that are read; how they scroll is offered where there are more than fit."""
+    """Scrollable lines; the scroll keys are shown when there are more than fit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "Scroll", key_display="↑↓", tooltip="Scroll by a line"),

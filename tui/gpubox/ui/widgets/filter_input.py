@@ -6,7 +6,7 @@ from gpubox.ui.widgets.line_input import LineInput
 
 
 class FilterInput(LineInput):
-    """Hidden until it is asked for, with the class -shown."""
+    """An input that is hidden until it gets the class -shown."""
 
     def __init__(self, *, placeholder: str, id: str | None = None, select_on_focus: bool = False) -> None:
         super().__init__(placeholder=placeholder, id=id, select_on_focus=select_on_focus)

@@ -13,11 +13,11 @@ from gpubox.ui.app_access import on_keys_changed, program
 from gpubox.ui.key_titles import title
 
 _SPARE = "ctrl+p"
-"""The first to give way: the help lists all keys too."""
+"""Dropped first when room is short: the help lists all keys too."""
 
 
 class Key(NamedTuple):
-    """One key of the row."""
+    """One key of the footer."""
 
     key: str
     shown: str
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Cells that it takes, with the gap behind it."""
+        """Its width in cells, with the gap after it."""
         return len(self.shown) + len(self.description) + 3
 
 
@@ -38,7 +38,7 @@ class KeyFooter(Widget, can_focus=False):
     ALLOW_SELECT = False
 
     def on_mount(self) -> None:
-        """Follow what the focus and check_action change."""
+        """Update when the focus or check_action changes."""
         on_keys_changed(self, self.refresh)
 
     def keys(self) -> tuple[list[Key], list[Key]]:

@@ -21,7 +21,7 @@ _CONTINUED = re.compile(r"[ \t]*\\\n[ \t]*")
 
 
 class LineInput(Input):
-    """Joins pasted lines with spaces, and says so; Textual's own field takes the first and drops the rest."""
+    """Joins pasted lines with spaces, and says so; Textual's own Input keeps the first and drops the rest."""
 
     @dataclass
     class Joined(Message):
@@ -31,10 +31,10 @@ class LineInput(Input):
         words: str
 
     note = ""
-    """What was done with the lines of the last paste, until the value changes again."""
+    """A note about the lines of the last paste, until the value changes again."""
 
     def on_paste(self, event: events.Paste) -> None:
-        """Take all that was pasted, in the place of Textual's handler."""
+        """Insert the whole paste; replaces Textual's handler."""
         event.stop()
         event.prevent_default()
         self._take(event.text)
@@ -61,7 +61,7 @@ class LineInput(Input):
         return " ".join(line.strip() for line in lines), f"{len(lines)} lines joined with spaces"
 
     def watch_value(self) -> None:
-        """Keep the cursor in sight: Textual does not scroll at the first change of an empty field."""
+        """Keep the cursor in view: Textual does not scroll at the first change of an empty field."""
         self.note = ""
         if self.has_focus:
             region = Region(self._cursor_offset, 0, width=1, height=1)

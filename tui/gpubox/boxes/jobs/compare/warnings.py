@@ -70,15 +70,15 @@ def _crowded(them: Sequence[Side]) -> list[str]:
     works = [_work(side) for side in them]
     rates = [interruptions / work if work >= 1 else 0.0 for work, interruptions in works]
     found = [
-        f"{side.label} was put aside {rate:,.0f} times in each second of its work"
+        f"{side.label} was preempted {rate:,.0f} times per second of CPU time"
         for side, rate in zip(them, rates, strict=True)
         if rate >= _CROWDED
     ]
     if not found:
         return []
-    longer = "its time is" if len(found) == 1 else "their times are"
-    words = "Other programs, or too many threads, wanted the same CPUs: "
-    words += f"{', '.join(found)}; {longer} longer for it"
+    inflated = "its time is" if len(found) == 1 else "their times are"
+    words = "Other processes, or too many threads, competed for the CPUs: "
+    words += f"{', '.join(found)}; {inflated} inflated"
     known = sorted(
         ((work, side) for side, (work, _) in zip(them, works, strict=True) if work >= 1),
         key=lambda pair: pair[0],

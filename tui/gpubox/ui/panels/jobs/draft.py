@@ -100,7 +100,7 @@ class Draft:
     def _command(self) -> tuple[str, str]:
         line = self.texts["command"].strip()
         if not line:
-            raise FieldError("command", "what shall run?")
+            raise FieldError("command", "command to run")
         argv = _understood("command", lambda: spec_parsing.argv_of(line))
         return line, "a shell runs it" if argv[:2] == ("/bin/sh", "-c") else ""
 
