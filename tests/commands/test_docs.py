@@ -31,7 +31,7 @@ TEXTS = {
 }
 README, KEYS_PAGE = TEXTS["README.md"], "docs/keys.md"
 RECORD = Record("1", "queued", JobSpec("1", ("true",)), 0.0)
-LONGEST = {"README.md": 200}
+LONGEST = {"README.md": 200, "ARCHITECTURE.md": 150}
 """Lines that a page may have."""
 KEYS = {
     "question_mark": "?",
@@ -119,6 +119,18 @@ def test_the_readme_opens_with_a_picture() -> None:
 @pytest.mark.parametrize("page", LONGEST)
 def test_a_page_that_is_read_first_is_short(page: str) -> None:
     assert 40 < len(TEXTS[page].splitlines()) <= LONGEST[page]
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    text = TEXTS["ARCHITECTURE.md"]
+    package = ROOT / "tui" / "gpubox"
+    named = set(re.findall(r"`((?:\w+/)+[\w.]*)`", text)) | set(re.findall(r"`(\w+\.\w+)`", text))
+    rooms = {path.name for path in package.iterdir()}
+    paths = {name if "/" in name else name.replace(".", "/") for name in named}
+    ours = {path for path in paths if path.partition("/")[0] in rooms and "<" not in path}
+    assert len(ours) > 20
+    missing = [path for path in ours if not any(package.glob(f"{path.rstrip('/')}*"))]
+    assert missing == []
 
 
 def anchors(text: str) -> set[str]:
