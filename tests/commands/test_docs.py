@@ -21,7 +21,8 @@ from gpubox.core import sample
 from gpubox.core.env import Build, Env
 from gpubox.core.job import JobSpec
 from gpubox.core.record import Ending, GpuPlace, GpuUse, Record, Usage
-from gpubox.ui.keys import everything
+from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.keymap import everything
 from tests.commands.run import ROOT
 from tests.ui.channels import JUPYTER, MINE
 
@@ -256,7 +257,7 @@ def keys() -> Iterator[str]:
 
     Keys of windows that ask or explain stand in those windows.
     """
-    for entry in everything().values():
+    for entry in everything(GpuBoxApp).values():
         name = f"`{entry.id}`"
         shown = " ".join(f"`{KEYS.get(key, key)}`" for key in entry.keys)
         does = entry.tooltip

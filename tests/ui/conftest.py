@@ -13,7 +13,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.widgets import Input
 
 from gpubox.ui.app import GpuBoxApp
-from gpubox.ui.keys import everything
+from gpubox.ui.keymap import everything
 from tests.ui.fakes import Clock
 from tests.ui.plain import Cards, Machine, Past, Table, Tunnels
 
@@ -45,7 +45,7 @@ def panels_may_fail() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stop the clock of boxes and screens; asyncio's own goes on."""
-    everything()  # imports all of the screen, so that all of it gets the clock
+    everything(GpuBoxApp)  # imports all of the screen, so that all of it gets the clock
     clock = Clock()
     for name, module in tuple(sys.modules.items()):
         if name.startswith(("gpubox.ui", "gpubox.boxes")) and getattr(module, "time", None) is time:

@@ -20,7 +20,8 @@ from gpubox.core.prompts import Asker
 from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.error_boundary import UNEXPECTED, guarded
-from gpubox.ui.keys import KeyProvider, everything, keymap
+from gpubox.ui.keymap import everything, keymap
+from gpubox.ui.keys import KeyProvider
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.picker import PickerScreen
 from tests.samples import training_box
@@ -187,27 +188,27 @@ async def test_wrong_settings_are_shown_and_the_rest_works() -> None:
 
 
 def test_a_key_that_is_taken_is_refused_in_words() -> None:
-    usable, errors = keymap({"app.boxes": "q", "picker.open": "f5"})
+    usable, errors = keymap({"app.boxes": "q", "picker.open": "f5"}, GpuBoxApp)
     assert usable == {"picker.open": "f5"}
     assert "app.boxes and app.quit would both be q" in errors[0].text
 
 
 def test_two_that_share_a_key_may_share_another() -> None:
     both = {"jobs.stop": "k", "jobs.remove": "k"}
-    assert keymap(both) == (both, [])
-    usable, errors = keymap({"jobs.stop": "n"})
+    assert keymap(both, GpuBoxApp) == (both, [])
+    usable, errors = keymap({"jobs.stop": "n"}, GpuBoxApp)
     assert not usable
     assert "would both be n" in errors[0].text
 
 
 def test_keys_may_be_swapped() -> None:
-    usable, errors = keymap({"app.boxes": "q", "app.quit": "b,ctrl+x"})
+    usable, errors = keymap({"app.boxes": "q", "app.quit": "b,ctrl+x"}, GpuBoxApp)
     assert not errors
     assert len(usable) == 2
 
 
 def test_every_binding_says_what_it_does() -> None:
-    for entry in everything().values():
+    for entry in everything(GpuBoxApp).values():
         assert entry.description, entry.id
         assert len(entry.description.split()) <= 3, entry.id
         assert entry.tooltip, entry.id

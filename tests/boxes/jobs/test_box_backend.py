@@ -271,7 +271,7 @@ async def test_a_log_that_does_not_begin_is_told(said: bytes) -> None:
 
 async def test_an_id_that_is_none_reaches_no_shell() -> None:
     channels = ProgramPipes()
-    with pytest.raises(RemoteError, match="no id"):
+    with pytest.raises(RemoteError, match="not the id of a job"):
         async with box(Answering(), channels).follow("x; touch hit", 0):
             pass
     assert channels.line == ""

@@ -42,7 +42,7 @@ class Vault:
     """Whether a login ever needed something that only the person has."""
 
 
-class Login:
+class LoginAttempt:
     """The person's side of one login to one host."""
 
     def __init__(self, where: Resolved, about: str, vault: Vault, ask: Ask) -> None:

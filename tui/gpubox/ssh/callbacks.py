@@ -8,7 +8,7 @@ import asyncssh
 from asyncssh.misc import MaybeAwait
 
 from gpubox.core.sanitize import clean
-from gpubox.ssh.auth import Login
+from gpubox.ssh.auth import LoginAttempt
 from gpubox.ssh.errors import Stage
 from gpubox.ssh.host_key import HostKeyPolicy
 
@@ -16,7 +16,7 @@ from gpubox.ssh.host_key import HostKeyPolicy
 class Client(asyncssh.SSHClient):
     """The callbacks of one connection."""
 
-    def __init__(self, login: Login, gate: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
+    def __init__(self, login: LoginAttempt, gate: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
         self.methods: dict[str, None] = {}
         """Authentication methods that the box offers, in order."""
         self.banner = ""

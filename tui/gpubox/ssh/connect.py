@@ -18,7 +18,7 @@ from gpubox.core.errors import Cancelled, GpuBoxError
 from gpubox.core.prompts import Asker
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.tasks import in_time
-from gpubox.ssh.auth import Login, Vault
+from gpubox.ssh.auth import LoginAttempt, Vault
 from gpubox.ssh.callbacks import Client
 from gpubox.ssh.errors import ConnectFacts, Stage, explain
 from gpubox.ssh.handshake_limit import Handshake
@@ -160,7 +160,7 @@ class Dialer:
 
     async def _log_in(self, hop: Resolved, about: str, gate: HostKeyPolicy, before: Hop | None) -> Hop:
         handshake = Handshake(f"{hop.host}:{hop.port}", self._limit(hop), self._asker)
-        login = Login(hop, about, self.vault, handshake.ask)
+        login = LoginAttempt(hop, about, self.vault, handshake.ask)
         client = Client(login, gate, lambda stage: self._reached(stage, hop))
         self._reached(Stage.REACHING, hop)
         proxy: Proxy | None = None
@@ -229,7 +229,13 @@ class Dialer:
             self._tell(steps[stage], hop.address)
 
     def _explained(
-        self, error: Exception, hop: Resolved, about: str, login: Login, client: Client, before: Hop | None
+        self,
+        error: Exception,
+        hop: Resolved,
+        about: str,
+        login: LoginAttempt,
+        client: Client,
+        before: Hop | None,
     ) -> GpuBoxError:
         if login.declined and isinstance(error, asyncssh.PermissionDenied):
             return Cancelled(

@@ -8,9 +8,10 @@ import getpass
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gpubox.core.errors import ConfigError, Unreachable
@@ -155,19 +156,20 @@ _PARSED = {
 }
 """Keyword of `ssh -G` to that of the parser, for what we use."""
 
+_DEEPEST = 16
+"""The depth at which OpenSSH stops including, too."""
 _PATHS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 
 def _parsed(wanted: HostSpec) -> Dump:
     """Read the configuration without ssh; raises ConfigError for keywords that only ssh understands."""
-    from gpubox.ssh.aliases import written
     from gpubox.ssh.parser import ClientConfig
 
     files = (
         [wanted.config_file] if wanted.config_file else [home() / ".ssh/config", Path("/etc/ssh/ssh_config")]
     )
     present = [path for path in files if path.is_file()]
-    for keyword, _ in (word for file in present for word in written(file)):
+    for keyword, _ in (word for file in present for word in config_lines(file)):
         if keyword in NEED_SSH:
             raise ConfigError(
                 "OpenSSH is needed here",
@@ -235,3 +237,42 @@ def path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         return Path(text)  # `~nobody-here/key`: a file that does not exist
+
+
+def config_lines(config_file: Path | None = None, depth: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Yield each keyword of a configuration and its includes, in lower case, with its values."""
+    try:
+        text = (config_file or home() / ".ssh/config").read_text("utf-8", "replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        keyword, values = _words(line)
+        if keyword == "include" and depth < _DEEPEST:
+            for pattern in values:
+                for included in _matches(pattern):
+                    yield from config_lines(included, depth + 1)
+        elif keyword:
+            yield keyword, values
+
+
+def _words(line: str) -> tuple[str, list[str]]:
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return "", []
+    # `Host=name` and `Host = name` are allowed.
+    keyword, _, rest = line.replace("=", " ", 1).partition(" ") if "=" in line else line.partition(" ")
+    if "\t" in keyword:
+        keyword, _, more = keyword.partition("\t")
+        rest = f"{more} {rest}"
+    try:
+        return keyword.lower(), shlex.split(rest, comments=True)
+    except ValueError:
+        return keyword.lower(), rest.split()
+
+
+def _matches(pattern: str) -> list[Path]:
+    target = path(pattern)
+    if not target.is_absolute():
+        target = home() / ".ssh" / target
+    anchor = Path(target.anchor)
+    return sorted(anchor.glob(str(target.relative_to(anchor))))

@@ -121,9 +121,9 @@ class GpuBoxApp(Themed):
 
     def _say_what_is_wrong(self) -> None:
         if self.settings.keys:
-            from gpubox.ui.keys import keymap
+            from gpubox.ui.keymap import keymap
 
-            usable, errors = keymap(self.settings.keys)
+            usable, errors = keymap(self.settings.keys, GpuBoxApp)
             self.set_keymap(usable)
             self._notices += errors
         for notice in self._notices:

@@ -112,7 +112,7 @@ def test_every_field_gets_into_the_wish() -> None:
         ("variables", "TOKEN=", "TOKEN was not kept"),
         ("when", "later", "free, now, or after JOB"),
         ("when", "after nobody", "no such job"),
-        ("limit", "soon", "no duration"),
+        ("limit", "soon", "not a duration"),
         ("notify", "maybe", "yes or no"),
         ("login", "maybe", "yes or no"),
         ("results", "'open", "quote is not closed"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gpubox.boxes.jobs.backend import Backend, LogStream, Page
 from gpubox.core.channels import Channels
@@ -14,9 +14,6 @@ from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE
 from gpubox.core.retry import another
 from gpubox.core.sanitize import clean_lines
-
-if TYPE_CHECKING:
-    from gpubox.boxes.jobs.jobs import Jobs
 
 PIECE = 256 * 1024
 """Bytes per page where a stream would use the box's last session."""
@@ -29,7 +26,15 @@ _END = 4096
 """Bytes at the end of a log that are searched for its last lines."""
 
 
-async def last_lines(jobs: Jobs, job: str, count: int) -> list[str]:
+class Paged(Protocol):
+    """Anything that gives pieces of the logs of jobs."""
+
+    async def page(self, job: str, offset: int, length: int) -> Page:
+        """Return a piece of a log; a negative offset counts from the end."""
+        ...
+
+
+async def last_lines(jobs: Paged, job: str, count: int) -> list[str]:
     """Return the last non-blank lines of a job's log, safe to draw; none where it cannot be read."""
     with suppress(RemoteError, Dropped):
         return clean_lines((await jobs.page(job, -_END, _END)).data, 200)[-count:]

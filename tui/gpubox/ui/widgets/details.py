@@ -16,7 +16,7 @@ from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_title
 
 
-class Page(LineView, inherit_bindings=False):
+class ScrolledLines(LineView, inherit_bindings=False):
     """Scrollable lines; the scroll keys are shown when there are more than fit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,7 +52,7 @@ class Details(ModalScreen[None]):
             background: $surface;
             padding: 0 1;
         }
-        & Page { height: auto; max-height: 100%; }
+        & ScrolledLines { height: auto; max-height: 100%; }
     }
     """
 
@@ -60,7 +60,7 @@ class Details(ModalScreen[None]):
         super().__init__()
         self._heading = title
         self._feed = feed
-        self._lines = Page(draw)
+        self._lines = ScrolledLines(draw)
 
     def compose(self) -> ComposeResult:
         """Make the window."""
