@@ -1,6 +1,8 @@
 """Every room, every setting and every reactive says what it is for."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 from tests.house import tree
@@ -80,3 +82,67 @@ def test_an_attribute_without_words_is_found() -> None:
     assert isinstance(body, ast.ClassDef)
     assert [node.lineno for node in unexplained(body.body, reactive_only=False)] == [4, 5]
     assert [node.lineno for node in unexplained(body.body, reactive_only=True)] == [4, 5]
+
+
+GONE = {
+    "wish",
+    "wishes",
+    "doors",
+    "coming",
+}
+"""Words of a private language that identifiers had; ARCHITECTURE.md has the field's word for each thing."""
+REASONS = {
+    "Card": "a GPU on the screen, and a simulated one on the demo box",
+}
+"""Public names of classes that stand for two things, and why."""
+
+
+def identifiers(module: ast.Module) -> set[str]:
+    """The names that a module defines, and the parts that they are made of."""
+    names: set[str] = set()
+    for node in ast.walk(module):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                names.add(name)
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case _:
+                pass
+    parts = {part for name in names for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    return {part.lower() for part in parts}
+
+
+def test_words_of_the_private_language_do_not_come_back() -> None:
+    found = {
+        tree.name(path): sorted(words)
+        for path in tree.sources()
+        if path.is_relative_to(tree.PACKAGE) and (words := identifiers(tree.parsed(path)) & GONE)
+    }
+    assert found == {}, "the glossary of ARCHITECTURE.md has the words to use"
+
+
+def test_a_word_in_any_identifier_is_found() -> None:
+    body = "class JobWish:\n  doors: int\n  def was_told(self, wishes): self.kept = told = 1\nf(coming=1)"
+    assert identifiers(ast.parse(body)) >= {"wish", "doors", "told", "wishes", "kept", "coming"}
+
+
+def class_names(room: str) -> Iterator[str]:
+    """Every public class that the modules of one room define."""
+    for path in sorted((tree.PACKAGE / room).rglob("*.py")):
+        for node in tree.parsed(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                yield node.name
+
+
+def test_a_public_class_name_stands_for_one_thing() -> None:
+    # What runs on the box has names of its own: it never meets the classes of this machine.
+    rooms = [path.name for path in tree.PACKAGE.iterdir() if path.is_dir() and path != tree.REMOTE]
+    counted = Counter(name for room in rooms for name in class_names(room))
+    twice = {name for name, times in counted.items() if times > 1}
+    assert len(counted) > 300
+    assert twice - set(REASONS) == set()
+    assert len(REASONS) <= 5
