@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.desktops import DesktopSession
-from gpubox.commands.desktop import _chosen, _rows, _size, _told
+from gpubox.commands.desktop import _chosen, _rows, _size, to_json
 from gpubox.commands.output import SCHEMA
 from gpubox.core.errors import ConfigError, RemoteError
 from tests.commands.run import apart
@@ -49,7 +49,7 @@ def test_a_list_for_people_lines_up() -> None:
 
 
 def test_json_holds_what_the_box_told_and_no_path_of_a_password() -> None:
-    told = _told(MINE)
+    told = to_json(MINE)
     assert json.loads(json.dumps(told))["ours"] is False
     assert not {"secret", "folder", "ticks"} & set(told)
 

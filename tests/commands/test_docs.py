@@ -228,11 +228,11 @@ def test_the_fields_of_inner_objects_are_explained(
 @pytest.mark.parametrize(
     ("head", "fields"),
     [
-        ("`desktops[]`", _told(MINE)),
-        ("`services[]`", services.told(JUPYTER)),
-        ("`jobs[]`", job_report.told(RECORD)),
-        ("`envs[]`", env_report.told(Env("/e", "e", "venv"), None)),
-        ("a tunnel", {**tunnel_hold.told(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
+        ("`desktops[]`", desktop.to_json(MINE)),
+        ("`services[]`", services.to_json(JUPYTER)),
+        ("`jobs[]`", job_report.to_json(RECORD)),
+        ("`envs[]`", env_report.to_json(Env("/e", "e", "venv"), None)),
+        ("a tunnel", {**tunnel_hold.to_json(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
     ],
 )
 def test_the_json_of_what_is_listed_is_explained(head: str, fields: dict[str, object]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from gpubox.commands.job_report import details, rows, told
+from gpubox.commands.job_report import details, rows, to_json
 from gpubox.commands.jobs import jobs as command
 from gpubox.config.settings import Settings
 from gpubox.core.errors import Dropped
@@ -193,7 +193,7 @@ def test_an_ending_of_many_words_leaves_the_list_narrow_and_says_nothing_twice()
 
 
 def test_json_has_every_field() -> None:
-    found = json.loads(json.dumps(told(RECORD)))
+    found = json.loads(json.dumps(to_json(RECORD)))
     assert found["exit_status"] == 139
     assert found["spec"]["gpus"] == {"mode": "none", "count": 1, "uuids": []}
     assert found["usage"]["peak_tree"] == 2 << 20
@@ -201,5 +201,5 @@ def test_json_has_every_field() -> None:
     waiting = Record(
         id="x", state="queued", spec=JobSpec("x", ("y",), gpus=GpuRequest(count=2)), submitted=1.0
     )
-    assert told(waiting)["exit_status"] is None
+    assert to_json(waiting)["exit_status"] is None
     assert "2 free" in rows([waiting])[1]

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from gpubox.boxes.services import Access, Service
-from gpubox.commands.services import rows, told
+from gpubox.commands.services import rows, to_json
 
 CATS = Service(
     "jupyter-cats",
@@ -51,8 +51,8 @@ def test_a_long_title_is_cut() -> None:
 
 
 def test_json_has_everything_but_the_token() -> None:
-    found = told(CATS)
+    found = to_json(CATS)
     assert found["service"] == "jupyter-cats"
     assert (found["port"], found["pid"], found["access"], found["base"]) == (8888, 7, "token", "/")
     assert "s3cret" not in json.dumps(found) + "".join(rows([CATS]))
-    assert told(SSH)["base"] is None
+    assert to_json(SSH)["base"] is None

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
-from gpubox.commands.tunnel_hold import told
+from gpubox.commands.tunnel_hold import to_json
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import RemoteError
 from tests.commands.run import PROGRAM, environment, here
@@ -160,7 +160,7 @@ def test_what_json_has_of_a_tunnel() -> None:
         reason=RemoteError("a", "b", "c"),
         traffic=Traffic(sent=1, received=2, refused=3),
     )
-    assert told(tunnel) == {
+    assert to_json(tunnel) == {
         "tunnel": "x",
         "phase": "failed",
         "way": "local",

@@ -15,7 +15,7 @@ import pytest
 
 from gpubox.core.errors import Dropped
 from gpubox.local import tty
-from gpubox.local.tty import TerminalExit, hand_over, terminal_spec, told
+from gpubox.local.tty import TerminalExit, hand_over, terminal_environment, terminal_spec
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
@@ -194,4 +194,4 @@ def test_a_box_learns_size_kind_and_language(window: Window, monkeypatch: pytest
     requested = terminal_spec()
     assert (requested.columns, requested.rows, requested.term) == (99, 33, "screen-256color")
     mixed = {"LANG": "de_DE.UTF-8", "LC_TIME": "C", "COLORTERM": "truecolor", "SECRET": "x", "PATH": "y"}
-    assert told(mixed) == {"LANG": "de_DE.UTF-8", "LC_TIME": "C", "COLORTERM": "truecolor"}
+    assert terminal_environment(mixed) == {"LANG": "de_DE.UTF-8", "LC_TIME": "C", "COLORTERM": "truecolor"}

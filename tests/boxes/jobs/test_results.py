@@ -31,7 +31,7 @@ class Scripted(Files):
         self.asked: list[tuple[list[str], str]] = []
 
     async def get(
-        self, paths: object, to: str, told: object = None, *, replace: bool = False
+        self, paths: object, to: str, on_progress: object = None, *, replace: bool = False
     ) -> TransferProgress:
         assert isinstance(paths, list)
         self.asked.append((paths, to))

@@ -47,7 +47,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     async def work(box: Box) -> int:
         found = await retry(box, box.desktops.list)
         if as_json:
-            print_json(ctx.meta[__name__], desktops=[_told(one) for one in found])
+            print_json(ctx.meta[__name__], desktops=[to_json(one) for one in found])
         else:
             click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
         return 0
@@ -82,7 +82,7 @@ def start(
         started = await box.desktops.start(spec)
         await retry(box, lambda: box.desktops.settled(started))
         if as_json:
-            print_json(ctx.meta[__name__], desktops=[_told(started)])
+            print_json(ctx.meta[__name__], desktops=[to_json(started)])
         else:
             click.echo(clean(f"{started.name} runs {started.session}"))
         if box.desktops.mortal:
@@ -211,11 +211,11 @@ def _chosen(found: Sequence[DesktopSession], display: str) -> DesktopSession:
     named = [one for one in found if one.display == f":{number}"] if number else ours or mine
     if len(named) == 1:
         return named[0]
-    told = ", ".join(f"{one.display or one.server} of {one.user}" for one in found) or "none"
+    running = ", ".join(f"{one.display or one.server} of {one.user}" for one in found) or "none"
     if not named:
         what = f"There is no desktop :{number}" if number else "You have no desktop there"
-        raise RemoteError(what, f"These run: {told}", "Start one with `desktop BOX start`")
-    raise RemoteError("Several desktops", f"These run: {told}", "Name the display, such as :1")
+        raise RemoteError(what, f"These run: {running}", "Start one with `desktop BOX start`")
+    raise RemoteError("Several desktops", f"These run: {running}", "Name the display, such as :1")
 
 
 def _rows(found: Sequence[DesktopSession]) -> list[str]:
@@ -226,7 +226,7 @@ def _rows(found: Sequence[DesktopSession]) -> list[str]:
     return aligned(rows)
 
 
-def _told(session: DesktopSession) -> dict[str, object]:
+def to_json(session: DesktopSession) -> dict[str, object]:
     """Return a desktop as JSON has it."""
     return {
         "display": session.display,

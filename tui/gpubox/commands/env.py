@@ -53,7 +53,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
         if as_json:
             print_json(
                 box.name,
-                envs=[env_report.told(one, chosen) for one in found.envs],
+                envs=[env_report.to_json(one, chosen) for one in found.envs],
                 roots=plain(found.roots),
                 modules=found.modules,
                 partial=found.partial,
@@ -106,8 +106,8 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
             one = box.envs.named(one.prefix)
         listed = await retry(box, lambda: box.envs.packages(one)) if packages else ()
         if as_json:
-            told = env_report.told(one, box.envs.chosen.value)
-            print_json(box.name, env=told, **({"packages": plain(listed)} if packages else {}))
+            shown = env_report.to_json(one, box.envs.chosen.value)
+            print_json(box.name, env=shown, **({"packages": plain(listed)} if packages else {}))
         else:
             click.echo("\n".join(env_report.details(one)))
             if listed:

@@ -11,7 +11,7 @@ import click
 from gpubox.boxes.envs.spec_file import LARGEST
 from gpubox.boxes.jobs import completion
 from gpubox.commands.asker import TerminalAsker
-from gpubox.commands.env_report import sight, told
+from gpubox.commands.env_report import sight, to_json
 from gpubox.commands.output import pass_on, print_json
 from gpubox.commands.retry import retry
 from gpubox.commands.run import waited
@@ -58,9 +58,9 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
     record = await _ended(box, record)
     status = exit_status(record)
     if as_json:
-        from gpubox.commands.job_report import told as record_told
+        from gpubox.commands.job_report import to_json as record_to_json
 
-        print_json(box.name, job=record_told(record))
+        print_json(box.name, job=record_to_json(record))
     elif status:
         await _show_end(box, record)
     return status
@@ -91,7 +91,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     env = box.envs.named(env.prefix)
     answer = env.sight if env.sight is not None and env.sight.job == record.id else None
     if as_json:
-        print_json(box.name, env=told(env, box.envs.chosen.value))
+        print_json(box.name, env=to_json(env, box.envs.chosen.value))
     elif answer is not None:
         click.echo(f"{clean(env.name, 60)}: {sight(answer, time.time())}")
     if answer is not None:

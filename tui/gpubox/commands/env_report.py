@@ -76,14 +76,14 @@ def details(env: Env, now: float | None = None) -> list[str]:
     return [f"{name:<{width}}  {text}" for name, text in facts if text and text != DASH]
 
 
-def sight(told: Sight, now: float) -> str:
+def sight(check: Sight, now: float) -> str:
     """Return the result of a GPU check in words."""
-    if told.sees:
-        words = f"yes: {clean(', '.join(told.devices), 200)}"
+    if check.sees:
+        words = f"yes: {clean(', '.join(check.devices), 200)}"
     else:
-        words = f"{'no' if told.sees is False else 'nobody could be asked'}: {clean(told.words, 300)}"
-    old = "" if told.current else "; packages or driver changed since"
-    return f"{words.rstrip(': ')} ({ago(told.at, now)}{old})"
+        words = f"{'no' if check.sees is False else 'nobody could be asked'}: {clean(check.words, 300)}"
+    old = "" if check.current else "; packages or driver changed since"
+    return f"{words.rstrip(': ')} ({ago(check.at, now)}{old})"
 
 
 def packages(found: Sequence[Package]) -> list[str]:
@@ -124,7 +124,7 @@ def notes(found: Envs) -> list[str]:
     )
 
 
-def told(env: Env, chosen: Env | None) -> dict[str, object]:
+def to_json(env: Env, chosen: Env | None) -> dict[str, object]:
     """Return an environment as JSON has it: every field, and whether it is the chosen one."""
     found = plain(env)
     assert isinstance(found, dict)

@@ -51,8 +51,10 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
         if not os.path.exists(path):
             raise ConfigError("No such file", f"{clean(path, 200)} is not on this machine")
 
-    def copy(opened: Box, told: Callable[[TransferProgress], None] | None) -> Awaitable[TransferProgress]:
-        return opened.files.put(local, remote, told)
+    def copy(
+        opened: Box, on_progress: Callable[[TransferProgress], None] | None
+    ) -> Awaitable[TransferProgress]:
+        return opened.files.put(local, remote, on_progress)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 
@@ -80,8 +82,10 @@ def get(
     remote, local = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, ".")
     to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
 
-    def copy(opened: Box, told: Callable[[TransferProgress], None] | None) -> Awaitable[TransferProgress]:
-        return opened.files.get(remote, to, told, replace=replace)
+    def copy(
+        opened: Box, on_progress: Callable[[TransferProgress], None] | None
+    ) -> Awaitable[TransferProgress]:
+        return opened.files.get(remote, to, on_progress, replace=replace)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 

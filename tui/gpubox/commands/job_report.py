@@ -124,7 +124,7 @@ def details(record: Record) -> list[str]:
     return [f"{name:<{width}}  {text}" for name, text in facts if text and text != DASH]
 
 
-def told(record: Record) -> dict[str, object]:
+def to_json(record: Record) -> dict[str, object]:
     """Return a record as JSON has it: every field of it, and the exit status that a shell would give."""
     found = plain(record)
     assert isinstance(found, dict)
@@ -132,6 +132,6 @@ def told(record: Record) -> dict[str, object]:
     return {"exit_status": status, **found}
 
 
-def told_place(place: GpuPlace) -> object:
+def place_to_json(place: GpuPlace) -> object:
     """Return a GPU of the queue as JSON has it."""
     return plain(place)

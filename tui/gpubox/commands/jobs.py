@@ -49,8 +49,8 @@ def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
         if as_json:
             print_json(
                 box.name,
-                jobs=[job_report.told(one) for one in shown],
-                gpus=[job_report.told_place(place) for place in box.jobs.gpus.value],
+                jobs=[job_report.to_json(one) for one in shown],
+                gpus=[job_report.place_to_json(place) for place in box.jobs.gpus.value],
             )
         else:
             click.echo("\n".join(job_report.rows(shown)) if shown else "No jobs.")
@@ -210,7 +210,7 @@ def _print(box: Box, record: Record, as_json: bool) -> None:
     from gpubox.commands import job_report
 
     if as_json:
-        print_json(box.name, job=job_report.told(record))
+        print_json(box.name, job=job_report.to_json(record))
     else:
         click.echo("\n".join(job_report.details(record)))
 
@@ -219,7 +219,7 @@ def _print_done(box: Box, record: Record, as_json: bool) -> None:
     from gpubox.commands import job_report
 
     if as_json:
-        print_json(box.name, job=job_report.told(record))
+        print_json(box.name, job=job_report.to_json(record))
     else:
         click.echo(f"{record.id}: {job_report.state(record)}")
 

@@ -13,9 +13,9 @@ SCHEMA = 1
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object; see docs/json.md.")
 
 
-def print_json(box: str, **told: object) -> None:
+def print_json(box: str, **fields: object) -> None:
     """Write one JSON object about a box on a line of stdout."""
-    click.echo(json_line(box, **told))
+    click.echo(json_line(box, **fields))
 
 
 def pass_on(output: bytes, *, err: bool = False) -> None:
@@ -27,11 +27,11 @@ def pass_on(output: bytes, *, err: bool = False) -> None:
     click.echo(output, nl=False, err=err)
 
 
-def json_line(box: str, **told: object) -> str:
+def json_line(box: str, **fields: object) -> str:
     """Return one JSON object about a box, with its schema."""
     from gpubox.core.json_text import json_text  # with msgspec, which `--help` does without
 
-    return json_text({"schema": SCHEMA, "box": box, **told})
+    return json_text({"schema": SCHEMA, "box": box, **fields})
 
 
 def plain(value: object) -> object:

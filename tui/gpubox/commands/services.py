@@ -43,7 +43,7 @@ def _row(service: Service) -> tuple[str, ...]:
     )
 
 
-def told(service: Service) -> dict[str, object]:
+def to_json(service: Service) -> dict[str, object]:
     """Return a service as JSON has it; the token is left out."""
     return {
         "service": service.key,

@@ -82,13 +82,13 @@ async def _connected(box: Box) -> None:
 
 async def losses(box: Box) -> None:
     """Report why the link dropped, once per drop; raise what only a person can fix."""
-    told = ""
+    reported = ""
     async for health in box.link.health.follow():
         if health.phase is Phase.LIVE:
-            told = ""
+            reported = ""
         elif health.reason is not None:
             if health.phase is Phase.REFUSED:
                 raise health.reason
-            if str(health.reason) != told:
-                told = str(health.reason)
+            if str(health.reason) != reported:
+                reported = str(health.reason)
                 complain(health.reason, box.name)

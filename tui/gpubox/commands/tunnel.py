@@ -62,7 +62,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
             found = await retry(box, box.services.find)
             if as_json:
                 shown = [one for one in found if everything or not one.system]
-                print_json(box.name, services=[services.told(one) for one in shown])
+                print_json(box.name, services=[services.to_json(one) for one in shown])
             else:
                 click.echo("\n".join(services.rows(found, everything=everything)))
 

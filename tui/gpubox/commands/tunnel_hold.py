@@ -56,15 +56,15 @@ class Printer:
         self._box = box
         self._choose = choose
         self._json = as_json
-        self._told: dict[int, str] = {}
+        self._printed: dict[int, str] = {}
 
     def show(self, tunnels: Sequence[Tunnel]) -> None:
         """Print what changed since the last time."""
         for tunnel in tunnels:
             line = self._line(tunnel)
-            news = self._told.get(tunnel.id) != line and tunnel.phase is not TunnelPhase.OPENING
-            if news and (tunnel.id in self._told or tunnel.phase is not TunnelPhase.WAITING):
-                self._told[tunnel.id] = line
+            news = self._printed.get(tunnel.id) != line and tunnel.phase is not TunnelPhase.OPENING
+            if news and (tunnel.id in self._printed or tunnel.phase is not TunnelPhase.WAITING):
+                self._printed[tunnel.id] = line
                 click.echo(self._object(tunnel) if self._json else line)
 
     def _line(self, tunnel: Tunnel) -> str:
@@ -89,10 +89,10 @@ class Printer:
         return service.shown_url(tunnel.port) if service and service.page and tunnel.address else ""
 
     def _object(self, tunnel: Tunnel) -> str:
-        return json_line(self._box.name, **told(tunnel), url=self._url(tunnel) or None)
+        return json_line(self._box.name, **to_json(tunnel), url=self._url(tunnel) or None)
 
 
-def told(tunnel: Tunnel) -> dict[str, object]:
+def to_json(tunnel: Tunnel) -> dict[str, object]:
     """Return a tunnel as JSON has it."""
     spec, reason = tunnel.spec, tunnel.reason
     return {

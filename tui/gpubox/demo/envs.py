@@ -54,8 +54,8 @@ def furnish(home: Path) -> None:
         meta.mkdir()
         (meta / "history").touch()
         for name, version, build in made.packages:
-            told = {"name": name, "version": version, "build": build, "channel": "simulated"}
-            (meta / f"{name}-{version}-{build}.json").write_text(json.dumps(told))
+            package = {"name": name, "version": version, "build": build, "channel": "simulated"}
+            (meta / f"{name}-{version}-{build}.json").write_text(json.dumps(package))
         if made.stub:
             (site / "tensorflow").mkdir()
             (site / "tensorflow" / "__init__.py").write_text(made.stub)

@@ -145,11 +145,11 @@ class Workload:
                 rows = file.read().decode("utf-8", "replace").split("\0")
         except OSError:  # it ended, or is somebody else's
             return None
-        told = {row.partition("=")[0]: row.partition("=")[2] for row in rows}
-        uuids = [word for word in told.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
-        if not uuids or told.get("GPUBOX_DEMO_WORK") != self.path or "GPUBOX_JOB" not in told:
+        variables = {row.partition("=")[0]: row.partition("=")[2] for row in rows}
+        uuids = [word for word in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
+        if not uuids or variables.get("GPUBOX_DEMO_WORK") != self.path or "GPUBOX_JOB" not in variables:
             return None
-        return Job(pid, told["GPUBOX_JOB"], uuids)
+        return Job(pid, variables["GPUBOX_JOB"], uuids)
 
     def on(self, index: int, uuid: str) -> list[tuple[int, str, str, float]]:
         """Return pid, state, kind and beginning of the living work on a GPU."""

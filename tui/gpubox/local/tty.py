@@ -49,10 +49,12 @@ def terminal_spec() -> TerminalSpec:
     """Return the properties of this terminal for a program on a box; raises GpuBoxError without one."""
     with _opened() as screen:
         columns, rows = _size(screen)
-    return TerminalSpec(columns, rows, os.environ.get("TERM", "xterm-256color"), told(os.environ))
+    return TerminalSpec(
+        columns, rows, os.environ.get("TERM", "xterm-256color"), terminal_environment(os.environ)
+    )
 
 
-def told(environment: Mapping[str, str]) -> dict[str, str]:
+def terminal_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what of an environment describes the terminal and the person's language."""
     return {
         name: value

@@ -57,7 +57,7 @@ class Screen:
 
         Raises RemoteError when the server goes away or sends nonsense.
         """
-        async with _told():
+        async with _explained():
             self._resizes = self._empty = 0
             missing = 0
             size: tuple[int, int] | None = None
@@ -87,7 +87,7 @@ class Screen:
             raise NoGreeting("No desktop answers", "The VNC server does not listen") from error
         if not banner.startswith(b"RFB "):
             raise RemoteError("Not a VNC server", f"It says {clean_bytes(banner)}")
-        async with _told():
+        async with _explained():
             old = banner < b"RFB 003.007"
             self._writer.write(b"RFB 003.003\n" if old else b"RFB 003.008\n")
             await self._prove(await self._method(old, password), password, banner)
@@ -226,7 +226,7 @@ def _from_raw(pixels: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def _told() -> AsyncGenerator[None]:
+async def _explained() -> AsyncGenerator[None]:
     """Turn what a connection throws into words."""
     try:
         yield

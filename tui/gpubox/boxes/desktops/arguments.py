@@ -34,8 +34,8 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
 
 def port_of(display: str, port: str) -> int:
     """Return the port of a server with this display and this port option; negative when it has none."""
-    told = whole(port)
-    return told if told else 5900 + (whole(display[1:]) or 0)
+    number = whole(port)
+    return number if number else 5900 + (whole(display[1:]) or 0)
 
 
 def security_of(types: str) -> Literal["none", "password", "other"]:

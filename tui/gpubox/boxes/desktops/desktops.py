@@ -136,14 +136,14 @@ class Desktops:
             dir=session.folder,
             seats="" if session.physical else session.display.lstrip(":"),
         )
-        told = {line.word: line.rest for line in lines}
+        answer = {line.word: line.rest for line in lines}
         with suppress(Dropped):  # it has ended all the same
             await self.list()
-        if "failed" in told:
-            raise RemoteError("Not stopped", f"{session.name}: {clean(told['failed'])}")
-        if "gone" in told:
+        if "failed" in answer:
+            raise RemoteError("Not stopped", f"{session.name}: {clean(answer['failed'])}")
+        if "gone" in answer:
             raise RemoteError("Already gone", f"{session.name} had ended before")
-        left = ", ".join(sorted(set(clean(told.get("left", "")).split())))
+        left = ", ".join(sorted(set(clean(answer.get("left", "")).split())))
         if session.physical:
             return f"{session.server} no longer shows the screen of the machine; its desktop goes on"
         return f"{session.name} ended, and with it {left}" if left else f"{session.name} ended"

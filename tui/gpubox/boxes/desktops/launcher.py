@@ -130,16 +130,16 @@ async def state(shell: Shell, begun: LaunchedDesktop) -> State:
 
 def read_state(lines: Sequence[ScriptLine]) -> State:
     """Parse an answer about a desktop."""
-    told = {line.word: line.rest for line in lines}
-    pid, ticks, user = [*told.get("alive", "").split(), "", "", ""][:3]
+    answer = {line.word: line.rest for line in lines}
+    pid, ticks, user = [*answer.get("alive", "").split(), "", "", ""][:3]
     log = tuple(clean(line.rest, 200) for line in lines if line.word == "log" and line.rest.strip())
     return State(
         pid=whole(pid) or 0,
         ticks=whole(ticks) or 0,
         user=clean(user, 32),
-        ended=told.get("ended", "server 0 0" if "gone" in told else ""),
-        starting="starting" in told,
-        listens="listens" in told,
+        ended=answer.get("ended", "server 0 0" if "gone" in answer else ""),
+        starting="starting" in answer,
+        listens="listens" in answer,
         log=log,
     )
 

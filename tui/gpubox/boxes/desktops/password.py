@@ -28,8 +28,8 @@ async def write(shell: Shell, session: DesktopSession, password: str) -> None:
 async def stored(shell: Shell, session: DesktopSession) -> str:
     """Return the stored password of a desktop, or an empty string when none can be read."""
     lines = await ask(shell, "password", octal="", path=session.secret)
-    told = next((line.rest for line in lines if line.word == "bytes"), "")
+    encrypted = next((line.rest for line in lines if line.word == "bytes"), "")
     try:
-        return auth.reveal(bytes.fromhex(told)) if len(told) == 2 * LENGTH else ""
+        return auth.reveal(bytes.fromhex(encrypted)) if len(encrypted) == 2 * LENGTH else ""
     except ValueError:
         return ""

@@ -46,7 +46,7 @@ class TransferProgress:
     """What was not sent, with the reason, in words."""
 
 
-Told = Callable[[TransferProgress], None]
+OnProgress = Callable[[TransferProgress], None]
 
 
 class Files:
@@ -61,7 +61,9 @@ class Files:
         self._python = python
         self._program = bundle.program("files", "gpubox.remote.files")
 
-    async def put(self, paths: Sequence[str], to: str, told: Told | None = None) -> TransferProgress:
+    async def put(
+        self, paths: Sequence[str], to: str, on_progress: OnProgress | None = None
+    ) -> TransferProgress:
         """Copy files and folders of this machine to the box, over what is there.
 
         `to` is a folder, or a new name for the one thing; `~` and relative ones start at the home folder, and
@@ -76,10 +78,10 @@ class Files:
             wire.say(verb="put", to=to)
             send(wire, tops, tally, transfer)
 
-        return await self._whole(work, tally, told)
+        return await self._whole(work, tally, on_progress)
 
     async def get(
-        self, paths: Sequence[str], to: str, told: Told | None = None, *, replace: bool = False
+        self, paths: Sequence[str], to: str, on_progress: OnProgress | None = None, *, replace: bool = False
     ) -> TransferProgress:
         """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`.
 
@@ -103,13 +105,13 @@ class Files:
             wire.say(verb="get", paths=list(paths), done=done, transfer=transfer)
             Taker(wire, tally, allowed, replaces).take(to)
 
-        return await self._whole(work, tally, told)
+        return await self._whole(work, tally, on_progress)
 
     async def _whole(
         self, work: Callable[[TransferWire], None], tally: Tally, told: Told | None
     ) -> TransferProgress:
         """Transfer over as many links as it takes."""
-        showing = asyncio.ensure_future(_show(tally, told)) if told else None
+        showing = asyncio.ensure_future(_show(tally, on_progress)) if on_progress else None
         try:
             while True:
                 shell, channels = await self._ways()
@@ -177,7 +179,7 @@ async def _show(tally: Tally, told: Told) -> None:
     while True:
         now = progress(tally)
         if now != last:
-            told(now)
+            on_progress(now)
             last = now
         await asyncio.sleep(_SHOWN)
 

@@ -129,14 +129,14 @@ def _service(
     if kind is None:
         folder = process.folder if process.folder != "/" else ""
         return replace(bare, folder=clean(folder, 256), title=_title(folder))
-    told = _told(bare, kind, process)
+    described = _described(bare, kind, process)
     if kind.id == "jupyter":
-        return _jupyter(told, process, line, _note(jupyters, place))
+        return _jupyter(described, process, line, _note(jupyters, place))
     if kind.id == "tensorboard":
-        return _tensorboard(told, process, _note(boards, place))
+        return _tensorboard(described, process, _note(boards, place))
     if kind is ZABBIX and facts.zabbix.apache and place.port != facts.zabbix.nginx:
-        return replace(told, base="/zabbix/")
-    return told
+        return replace(described, base="/zabbix/")
+    return described
 
 
 def _kind(place: _Place, facts: ServiceFacts, line: str) -> ServiceKind | None:
@@ -166,7 +166,7 @@ def _bare(place: _Place) -> str:
     return clean(next(iter(alone), ""), _BARE_NAME) or "unknown"
 
 
-def _told(service: Service, kind: ServiceKind, process: RunningServices) -> Service:
+def _described(service: Service, kind: ServiceKind, process: RunningServices) -> Service:
     """Add the facts of its command line to a service."""
     words = process.words
     about = _whole(option(words, kind.about) or (process.folder if kind.local else ""), process)

@@ -103,7 +103,7 @@ def read(answer: bytes) -> ServiceFacts | None:
     users = {process.get("uid"): process.get("user") for process in lines.processes.values()}
     for row in lines.listeners:
         row["user"] = users.get(row["uid"], f"{row['uid']}")
-    told = {
+    document = {
         "v": 1,
         "uid": lines.uid,
         "proc": lines.proc,
@@ -113,6 +113,6 @@ def read(answer: bytes) -> ServiceFacts | None:
         "tensorboard": lines.files["b"],
     }
     try:
-        return decode_json(msgspec.json.encode(told), _FACTS)
+        return decode_json(msgspec.json.encode(document), _FACTS)
     except (Unreadable, OverflowError):
         return None

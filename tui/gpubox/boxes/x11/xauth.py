@@ -94,10 +94,10 @@ async def check(display: Display) -> None:
             "The display hangs", f"{display.name} does not answer", "Restart the X server of this machine"
         ) from error
     except (OSError, asyncio.IncompleteReadError) as error:
-        told = clean(getattr(error, "strerror", None) or "it hung up", 80)
+        reason = clean(getattr(error, "strerror", None) or "it hung up", 80)
         raise ToolMissing(
             "No display here",
-            f"Nothing answers on {display.name} ({told})",
+            f"Nothing answers on {display.name} ({reason})",
             "Start an X server here, or set DISPLAY to one that runs",
         ) from error
     if answer != 1:

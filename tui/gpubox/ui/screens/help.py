@@ -79,10 +79,10 @@ class HelpScreen(ModalScreen[None]):
 
     def _rows(self) -> Iterator[Entry | str]:
         """Yield a title and then its entries; a key is told where it works first."""
-        told: set[str] = set()
+        listed: set[str] = set()
         for group, nodes in self._groups():
-            rows = [row for node in nodes for row in self._entries(node) if row.id not in told]
-            told |= {row.id for row in rows}
+            rows = [row for node in nodes for row in self._entries(node) if row.id not in listed]
+            listed |= {row.id for row in rows}
             if rows:
                 yield group
                 yield from rows

@@ -22,12 +22,12 @@ class _X11Vnc:
         """Parse its command line and its open port: it moves on when 5900 is taken."""
         options = options_of(running.arguments)
         path = options.get("unixsockonly", "") or options.get("unixsock", "")
-        told = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
+        number = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
         asks = {"rfbauth", "passwd", "passwdfile", "usepw"} & set(options)
         return VncAddress(
             display=options.get("display", ""),
             path=path,
-            port=0 if path else told,
+            port=0 if path else number,
             geometry=options.get("geometry", ""),
             title=options.get("desktop", ""),
             security="other" if {"ssl", "unixpw"} & set(options) else "password" if asks else "none",

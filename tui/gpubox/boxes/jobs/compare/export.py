@@ -114,7 +114,7 @@ def text(comparison: Comparison) -> str:
 def as_json(comparison: Comparison) -> str:
     """Return all of it as one JSON object, numbers in s, bytes, %, W, J, °C and MHz."""
     sides = comparison.sides
-    told = {
+    document = {
         "schema": SCHEMA,
         "sides": [
             {
@@ -152,7 +152,7 @@ def as_json(comparison: Comparison) -> str:
         "notes": comparison.notes,
         "differences": [{"what": name, "values": cells} for name, cells in comparison.differences],
     }
-    return json_text(told, indent=1) + "\n"
+    return json_text(document, indent=1) + "\n"
 
 
 def as_csv(comparison: Comparison) -> str:

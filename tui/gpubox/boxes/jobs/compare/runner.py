@@ -34,7 +34,7 @@ class RunProgress(Protocol):
 
 
 async def run_all(
-    jobs: Jobs, shell: Feed[Shell | None], specs: Sequence[JobSpec], told: RunProgress
+    jobs: Jobs, shell: Feed[Shell | None], specs: Sequence[JobSpec], progress: RunProgress
 ) -> list[Record]:
     """Launch jobs in order, each after the one before it ended, and return their records.
 

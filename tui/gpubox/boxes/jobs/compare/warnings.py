@@ -130,9 +130,9 @@ def _energy(them: Sequence[Side]) -> list[str]:
     known: list[tuple[float, Side]] = []
     for side in them:
         sums = [
-            sum(told)
+            sum(energies)
             for record in side.finished
-            if (told := [gpu.energy for gpu in record.gpus if gpu.energy is not None])
+            if (energies := [gpu.energy for gpu in record.gpus if gpu.energy is not None])
         ]
         if sums and mean(sums) > 0:
             known.append((mean(sums), side))

@@ -108,8 +108,8 @@ def ending(found: AccountedJob) -> str:
     if base not in _ENDED:
         return f"Slurm says {found.state}"
     # A batch job that a signal ended counts as one that could not be launched.
-    told = found.reason in ("", "NonZeroExitCode") or (found.signal and found.reason == "JobLaunchFailure")
-    why = "" if told else f" ({_spaced(found.reason)})"
+    evident = found.reason in ("", "NonZeroExitCode") or (found.signal and found.reason == "JobLaunchFailure")
+    why = "" if evident else f" ({_spaced(found.reason)})"
     if base == "FAILED" and (found.code or found.signal):
         how = f"signal {found.signal}" if found.signal else f"status {found.code}"
         why = f": {how}{why}"

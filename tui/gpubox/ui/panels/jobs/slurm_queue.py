@@ -91,8 +91,8 @@ def draw_queue(view: SlurmState | None, width: int, words: str = "") -> list[Lin
 
 
 def _matches(row: QueueRow, words: list[str]) -> bool:
-    told = " ".join((row.id, row.user, row.name, row.state, row.partition, row.where, row.reason)).lower()
-    return all(word in told for word in words)
+    text = " ".join((row.id, row.user, row.name, row.state, row.partition, row.where, row.reason)).lower()
+    return all(word in text for word in words)
 
 
 def _partition(one: Partition) -> Line:
