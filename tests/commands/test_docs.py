@@ -10,8 +10,7 @@ import pytest
 
 from gpubox import cli
 from gpubox.boxes.tunnels.tunnel import Tunnel
-from gpubox.commands import env_report, job_report, services, tunnel_hold
-from gpubox.commands.desktop import _told
+from gpubox.commands import desktop, env_report, job_report, services, tunnel_hold
 from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
 from gpubox.common.rules.table import judge_fault
 from gpubox.config.files import SECTIONS, fields

@@ -108,7 +108,7 @@ class Files:
         return await self._whole(work, tally, on_progress)
 
     async def _whole(
-        self, work: Callable[[TransferWire], None], tally: Tally, told: Told | None
+        self, work: Callable[[TransferWire], None], tally: Tally, on_progress: OnProgress | None
     ) -> TransferProgress:
         """Transfer over as many links as it takes."""
         showing = asyncio.ensure_future(_show(tally, on_progress)) if on_progress else None
@@ -174,7 +174,7 @@ def _work(wire: TransferWire, work: Callable[[TransferWire], None]) -> None:
         raise
 
 
-async def _show(tally: Tally, told: Told) -> None:
+async def _show(tally: Tally, on_progress: OnProgress) -> None:
     last: TransferProgress | None = None
     while True:
         now = progress(tally)
