@@ -44,14 +44,14 @@ async def run_all(
     records: list[Record] = []
     for number, spec in enumerate(specs, 1):
         record = await completion.launch(jobs, shell, spec)
-        told.begins(number, record)
+        progress.begins(number, record)
         with suppress(RemoteError, Dropped):  # a job that never began may have no log
             async with jobs.follow(record.id, 0) as stream:
                 while data := await stream.read():
-                    told.says(number, data)
+                    progress.says(number, data)
         if record.state in ACTIVE:
             record = await completion.wait(jobs, shell, record.id)
-        told.ended(number, record)
+        progress.ended(number, record)
         records.append(record)
     return records
 
