@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,64 @@ def test_each_contract_holds_and_breaks_when_it_should(tmp_path: Path) -> None:
     contracts = before.stdout.count("KEPT")
     assert contracts > 0
     assert after.stdout.count("BROKEN") == contracts, after.stdout
+
+
+def needed(name: str, path: Path, known: Mapping[str, Path]) -> set[str]:
+    """The modules of ours that one module imports, also late ones and those for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(tree.parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & known.keys()) or {node.module}
+    return (found & known.keys()) - {name}
+
+
+CIRCLE = {"gpubox.remote.launcher", "gpubox.remote.supervisor"}
+"""The modules that still import each other: one forks the other, which writes its records."""
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The modules that lead back to themselves, in one group, by peeling off those that do not."""
+    left = {name: set(targets) for name, targets in graph.items()}
+    for _ in range(2):  # once by what a module needs, once by who needs it
+        while ends := {name for name, targets in left.items() if not targets & left.keys()}:
+            left = {name: targets for name, targets in left.items() if name not in ends}
+        left = {name: {one for one, targets in left.items() if name in targets} for name in left}
+    return [sorted(left)] if left else []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {}
+    for path in tree.PACKAGE.rglob("*.py"):
+        parts = path.relative_to(tree.PACKAGE.parent).with_suffix("").parts
+        paths[".".join(part for part in parts if part != "__init__")] = path
+    assert len(paths) > 250
+    found = circles({name: needed(name, path, paths) for name, path in paths.items()})
+    assert {name for circle in found for name in circle} - CIRCLE == set()
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}, [["b", "c"]]),
+    ],
+)
+def test_a_circle_is_found(graph: dict[str, set[str]], found: list[list[str]]) -> None:
+    assert circles(graph) == found
+
+
+def test_the_drawing_library_knows_no_box() -> None:
+    rooms = ("boxes", "agent", "rfb", "store", "demo", "ssh", "local", "commands", "ui.screens", "ui.panels")
+    files = sorted((tree.PACKAGE / "ui" / "draw").glob("*.py"))
+    assert len(files) > 5
+    found = [
+        f"{tree.name(path)} imports {node.module}"
+        for path in files
+        for node in ast.walk(tree.parsed(path))
+        if isinstance(node, ast.ImportFrom) and node.module
+        if node.module.startswith(tuple(f"gpubox.{room}" for room in rooms))
+    ]
+    assert found == []

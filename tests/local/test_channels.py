@@ -18,7 +18,7 @@ from gpubox.local.shell import LocalShell
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
-DOORS: Channels = LocalChannels(LocalShell())
+CHANNELS: Channels = LocalChannels(LocalShell())
 WISH = TerminalSpec(91, 29, "vt100", {"LC_TIME": "POSIX"})
 
 
@@ -34,7 +34,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
     command = (
         "echo $TERM $LC_TIME $COLUMNS.; stty size; read line; stty size; echo got $line >/dev/tty; exit 5"
     )
-    async with DOORS.terminal(command, WISH) as terminal, asyncio.timeout(LIMIT):
+    async with CHANNELS.terminal(command, WISH) as terminal, asyncio.timeout(LIMIT):
         seen = b""
         while b"29 91" not in seen:
             seen += await terminal.read()
@@ -47,7 +47,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
 
 async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
     command = "trap 'echo caught' INT; echo on; while :; do sleep 0.1; done"
-    async with DOORS.terminal(command, WISH) as terminal:
+    async with CHANNELS.terminal(command, WISH) as terminal:
         async with asyncio.timeout(LIMIT):
             seen = b""
             while b"on\r\n" not in seen:
@@ -60,7 +60,7 @@ async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
 
 
 async def test_a_shell_ends_though_its_child_keeps_the_terminal() -> None:
-    async with DOORS.terminal("trap '' HUP; sleep 60 & echo pid $!; exit 0", WISH) as terminal:
+    async with CHANNELS.terminal("trap '' HUP; sleep 60 & echo pid $!; exit 0", WISH) as terminal:
         async with asyncio.timeout(LIMIT):
             seen = await rest(terminal)
             assert await terminal.wait() == 0
@@ -68,7 +68,7 @@ async def test_a_shell_ends_though_its_child_keeps_the_terminal() -> None:
 
 
 async def test_a_program_that_reads_no_keys_is_no_reason_to_wait_for_ever() -> None:
-    async with DOORS.terminal("stty raw; echo on; sleep 0.5", WISH) as terminal, asyncio.timeout(LIMIT):
+    async with CHANNELS.terminal("stty raw; echo on; sleep 0.5", WISH) as terminal, asyncio.timeout(LIMIT):
         assert b"on" in await terminal.read()
         await terminal.write(b"x" * 1_000_000)
         await rest(terminal)
@@ -76,7 +76,7 @@ async def test_a_program_that_reads_no_keys_is_no_reason_to_wait_for_ever() -> N
 
 
 async def test_pipes_are_kept_apart() -> None:
-    async with DOORS.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
+    async with CHANNELS.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
         await pipes.write(b"given")
         pipes.end()
         pieces = {False: b"", True: b""}
@@ -87,7 +87,7 @@ async def test_pipes_are_kept_apart() -> None:
 
 async def test_a_graphical_program_gets_the_display() -> None:
     display = Display(":7", "/some where/it's")
-    async with DOORS.graphical('echo "$DISPLAY $XAUTHORITY"', display) as channel:
+    async with CHANNELS.graphical('echo "$DISPLAY $XAUTHORITY"', display) as channel:
         assert await channel.read_line(100) == b":7 /some where/it's\n"
 
 
@@ -111,7 +111,7 @@ async def test_a_socket_gets_a_port(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     async with (
         echo(path),
-        DOORS.forward(Forward(Direction.LOCAL, path=str(path))) as listening,
+        CHANNELS.forward(Forward(Direction.LOCAL, path=str(path))) as listening,
         asyncio.timeout(LIMIT),
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
@@ -128,7 +128,7 @@ async def test_a_socket_gets_a_port(tmp_path: Path) -> None:
 
 
 async def test_a_socket_that_is_not_there_is_counted_as_refused(tmp_path: Path) -> None:
-    async with DOORS.forward(Forward(Direction.LOCAL, path=str(tmp_path / "none"))) as listening:
+    async with CHANNELS.forward(Forward(Direction.LOCAL, path=str(tmp_path / "none"))) as listening:
         reader, writer = await asyncio.open_connection("127.0.0.1", listening.port)
         assert await reader.read() == b""
         writer.close()
@@ -138,7 +138,7 @@ async def test_a_socket_that_is_not_there_is_counted_as_refused(tmp_path: Path) 
 
 
 async def test_a_port_of_this_machine_stays_where_it_is() -> None:
-    async with DOORS.forward(Forward(Direction.LOCAL, port=8888)) as listening:
+    async with CHANNELS.forward(Forward(Direction.LOCAL, port=8888)) as listening:
         assert listening.port == 8888
 
 
@@ -146,8 +146,8 @@ async def test_a_taken_port_and_socks_are_refused_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
         with pytest.raises(PortTaken):
-            async with DOORS.forward(Forward(Direction.LOCAL, listen_port=port, port=9)):
+            async with CHANNELS.forward(Forward(Direction.LOCAL, listen_port=port, port=9)):
                 pass
     with pytest.raises(RemoteError, match="No SOCKS"):
-        async with DOORS.forward(Forward(Direction.SOCKS)):
+        async with CHANNELS.forward(Forward(Direction.SOCKS)):
             pass

@@ -402,8 +402,8 @@ def activate(prefix: str, kind: str = "conda", before: Optional[Dict[str, str]] 
     if leaving:
         left = run_scripts(leaving, before)
         after = variables(prefix, kind, left)
-    coming = scripts(prefix)
-    return run_scripts(coming, after) if coming else after
+    activation = scripts(prefix)
+    return run_scripts(activation, after) if activation else after
 
 
 def run_scripts(paths: List[str], environment: Dict[str, str]) -> Dict[str, str]:

@@ -30,33 +30,33 @@ PATIENCE = 3.0
 class ModalGuard(OrderedKeys):
     """An app in which keys are blocked between a key that opens a window and that window."""
 
-    _coming: float | None = None
+    _pending: float | None = None
     """When the pending window was requested, by time.monotonic; it also identifies the window."""
 
     def on_mount(self) -> None:
         """Watch for new windows."""
         signal = self.screen_change_signal  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        signal.subscribe(self, lambda _: self._came(self._coming), immediate=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
+        signal.subscribe(self, lambda _: self._came(self._pending), immediate=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownLambdaType]
 
     def expect(self) -> float | None:
         """Block keys for a window from now on; None when they are already blocked for another one."""
         if self.expecting:
             return None
-        self._coming = time.monotonic()
-        return self._coming
+        self._pending = time.monotonic()
+        return self._pending
 
     def given_up(self, since: float) -> None:
         """Unblock keys: the window that was requested at this time will not open."""
         self._came(since)
 
     def _came(self, since: float | None) -> None:
-        if self._coming == since:
-            self._coming = None
+        if self._pending == since:
+            self._pending = None
 
     @property
     def expecting(self) -> bool:
         """Whether a window is pending."""
-        return self._coming is not None and time.monotonic() - self._coming < PATIENCE
+        return self._pending is not None and time.monotonic() - self._pending < PATIENCE
 
     async def run_action(
         self,

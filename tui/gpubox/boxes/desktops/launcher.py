@@ -14,7 +14,7 @@ from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
-_TOLD = 3
+_REPORTED = 3
 """Last lines of a log that are reported."""
 
 
@@ -217,7 +217,7 @@ def _telling(log: Sequence[str]) -> list[str]:
     ]
     sad = [at for at, line in enumerate(kept) if any(word in line.lower() for word in _TROUBLE)]
     if not sad:
-        return kept[-_TOLD:]
+        return kept[-_REPORTED:]
     return kept[sad[-1] - 1 if sad[-1] - 1 in sad else sad[-1] : sad[-1] + 2]
 
 

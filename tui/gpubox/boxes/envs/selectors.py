@@ -9,7 +9,7 @@ from gpubox.core.env import Env, Root
 from gpubox.core.errors import RemoteError
 from gpubox.core.sanitize import clean
 
-_TOLD = 8
+_NAMED = 8
 """Environments that an error names."""
 
 
@@ -34,7 +34,7 @@ def choose(envs: Sequence[Env], word: str, box: str) -> Env:
         if len(whole) == 1:
             return whole[0]
         if whole:
-            places = ", ".join(clean(env.prefix, 80) for env in whole[:_TOLD])
+            places = ", ".join(clean(env.prefix, 80) for env in whole[:_NAMED])
             raise RemoteError(
                 "Several environments", f"{clean(word, 40)} may be {places} on {box}", "Name its folder"
             )
@@ -43,8 +43,8 @@ def choose(envs: Sequence[Env], word: str, box: str) -> Env:
     if close:
         hint = f"Did you mean {' or '.join(clean(name, 40) for name in close)}?"
     elif names:
-        more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-        hint = f"There is {', '.join(clean(name, 40) for name in names[:_TOLD])}{more}"
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        hint = f"There is {', '.join(clean(name, 40) for name in names[:_NAMED])}{more}"
     else:
         hint = "Create one, or name folders with projects in envs.folders of the settings"
     raise RemoteError("No such environment", f"{box} has no environment called {clean(word, 60)}", hint)

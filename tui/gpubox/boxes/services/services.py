@@ -18,7 +18,7 @@ from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
-_TOLD = 8
+_NAMED = 8
 """Services that an error names."""
 
 
@@ -116,6 +116,6 @@ def choose(services: Sequence[Service], name: str, box: str) -> Service:
 
 
 def _list(services: Sequence[Service]) -> str:
-    keys = [one.key for one in services[:_TOLD]]
+    keys = [one.key for one in services[:_NAMED]]
     more = len(services) - len(keys)
     return ", ".join(keys) + (f" and {more} more" if more else "")

@@ -31,7 +31,7 @@ T = TypeVar("T")
 REDRAW = 0.5
 """Least seconds between two drawings: eight graphs at 10 Hz cost half a core."""
 
-DOORS = Binding.Group("Through the link")
+LINKED = Binding.Group("Through the link")
 """Keys that lead elsewhere; they are dropped from the footer first where room is short."""
 
 
@@ -47,13 +47,13 @@ class BoxScreen(Screen[None]):
             "m,enter", "maximize", "Maximize", id="box.maximize", tooltip="Let the panel fill the screen"
         ),
         Binding("escape,m", "minimize", "Back", id="box.minimize", tooltip="Show all panels again"),
-        replace(shell.BINDING, group=DOORS),
+        replace(shell.BINDING, group=LINKED),
         Binding(
             "v",
             "summon('desktop')",
             "Desktop",
             id="box.desktop",
-            group=DOORS,
+            group=LINKED,
             tooltip="List the desktops; with none, offer to start one",
         ),
         Binding(
@@ -61,15 +61,15 @@ class BoxScreen(Screen[None]):
             "summon('tunnels')",
             "Tunnels",
             id="box.tunnels",
-            group=DOORS,
+            group=LINKED,
             tooltip="List services and tunnels",
         ),
         Binding(
-            "j", "summon('jobs')", "Jobs", id="box.jobs", group=DOORS, tooltip="List the jobs of the box"
+            "j", "summon('jobs')", "Jobs", id="box.jobs", group=LINKED, tooltip="List the jobs of the box"
         ),
-        Binding("n", "launch", "New job", id="box.launch", group=DOORS, tooltip="Start a job, or queue it"),
-        Binding("e", "summon('envs')", "Envs", id="box.envs", group=DOORS, tooltip="List the environments"),
-        replace(x11_actions.BINDING, group=DOORS),
+        Binding("n", "launch", "New job", id="box.launch", group=LINKED, tooltip="Start a job, or queue it"),
+        Binding("e", "summon('envs')", "Envs", id="box.envs", group=LINKED, tooltip="List the environments"),
+        replace(x11_actions.BINDING, group=LINKED),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"

@@ -19,7 +19,7 @@ _OTHERS = 5
 _CROWDED = 100.0
 """Preemptions per CPU second from which a job competed with others; alone it has a few."""
 
-_TOLD = 1.05
+_LEAST_RATIO = 1.05
 """Least ratio of energies and of CPU times that is reported."""
 _FRAMEWORKS = (
     *("torch", "pytorch", "tensorflow", "tensorflow-gpu", "tensorflow-cpu", "tensorflow-rocm"),
@@ -83,7 +83,7 @@ def _crowded(them: Sequence[Side]) -> list[str]:
         ((work, side) for side, (work, _) in zip(them, works, strict=True) if work >= 1),
         key=lambda pair: pair[0],
     )
-    if len(known) > 1 and known[-1][0] / known[0][0] >= _TOLD:
+    if len(known) > 1 and known[-1][0] / known[0][0] >= _LEAST_RATIO:
         (least, best), (most, other) = known[0], known[-1]
         words += f". In CPU time {best.label} took {most / least:.2g} x less than {other.label}"
     return [words]
@@ -143,7 +143,7 @@ def _energy(them: Sequence[Side]) -> list[str]:
     return [
         f"{best.label} took {amount / least:.1f} x less GPU energy than {side.label}"
         for amount, side in others
-        if amount / least >= _TOLD
+        if amount / least >= _LEAST_RATIO
     ]
 
 
