@@ -190,7 +190,7 @@ def test_a_circle_is_found(graph: dict[str, set[str]], found: list[list[str]]) -
 
 
 def test_the_drawing_library_knows_no_box() -> None:
-    rooms = ("boxes", "agent", "rfb", "store", "demo", "ssh", "local", "commands", "ui.screens", "ui.panels")
+    rooms = ("boxes", "agent", "store", "demo", "ssh", "local", "commands", "ui.screens", "ui.panels")
     files = sorted((tree.PACKAGE / "ui" / "draw").glob("*.py"))
     assert len(files) > 5
     found = [

@@ -146,25 +146,23 @@ class Slurm:
                 found.append(known)
         if over:
             numbers = [record.slurm for _, record in over if record.slurm]
-            accounted = (
-                await commands.ends(self._supervised.shell(), self._there(), numbers) if numbers else {}
-            )
+            final = await commands.ends(self._supervised.shell(), self._there(), numbers) if numbers else {}
             for place, record in over:
-                found[place] = await self._close(record, accounted.get(record.slurm), now)
+                found[place] = await self._close(record, final.get(record.slurm), now)
         return tuple(found)
 
-    async def _close(self, record: Record, accounted: AccountedJob | None, now: float) -> Record:
+    async def _close(self, record: Record, final: AccountedJob | None, now: float) -> Record:
         """Write the ending of a job into its record, unless its supervisor did."""
-        canceled = accounted is not None and accounted.state.startswith("CANCELLED")
-        forced = accounted is not None and messages.forced(accounted, record)
-        if accounted is not None:
-            if messages.phase(accounted.state) != "ended":
+        canceled = final is not None and final.state.startswith("CANCELLED")
+        forced = final is not None and messages.forced(final, record)
+        if final is not None:
+            if messages.phase(final.state) != "ended":
                 return record
             if record.state == "ended" and not forced:
                 self._clear.add(record.id)
                 return record
-            ran = not canceled or accounted.started is not None
-            words, ended = messages.ending(accounted), accounted.ended or now
+            ran = not canceled or final.started is not None
+            words, ended = messages.ending(final), final.ended or now
         elif record.state == "ended" or now - record.submitted < FORGOTTEN:
             return record
         elif record.slurm:
@@ -172,7 +170,7 @@ class Slurm:
         else:
             words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
         how = "stopped" if canceled else "slurm"
-        if accounted is not None and canceled and accounted.reason == "DependencyNeverSatisfied":
+        if final is not None and canceled and final.reason == "DependencyNeverSatisfied":
             how, words = "after", f"Job {record.spec.after or 'before it'} did not end with exit code 0"
         asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
         settled = about(record.id, await self._supervised.call("settle", asked, Record))
