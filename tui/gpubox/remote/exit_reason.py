@@ -195,7 +195,7 @@ def explain(
     why: List[str] = []
     if os.path.basename(argv[0]) in SHELLS and 128 < code < 192:
         name, pid = signal_name(code - 128), 0
-        why.append("A shell says %d when its command was ended by signal %s" % (code, name))
+        why.append("Exit %d from a shell means that its command was killed by SIG%s" % (code, name))
     from gpubox.remote import sigill  # here, because those who wait in the queue need no memory for it
 
     core = ""
