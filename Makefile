@@ -28,8 +28,8 @@ check: $(VENV)/.tests ## The same, with the parts this machine already has
 tests: $(VENV)/.tests
 	@$(PY) -m pytest -q -n 4
 
-QUICK := house core config commands ui
-quick: $(VENV)/.tests ## What a change is tried with: formatter, linter, and the tests that run in one process
+QUICK := house common core config rfb
+quick: $(VENV)/.tests ## Under a minute: formatter, linter, and the tests that need no screen and no other program
 	@$(MAKE) --no-print-directory -k format ruff
 	@$(PY) -m pytest -q -n 2 $(QUICK:%=tests/%)
 
