@@ -73,6 +73,9 @@ host() {
 now
 beat=$up
 trap 'now; beat=$up' USR1
+# Before the reader below starts: where nothing comes any more, it ends this at once.
+ear= asked= sized= nap=
+trap 'kill $ear $asked $sized $nap $!; exit 0' TERM HUP PIPE
 # Waits for the laptop beside the loop, for the loop must never wait.
 {
     while read -r word number <&3; do
@@ -84,8 +87,6 @@ trap 'now; beat=$up' USR1
     kill $$
 } &
 ear=$!
-asked= sized= nap=
-trap 'kill $ear $asked $sized $nap $!; exit 0' TERM HUP PIPE
 tick=0
 while [ $((up - beat)) -le 45 ]; do
     [ $tick = 0 ] && once
