@@ -95,7 +95,8 @@ def test_every_python_that_may_run_it_is_listed() -> None:
 
 def test_the_wheel_says_where_its_home_is_and_describes_itself_by_the_readme(wheel: Path) -> None:
     metadata = (next(wheel.glob("*.dist-info")) / "METADATA").read_text()
-    assert set(re.findall(r"(?m)^Project-URL: \w+, (.+)$", metadata)) == set(project().get("urls", {}).values())
+    addresses = set(project().get("urls", {}).values())
+    assert set(re.findall(r"(?m)^Project-URL: \w+, (.+)$", metadata)) == addresses
     assert metadata.endswith((ROOT / "README.md").read_text())
 
 
