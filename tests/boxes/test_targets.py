@@ -24,7 +24,7 @@ SETTINGS = Settings(
 @pytest.fixture(autouse=True)
 def ssh_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home with two aliases, one of them also in the settings."""
-    monkeypatch.setattr("gpubox.ssh.aliases.home", lambda: tmp_path)
+    monkeypatch.setattr("gpubox.ssh.openssh_config.home", lambda: tmp_path)
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "config").write_text("Host cellar work gpu*\n  User bob\n", "utf-8")
 

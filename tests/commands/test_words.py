@@ -13,7 +13,7 @@ from gpubox.commands import panel
 from gpubox.commands.common import Common
 from gpubox.config.files import Loaded
 from gpubox.core.target import Target
-from gpubox.ssh import aliases as ssh
+from gpubox.ssh import openssh_config as ssh
 from tests.commands.run import ROOT, apart, environment, here
 from tests.hang import LIMIT
 

@@ -103,7 +103,7 @@ async def test_a_jump_host_that_refuses_the_login_is_named(folder: Folder) -> No
         error = await first_trouble(SshLink("box", named(folder, last), Nobody(), QUICK))
         assert box.connections == []
     assert isinstance(error, AuthFailed)
-    assert f"ada@127.0.0.1:{first.port} takes none" in error.text
+    assert f"ada@127.0.0.1:{first.port} rejected the login" in error.text
 
 
 async def test_a_jump_host_that_jumps_through_itself_is_named(folder: Folder) -> None:
