@@ -27,6 +27,7 @@ from gpubox.core.sample import Disk, Host, Sample
 from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panels.desktop.picture import DesktopPicture
+from gpubox.ui.screens.ask import AskScreen
 from tests import scenes, scenes_jobs
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
@@ -253,8 +254,14 @@ async def draw_channels(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: B
         print("no desktop.svg: it takes TigerVNC, openbox and xterm", file=sys.stderr)
         return
     try:
-        await pilot.press("v", "m")
+        await pilot.press("v")
         async with asyncio.timeout(30):
+            while not isinstance(app.screen, AskScreen):  # a first desktop is started only after a yes
+                await pilot.pause(0.1)
+            await pilot.press("y")
+            while isinstance(app.screen, AskScreen):
+                await pilot.pause(0.1)
+            await pilot.press("m")
             shown = app.screen.query_one(DesktopPicture)
             while shown.picture is None or not any(one.ours for one in box.desktops.feed.value):
                 await pilot.pause(0.1)
