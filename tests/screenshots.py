@@ -256,10 +256,10 @@ async def draw_channels(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: B
     try:
         await pilot.press("v")
         async with asyncio.timeout(30):
-            while not isinstance(app.screen, AskScreen):  # a first desktop is started only after a yes
+            while not asks(app):  # a first desktop is started only after a yes
                 await pilot.pause(0.1)
             await pilot.press("y")
-            while isinstance(app.screen, AskScreen):
+            while asks(app):
                 await pilot.pause(0.1)
             await pilot.press("m")
             shown = app.screen.query_one(DesktopPicture)
@@ -271,6 +271,11 @@ async def draw_channels(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: B
         (folder / "desktop.svg").write_text(picture(app))
     finally:
         await scenes.clear(box)
+
+
+def asks(app: GpuBoxApp) -> bool:
+    """Return whether a question is on the screen."""
+    return isinstance(app.screen, AskScreen)
 
 
 def main() -> None:
