@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import cast
 from unittest.mock import Mock
 
@@ -15,7 +17,7 @@ from gpubox.ssh.relay import ChannelEnd, SocketEnd
 from tests.ssh.fakes import settled
 
 
-class CapturedStderr:
+class FarEnd:
     """Stands for the end that is a channel."""
 
     def __init__(self) -> None:
@@ -33,14 +35,23 @@ class CapturedStderr:
         self.ended = True
 
 
-async def test_what_a_program_says_before_the_ends_are_joined_is_passed_on_in_order() -> None:
+@asynccontextmanager
+async def unjoined() -> AsyncGenerator[tuple[SocketEnd, socket.socket]]:
+    """The end that is a socket, before it has another one, and the program that speaks to it."""
     near = SocketEnd(
         Traffic(), Backpressure(Mock(spec=asyncssh.SSHClientConnection)), lambda _: None, lambda _: None
     )
     here, there = socket.socketpair()
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: near, sock=here)
-    far = CapturedStderr()
     with there:
+        yield near, there
+    transport.abort()
+    await settled(lambda: not near.is_open)
+
+
+async def test_what_a_program_says_before_the_ends_are_joined_is_passed_on_in_order() -> None:
+    far = FarEnd()
+    async with unjoined() as (near, there):
         # Some versions of Python read on although connection_made paused it.
         near.data_received(b"one ")
         near.data_received(b"two ")
@@ -50,21 +61,12 @@ async def test_what_a_program_says_before_the_ends_are_joined_is_passed_on_in_or
         assert not far.ended
         there.shutdown(socket.SHUT_WR)
         await settled(lambda: far.ended)
-    transport.abort()
-    await settled(lambda: not near.is_open)
 
 
 async def test_an_end_before_the_ends_are_joined_is_passed_on_after_the_words() -> None:
-    near = SocketEnd(
-        Traffic(), Backpressure(Mock(spec=asyncssh.SSHClientConnection)), lambda _: None, lambda _: None
-    )
-    here, there = socket.socketpair()
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: near, sock=here)
-    far = CapturedStderr()
-    with there:
+    far = FarEnd()
+    async with unjoined() as (near, _):
         near.data_received(b"words")
         assert near.eof_received(), "the program still listens"
         near.join(cast("ChannelEnd", far))
         assert (far.data, far.ended) == (b"words", True)
-    transport.abort()
-    await settled(lambda: not near.is_open)

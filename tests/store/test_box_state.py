@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from gpubox.config.settings import HistorySettings
 from gpubox.store import box_state
 from gpubox.store.store import Store
 
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    ticks = iter(range(1, 100_000))
-    monkeypatch.setattr(box_state.time, "time", lambda: float(next(ticks)))
-    with Store(tmp_path / "history.sqlite", HistorySettings()) as opened:
-        yield opened
+pytestmark = pytest.mark.usefixtures("ticking")
 
 
 async def test_commands_come_last_used_first_and_each_once(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,7 @@ from gpubox.config.settings import HistorySettings
 from gpubox.store import events
 from gpubox.store.store import Store
 
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    ticks = iter(range(1, 100_000))
-    monkeypatch.setattr(events.time, "time", lambda: float(next(ticks)))
-    with Store(tmp_path / "history.sqlite", HistorySettings()) as opened:
-        yield opened
+pytestmark = pytest.mark.usefixtures("ticking")
 
 
 async def test_when_a_box_was_seen_first_never_changes(store: Store) -> None:
@@ -25,12 +18,12 @@ async def test_when_a_box_was_seen_first_never_changes(store: Store) -> None:
     assert await store.events.first_seen("other", 9.0) == 9.0
 
 
-async def test_an_event_is_claimed_once_by_all_programs_together(store: Store, tmp_path: Path) -> None:
-    with Store(tmp_path / "history.sqlite", HistorySettings()) as window:
+async def test_an_event_is_claimed_once_by_all_programs_together(store: Store, path: Path) -> None:
+    with Store(path, HistorySettings()) as window:
         assert await store.events.claim("xub", "job ended", ["a", "b"]) == {"a", "b"}
         assert await window.events.claim("xub", "job ended", ["b", "c"]) == {"c"}
         assert await window.events.claimed("xub", "job ended") == {"a", "b", "c"}
-    with Store(tmp_path / "history.sqlite", HistorySettings()) as later:
+    with Store(path, HistorySettings()) as later:
         assert await later.events.claim("xub", "job ended", ["a", "b", "c"]) == set()
 
 

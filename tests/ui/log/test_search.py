@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import pytest
+from textual.pilot import Pilot
 
 from gpubox.boxes.jobs.backend import Search
 from gpubox.core.errors import Dropped, RemoteError
@@ -27,13 +31,20 @@ def sees(desk: Desk, words: str) -> bool:
     return any(words in row for row in desk.rows)
 
 
-async def test_words_are_found_in_the_whole_log_counted_and_marked() -> None:
+@asynccontextmanager
+async def last_loss_found() -> AsyncGenerator[tuple[Desk, Pilot[None]]]:
+    """A log of 200,000 lines, three of them with a loss, of which the last was searched for from its end."""
     jobs = FakeJobs()
     jobs.write(JOB, with_losses(200_000, 3, 90_000, 199_990), over=True)
     async with reading(jobs) as (desk, pilot):
         await until(pilot, lambda: desk.rows[-1] == "line 0199999 of the log")
         await pilot.press("slash", *"loss", "enter")
         await until(pilot, lambda: sees(desk, "Loss 0199990"))
+        yield desk, pilot
+
+
+async def test_words_are_found_in_the_whole_log_counted_and_marked() -> None:
+    async with last_loss_found() as (desk, pilot):
         await until(pilot, lambda: desk.said.startswith("“loss” 3 of 3 ·"))
         await pilot.press("N")
         await until(pilot, lambda: sees(desk, "Loss 0090000") and "2 of 3 ·" in desk.said)
@@ -76,12 +87,7 @@ async def test_the_only_line_with_the_words_is_found_again() -> None:
 
 
 async def test_after_home_and_end_a_search_begins_where_one_is() -> None:
-    jobs = FakeJobs()
-    jobs.write(JOB, with_losses(200_000, 3, 90_000, 199_990), over=True)
-    async with reading(jobs) as (desk, pilot):
-        await until(pilot, lambda: desk.rows[-1] == "line 0199999 of the log")
-        await pilot.press("slash", *"loss", "enter")
-        await until(pilot, lambda: sees(desk, "Loss 0199990"))
+    async with last_loss_found() as (desk, pilot):
         await pilot.press("N")
         await until(pilot, lambda: sees(desk, "Loss 0090000"))
         await pilot.press("home")

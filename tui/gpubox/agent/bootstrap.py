@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import Literal
 from urllib.parse import quote
 
 from gpubox.agent import bundle, program_cache
 from gpubox.config import settings
 from gpubox.core.errors import CommandEnded, ProbeError
-from gpubox.core.sanitize import clean_bytes
+from gpubox.core.sanitize import clean_bytes, last_line
 from gpubox.core.shell import Channel
 
 PATIENCE = 30.0
@@ -102,7 +100,7 @@ async def ended(channel: Channel) -> ProbeError:
             status = (await channel.wait()).status
     except TimeoutError:
         status = None
-    said = clean_bytes((await channel.read_stderr()).strip().rpartition(b"\n")[2], 200)
+    said = last_line(await channel.read_stderr())
     text = _EXITS.get(status, f"It ended with status {status}" if status is not None else "It was killed")
     return ProbeError(
         "The probe ended",
@@ -129,12 +127,9 @@ def payload() -> bytes:
     return bundle.payload(program())
 
 
-@functools.cache
 def plain_script() -> bytes:
-    """Return the probe for a box without Python, as sh reads it: without comments and empty lines."""
-    text = resources.files("gpubox.remote").joinpath("plain.sh").read_text("utf-8")
-    lines = (line.strip() for line in text.splitlines())
-    return ("\n".join(line for line in lines if line and not line.startswith("#")) + "\n").encode()
+    """Return the probe for a box without Python, as sh reads it."""
+    return bundle.payload(bundle.program("plain", "plain.sh", interpreter="sh"))
 
 
 def _words(probe: settings.ProbeSettings, environment: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from secrets import token_hex
 from gpubox.agent import bundle, find_python
 from gpubox.agent.bundle import STARTER, Program
 from gpubox.core.errors import RemoteError
-from gpubox.core.sanitize import as_bytes, clean_bytes
+from gpubox.core.sanitize import as_bytes, last_line
 from gpubox.core.shell import CommandResult, Shell
 
 _WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
@@ -214,7 +214,7 @@ def _answer(program: Program, result: CommandResult, mark: str) -> tuple[str, by
     if word == b"NONE":
         raise no_python()
     if not found or word not in (b"HAVE", b"NEED"):
-        said = clean_bytes(result.stderr.strip().rpartition(b"\n")[2], 200) or "it said nothing"
+        said = last_line(result.stderr) or "it said nothing"
         raise RemoteError(
             "No answer from the box",
             f"It did not run the program for {program.name}: {said}",

@@ -75,7 +75,7 @@ class Login:
         It holds nothing that a login shell could act on. Raises NoPython, RemoteError when the home of the
         box takes no files, and Dropped.
         """
-        program = bundle.program("login", "gpubox.remote.login")
+        program = _program()
         await program_cache.ensure(self._there(), program, self._python)
         return program_cache.quiet(program, ["run", harmless(command)], self._python)
 
@@ -103,8 +103,11 @@ class Login:
         return LoginEnvironment({name: value for name, equals, value in pairs if name and equals})
 
     async def _call(self, *words: str, shell: Shell | None = None) -> _Answer:
-        program = bundle.program("login", "gpubox.remote.login")
         return await call(
-            shell or self._there(), program, None, _Answer, _WORDING, words=words,
+            shell or self._there(), _program(), None, _Answer, _WORDING, words=words,
             python=self._python, environment=self._environment,
         )  # fmt: skip
+
+
+def _program() -> bundle.Program:
+    return bundle.program("login", "gpubox.remote.login")

@@ -93,14 +93,3 @@ KNOWN = sum(reason.bit for reason in REASONS)
 def unknown(mask: int) -> int:
     """Return the bits of a mask that this version has no words for."""
     return mask & ~KNOWN
-
-
-def reasons(mask: int | None) -> tuple[Reason, ...]:
-    """Return the reasons of a mask, most worrying first; unknown bits come as one reason, None as none."""
-    if not mask:
-        return ()
-    found = tuple(reason for reason in REASONS if mask & reason.bit)
-    if rest := unknown(mask):
-        text = "a reason this version does not know"
-        found += (Reason(rest, "unknown", f"0x{rest:x}", text, Severity.WARNING),)
-    return tuple(sorted(found, key=lambda reason: -reason.severity))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import sys
 import time
 
-from gpubox.remote import gpu_queue, launcher, process_tree, records
+from gpubox.common.escapes import without_escapes
+from gpubox.remote import gpu_queue, json_answer, launcher, process_tree, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +35,11 @@ SLICE = 1.0
 """Seconds that a search goes on before it says how far it is."""
 TICKS = 1 << 20
 """Bytes of samples in one answer."""
-# As in gpubox.ui.log.source, but within a line.
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
 
 
 def emit(value: object) -> None:
     """Write an answer as one line; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
-    text = re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False))
-    _write(text.encode() + b"\n")
+    _write(json_answer.encoded(value) + b"\n")
 
 
 def _write(data: bytes) -> None:
@@ -300,7 +297,7 @@ def _words_of(asked: Row) -> Tuple[bytes, bool]:
 
 def _text(data: bytes, exact: bool) -> bytes:
     """Return lines as words are looked for in them: without colors, which would tear words apart."""
-    plain = data if b"\x1b" not in data else _ESCAPES.sub(b"", data)
+    plain = without_escapes(data)
     return plain if exact else plain.lower()
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
+
+from gpubox.remote.json_answer import encoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 LARGEST = 4 << 20
 """Bytes of an exported file that are told."""
-
-
-def encoded(value: object) -> bytes:
-    """Return an answer as JSON; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False)).encode()
 
 
 def answer(verb: str, asked: Row) -> Row:

@@ -34,7 +34,10 @@ REASONS = (
     (0x010, "sync boost"),
     (0x100, "display clock"),
 )
-"""Why a clock is low, as core.reasons names it; to be idle is none."""
+"""Why a clock is low, as gpubox.common.throttle names it; to be idle is none.
+
+A copy, because to import that takes 9 ms and a MiB of memory beside each job.
+"""
 
 
 class NoAnswer(Exception):

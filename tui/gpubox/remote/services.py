@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 import time
 
 from gpubox.common.listeners import WORDS, listeners, sockets
+from gpubox.remote.json_answer import encoded
+from gpubox.remote.probe.kernel_files import read_all, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
@@ -40,29 +41,12 @@ SERVERS = ("jpserver-", "nbserver-")
 TOKEN_FILE = "--connection-token-file"
 
 
-def rooted(path: str) -> str:
-    """Return the path below GPUBOX_ROOT."""
-    return os.environ.get("GPUBOX_ROOT", "") + path
-
-
 def read(path: str, limit: int = LIMIT) -> bytes:
     """Return a file, or nothing when it cannot be read; pipes and devices are never waited for."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return read_all(path, limit)
     except OSError:
         return b""
-    try:
-        data = b""
-        while len(data) < limit:
-            block = os.read(handle, limit - len(data))
-            if not block:
-                break
-            data += block
-        return data
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
 
 
 def text(data: bytes) -> str:
@@ -345,8 +329,7 @@ def look() -> Row:
 def main(_: List[str]) -> int:
     """Print what there is; return the exit status."""
     try:
-        # A byte that is no UTF-8 comes as U+FFFD in its field, which every reader takes.
-        answer = re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(look(), ensure_ascii=False)).encode()
+        answer = encoded(look())
     except Exception as error:
         sys.stderr.write("gpubox: %s: %s\n" % (type(error).__name__, str(error)[:200]))
         return 70

@@ -78,7 +78,7 @@ class Box:
         return Page(0, self.log, len(self.log))
 
 
-class CapturedStderr:
+class RecordedProgress:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ def specs(*names: str) -> list[JobSpec]:
 
 
 async def run(box: Box, *names: str) -> tuple[list[Record], list[str]]:
-    heard = CapturedStderr()
+    heard = RecordedProgress()
     return await run_all(cast("Jobs", box), box.shell, specs(*names), heard), heard.words
 
 
@@ -129,7 +129,7 @@ async def test_a_job_without_a_log_is_waited_for_all_the_same() -> None:
 
 
 async def test_what_a_run_says_is_told_while_it_goes_on() -> None:
-    heard = CapturedStderr()
+    heard = RecordedProgress()
     await run_all(cast("Jobs", box := Box()), box.shell, specs("a"), heard)
     assert heard.said == b"so far\n"
 

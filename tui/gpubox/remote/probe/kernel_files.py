@@ -15,8 +15,11 @@ def read(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def read_all(path: str, limit: int = 1 << 20) -> bytes:
-    """Return a whole file; of most of /proc one read gives a page at most. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Return a whole file; of most of /proc one read gives a page at most. Pipes are never waited for.
+
+    Raises OSError.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         data = b""
         while len(data) < limit:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
+from gpubox.common.escapes import without_escapes
 from gpubox.core.sanitize import as_bytes
 from gpubox.ui.log.ansi import Raw
 
@@ -16,8 +17,6 @@ LINES = 999_999
 """Lines with the words after which no more are counted."""
 BYTES = 8 << 30
 """Bytes of a log after which no more are counted; the box takes half a minute for them."""
-
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-9:;<=>? -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-Z\\^-~])")
 
 
 class Logs(Protocol):
@@ -59,7 +58,7 @@ def look(lines: Sequence[Raw], wanted: Search, edge: int) -> tuple[int | None, i
     index = bisect_left(lines, edge, key=lambda line: line.offset)
     if wanted.step > 0:
         while index < len(lines) and lines[index].offset == edge and _as_in_log(lines, index):
-            if raw.search(_plain(lines[index].data)):
+            if raw.search(without_escapes(lines[index].data)):
                 return edge, edge
             edge = lines[index].end
             index += 1
@@ -67,7 +66,7 @@ def look(lines: Sequence[Raw], wanted: Search, edge: int) -> tuple[int | None, i
         while index > 0 and lines[index - 1].end == edge and _as_in_log(lines, index - 1):
             index -= 1
             edge = lines[index].offset
-            if raw.search(_plain(lines[index].data)):
+            if raw.search(without_escapes(lines[index].data)):
                 return edge, edge
     return None, edge
 
@@ -92,11 +91,6 @@ def _as_in_log(lines: Sequence[Raw], index: int) -> bool:
     line = lines[index]
     begins = line.offset == 0 or (index > 0 and not _is_piece(lines[index - 1]))
     return begins and line.whole and line.size - len(line.data) in (1, 2)  # its end, maybe of Windows
-
-
-def _plain(line: bytes) -> bytes:
-    """Return a line without its colors, which would tear words apart."""
-    return _ESCAPES.sub(b"", line) if b"\x1b" in line else line
 
 
 class Count:

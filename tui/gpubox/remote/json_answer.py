@@ -1,0 +1,11 @@
+"""Answers of our programs as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+
+def encoded(value: object) -> bytes:
+    """Return an answer as JSON; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False)).encode()
