@@ -257,3 +257,24 @@ async def test_a_lost_link_cuts_the_program_and_a_forward_over_it_says_dropped(f
             except Dropped as error:
                 dropped.append(error)
         assert dropped
+
+
+@pytest.mark.parametrize("way", [Direction.LOCAL, Direction.REMOTE])
+async def test_a_forward_that_is_cancelled_while_it_opens_frees_its_port(
+    folder: Folder, way: Direction
+) -> None:
+    async def hold(channels: SshChannels, spec: Forward) -> None:
+        async with channels.forward(spec):
+            await asyncio.Event().wait()
+
+    async def check(channels: SshChannels) -> None:
+        for steps in range(40):
+            spec = Forward(way, listen_port=free_port(), port=9)
+            opening = asyncio.create_task(hold(channels, spec))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.wait([opening])
+            await settled(lambda port=spec.listen_port: not listeners(port))
+
+    await with_channels(folder, check)

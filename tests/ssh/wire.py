@@ -29,6 +29,11 @@ class Wire:
         self._passing: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
+    @property
+    def open(self) -> int:
+        """Connections now."""
+        return len(self._passing)
+
     def freeze(self) -> None:
         """Pass nothing on; nobody is told."""
         self._open.clear()

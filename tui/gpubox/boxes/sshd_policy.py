@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from gpubox.boxes.sshd_config import Config, parse
 from gpubox.core.channels import Channels, Direction, Forward
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
+from gpubox.core.loopback import LOOPBACK
 from gpubox.core.shell import Shell
 
 _NOBODY = 1
@@ -163,7 +164,7 @@ async def _hello(port: int) -> bytes:
     """Connect to a local port and return its first bytes; b"" when it sends none."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
             try:
                 return await reader.read(5)
             finally:

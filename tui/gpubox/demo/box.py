@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.loopback import LOOPBACK
 from gpubox.demo import envs
 from gpubox.ssh.host_spec import HostSpec
 
 HERE = Path(__file__).parent
-LOOPBACK = "127.0.0.1"
 
 
 class Work(NamedTuple):

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.channels import Direction, Forward, Traffic
-from gpubox.core.errors import PortTaken, RemoteError
+from gpubox.core.errors import RemoteError
+from gpubox.core.loopback import listen
 from gpubox.core.sanitize import clean
 
-_LOOPBACK = "127.0.0.1"
 _PIECE = 65536
 
 
@@ -93,14 +93,11 @@ async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
     if not spec.path and spec.listen_port in (0, spec.port):
         yield made
         return
+    listener = listen(spec.listen_port)
+    made.port = int(listener.getsockname()[1])
+    server = await asyncio.start_server(made.near, sock=listener, start_serving=False)
     try:
-        server = await asyncio.start_server(made.near, _LOOPBACK, spec.listen_port)
-    except OSError as error:
-        raise PortTaken(
-            f"Port {spec.listen_port} taken", f"{_LOOPBACK}: {error.strerror}", "Choose another port"
-        ) from error
-    made.port = int(server.sockets[0].getsockname()[1])
-    try:
+        await server.start_serving()  # inside the block: cancelled, it would go on listening
         yield made
     finally:
         server.close()

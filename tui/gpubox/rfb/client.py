@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from gpubox.core.errors import RemoteError
+from gpubox.core.loopback import LOOPBACK
 from gpubox.core.sanitize import clean_bytes
 from gpubox.rfb import auth
 from gpubox.rfb.image import Picture
@@ -240,7 +241,7 @@ async def answers(port: int) -> bool:
     """Tell whether a VNC server greets behind a port of this machine's loopback; waits a second at most."""
     try:
         async with asyncio.timeout(1):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(LOOPBACK, port)
             try:
                 return (await reader.readexactly(4)) == b"RFB "
             finally:
@@ -256,7 +257,7 @@ async def connect(port: int, password: str | None = None) -> AsyncGenerator[Scre
     Raises Silent when nothing answers there (yet), RemoteError when it refuses or is no VNC server.
     """
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError as error:
         raise NoGreeting("No desktop answers", f"Nothing listens on 127.0.0.1:{port}") from error
     try:

@@ -262,13 +262,18 @@ class Dialer:
 async def _over(
     way: socket.socket, hop: Resolved, handshake: Handshake, options: asyncssh.SSHClientConnectionOptions
 ) -> asyncssh.SSHClientConnection:
-    """Do the ssh handshake over a connected socket, which is closed on failure."""
+    """Do the ssh handshake over a connected socket, which is closed on failure.
+
+    Until asyncssh has prepared its options, in a thread, no transport owns the socket, and a cancelled
+    connect would leave it open: the server would keep a login waiting. A transport that does own it has
+    aborted by then, and a second close does nothing.
+    """
     try:
         await handshake.connected()
+        return await asyncssh.connect(hop.host, hop.port, sock=way, options=options)
     except BaseException:
         way.close()
         raise
-    return await asyncssh.connect(hop.host, hop.port, sock=way, options=options)
 
 
 async def _complaint(proxy: Proxy) -> str:

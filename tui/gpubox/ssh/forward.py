@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -16,16 +14,13 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FA
 
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
+from gpubox.core.loopback import LOOPBACK, listen
 from gpubox.core.sanitize import as_bytes, clean
 from gpubox.ssh.backpressure import Backpressure
 from gpubox.ssh.relay import PACKET, WINDOW, ChannelEnd, SocketEnd
 from gpubox.ssh.shell import SshShell
 from gpubox.ssh.socks import Greeting
 
-LOOPBACK = "127.0.0.1"
-"""The only address that this machine or the box listens on. For `localhost`, sshd binds whichever of
-127.0.0.1 and ::1 it gets, and stays silent about the other.
-"""
 _PATIENCE = 1.0
 """Seconds that connections get to close with their forward."""
 
@@ -53,8 +48,9 @@ class Forwarding:
         loop = asyncio.get_running_loop()
         listener = listen(self._spec.listen_port)
         self.port = int(listener.getsockname()[1])
-        server = await loop.create_server(self._near, sock=listener)
+        server = await loop.create_server(self._near, sock=listener, start_serving=False)
         try:
+            await server.start_serving()  # inside the block: cancelled, it would go on listening
             yield
         finally:
             server.close()
@@ -140,6 +136,15 @@ class Forwarding:
             await self._end()
 
     async def _ask(self, port: int) -> asyncssh.SSHListener | None:
+        asking = asyncio.ensure_future(self._listen_there(port))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # The request is on its way, and the box would keep the port for as long as the link lives.
+            asking.add_done_callback(_close_late)
+            raise
+
+    async def _listen_there(self, port: int) -> asyncssh.SSHListener | None:
         try:
             return await self._connection.create_server(
                 self._arrived, LOOPBACK, port, window=WINDOW, max_pktsize=PACKET
@@ -179,20 +184,9 @@ class Forwarding:
         return ChannelEnd(near)
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on this machine's loopback, on `port` or a free one; raises PortTaken."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((LOOPBACK, port))
-        made.listen(128)  # two programs may both bind a port that nobody listens on yet
-    except OSError as error:
-        made.close()
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            hint = "Choose another port" if error.errno == errno.EADDRINUSE else "Take a port above 1023"
-            raise PortTaken(f"Port {port} taken", f"{LOOPBACK}:{port}: {error.strerror}", hint) from error
-        raise PortTaken("Cannot listen", f"{LOOPBACK}:{port}: {error.strerror}") from error
-    return made
+def _close_late(asking: asyncio.Future[asyncssh.SSHListener | None]) -> None:
+    if not asking.cancelled() and (listener := asking.result()) is not None:
+        listener.close()
 
 
 def _to_itself(shell: SshShell, spec: Forward) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
+from gpubox.core.loopback import LOOPBACK
 from gpubox.core.tasks import in_time
 from gpubox.ssh.server_pty import run_behind
 
@@ -63,7 +64,7 @@ async def serve(
     channels: set[asyncssh.SSHServerConnection] = set()
     private = asyncssh.import_private_key(host_key)
     acceptor = await asyncssh.listen(
-        "127.0.0.1",
+        LOOPBACK,
         port,
         server_factory=lambda: _Door(channels),
         server_host_keys=[private],

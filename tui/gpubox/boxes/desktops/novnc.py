@@ -14,6 +14,7 @@ from secrets import token_hex, token_urlsafe
 from urllib.parse import quote, unquote, urlsplit
 
 from gpubox.core.errors import RemoteError, ToolMissing
+from gpubox.core.loopback import LOOPBACK, listen
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -82,11 +83,13 @@ async def page(files: Mapping[str, bytes], port: Callable[[], int], password: st
     behind its `#`, which browsers keep to themselves.
     """
     site = _Site(files, port)
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0, limit=_LONGEST_HEAD)
-    at = int(server.sockets[0].getsockname()[1])
+    listener = listen(0)
+    at = int(listener.getsockname()[1])
+    server = await asyncio.start_server(site.serve, sock=listener, limit=_LONGEST_HEAD, start_serving=False)
     words = f"autoconnect=1&resize=scale&path={quote(f'{site.token}/websockify', safe='')}"
     secret = f"#password={quote(password, safe='')}" if password else ""
     try:
+        await server.start_serving()  # inside the block: cancelled, it would go on listening
         yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
     finally:
         server.close()
@@ -162,7 +165,7 @@ async def _send(writer: asyncio.StreamWriter, status: str, kind: str, body: byte
 
 async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str, port: int) -> None:
     """Carry bytes between a WebSocket and a port of this machine until one of them ends."""
-    far, out = await asyncio.open_connection("127.0.0.1", port)
+    far, out = await asyncio.open_connection(LOOPBACK, port)
     accept = base64.b64encode(hashlib.sha1((key + _KEY).encode(), usedforsecurity=False).digest()).decode()
     writer.write(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
