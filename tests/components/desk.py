@@ -15,7 +15,7 @@ from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import HostSpec
 from tests.components.servers import Server
 from tests.hang import LIMIT
-from tests.ssh.fakes import QUICK, kept
+from tests.ssh.fakes import QUICK, running
 
 
 @dataclass
@@ -66,6 +66,6 @@ async def working(link: SshLink, check: Callable[[Shell], Awaitable[None]]) -> A
             if not done.done():
                 done.set_result(None)
 
-    async with kept(link, work), asyncio.timeout(LIMIT):
+    async with running(link, work), asyncio.timeout(LIMIT):
         yield
         await done

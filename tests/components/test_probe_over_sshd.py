@@ -20,7 +20,7 @@ from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import HostSpec
 from tests.components.servers import Server, dropbear, new_key, sshd
 from tests.hang import LIMIT
-from tests.ssh.fakes import QUICK, kept
+from tests.ssh.fakes import QUICK, running
 
 SHELLS = ("bash", "dash", "zsh", "fish", "tcsh")
 RC_FILES = (".bashrc", ".profile", ".zshenv", ".zshrc", ".tcshrc", ".cshrc", ".config/fish/config.fish")
@@ -78,7 +78,7 @@ async def probed(link: SshLink) -> tuple[str, Sample]:
         if not done.done():
             done.set_result(answer)
 
-    async with kept(link, work), asyncio.timeout(LIMIT):
+    async with running(link, work), asyncio.timeout(LIMIT):
         return await done
 
 

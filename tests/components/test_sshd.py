@@ -16,7 +16,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk, working
 from tests.components.servers import children, end, sshd
-from tests.ssh.fakes import idle, kept, phase, settled
+from tests.ssh.fakes import idle, phase, running, settled
 
 
 async def test_a_key_logs_in_and_commands_run(desk: Desk, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_a_killed_session_comes_back(desk: Desk, tmp_path: Path) -> None:
     async def work(shell: Shell) -> None:
         begun.append(shell)
 
-    async with sshd(tmp_path / "box", desk.public) as server, kept(desk.link(server), work) as link:
+    async with sshd(tmp_path / "box", desk.public) as server, running(desk.link(server), work) as link:
         await settled(lambda: begun)
         for child in children(server.process.pid):
             for grandchild in (*children(child), child):
@@ -145,7 +145,7 @@ async def test_a_server_that_drops_logins_is_tried_again(desk: Desk, tmp_path: P
     # `MaxStartups 1:100:1` drops every login beside an unfinished one.
     async with sshd(tmp_path / "box", desk.public, extra="MaxStartups 1:100:1") as server:
         writer = await unfinished_login(server.port)
-        async with kept(desk.link(server)) as link:
+        async with running(desk.link(server)) as link:
             health = await phase(link, Phase.WAITING)
             writer.close()
             await phase(link, Phase.LIVE)
@@ -155,14 +155,14 @@ async def test_a_server_that_drops_logins_is_tried_again(desk: Desk, tmp_path: P
 
 async def test_only_modern_key_exchange_is_enough(desk: Desk, tmp_path: Path) -> None:
     extra = "KexAlgorithms curve25519-sha256\nCiphers chacha20-poly1305@openssh.com"
-    async with sshd(tmp_path / "box", desk.public, extra=extra) as server, kept(desk.link(server)) as link:
+    async with sshd(tmp_path / "box", desk.public, extra=extra) as server, running(desk.link(server)) as link:
         await phase(link, Phase.LIVE)
 
 
 async def test_no_common_algorithm_is_said(desk: Desk, tmp_path: Path) -> None:
     desk.configure("Ciphers aes128-ctr\n")
     extra = "Ciphers aes256-ctr"
-    async with sshd(tmp_path / "box", desk.public, extra=extra) as server, kept(desk.link(server)) as link:
+    async with sshd(tmp_path / "box", desk.public, extra=extra) as server, running(desk.link(server)) as link:
         health = await phase(link, Phase.REFUSED)
     assert health.reason is not None
     assert health.reason.title == "No common algorithms"
@@ -173,7 +173,7 @@ async def test_the_link_is_back_soon_after_a_restart(desk: Desk, tmp_path: Path)
     async with sshd(tmp_path / "box", desk.public) as server:
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.identity))
-        async with kept(SshLink("box", wanted, Nobody(), SshSettings())) as link:
+        async with running(SshLink("box", wanted, Nobody(), SshSettings())) as link:
             await phase(link, Phase.LIVE)
             await server.stop()
             await phase(link, Phase.WAITING, attempt=2)

@@ -14,7 +14,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk, working
 from tests.components.servers import USER, agent, new_key, sshd
-from tests.ssh.fakes import QUICK, Person, kept, phase
+from tests.ssh.fakes import QUICK, Person, phase, running
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -32,7 +32,7 @@ async def test_of_a_full_agent_the_named_key_is_offered_first(
         # The .pub alone tells which key of the agent is meant.
         public = desk.folder / "id.pub"
         desk.configure(f"IdentityAgent {socket}\n" + (f"IdentityFile {public}\n" if named else ""))
-        async with kept(SshLink("box", desk.wanted(port=server.port), Nobody(), QUICK)) as link:
+        async with running(SshLink("box", desk.wanted(port=server.port), Nobody(), QUICK)) as link:
             health = await phase(link, Phase.LIVE if named else Phase.REFUSED)
     assert named or isinstance(health.reason, AuthFailed)
     assert named or (health.reason and health.reason.title == "Too many keys offered")
@@ -41,7 +41,7 @@ async def test_of_a_full_agent_the_named_key_is_offered_first(
 
 async def test_an_agent_that_is_gone_is_no_trouble(desk: Desk, tmp_path: Path) -> None:
     desk.configure(f"IdentityAgent {tmp_path}/nobody\n")
-    async with sshd(tmp_path / "box", desk.public) as server, kept(desk.link(server)) as link:
+    async with sshd(tmp_path / "box", desk.public) as server, running(desk.link(server)) as link:
         await phase(link, Phase.LIVE)
 
 
@@ -55,7 +55,7 @@ async def test_a_certificate_of_ssh_keygen_logs_in(desk: Desk, tmp_path: Path) -
     assert await signing.wait() == 0
     async with (
         sshd(tmp_path / "box", extra=f"TrustedUserCAKeys {trusted}") as server,
-        kept(desk.link(server)) as link,
+        running(desk.link(server)) as link,
     ):
         await phase(link, Phase.LIVE)
 
@@ -97,7 +97,7 @@ async def test_a_jump_host_that_forbids_forwarding_is_named(desk: Desk, tmp_path
             f"Host box\n  HostName 127.0.0.1\n  Port {box.port}\n  ProxyJump 127.0.0.1:{first.port}\n"
             f"Host *\n  IdentityFile {desk.identity}\n"
         )
-        async with kept(SshLink("box", desk.wanted("box"), Nobody(), QUICK)) as link:
+        async with running(SshLink("box", desk.wanted("box"), Nobody(), QUICK)) as link:
             health = await phase(link, Phase.WAITING)
     assert isinstance(health.reason, Unreachable)
     assert health.reason.title == "The jump host forbids it"
@@ -120,7 +120,7 @@ async def test_a_proxy_command_is_the_way_and_its_complaint_is_told(
         )
         desk.configure(f"IdentityFile {desk.identity}\nProxyCommand sh -c '{command}'\n")
         wanted = desk.wanted(port=first.port)
-        async with kept(SshLink("box", wanted, Nobody(), QUICK)) as link:
+        async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
             health = await phase(link, Phase.LIVE if works else Phase.WAITING)
     assert works or (health.reason and "ProxyCommand says: no such proxy" in health.reason.text)
 
@@ -131,7 +131,7 @@ async def test_a_locked_key_is_opened_by_its_passphrase(desk: Desk, tmp_path: Pa
     async with sshd(tmp_path / "box", public) as server:
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.folder / "locked"))
-        async with kept(SshLink("box", wanted, person, QUICK)) as link:
+        async with running(SshLink("box", wanted, person, QUICK)) as link:
             await phase(link, Phase.LIVE)
     assert "locked is locked by a passphrase" in person.asked[0].text
 
@@ -142,14 +142,14 @@ async def test_other_kinds_of_key_log_in(desk: Desk, tmp_path: Path, kind: str) 
     async with sshd(tmp_path / "box", public) as server:
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.folder / kind))
-        async with kept(SshLink("box", wanted, Nobody(), QUICK)) as link:
+        async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
             await phase(link, Phase.LIVE)
 
 
 async def test_a_user_who_may_not_log_in_is_told(desk: Desk, tmp_path: Path) -> None:
     async with (
         sshd(tmp_path / "box", desk.public, extra="AllowUsers somebody-else") as server,
-        kept(desk.link(server)) as link,
+        running(desk.link(server)) as link,
     ):
         health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, AuthFailed)

@@ -13,7 +13,7 @@ from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk
 from tests.components.parts import program
 from tests.components.servers import new_key, sshd
-from tests.ssh.fakes import QUICK, kept, phase
+from tests.ssh.fakes import QUICK, phase, running
 
 
 async def _by_ssh(desk: Desk, port: int) -> bool:
@@ -25,7 +25,7 @@ async def _by_ssh(desk: Desk, port: int) -> bool:
 
 async def _by_us(desk: Desk, port: int) -> tuple[bool, str]:
     wanted = replace(desk.wanted(port=port), known_hosts=None)
-    async with kept(SshLink("box", wanted, Nobody(), QUICK)) as link:
+    async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
         health = await phase(link, Phase.LIVE, Phase.WAITING, Phase.REFUSED)
     return health.phase is Phase.LIVE, str(health.reason or "")
 

@@ -79,7 +79,7 @@ class Folder:
     def configure(self, text: str) -> None:
         self.config.write_text(text)
 
-    def wanted(self, port: int, **more: str) -> HostSpec:
+    def spec(self, port: int, **more: str) -> HostSpec:
         values = {"user": "ada", "identity": str(self.identity), **more}
         return HostSpec(
             "127.0.0.1", port=port, config_file=self.config, known_hosts=self.known_hosts, **values
@@ -209,7 +209,7 @@ async def idle(shell: Shell) -> None:
 
 
 @asynccontextmanager
-async def kept(link: SshLink, work: Work = idle) -> AsyncGenerator[SshLink]:
+async def running(link: SshLink, work: Work = idle) -> AsyncGenerator[SshLink]:
     """Keep a link for the length of a block; whatever `keep` raises, the block raises."""
     before = asyncio.all_tasks()
     task = asyncio.create_task(link.keep(work))
@@ -224,12 +224,12 @@ async def kept(link: SshLink, work: Work = idle) -> AsyncGenerator[SshLink]:
     await settled(lambda: not [one for one in asyncio.all_tasks() - before if one is not task])
 
 
-async def phase(link: SshLink, *wanted: Phase, attempt: int = 0) -> Health:
+async def phase(link: SshLink, *phases: Phase, attempt: int = 0) -> Health:
     """Wait until a link is in one of some phases, with at least so many failures."""
     try:
         async with asyncio.timeout(LIMIT):
             async for health in link.health.follow():
-                if health.phase in wanted and health.attempt >= attempt:
+                if health.phase in phases and health.attempt >= attempt:
                     return health
     except TimeoutError:
         pass
@@ -259,7 +259,7 @@ def free_port() -> int:
 
 async def first_trouble(link: SshLink) -> GpuBoxError:
     """Keep a link until it waits or is refused; return why."""
-    async with kept(link):
+    async with running(link):
         health = await phase(link, Phase.WAITING, Phase.REFUSED)
     assert health.reason is not None
     return health.reason

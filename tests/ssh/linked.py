@@ -11,7 +11,7 @@ from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import serve
 from tests.hang import LIMIT
-from tests.ssh.fakes import QUICK, Folder, kept
+from tests.ssh.fakes import QUICK, Folder, running
 
 
 async def over_link(link: SshLink, check: Callable[[Shell], Awaitable[None]]) -> None:
@@ -28,7 +28,7 @@ async def over_link(link: SshLink, check: Callable[[Shell], Awaitable[None]]) ->
             if not done.done():
                 done.set_result(None)
 
-    async with kept(link, work), asyncio.timeout(LIMIT):
+    async with running(link, work), asyncio.timeout(LIMIT):
         await done
 
 
@@ -44,4 +44,4 @@ async def served(folder: Folder, **environment: str) -> AsyncGenerator[SshLink]:
     )
     async with serving as server:
         folder.known_hosts.write_text(server.known_hosts)
-        yield SshLink("box", folder.wanted(server.port), Nobody(), QUICK)
+        yield SshLink("box", folder.spec(server.port), Nobody(), QUICK)

@@ -16,7 +16,7 @@ from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.ssh.carried import BIG, asked, count, echo, free_port, listeners, over, program, with_channels
-from tests.ssh.fakes import QUICK, Folder, kept, listening, settled
+from tests.ssh.fakes import QUICK, Folder, listening, running, settled
 from tests.ssh.wire import wire
 
 
@@ -187,7 +187,7 @@ async def test_what_the_server_forbids_is_told_from_what_does_not_listen(folder:
 
     async with listening(folder) as server:
         folder.trust(server.port)
-        await over(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), check)
+        await over(SshLink("box", folder.spec(server.port), Nobody(), QUICK), check)
 
 
 async def test_closing_a_forward_cuts_its_connections_and_frees_its_port(folder: Folder) -> None:
@@ -245,7 +245,7 @@ async def test_a_lost_link_cuts_the_program_and_a_forward_over_it_says_dropped(f
                 way.cut()
                 await asyncio.Event().wait()
 
-        async with kept(SshLink("box", folder.wanted(way.port), Nobody(), QUICK), work):
+        async with running(SshLink("box", folder.spec(way.port), Nobody(), QUICK), work):
             await settled(lambda: way.accepted > 1)
             reader, writer = streams[0]
             with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from gpubox.core.errors import Cancelled, HostKeyChanged, HostKeyUnknown
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import QuestionKind
 from gpubox.ssh.link import SshLink
-from tests.ssh.fakes import QUICK, Folder, Person, kept, listening, needs_ssh, phase
+from tests.ssh.fakes import QUICK, Folder, Person, listening, needs_ssh, phase, running
 
 
 async def keygen(*arguments: str) -> int:
@@ -29,7 +29,7 @@ async def test_a_known_host_key_is_trusted_without_a_question(folder: Folder) ->
     person = Person()
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             await phase(link, Phase.LIVE)
         assert len(server.connections) == 1
     assert person.asked == []
@@ -40,7 +40,7 @@ async def test_an_unknown_host_key_is_asked_about_remembered_and_pinned(folder: 
     person = Person(YES)
     async with listening(folder) as server:
         for _ in range(2):
-            async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+            async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
                 await phase(link, Phase.LIVE)
         lines = folder.known_hosts.read_text().splitlines()
         assert [line.split()[0] for line in lines] == [f"[127.0.0.1]:{server.port}"]
@@ -52,8 +52,8 @@ async def test_an_unknown_host_key_is_asked_about_remembered_and_pinned(folder: 
 
 async def test_an_unknown_host_key_is_refused_when_the_person_says_no(folder: Folder) -> None:
     async with listening(folder) as server:
-        link = SshLink("box", folder.wanted(server.port), Person({"New host key": "no"}), QUICK)
-        async with kept(link):
+        link = SshLink("box", folder.spec(server.port), Person({"New host key": "no"}), QUICK)
+        async with running(link):
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, Cancelled)
     assert not folder.known_hosts.exists()
@@ -64,7 +64,7 @@ async def test_a_known_hosts_file_that_cannot_be_written_asks_once_a_run(folder:
     person = Person(YES)
     async with (
         listening(folder) as server,
-        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+        running(SshLink("box", folder.spec(server.port), person, QUICK)) as link,
     ):
         first = await phase(link, Phase.LIVE)
         server.hang_up()
@@ -79,7 +79,7 @@ async def test_strict_checking_refuses_an_unknown_host_key_without_asking(folder
     person = Person(YES)
     async with (
         listening(folder) as server,
-        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+        running(SshLink("box", folder.spec(server.port), person, QUICK)) as link,
     ):
         health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyUnknown)
@@ -94,14 +94,14 @@ async def test_lenient_checking_remembers_an_unknown_key_but_refuses_a_changed_o
     person = Person()
     async with (
         listening(folder) as server,
-        kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link,
+        running(SshLink("box", folder.spec(server.port), person, QUICK)) as link,
     ):
         await phase(link, Phase.LIVE)
         port = server.port
     folder.host_key = asyncssh.generate_private_key("ssh-ed25519")
     async with (
         listening(folder, port=port),
-        kept(SshLink("box", folder.wanted(port), person, QUICK)) as link,
+        running(SshLink("box", folder.spec(port), person, QUICK)) as link,
     ):
         health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyChanged)
@@ -113,7 +113,7 @@ async def test_a_changed_host_key_is_refused_and_the_line_is_named(folder: Folde
     folder.known_hosts.write_text("# mine\n")
     async with listening(folder) as server:
         folder.trust(server.port, asyncssh.generate_private_key("ssh-ed25519"))
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyChanged)
     assert f"{folder.known_hosts}:2" in health.reason.text
@@ -127,7 +127,7 @@ async def test_a_key_of_a_new_type_is_asked_about_with_a_warning(folder: Folder)
     person = Person(YES)
     async with listening(folder) as server:
         folder.trust(server.port, asyncssh.generate_private_key("ecdsa-sha2-nistp256"))
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             await phase(link, Phase.LIVE)
     (question,) = person.asked
     assert question.danger
@@ -139,7 +139,7 @@ async def test_of_two_host_keys_the_known_one_is_asked_for(folder: Folder) -> No
     known = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
     async with listening(folder, host_keys=[folder.host_key, known]) as server:
         folder.trust(server.port, known)
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             await phase(link, Phase.LIVE)
     assert person.asked == []
 
@@ -148,7 +148,7 @@ async def test_a_revoked_host_key_is_refused_even_if_it_is_trusted_too(folder: F
     async with listening(folder) as server:
         folder.trust(server.port)
         folder.trust(server.port, marker="@revoked ")
-        async with kept(SshLink("box", folder.wanted(server.port), Person(YES), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(YES), QUICK)) as link:
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, HostKeyChanged)
     assert "revoked" in health.reason.text
@@ -161,7 +161,7 @@ async def test_hashed_names_are_found_and_new_ones_are_hashed_alike(folder: Fold
         folder.trust(server.port)
         await keygen("-q", "-H", "-f", str(folder.known_hosts))
         for port in (server.port, other.port):
-            async with kept(SshLink("box", folder.wanted(port), person, QUICK)) as link:
+            async with running(SshLink("box", folder.spec(port), person, QUICK)) as link:
                 await phase(link, Phase.LIVE)
         found = await keygen("-F", f"[127.0.0.1]:{other.port}", "-f", str(folder.known_hosts))
     assert found == 0
@@ -176,7 +176,7 @@ async def test_an_alias_is_looked_up_in_place_of_the_host(folder: Folder) -> Non
     async with listening(folder) as server:
         public = folder.host_key.export_public_key().decode()
         folder.known_hosts.write_text(f"cluster-* {public}")
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             await phase(link, Phase.LIVE)
     assert person.asked == []
 
@@ -190,7 +190,7 @@ async def test_a_host_certificate_of_a_known_authority_counts(
     person = Person()
     async with listening(folder, host_keys=[(folder.host_key, certificate)]) as server:
         folder.trust(server.port, authority, marker="@cert-authority ")
-        async with kept(SshLink("box", folder.wanted(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
             health = await phase(link, Phase.LIVE if good else Phase.REFUSED)
     assert good or isinstance(health.reason, HostKeyChanged)
     assert person.asked == []

@@ -23,9 +23,9 @@ from tests.ssh.fakes import (
     first_trouble,
     free_port,
     guest,
-    kept,
     listening,
     phase,
+    running,
     settled,
 )
 
@@ -61,7 +61,7 @@ async def test_two_jump_hosts_are_gone_through(folder: Folder) -> None:
         last = proxied(folder, ports)
         person = Person({"New host key": "yes"})
         link = SshLink("box", named(folder, last), person, QUICK)
-        async with kept(link, work):
+        async with running(link, work):
             await settled(lambda: results)
             assert link.connection is not None
             assert len(link.connection.hops) == 2

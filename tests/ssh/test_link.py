@@ -37,9 +37,9 @@ from tests.ssh.fakes import (
     first_trouble,
     free_port,
     idle,
-    kept,
     listening,
     phase,
+    running,
     settled,
 )
 from tests.ssh.wire import peer, wire
@@ -47,8 +47,8 @@ from tests.ssh.wire import peer, wire
 
 async def test_a_closed_port_is_named_and_tried_again(folder: Folder) -> None:
     port = free_port()
-    link = SshLink("box", folder.wanted(port), Nobody(), QUICK)
-    async with kept(link):
+    link = SshLink("box", folder.spec(port), Nobody(), QUICK)
+    async with running(link):
         health = await phase(link, Phase.WAITING, attempt=3)
     assert isinstance(health.reason, Unreachable)
     assert health.reason.title == "Connection refused"
@@ -67,28 +67,28 @@ async def test_an_unknown_name_is_named(folder: Folder) -> None:
 async def test_a_silent_peer_is_given_up_in_time(folder: Folder) -> None:
     quick = SshSettings(connect_timeout=0.3, retry_first=5)
     async with peer(b"") as port:
-        error = await first_trouble(SshLink("box", folder.wanted(port), Nobody(), quick))
+        error = await first_trouble(SshLink("box", folder.spec(port), Nobody(), quick))
     assert (type(error), error.title) == (Unreachable, "Silent peer")
 
 
 @pytest.mark.parametrize("banner", [b"SSH-1.5-old\r\n", b"\xff" * 70000, b"220 ftp\r\n" * 2000])
 async def test_what_is_no_ssh_server_is_said_to_be_none(folder: Folder, banner: bytes) -> None:
     async with peer(banner) as port:
-        error = await first_trouble(SshLink("box", folder.wanted(port), Nobody(), QUICK))
+        error = await first_trouble(SshLink("box", folder.spec(port), Nobody(), QUICK))
     assert (type(error), error.title) == (LinkError, "Not an ssh server")
     assert "\n" not in str(error)
 
 
 async def test_a_box_that_hangs_up_at_once_is_tried_again(folder: Folder) -> None:
     async with peer(b"", hang_up=True) as port:
-        error = await first_trouble(SshLink("box", folder.wanted(port), Nobody(), QUICK))
+        error = await first_trouble(SshLink("box", folder.spec(port), Nobody(), QUICK))
     assert (type(error), error.title) == (Unreachable, "The box hangs up")
     assert error.again
 
 
 async def test_a_configuration_that_ssh_refuses_waits_for_the_person(folder: Folder) -> None:
     folder.configure("Port many\n")
-    error = await first_trouble(SshLink("box", folder.wanted(0), Nobody(), QUICK))
+    error = await first_trouble(SshLink("box", folder.spec(0), Nobody(), QUICK))
     assert isinstance(error, ConfigError)
     assert "line 1" in error.text
 
@@ -103,7 +103,7 @@ async def test_a_cut_link_comes_back_and_the_work_begins_again(folder: Folder) -
 
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
-        async with kept(SshLink("box", folder.wanted(cable.port), Nobody(), QUICK), work) as link:
+        async with running(SshLink("box", folder.spec(cable.port), Nobody(), QUICK), work) as link:
             await settled(lambda: len(seen) > 3)
             cable.cut()
             health = await phase(link, Phase.WAITING)
@@ -116,7 +116,7 @@ async def test_a_cut_link_comes_back_and_the_work_begins_again(folder: Folder) -
 async def test_a_link_that_falls_silent_is_noticed_by_its_keepalives(folder: Folder) -> None:
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
-        async with kept(SshLink("box", folder.wanted(cable.port), Nobody(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(cable.port), Nobody(), QUICK)) as link:
             await phase(link, Phase.LIVE)
             cable.freeze()
             health = await phase(link, Phase.WAITING)
@@ -128,7 +128,7 @@ async def test_a_link_that_falls_silent_is_noticed_by_its_keepalives(folder: Fol
 
 async def test_pauses_grow_to_the_cap_with_some_chance_in_them(folder: Folder) -> None:
     settings = SshSettings(retry_first=0.02, retry_cap=0.1)
-    link = SshLink("box", folder.wanted(free_port()), Nobody(), settings)
+    link = SshLink("box", folder.spec(free_port()), Nobody(), settings)
     pauses: dict[int, float] = {}
 
     async def note() -> None:
@@ -137,7 +137,7 @@ async def test_pauses_grow_to_the_cap_with_some_chance_in_them(folder: Folder) -
                 pauses.setdefault(health.attempt, health.retry_at - time.monotonic())
 
     noting = asyncio.create_task(note())
-    async with kept(link):
+    async with running(link):
         await phase(link, Phase.WAITING, attempt=7)
     noting.cancel()
     await asyncio.gather(noting, return_exceptions=True)
@@ -149,7 +149,7 @@ async def test_pauses_grow_to_the_cap_with_some_chance_in_them(folder: Folder) -
 async def test_retry_ends_a_long_pause(folder: Folder) -> None:
     port = free_port()
     patient = SshSettings(retry_first=300, retry_cap=300)
-    async with kept(SshLink("box", folder.wanted(port), Nobody(), patient)) as link:
+    async with running(SshLink("box", folder.spec(port), Nobody(), patient)) as link:
         await phase(link, Phase.WAITING)
         async with listening(folder, port=port):
             folder.trust(port)
@@ -161,7 +161,7 @@ async def test_a_box_that_comes_back_is_noticed_during_a_long_pause(folder: Fold
     patient = SshSettings(retry_first=300, retry_cap=300)
     port = free_port()
     folder.trust(port)
-    async with kept(SshLink("box", folder.wanted(port), Nobody(), patient)) as link:
+    async with running(SshLink("box", folder.spec(port), Nobody(), patient)) as link:
         await phase(link, Phase.WAITING)
         async with listening(folder, port=port):
             link.retry()
@@ -186,7 +186,7 @@ async def test_an_error_of_the_work_that_may_pass_begins_it_again_on_the_same_co
 
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with kept(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), work) as link:
+        async with running(SshLink("box", folder.spec(server.port), Nobody(), QUICK), work) as link:
             health = await phase(link, Phase.WAITING)
             await settled(lambda: len(begun) == 3)
             await phase(link, Phase.LIVE)
@@ -204,7 +204,7 @@ async def test_an_error_of_the_work_that_stays_waits_for_the_person(folder: Fold
 
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with kept(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), work) as link:
+        async with running(SshLink("box", folder.spec(server.port), Nobody(), QUICK), work) as link:
             health = await phase(link, Phase.REFUSED)
             link.retry()
             await settled(lambda: len(begun) == 2)
@@ -223,7 +223,7 @@ async def test_what_a_box_refuses_the_work_is_asked_for_again(folder: Folder) ->
 
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with kept(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), work) as link:
+        async with running(SshLink("box", folder.spec(server.port), Nobody(), QUICK), work) as link:
             await settled(lambda: len(begun) == 2)
             await phase(link, Phase.LIVE)
         assert len(server.connections) == 1
@@ -235,7 +235,7 @@ async def test_an_error_of_our_own_is_not_hidden(folder: Folder) -> None:
 
     async with listening(folder) as server:
         folder.trust(server.port)
-        link = SshLink("box", folder.wanted(server.port), Nobody(), QUICK)
+        link = SshLink("box", folder.spec(server.port), Nobody(), QUICK)
         with pytest.raises(ExceptionGroup) as raised:
             await link.keep(work)
     assert raised.group_contains(ZeroDivisionError)
@@ -245,7 +245,7 @@ async def test_at_most_eight_shake_hands_at_a_time(folder: Folder) -> None:
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
         cable.freeze()
-        links = [SshLink(f"box{n}", folder.wanted(cable.port), Nobody(), SshSettings()) for n in range(20)]
+        links = [SshLink(f"box{n}", folder.spec(cable.port), Nobody(), SshSettings()) for n in range(20)]
         tasks = [asyncio.create_task(link.keep(idle)) for link in links]
         steps = {"shaking hands with 127.0.0.1": 8, "reaching 127.0.0.1": 12}
         await settled(lambda: Counter(link.health.value.step for link in links) == steps)
@@ -265,17 +265,17 @@ async def test_cancelling_works_in_every_phase(folder: Folder) -> None:
         thinking = Person({}, thinks=60)
         locked = folder.key("id_locked", folder.login_key, "x")
         links = [
-            (SshLink("a", folder.wanted(cable.port), Nobody(), QUICK), Phase.LIVE),
-            (SshLink("b", folder.wanted(silent), Nobody(), QUICK), Phase.CONNECTING),
+            (SshLink("a", folder.spec(cable.port), Nobody(), QUICK), Phase.LIVE),
+            (SshLink("b", folder.spec(silent), Nobody(), QUICK), Phase.CONNECTING),
             (
-                SshLink("c", folder.wanted(cable.port, identity=str(locked)), thinking, QUICK),
+                SshLink("c", folder.spec(cable.port, identity=str(locked)), thinking, QUICK),
                 Phase.CONNECTING,
             ),
-            (SshLink("d", folder.wanted(free_port()), Nobody(), QUICK), Phase.WAITING),
+            (SshLink("d", folder.spec(free_port()), Nobody(), QUICK), Phase.WAITING),
         ]
-        for link, wanted in links:
-            async with kept(link):
-                await phase(link, wanted)
+        for link, expected in links:
+            async with running(link):
+                await phase(link, expected)
                 if link is links[2][0]:
                     await settled(lambda: thinking.asked)
 
@@ -289,7 +289,7 @@ async def test_bytes_that_come_one_by_one_make_whole_lines(folder: Folder) -> No
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
         cable.grain = 1
-        async with kept(SshLink("box", folder.wanted(cable.port), Nobody(), QUICK), work):
+        async with running(SshLink("box", folder.spec(cable.port), Nobody(), QUICK), work):
             await settled(lambda: seen)
     assert seen == [b"hello there\n"]
 
@@ -319,7 +319,7 @@ async def test_a_link_that_is_cancelled_before_its_handshake_closes_its_socket(f
     gc.disable()  # which would close it too, some day
     try:
         async with listening(folder) as server, wire(server.port) as way:
-            async with kept(SshLink("box", folder.wanted(way.port), Nobody(), QUICK)):
+            async with running(SshLink("box", folder.spec(way.port), Nobody(), QUICK)):
                 await settled(lambda: threads.asked.is_set() and way.open)
             await settled(lambda: not way.open)
     finally:

@@ -11,7 +11,7 @@ from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Nobody
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.port_probe import knock
-from tests.ssh.fakes import Folder, kept, listening, phase, settled
+from tests.ssh.fakes import Folder, listening, phase, running, settled
 from tests.ssh.wire import peer, wire
 
 PATIENT = SshSettings(retry_first=300, retry_cap=300)
@@ -22,7 +22,7 @@ async def test_a_way_that_accepts_and_hangs_up_is_looked_at_until_a_server_greet
 ) -> None:
     async with listening(folder) as server, wire(server.port) as way:
         folder.trust(way.port)
-        async with kept(SshLink("box", folder.wanted(way.port), Nobody(), PATIENT)) as link:
+        async with running(SshLink("box", folder.spec(way.port), Nobody(), PATIENT)) as link:
             await phase(link, Phase.LIVE)
             way.says = b""
             way.cut()
@@ -39,7 +39,7 @@ async def test_a_way_that_accepts_and_hangs_up_is_looked_at_until_a_server_greet
 async def test_a_server_that_greets_and_then_fails_is_not_tried_sooner_for_it(folder: Folder) -> None:
     async with listening(folder) as server, wire(server.port) as way:
         folder.trust(way.port)
-        async with kept(SshLink("box", folder.wanted(way.port), Nobody(), PATIENT)) as link:
+        async with running(SshLink("box", folder.spec(way.port), Nobody(), PATIENT)) as link:
             await phase(link, Phase.LIVE)
             way.says = b"SSH-2.0-busy\r\n"
             way.cut()

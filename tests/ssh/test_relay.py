@@ -17,7 +17,7 @@ from gpubox.ssh.relay import ChannelEnd, SocketEnd
 from tests.ssh.fakes import settled
 
 
-class FarEnd:
+class FakeChannel:
     """Stands for the end that is a channel."""
 
     def __init__(self) -> None:
@@ -38,35 +38,35 @@ class FarEnd:
 @asynccontextmanager
 async def unjoined() -> AsyncGenerator[tuple[SocketEnd, socket.socket]]:
     """The end that is a socket, before it has another one, and the program that speaks to it."""
-    near = SocketEnd(
+    socket_end = SocketEnd(
         Traffic(), Backpressure(Mock(spec=asyncssh.SSHClientConnection)), lambda _: None, lambda _: None
     )
     here, there = socket.socketpair()
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: near, sock=here)
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: socket_end, sock=here)
     with there:
-        yield near, there
+        yield socket_end, there
     transport.abort()
-    await settled(lambda: not near.is_open)
+    await settled(lambda: not socket_end.is_open)
 
 
 async def test_what_a_program_says_before_the_ends_are_joined_is_passed_on_in_order() -> None:
-    far = FarEnd()
-    async with unjoined() as (near, there):
+    channel = FakeChannel()
+    async with unjoined() as (socket_end, there):
         # Some versions of Python read on although connection_made paused it.
-        near.data_received(b"one ")
-        near.data_received(b"two ")
+        socket_end.data_received(b"one ")
+        socket_end.data_received(b"two ")
         there.sendall(b"three")
-        near.join(cast("ChannelEnd", far))
-        await settled(lambda: far.data == b"one two three")
-        assert not far.ended
+        socket_end.join(cast("ChannelEnd", channel))
+        await settled(lambda: channel.data == b"one two three")
+        assert not channel.ended
         there.shutdown(socket.SHUT_WR)
-        await settled(lambda: far.ended)
+        await settled(lambda: channel.ended)
 
 
 async def test_an_end_before_the_ends_are_joined_is_passed_on_after_the_words() -> None:
-    far = FarEnd()
-    async with unjoined() as (near, _):
-        near.data_received(b"words")
-        assert near.eof_received(), "the program still listens"
-        near.join(cast("ChannelEnd", far))
-        assert (far.data, far.ended) == (b"words", True)
+    channel = FakeChannel()
+    async with unjoined() as (socket_end, _):
+        socket_end.data_received(b"words")
+        assert socket_end.eof_received(), "the program still listens"
+        socket_end.join(cast("ChannelEnd", channel))
+        assert (channel.data, channel.ended) == (b"words", True)

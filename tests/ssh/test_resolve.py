@@ -19,8 +19,8 @@ from tests.ssh.fakes import Folder, needs_ssh
 NO_SSH = "there-is-no-such-ssh"
 
 
-async def resolved(folder: Folder, host: str, program: str = "ssh", **wanted: str) -> Resolved:
-    return await resolve(replace(HostSpec(host, config_file=folder.config), **wanted), program)
+async def resolved(folder: Folder, host: str, program: str = "ssh", **changes: str) -> Resolved:
+    return await resolve(replace(HostSpec(host, config_file=folder.config), **changes), program)
 
 
 @pytest.mark.parametrize("program", ["ssh", NO_SSH])
@@ -46,8 +46,8 @@ async def test_the_configuration_is_followed_with_and_without_ssh(folder: Folder
 @pytest.mark.parametrize("program", ["ssh", NO_SSH])
 async def test_what_the_person_says_wins(folder: Folder, program: str) -> None:
     folder.configure("Host box\n  User ada\n  Port 22\n  ProxyJump other\n  IdentityFile /missing\n")
-    wanted = HostSpec("box", "bob", 0, str(folder.identity), "none", folder.config, folder.path)
-    found = await resolve(wanted, program)
+    spec = HostSpec("box", "bob", 0, str(folder.identity), "none", folder.config, folder.path)
+    found = await resolve(spec, program)
     assert (found.user, found.jumps) == ("bob", ())
     assert found.identities[0] == folder.identity
     assert (found.known_hosts, found.global_known_hosts) == ((folder.path,), ())

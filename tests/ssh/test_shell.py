@@ -16,7 +16,7 @@ from gpubox.core.shell import Shell, lines
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.server import new_key, serve
 from tests.hang import LIMIT
-from tests.ssh.fakes import QUICK, Folder, alive, kept, listening, phase, settled
+from tests.ssh.fakes import QUICK, Folder, alive, listening, phase, running, settled
 from tests.ssh.linked import over_link, served
 from tests.ssh.wire import wire
 
@@ -27,7 +27,7 @@ async def on_fake(folder: Folder, check: Check) -> None:
     """Do a check over the server of the tests."""
     async with listening(folder) as server:
         folder.trust(server.port)
-        await over_link(SshLink("box", folder.wanted(server.port), Nobody(), QUICK), check)
+        await over_link(SshLink("box", folder.spec(server.port), Nobody(), QUICK), check)
 
 
 async def on_real(folder: Folder, check: Check, **environment: str) -> None:
@@ -167,8 +167,8 @@ async def test_a_cut_link_raises_dropped_in_everything_that_waits(folder: Folder
                     )
                 )
 
-        link = SshLink("box", folder.wanted(cable.port), Nobody(), QUICK)
-        async with kept(link, work):
+        link = SshLink("box", folder.spec(cable.port), Nobody(), QUICK)
+        async with running(link, work):
             await phase(link, Phase.LIVE)
             await settled(lambda: ticking)
             cable.cut()
@@ -199,8 +199,8 @@ async def test_the_server_takes_no_other_key(folder: Folder) -> None:
     serving = serve(authorized_key=public, host_key=host_key, home=folder.path, environment={})
     async with serving as server:
         folder.known_hosts.write_text(server.known_hosts)
-        link = SshLink("box", folder.wanted(server.port), Nobody(), QUICK)
-        async with kept(link):
+        link = SshLink("box", folder.spec(server.port), Nobody(), QUICK)
+        async with running(link):
             health = await phase(link, Phase.REFUSED)
     assert health.reason is not None
     assert "the server accepts: publickey" in health.reason.text
@@ -217,7 +217,7 @@ async def test_closing_the_server_ends_what_it_runs(folder: Folder) -> None:
 
     async with serving as server:
         folder.known_hosts.write_text(server.known_hosts)
-        link = SshLink("box", folder.wanted(server.port), Nobody(), QUICK)
+        link = SshLink("box", folder.spec(server.port), Nobody(), QUICK)
         keeping = asyncio.create_task(link.keep(work))
         file = folder.path / "pid"
         await settled(lambda: file.exists() and file.read_text().strip())

@@ -26,12 +26,12 @@ async def socks(port: int, *words: bytes) -> tuple[asyncio.StreamReader, asyncio
 async def test_socks_programs_reach_what_they_ask_for(folder: Folder) -> None:
     async def check(channels: SshChannels) -> None:
         async with program(echo) as port, channels.forward(Forward(Direction.SOCKS)) as opened:
-            wanted = port.to_bytes(2)
+            number = port.to_bytes(2)
             for greeting in (
-                (b"\x05\x01\0", b"\x05\x01\0\x01\x7f\0\0\x01" + wanted),
-                (b"\x05\x02\0\x02", b"\x05\x01\0\x03\x09localhost" + wanted),
-                (b"\x04\x01" + wanted + b"\x7f\0\0\x01me\0",),
-                (b"\x04\x01" + wanted + b"\0\0\0\x01me\0localhost\0",),
+                (b"\x05\x01\0", b"\x05\x01\0\x01\x7f\0\0\x01" + number),
+                (b"\x05\x02\0\x02", b"\x05\x01\0\x03\x09localhost" + number),
+                (b"\x04\x01" + number + b"\x7f\0\0\x01me\0",),
+                (b"\x04\x01" + number + b"\0\0\0\x01me\0localhost\0",),
             ):
                 reader, writer, answer = await socks(opened.port, *greeting)
                 assert answer[1] in (0, 0x5A)

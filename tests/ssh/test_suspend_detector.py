@@ -13,9 +13,9 @@ from tests.ssh.fakes import (
     QUICK,
     Folder,
     free_port,
-    kept,
     listening,
     phase,
+    running,
     settled,
 )
 from tests.ssh.wire import wire
@@ -39,8 +39,8 @@ async def test_after_sleep_a_dead_link_is_noticed_at_once(folder: Folder) -> Non
     slow = SshSettings(keepalive=60, retry_first=0.05)
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
-        link = SshLink("box", folder.wanted(cable.port), Nobody(), slow, sleeper.clocks)
-        async with kept(link):
+        link = SshLink("box", folder.spec(cable.port), Nobody(), slow, sleeper.clocks)
+        async with running(link):
             await phase(link, Phase.LIVE)
             cable.freeze()
             began = time.monotonic()
@@ -55,8 +55,8 @@ async def test_after_sleep_a_good_link_stays(folder: Folder) -> None:
     sleeper = Sleeper()
     async with listening(folder) as server, wire(server.port) as cable:
         folder.trust(cable.port)
-        link = SshLink("box", folder.wanted(cable.port), Nobody(), SshSettings(keepalive=60), sleeper.clocks)
-        async with kept(link):
+        link = SshLink("box", folder.spec(cable.port), Nobody(), SshSettings(keepalive=60), sleeper.clocks)
+        async with running(link):
             live = await phase(link, Phase.LIVE)
             sleeper.slept = 3600.0
             passed = cable.passed
@@ -68,7 +68,7 @@ async def test_after_sleep_a_pause_is_over(folder: Folder) -> None:
     sleeper = Sleeper()
     port = free_port()
     patient = SshSettings(retry_first=300, retry_cap=300)
-    async with kept(SshLink("box", folder.wanted(port), Nobody(), patient, sleeper.clocks)) as link:
+    async with running(SshLink("box", folder.spec(port), Nobody(), patient, sleeper.clocks)) as link:
         await phase(link, Phase.WAITING)
         async with listening(folder, port=port):
             folder.trust(port)
@@ -80,8 +80,8 @@ async def test_a_refused_link_is_not_tried_after_sleep(folder: Folder) -> None:
     sleeper = Sleeper()
     async with listening(folder) as server:
         folder.trust(server.port)
-        wanted = folder.wanted(server.port, identity="/nowhere/key")
-        async with kept(SshLink("box", wanted, Nobody(), QUICK, sleeper.clocks)) as link:
+        spec = folder.spec(server.port, identity="/nowhere/key")
+        async with running(SshLink("box", spec, Nobody(), QUICK, sleeper.clocks)) as link:
             await phase(link, Phase.REFUSED)
             sleeper.slept = 60.0
             looks = sleeper.looks

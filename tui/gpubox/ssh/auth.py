@@ -129,23 +129,23 @@ class LoginAttempt:
 
     async def password(self) -> str | None:
         """Return the next password to try, or None when there is none."""
-        kept = self._vault.passwords.pop(self.where.address, None)
-        if kept is None:
+        password = self._vault.passwords.pop(self.where.address, None)
+        if password is None:
             if self._password_tries == TRIES:
                 return None
             self._password_tries += 1
             again = self._password_tries > 1
             text = f"{self.where.address} asks for your password."
             text += f"\n{self.missing}." if self.missing else ""
-            kept = await self._put(
+            password = await self._put(
                 "Wrong password, try again" if again else "Password", text, QuestionKind.SECRET, "Password:"
             )
-        self._password = kept
-        if kept is not None:
+        self._password = password
+        if password is not None:
             self.tried.append("password")
-        return kept
+        return password
 
-    def challenge_wanted(self) -> bool:
+    def accepts_challenge(self) -> bool:
         """Return whether to answer another round of keyboard-interactive questions."""
         self._challenges += 1
         return self._challenges <= TRIES and not self.declined

@@ -75,7 +75,7 @@ class Client(asyncssh.SSHClient):
     def kbdint_auth_requested(self) -> MaybeAwait[str | None]:
         """Return an empty list of devices: the box may choose; None ends it."""
         self._note_methods()
-        return "" if self._login.challenge_wanted() else None
+        return "" if self._login.accepts_challenge() else None
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]

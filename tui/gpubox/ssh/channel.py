@@ -14,7 +14,7 @@ from gpubox.core.shell import CommandResult
 from gpubox.core.tasks import in_time
 from gpubox.ssh.line_buffer import LineBuffer
 
-STDERR_KEPT = 4096
+STDERR_TAIL = 4096
 """Bytes of stderr that are remembered: its end says why something failed."""
 
 _FULL = 1024 * 1024
@@ -56,7 +56,7 @@ class CommandSession(asyncssh.SSHClientSession[bytes]):
         """Take output."""
         if datatype == EXTENDED_DATA_STDERR:
             self.stderr += data
-            del self.stderr[:-STDERR_KEPT]
+            del self.stderr[:-STDERR_TAIL]
             return
         self.lines.feed(data)
         self.arrived(self.lines.size)
@@ -187,7 +187,7 @@ class SshChannel:
         return line
 
     async def read_stderr(self) -> bytes:
-        """Return the end of stderr so far, at most STDERR_KEPT bytes; never waits."""
+        """Return the end of stderr so far, at most STDERR_TAIL bytes; never waits."""
         return bytes(self._session.stderr)
 
     def resize(self, columns: int, rows: int) -> None:

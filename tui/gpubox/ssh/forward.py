@@ -36,7 +36,7 @@ class Forwarding:
         self._connection = shell.connection.ssh
         self._line = line
         self._spec = spec
-        self._nears: set[SocketEnd] = set()
+        self._socket_ends: set[SocketEnd] = set()
         self._closed = False
         self._quiet = asyncio.Event()
 
@@ -48,7 +48,7 @@ class Forwarding:
         loop = asyncio.get_running_loop()
         listener = listen(self._spec.listen_port)
         self.port = int(listener.getsockname()[1])
-        server = await loop.create_server(self._near, sock=listener, start_serving=False)
+        server = await loop.create_server(self._new_socket_end, sock=listener, start_serving=False)
         try:
             await server.start_serving()  # inside the block: cancelled, it would go on listening
             yield
@@ -56,60 +56,62 @@ class Forwarding:
             server.close()
             await self._end()
 
-    def _near(self) -> SocketEnd:
+    def _new_socket_end(self) -> SocketEnd:
         greeting = Greeting() if self._spec.way is Direction.SOCKS else None
-        near = SocketEnd(self.traffic, self._line, self._begin, self._forget, greeting)
-        self._nears.add(near)
-        return near
+        socket_end = SocketEnd(self.traffic, self._line, self._begin, self._forget, greeting)
+        self._socket_ends.add(socket_end)
+        return socket_end
 
-    def _begin(self, near: SocketEnd) -> None:
+    def _begin(self, socket_end: SocketEnd) -> None:
         # The connection owns the task: a channel whose opening is cancelled stays open on the box for ever,
         # and opening one to a silent host takes minutes, so nobody here can wait for it.
-        self._connection.create_task(self._open(near))
+        self._connection.create_task(self._open(socket_end))
 
-    async def _open(self, near: SocketEnd) -> None:
+    async def _open(self, socket_end: SocketEnd) -> None:
         """Open the channel for one connection, or count the refusal."""
         try:
-            await self._channel(near)
+            await self._channel(socket_end)
         except asyncssh.ChannelOpenError as error:
-            self._refused(near, error)
+            self._refused(socket_end, error)
         except (asyncssh.Error, OSError):
-            near.abort()  # the link went
+            socket_end.abort()  # the link went
 
-    async def _channel(self, near: SocketEnd) -> None:
-        def far() -> ChannelEnd:
-            return ChannelEnd(near)
+    async def _channel(self, socket_end: SocketEnd) -> None:
+        def channel_end() -> ChannelEnd:
+            return ChannelEnd(socket_end)
 
         make = self._connection
         if self._spec.path:
-            unix = cast("Callable[[], asyncssh.SSHUNIXSession[bytes]]", far)  # the same calls
+            unix = cast("Callable[[], asyncssh.SSHUNIXSession[bytes]]", channel_end)  # the same calls
             path = cast("str", as_bytes(self._spec.path))  # it sends both, and of text only what is UTF-8
             await make.create_unix_connection(unix, path, window=WINDOW, max_pktsize=PACKET)
             return
         host, port = self._spec.host, self._spec.port
-        if near.spec is not None:
-            host, port = near.spec.host, near.spec.port
-        await make.create_connection(far, host, port, *near.peer, window=WINDOW, max_pktsize=PACKET)
+        if socket_end.spec is not None:
+            host, port = socket_end.spec.host, socket_end.spec.port
+        await make.create_connection(
+            channel_end, host, port, *socket_end.peer, window=WINDOW, max_pktsize=PACKET
+        )
 
-    def _refused(self, near: SocketEnd, error: asyncssh.ChannelOpenError) -> None:
+    def _refused(self, socket_end: SocketEnd, error: asyncssh.ChannelOpenError) -> None:
         forbidden = error.code == OPEN_ADMINISTRATIVELY_PROHIBITED
         self.traffic.refused += 1
         self.traffic.refusal = clean(error.reason.strip(), 200)
         self.traffic.forbidden = forbidden
-        near.refuse(forbidden=forbidden)
+        socket_end.refuse(forbidden=forbidden)
 
-    def _forget(self, near: SocketEnd) -> None:
-        self._nears.discard(near)
-        if not self._nears:
+    def _forget(self, socket_end: SocketEnd) -> None:
+        self._socket_ends.discard(socket_end)
+        if not self._socket_ends:
             self._quiet.set()
 
     async def _end(self) -> None:
         """Abort every connection, and wait briefly until they have ended."""
         self._closed = True
         self._quiet.clear()
-        for near in tuple(self._nears):
-            near.abort()
-        if self._nears:
+        for socket_end in tuple(self._socket_ends):
+            socket_end.abort()
+        if self._socket_ends:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await self._quiet.wait()
@@ -167,21 +169,21 @@ class Forwarding:
 
     async def _arrived(self, host: str, port: int) -> ChannelEnd:
         """Connect to the program here that a connection from the box is for."""
-        near = SocketEnd(self.traffic, self._line, lambda _: None, self._forget)
+        socket_end = SocketEnd(self.traffic, self._line, lambda _: None, self._forget)
         loop = asyncio.get_running_loop()
         try:
             if self._spec.path:
-                await loop.create_unix_connection(lambda: near, self._spec.path)
+                await loop.create_unix_connection(lambda: socket_end, self._spec.path)
             else:
-                await loop.create_connection(lambda: near, self._spec.host, self._spec.port)
+                await loop.create_connection(lambda: socket_end, self._spec.host, self._spec.port)
         except OSError as error:
             self.traffic.refused += 1
             self.traffic.refusal = clean(os.strerror(error.errno) if error.errno else str(error), 200)
             raise asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, self.traffic.refusal) from error
-        self._nears.add(near)
+        self._socket_ends.add(socket_end)
         if self._closed:
-            near.abort()
-        return ChannelEnd(near)
+            socket_end.abort()
+        return ChannelEnd(socket_end)
 
 
 def _close_late(asking: asyncio.Future[asyncssh.SSHListener | None]) -> None:

@@ -42,7 +42,7 @@ class Handshake:
 
     def __init__(self, server: str, limit: float, asker: Asker) -> None:
         places = _of_this_loop()
-        self._wanted = [places.server(server)]
+        self._needed = [places.server(server)]
         self._all = places.all
         self._held: list[asyncio.Semaphore] = []
         self._limit = limit
@@ -64,7 +64,7 @@ class Handshake:
     async def connected(self) -> None:
         """Note that TCP is connected and the handshake begins; may wait for a slot."""
         self._timeout.reschedule(None)
-        self._wanted.append(self._all)
+        self._needed.append(self._all)
         await self._take()
         self._restart()
 
@@ -81,7 +81,7 @@ class Handshake:
         self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
 
     async def _take(self) -> None:
-        for place in self._wanted[len(self._held) :]:
+        for place in self._needed[len(self._held) :]:
             await place.acquire()
             self._held.append(place)
 

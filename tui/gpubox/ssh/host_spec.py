@@ -76,6 +76,6 @@ def _hop(text: str, whole: str) -> HostSpec:
         raise ConfigError(
             "Not a jump host", f"`{clean(text, 80)}` in `{clean(whole, 80)}`", "Write USER@HOST:PORT"
         )
-    wanted = HostSpec(match["six"] or match["host"], user=match["user"] or "", port=port)
-    wanted.check()
-    return wanted
+    spec = HostSpec(match["six"] or match["host"], user=match["user"] or "", port=port)
+    spec.check()
+    return spec

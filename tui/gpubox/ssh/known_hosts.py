@@ -96,11 +96,11 @@ def names_match(names: str, host: str) -> bool:
 def _hash_matches(names: str, host: str) -> bool:
     try:
         _, magic, salt, digest = names.split("|")
-        wanted = base64.b64decode(digest, validate=True)
+        expected = base64.b64decode(digest, validate=True)
         found = hmac.new(base64.b64decode(salt, validate=True), host.encode(), hashlib.sha1).digest()
     except ValueError:
         return False
-    return magic == "1" and hmac.compare_digest(wanted, found)
+    return magic == "1" and hmac.compare_digest(expected, found)
 
 
 def _glob_matches(pattern: str, host: str) -> bool:

@@ -44,14 +44,14 @@ def local_user() -> str:
         return getpass.getuser()
 
 
-async def dump(wanted: HostSpec, program: str = "ssh") -> Dump:
+async def dump(host_spec: HostSpec, program: str = "ssh") -> Dump:
     """Return every setting that ssh would use for a box.
 
     Raises ConfigError when ssh refuses its configuration, in ssh's own words.
     """
     if shutil.which(program) is None:
-        return _parsed(wanted)
-    return await _asked(program, _arguments(wanted), wanted.host)
+        return _parsed(host_spec)
+    return await _asked(program, _arguments(host_spec), host_spec.host)
 
 
 async def defaults(program: str = "ssh") -> Dump:
@@ -61,13 +61,13 @@ async def defaults(program: str = "ssh") -> Dump:
     return _DEFAULTS.get(program, {})
 
 
-def _arguments(wanted: HostSpec) -> list[str]:
+def _arguments(host_spec: HostSpec) -> list[str]:
     pairs = (
-        ("-F", str(wanted.config_file or "")),
-        ("-l", wanted.user),
-        ("-p", str(wanted.port or "")),
-        ("-i", wanted.identity),
-        ("-J", wanted.jump),
+        ("-F", str(host_spec.config_file or "")),
+        ("-l", host_spec.user),
+        ("-p", str(host_spec.port or "")),
+        ("-i", host_spec.identity),
+        ("-J", host_spec.jump),
     )
     return [part for flag, value in pairs if value for part in (flag, value)]
 
@@ -161,12 +161,14 @@ _DEEPEST = 16
 _PATHS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 
-def _parsed(wanted: HostSpec) -> Dump:
+def _parsed(host_spec: HostSpec) -> Dump:
     """Read the configuration without ssh; raises ConfigError for keywords that only ssh understands."""
     from gpubox.ssh.parser import ClientConfig
 
     files = (
-        [wanted.config_file] if wanted.config_file else [home() / ".ssh/config", Path("/etc/ssh/ssh_config")]
+        [host_spec.config_file]
+        if host_spec.config_file
+        else [home() / ".ssh/config", Path("/etc/ssh/ssh_config")]
     )
     present = [path for path in files if path.is_file()]
     for keyword, _ in (word for file in present for word in config_lines(file)):
@@ -184,9 +186,9 @@ def _parsed(wanted: HostSpec) -> Dump:
             False,
             False,
             local_user(),
-            wanted.user or (),
-            wanted.host,
-            wanted.port or (),
+            host_spec.user or (),
+            host_spec.host,
+            host_spec.port or (),
         )
     except (ValueError, OSError) as error:
         raise ConfigError("The ssh configuration cannot be read", str(error), "Correct that line") from error
@@ -194,12 +196,12 @@ def _parsed(wanted: HostSpec) -> Dump:
     table = {key: values for key, values in table.items() if values}
     if isinstance(config, ClientConfig) and config.no_agent:
         table["identityagent"] = ["none"]
-    if wanted.identity:
-        table["identityfile"] = [wanted.identity, *table.get("identityfile", ())]
-    if wanted.jump:
-        table["proxyjump"] = [wanted.jump]
+    if host_spec.identity:
+        table["identityfile"] = [host_spec.identity, *table.get("identityfile", ())]
+    if host_spec.jump:
+        table["proxyjump"] = [host_spec.jump]
         table.pop("proxycommand", None)
-    table.setdefault("hostname", [wanted.host])
+    table.setdefault("hostname", [host_spec.host])
     return table
 
 

@@ -10,7 +10,7 @@ import socket
 
 from gpubox.core.tasks import in_time
 
-_KEPT = 300
+_STDERR_TAIL = 300
 """Bytes of the command's stderr that are remembered."""
 
 _GRACE = 0.5
@@ -29,7 +29,7 @@ class Proxy:
     async def _listen(self) -> None:
         assert self._process.stderr is not None
         while data := await self._process.stderr.read(4096):
-            self.said = (self.said + data)[-_KEPT:]
+            self.said = (self.said + data)[-_STDERR_TAIL:]
 
     async def complaint(self) -> bytes:
         """Return its last words, after a short wait for them."""

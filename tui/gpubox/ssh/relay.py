@@ -47,7 +47,7 @@ class SocketEnd(asyncio.Protocol):
         self._greeting = greeting
         self._early = b""
         self._transport: asyncio.Transport | None = None
-        self._far: ChannelEnd | None = None
+        self._channel_end: ChannelEnd | None = None
         self._ended_here = False
         self._ended_there = False
         self._holds = 0
@@ -77,11 +77,11 @@ class SocketEnd(asyncio.Protocol):
             self.hold(paused=True)
             self._ready(self)
 
-    def join(self, far: ChannelEnd) -> None:
+    def join(self, channel_end: ChannelEnd) -> None:
         """Connect the two ends."""
-        self._far = far
+        self._channel_end = channel_end
         if self._transport is None:
-            far.close()
+            channel_end.close()
             return
         if self._greeting is not None:
             self._transport.write(self._greeting.accepted())
@@ -90,7 +90,7 @@ class SocketEnd(asyncio.Protocol):
             self._send(self._early)
             self._early = b""
         if self._ended_here:
-            far.write_eof()
+            channel_end.write_eof()
         self._line.add(self)
         self.hold(paused=False)
 
@@ -115,7 +115,7 @@ class SocketEnd(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Forward what the program sends."""
         assert self._transport is not None
-        if self._far is not None:
+        if self._channel_end is not None:
             self._send(data)
             return
         if self._greeting is None or self.spec is not None:
@@ -136,15 +136,15 @@ class SocketEnd(asyncio.Protocol):
 
     def _send(self, data: bytes) -> None:
         self._traffic.sent += len(data)
-        if self._far is not None:
-            self._far.write(data)
+        if self._channel_end is not None:
+            self._channel_end.write(data)
 
     def eof_received(self) -> bool:
         """Forward the program's EOF; it may still read."""
         self._ended_here = True
-        if self._far is None:
+        if self._channel_end is None:
             return self._greeting is None or self.spec is not None  # it is told on when the ends are joined
-        self._far.write_eof()
+        self._channel_end.write_eof()
         return not self._ended_there
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -152,19 +152,19 @@ class SocketEnd(asyncio.Protocol):
         self._transport = None
         self._line.remove(self)
         self._traffic.open -= 1
-        if self._far is not None:
-            self._far.close()
+        if self._channel_end is not None:
+            self._channel_end.close()
         self._gone(self)
 
     def pause_writing(self) -> None:
         """Pause the box for a slow program."""
-        if self._far is not None:
-            self._far.pause(paused=True)
+        if self._channel_end is not None:
+            self._channel_end.pause(paused=True)
 
     def resume_writing(self) -> None:
         """Resume the box."""
-        if self._far is not None:
-            self._far.pause(paused=False)
+        if self._channel_end is not None:
+            self._channel_end.pause(paused=False)
 
     def deliver(self, data: bytes) -> None:
         """Hand the program what came from the box."""
@@ -194,7 +194,7 @@ class SocketEnd(asyncio.Protocol):
 
     def lost(self, exc: Exception | None) -> None:
         """Close after the channel: cleanly, or abort when the link dropped."""
-        self._far = None
+        self._channel_end = None
         if self._transport is None:
             return
         if exc is None:
@@ -206,8 +206,8 @@ class SocketEnd(asyncio.Protocol):
 class ChannelEnd(asyncssh.SSHTCPSession[bytes]):
     """The end that is a channel, to a port or to a unix socket of the box."""
 
-    def __init__(self, near: SocketEnd) -> None:
-        self._near = near
+    def __init__(self, socket_end: SocketEnd) -> None:
+        self._socket_end = socket_end
         self._channel: asyncssh.SSHTCPChannel[bytes] | None = None
         self._paused = False
         self._resuming = False
@@ -219,29 +219,29 @@ class ChannelEnd(asyncssh.SSHTCPSession[bytes]):
 
     def session_started(self) -> None:
         """Connect the two ends: data from the program is sent from now on."""
-        self._near.join(self)
+        self._socket_end.join(self)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Forward what the box sends."""
-        self._near.deliver(data)
+        self._socket_end.deliver(data)
 
     def eof_received(self) -> bool:
         """Forward EOF; this side may still send."""
-        self._near.ended()
+        self._socket_end.ended()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the other end too."""
         self._channel = None
-        self._near.lost(exc)
+        self._socket_end.lost(exc)
 
     def pause_writing(self) -> None:
         """Pause the program."""
-        self._near.hold(paused=True)
+        self._socket_end.hold(paused=True)
 
     def resume_writing(self) -> None:
         """Resume the program."""
-        self._near.hold(paused=False)
+        self._socket_end.hold(paused=False)
 
     def write(self, data: bytes) -> None:
         """Send to the box; data after the channel's end is dropped."""

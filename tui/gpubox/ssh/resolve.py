@@ -110,59 +110,59 @@ _ALGORITHMS = (
 )
 
 
-async def resolve(wanted: HostSpec, program: str = "ssh") -> Resolved:
+async def resolve(host_spec: HostSpec, program: str = "ssh") -> Resolved:
     """Return how to log in to a box, its jump hosts included.
 
     `program` is the ssh to ask; where it does not exist, asyncssh reads the configuration. Raises
     ConfigError when the configuration cannot be used.
     """
-    return await _resolve(wanted, program, ())
+    return await _resolve(host_spec, program, ())
 
 
-async def _resolve(wanted: HostSpec, program: str, on_the_way: tuple[str, ...]) -> Resolved:
-    wanted.check()
+async def _resolve(host_spec: HostSpec, program: str, on_the_way: tuple[str, ...]) -> Resolved:
+    host_spec.check()
     # By name: behind a gate a box may have the very address that the gate has here.
-    if wanted.typed in on_the_way or len(on_the_way) >= MOST_HOPS:
+    if host_spec.typed in on_the_way or len(on_the_way) >= MOST_HOPS:
         raise ConfigError(
             "A jump host that jumps through itself",
-            " through ".join((*on_the_way, wanted.typed)),
+            " through ".join((*on_the_way, host_spec.typed)),
             "Give the last one `ProxyJump none` in ~/.ssh/config",
         )
-    table, standard = await asyncio.gather(dump(wanted, program), defaults(program))
-    refuse(wanted.host, table)
-    here = _read(wanted, table, standard)
+    table, standard = await asyncio.gather(dump(host_spec, program), defaults(program))
+    refuse(host_spec.host, table)
+    here = _read(host_spec, table, standard)
     jump = _first(table, "proxyjump")
     way: list[Resolved] = []
     for position, hop in enumerate(hops(jump)):
         # Only the first hop may have jump hosts of its own: the others are reached through the one before.
-        wanted_hop = replace(
+        hop_spec = replace(
             hop,
             jump="none" if position else "",
-            config_file=wanted.config_file,
-            known_hosts=wanted.known_hosts,
+            config_file=host_spec.config_file,
+            known_hosts=host_spec.known_hosts,
         )
-        resolved = await _resolve(wanted_hop, program, (*on_the_way, wanted.typed))
+        resolved = await _resolve(hop_spec, program, (*on_the_way, host_spec.typed))
         way.extend((*resolved.jumps, replace(resolved, jumps=())))
     return replace(here, jumps=tuple(way))
 
 
-def _read(wanted: HostSpec, table: Dump, standard: Dump) -> Resolved:
-    host = _first(table, "hostname") or wanted.host
+def _read(host_spec: HostSpec, table: Dump, standard: Dump) -> Resolved:
+    host = _first(table, "hostname") or host_spec.host
     port = int(_first(table, "port") or 22)
     user = _first(table, "user") or local_user()
-    tokens = _tokens(wanted.host, host, port, user, _first(table, "proxyjump"))
+    tokens = _tokens(host_spec.host, host, port, user, _first(table, "proxyjump"))
     named, usual, missing = _identities(table, standard, tokens)
-    if wanted.identity and not _present([wanted.identity], tokens):
+    if host_spec.identity and not _present([host_spec.identity], tokens):
         # `ssh -G -i` leaves out a file that is not there.
-        missing = tuple(dict.fromkeys((path(expand(wanted.identity, tokens)), *missing)))
-    own, shared = _known_hosts(wanted, table, tokens)
+        missing = tuple(dict.fromkeys((path(expand(host_spec.identity, tokens)), *missing)))
+    own, shared = _known_hosts(host_spec, table, tokens)
     jump, command = _first(table, "proxyjump"), _first(table, "proxycommand")
     if command.lower() == "none" or jump.lower() not in ("", "none"):
         command = ""
     limit = _first(table, "connecttimeout")
     return Resolved(
-        name=wanted.host,
-        typed=wanted.typed,
+        name=host_spec.host,
+        typed=host_spec.typed,
         host=host,
         port=port,
         user=user,
@@ -254,10 +254,10 @@ def _present(texts: list[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _known_hosts(
-    wanted: HostSpec, table: Dump, tokens: Mapping[str, str]
+    host_spec: HostSpec, table: Dump, tokens: Mapping[str, str]
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    if wanted.known_hosts is not None:
-        return (wanted.known_hosts,), ()
+    if host_spec.known_hosts is not None:
+        return (host_spec.known_hosts,), ()
     own = _first(table, "userknownhostsfile") or "~/.ssh/known_hosts ~/.ssh/known_hosts2"
     shared = _first(table, "globalknownhostsfile") or "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
     return _files(own, tokens), _files(shared, tokens)

@@ -60,19 +60,19 @@ async def serve(
     Commands run by the user's login shell in `home`, with `environment` over a small one of our own.
     Leaving the block ends the connections and every process that they started.
     """
-    house = _House(home, environment)
+    processes = _Processes(home, environment)
     channels: set[asyncssh.SSHServerConnection] = set()
     private = asyncssh.import_private_key(host_key)
     acceptor = await asyncssh.listen(
         LOOPBACK,
         port,
-        server_factory=lambda: _Door(channels),
+        server_factory=lambda: _ForwardPolicy(channels),
         server_host_keys=[private],
         authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
         password_auth=False,
         kbdint_auth=False,
         gss_host=None,
-        process_factory=house.run,
+        process_factory=processes.run,
         encoding=None,
         line_editor=False,  # the terminal itself does that
         agent_forwarding=False,
@@ -86,13 +86,13 @@ async def serve(
         yield Serving(acceptor.get_port(), " ".join(words[:2]))
     finally:
         acceptor.close()
-        await house.close()
+        await processes.close()
         for connection in tuple(channels):
             connection.abort()
         await acceptor.wait_closed()  # from Python 3.12 on it waits for the connections too
 
 
-class _Door(asyncssh.SSHServer):
+class _ForwardPolicy(asyncssh.SSHServer):
     """Allows the forwards of a box, limited to this machine."""
 
     def __init__(self, channels: set[asyncssh.SSHServerConnection]) -> None:
@@ -100,12 +100,12 @@ class _Door(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Remember who is here."""
+        """Note a connection, so that it ends with the server."""
         self._connection = conn
         self._channels.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget who left."""
+        """Forget a connection that ended."""
         if self._connection is not None:
             self._channels.discard(self._connection)
 
@@ -124,8 +124,8 @@ class _Door(asyncssh.SSHServer):
         return listen_host in _HERE
 
 
-class _House:
-    """The processes of one server."""
+class _Processes:
+    """Runs the commands of one server."""
 
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
         user = pwd.getpwuid(os.getuid())

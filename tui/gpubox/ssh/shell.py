@@ -67,7 +67,7 @@ class _Create(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Request:
     """The request for a session."""
 
     command: str | None
@@ -100,7 +100,7 @@ class SshShell:
         channel: SshChannel | None = None
         try:
             async with asyncio.timeout(timeout):
-                channel = await self._start(_Wanted(command, CommandSession, {}))
+                channel = await self._start(_Request(command, CommandSession, {}))
                 return await self._all(channel, stdin)
         except TimeoutError as error:
             if channel is None and self._open:
@@ -131,7 +131,7 @@ class SshShell:
         """
         try:
             async with asyncio.timeout(_QUEUE):
-                channel = await self._start(_Wanted(command, make, specs))
+                channel = await self._start(_Request(command, make, specs))
         except TimeoutError as error:
             raise self._none_free(f"none became free in {_QUEUE:.0f} s") from error
         try:
@@ -146,15 +146,15 @@ class SshShell:
     async def _all(self, channel: SshChannel, stdin: bytes) -> CommandResult:
         """Write stdin and collect the output of a command until it ends."""
         channel.give(stdin)
-        kept = bytearray()
+        output = bytearray()
         while piece := await channel.read():
-            kept += piece
-            if len(kept) > OUTPUT_LIMIT:
+            output += piece
+            if len(output) > OUTPUT_LIMIT:
                 raise RemoteError(
                     "Too much output", f"{self._name}: over {OUTPUT_LIMIT >> 20} MiB from one command"
                 )
         ended = await channel.wait()
-        return CommandResult(ended.status, ended.signal, bytes(kept), await channel.read_stderr())
+        return CommandResult(ended.status, ended.signal, bytes(output), await channel.read_stderr())
 
     async def _finish(self, channel: SshChannel) -> None:
         try:
@@ -166,22 +166,22 @@ class SshShell:
         self._open -= 1
         self._ended = time.monotonic()
 
-    async def _start(self, wanted: _Wanted) -> SshChannel:
+    async def _start(self, request: _Request) -> SshChannel:
         """Open a channel; while the box allows no further one, queue until one of ours ends."""
-        channel = await self._try(wanted)
+        channel = await self._try(request)
         if channel is None:
             async with self._line:
                 pause = _ASK_AGAIN
-                while (channel := await self._try(wanted)) is None:
+                while (channel := await self._try(request)) is None:
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _ASK_SELDOM)
         self._open += 1
         return channel
 
-    async def _try(self, wanted: _Wanted) -> SshChannel | None:
+    async def _try(self, request: _Request) -> SshChannel | None:
         """Return a new channel, or None when the box allows no more than those that we hold."""
         try:
-            return await self._new(wanted)
+            return await self._new(request)
         except asyncssh.ChannelOpenError as error:
             if self.connection.ssh.is_closed():
                 raise self.dropped() from error
@@ -192,10 +192,10 @@ class SshShell:
         except (asyncssh.Error, OSError) as error:
             raise self.dropped() from error
 
-    async def _new(self, wanted: _Wanted) -> SshChannel:
+    async def _new(self, request: _Request) -> SshChannel:
         # A channel whose opening is cancelled stays open on the box and counts there: let it open, then close
         # it.
-        opening = asyncio.ensure_future(self._create(wanted))
+        opening = asyncio.ensure_future(self._create(request))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -213,12 +213,12 @@ class SshShell:
         finally:
             self._one_less()
 
-    async def _create(self, wanted: _Wanted) -> SshChannel:
-        session = wanted.make()
-        command = None if wanted.command is None else as_bytes(wanted.command)
+    async def _create(self, request: _Request) -> SshChannel:
+        session = request.make()
+        command = None if request.command is None else as_bytes(request.command)
         create = cast("_Create", self.connection.ssh.create_session)  # its own types leave the bytes open
         try:
-            channel, _ = await create(lambda: session, command, encoding=None, **wanted.specs)
+            channel, _ = await create(lambda: session, command, encoding=None, **request.specs)
         except asyncssh.ChannelOpenError:
             session.give_up()
             raise
