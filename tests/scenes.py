@@ -7,9 +7,10 @@ import shutil
 from dataclasses import replace
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.desktops import DesktopSession
-from gpubox.boxes.services import Access, Service
+from gpubox.boxes.desktops import Desktops, DesktopSession
+from gpubox.boxes.services import Access, Service, Services
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.config.settings import DesktopSettings
 from gpubox.core.channels import Direction, Forward, Traffic
 
@@ -52,10 +53,10 @@ def furnish(box: Box, user: str) -> None:
     """Put the invented machine's services in the place of this one's, and its user's name on its desktops."""
 
     async def find() -> tuple[Service, ...]:
-        box.services.feed.put(SERVICES)
+        box.use(Services).feed.put(SERVICES)
         return SERVICES
 
-    put, lister = box.desktops.feed.put, box.desktops.list
+    put, lister = box.use(Desktops).feed.put, box.use(Desktops).list
 
     async def ours() -> tuple[DesktopSession, ...]:
         """Those of the demo box alone: another of this machine's user would be opened instead."""
@@ -64,20 +65,21 @@ def furnish(box: Box, user: str) -> None:
     def shown(value: tuple[DesktopSession, ...]) -> None:
         put(tuple(replace(one, user=user, session="openbox", title="") for one in value if one.ours))
 
-    box.services.find = find
-    box.desktops.feed.put = shown
-    box.desktops.list = ours
+    box.use(Services).find = find
+    box.use(Desktops).feed.put = shown
+    box.use(Desktops).list = ours
 
 
 async def flow(box: Box, seconds: int) -> None:
     """Let bytes go through the tunnels for some seconds."""
     for second in range(seconds):
-        box.tunnels.feed.put(tunnels(second + 1))
+        box.use(Tunnels).feed.put(tunnels(second + 1))
         await asyncio.sleep(1)
 
 
 async def clear(box: Box) -> None:
     """End the desktop."""
-    for session in await box.desktops.list():
+    desktops = box.use(Desktops)
+    for session in await desktops.list():
         if session.mine and session.ours:
-            await box.desktops.stop(session)
+            await desktops.stop(session)

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.env import Build, Env, Envs, Package, Root, Sight
 from gpubox.core.job import GpuRequest, JobSpec
@@ -97,7 +99,7 @@ async def launch(box: Box, name: str, env: str, *argv: str, gpu: bool = True) ->
         gpus=GpuRequest(mode="count" if gpu else "none"),
         by=f"{USER}@laptop",
     )
-    return await box.jobs.launch(spec)
+    return await box.use(Jobs).launch(spec)
 
 
 async def employ(box: Box) -> tuple[Record, ...]:
@@ -117,7 +119,7 @@ async def ended(box: Box, runs: Sequence[Record]) -> tuple[Record, ...]:
     """Wait for jobs to end; returns them as they are then."""
     ids = [record.id for record in runs]
     async with asyncio.timeout(120):
-        async for records in box.jobs.feed.follow():
+        async for records in box.use(Jobs).feed.follow():
             found = {record.id: record for record in records if record.ending is not None}
             if all(name in found for name in ids):
                 return tuple(found[name] for name in ids)
@@ -139,13 +141,14 @@ def elsewhere(record: Record) -> Record:
 
 def furnish(box: Box) -> None:
     """Put the invented machine's environments in the place of the demo's, and its names on its jobs."""
-    put, packages_of = box.jobs.feed.put, box.envs.packages
+    envs = box.use(Environments)
+    put, packages_of = box.use(Jobs).feed.put, envs.packages
     homes: dict[str, str] = {}
 
     async def find() -> Envs:
         sample = box.sample.value
         found = environments(sample.time if sample is not None else 0.0)
-        box.envs.feed.put(found)
+        envs.feed.put(found)
         return found
 
     def jobs(value: tuple[Record, ...]) -> None:
@@ -156,15 +159,15 @@ def furnish(box: Box) -> None:
     async def packages(env: Env) -> tuple[Package, ...]:
         return await packages_of(replace(env, prefix=homes.get(env.prefix, env.prefix)))
 
-    box.envs.find, box.envs.packages, box.jobs.feed.put = find, packages, jobs
+    envs.find, envs.packages, box.use(Jobs).feed.put = find, packages, jobs
 
 
 async def come_to(picture: str, pilot: Pilot[None], box: Box, runs: Sequence[Record]) -> None:
     """Bring the screen to where the picture of `envs`, `jobs` or `compare` is taken."""
     await pilot.press("escape", "escape")
     if picture == "envs":
-        found = await box.envs.find()
-        box.envs.chosen.put(found.envs[0])
+        found = await box.use(Environments).find()
+        box.use(Environments).chosen.put(found.envs[0])
         await pilot.press("e")
     elif picture == "jobs":
         await pilot.press("j", "home", "enter")

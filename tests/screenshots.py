@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.desktops import Desktops
 from gpubox.boxes.factory import open_box
 from gpubox.boxes.targets import parse
 from gpubox.config.settings import Settings, UiSettings
@@ -263,7 +264,7 @@ async def draw_channels(folder: Path, app: GpuBoxApp, pilot: Pilot[None], box: B
                 await pilot.pause(0.1)
             await pilot.press("m")
             shown = app.screen.query_one(DesktopPicture)
-            while shown.picture is None or not any(one.ours for one in box.desktops.feed.value):
+            while shown.picture is None or not any(one.ours for one in box.use(Desktops).feed.value):
                 await pilot.pause(0.1)
         await scenes.flow(box, 8)  # its windows open, and the next picture comes
         app.clear_notifications()

@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
@@ -46,7 +48,7 @@ async def launching(panel: Box, times: int) -> list[Row]:
     took: list[float] = []
     for _ in range(times + 1):
         began = time.monotonic()
-        record = await panel.jobs.box_backend.launch(spec("true"))
+        record = await panel.use(Jobs).box_backend.launch(spec("true"))
         took.append(time.monotonic() - began)
         assert record.started is not None
     what = "launch a job on the open link, until it has started"
@@ -58,19 +60,19 @@ async def following(box: Machine, panel: Box) -> list[Row]:
     """Measure how long 1 GiB of log takes to come, beside `ssh cat`."""
     line = "epoch 12 step 31200 loss 0.0123 accuracy 0.987 lr 3.0e-04 images/s 2841"
     script = f"yes '{line}' | head -c {GIB}"
-    record = await ended(panel, await panel.jobs.box_backend.launch(spec("sh", "-c", script)))
+    record = await ended(panel, await panel.use(Jobs).box_backend.launch(spec("sh", "-c", script)))
     assert record.usage is not None
     took: list[float] = []
     beside: list[float] = []
     for _ in range(2):
         beside.append(await _cat(box, f"{record.folder}/log"))
         began, size = time.monotonic(), 0
-        async with panel.jobs.box_backend.follow(record.id, 0) as stream:
+        async with panel.use(Jobs).box_backend.follow(record.id, 0) as stream:
             while piece := await stream.read():
                 size += len(piece)
         took.append(time.monotonic() - began)
         assert size == GIB
-    await panel.jobs.box_backend.remove([record.id])
+    await panel.use(Jobs).box_backend.remove([record.id])
     wrote = f"the job wrote it in {record.usage.real:.1f} s, straight to its file"
     note = f"{GIB / 1e6 / min(took):.0f} MB/s; {wrote}"
     peers = {"ssh cat": min(beside)}
@@ -96,7 +98,7 @@ async def ended(panel: Box, record: Record) -> Record:
     async with asyncio.timeout(120):
         while record.state != "ended":
             await asyncio.sleep(0.1)
-            record = await panel.jobs.box_backend.show(record.id)
+            record = await panel.use(Jobs).box_backend.show(record.id)
     return record
 
 
@@ -118,11 +120,11 @@ def own_cpu(pids: Iterable[int]) -> float:
 async def watching(panel: Box, seconds: float) -> list[Row]:
     """Measure what the supervisor and the sampler of a running job take."""
     busy = spec("sh", "-c", "sleep 1000 & sleep 1000 & sleep 1000 & wait", gpus=1)
-    record = await panel.jobs.box_backend.launch(msgspec.structs.replace(busy, now=True))
+    record = await panel.use(Jobs).box_backend.launch(msgspec.structs.replace(busy, now=True))
     async with asyncio.timeout(30):
         while record.state != "running" or not await _ticks(panel, record):
             await asyncio.sleep(0.2)
-            record = await panel.jobs.box_backend.show(record.id)
+            record = await panel.use(Jobs).box_backend.show(record.id)
     assert record.supervisor is not None
     supervisor = record.supervisor.pid
     sampler = next(pid for pid in usage.family(supervisor) if b"gpu_sampler" in _command(pid))
@@ -140,19 +142,19 @@ async def watching(panel: Box, seconds: float) -> list[Row]:
         Row("seconds between two samples of a job", "s", await _apart(panel, record), 1.05,
             {"wandb, mlflow, dstack (their settings)": 10.0}),
     ]  # fmt: skip
-    await panel.jobs.box_backend.stop(record.id, "bench")
+    await panel.use(Jobs).box_backend.stop(record.id, "bench")
     await ended(panel, record)
     return rows
 
 
 async def _apart(panel: Box, record: Record) -> float:
     """Return the median of the seconds between two samples."""
-    ticks, _ = await panel.jobs.box_backend.ticks(record.id)
+    ticks, _ = await panel.use(Jobs).box_backend.ticks(record.id)
     return statistics.median(after.t - tick.t for tick, after in itertools.pairwise(ticks))
 
 
 async def _ticks(panel: Box, record: Record) -> bool:
-    ticks, _ = await panel.jobs.box_backend.ticks(record.id)
+    ticks, _ = await panel.use(Jobs).box_backend.ticks(record.id)
     return any(tick.gpus for tick in ticks)
 
 
@@ -166,7 +168,7 @@ def _command(pid: int) -> bytes:
 async def queueing(panel: Box, seconds: float) -> list[Row]:
     """Measure 200 jobs that wait for GPUs on which strangers are."""
     gate = asyncio.Semaphore(_AT_ONCE)
-    supervised = panel.jobs.box_backend
+    supervised = panel.use(Jobs).box_backend
 
     async def launch() -> Record:
         async with gate:
@@ -204,7 +206,7 @@ async def _stopped(panel: Box, records: Sequence[Record]) -> None:
 
     async def stop(record: Record) -> None:
         async with gate:
-            await panel.jobs.box_backend.stop(record.id, "bench")
+            await panel.use(Jobs).box_backend.stop(record.id, "bench")
 
     await asyncio.gather(*(stop(record) for record in records))
     for record in records:
@@ -226,12 +228,12 @@ async def environments(box: Machine, panel: Box, times: int) -> list[Row]:
     """Measure a search for environments, and activating one without a script of its own."""
     home = Path(box.environment["HOME"])
     prefixes = [_environment(home / "miniforge3", number) for number in range(20)]
-    found = await panel.envs.find()
+    found = await panel.use(Environments).find()
     assert len([env for env in found.envs if env.kind == "conda"]) >= len(prefixes)
     took: list[float] = []
     for _ in range(times):
         began = time.monotonic()
-        await panel.envs.find()
+        await panel.use(Environments).find()
         took.append(time.monotonic() - began)
     folder = str(resources.files("gpubox").joinpath(".."))
     process = await asyncio.create_subprocess_exec(

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.boxes.tunnels.tunnel import TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.config.settings import SshSettings
 from gpubox.core.channels import Channels, Direction, Forward
 from gpubox.core.prompts import Nobody
@@ -138,7 +140,7 @@ async def kept(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
         config_file=machine.folder / "ssh_config",
         known_hosts=trusted,
     )
-    box = Box(Target("box", "ssh"), SshLink("box", wanted, Nobody(), SshSettings()), channels_of=_channels)
+    box = Box(BoxContext(Target("box", "ssh")), SshLink("box", wanted, Nobody(), SshSettings()), _channels)
     task = asyncio.create_task(box.keep())
     try:
         async with asyncio.timeout(30):
@@ -170,7 +172,7 @@ async def speed(box: Machine, rounds: int) -> list[Row]:
     theirs: list[Speed] = []
     lag = Lag()
     async with far_end() as port, openssh(box, port) as beside, kept(box) as panel:
-        tunnel = await panel.tunnels.open(Forward(Direction.LOCAL, port=port))
+        tunnel = await panel.use(Tunnels).open(Forward(Direction.LOCAL, port=port))
         for _ in range(rounds):
             theirs.append(await transfer(beside))
             watching = asyncio.create_task(lag.watch())
@@ -210,7 +212,7 @@ async def opening(box: Machine, times: int) -> list[Row]:
             commands.append(time.monotonic() - began)
         for number in range(times):
             began = time.monotonic()
-            await panel.tunnels.open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
+            await panel.use(Tunnels).open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
             tunnels.append(time.monotonic() - began)
     return [
         Row("open a tunnel on the open link", "ms", 1000 * statistics.median(tunnels), 10.0),
@@ -222,9 +224,9 @@ async def cutting(box: Machine, seconds: float) -> list[Row]:
     """Cut the link of ten tunnels every few seconds, and count those that come back on the same port."""
     async with far_end() as port, network(box.port) as way, kept(box, way.port) as panel:
         for number in range(10):
-            panel.tunnels.add(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
+            panel.use(Tunnels).add(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
         await _all_open(panel)
-        ports = [one.port for one in panel.tunnels.feed.value]
+        ports = [one.port for one in panel.use(Tunnels).feed.value]
         took: list[float] = []
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
@@ -235,7 +237,7 @@ async def cutting(box: Machine, seconds: float) -> list[Row]:
             await _all_lost(panel)
             await _all_open(panel)
             took.append(time.monotonic() - began)
-            assert [one.port for one in panel.tunnels.feed.value] == ports
+            assert [one.port for one in panel.use(Tunnels).feed.value] == ports
     return [
         Row("ten tunnels back on their ports after a cut, worst", "s", max(took), 3.0,
             note=f"{len(took)} cuts in {seconds:.0f} s, all back each time")
@@ -244,14 +246,14 @@ async def cutting(box: Machine, seconds: float) -> list[Row]:
 
 async def _all_lost(panel: Box) -> None:
     async with asyncio.timeout(30):
-        async for tunnels in panel.tunnels.feed.follow():
+        async for tunnels in panel.use(Tunnels).feed.follow():
             if any(one.phase is not TunnelPhase.OPEN for one in tunnels):
                 return
 
 
 async def _all_open(panel: Box) -> None:
     async with asyncio.timeout(60):
-        async for tunnels in panel.tunnels.feed.follow():
+        async for tunnels in panel.use(Tunnels).feed.follow():
             if all(one.phase is TunnelPhase.OPEN for one in tunnels):
                 return
 

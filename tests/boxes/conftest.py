@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from gpubox.boxes.box import Box
-from gpubox.config.settings import ProbeSettings
+from gpubox.boxes.context import BoxContext
+from gpubox.config.settings import ProbeSettings, Settings
 from gpubox.core.target import Target
 from tests.boxes.scripted import ScriptedLink, ScriptedShell, until
 
@@ -21,7 +22,7 @@ async def _opened(
     shell: ScriptedShell | None = None, probe: ProbeSettings | None = None
 ) -> AsyncGenerator[tuple[Box, ScriptedShell]]:
     link = ScriptedLink(shell)
-    box = Box(Target("xub", "ssh"), link, probe=probe)
+    box = Box(BoxContext(Target("xub", "ssh"), Settings(probe=probe or ProbeSettings())), link)
     keeping = asyncio.create_task(box.keep())
     try:
         await until(lambda: link.shell.channels or keeping.done())

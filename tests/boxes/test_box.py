@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.core.errors import ProbeError
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.target import Target
@@ -19,7 +20,7 @@ from tests.samples import training_box
 def box() -> Box:
     link = ScriptedLink()
     link.health.put(Health(Phase.LIVE))
-    return Box(Target("xub", "ssh"), link)
+    return Box(BoxContext(Target("xub", "ssh")), link)
 
 
 def test_before_the_first_sample_nothing_is_old(box: Box) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from gpubox.boxes import processes
 from gpubox.boxes.box import Box
-from gpubox.boxes.processes import SIGNALS, check, command
+from gpubox.boxes.context import BoxContext
+from gpubox.boxes.processes import SIGNALS, ProcessSignals, check, command
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.sample import Process
 from gpubox.core.shell import CommandResult
@@ -138,14 +139,14 @@ async def test_a_box_signals_over_its_own_shell(opened: Open) -> None:
     process = Process(pid=7, name="train.py", started=5.0)
     async with opened() as (box, shell):
         shell.answer = lambda _: CommandResult(0, None, b"gpubox-signal: sent\n", b"")
-        await box.signal(process, "TERM")
+        await box.use(ProcessSignals).send(process, "TERM")
         assert shell.commands == [command(process, "TERM")]
         shell.answer = refusing
         with pytest.raises(RemoteError, match="No channel"):
-            await box.signal(process, "TERM")
+            await box.use(ProcessSignals).send(process, "TERM")
 
 
 async def test_a_box_that_is_not_connected_says_so() -> None:
-    box = Box(Target("xub", "ssh"), ScriptedLink())
+    box = Box(BoxContext(Target("xub", "ssh")), ScriptedLink())
     with pytest.raises(Dropped, match="Not connected"):
-        await box.signal(Process(pid=7, started=5.0), "TERM")
+        await box.use(ProcessSignals).send(Process(pid=7, started=5.0), "TERM")

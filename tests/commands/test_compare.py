@@ -111,13 +111,15 @@ async def test_a_link_that_goes_after_the_runs_costs_only_what_was_still_asked(
     async def gone(*_: object) -> None:
         raise Dropped("Link lost", "a test cut it")
 
+    def use(_: object) -> SimpleNamespace:
+        return SimpleNamespace(page=gone, packages=gone)
+
     box = cast(
         "Box",
         SimpleNamespace(
             name="xub",
             target=Target("xub", "ssh"),
-            jobs=SimpleNamespace(page=gone),
-            envs=SimpleNamespace(packages=gone),
+            use=use,
         ),
     )
     await compare._tell_log(box, Record("x", "ended", JobSpec("x", ("y",)), 1.0))

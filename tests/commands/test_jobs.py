@@ -91,7 +91,11 @@ def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
             return record
 
         kept.backend.launch = answer_lost
-        box = SimpleNamespace(name="xub", shell=kept.shell, jobs=kept.jobs)
+
+        def use(_: object) -> object:
+            return kept.jobs
+
+        box = SimpleNamespace(name="xub", shell=kept.shell, use=use)
         status = await work(box, Settings())
         assert set(kept.backend.records) == {DONE.id, *sent}
         return status

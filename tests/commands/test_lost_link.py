@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.commands import job_log, session
 from gpubox.core.channels import Channels, Pipes
 from gpubox.core.env import Env, Envs, Root
@@ -131,9 +132,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answering], None]:
     def use(shell: Answering) -> None:
         def open_box(*_: object, store: Store) -> Box:
             return Box(
-                Target("xub", "ssh"), shell.link, store=store,
-                channels_of=lambda _: cast("Channels", Reading(shell)),
-            )  # fmt: skip
+                BoxContext(Target("xub", "ssh"), store=store),
+                shell.link,
+                lambda _: cast("Channels", Reading(shell)),
+            )
 
         monkeypatch.setattr("gpubox.boxes.factory.open_box", open_box)
 

@@ -254,9 +254,11 @@ async def test_why_a_job_failed_reaches_the_terminal_clean(
         pass
 
     monkeypatch.setattr(job_log, "pour", pour)
-    box = SimpleNamespace(
-        name="xub", jobs=SimpleNamespace(show=show, claim_endings=claim_endings), shell=Feed(None)
-    )
+
+    def use(_: object) -> SimpleNamespace:
+        return SimpleNamespace(show=show, claim_endings=claim_endings)
+
+    box = SimpleNamespace(name="xub", use=use, shell=Feed(None))
     assert await waited_for(cast("Box", box), Settings(), evil) == 132
     said = capsys.readouterr().err
     assert "]0;hit" in said

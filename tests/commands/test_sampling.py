@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.commands import sampling
 from gpubox.commands.sampling import Changes, Event, follow, once
 from gpubox.core.errors import AuthFailed, ProbeError, Unreachable
@@ -43,7 +44,7 @@ class Script:
 def scripted(play: Callable[[Box], None]) -> tuple[Box, Script]:
     """A box whose link plays a script as soon as it is kept."""
     link = Script(play)
-    link.box = Box(Target("attic", "ssh"), link)
+    link.box = Box(BoxContext(Target("attic", "ssh")), link)
     return link.box, link
 
 

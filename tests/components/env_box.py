@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext, Purpose
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.env import Env
 from gpubox.core.job import JobSpec
@@ -35,8 +37,8 @@ async def box_at(home: Home, monkeypatch: pytest.MonkeyPatch, **more: str) -> As
     for name, value in here.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    box = Box(Target("local", "local"), LocalLink(), python=sys.executable)
-    keeping = asyncio.ensure_future(box.keep(probe=False))
+    box = Box(BoxContext(Target("local", "local"), python=sys.executable), LocalLink())
+    keeping = asyncio.ensure_future(box.keep(Purpose.COMMAND))
     try:
         await until(lambda: box.shell.value is not None, 20)
         yield box
@@ -47,12 +49,13 @@ async def box_at(home: Home, monkeypatch: pytest.MonkeyPatch, **more: str) -> As
 
 async def done(box: Box, spec: JobSpec) -> tuple[Record, str]:
     """Run a job to its end; return its record and its log."""
-    record = await box.jobs.launch(spec)
+    jobs = box.use(Jobs)
+    record = await jobs.launch(spec)
     async with asyncio.timeout(LIMIT):
         while record.state != "ended":
             await asyncio.sleep(0.1)
-            record = await box.jobs.show(spec.id)
-    page = await box.jobs.page(spec.id, 0, 1 << 20)
+            record = await jobs.show(spec.id)
+    page = await jobs.page(spec.id, 0, 1 << 20)
     return record, page.data.decode()
 
 

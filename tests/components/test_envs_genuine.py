@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from gpubox.boxes.envs import difference
+from gpubox.boxes.envs.envs import Environments
 from tests.components import envs
 from tests.components.env_box import box_at, done, job, succeeded
 from tests.remote.env_home import Home
@@ -67,22 +68,22 @@ async def test_jobs_run_in_the_environment_and_it_says_what_it_sees(
     conda: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with box_at(conda, monkeypatch) as box:
-        await box.envs.find()
+        await box.use(Environments).find()
         code = "import os, sys, tensorflow as t; print(sys.prefix, os.getenv('TF_FLAVOR'), t.__version__)"
         for name, flavor in (("tf-gpu", "gpu"), ("tf-cpu", "None")):
-            env = box.envs.named(name)
+            env = box.use(Environments).named(name)
             log = succeeded(await done(box, job(env, "python", "-c", code)))
             assert log == f"{env.prefix} {flavor} 2.15.0\n"
-            await done(box, box.envs.probe_gpu(env))
-        await box.envs.find()
-        seen = {name: box.envs.named(name).sight for name in ("tf-gpu", "tf-cpu")}
+            await done(box, box.use(Environments).probe_gpu(env))
+        await box.use(Environments).find()
+        seen = {name: box.use(Environments).named(name).sight for name in ("tf-gpu", "tf-cpu")}
         gpu, cpu = seen["tf-gpu"], seen["tf-cpu"]
         assert gpu is not None
         assert cpu is not None
         assert (gpu.sees, gpu.devices, gpu.current) == (True, ("GPU:0",), True)
         assert (cpu.sees, cpu.devices) == (False, ())
         assert "tensorflow" in cpu.words
-        asked = job(box.envs.named("tf-gpu"), "python", "-c", _LIST)
+        asked = job(box.use(Environments).named("tf-gpu"), "python", "-c", _LIST)
         assert succeeded(await done(box, asked)) == "[]\n", "a job without GPUs sees none"
 
 
@@ -91,8 +92,11 @@ _LIST = "import tensorflow; print(tensorflow.config.list_physical_devices())"
 
 async def test_the_two_differ_by_their_build_only(conda: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     async with box_at(conda, monkeypatch) as box:
-        await box.envs.find()
-        found = [await box.envs.packages(box.envs.named(name)) for name in ("tf-gpu", "tf-cpu")]
+        await box.use(Environments).find()
+        found = [
+            await box.use(Environments).packages(box.use(Environments).named(name))
+            for name in ("tf-gpu", "tf-cpu")
+        ]
     told = difference(*found)
     assert (told.only_a, told.only_b, told.equal) == ((), (), 1)
     (pair,) = told.differing
@@ -104,10 +108,10 @@ async def test_a_shell_of_the_chosen_one_sees_its_packages(
     conda: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with box_at(conda, monkeypatch, SHELL="/bin/sh") as box:
-        await box.envs.find()
-        assert await box.envs.shell_command("true") is None
-        await box.envs.use(box.envs.named("tf-gpu"))
-        line = await box.envs.shell_command(f'python -c "{_LIST}"; echo "$TF_FLAVOR it\'s"')
+        await box.use(Environments).find()
+        assert await box.use(Environments).shell_command("true") is None
+        await box.use(Environments).use(box.use(Environments).named("tf-gpu"))
+        line = await box.use(Environments).shell_command(f'python -c "{_LIST}"; echo "$TF_FLAVOR it\'s"')
         assert line is not None
         assert box.shell.value is not None
         result = await box.shell.value.run(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.boxes.envs.envs import Environments
 from gpubox.core.record import exit_status
 from tests.components import envs
 from tests.components.env_box import box_at, done, job, succeeded
@@ -24,16 +25,16 @@ async def test_a_hostile_name_goes_through_use_shell_and_job(
     home = Home(tmp_path)
     home.fill(home.root() / "envs" / name)
     async with box_at(home, monkeypatch, SHELL="/bin/sh") as box:
-        (env,) = [one for one in (await box.envs.find()).envs if not one.base]
-        assert box.envs.named(name) == env
-        await box.envs.use(env)
+        (env,) = [one for one in (await box.use(Environments).find()).envs if not one.base]
+        assert box.use(Environments).named(name) == env
+        await box.use(Environments).use(env)
         log = succeeded(await done(box, job(env, "/usr/bin/printenv", "CONDA_PREFIX")))
         assert log == f"{env.prefix}\n"
-        line = await box.envs.shell_command("printenv CONDA_DEFAULT_ENV")
+        line = await box.use(Environments).shell_command("printenv CONDA_DEFAULT_ENV")
         assert line is not None
         assert box.shell.value is not None
         assert (await box.shell.value.run(line)).stdout.decode() == f"{name}\n"
-        record, _ = await done(box, box.envs.remove(env))
+        record, _ = await done(box, box.use(Environments).remove(env))
         assert record.spec.argv[-1] == env.prefix
     assert not acted_on(tmp_path)
 
@@ -72,31 +73,33 @@ async def test_a_virtual_environment_is_made_changed_and_removed_by_jobs(
         link(envs.program("uv"), home.path / ".local" / "bin" / "uv")
         offline = {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(tmp_path / "wheels"), "UV_PYTHON": sys.executable}
     async with box_at(home, monkeypatch, **offline) as box:
-        await box.envs.find()
+        await box.use(Environments).find()
         assert kind in ("venv", "uv")
-        spec = box.envs.create("one", ["small"], "~/work", "uv" if kind == "uv" else "venv")
+        spec = box.use(Environments).create("one", ["small"], "~/work", "uv" if kind == "uv" else "venv")
         log = succeeded(await done(box, spec))
         assert "small" in log
-        await box.envs.find()
-        one = box.envs.named("one")
+        await box.use(Environments).find()
+        one = box.use(Environments).named("one")
         assert (one.kind, one.prefix) == (kind, str(home.path / "work" / "one"))
-        assert "small" in [package.name for package in await box.envs.packages(one)]
+        assert "small" in [package.name for package in await box.use(Environments).packages(one)]
         assert succeeded(await done(box, job(one, "python", "-c", "import small"))) == "small\n"
-        exported, _ = await done(box, box.envs.export(one))
-        assert "small==1.0" in await box.envs.exported(exported.results[0])
-        succeeded(await done(box, box.envs.clone(one, "two")))
-        succeeded(await done(box, box.envs.create_from("small==1.0\n", "four", "~/work", one.kind)))
-        await box.envs.find()
-        succeeded(await done(box, box.envs.rename(box.envs.named("two"), "three")))
-        succeeded(await done(box, box.envs.remove(one)))
-        assert [env.name for env in (await box.envs.find()).envs] == ["four", "three"]
-        three = box.envs.named("three")
-        assert "small" in [package.name for package in await box.envs.packages(three)]
-        record, log = await done(box, box.envs.install(three, ["no-such-package"]))
+        exported, _ = await done(box, box.use(Environments).export(one))
+        assert "small==1.0" in await box.use(Environments).exported(exported.results[0])
+        succeeded(await done(box, box.use(Environments).clone(one, "two")))
+        succeeded(
+            await done(box, box.use(Environments).create_from("small==1.0\n", "four", "~/work", one.kind))
+        )
+        await box.use(Environments).find()
+        succeeded(await done(box, box.use(Environments).rename(box.use(Environments).named("two"), "three")))
+        succeeded(await done(box, box.use(Environments).remove(one)))
+        assert [env.name for env in (await box.use(Environments).find()).envs] == ["four", "three"]
+        three = box.use(Environments).named("three")
+        assert "small" in [package.name for package in await box.use(Environments).packages(three)]
+        record, log = await done(box, box.use(Environments).install(three, ["no-such-package"]))
         assert record.ending is not None
         assert record.ending.code
         assert "no-such-package" in log
-        record, log = await done(box, box.envs.create("three", [], "~/work", three.kind))
+        record, log = await done(box, box.use(Environments).create("three", [], "~/work", three.kind))
         assert record.ending is not None
         assert record.ending.code == 1
         assert "is there already" in log
@@ -109,8 +112,8 @@ async def test_of_two_removals_at_once_one_succeeds_and_nothing_is_left(
     home = Home(tmp_path)
     home.venv(home.path / "p" / ".venv")
     async with box_at(home, monkeypatch) as box:
-        (env,) = (await box.envs.find()).envs
-        both = await asyncio.gather(*(done(box, box.envs.remove(env)) for _ in range(2)))
+        (env,) = (await box.use(Environments).find()).envs
+        both = await asyncio.gather(*(done(box, box.use(Environments).remove(env)) for _ in range(2)))
     assert sum(exit_status(record) == 0 for record, _ in both) == 1
     assert list((home.path / "p").iterdir()) == []
 
@@ -122,7 +125,9 @@ async def test_what_a_failed_creation_made_is_taken_away(
     wheel(tmp_path / "wheels")
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
     async with box_at(home, monkeypatch, **offline) as box:
-        record, _ = await done(box, box.envs.create("one", ["no-such-package"], "~/work", "venv"))
+        record, _ = await done(
+            box, box.use(Environments).create("one", ["no-such-package"], "~/work", "venv")
+        )
     assert record.ending is not None
     assert record.ending.code
     assert os.listdir(home.path / "work") == []
@@ -137,19 +142,19 @@ async def test_conda_s_own_tool_gets_its_words_as_they_are(
     tool.write_text('#!/bin/sh\nfor word; do printf "[%s]" "$word"; done; echo\n')
     env = home.fill(root / "envs" / "a b")
     async with box_at(home, monkeypatch) as box:
-        await box.envs.find()
-        one = box.envs.named("a b")
-        create = box.envs.create("new", ["python=3.11", "numpy>1; touch owned"])
+        await box.use(Environments).find()
+        one = box.use(Environments).named("a b")
+        create = box.use(Environments).create("new", ["python=3.11", "numpy>1; touch owned"])
         assert succeeded(await done(box, create)) == (
             f"[create][--yes][--prefix][{root}/envs/new][python=3.11][numpy>1; touch owned]\n"
         )
-        assert succeeded(await done(box, box.envs.clone(one, "copy"))) == (
+        assert succeeded(await done(box, box.use(Environments).clone(one, "copy"))) == (
             f"[create][--yes][--prefix][{root}/envs/copy][--clone][{env}]\n"
         )
-        record, log = await done(box, box.envs.export(one))
+        record, log = await done(box, box.use(Environments).export(one))
         assert log == f"[env][export][--prefix][{env}]\n"
-        assert await box.envs.exported(record.results[0]) == log
-        made = succeeded(await done(box, box.envs.create_from("name: x\n", "fromyml")))
+        assert await box.use(Environments).exported(record.results[0]) == log
+        made = succeeded(await done(box, box.use(Environments).create_from("name: x\n", "fromyml")))
         assert made.startswith(f"[env][create][--prefix][{root}/envs/fromyml][--file][")
     assert not acted_on(tmp_path)
 
@@ -161,9 +166,9 @@ async def test_every_login_shell_takes_the_line_that_opens_an_environment(
     home = Home(tmp_path)
     home.venv(home.path / "my project's $(touch owned)" / ".venv")
     async with box_at(home, monkeypatch, SHELL=program(shell)) as box:
-        (env,) = (await box.envs.find()).envs
-        await box.envs.use(env)
-        line = await box.envs.shell_command('printenv VIRTUAL_ENV; echo "~ % é"')
+        (env,) = (await box.use(Environments).find()).envs
+        await box.use(Environments).use(env)
+        line = await box.use(Environments).shell_command('printenv VIRTUAL_ENV; echo "~ % é"')
         assert line is not None
         # As sshd does it: the login shell itself has to understand the line.
         ran = await asyncio.create_subprocess_exec(

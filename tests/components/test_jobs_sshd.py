@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext, Purpose
+from gpubox.boxes.files.transfer import Files
 from gpubox.boxes.jobs import completion
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.commands.retry import retry
 from gpubox.core.channels import Channels
@@ -61,10 +64,9 @@ async def boxed(
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
     link = SshLink("box", wanted, Nobody(), QUICK)
-    box = Box(
-        Target("box", "ssh"), link, channels_of=channels_of, environment=variables, python=sys.executable
-    )
-    task = asyncio.create_task(box.keep(probe=False))
+    context = BoxContext(Target("box", "ssh"), python=sys.executable, environment=variables)
+    box = Box(context, link, channels_of)
+    task = asyncio.create_task(box.keep(Purpose.COMMAND))
     try:
         async with asyncio.timeout(limit):
             await settled(lambda: box.channels.value)
@@ -82,14 +84,14 @@ def spec(*argv: str, job: str = "", name: str = "", cwd: str = "") -> JobSpec:
 async def ended(box: Box, job: str) -> Record:
     """Wait for the end of a job."""
     while True:
-        record = await box.jobs.show(job)
+        record = await box.use(Jobs).show(job)
         if record.state == "ended":
             return record
         await asyncio.sleep(0.05)
 
 
 async def log_of(box: Box, job: str) -> bytes:
-    async with box.jobs.follow(job, 0) as stream:
+    async with box.use(Jobs).follow(job, 0) as stream:
         pieces: list[bytes] = []
         while piece := await stream.read():
             pieces.append(piece)
@@ -116,11 +118,11 @@ async def test_the_job_sees_exactly_its_words_behind_every_login_shell(
         sshd(tmp_path / "box", desk.public, home=home, shell=shell) as server,
         boxed(desk, server, variables) as box,
     ):
-        await box.jobs.launch(given)
+        await box.use(Jobs).launch(given)
         seen = json.loads(await log_of(box, given.id))
         assert seen == [list(HOSTILE), str(folder), "".join(HOSTILE)]
-        await box.jobs.look()
-        assert box.jobs.named("$(touch hit)\n'").id == given.id
+        await box.use(Jobs).look()
+        assert box.use(Jobs).named("$(touch hit)\n'").id == given.id
     assert "hit" not in contents(home)
 
 
@@ -131,7 +133,7 @@ async def test_a_job_goes_on_when_link_and_session_die_and_another_client_reads_
     script = f"while ! [ -e '{go}' ]; do sleep 0.05; done; echo on its own; exit 42"
     async with sshd(tmp_path / "box", desk.public) as server:
         async with boxed(desk, server, variables) as box:
-            begun = await box.jobs.launch(spec("sh", "-c", script))
+            begun = await box.use(Jobs).launch(spec("sh", "-c", script))
             sessions = [one for child in children(server.process.pid) for one in (*children(child), child)]
             assert sessions
             for pid in sessions:
@@ -159,11 +161,11 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
         wire(server.port) as way,
         boxed(desk, server, variables, port=way.port) as box,
     ):
-        await box.jobs.look()  # the program is there: from here on each launch is one line
+        await box.use(Jobs).look()  # the program is there: from here on each launch is one line
         chance = random.Random(3)
         for cut in range(8):
             before = way.accepted
-            launching = asyncio.create_task(completion.launch(box.jobs, box.shell, given))
+            launching = asyncio.create_task(completion.launch(box.use(Jobs), box.shell, given))
             await asyncio.sleep(chance.random() * 0.1)
             way.cut()
             await launching
@@ -172,7 +174,7 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
         # The last cut may not have been noticed yet.
         await retry(box, lambda: ended(box, given.id))
         assert marks.read_text() == "x\n"
-        assert len(await retry(box, box.jobs.look)) == 1
+        assert len(await retry(box, box.use(Jobs).look)) == 1
 
 
 async def test_twenty_cuts_of_the_link_leave_a_log_of_random_bytes_whole(
@@ -189,10 +191,10 @@ async def test_twenty_cuts_of_the_link_leave_a_log_of_random_bytes_whole(
         wire(server.port) as way,
         boxed(desk, server, variables, port=way.port) as box,
     ):
-        begun = await box.jobs.launch(spec(sys.executable, "-c", script))
+        begun = await box.use(Jobs).launch(spec(sys.executable, "-c", script))
         digest, size, left, cut = hashlib.sha256(), 0, cuts, 0
         next_cut = chance.randrange(400_000)
-        async with box.jobs.follow(begun.id, 0) as stream:
+        async with box.use(Jobs).follow(begun.id, 0) as stream:
             while piece := await stream.read():
                 digest.update(piece)
                 size += len(piece)
@@ -203,7 +205,7 @@ async def test_twenty_cuts_of_the_link_leave_a_log_of_random_bytes_whole(
                     way.cut()
         assert left == 0
         assert way.accepted > cuts
-        log = Path((await box.jobs.show(begun.id)).folder) / "log"
+        log = Path((await box.use(Jobs).show(begun.id)).folder) / "log"
         assert digest.hexdigest() == hashlib.sha256(log.read_bytes()).hexdigest()
 
 
@@ -215,9 +217,9 @@ async def test_stop_ends_the_whole_tree(desk: Desk, tmp_path: Path, variables: d
     )
     given = JobSpec(id=new_id(), argv=("sh", "-c", script), grace=0.3)
     async with sshd(tmp_path / "box", desk.public) as server, boxed(desk, server, variables) as box:
-        await box.jobs.launch(given)
+        await box.use(Jobs).launch(given)
         await settled(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        await box.jobs.stop(given.id)
+        await box.use(Jobs).stop(given.id)
         record = await ended(box, given.id)
         assert record.ending is not None
         assert (record.ending.how, record.ending.signal) == ("stopped", "KILL")
@@ -231,11 +233,11 @@ async def test_two_sessions_are_enough_to_follow_and_to_ask(
         sshd(tmp_path / "box", desk.public, extra="MaxSessions 2") as server,
         boxed(desk, server, variables) as box,
     ):
-        begun = await box.jobs.launch(spec("sh", "-c", "echo one; sleep 60"))
-        async with box.jobs.follow(begun.id, 0) as stream:
+        begun = await box.use(Jobs).launch(spec("sh", "-c", "echo one; sleep 60"))
+        async with box.use(Jobs).follow(begun.id, 0) as stream:
             assert await stream.read() == b"one\n"
-            assert (await box.jobs.show(begun.id)).state == "running"
-            await box.jobs.stop(begun.id)
+            assert (await box.use(Jobs).show(begun.id)).state == "running"
+            await box.use(Jobs).stop(begun.id)
             assert await stream.read() == b""
 
 
@@ -244,11 +246,11 @@ async def test_a_large_log_is_read_with_flat_memory(
 ) -> None:
     size = 128 << 20
     async with sshd(tmp_path / "box", desk.public) as server, boxed(desk, server, variables) as box:
-        begun = await box.jobs.launch(spec("head", "-c", str(size), "/dev/zero"))
+        begun = await box.use(Jobs).launch(spec("head", "-c", str(size), "/dev/zero"))
         await ended(box, begun.id)
         got, slow = 0, 0
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        async with box.jobs.follow(begun.id, 0) as stream:
+        async with box.use(Jobs).follow(begun.id, 0) as stream:
             while piece := await stream.read():
                 got += len(piece)
                 if slow < 20:  # a reader that is slow at first: what is sent meanwhile waits on the box
@@ -273,8 +275,8 @@ async def test_files_go_both_ways_through_cuts(desk: Desk, tmp_path: Path, varia
         boxed(desk, server, variables, port=way.port) as box,
     ):
         for copying in (
-            lambda: box.files.put([str(here)], f"{there}/"),
-            lambda: box.files.get([str(there / "here")], f"{tmp_path / 'back'}/"),
+            lambda: box.use(Files).put([str(here)], f"{there}/"),
+            lambda: box.use(Files).get([str(there / "here")], f"{tmp_path / 'back'}/"),
         ):
             task = asyncio.create_task(copying())
             for _ in range(5):

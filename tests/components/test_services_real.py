@@ -18,7 +18,9 @@ from typing import cast
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext, Purpose
 from gpubox.boxes.services import Access, Service, Services
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Channels
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
@@ -46,8 +48,8 @@ def channels_of(shell: Shell) -> Channels:
 async def connected(desk: Desk, folder: Path) -> AsyncGenerator[Box]:
     """A box behind a real sshd, reached."""
     async with sshd(folder, desk.public) as server:
-        box = Box(Target("xub", "ssh"), desk.link(server), channels_of=channels_of)
-        keeping = asyncio.ensure_future(box.keep(probe=False))
+        box = Box(BoxContext(Target("xub", "ssh")), desk.link(server), channels_of)
+        keeping = asyncio.ensure_future(box.keep(Purpose.COMMAND))
         try:
             await until(lambda: box.channels.value is not None, 20)
             yield box
@@ -60,7 +62,7 @@ async def found(box: Box, fits: Callable[[Service], bool]) -> Service:
     """Look for a service until it is there."""
     async with asyncio.timeout(LIMIT):
         while True:
-            for service in await box.services.find():
+            for service in await box.use(Services).find():
                 if fits(service):
                     return service
             await asyncio.sleep(0.1)
@@ -86,9 +88,9 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
         service = await found(box, lambda one: one.port == port and bool(one.token))
         assert (service.key, service.pid, service.mine) == ("jupyter-cats", process.pid, True)
         assert (service.access, service.base, service.folder) == (Access.TOKEN, "/lab7/", str(project))
-        assert TOKEN not in repr(box.services.feed.value)
+        assert TOKEN not in repr(box.use(Services).feed.value)
 
-        tunnel = await box.services.open(box.services.named("jupyter"))
+        tunnel = await box.use(Services).open(box.use(Services).named("jupyter"))
         assert tunnel.name == "jupyter-cats"
         base, _, query = service.url(tunnel.port).partition("?")
         told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
@@ -97,8 +99,8 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
         with pytest.raises(urllib.error.HTTPError, match="403"):
             await asyncio.to_thread(answer, f"{base}api/status?token=wrong")
 
-        assert box.services.behind(tunnel) == service
-        assert (await box.services.open(service)).id == tunnel.id
+        assert box.use(Services).behind(tunnel) == service
+        assert (await box.use(Services).open(service)).id == tunnel.id
 
 
 def opener(folder: Path) -> dict[str, str]:
@@ -154,7 +156,7 @@ async def test_tensorboard_is_found_with_its_folder_and_opened_by_name(desk: Des
     ):
         service = await found(box, lambda one: one.port == port and one.kind == "tensorboard")
         assert (service.pid, service.title, service.folder) == (process.pid, "exp", str(runs / "exp"))
-        tunnel = await box.tunnels.open(None, "tensorboard-exp")
+        tunnel = await box.use(Tunnels).open(None, "tensorboard-exp")
         url = f"{service.url(tunnel.port)}data/environment"
         told = await asyncio.to_thread(answer, url)
         assert isinstance(told, dict)

@@ -112,7 +112,7 @@ async def test_scancel_by_hand_is_told_and_ends_everything(
     "line",
     [
         # Slurm has canceled it before its signal comes: the command is gone with status 0 by then.
-        'scancel "$SLURM_JOB_ID"; echo >{0}/on; exit 0',
+        'echo >{0}/on; scancel "$SLURM_JOB_ID"; exit 0',
         'trap "exit 0" TERM; echo >{0}/on; while :; do sleep 0.05; done',
     ],
     ids=["before the signal", "upon the signal"],

@@ -15,7 +15,8 @@ import pytest
 
 from gpubox.agent import bootstrap, probe_session
 from gpubox.boxes.box import Box
-from gpubox.config.settings import ProbeSettings, SshSettings
+from gpubox.boxes.context import BoxContext
+from gpubox.config.settings import ProbeSettings, Settings, SshSettings
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Nobody
 from gpubox.core.target import Target
@@ -73,7 +74,7 @@ async def test_a_link_heals_by_itself_however_long_it_stood_still(
         desk.trust(server)
         wanted = desk.wanted(port=server.port, identity=str(desk.identity))
         link = SshLink("box", wanted, Nobody(), _STEADY)
-        box = Box(Target("box", "ssh"), link, probe=ProbeSettings(interval=0.5))
+        box = Box(BoxContext(Target("box", "ssh"), Settings(probe=ProbeSettings(interval=0.5))), link)
         keeping = asyncio.create_task(box.keep())
         try:
             for number in range(8):

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext, Purpose
 from gpubox.boxes.tunnels import tunnels
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Channels, Direction, Forward
 from gpubox.core.errors import Dropped, PortTaken, RemoteError
 from gpubox.core.prompts import Nobody
@@ -41,8 +43,8 @@ async def boxed(desk: Desk, server: Server, *tunnels: str, port: int = 0) -> Asy
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
     link = SshLink("box", wanted, Nobody(), QUICK)
-    box = Box(Target("box", "ssh"), link, channels_of=channels_of, tunnels=tunnels)
-    task = asyncio.create_task(box.keep(probe=False))
+    box = Box(BoxContext(Target("box", "ssh"), tunnels=tunnels), link, channels_of)
+    task = asyncio.create_task(box.keep(Purpose.COMMAND))
     try:
         async with asyncio.timeout(LIMIT):
             yield box
@@ -53,7 +55,7 @@ async def boxed(desk: Desk, server: Server, *tunnels: str, port: int = 0) -> Asy
 
 
 def of(box: Box, name: str) -> Tunnel:
-    (found,) = [one for one in box.tunnels.feed.value if one.name == name]
+    (found,) = [one for one in box.use(Tunnels).feed.value if one.name == name]
     return found
 
 
@@ -65,17 +67,17 @@ async def test_all_four_ways_go_through_sshd(desk: Desk) -> None:
         program(count) as port,
         program(echo, path),
     ):
-        local = await box.tunnels.open(Forward(Direction.LOCAL, port=port))
+        local = await box.use(Tunnels).open(Forward(Direction.LOCAL, port=port))
         assert await asked(local.port, b"x" * BIG) == b"%d" % BIG
-        unix = await box.tunnels.open(Forward(Direction.LOCAL, path=str(path)))
+        unix = await box.use(Tunnels).open(Forward(Direction.LOCAL, path=str(path)))
         assert await asked(unix.port, b"x" * BIG) == b"x" * BIG
-        remote = await box.tunnels.open(Forward(Direction.REMOTE, port=port), "back")
+        remote = await box.use(Tunnels).open(Forward(Direction.REMOTE, port=port), "back")
         assert await asked(remote.port, b"x" * BIG) == b"%d" % BIG
         assert {address[:-5] for address in listeners(remote.port)} <= {
             "0100007F",
             "00000000000000000000000001000000",
         }
-        socks = await box.tunnels.open(Forward(Direction.SOCKS))
+        socks = await box.use(Tunnels).open(Forward(Direction.SOCKS))
         greeting = b"\x05\x01\0\x05\x01\0\x01\x7f\0\0\x01" + port.to_bytes(2)
         answer = await asked(socks.port, greeting + b"hello")
         assert answer == b"\x05\0\x05\0\0\x01" + bytes(6) + b"5"
@@ -92,7 +94,7 @@ async def test_a_fast_transfer_goes_on_while_the_line_gives_up_its_compression(d
 
     async with sshd(desk.folder / "server", desk.public) as server, boxed(desk, server) as box:
         async with program(pour) as port:
-            tunnel = await box.tunnels.open(Forward(Direction.LOCAL, port=port))
+            tunnel = await box.use(Tunnels).open(Forward(Direction.LOCAL, port=port))
             assert await asked(tunnel.port, b"") == bytes(size)
         shell = box.shell.value
         assert isinstance(shell, SshShell)
@@ -105,7 +107,7 @@ async def test_nothing_that_listens_is_told_from_what_sshd_forbids(desk: Desk) -
     extra = f"PermitOpen 127.0.0.1:{allowed}"
     async with sshd(desk.folder / "server", desk.public, extra=extra) as server, boxed(desk, server) as box:
         for port, title in ((allowed, "Nothing listens on the box"), (nobody, "The box forbids it")):
-            tunnel = await box.tunnels.open(Forward(Direction.LOCAL, port=port), str(port))
+            tunnel = await box.use(Tunnels).open(Forward(Direction.LOCAL, port=port), str(port))
             with pytest.raises(ConnectionResetError):
                 await asked(tunnel.port, b"")
 
@@ -121,10 +123,10 @@ async def test_a_box_that_forwards_nothing_says_so(desk: Desk) -> None:
     extra = "AllowTcpForwarding no\nAllowStreamLocalForwarding no"
     async with sshd(desk.folder / "server", desk.public, extra=extra) as server, boxed(desk, server) as box:
         with pytest.raises(RemoteError, match="Remote forwards are not allowed"):
-            await box.tunnels.open(Forward(Direction.REMOTE, free_port(), port=1), "back")
+            await box.use(Tunnels).open(Forward(Direction.REMOTE, free_port(), port=1), "back")
         async with program(echo) as port, program(echo, path):
             for spec in (Forward(Direction.LOCAL, port=port), Forward(Direction.LOCAL, path=str(path))):
-                tunnel = await box.tunnels.open(spec)
+                tunnel = await box.use(Tunnels).open(spec)
                 with pytest.raises(ConnectionResetError):
                     await asked(tunnel.port, b"")
                 await settled(lambda: of(box, tunnel.name).reason)  # noqa: B023
@@ -140,15 +142,15 @@ async def test_forwards_take_none_of_the_few_sessions(desk: Desk) -> None:
         program(echo) as port,
     ):
         for number in range(5):
-            await box.tunnels.open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
+            await box.use(Tunnels).open(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
         shell = box.shell.value
         assert shell is not None
         async with shell.stream("cat") as channel:
             assert (await shell.run("echo one more")).stdout == b"one more\n"
             answers = await asyncio.gather(
-                *(asked(one.port, one.name.encode()) for one in box.tunnels.feed.value)
+                *(asked(one.port, one.name.encode()) for one in box.use(Tunnels).feed.value)
             )
-            assert answers == [one.name.encode() for one in box.tunnels.feed.value]
+            assert answers == [one.name.encode() for one in box.use(Tunnels).feed.value]
             await channel.write(b"hello\n")
             assert await channel.read_line(100) == b"hello\n"
 
@@ -177,14 +179,14 @@ async def test_ten_tunnels_come_back_on_the_same_ports_through_a_link_that_is_cu
         program(echo) as port,
         boxed(desk, server, *(f"t{number}={port}" for number in range(8)), port=way.port) as box,
     ):
-        box.tunnels.add(Forward(Direction.SOCKS), "socks")
-        box.tunnels.add(Forward(Direction.REMOTE, port=port), "back")
+        box.use(Tunnels).add(Forward(Direction.SOCKS), "socks")
+        box.use(Tunnels).add(Forward(Direction.REMOTE, port=port), "back")
 
         def all_open() -> bool:
-            return all(one.phase is TunnelPhase.OPEN for one in box.tunnels.feed.value)
+            return all(one.phase is TunnelPhase.OPEN for one in box.use(Tunnels).feed.value)
 
         await settled(all_open)
-        ports = [one.port for one in box.tunnels.feed.value]
+        ports = [one.port for one in box.use(Tunnels).feed.value]
         assert len(set(ports)) == 10
         for cut in range(1, cuts + 1):
             busy = [asyncio.create_task(chatter(number)) for number in ports[:8]]
@@ -193,10 +195,10 @@ async def test_ten_tunnels_come_back_on_the_same_ports_through_a_link_that_is_cu
             await settled(lambda: way.accepted > cut)  # noqa: B023
             await asyncio.gather(*busy)
             await settled(all_open)
-            assert [one.port for one in box.tunnels.feed.value] == ports
+            assert [one.port for one in box.use(Tunnels).feed.value] == ports
             for number in ports[:8]:
                 assert await asked(number, b"back") == b"back"
-        assert all(not one.note for one in box.tunnels.feed.value[1:9] if one.port == port)
+        assert all(not one.note for one in box.use(Tunnels).feed.value[1:9] if one.port == port)
 
 
 async def chatter(port: int) -> None:
@@ -228,7 +230,7 @@ async def test_a_tunnel_opened_while_the_link_is_down_waits_for_it(
         way.freeze()
         way.cut()
         await settled(lambda: box.channels.value is None)
-        opening = asyncio.create_task(box.tunnels.open(Forward(Direction.LOCAL, port=port)))
+        opening = asyncio.create_task(box.use(Tunnels).open(Forward(Direction.LOCAL, port=port)))
         await asyncio.sleep(0.1)
         way.thaw()
         try:

@@ -14,7 +14,9 @@ import asyncssh
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.boxes.processes import ProcessSignals
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.demo.box import Demo, demo_box
@@ -48,7 +50,7 @@ async def test_ending_the_training_lets_the_load_fall() -> None:
         )
         process = next(each for each in sample.processes if "train.py" in each.command)
         assert process.gpu == 1
-        await box.signal(process, "TERM")
+        await box.use(ProcessSignals).send(process, "TERM")
         after = await sample_with(box, lambda sample: not sample.gpus[1].memory_used)
         assert after.gpus[1].util == 0
         assert after.gpus[0].memory_used
@@ -114,9 +116,10 @@ async def test_its_jobs_end_with_it() -> None:
     begun: list[int] = []
 
     async def watch(box: Box) -> None:
+        jobs = box.use(Jobs)
         await sample_with(box, lambda _: True)
-        running = await box.jobs.launch(JobSpec(id=new_id(), argv=LONG))
-        queued = await box.jobs.launch(JobSpec(id=new_id(), argv=LONG, gpus=GpuRequest(count=2)))
+        running = await jobs.launch(JobSpec(id=new_id(), argv=LONG))
+        queued = await jobs.launch(JobSpec(id=new_id(), argv=LONG, gpus=GpuRequest(count=2)))
         assert queued.state == "queued"  # the trainings have all GPUs but one
         for record in (running, queued):
             assert record.folder.startswith(tempfile.gettempdir())

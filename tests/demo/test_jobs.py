@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
@@ -18,10 +19,11 @@ TRAIN = ("python", "train.py", "--epochs", "1")
 
 async def record_of(box: Box, job: str, wanted: Callable[[Record], bool]) -> Record:
     """Look until a job is as wanted."""
+    jobs = box.use(Jobs)
     async with asyncio.timeout(LIMIT):
         while True:
-            await box.jobs.look()
-            for record in box.jobs.feed.value:
+            await jobs.look()
+            for record in jobs.feed.value:
                 if record.id == job and wanted(record):
                     return record
             await asyncio.sleep(0.1)
@@ -29,10 +31,11 @@ async def record_of(box: Box, job: str, wanted: Callable[[Record], bool]) -> Rec
 
 async def test_a_job_gets_the_idle_gpu_loads_it_and_the_next_one_waits_for_it() -> None:
     async def watch(box: Box) -> None:
+        jobs = box.use(Jobs)
         sample = await sample_with(box, lambda _: True)
         assert not sample.gpus[2].memory_used
-        one = await box.jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
-        two = await box.jobs.launch(JobSpec(id=new_id(), argv=(*TRAIN[:2], "-h"), gpus=GpuRequest(count=1)))
+        one = await jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
+        two = await jobs.launch(JobSpec(id=new_id(), argv=(*TRAIN[:2], "-h"), gpus=GpuRequest(count=1)))
         one = await record_of(box, one.id, lambda record: record.main is not None)
         assert one.main is not None
         pid = one.main.pid
@@ -51,7 +54,7 @@ async def test_a_job_gets_the_idle_gpu_loads_it_and_the_next_one_waits_for_it() 
         assert use.peak_memory
         assert use.busy_util
         assert not use.shared
-        ticks, _ = await box.jobs.ticks(one.id, 0)
+        ticks, _ = await jobs.ticks(one.id, 0)
         assert max(gpu.util or 0 for tick in ticks for gpu in tick.gpus) > 10
         await sample_with(box, lambda sample: not sample.gpus[2].memory_used)
 
@@ -60,17 +63,18 @@ async def test_a_job_gets_the_idle_gpu_loads_it_and_the_next_one_waits_for_it() 
 
 async def test_what_lies_in_the_home_runs_and_ends_as_it_says() -> None:
     async def watch(box: Box) -> None:
+        jobs = box.use(Jobs)
         await sample_with(box, lambda _: True)
         none = GpuRequest(mode="none")
-        trained = await box.jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
-        failed = await box.jobs.launch(
+        trained = await jobs.launch(JobSpec(id=new_id(), argv=TRAIN, gpus=GpuRequest(count=1)))
+        failed = await jobs.launch(
             JobSpec(id=new_id(), argv=("sh", "-c", "python diverge.py --pace 0.002"), gpus=none)
         )
         ended = await record_of(box, failed.id, lambda record: record.ending is not None)
         assert ended.ending is not None
         assert ended.ending.code == 134 or ended.ending.signal == signal.SIGABRT
         trained = await record_of(box, trained.id, lambda record: record.ending is not None)
-        chunk = await box.jobs.page(trained.id, 0, 100_000)
+        chunk = await jobs.page(trained.id, 0, 100_000)
         log = chunk.data.decode()
         assert "simulated" in log.splitlines()[0]
         assert "\repoch 1/1" in log

@@ -16,7 +16,9 @@ import msgspec
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.boxes.factory import open_box
+from gpubox.boxes.processes import ProcessSignals
 from gpubox.boxes.targets import parse
 from gpubox.config.settings import ProbeSettings, Settings
 from gpubox.core.errors import RemoteError
@@ -65,7 +67,8 @@ async def test_this_machine_is_seen_as_it_is() -> None:
 
 async def test_without_python_this_machine_is_seen_all_the_same() -> None:
     target = parse("local", SETTINGS)
-    async with opened(Box(target, LocalLink(), probe=SETTINGS.probe, python="/nonexistent/python")) as box:
+    context = BoxContext(target, SETTINGS, python="/nonexistent/python")
+    async with opened(Box(context, LocalLink())) as box:
         sample = box.sample.value
         assert sample is not None
         assert sample.host.hostname == socket.gethostname()
@@ -118,9 +121,9 @@ async def test_a_process_that_the_probe_shows_can_be_signaled_and_a_later_one_ca
                 assert process.started is not None
                 later = msgspec.structs.replace(process, started=process.started + 60)
                 with pytest.raises(RemoteError, match="Not the same process"):
-                    await box.signal(later, "KILL")
+                    await box.use(ProcessSignals).send(later, "KILL")
                 assert busy.poll() is None
-                await box.signal(process, "TERM")
+                await box.use(ProcessSignals).send(process, "TERM")
                 assert await asyncio.to_thread(busy.wait, 10) == -15
         finally:
             busy.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.config.settings import HistorySettings
 from gpubox.core.history import History, readings
 from gpubox.core.target import Target
@@ -96,7 +97,7 @@ async def test_a_box_begins_with_what_was_seen_before_and_goes_on(
 ) -> None:
     await store.history.write(HistoryRow("xub", past(100), {"host/cpu": 77.0}))
     link = ScriptedLink()
-    box = Box(Target("xub", "ssh"), link, store=store)
+    box = Box(BoxContext(Target("xub", "ssh"), store=store), link)
     monkeypatch.setattr(history_module, "WIDTH", 1)
     keeping = asyncio.create_task(box.keep())
     try:

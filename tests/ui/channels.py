@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import cast
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Feature
 from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
 from gpubox.boxes.desktops.vnc_viewers import Viewer
 from gpubox.boxes.services import Service, Services
@@ -74,7 +75,7 @@ class FakeViewing:
         await self.ended.wait()
 
 
-class FakeDesktops:
+class FakeDesktops(Feature):
     """Stands in for Desktops."""
 
     def __init__(self, *running: DesktopSession, viewer: Viewer | None = None) -> None:
@@ -152,7 +153,7 @@ class FakeDesktops:
             self.looking -= 1
 
 
-class FakeServices:
+class FakeServices(Feature):
     """Stands in for Services."""
 
     def __init__(self, tunnels: FakeTunnels, *found: Service) -> None:
@@ -176,13 +177,16 @@ class FakeServices:
         return next((one for one in self.feed.value if one.forward == tunnel.spec), None)
 
 
-class FakeTunnels:
+class FakeTunnels(Feature):
     """Stands in for Tunnels: what is wished is open at once."""
 
     def __init__(self, *held: Tunnel) -> None:
         self.feed: Feed[tuple[Tunnel, ...]] = Feed(tuple(held))
         self.error: GpuBoxError | None = None
         self.done: list[str] = []
+
+    def find_by(self, find: object) -> None:
+        """Names are open as they are."""
 
     def add(self, spec: Forward | None, name: str = "") -> Tunnel:
         for held in self.feed.value:
@@ -229,14 +233,14 @@ LOCAL = Forward(Direction.LOCAL, port=8888)
 def furnish(box: Box, desktops: FakeDesktops | None = None, tunnels: FakeTunnels | None = None) -> Box:
     """Give a box desktops and tunnels that a test commands."""
     if desktops is not None:
-        box.desktops = cast("Desktops", desktops)
+        box.context.provide(Desktops, cast("Desktops", desktops))
         box.channels.put(cast("Channels", object()))
     if tunnels is not None:
-        box.tunnels = cast("Tunnels", tunnels)
+        box.context.provide(Tunnels, cast("Tunnels", tunnels))
     return box
 
 
 def serve(box: Box, services: FakeServices) -> Box:
     """Give a box services that a test commands."""
-    box.services = cast("Services", services)
+    box.context.provide(Services, cast("Services", services))
     return box

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import textual.notifications
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.widgets import Input
+from textual.widgets._toast import Toast
 
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.keymap import everything
@@ -45,11 +47,18 @@ def panels_may_fail() -> None:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stop the clock of boxes and screens; asyncio's own goes on."""
+
+    def stay(_: Toast) -> None:
+        pass
+
     everything(GpuBoxApp)  # imports all of the screen, so that all of it gets the clock
     clock = Clock()
     for name, module in tuple(sys.modules.items()):
         if name.startswith(("gpubox.ui", "gpubox.boxes")) and getattr(module, "time", None) is time:
             monkeypatch.setattr(module, "time", clock.namespace())
+    # Toasts stay, or a busy machine takes them away before a test has seen them.
+    monkeypatch.setattr(textual.notifications, "time", clock.time)
+    monkeypatch.setattr(Toast, "_expire", stay)
     return clock
 
 

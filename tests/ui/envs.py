@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Feature
+from gpubox.boxes.envs.envs import Environments
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.env import Build, Env, Envs, Kind, Package, Root, Sight
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
@@ -48,7 +52,7 @@ HOSTILE = env("[red]x[/]\x1b[31m\nno", kind="venv")
 ALL = (BROKEN, HOSTILE, MISSING, TOO_NEW, TF_CPU, TF_GPU, TORCH)
 
 
-class FakeEnvs:
+class FakeEnvs(Feature):
     """Stands in for Environments."""
 
     def __init__(self, *envs: Env, roots: Sequence[Root] = (ROOT,)) -> None:
@@ -126,7 +130,7 @@ class FakeEnvs:
 
 def equip(box: Box, envs: FakeEnvs) -> Box:
     """Give a box these environments."""
-    box.envs = envs  # pyright: ignore[reportAttributeAccessIssue]
+    box.context.provide(Environments, cast("Environments", envs))
     return box
 
 
@@ -138,7 +142,7 @@ async def envs_of(
     sample = samples.training_box()
     box = equip(make_box(sample), envs)
     jobs = FakeJobs()
-    box.jobs = jobs  # pyright: ignore[reportAttributeAccessIssue]
+    box.context.provide(Jobs, cast("Jobs", jobs))
     async with on_stage(EnvsPanel, sample, size, box=box, answers=answers) as (stage, pilot):
         await until(pilot, lambda: "Looking" not in stage.text)
         yield stage, pilot, jobs

@@ -12,6 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
@@ -80,7 +81,7 @@ class FakeLink:
 
 def make_box(sample: Sample | None = None, health: Health = LIVE, target: Target = XUB) -> Box:
     """Return a box that has just read `sample`, over a FakeLink."""
-    box = Box(target, FakeLink(health))
+    box = Box(BoxContext(target), FakeLink(health))
     if sample is not None:
         box.received(sample)
         box.received_at = MONOTONIC

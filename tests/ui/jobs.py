@@ -12,6 +12,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Feature
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm.backend import SlurmState
 from gpubox.core.errors import GpuBoxError
@@ -122,7 +123,7 @@ def ticks(count: int, gpu: bool = True) -> tuple[Tick, ...]:
     )  # fmt: skip
 
 
-class FakeJobs(FakeLogs):
+class FakeJobs(FakeLogs, Feature):
     """Stands in for Jobs."""
 
     def __init__(self, *records: Record, places: Sequence[GpuPlace] = PLACES) -> None:
@@ -212,5 +213,5 @@ class FakeJobs(FakeLogs):
 
 def employ(box: Box, jobs: FakeJobs) -> Box:
     """Give a box jobs that a test commands."""
-    box.jobs = cast("Jobs", jobs)
+    box.context.provide(Jobs, cast("Jobs", jobs))
     return box

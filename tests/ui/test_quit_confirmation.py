@@ -81,8 +81,9 @@ async def test_q_goes_back_from_a_log_and_asks_at_the_top_while_a_tunnel_is_open
         await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.box is not None)
 
         def keys() -> list[str]:
-            here, general = app.screen.query_one(KeyFooter).keys()
-            return [f"{key.shown} {key.description}" for key in (*here, *general)]
+            footers = app.screen.query(KeyFooter)  # a screen that was just pushed has none yet
+            shown = [(*here, *general) for here, general in map(KeyFooter.keys, footers)]
+            return [f"{key.shown} {key.description}" for keys in shown for key in keys]
 
         await until(pilot, lambda: "q Quit" in keys())
         await app.push_screen(JobScreen(box, app.settings, RUNNING))

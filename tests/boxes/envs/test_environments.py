@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from gpubox.boxes.context import BoxContext, Purpose
 from gpubox.boxes.envs import Environments
 from gpubox.boxes.envs.envs import SLOW
 from gpubox.config.settings import Settings
@@ -14,8 +16,11 @@ from gpubox.core.env import Env, Envs
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import CommandResult, Shell
+from gpubox.core.target import Target
 from gpubox.store.store import Store
+from tests import samples
 from tests.boxes.scripted import ScriptedShell
+from tests.hang import LIMIT
 
 X = Env(prefix="/c/envs/x", name="x", kind="conda", python="3.11")
 Y = Env(prefix="/c/envs/y", name="y", kind="conda")
@@ -66,6 +71,25 @@ async def test_the_chosen_one_is_remembered_for_the_box(box: Answering, tmp_path
         assert await again.restore() == X
         await again.use(None)
         assert await environments(box, store).restore() is None
+
+
+async def test_an_open_box_has_the_one_of_last_time_in_use_once_it_was_read(
+    box: Answering, tmp_path: Path
+) -> None:
+    with Store.open(Settings(), tmp_path / "history.sqlite") as store:
+        before = environments(box, store)
+        await before.find()
+        await before.use(X)
+        context = BoxContext(Target("box", "ssh"), store=store, shell=Feed(box))
+        envs = context.use(Environments)
+        await envs.background(Purpose.WATCH)  # it returns: a row of a list needs no environment
+        working = asyncio.create_task(envs.background(Purpose.WORK))
+        await asyncio.sleep(0)
+        assert envs.chosen.value is None
+        context.sample.put(samples.training_box())
+        async with asyncio.timeout(LIMIT):
+            await working
+        assert envs.chosen.value == X
 
 
 async def test_what_another_window_chose_is_chosen_at_the_next_look(box: Answering, tmp_path: Path) -> None:

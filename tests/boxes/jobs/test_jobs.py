@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.jobs import _with, whoami
+from gpubox.boxes.jobs.jobs import whoami
+from gpubox.boxes.jobs.merge import merged
 from gpubox.boxes.jobs.spec_parsing import line_of
 from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import HistorySettings, JobSettings
@@ -195,4 +196,4 @@ async def test_a_queue_that_the_box_has_not_is_refused() -> None:
 
 def test_the_newest_is_the_one_submitted_last_whatever_the_clocks_say() -> None:
     rows = (replace(job(3), serial=1), replace(job(2), serial=2), replace(job(1), serial=3), job(4))
-    assert [one.id for one in _with(rows, {})] == [job(number).id for number in (1, 2, 3, 4)]
+    assert [one.id for one in merged(rows, {})] == [job(number).id for number in (1, 2, 3, 4)]

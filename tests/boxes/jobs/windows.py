@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
 
+from gpubox.boxes.context import Purpose
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm.backend import Slurm
@@ -42,7 +43,15 @@ class Kept:
         self.channels: Feed[Channels | None] = Feed(link())
         self.sample: Feed[Sample | None] = Feed(None)
         self.limits = Feed(SshdPolicy())
-        self.jobs = Jobs("xub", self.shell, self.channels, store=store, settings=settings, limits=self.limits)
+        self.jobs = Jobs(
+            "xub",
+            self.shell,
+            self.channels,
+            store=store,
+            settings=settings,
+            limits=self.limits,
+            sample=self.sample,
+        )
         self.backend = ScriptedBackend(*records)
         self.jobs.box_backend = cast("BoxBackend", self.backend)
         self.jobs.slurm = Without("xub", self.jobs.box_backend)
@@ -58,7 +67,7 @@ class Kept:
 
     @asynccontextmanager
     async def keep(self) -> AsyncGenerator[None]:
-        keeping_ = asyncio.ensure_future(self.jobs.keep(self.sample))
+        keeping_ = asyncio.ensure_future(self.jobs.background(Purpose.WORK))
         try:
             yield
             assert not keeping_.done(), keeping_

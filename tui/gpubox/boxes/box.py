@@ -1,100 +1,45 @@
-"""A box: its link, newest sample, history, and the services that work on it."""
+"""A box: its link, newest sample and history, and what its features are made with."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from typing import TypeVar
 
 from gpubox.agent.probe_session import ProbeSession
-from gpubox.boxes import processes
-from gpubox.boxes.desktops import Desktops
-from gpubox.boxes.envs.envs import Environments
-from gpubox.boxes.files.transfer import Files
-from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.login import Login
-from gpubox.boxes.services import Services
-from gpubox.boxes.sshd_policy import SshdPolicy, learn
-from gpubox.boxes.tunnels.local_ports import Ports
-from gpubox.boxes.tunnels.tunnels import Tunnels
-from gpubox.boxes.x11.programs import Windows
+from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.common.rules.link import stale_after
-from gpubox.config.settings import DesktopSettings, JobSettings, ProbeSettings
-from gpubox.core.channels import Channels, Forward
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.history import History, readings
 from gpubox.core.link_state import Phase
-from gpubox.core.retry import connected
-from gpubox.core.sample import Process, Sample
+from gpubox.core.sample import Sample
 from gpubox.core.shell import Link, Shell
-from gpubox.core.target import Target
 from gpubox.core.tasks import together
 from gpubox.store.store import Store
 
-_LEARN = 2.0
-"""Seconds after which the first sample of a link is there, and there is time for what can wait."""
+F = TypeVar("F", bound=Feature)
 
 
 class Box:
-    """An opened box; panels follow its feeds and call its methods."""
+    """An opened box; panels follow its feeds and use its features."""
 
     def __init__(
-        self,
-        target: Target,
-        link: Link,
-        *,
-        probe: ProbeSettings | None = None,
-        python: str = "",
-        environment: Mapping[str, str] | None = None,
-        store: Store | None = None,
-        channels_of: Callable[[Shell], Channels] | None = None,
-        tunnels: Sequence[str] = (),
-        desktop: DesktopSettings | None = None,
-        jobs: JobSettings | None = None,
-        projects: Sequence[str] = (),
-        login: bool = False,
+        self, context: BoxContext, link: Link, channels_of: Callable[[Shell], Channels] | None = None
     ) -> None:
-        self.target = target
+        self.context = context
+        self.target, self.settings = context.target, context.settings
         self.link = link
-        self.sample: Feed[Sample | None] = Feed(None)
-        """The newest sample; it stays when the link drops."""
+        self.sample, self.shell, self.channels = context.sample, context.shell, context.channels
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """What is wrong with the probe while the link itself is live; None when nothing is."""
-        self.shell: Feed[Shell | None] = Feed(None)
-        """Runs commands; None while the link is down. It outlives a restart of the probe."""
-        self.channels: Feed[Channels | None] = Feed(None)
-        """Channels of the link besides commands; they come and go with `shell`."""
-        self.tunnels = Tunnels(target.name, ports=Ports(target.name, store), find=self._place)
-        """Forwarded ports and sockets of the box."""
-        self.services = Services(target.name, self.shell, self.tunnels, python=python)
-        """What listens on the box, by stable names."""
-        self.desktops = Desktops(self.shell, self.channels, desktop or DesktopSettings(), box=target.name)
-        """Desktops that run on the box; starts new ones."""
-        self.limits: Feed[SshdPolicy] = Feed(SshdPolicy())
-        """What sshd allows, read once per link."""
-        self.files = Files(target.name, self.shell, self.channels, python=python)
-        """Copies files and folders both ways."""
-        self.envs = Environments(target.name, self.shell, store, python=python, folders=projects)
-        """The box's software environments, and the one that shells and jobs run in."""
-        self.login = Login(target.name, self.shell, python, environment) if login else None
-        """The login environment of the box; None where commands inherit this program's environment."""
-        self.jobs = Jobs(target.name, self.shell, self.channels, store=store, settings=jobs,
-            limits=self.limits, python=python, environment=environment, login=self.login)  # fmt: skip
-        """Jobs that run, wait and ended on the box."""
-        self.tunnels.spec(tunnels)
-        self.windows = Windows(target.name, self.channels, store)
-        """Graphical programs of the box on this machine's display."""
         self.history = History()
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
         self.received_at: float | None = None
         """time.monotonic() when the newest sample came in."""
-        self._probe = probe or ProbeSettings()
-        self._python = python
-        self._environment = environment
-        self._store = store
         self._loaded = asyncio.Event()
         self._loaded.set()
         self._channels_of = channels_of
@@ -119,40 +64,41 @@ class Box:
             return False
         return self.link.health.value.phase is not Phase.LIVE or age > stale_after(sample.interval)
 
-    async def keep(self, *, probe: bool = True) -> None:
-        """Keep the link up, the probe running, tunnels open and the history on disk, until cancelled.
+    def use(self, kind: type[F]) -> F:
+        """Return what can be done with the box, by its class: `box.use(Jobs)`."""
+        return self.context.use(kind)
 
-        Without the probe the box is not read, and no channel is taken for it. It never raises GpuBoxError:
-        the link's trouble is in `link.health`, the probe's in `trouble`, the disk's in the store's.
+    async def keep(self, purpose: Purpose = Purpose.WORK) -> None:
+        """Keep the link up, the probe running, features at work and the history on disk, until cancelled.
+
+        For a command the box is not read, and no channel is taken for it. It never raises GpuBoxError: the
+        link's trouble is in `link.health`, the probe's in `trouble`, the disk's in the store's.
         """
-        work = self._read if probe else self._stay
-        jobs = [self.link.keep(work), self._watch(), self.tunnels.keep(self.channels, self.shell)]
-        if probe:
-            jobs += [self._learn(), self.jobs.keep(self.sample)]
-        if self._store is not None and probe:
+        work = self._stay if purpose is Purpose.COMMAND else self._read
+        jobs = [self.link.keep(work), self._watch(), self._run_features(purpose)]
+        if self.context.store is not None and purpose is not Purpose.COMMAND:
             self._loaded.clear()
-            jobs.append(self._remember(self._store))
+            jobs.append(self._remember(self.context.store))
         try:
             await together(*jobs)
         finally:
             self._part()
+
+    async def _run_features(self, purpose: Purpose) -> None:
+        """Run the background work of the features that are made before and meanwhile."""
+        running: set[Feature] = set()
+        async with asyncio.TaskGroup() as group:
+            async for features in self.context.features.follow():
+                for feature in features:
+                    if feature not in running:
+                        running.add(feature)
+                        group.create_task(feature.background(purpose))
 
     async def _watch(self) -> None:
         """Close the channels when the link drops while no work is done over it."""
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._part()
-
-    async def _learn(self) -> None:
-        """Read what sshd allows and the login environment, once the first sample has come in."""
-        async for channels in self.channels.follow():
-            await asyncio.sleep(_LEARN)
-            shell = self.shell.value
-            if shell is not None and channels is not None and channels is self.channels.value:
-                with suppress(Dropped):
-                    self.limits.put(await learn(shell, channels))
-                    if self.login is not None:
-                        await self.login.read()
 
     def _meet(self, shell: Shell) -> None:
         if shell is not self.shell.value:
@@ -175,14 +121,6 @@ class Box:
         """Try the link now."""
         self.link.retry()
 
-    async def signal(self, process: Process, name: str) -> None:
-        """Send a process a signal such as `TERM`, after making sure that it still is the same process.
-
-        Raises RemoteError when it is gone, when its number belongs to another process by now, or when it
-        belongs to another user; Dropped when the box is not connected, and when the link ends meanwhile.
-        """
-        await processes.signal(connected(self.shell, self.name), process, name)
-
     def watch_pcie(self, gpu: int | None) -> None:
         """Have PCIe rates read for one GPU, by index, or for none.
 
@@ -193,10 +131,6 @@ class Box:
         self._pcie = gpu
         if self._reading is not None:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
-
-    async def _place(self, name: str) -> Forward:
-        """Return the forward spec of a service; how tunnels resolve names."""
-        return await self.services.place(name)
 
     async def _stay(self, shell: Shell) -> None:
         """Hold the channels open while this link lasts; the link's work without a probe."""
@@ -214,7 +148,9 @@ class Box:
         self._meet(shell)
         # History only grows forward: yesterday's readings cannot follow today's.
         await self._loaded.wait()
-        self._reading = ProbeSession(self, self._probe, python=self._python, environment=self._environment)
+        self._reading = ProbeSession(
+            self, self.settings.probe, python=self.context.python, environment=self.context.environment
+        )
         if self._pcie is not None:
             self._reading.say(f"pcie {self._pcie}")
         try:

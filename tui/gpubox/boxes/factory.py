@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
 from gpubox.boxes.targets import entry_of
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.prompts import Asker
@@ -23,50 +25,23 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
     With a store, the box starts with its recorded history and adds to it; the demo box is never recorded.
     Raises ConfigError when the target's name cannot be an address.
     """
+    context = BoxContext(target, settings, store=store)
     match target.kind:
         case "local":
             from gpubox.local.link import LocalLink
 
             link = LocalLink(retry_first=settings.ssh.retry_first, retry_cap=settings.ssh.retry_cap)
-            return Box(
-                target,
-                link,
-                probe=settings.probe,
-                python=sys.executable,
-                store=store,
-                channels_of=_local_channels,
-                desktop=settings.desktop,
-                jobs=settings.jobs,
-                projects=settings.envs.folders,
-            )
+            return Box(replace(context, python=sys.executable), link, _local_channels)
         case "demo":
             from gpubox.boxes.demo import DemoLink
 
             link = DemoLink(target.name, asker, settings.ssh)
-            return Box(
-                target,
-                link,
-                probe=settings.probe,
-                channels_of=_ssh_channels,
-                desktop=settings.desktop,
-                jobs=settings.jobs,
-                projects=settings.envs.folders,
-            )
+            return Box(replace(context, store=None), link, _ssh_channels)
         case "ssh":
             entry = entry_of(target, settings)
-            return Box(
-                target,
-                _over_ssh(target, entry, settings, asker),
-                probe=settings.probe,
-                python=entry.python,
-                store=store,
-                channels_of=_ssh_channels,
-                tunnels=entry.tunnels,
-                desktop=settings.desktop,
-                jobs=settings.jobs,
-                projects=settings.envs.folders,
-                login=True,
-            )
+            link = _over_ssh(target, entry, settings, asker)
+            known = replace(context, tunnels=entry.tunnels, python=entry.python, has_login=True)
+            return Box(known, link, _ssh_channels)
 
 
 def _ssh_channels(shell: Shell) -> Channels:

@@ -7,12 +7,15 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import msgspec
 
 from gpubox.agent import bundle, program_cache
 from gpubox.agent.call import Wording, call
+from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.envs.validation import harmless
+from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
@@ -38,7 +41,7 @@ class _Answer(msgspec.Struct, frozen=True):
     words: str = ""
 
 
-class Login:
+class Login(Feature):
     """Reads the login environment of one box."""
 
     def __init__(
@@ -47,14 +50,29 @@ class Login:
         shell: Feed[Shell | None],
         python: str = "",
         environment: Mapping[str, str] | None = None,
+        context: BoxContext | None = None,
     ) -> None:
         self._box = box
         self._shell = shell
         self._python = python
         self._environment = dict(environment or {})
         self._asking = asyncio.Lock()
+        self._context = context
         self._of: Shell | None = None
         self._found = LoginEnvironment()
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(context.name, context.shell, context.python, context.environment, context)
+
+    async def background(self, purpose: Purpose) -> None:
+        """Read the environment of each new link ahead of the first job; see Feature."""
+        if purpose is Purpose.WORK and self._context is not None:
+            await self._context.after_each_link(self._read_ahead)
+
+    async def _read_ahead(self, shell: Shell, channels: Channels) -> None:
+        await self.read()
 
     async def read(self) -> LoginEnvironment:
         """Return the environment; the first call on each link takes as long as its start files, at most 8 s.

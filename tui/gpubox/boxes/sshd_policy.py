@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
+from typing import Self
 
+from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.sshd_config import Config, parse
 from gpubox.core.channels import Channels, Direction, Forward
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
+from gpubox.core.feed import Feed
 from gpubox.core.loopback import LOOPBACK
 from gpubox.core.shell import Shell
 
@@ -85,6 +88,27 @@ class SshdPolicy:
 
 def _no(what: str, setting: str) -> RemoteError:
     return RemoteError("sshd forbids it", what, f"{setting} in its sshd_config; ask whoever runs the box")
+
+
+class SshdLimits(Feature):
+    """What the sshd of a box allows, read once per link."""
+
+    def __init__(self, context: BoxContext) -> None:
+        self.feed: Feed[SshdPolicy] = Feed(SshdPolicy())
+        self._context = context
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(context)
+
+    async def background(self, purpose: Purpose) -> None:
+        """Read what each new link allows; see Feature."""
+        if purpose is Purpose.WORK:
+            await self._context.after_each_link(self._learn)
+
+    async def _learn(self, shell: Shell, channels: Channels) -> None:
+        self.feed.put(await learn(shell, channels))
 
 
 async def learn(shell: Shell, channels: Channels) -> SshdPolicy:

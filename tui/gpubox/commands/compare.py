@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box, no_login
+from gpubox.commands.features import envs_of, jobs_of
 from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
@@ -119,9 +120,11 @@ async def _plan(
     from gpubox.boxes.jobs import templates
     from gpubox.boxes.jobs.spec_parsing import gpu_request, variable
 
-    await box.jobs.look()
+    jobs = jobs_of(box)
+    envs = envs_of(box)
+    await jobs.look()
     if any(name not in ("", WITHOUT) for name, _ in sides):
-        await box.envs.find()
+        await envs.find()
     if template is not None:
         chosen = templates.named(template, templates.known(settings))
     else:
@@ -129,8 +132,8 @@ async def _plan(
     values = dict(variable(text) for text in variables)
     plan: list[tuple[JobSpec, Env | None]] = []
     for name, wanted in sides:
-        env = None if name in ("", WITHOUT) else box.envs.named(name)
-        places = box.jobs.gpus.value
+        env = None if name in ("", WITHOUT) else envs.named(name)
+        places = jobs.gpus.value
         gpus = gpu_request(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
         spec = templates.fill(chosen, id="", env=env, gpus=gpus, values=values)
         if template is None:
@@ -159,7 +162,7 @@ async def _compare(
         for _ in range(runs)
     ]
     with Progress(len(specs)) as progress:
-        records = await run_all(box.jobs, box.shell, specs, progress)
+        records = await run_all(jobs_of(box), box.shell, specs, progress)
     said = {record.id: await _tell_log(box, record) for record in records if not succeeded(record)}
     packages = await _packages(box, [env for _, env in plan if env is not None])
     show(put_together(records, packages, said), form)
@@ -170,7 +173,7 @@ async def _tell_log(box: Box, record: Record) -> str:
     """Print the end of a failed run's log on stderr, and where the rest is; return its last line."""
     from gpubox.boxes.jobs.logs import last_lines
 
-    lines = await last_lines(box.jobs, record.id, LAST_LINES)
+    lines = await last_lines(jobs_of(box), record.id, LAST_LINES)
     for line in lines:
         click.echo(f"  {line}", err=True)
     if box.target.kind != "demo":  # the demo box ends with this command
@@ -183,7 +186,7 @@ async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package
     found: dict[str, Sequence[Package]] = {}
     for env in envs:
         try:
-            found[env.prefix] = await box.envs.packages(env)
+            found[env.prefix] = await envs_of(box).packages(env)
         except (RemoteError, Dropped) as error:  # the runs may have taken a day: compare without it
             complain(error, box.name)
     return found
@@ -222,13 +225,13 @@ async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> Non
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import all_last_words
 
-    await retry(box, box.jobs.look)
-    records = [box.jobs.named(name) for name in names]
+    await retry(box, jobs_of(box).look)
+    records = [jobs_of(box).named(name) for name in names]
     if len({record.id for record in records}) < 2:
         raise ConfigError("Nothing to compare", "Name two jobs or more")
     prefixes = {record.spec.prefix for record in records if record.spec.prefix}
     packages: dict[str, Sequence[Package]] = {}
     if len(prefixes) > 1:
-        envs = await retry(box, box.envs.find)
+        envs = await retry(box, envs_of(box).find)
         packages = await _packages(box, [env for env in envs.envs if env.prefix in prefixes])
-    show(put_together(records, packages, await all_last_words(box.jobs, records)), form)
+    show(put_together(records, packages, await all_last_words(jobs_of(box), records)), form)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
+from gpubox.commands.features import desktops_of
 from gpubox.commands.output import as_json, print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, RemoteError
@@ -45,7 +46,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     """Print the desktops that run on the box, those of other users too."""
 
     async def work(box: Box) -> int:
-        found = await retry(box, box.desktops.list)
+        found = await retry(box, desktops_of(box).list)
         if as_json:
             print_json(ctx.meta[__name__], desktops=[to_json(one) for one in found])
         else:
@@ -79,13 +80,14 @@ def start(
     spec = DesktopSpec(_size(geometry), int(depth or 0), session, server or "", display)
 
     async def work(box: Box) -> int:
-        started = await box.desktops.start(spec)
-        await retry(box, lambda: box.desktops.settled(started))
+        desktops = desktops_of(box)
+        started = await desktops.start(spec)
+        await retry(box, lambda: desktops.settled(started))
         if as_json:
             print_json(ctx.meta[__name__], desktops=[to_json(started)])
         else:
             click.echo(clean(f"{started.name} runs {started.session}"))
-        if box.desktops.mortal:
+        if desktops.mortal:
             click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
         return 0
 
@@ -100,8 +102,9 @@ def stop(ctx: click.Context, display: str) -> int:
     """End a desktop and the helpers that its session leaves behind."""
 
     async def work(box: Box) -> int:
-        chosen = _chosen(await retry(box, box.desktops.list), display)
-        click.echo(clean(await box.desktops.stop(chosen)))
+        desktops = desktops_of(box)
+        chosen = _chosen(await retry(box, desktops.list), display)
+        click.echo(clean(await desktops.stop(chosen)))
         return 0
 
     return _with_box(ctx, work)
@@ -115,9 +118,10 @@ def restart(ctx: click.Context, display: str) -> int:
     """End a desktop that was started here, and start it again with the same session and size."""
 
     async def work(box: Box) -> int:
-        chosen = _chosen(await retry(box, box.desktops.list), display)
-        again = await box.desktops.restart(chosen)
-        await retry(box, lambda: box.desktops.settled(again))
+        desktops = desktops_of(box)
+        chosen = _chosen(await retry(box, desktops.list), display)
+        again = await desktops.restart(chosen)
+        await retry(box, lambda: desktops.settled(again))
         click.echo(clean(f"{again.name} runs {again.session}"))
         return 0
 
@@ -137,8 +141,9 @@ def open_(ctx: click.Context, display: str) -> int:
 
     async def work(box: Box) -> int:
         # One that it started before the link dropped is the one that it finds then.
-        session = await retry(box, lambda: box.desktops.ready(DesktopSpec(display=display)))
-        async with await box.desktops.open(session) as viewing:
+        desktops = desktops_of(box)
+        session = await retry(box, lambda: desktops.ready(DesktopSpec(display=display)))
+        async with await desktops.open(session) as viewing:
             by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
             click.echo(f"{session.name} {by}: {viewing.address}")
             if viewing.page:
@@ -148,7 +153,7 @@ def open_(ctx: click.Context, display: str) -> int:
             if viewing.password:
                 click.echo(f"password, for this time only: {viewing.password}")
             await viewing.wait()
-        await retry(box, lambda: box.desktops.check(session))
+        await retry(box, lambda: desktops.check(session))
         return 0
 
     return _with_box(ctx, work)
@@ -169,8 +174,9 @@ def shot(ctx: click.Context, display: str | None, file: str | None) -> int:
     async def work(box: Box) -> int:
         from gpubox.rfb.png import png
 
-        chosen = _chosen(await retry(box, box.desktops.list), display)
-        picture = await retry(box, lambda: box.desktops.shot(chosen))
+        desktops = desktops_of(box)
+        chosen = _chosen(await retry(box, desktops.list), display)
+        picture = await retry(box, lambda: desktops.shot(chosen))
         _save(path, png(picture.width, picture.height, picture.rgb))
         if path != "-":
             click.echo(f"{path}: {chosen.name}, {picture.width} x {picture.height}")

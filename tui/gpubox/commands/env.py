@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complain, complete_box
+from gpubox.commands.features import envs_of
 from gpubox.commands.output import as_json, plain, print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import Cancelled
@@ -15,9 +16,12 @@ from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
+    from gpubox.boxes.envs.envs import Environments
     from gpubox.config.settings import Settings
     from gpubox.core.env import Env
     from gpubox.core.job import JobSpec
+
+    _SpecOf = Callable[[Environments], JobSpec]
 
 WITHOUT = "none"
 """Stands for no environment where one is named."""
@@ -48,8 +52,9 @@ def list_(ctx: click.Context, as_json: bool) -> int:
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
-        found = await retry(box, box.envs.find)
-        chosen = box.envs.chosen.value
+        envs = envs_of(box)
+        found = await retry(box, envs.find)
+        chosen = envs.chosen.value
         if as_json:
             print_json(
                 box.name,
@@ -62,8 +67,8 @@ def list_(ctx: click.Context, as_json: bool) -> int:
             click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
             for line in env_report.notes(found):
                 click.echo(f"{box.name}: {line}", err=True)
-            if box.envs.trouble.value is not None:
-                complain(box.envs.trouble.value, box.name)
+            if (trouble := envs.trouble.value) is not None:
+                complain(trouble, box.name)
         return 0
 
     return _with_box(ctx, work)
@@ -78,10 +83,8 @@ def use(ctx: click.Context, env: str) -> int:
 
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
-        await box.envs.use(chosen)
-        used = (
-            f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "No environment is used"
-        )
+        await envs_of(box).use(chosen)
+        used = f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "None is used"
         click.echo(f"{box.name}: {used}", err=True)
         return 0
 
@@ -100,13 +103,14 @@ def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
+        envs = envs_of(box)
         one = await _found(box, env)
         if size:
-            await retry(box, lambda: box.envs.size(one))
-            one = box.envs.named(one.prefix)
-        listed = await retry(box, lambda: box.envs.packages(one)) if packages else ()
+            await retry(box, lambda: envs.size(one))
+            one = envs.named(one.prefix)
+        listed = await retry(box, lambda: envs.packages(one)) if packages else ()
         if as_json:
-            shown = env_report.to_json(one, box.envs.chosen.value)
+            shown = env_report.to_json(one, envs.chosen.value)
             print_json(box.name, env=shown, **({"packages": plain(listed)} if packages else {}))
         else:
             click.echo("\n".join(env_report.details(one)))
@@ -132,11 +136,12 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
+        envs = envs_of(box)
         left = await _found(box, a)
-        right = box.envs.named(b)
+        right = envs.named(b)
         found = difference(
-            await retry(box, lambda: box.envs.packages(left)),
-            await retry(box, lambda: box.envs.packages(right)),
+            await retry(box, lambda: envs.packages(left)),
+            await retry(box, lambda: envs.packages(right)),
         )
         if as_json:
             print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
@@ -160,8 +165,7 @@ def sees(ctx: click.Context, env: str, as_json: bool) -> int:
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
-        one = await _found(box, env)
-        return await env_jobs.ask(box, settings, one, as_json=as_json)
+        return await env_jobs.ask(box, settings, await _found(box, env), as_json=as_json)
 
     return _with_box(ctx, work)
 
@@ -190,10 +194,10 @@ def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: ob
     options = env_jobs.Creating(**given)  # pyright: ignore[reportArgumentType] - click made them of the options
     text = options.text(packages)
 
-    def spec(box: Box) -> JobSpec:
+    def spec(envs: Environments) -> JobSpec:
         if text is not None:
-            return box.envs.create_from(text, name, options.where, options.kind)
-        return box.envs.create(name, packages, options.where, options.kind)
+            return envs.create_from(text, name, options.where, options.kind)
+        return envs.create(name, packages, options.where, options.kind)
 
     return _change(ctx, spec, quiet=options.quiet, as_json=options.as_json)
 
@@ -207,7 +211,7 @@ def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: ob
 @click.pass_context
 def clone(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
     """Make a copy of an environment beside it, as a job."""
-    return _change(ctx, lambda box: box.envs.clone(box.envs.named(env), name), quiet=quiet, as_json=as_json)
+    return _change(ctx, lambda envs: envs.clone(envs.named(env), name), quiet=quiet, as_json=as_json)
 
 
 @env.command(short_help="Put packages into one.")
@@ -219,9 +223,7 @@ def clone(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -
 @click.pass_context
 def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """Put packages into an environment by its own tool, as a job."""
-    return _change(
-        ctx, lambda box: box.envs.install(box.envs.named(env), packages), quiet=quiet, as_json=as_json
-    )
+    return _change(ctx, lambda envs: envs.install(envs.named(env), packages), quiet=quiet, as_json=as_json)
 
 
 @env.command(short_help="Give one another name.")
@@ -233,7 +235,7 @@ def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool
 @click.pass_context
 def rename(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
     """Give an environment another name, as a job; venvs are made anew, because they cannot be moved."""
-    return _change(ctx, lambda box: box.envs.rename(box.envs.named(env), name), quiet=quiet, as_json=as_json)
+    return _change(ctx, lambda envs: envs.rename(envs.named(env), name), quiet=quiet, as_json=as_json)
 
 
 @env.command(short_help="Print a file to make one again from.")
@@ -263,7 +265,7 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
 
     async def work(box: Box, settings: Settings) -> int:
         one = await _found(box, env)
-        spec = box.envs.remove(one)
+        spec = envs_of(box).remove(one)
         if not await env_jobs.confirmed(box, one, confirm):
             raise Cancelled("Nothing was deleted", f"{clean(one.name, 100)} stays")
         return await env_jobs.follow(box, settings, spec, quiet=quiet, as_json=as_json)
@@ -271,23 +273,25 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
     return _with_box(ctx, work)
 
 
-def _change(ctx: click.Context, spec: Callable[[Box], JobSpec], *, quiet: bool, as_json: bool) -> int:
+def _change(ctx: click.Context, spec: _SpecOf, *, quiet: bool, as_json: bool) -> int:
     """Look at the environments, run the job that `spec` gives, and return how it ended."""
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
-        await retry(box, box.envs.find)
-        status = await env_jobs.follow(box, settings, spec(box), quiet=quiet, as_json=as_json)
+        envs = envs_of(box)
+        await retry(box, envs.find)
+        status = await env_jobs.follow(box, settings, spec(envs), quiet=quiet, as_json=as_json)
         if not status:
-            await box.envs.rename_choice()
+            await envs.rename_choice()
         return status
 
     return _with_box(ctx, work)
 
 
 async def _found(box: Box, word: str) -> Env:
-    await retry(box, box.envs.find)
-    return box.envs.named(word)
+    envs = envs_of(box)
+    await retry(box, envs.find)
+    return envs.named(word)
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box, Settings], Awaitable[int]]) -> int:

@@ -12,6 +12,7 @@ from gpubox.boxes.envs.spec_file import LARGEST
 from gpubox.boxes.jobs import completion
 from gpubox.commands.asker import TerminalAsker
 from gpubox.commands.env_report import sight, to_json
+from gpubox.commands.features import envs_of, jobs_of
 from gpubox.commands.output import pass_on, print_json
 from gpubox.commands.retry import retry
 from gpubox.commands.run import waited
@@ -52,7 +53,7 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
 
     With `as_json` the record comes instead of the log; `quiet` shows the log's end only if it failed.
     """
-    record = await completion.launch(box.jobs, box.shell, spec)
+    record = await completion.launch(jobs_of(box), box.shell, spec)
     if not (quiet or as_json):
         return await waited(box, settings, record)
     record = await _ended(box, record)
@@ -67,18 +68,19 @@ async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as
 
 
 async def _run(box: Box, spec: JobSpec) -> Record:
-    return await _ended(box, await completion.launch(box.jobs, box.shell, spec))
+    return await _ended(box, await completion.launch(jobs_of(box), box.shell, spec))
 
 
 async def _ended(box: Box, record: Record) -> Record:
-    record = await completion.wait(box.jobs, box.shell, record.id)
-    await box.jobs.claim_endings([record.id])
+    jobs = jobs_of(box)
+    record = await completion.wait(jobs, box.shell, record.id)
+    await jobs.claim_endings([record.id])
     return record
 
 
 async def _show_end(box: Box, record: Record) -> Record:
     """Show the last lines of a job's log, and return its record with what is known of why it failed."""
-    explanation = await completion.explain(box.jobs, box.shell, record)
+    explanation = await completion.explain(jobs_of(box), box.shell, record)
     for line in explanation.lines:
         click.echo(line, err=True)
     return explanation.record
@@ -86,12 +88,13 @@ async def _show_end(box: Box, record: Record) -> Record:
 
 async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     """Ask an environment whether it sees the GPUs, tell the answer, and return 0 for yes."""
-    record = await _run(box, box.envs.probe_gpu(env))
-    await retry(box, box.envs.find)
-    env = box.envs.named(env.prefix)
+    envs = envs_of(box)
+    record = await _run(box, envs.probe_gpu(env))
+    await retry(box, envs.find)
+    env = envs.named(env.prefix)
     answer = env.sight if env.sight is not None and env.sight.job == record.id else None
     if as_json:
-        print_json(box.name, env=to_json(env, box.envs.chosen.value))
+        print_json(box.name, env=to_json(env, envs.chosen.value))
     elif answer is not None:
         click.echo(f"{clean(env.name, 60)}: {sight(answer, time.time())}")
     if answer is not None:
@@ -107,12 +110,13 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
 
 async def export(box: Box, settings: Settings, env: Env) -> int:
     """Print the file from which an environment can be made again; return 0, or how its tool ended."""
-    record = await _run(box, box.envs.export(env))
+    envs = envs_of(box)
+    record = await _run(box, envs.export(env))
     status = exit_status(record)
     if status or not record.results:
         await _show_end(box, record)
         return status or 1
-    text = await retry(box, lambda: box.envs.exported(record.results[0]))
+    text = await retry(box, lambda: envs.exported(record.results[0]))
     if text:
         pass_on((text if text.endswith("\n") else f"{text}\n").encode())
     return 0

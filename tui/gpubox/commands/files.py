@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complete_box
+from gpubox.commands.features import files_of
 from gpubox.commands.output import print_json
 from gpubox.core.errors import ConfigError
 from gpubox.core.sanitize import clean
@@ -54,7 +55,7 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
     def copy(
         opened: Box, on_progress: Callable[[TransferProgress], None] | None
     ) -> Awaitable[TransferProgress]:
-        return opened.files.put(local, remote, on_progress)
+        return files_of(opened).put(local, remote, on_progress)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 
@@ -85,7 +86,7 @@ def get(
     def copy(
         opened: Box, on_progress: Callable[[TransferProgress], None] | None
     ) -> Awaitable[TransferProgress]:
-        return opened.files.get(remote, to, on_progress, replace=replace)
+        return files_of(opened).get(remote, to, on_progress, replace=replace)
 
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
+from gpubox.commands.features import jobs_of
 from gpubox.commands.retry import retry
 from gpubox.core.terminal_text import TerminalText
 
@@ -25,7 +26,7 @@ async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
     """
     async with AsyncExitStack() as stack:
         stream = await retry(
-            box, lambda: stack.enter_async_context(box.jobs.follow(job, offset, wait=follow))
+            box, lambda: stack.enter_async_context(jobs_of(box).follow(job, offset, wait=follow))
         )
         while data := await stream.read():
             # A slow reader must not block the event loop: the link would be taken for dead.
@@ -34,13 +35,14 @@ async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
 
 async def start_of_last(box: Box, job: str, lines: int) -> int:
     """Return the byte where the last lines of a log begin; a last one without its newline counts."""
-    page = await box.jobs.page(job, -1, 1)
+    jobs = jobs_of(box)
+    page = await jobs.page(job, -1, 1)
     at, wanted = page.size, lines + page.data.endswith(b"\n")
     if not lines:
         return at
     while at > 0:
         begin = max(0, at - _PIECE)
-        data = (await box.jobs.page(job, begin, at - begin)).data
+        data = (await jobs.page(job, begin, at - begin)).data
         end = len(data)
         while (end := data.rfind(b"\n", 0, end)) >= 0:
             wanted -= 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
+from gpubox.commands.features import jobs_of
 from gpubox.commands.output import as_json, print_json
 from gpubox.commands.retry import retry
 
@@ -44,13 +45,13 @@ def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
     from gpubox.core.record import ACTIVE
 
     async def work(box: Box) -> int:
-        found = await retry(box, lambda: box.jobs.look(gpus=as_json))
+        found = await retry(box, lambda: jobs_of(box).look(gpus=as_json))
         shown = [one for one in found if not active or one.state in ACTIVE]
         if as_json:
             print_json(
                 box.name,
                 jobs=[job_report.to_json(one) for one in shown],
-                gpus=[job_report.place_to_json(place) for place in box.jobs.gpus.value],
+                gpus=[job_report.place_to_json(place) for place in jobs_of(box).gpus.value],
             )
         else:
             click.echo("\n".join(job_report.rows(shown)) if shown else "No jobs.")
@@ -89,8 +90,9 @@ def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
     from gpubox.commands.job_log import pour, start_of_last
 
     async def work(box: Box) -> int:
-        await retry(box, box.jobs.look)
-        record = box.jobs.named(job)
+        jobs = jobs_of(box)
+        await retry(box, jobs.look)
+        record = jobs.named(job)
         offset = 0
         if lines is not None:
             last = lines
@@ -112,11 +114,12 @@ def stop(ctx: click.Context, jobs_: tuple[str, ...], wait: bool, as_json: bool) 
     from gpubox.boxes.jobs import completion
 
     async def work(box: Box) -> int:
+        jobs = jobs_of(box)
         records = await _named(box, jobs_)
         for record in records:
-            stopped = await retry(box, lambda: box.jobs.stop(record.id))  # noqa: B023
+            stopped = await retry(box, lambda: jobs.stop(record.id))  # noqa: B023
             if wait:
-                stopped = await completion.wait(box.jobs, box.shell, record.id)
+                stopped = await completion.wait(jobs, box.shell, record.id)
             _print_done(box, stopped, as_json)
         return 0
 
@@ -132,7 +135,7 @@ def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
 
     async def work(box: Box) -> int:
         records = await _named(box, jobs_)
-        await retry(box, lambda: box.jobs.remove([record.id for record in records]))
+        await retry(box, lambda: jobs_of(box).remove([record.id for record in records]))
         return 0
 
     return _with_box(ctx, work)
@@ -148,9 +151,10 @@ def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
     from gpubox.boxes.jobs import completion
 
     async def work(box: Box) -> int:
+        jobs = jobs_of(box)
         (before,) = await _named(box, [job])
-        spec = await retry(box, lambda: box.jobs.again(before.id))
-        record = await completion.launch(box.jobs, box.shell, spec)
+        spec = await retry(box, lambda: jobs.again(before.id))
+        record = await completion.launch(jobs, box.shell, spec)
         if as_json:
             _print(box, record, as_json)
         else:
@@ -172,7 +176,7 @@ def results(ctx: click.Context, job: str) -> int:
 
     async def work(box: Box) -> int:
         record = await retry(box, lambda: _shown(box, job))
-        click.echo(await box.jobs.fetch(record))
+        click.echo(await jobs_of(box).fetch(record))
         return 0
 
     return _with_box(ctx, work)
@@ -190,20 +194,22 @@ def ignore(ctx: click.Context, pid: int) -> int:
     from gpubox.core.job import Ignored
 
     async def work(box: Box) -> int:
-        await retry(box, lambda: box.jobs.ignore(Ignored(pid)))
+        await retry(box, lambda: jobs_of(box).ignore(Ignored(pid)))
         return 0
 
     return _with_box(ctx, work)
 
 
 async def _named(box: Box, names: Sequence[str]) -> list[Record]:
-    await retry(box, lambda: box.jobs.look(gpus=False))
-    return [box.jobs.named(name) for name in dict.fromkeys(names)]
+    jobs = jobs_of(box)
+    await retry(box, lambda: jobs.look(gpus=False))
+    return [jobs.named(name) for name in dict.fromkeys(names)]
 
 
 async def _shown(box: Box, name: str) -> Record:
-    await box.jobs.look(gpus=False)
-    return await box.jobs.show(box.jobs.named(name).id)
+    jobs = jobs_of(box)
+    await jobs.look(gpus=False)
+    return await jobs.show(jobs.named(name).id)
 
 
 def _print(box: Box, record: Record, as_json: bool) -> None:

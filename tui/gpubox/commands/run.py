@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import common_options, complain, complete_box, no_login
+from gpubox.commands.features import envs_of, jobs_of
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -102,14 +103,14 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
 
     async def work(opened: Box, settings: Settings) -> int:
         spec = await retry(opened, lambda: requested(opened, settings, words))
-        record = await completion.launch(opened.jobs, opened.shell, spec)
+        record = await completion.launch(jobs_of(opened), opened.shell, spec)
         if record.warning:
             click.echo(clean(record.warning), err=True)
         if wait:
             return await waited(opened, settings, record)
         click.echo(record.id)
         if record.ending is not None and record.started is None:
-            record = await completion.settle(opened.jobs, opened.shell, record)
+            record = await completion.settle(jobs_of(opened), opened.shell, record)
             click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
             return exit_status(record)
         return 0
@@ -137,10 +138,11 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
     from gpubox.boxes.jobs.spec_parsing import duration, new_id
     from gpubox.core.job import JobSpec
 
+    jobs = jobs_of(box)
     after = given.after or given.after_any
     env = await _env(box, given.env)
     if after or not _plain_gpus(given, settings):
-        await box.jobs.look(gpus=not _plain_gpus(given, settings))
+        await jobs.look(gpus=not _plain_gpus(given, settings))
     if given.template:
         spec = _of_template(box, settings, given, env)
     else:
@@ -162,7 +164,7 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
         environment={**spec.environment, **environment},
         hidden=given.secret_env,
         now=given.now,
-        after=box.jobs.named(after).id if after else "",
+        after=jobs.named(after).id if after else "",
         after_any=bool(given.after_any),
         limit=duration(given.limit) if given.limit else spec.limit,
         grace=settings.jobs.grace,
@@ -175,15 +177,16 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
 
 
 async def _env(box: Box, name: str | None) -> Env | None:
+    envs = envs_of(box)
     if name == WITHOUT:
         return None
     if name:
-        await box.envs.find()
-        return box.envs.named(name)
-    await box.envs.restore()
-    if box.envs.trouble.value is not None:
-        raise box.envs.trouble.value
-    return box.envs.chosen.value
+        await envs.find()
+        return envs.named(name)
+    await envs.restore()
+    if envs.trouble.value is not None:
+        raise envs.trouble.value
+    return envs.chosen.value
 
 
 def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
@@ -197,7 +200,7 @@ def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
 def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuRequest:
     from gpubox.boxes.jobs.spec_parsing import gpu_request
 
-    places = box.jobs.gpus.value
+    places = jobs_of(box).gpus.value
     if wanted:
         return gpu_request(wanted, places)
     return gpu_request(str(min(settings.jobs.gpus, len(places))) if places else "none", places)
@@ -208,7 +211,7 @@ def _of_template(box: Box, settings: Settings, given: RunOptions, env: Env | Non
     from gpubox.boxes.jobs.spec_parsing import new_id, variable
 
     chosen = templates.named(given.template, templates.known(settings))
-    places = box.jobs.gpus.value
+    places = jobs_of(box).gpus.value
     gpus = _gpus(box, settings, given.gpus) if given.gpus else templates.gpus_for(chosen, env, places)
     values = dict(variable(text) for text in given.variables)
     return templates.fill(chosen, id=new_id(), env=env, gpus=gpus, values=values)
@@ -235,28 +238,29 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     from gpubox.core.record import exit_status
 
     # A failed start is reported once, at the end.
+    jobs = jobs_of(box)
     click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
     try:
         try:
             await pour(box, record.id, follow=True)
         except RemoteError as error:  # the job's own status is what counts
             complain(error, box.name)
-        record = await completion.wait(box.jobs, box.shell, record.id)
+        record = await completion.wait(jobs, box.shell, record.id)
     except asyncio.CancelledError:
         if box.target.kind != "demo":  # that one ends with this command
             click.echo(f"It goes on. To end it: {_words(box, 'stop', record.id)}", err=True)
         raise
     status = exit_status(record)
     if status:
-        record = await completion.settle(box.jobs, box.shell, record)
+        record = await completion.settle(jobs, box.shell, record)
         click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
     if record.results:
         try:
-            click.echo(f"results: {await box.jobs.fetch(record)}", err=True)
+            click.echo(f"results: {await jobs.fetch(record)}", err=True)
         except (RemoteError, Dropped) as error:  # the job's own status is what counts
             complain(error, box.name)
     await hooks.run(settings.jobs.notify_command, box.name, record)
-    await box.jobs.claim_endings([record.id])
+    await jobs.claim_endings([record.id])
     return status
 
 

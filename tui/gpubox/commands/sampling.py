@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Purpose
 from gpubox.core.errors import GpuBoxError, ProbeError
 from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
@@ -36,7 +37,11 @@ async def follow(box: Box, tell: Tell) -> None:
 
     with suppress(_Enough):
         await together(
-            box.keep(), _samples(box, say), _health(box, say), _trouble(box, say), _silence(box, say)
+            box.keep(Purpose.WATCH),
+            _samples(box, say),
+            _health(box, say),
+            _trouble(box, say),
+            _silence(box, say),
         )
 
 

@@ -9,6 +9,7 @@ import click
 from gpubox.boxes import browser as browsers
 from gpubox.boxes.box import Box
 from gpubox.boxes.services import Service
+from gpubox.commands.features import services_of, tunnels_of
 from gpubox.commands.retry import retry
 from gpubox.core.errors import RemoteError
 from gpubox.core.tunnel_spec import TunnelSpec, at_home
@@ -19,14 +20,15 @@ async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) ->
 
     Raises GpuBoxError when there is no such service and when it cannot be opened.
     """
+    tunnels = tunnels_of(box)
     service = await _service(box, requested)
     name = service.key if service is not None else requested.name
     spec = service.forward if service is not None else requested.spec
     assert spec is not None  # a name that is no service was refused above
     if at or requested.spec is not None:
-        tunnel = await box.tunnels.open(replace(spec, listen_port=at or spec.listen_port), name)
+        tunnel = await tunnels.open(replace(spec, listen_port=at or spec.listen_port), name)
     else:
-        tunnel = await box.tunnels.open(None, name)  # by name: a restarted server may move
+        tunnel = await tunnels.open(None, name)  # by name: a restarted server may move
     if service is None or not service.page or not browser:
         return
     url = service.url(tunnel.port)
@@ -36,14 +38,15 @@ async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) ->
 
 async def _service(box: Box, requested: TunnelSpec) -> Service | None:
     """Return the named service; None for a port without a known service."""
+    services = services_of(box)
     spec = requested.spec
     if spec is None:
-        await retry(box, box.services.find)
-        return box.services.named(requested.name)
+        await retry(box, services.find)
+        return services.named(requested.name)
     if not at_home(spec):
         return None
     try:
-        found = await retry(box, box.services.find)
+        found = await retry(box, services.find)
     except RemoteError:
         return None  # an explicit port is opened in any case
     return next((one for one in found if one.port == spec.port), None)

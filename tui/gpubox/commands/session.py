@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Purpose
 from gpubox.commands.common import begin, complain
 from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError, GpuBoxError
@@ -66,7 +67,7 @@ async def linked(box: Box, work: Callable[[], Awaitable[T]], *, tell: bool = Fal
         await losses(box)
 
     with suppress(_Done):
-        await together(box.keep(probe=False), done(), *([heeding()] if tell else []))
+        await together(box.keep(Purpose.COMMAND), done(), *([heeding()] if tell else []))
     return found[0]
 
 

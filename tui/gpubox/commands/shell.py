@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import begin, common_options, complain, complete_box, has_terminal, no_login
+from gpubox.commands.features import envs_of, login_of
 from gpubox.core.errors import Cancelled, ConfigError, Dropped, GpuBoxError, RemoteError
 
 if TYPE_CHECKING:
@@ -98,13 +99,14 @@ async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | Non
 
     Raises RemoteError when that cannot be used: a command that needs it would fail in a way that misleads.
     """
-    if await box.envs.restore() is None:
-        if box.envs.trouble.value is not None:
-            raise box.envs.trouble.value
+    envs = envs_of(box)
+    if await envs.restore() is None:
+        if envs.trouble.value is not None:
+            raise envs.trouble.value
         return command
     if command is None and not terminal:
         command = "exec $SHELL"  # it reads from a pipe: no rc files, no prompts
-    return await box.envs.shell_command(command)
+    return await envs.shell_command(command)
 
 
 async def _in_login(box: Box, line: str | None) -> str | None:
@@ -112,10 +114,10 @@ async def _in_login(box: Box, line: str | None) -> str | None:
 
     Where the box keeps no program of ours it is the line itself, which is said on stderr.
     """
-    if box.login is None or line is None:
+    if not box.context.has_login or line is None:
         return line
     try:
-        return await box.login.command(line)
+        return await login_of(box).command(line)
     except Dropped:
         raise
     except RemoteError as error:
@@ -129,9 +131,9 @@ async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
     from gpubox.boxes.jobs.spec_parsing import program_of
 
     program = program_of(words)
-    if box.login is None or not program:
+    if not box.context.has_login or not program:
         return
-    if hint := await box.login.hint(program):
+    if hint := await login_of(box).hint(program):
         click.echo(f"gpubox-tui: {hint}{'' if login else '. Run it without --no-login'}", err=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
+from gpubox.commands.features import services_of
 from gpubox.commands.output import print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, GpuBoxError
@@ -59,7 +60,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
 
     async def work(box: Box) -> None:
         async def show() -> None:
-            found = await retry(box, box.services.find)
+            found = await retry(box, services_of(box).find)
             if as_json:
                 shown = [one for one in found if everything or not one.system]
                 print_json(box.name, services=[services.to_json(one) for one in shown])

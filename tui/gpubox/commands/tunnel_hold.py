@@ -8,6 +8,7 @@ import click
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.commands.features import services_of, tunnels_of
 from gpubox.commands.output import json_line
 from gpubox.commands.session import linked, losses
 from gpubox.core.channels import Direction
@@ -29,7 +30,7 @@ async def hold(
     and when every one of the tunnels failed.
     """
     for requested in specs:
-        box.tunnels.add(requested.spec, requested.name)
+        tunnels_of(box).add(requested.spec, requested.name)
 
     async def work() -> None:
         jobs: list[Job] = [_show(box, printer), losses(box)]
@@ -41,7 +42,7 @@ async def hold(
 
 
 async def _show(box: Box, printer: Printer) -> None:
-    async for tunnels in box.tunnels.feed.follow():
+    async for tunnels in tunnels_of(box).feed.follow():
         printer.show(tunnels)
         failed = [one.reason for one in tunnels if one.phase is TunnelPhase.FAILED]
         if tunnels and len(failed) == len(tunnels) and failed[0] is not None:
@@ -85,7 +86,7 @@ class Printer:
 
     def _url(self, tunnel: Tunnel) -> str:
         """Return the URL of the page at a tunnel, without its token; empty where there is none."""
-        service = self._box.services.behind(tunnel)
+        service = services_of(self._box).behind(tunnel)
         return service.shown_url(tunnel.port) if service and service.page and tunnel.address else ""
 
     def _object(self, tunnel: Tunnel) -> str:

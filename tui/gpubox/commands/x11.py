@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import begin, common_options, complain, complete_box
+from gpubox.commands.features import windows_of
 from gpubox.commands.output import pass_on
 from gpubox.commands.shell import LINK_FAILED
 from gpubox.core.errors import ConfigError, GpuBoxError
@@ -48,7 +49,7 @@ async def _run(box: Box, command: str) -> int:
     """Run a program, print its output, and return its exit status."""
     from gpubox.core.channels import exit_status
 
-    async with box.windows.started(command) as channel:
+    async with windows_of(box).started(command) as channel:
         while line := await channel.read_line(65536):
             pass_on(line)
         result = await channel.wait()

@@ -262,17 +262,12 @@ class Dialer:
 async def _over(
     way: socket.socket, hop: Resolved, handshake: Handshake, options: asyncssh.SSHClientConnectionOptions
 ) -> asyncssh.SSHClientConnection:
-    """Do the ssh handshake over a connected socket, which is closed on failure.
-
-    Until asyncssh has prepared its options, in a thread, no transport owns the socket, and a cancelled
-    connect would leave it open: the server would keep a login waiting. A transport that does own it has
-    aborted by then, and a second close does nothing.
-    """
+    """Do the ssh handshake over a connected socket, which is closed on failure."""
     try:
         await handshake.connected()
         return await asyncssh.connect(hop.host, hop.port, sock=way, options=options)
     except BaseException:
-        way.close()
+        way.close()  # no transport owns it while asyncssh prepares its options in a thread
         raise
 
 

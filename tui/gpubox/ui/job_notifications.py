@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from textual.app import App
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.job_outcome import succeeded
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
@@ -26,11 +27,11 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
     """Show a toast and ring the bell for jobs that end, until cancelled; one of all windows tells each.
 
     Without `notify` they only count as told.
-    Raises what box.jobs raises.
+    Raises what box.use(Jobs) raises.
     """
     recent: list[tuple[float, Record]] = []
-    async for records in box.jobs.finished.follow():
-        claimed = await box.jobs.claim_endings([record.id for record in records])
+    async for records in box.use(Jobs).finished.follow():
+        claimed = await box.use(Jobs).claim_endings([record.id for record in records])
         wanted = [one for one in records if one.id in claimed and notify and one.spec.notify]
         now = time.monotonic()
         recent = [one for one in recent if now - one[0] < _SECONDS]

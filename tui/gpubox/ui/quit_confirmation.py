@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.tunnels.tunnel import TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import clean
 from gpubox.ui.panels.jobs import text
@@ -43,15 +46,15 @@ def last_question(boxes: Iterable[Box]) -> Question | None:
 
 
 def _at_work(box: Box) -> list[str]:
-    jobs = [text.name(record) for record in box.jobs.feed.value if text.active(record)]
-    return jobs + [one.name for one in box.desktops.feed.value if one.mine and not one.physical]
+    jobs = [text.name(record) for record in box.use(Jobs).feed.value if text.active(record)]
+    return jobs + [one.name for one in box.use(Desktops).feed.value if one.mine and not one.physical]
 
 
 def _tunnels(box: Box) -> list[str]:
     """Return the tunnels that are open, or reopen with the link."""
     return [
         clean(f"{tunnel.name} of {box.name}", 60)
-        for tunnel in box.tunnels.feed.value
+        for tunnel in box.use(Tunnels).feed.value
         if tunnel.phase is TunnelPhase.OPEN or (tunnel.phase is TunnelPhase.WAITING and tunnel.port)
     ]
 

@@ -9,6 +9,7 @@ from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
@@ -49,11 +50,12 @@ async def _in_env(box: Box) -> tuple[str | None, str]:
 
     A shell is needed most when something is wrong: then it opens without the environment, and says so.
     """
+    envs = box.use(Environments)
     try:
-        env = await box.envs.restore()
+        env = await envs.restore()
         if env is not None:
-            return await box.envs.shell_command(), f", {clean(env.name, 60)} active"
-        trouble = box.envs.trouble.value
+            return await envs.shell_command(), f", {clean(env.name, 60)} active"
+        trouble = envs.trouble.value
     except Dropped:
         raise
     except GpuBoxError as error:

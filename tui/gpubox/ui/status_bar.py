@@ -10,6 +10,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.common import units
 from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
@@ -100,7 +101,7 @@ class StatusBar(Widget, can_focus=False):
 
     def _env(self) -> str:
         """Return the environment that shells and jobs of the box use."""
-        env = self.box.envs.chosen.value if self.box else None
+        env = self.box.use(Environments).chosen.value if self.box else None
         return "" if env is None else f"env {clean(env.name, 30)}"
 
     def _right(self) -> list[StatusPiece]:

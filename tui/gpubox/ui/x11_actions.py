@@ -6,7 +6,7 @@ from textual.app import App
 from textual.binding import Binding
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.x11.programs import display
+from gpubox.boxes.x11.programs import Windows, display
 from gpubox.ui.modal_guard import begin, window
 
 BINDING = Binding(
@@ -21,8 +21,8 @@ def open_windows(app: App[None], box: Box) -> None:
         from gpubox.ui.screens.run import RunScreen
 
         display()  # without one nobody needs to type
-        command = await window(app, RunScreen(box.name, await box.windows.past()))
+        command = await window(app, RunScreen(box.name, await box.use(Windows).past()))
         if command:
-            await box.windows.run(command)
+            await box.use(Windows).run(command)
 
     begin(app, ask, group="windows")

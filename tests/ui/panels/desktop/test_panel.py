@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from gpubox.boxes.desktops import DesktopSession
 from gpubox.boxes.desktops.vnc_viewers import Viewer
-from gpubox.boxes.sshd_policy import SshdPolicy
+from gpubox.boxes.sshd_policy import SshdLimits, SshdPolicy
 from gpubox.core.errors import RemoteError
 from gpubox.core.link_state import Health, Phase
 from gpubox.ui.panels.desktop.panel import DesktopPanel
@@ -85,13 +85,13 @@ async def test_a_box_that_is_away_is_not_asked() -> None:
 async def test_where_sshd_lets_none_be_reached_that_is_said_and_none_is_started() -> None:
     desktops = FakeDesktops()
     async with desktop(desktops, (110, 24)) as (stage, pilot):
-        stage.panel.box.limits.put(SshdPolicy(forward=False, sockets=False))
+        stage.panel.box.use(SshdLimits).feed.put(SshdPolicy(forward=False, sockets=False))
         await until(pilot, lambda: "sshd forbids it" in stage.text)
         assert "AllowTcpForwarding" in stage.text
         stage.panel.summon(again=False)
         await pilot.press("n")
         assert not desktops.specs
-        stage.panel.box.limits.put(SshdPolicy(forward=True, sockets=False))
+        stage.panel.box.use(SshdLimits).feed.put(SshdPolicy(forward=True, sockets=False))
         await until(pilot, lambda: "v starts one" in stage.text)
 
 

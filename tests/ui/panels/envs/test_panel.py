@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 import pytest
 from msgspec.structs import replace
@@ -11,12 +10,10 @@ from syrupy.assertion import SnapshotAssertion
 
 from gpubox.core.env import Build, Envs, Package
 from gpubox.core.errors import RemoteError
-from gpubox.core.shell import Shell
 from gpubox.ui import poller
 from gpubox.ui.panels.envs.packages import EnvPackages
 from gpubox.ui.panels.envs.panel import EnvsPanel
 from gpubox.ui.panels.envs.table import newer, short
-from tests import samples
 from tests.ui.envs import (
     ALL,
     BROKEN,
@@ -79,17 +76,6 @@ async def test_enter_uses_an_environment_and_enter_again_none() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: envs.chosen.value is None)
         assert "●" not in stage.text
-
-
-async def test_the_one_of_last_time_is_used_again_once_the_box_can_be_asked() -> None:
-    envs = FakeEnvs(TF_CPU, TF_GPU)
-    envs.remembered = TF_CPU
-    async with envs_of(envs) as (stage, pilot, _):
-        assert envs.chosen.value is None
-        stage.panel.box.shell.put(cast("Shell", object()))
-        stage.panel.box.received(samples.training_box())
-        await until(pilot, lambda: envs.chosen.value is TF_CPU)
-        assert "uses tf-cpu" in stage.text
 
 
 async def test_a_chosen_one_that_is_gone_is_told() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 import gpubox.ui
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.env import Package
 from gpubox.core.record import Record, Tick
 from gpubox.ui.draw.line_view import LineView
@@ -29,7 +31,7 @@ from tests.ui.jobs import FakeJobs, ticks
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-class Jobs(FakeJobs):
+class JobsWithCurves(FakeJobs):
     """Jobs with curves of their own."""
 
     def __init__(self, *records: Record, curves: dict[str, tuple[Tick, ...]]) -> None:
@@ -53,7 +55,7 @@ async def comparing(
     """Show a comparison."""
     box = equip(make_box(samples.training_box()), envs or FakeEnvs())
     curves = {records[0].id: ticks(6), records[-1].id: seconds(85)}
-    box.jobs = Jobs(*records, curves=curves)  # pyright: ignore[reportAttributeAccessIssue]
+    box.context.provide(Jobs, cast("Jobs", JobsWithCurves(*records, curves=curves)))
     screen = CompareScreen(box, records)
     app = Styled()
     app.register_theme(GPUBOX)

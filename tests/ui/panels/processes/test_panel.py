@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
+from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.processes import ProcessSignals
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import Ignored
 from gpubox.core.link_state import Health, Phase
@@ -174,7 +176,7 @@ async def test_the_gentlest_signal_is_offered_first_and_kill_last() -> None:
 async def test_a_signal_is_sent_after_a_yes_that_names_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     signal = Signaled()
     async with on_stage(Processes, samples.training_box(), answers=["yes"]) as (stage, pilot):
-        monkeypatch.setattr(stage.panel.box, "signal", signal)
+        monkeypatch.setattr(stage.panel.box.use(ProcessSignals), "send", signal)
         await send(stage, pilot, "enter")
         await until(pilot, lambda: toasts(stage))
         (question,) = stage.asked
@@ -190,7 +192,7 @@ async def test_a_signal_is_sent_after_a_yes_that_names_the_process(monkeypatch: 
 async def test_without_a_yes_nothing_is_sent(answer: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     signal = Signaled()
     async with on_stage(Processes, samples.training_box(), answers=[answer]) as (stage, pilot):
-        monkeypatch.setattr(stage.panel.box, "signal", signal)
+        monkeypatch.setattr(stage.panel.box.use(ProcessSignals), "send", signal)
         await send(stage, pilot, "end", "enter")
         await until(pilot, lambda: stage.asked)
         assert stage.asked[0].title == "Send KILL to 52817 python?"
@@ -207,7 +209,7 @@ async def test_escape_in_the_chooser_asks_nothing() -> None:
 async def test_what_the_box_refuses_is_told_with_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = RemoteError("Not yours", "Process 52817 belongs to grace", "Ask grace, or log in as root")
     async with on_stage(Processes, samples.training_box(), answers=["yes"]) as (stage, pilot):
-        monkeypatch.setattr(stage.panel.box, "signal", Signaled(refusal))
+        monkeypatch.setattr(stage.panel.box.use(ProcessSignals), "send", Signaled(refusal))
         await send(stage, pilot, "enter")
         await until(pilot, lambda: toasts(stage))
         assert toasts(stage) == ["Not yours|Process 52817 belongs to grace\nAsk grace, or log in as root"]
@@ -223,7 +225,7 @@ async def test_jobs_ignore_a_process_after_a_yes_that_names_it_and_its_gpu(
         ignored.append(process.pid)
 
     async with on_stage(Processes, samples.training_box(), answers=[answer]) as (stage, pilot):
-        monkeypatch.setattr(stage.panel.box.jobs, "ignore", ignore)
+        monkeypatch.setattr(stage.panel.box.use(Jobs), "ignore", ignore)
         await pilot.press("i")
         await until(pilot, lambda: stage.asked)
         await until(pilot, lambda: len(toasts(stage)) == len(told))

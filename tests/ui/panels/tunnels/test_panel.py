@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from gpubox.boxes import browser
-from gpubox.boxes.sshd_policy import SshdPolicy
+from gpubox.boxes.sshd_policy import SshdLimits, SshdPolicy
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import PortTaken, RemoteError
@@ -128,7 +128,7 @@ async def test_a_service_that_others_may_reach_says_so() -> None:
 async def test_what_sshd_does_not_allow_is_greyed_with_the_reason() -> None:
     held = FakeTunnels()
     async with tunnels_of(held, FakeServices(held, JUPYTER, REDIS)) as (stage, pilot):
-        stage.panel.box.limits.put(SshdPolicy(forward=True, places=("localhost:6379",)))
+        stage.panel.box.use(SshdLimits).feed.put(SshdPolicy(forward=True, places=("localhost:6379",)))
         await until(pilot, lambda: "not allowed" in line(stage, "jupyter"))
         assert "not open" in line(stage, "redis")
         assert "PermitOpen in its sshd_config" in stage.text

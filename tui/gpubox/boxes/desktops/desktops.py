@@ -7,7 +7,9 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Self
 
+from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
 from gpubox.boxes.desktops.launcher import LaunchedDesktop, State
 from gpubox.boxes.desktops.remote_script import ask
@@ -36,11 +38,8 @@ _LOOK = 15.0
 """Seconds for one picture."""
 
 
-class Desktops:
-    """The desktops of one box.
-
-    Everything here raises Dropped while the link is down, and when it ends meanwhile.
-    """
+class Desktops(Feature):
+    """The desktops of one box; everything raises Dropped while the link is down, and when it ends."""
 
     def __init__(
         self,
@@ -61,6 +60,11 @@ class Desktops:
         self._wanted = wanted
         self._environment = environment
         self._transport: Transport = "socket"
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(context.shell, context.channels, context.settings.desktop, box=context.name)
 
     async def list(self) -> tuple[DesktopSession, ...]:
         """Return the desktops that run on the box, one's own first."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
 from gpubox.agent import bundle, program_cache
 from gpubox.agent.call import Wording, call
+from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.selectors import choose, root_for
 from gpubox.boxes.envs.validation import harmless
@@ -19,6 +21,7 @@ from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
 from gpubox.core.retry import connected
+from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -48,7 +51,7 @@ class _Text(msgspec.Struct, frozen=True):
     text: str
 
 
-class Environments:
+class Environments(Feature):
     """The environments of one box, and the one that its shells and jobs run in."""
 
     def __init__(
@@ -59,6 +62,7 @@ class Environments:
         *,
         python: str = "",
         folders: Sequence[str] = (),
+        sample: Feed[Sample | None] | None = None,
     ) -> None:
         self.feed: Feed[Envs | None] = Feed(None)
         """What the newest look found; None before the first."""
@@ -72,6 +76,7 @@ class Environments:
         self._store = store
         self._python = python
         self._folders = tuple(folders)
+        self._sample = sample or Feed(None)
         self._choice = ""
         """Folder of the chosen one; empty for none."""
         self._kept = ""
@@ -81,6 +86,24 @@ class Environments:
         self._renamed: dict[str, str] = {}
         """Where environments go that are being renamed, by the folder that they had."""
         self._looking = asyncio.Lock()
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(
+            context.name, context.shell, context.store, python=context.python,
+            folders=context.settings.envs.folders, sample=context.sample,
+        )  # fmt: skip
+
+    async def background(self, purpose: Purpose) -> None:
+        """Have the environment in use that was chosen last time; see Feature."""
+        if purpose is not Purpose.WORK:
+            return
+        async for sample in self._sample.follow():
+            if sample is not None and self._shell.value is not None:
+                with suppress(GpuBoxError):  # the list of environments says it where somebody looks
+                    await self.restore()
+                    return
 
     async def find(self) -> Envs:
         """Look which environments there are. It takes 10 ms on the box, and runs nothing of theirs.

@@ -10,9 +10,11 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from gpubox.agent import bundle, call
 from gpubox.agent.program_pipes import ProgramPipes, piped
+from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.files.pipes import ThreadPipes
 from gpubox.common.transfer.receiving import Taker
 from gpubox.common.transfer.sending import send
@@ -49,7 +51,7 @@ class TransferProgress:
 OnProgress = Callable[[TransferProgress], None]
 
 
-class Files:
+class Files(Feature):
     """Copies files to and from one box."""
 
     def __init__(
@@ -60,6 +62,11 @@ class Files:
         self._channels = channels
         self._python = python
         self._program = bundle.program("files", "gpubox.remote.files")
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(context.name, context.shell, context.channels, python=context.python)
 
     async def put(
         self, paths: Sequence[str], to: str, on_progress: OnProgress | None = None

@@ -9,20 +9,23 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
+from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.files.transfer import Files, TransferProgress
 from gpubox.boxes.jobs import hooks, logs, results
 from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.box_backend import BoxBackend
+from gpubox.boxes.jobs.merge import merged
 from gpubox.boxes.jobs.notified import NotifiedJobs
 from gpubox.boxes.jobs.poller import JobPoller
 from gpubox.boxes.jobs.selectors import choose
 from gpubox.boxes.jobs.slurm.backend import Slurm
-from gpubox.boxes.jobs.spec_parsing import hidden, line_of, new_id, tells_secret
+from gpubox.boxes.jobs.spec_parsing import hidden, line_of, new_id, secrets_needed, tells_secret
 from gpubox.boxes.login import Login
-from gpubox.boxes.sshd_policy import SshdPolicy
+from gpubox.boxes.sshd_policy import SshdLimits, SshdPolicy
 from gpubox.config.settings import JobSettings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
@@ -41,7 +44,7 @@ _SCARCE = 2
 """Sessions of a link up to which a log is paged instead of streamed: the probe has one, commands need one."""
 
 
-class Jobs:
+class Jobs(Feature):
     """The jobs of one box."""
 
     def __init__(
@@ -56,6 +59,7 @@ class Jobs:
         python: str = "",
         environment: Mapping[str, str] | None = None,
         login: Login | None = None,
+        sample: Feed[Sample | None] | None = None,
     ) -> None:
         self.feed: Feed[tuple[Record, ...]] = Feed(())
         """All jobs, newest first, as last polled; kept when the link drops."""
@@ -76,6 +80,7 @@ class Jobs:
         self._box, self._channels = box, channels
         self._store = store
         self._limits = limits
+        self._sample = sample or Feed(None)
         self._notified = NotifiedJobs(box, store)
         self._keeping = JobPoller(self, shell)
         self._looking = asyncio.Lock()
@@ -84,6 +89,21 @@ class Jobs:
         self._endings: asyncio.Queue[Record] = asyncio.Queue()
         self._noticed: set[str] = set()
         self._files = Files(box, shell, channels, python=python)
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(
+            context.name, context.shell, context.channels,
+            store=context.store, settings=context.settings.jobs,
+            limits=context.use(SshdLimits).feed, python=context.python, environment=context.environment,
+            login=context.use(Login) if context.has_login else None, sample=context.sample,
+        )  # fmt: skip
+
+    async def background(self, purpose: Purpose) -> None:
+        """Poll the jobs on each new link and whenever the box reports a change; see Feature."""
+        if purpose is Purpose.WORK:
+            await together(self._keeping.keep(self._sample), self._on_endings(), self._on_endings())
 
     async def look(self, *, gpus: bool = True) -> tuple[Record, ...]:
         """Poll all jobs and return them, newest first; raises RemoteError and Dropped."""
@@ -102,7 +122,7 @@ class Jobs:
             if gpus and listing.gpus != self.gpus.value:
                 self.gpus.put(listing.gpus)
             first, self.looked = not self.looked, True
-            await self._take(_with(records, self._meanwhile), listing.now, anyhow=first)
+            await self._take(merged(records, self._meanwhile), listing.now, anyhow=first)
             return self.feed.value
 
     async def _take(self, records: tuple[Record, ...], now: float, *, anyhow: bool = False) -> None:
@@ -120,7 +140,7 @@ class Jobs:
     async def _changed(self, record: Record) -> None:
         """Publish one changed job at once; all others wait for the next poll."""
         self._meanwhile[record.id] = record
-        await self._take(_with(self.feed.value, {record.id: record}), record.now or record.submitted)
+        await self._take(merged(self.feed.value, {record.id: record}), record.now or record.submitted)
 
     async def claim_endings(self, jobs: Sequence[str]) -> set[str]:
         """Claim the ends of these jobs; returns those that no window of this machine announced before."""
@@ -135,7 +155,7 @@ class Jobs:
         After Dropped it may have started or not: launching the same spec again starts no second one.
         """
         if missing := [name for name in spec.hidden if name not in spec.environment]:
-            raise _secrets_needed(missing)
+            raise secrets_needed(missing)
         spec = msgspec.structs.replace(
             spec,
             hidden=tuple(dict.fromkeys((*spec.hidden, *hidden(spec.environment)))),
@@ -170,7 +190,7 @@ class Jobs:
         await self.claim_endings(jobs)
         gone: dict[str, Record | None] = dict.fromkeys(jobs)
         self._meanwhile |= gone
-        self.feed.put(_with(self.feed.value, gone))
+        self.feed.put(merged(self.feed.value, gone))
 
     async def rerun(self, job: str) -> Record:
         """Rerun a job unchanged; raises as `again` and `launch`."""
@@ -180,7 +200,7 @@ class Jobs:
         """Return the spec of a job with a new id; raises RemoteError when it needs secrets."""
         record = await self.show(job)
         if record.spec.hidden:
-            raise _secrets_needed(record.spec.hidden)
+            raise secrets_needed(record.spec.hidden)
         return self.spec_again(record)
 
     def spec_again(self, record: Record) -> JobSpec:
@@ -257,10 +277,6 @@ class Jobs:
         """Poll running jobs every two seconds while the block lasts."""
         return self._keeping.watch()
 
-    async def keep(self, sample: Feed[Sample | None]) -> None:
-        """Poll the jobs on each new link and whenever the box reports a change, until cancelled."""
-        await together(self._keeping.keep(sample), self._on_endings(), self._on_endings())
-
     async def _on_endings(self) -> None:
         """Run the user's hook for ended jobs; two at a time, since one may hang."""
         while True:
@@ -268,27 +284,6 @@ class Jobs:
             command = self.settings.notify_command
             if command and record.spec.notify and await self._notified.claim_hook(record.id):
                 await hooks.run(command, self._box, record)
-
-
-def _with(records: Sequence[Record], changes: Mapping[str, Record | None]) -> tuple[Record, ...]:
-    """Merge changes since the poll began into its records, newest first."""
-    found: dict[str, Record | None] = {record.id: record for record in records}
-    for job, record in changes.items():
-        known = found.get(job)
-        if record is None or known is None or record.now >= known.now:
-            found[job] = record
-    rows = [record for record in found.values() if record is not None]
-    # By serial number: the box's clock may jump, and ids come from the clocks of several laptops.
-    return tuple(sorted(rows, key=lambda one: (one.serial, one.submitted, one.id), reverse=True))
-
-
-def _secrets_needed(names: Sequence[str]) -> RemoteError:
-    kept = "was" if len(names) == 1 else "were"
-    return RemoteError(
-        "Secrets are needed",
-        f"{clean(', '.join(names), 200)} {kept} not kept on the box",
-        "Start it anew with them: `E` in the jobs panel, or `run --secret-env`",
-    )
 
 
 def whoami() -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gpubox.common.sensitive import secret_name, secret_value
-from gpubox.core.errors import ConfigError
+from gpubox.core.errors import ConfigError, RemoteError
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 from gpubox.core.sanitize import clean
@@ -206,3 +206,13 @@ def variable(text: str) -> tuple[str, str]:
 def hidden(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of variables whose values stay out of the record."""
     return tuple(name for name, value in environment.items() if secret_name(name) or secret_value(value))
+
+
+def secrets_needed(names: Sequence[str]) -> RemoteError:
+    """Return the error for a job whose secrets, which are on no disk, were not given again."""
+    kept = "was" if len(names) == 1 else "were"
+    return RemoteError(
+        "Secrets are needed",
+        f"{clean(', '.join(names), 200)} {kept} not kept on the box",
+        "Start it anew with them: `E` in the jobs panel, or `run --secret-env`",
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Sequence
+from typing import Self
 
+from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.services.classify import read
 from gpubox.boxes.services.collect import ask
 from gpubox.boxes.services.service import Service
@@ -22,7 +24,7 @@ _NAMED = 8
 """Services that an error names."""
 
 
-class Services:
+class Services(Feature):
     """The services of one box."""
 
     def __init__(
@@ -35,6 +37,13 @@ class Services:
         self._tunnels = tunnels or Tunnels(box)
         self._python = python
         self._looking = asyncio.Lock()
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box; its tunnels may go by the names of services from then on."""
+        made = cls(context.name, context.shell, context.use(Tunnels), python=context.python)
+        made._tunnels.find_by(made.place)
+        return made
 
     async def find(self) -> tuple[Service, ...]:
         """Scan the box for services and return them: one's own pages first, system services last.

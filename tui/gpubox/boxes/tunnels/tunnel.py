@@ -61,7 +61,7 @@ Find = Callable[[str], Awaitable[Forward]]
 """Resolves a service of the box by its name; raises GpuBoxError when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TunnelContext:
     """What the tunnels of a box share."""
 

@@ -8,7 +8,9 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 
+from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.x11.xauth import check
 from gpubox.core.channels import Channels, Display, exit_status
 from gpubox.core.errors import RemoteError, ToolMissing
@@ -46,7 +48,7 @@ class ProgramExit:
     """The end of what it wrote to stderr, safe to draw."""
 
 
-class Windows:
+class Windows(Feature):
     """The graphical programs of one box."""
 
     def __init__(self, box: str, channels: Feed[Channels | None], store: Store | None = None) -> None:
@@ -54,6 +56,11 @@ class Windows:
         self._channels = channels
         self._store = store
         self._past: list[str] = []
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        return cls(context.name, context.channels, context.store)
 
     async def past(self) -> list[str]:
         """Return the commands that were run before, last used first."""

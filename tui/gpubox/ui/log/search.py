@@ -20,7 +20,7 @@ BYTES = 8 << 30
 
 
 class Logs(Protocol):
-    """Who has logs: box.jobs."""
+    """Who has logs: box.use(Jobs)."""
 
     def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
         """Follow the log from a byte on, through drops of the link; a negative offset counts from the end."""

@@ -8,7 +8,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.desktops import DesktopSession, DesktopSpec
+from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
+from gpubox.boxes.sshd_policy import SshdLimits
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import GpuBoxError
@@ -71,7 +72,8 @@ chosen one as it is now.
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings, box.desktops.list)
+        self._desktops = box.use(Desktops)
+        super().__init__(box, settings, self._desktops.list)
         self._doing = ""
         self._agreed = False
         self._viewers = Viewers(self, self._show)
@@ -87,7 +89,7 @@ chosen one as it is now.
 
     def on_mount(self) -> None:
         """Follow what is known of the desktops."""
-        self._follow(self.box.desktops.feed)
+        self._follow(self._desktops.feed)
 
     def on_resize(self) -> None:
         """Put the picture where it gets the most room."""
@@ -109,7 +111,7 @@ chosen one as it is now.
             self._picture.aim(None)
         if not self.seen:
             return
-        found = self.box.desktops.feed.value
+        found = self._desktops.feed.value
         self._list.empty = self._empty()
         self._list.show(found)
         mine = sum(one.mine for one in found)
@@ -133,7 +135,7 @@ chosen one as it is now.
 
     def _forbidden(self) -> GpuBoxError | None:
         """Return why sshd lets no desktop be reached, where that is known: neither by socket nor by port."""
-        limits = self.box.limits.value
+        limits = self.box.use(SshdLimits).feed.value
         return None if limits.sockets is not False else limits.against(_BY_PORT)
 
     def on_table_chosen(self) -> None:
@@ -171,7 +173,7 @@ chosen one as it is now.
             self.run_worker(guarded(self, self._ready()), group="ready", exclusive=True, exit_on_error=False)
 
     async def _ready(self) -> None:
-        found = await self.box.desktops.list()
+        found = await self._desktops.list()
         if any(one.mine and not one.physical for one in found):
             return
         if not self._agreed:  # a stray key is not to start a server
@@ -211,7 +213,7 @@ chosen one as it is now.
 
     async def _start(self, spec: DesktopSpec | None, *, show: bool = True) -> None:
         """Start a desktop, open it, and say so when its session ends at once."""
-        desktops = self.box.desktops
+        desktops = self._desktops
         self._doing = "starting a desktop"
         self._show()
         try:
@@ -241,7 +243,7 @@ chosen one as it is now.
     async def _stop(self, session: DesktopSession) -> None:
         if not session.mine or await self._sure("Stop", session):  # one of others is refused with words
             self._viewers.close(session)
-            self.notify(await self.box.desktops.stop(session), markup=False)
+            self.notify(await self._desktops.stop(session), markup=False)
 
     def action_restart(self) -> None:
         """Ask, then end the chosen desktop and start it anew."""
@@ -250,8 +252,8 @@ chosen one as it is now.
 
     async def _restart(self, session: DesktopSession) -> None:
         if await self._sure("Restart", session):
-            again = await self.box.desktops.restart(session)
-            await self.box.desktops.settled(again)
+            again = await self._desktops.restart(session)
+            await self._desktops.settled(again)
             self.notify(f"{again.name} runs {clean(session_words(again), 40)}", markup=False)
 
     async def _sure(self, verb: str, session: DesktopSession) -> bool:

@@ -8,7 +8,7 @@ import contextlib
 from textual.worker import Worker
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.desktops import DesktopSession
+from gpubox.boxes.desktops import Desktops, DesktopSession
 from gpubox.core.errors import GpuBoxError
 from gpubox.ui.draw.thumbnail import Thumbnail
 from gpubox.ui.error_boundary import guarded
@@ -60,7 +60,7 @@ class DesktopPicture(Thumbnail):
 
     async def _follow(self, session: DesktopSession) -> None:
         """Show what the desktop shows until that fails."""
-        async with contextlib.aclosing(self._box.desktops.watch(session, LOOK)) as pictures:
+        async with contextlib.aclosing(self._box.use(Desktops).watch(session, LOOK)) as pictures:
             async for picture in pictures:
                 self.show(picture)
                 while not self.screen.is_current:  # nobody sees it: ask for no other  # noqa: ASYNC110

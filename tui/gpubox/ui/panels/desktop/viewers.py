@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 
 from textual.worker import Worker
 
-from gpubox.boxes.desktops import DesktopSession
+from gpubox.boxes.desktops import Desktops, DesktopSession
 from gpubox.boxes.desktops.viewing import Viewing
 from gpubox.ui.app_access import program
 from gpubox.ui.error_boundary import guarded
@@ -54,7 +54,7 @@ class Viewers:
     async def _view(self, session: DesktopSession, *, copy: bool) -> None:
         """Hold a desktop open until its viewer ends; tell why, when the desktop has ended too."""
         name = key(session)
-        desktops = self._panel.box.desktops
+        desktops = self._panel.box.use(Desktops)
         try:
             async with await desktops.open(session, viewer="none" if copy else "") as viewing:
                 self._viewings[name] = viewing

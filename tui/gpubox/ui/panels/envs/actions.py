@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.envs.operations import not_base
 from gpubox.boxes.envs.spec_file import read_spec_file
 from gpubox.boxes.envs.validation import split_packages
 from gpubox.boxes.jobs import completion
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.env import Env
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobSpec
@@ -36,6 +38,7 @@ class EnvActions:
         """What is being done, by the id of its job, or the folder that is counted."""
         self._panel = panel
         self._box = box
+        self._envs, self._jobs = box.use(Environments), box.use(Jobs)
         self._changed = changed
         self.verbs: Mapping[str, Callable[[Env], Awaitable[None]]] = dict(
             zip(
@@ -47,7 +50,7 @@ class EnvActions:
     async def follow(self, changed: Callable[[], object]) -> None:
         """Call `changed` when a job has changed environments, whoever launched it."""
         known: set[str] | None = None
-        async for records in self._box.jobs.feed.follow():
+        async for records in self._jobs.feed.follow():
             ended = {record.id for record in records if record.spec.changes and record.state == "ended"}
             if known is not None and ended - known:
                 changed()
@@ -55,7 +58,7 @@ class EnvActions:
 
     async def new(self, begin: Env | None) -> None:
         """Ask for a new environment and make it."""
-        envs = self._box.envs.feed.value
+        envs = self._envs.feed.value
         roots = envs.roots if envs is not None else ()
         wanted = await window(
             self._panel, EnvForm(self._box.name, roots, begin, lambda wanted: self._spec(wanted, begin))
@@ -65,7 +68,7 @@ class EnvActions:
 
     async def _spec(self, wanted: EnvSpec, begin: Env | None) -> JobSpec:
         """Return the job that makes an environment; raises ConfigError for what is not there."""
-        envs = self._box.envs
+        envs = self._envs
         if wanted.file:
             text = await read_spec_file(wanted.file)
             return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
@@ -83,7 +86,7 @@ class EnvActions:
             "Packages:",
         )
         await self._run(
-            self._box.envs.install(env, split_packages(words)),
+            self._envs.install(env, split_packages(words)),
             f"Install {clean(words, 60)} into {clean(env.name, 40)}",
         )
 
@@ -92,12 +95,13 @@ class EnvActions:
         not_base(env, "renamed")
         name = await self._ask(f"Rename {clean(env.name, 60)}", clean(env.prefix), "New name:")
         await self._run(
-            self._box.envs.rename(env, name), f"Rename {clean(env.name, 40)} to {clean(name, 40)}"
+            self._envs.rename(env, name),
+            f"Rename {clean(env.name, 40)} to {clean(name, 40)}",
         )
 
     async def remove(self, env: Env) -> None:
         """Have the name typed, then remove it for good; raises ConfigError for a base."""
-        spec = self._box.envs.remove(env)
+        spec = self._envs.remove(env)
         typed = await self._ask(
             f"Remove {clean(env.name, 60)}?",
             f"{clean(env.prefix)}\n\nThe environment and all that is installed in it are deleted on the box. "
@@ -116,26 +120,26 @@ class EnvActions:
         async def fetched(record: Record) -> str:
             if not succeeded(record):
                 return ""
-            return f"Its file is in {await self._box.jobs.fetch(record)} here"
+            return f"Its file is in {await self._jobs.fetch(record)} here"
 
-        await self._run(self._box.envs.export(env), f"Export {clean(env.name, 60)}", fetched)
+        await self._run(self._envs.export(env), f"Export {clean(env.name, 60)}", fetched)
 
     async def see(self, env: Env) -> None:
         """Ask its framework whether it sees the GPUs."""
 
         async def answered(record: Record) -> str:
-            found = self._box.envs.feed.value
+            found = self._envs.feed.value
             now = next((one for one in found.envs if one.prefix == env.prefix), None) if found else None
             sight = now.sight if now is not None else None
             return saw(sight) if sight is not None and sight.job == record.id else ""
 
-        await self._run(self._box.envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
+        await self._run(self._envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
 
     async def size(self, env: Env) -> None:
         """Count its bytes on the disk."""
         self.busy[env.prefix] = f"Count {clean(env.name, 60)}"
         try:
-            await self._box.envs.size(env)
+            await self._envs.size(env)
         finally:
             self.busy.pop(env.prefix, None)
 
@@ -155,7 +159,7 @@ class EnvActions:
 
         `answer` returns what it was asked for in words, empty when there is none.
         """
-        jobs, link = self._box.jobs, self._box.shell
+        jobs, link = self._jobs, self._box.shell
         record = await completion.launch(jobs, link, spec, now=True)
         self._panel.notify(f"Job {record.id} · j shows it", title=what, markup=False)
         self.busy[record.id] = what

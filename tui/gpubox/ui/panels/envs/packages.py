@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.core.env import Env, Package
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span, Tone
@@ -105,7 +106,7 @@ class EnvPackages(ModalScreen[None]):
 
     async def _load(self) -> None:
         try:
-            self._pairs = pairs([await self._box.envs.packages(env) for env in self._envs])
+            self._pairs = pairs([await self._box.use(Environments).packages(env) for env in self._envs])
         finally:
             self._show()
 

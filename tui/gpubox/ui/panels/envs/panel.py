@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -13,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env
-from gpubox.core.errors import GpuBoxError
 from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import program
 from gpubox.ui.draw.line_view import LineView
@@ -83,11 +82,12 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
+        self._envs = box.use(Environments)
         self._marked: set[str] = set()
         self._could: tuple[bool, ...] = ()
         self._needed = 0
-        self._looks = Poller(self, LIST, box.envs.find)
-        self._verbs = EnvActions(self, box, box.envs.find)
+        self._looks = Poller(self, LIST, self._envs.find)
+        self._verbs = EnvActions(self, box, self._envs.find)
         self._list: Table[EnvRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
         self._why = LineView(self._draw_why, id="why")
         self._why.can_focus = False
@@ -99,24 +99,15 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def on_mount(self) -> None:
         """Follow what is known, and look again while the panel is seen."""
-        envs = self.box.envs
+        envs = self._envs
         for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
-        self.run_worker(guarded(self, self._restore()), exit_on_error=False)
         self.run_worker(guarded(self, self._verbs.follow(self._looks.soon)), exit_on_error=False)
         self.set_interval(1.0, self._tick)
 
     async def _follow(self, changes: AsyncGenerator[object]) -> None:
         async for _ in changes:
             self._show()
-
-    async def _restore(self) -> None:
-        """Have the environment in use that was chosen last time, also while the panel is not displayed."""
-        async for sample in self.box.sample.follow():
-            if sample is not None and live(self) and self.box.shell.value is not None:
-                with suppress(GpuBoxError):  # the panel tells it when somebody looks here
-                    await self.box.envs.restore()
-                    return
 
     def _tick(self) -> None:
         self._looks.tick()
@@ -141,7 +132,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         if not self.seen:
             return
         self._list.empty = self._empty()
-        envs = self.box.envs
+        envs = self._envs
         if envs.feed.value is not None and not envs.feed.value.partial:
             self._marked &= {env.prefix for env in envs.feed.value.envs}
         self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
@@ -153,12 +144,10 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             return "Not connected"
         if (trouble := self._looks.trouble) is not None:
             return clean(str(trouble))
-        return (
-            "No environment was found · n makes one" if self.box.envs.feed.value is not None else "Looking …"
-        )
+        return "No environment was found · n makes one" if self._envs.feed.value is not None else "Looking …"
 
     def _subtitle(self) -> str:
-        envs, used = self.box.envs.feed.value, self.box.envs.chosen.value
+        envs, used = self._envs.feed.value, self._envs.chosen.value
         parts = [clean(what, 60) + " …" for what in self._verbs.busy.values()][:1]
         parts += ["looking …"] if self._looks.long and envs is not None else []
         parts += [f"{len(envs.envs)} found"] if envs is not None and envs.envs else []
@@ -183,9 +172,9 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self._list.chosen
-        trouble = self.box.envs.trouble.value or (self._looks.trouble if self._list.shown else None)
+        trouble = self._envs.trouble.value or (self._looks.trouble if self._list.shown else None)
         lines = wrapped(clean(str(trouble)), width, "warn", most=2) if trouble is not None else list[Line]()
-        envs = self.box.envs.feed.value
+        envs = self._envs.feed.value
         if envs is not None and envs.partial and not lines:
             lines = wrapped(clean(envs.partial, 200), width, "warn", most=2)
         for text in why(row) if row is not None else ():
@@ -230,12 +219,12 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def action_use(self) -> None:
         """Use the environment for shells and jobs of this box; the one that is used, no longer."""
-        env, used = self.chosen, self.box.envs.chosen.value
+        env, used = self.chosen, self._envs.chosen.value
         if env is None:
             return
         again = used is not None and used.prefix == env.prefix
         words = "No environment is used now" if again else f"Shells and jobs use {clean(env.name, 60)} now"
-        self.attempt(self.box.envs.use(None if again else env), words)
+        self.attempt(self._envs.use(None if again else env), words)
 
     def action_mark(self) -> None:
         """Mark the environment, or unmark it, and go on to the next."""

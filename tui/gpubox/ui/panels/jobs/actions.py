@@ -11,6 +11,7 @@ from textual.app import App
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.common import units
 from gpubox.config.settings import Settings
 from gpubox.core.job import JobSpec
@@ -52,11 +53,11 @@ class JobActions:
         """Do one of VERBS; returns the job that came of it, where one did."""
         match verb:
             case "rerun":
-                made = await self._box.jobs.rerun(record.id)
+                made = await self._box.use(Jobs).rerun(record.id)
                 self._node.notify(text.greeting(made), title="Once more", markup=False)
                 return made
             case "edit":
-                jobs = self._box.jobs
+                jobs = self._box.use(Jobs)
                 whole = await jobs.show(record.id)  # lists leave out the files that travel along
                 return await self._form(jobs.spec_again(whole), f"Run {text.name(record)} again")
             case "folder":
@@ -68,13 +69,13 @@ class JobActions:
     async def stop(self, record: Record) -> None:
         """Ask, then end a job with all its processes."""
         if await self._sure(stopping(self._box.name, record)):
-            await self._box.jobs.stop(record.id)
+            await self._box.use(Jobs).stop(record.id)
 
     async def remove(self, records: Sequence[Record]) -> bool:
         """Ask, then delete the records and logs of ended jobs; says whether that was done."""
         if not await self._sure(removing(self._box.name, records)):
             return False
-        await self._box.jobs.remove([record.id for record in records])
+        await self._box.use(Jobs).remove([record.id for record in records])
         return True
 
     async def _sure(self, question: Question) -> bool:
@@ -94,7 +95,7 @@ class JobActions:
         if spec is None:
             return None
         self._draft = spec
-        record = await self._box.jobs.launch(spec)
+        record = await self._box.use(Jobs).launch(spec)
         self._draft = None
         return record
 

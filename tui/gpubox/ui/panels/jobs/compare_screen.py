@@ -13,9 +13,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.jobs.compare.comparison import compare
 from gpubox.boxes.jobs.compare.export import export
 from gpubox.boxes.jobs.compare.runner import all_last_words
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.env import Package
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.record import Record, Tick
@@ -95,12 +97,12 @@ share one axis of time.
     async def _load(self) -> None:
         """Ask for the curves of the newest run of each side, then for the packages."""
         for side in self.comparison.sides:
-            self._ticks[side.last.id], _ = await self.box.jobs.ticks(side.last.id)
+            self._ticks[side.last.id], _ = await self.box.use(Jobs).ticks(side.last.id)
         self._graphs.redraw()
         self._graphs.refresh(layout=True)
         self.refresh_bindings()
         packages = await self._packages()
-        said = await all_last_words(self.box.jobs, self.records)
+        said = await all_last_words(self.box.use(Jobs), self.records)
         if packages or said:
             self.comparison = compare(self.records, packages, said)
             self._figures.redraw()
@@ -108,12 +110,12 @@ share one axis of time.
     async def _packages(self) -> Mapping[str, Sequence[Package]]:
         """Return the packages of the environments, where they are known and differ."""
         prefixes = {record.spec.prefix for record in self.records if record.spec.prefix}
-        envs = self.box.envs.feed.value
+        envs = self.box.use(Environments).feed.value
         if len(prefixes) < 2 or envs is None:
             return {}
         known = [env for env in envs.envs if env.prefix in prefixes]
         try:
-            return {env.prefix: await self.box.envs.packages(env) for env in known}
+            return {env.prefix: await self.box.use(Environments).packages(env) for env in known}
         except GpuBoxError:
             return {}  # an environment that is gone by now; the figures stand without its packages
 

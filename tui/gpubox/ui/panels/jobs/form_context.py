@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.jobs import templates
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm.parse import Partition
 from gpubox.common import units
 from gpubox.config.settings import Settings
@@ -19,18 +21,23 @@ from gpubox.ui.panels.jobs.fields import Context
 
 async def context(box: Box, settings: Settings) -> Context:
     """Return what is known now; nothing is asked of the box, so that the form is there at once."""
-    envs, chosen, places = box.envs.feed.value, box.envs.chosen.value, box.jobs.gpus.value
-    slurm = box.jobs.slurm.view.value
+    jobs = box.use(Jobs)
+    envs, chosen, places = (
+        box.use(Environments).feed.value,
+        box.use(Environments).chosen.value,
+        jobs.gpus.value,
+    )
+    slurm = jobs.slurm.view.value
     return Context(
         box=box.name,
         slurm=slurm is not None,
-        login=box.login is not None,
+        login=box.context.has_login,
         partitions=[(one.name, _words(one)) for one in slurm.partitions] if slurm is not None else (),
         envs=envs.envs if envs is not None else (),
         chosen=chosen,
         places=places,
-        records=box.jobs.feed.value,
-        past=await box.jobs.history(),
+        records=jobs.feed.value,
+        past=await jobs.history(),
         templates=tuple(_templates(settings, chosen, places)),
         gpus=settings.jobs.gpus,
         exclude=settings.jobs.exclude,
@@ -51,12 +58,14 @@ def _words(partition: Partition) -> str:
 
 async def learned(box: Box, settings: Settings) -> Context:
     """Return what is known once the box was asked for what was never looked at."""
-    if box.envs.feed.value is None:
+    jobs = box.use(Jobs)
+    envs = box.use(Environments)
+    if envs.feed.value is None:
         with suppress(GpuBoxError):
-            await box.envs.find()
-    if not box.jobs.looked:
+            await envs.find()
+    if not jobs.looked:
         with suppress(GpuBoxError):
-            await box.jobs.look()
+            await jobs.look()
     return await context(box, settings)
 
 

@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.link_state import Phase
@@ -89,7 +90,7 @@ alone: its GPUs, or the CPU where it has none.
         self._head = LineView(self._draw_head, id="head")
         self._curves = LineView(self._draw_curves, id="curves")
         self._head.can_focus = self._curves.can_focus = False
-        self._log = LogPane(box, box.jobs, id="log")
+        self._log = LogPane(box, box.use(Jobs), id="log")
 
     def compose(self) -> ComposeResult:
         """Make the page."""
@@ -113,7 +114,7 @@ alone: its GPUs, or the CPU where it has none.
         self.set_interval(1.0, self._head.redraw)
 
     async def _follow(self) -> None:
-        async for records in self.box.jobs.feed.follow():
+        async for records in self.box.use(Jobs).feed.follow():
             found = next((one for one in records if one.id == self.record.id), None)
             if found is not None:
                 self.record = found
@@ -138,7 +139,7 @@ alone: its GPUs, or the CPU where it has none.
         return f"SIMULATED · {self.box.name}" if simulated else self.box.name
 
     async def _watch(self) -> None:
-        async with self.box.jobs.watch():
+        async with self.box.use(Jobs).watch():
             await asyncio.Event().wait()
 
     async def _look(self) -> None:
@@ -147,7 +148,7 @@ alone: its GPUs, or the CPU where it has none.
         while True:
             record = self.record
             with suppress(GpuBoxError):
-                ticks, place = await self.box.jobs.ticks(record.id, place)
+                ticks, place = await self.box.use(Jobs).ticks(record.id, place)
                 if ticks:
                     self._ticks = [*self._ticks, *ticks][-_MOST:]
                     self._curves.redraw()

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
 from gpubox.core.record import Record
 from gpubox.core.sample import Sample
@@ -68,9 +69,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
+        self._jobs = box.use(Jobs)
         self._marked: set[str] = set()
         self._could: tuple[bool, ...] = ()
-        self._watching = VisibleWatch(self, box.jobs.watch)
+        self._watching = VisibleWatch(self, self._jobs.watch)
         self._verbs = JobActions(self, box, settings)
         self._list: Table[JobRow] = Table(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
         self._words = FilterInput(placeholder="words in name, command, env …", id="words")
@@ -82,7 +84,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def on_mount(self) -> None:
         """Follow the list, and have it looked at more often while it is seen."""
-        jobs = self.box.jobs
+        jobs = self._jobs
         for feed in (jobs.feed.follow(), jobs.trouble.follow(), self.box.link.health.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
         self.set_interval(1.0, self._tick)
@@ -112,7 +114,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     @property
     def marked(self) -> list[Record]:
         """The jobs that are marked, oldest first."""
-        return [record for record in reversed(self.box.jobs.feed.value) if record.id in self._marked]
+        return [record for record in reversed(self._jobs.feed.value) if record.id in self._marked]
 
     @property
     def words(self) -> str:
@@ -122,7 +124,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def _show(self) -> None:
         if not self.seen:
             return
-        records = self.box.jobs.feed.value
+        records = self._jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
         words = self.words.lower().split()
         self._list.empty = _empty(self, bool(records))
@@ -154,7 +156,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             case "do":
                 return record is not None and self._verbs.can(str(parameters[0]), record)
             case "queue":
-                return self.box.jobs.slurm.view.value is not None
+                return self._jobs.slurm.view.value is not None
             case "compare":
                 return len(self._marked) > 1
             case "clear":
@@ -173,7 +175,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def summon(self, *, again: bool) -> None:
         """Look now."""
         if again and live(self):
-            self.attempt(self.box.jobs.look())
+            self.attempt(self._jobs.look())
 
     def action_open(self) -> None:
         """Show the chosen job."""
@@ -279,6 +281,6 @@ def _empty(panel: JobsPanel, some: bool) -> str:
         return "No job matches"
     if not live(panel):
         return "Not connected"
-    if (trouble := panel.box.jobs.trouble.value) is not None:
+    if (trouble := panel.box.use(Jobs).trouble.value) is not None:
         return clean(str(trouble))
-    return "No job yet · n starts one" if panel.box.jobs.looked else "Looking …"
+    return "No job yet · n starts one" if panel.box.use(Jobs).looked else "Looking …"

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs import results
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.common import units
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.record import Record
@@ -109,7 +110,7 @@ class JobResults(ModalScreen[None]):
         frame = self.query_one("#results")
         set_caption(frame, "fetching …")
         try:
-            folder = await self._box.jobs.fetch(self._record)
+            folder = await self._box.use(Jobs).fetch(self._record)
         except GpuBoxError:
             set_caption(frame, "")
             raise

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.slurm.backend import SlurmState
 from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
 from gpubox.common import units
@@ -33,7 +34,7 @@ class QueueWindow(Details, inherit_bindings=False):
     ]
 
     def __init__(self, box: Box) -> None:
-        view = box.jobs.slurm.view
+        view = box.use(Jobs).slurm.view
         super().__init__(
             "Slurm", box.sample, lambda width, _: draw_queue(view.value, width, self._words.value)
         )

@@ -9,6 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.processes import ProcessSignals
 from gpubox.common import units
 from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
@@ -263,7 +265,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     async def _ignore(self, process: Process) -> None:
         """Raises what Jobs.ignore raises."""
         if await asker(self).ask(let_pass(self.box.name, process)) == "yes":
-            await self.box.jobs.ignore(Ignored(process.pid))
+            await self.box.use(Jobs).ignore(Ignored(process.pid))
             self.notify(f"Jobs ignore {process.pid} {process_table.program(process)}", markup=False)
 
     async def _signal(self, process: Process) -> None:
@@ -274,7 +276,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             return
         if await asker(self).ask(question(self.box.name, process, name, self._now())) != "yes":
             return
-        await self.box.signal(process, name)
+        await self.box.use(ProcessSignals).send(process, name)
         self.notify(f"Sent {name} to {about}", markup=False)
 
 

@@ -12,8 +12,10 @@ from textual.geometry import Size
 
 from gpubox.boxes import browser
 from gpubox.boxes.box import Box
-from gpubox.boxes.services import Service
+from gpubox.boxes.services import Service, Services
+from gpubox.boxes.sshd_policy import SshdLimits
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
+from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Forward
 from gpubox.core.sanitize import clean
@@ -60,7 +62,9 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
     """
 
     def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings, box.services.find)
+        self._services, self._tunnels = box.use(Services), box.use(Tunnels)
+        self._limits = box.use(SshdLimits)
+        super().__init__(box, settings, self._services.find)
         self._rates = Rates()
         self._needed = 0
         self._all = False
@@ -75,9 +79,9 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
 
     def on_mount(self) -> None:
         """Follow both lists, and what sshd allows."""
-        self._follow(self.box.tunnels.feed)
-        self._follow(self.box.services.feed)
-        self._follow(self.box.limits)
+        self._follow(self._tunnels.feed)
+        self._follow(self._services.feed)
+        self._follow(self._limits.feed)
 
     @property
     def chosen(self) -> TunnelRow | None:
@@ -86,15 +90,21 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
 
     def _show(self) -> None:
         """Draw what is known now."""
-        tunnels = self.box.tunnels.feed.value
+        tunnels = self._tunnels.feed.value
         self._rates.note(tunnels)
         if not self.seen:
             return
         self._list.empty = self._empty()
-        services = self.box.services
+        services = self._services
         self._list.show(
             row
-            for row in rows(services.feed.value, tunnels, services.behind, self._rates, self.box.limits.value)
+            for row in rows(
+                services.feed.value,
+                tunnels,
+                services.behind,
+                self._rates,
+                self._limits.feed.value,
+            )
             if row.tunnel is not None or self._shows(row.service)
         )
         set_caption(self, self._subtitle())
@@ -188,7 +198,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         if row.service is not None:
             self.attempt(self._open(row.service))
         elif row.tunnel is not None and not row.open:
-            self.attempt(self.box.tunnels.restart(row.tunnel.id))
+            self.attempt(self._tunnels.restart(row.tunnel.id))
         else:
             self.action_copy()
 
@@ -206,12 +216,12 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
     async def _open(self, service: Service) -> None:
         """Bring a service here, and show its page if it has one; raises why sshd would not let it."""
         self._allowed(service.forward)
-        tunnel = await self.box.services.open(service)
+        tunnel = await self._services.open(service)
         if service.page:
             await self._browse(service, tunnel)
 
     def _allowed(self, spec: Forward | None) -> None:
-        if spec is not None and (forbidden := self.box.limits.value.against(spec)) is not None:
+        if spec is not None and (forbidden := self._limits.feed.value.against(spec)) is not None:
             raise forbidden
 
     async def _browse(self, service: Service | None, tunnel: Tunnel) -> None:
@@ -237,14 +247,14 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         """Close the chosen tunnel, or forget one that is closed."""
         tunnel = self._tunnel()
         if tunnel is not None:
-            tunnels = self.box.tunnels
+            tunnels = self._tunnels
             stopped = tunnel.phase is TunnelPhase.STOPPED
             self.attempt(tunnels.forget(tunnel.id) if stopped else tunnels.stop(tunnel.id))
 
     def action_restart(self) -> None:
         """Close the chosen tunnel and open it anew."""
         if (tunnel := self._tunnel()) is not None:
-            self.attempt(self.box.tunnels.restart(tunnel.id))
+            self.attempt(self._tunnels.restart(tunnel.id))
 
     def _tunnel(self) -> Tunnel | None:
         return self.chosen.tunnel if self.chosen is not None else None
@@ -257,7 +267,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         requested = await window(self, TunnelForm(self.box.name))
         if requested is not None:
             self._allowed(requested.spec)
-            tunnel = self.box.tunnels.add(requested.spec, requested.name)
+            tunnel = self._tunnels.add(requested.spec, requested.name)
             self._show()
             self._list.choose(("tunnel", tunnel.id))
-            await self.box.tunnels.open(requested.spec, requested.name)
+            await self._tunnels.open(requested.spec, requested.name)

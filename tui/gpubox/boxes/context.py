@@ -1,0 +1,107 @@
+"""What each feature of a box is made with, and the features that were made so far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Self, TypeVar, cast
+
+from gpubox.config.settings import Settings
+from gpubox.core.channels import Channels
+from gpubox.core.errors import Dropped
+from gpubox.core.feed import Feed
+from gpubox.core.sample import Sample
+from gpubox.core.shell import Shell
+from gpubox.core.target import Target
+from gpubox.store.store import Store
+
+_SETTLED = 2.0
+"""Seconds after which a new link has brought its first sample, and there is time for what can wait."""
+
+
+class Purpose(Enum):
+    """What a box is opened for."""
+
+    COMMAND = "command"
+    """One command over the link; the box is not read."""
+    WATCH = "watch"
+    """Its samples alone."""
+    WORK = "work"
+    """A screen: its samples, and what its features do in the background."""
+
+
+class Feature:
+    """What can be done with one box. There is one of each kind a box, made when it is first asked for."""
+
+    @classmethod
+    def of(cls, context: BoxContext) -> Self:
+        """Make it for a box."""
+        raise NotImplementedError
+
+    async def background(self, purpose: Purpose) -> None:
+        """Do its background work, until cancelled, while the box is open."""
+
+
+F = TypeVar("F", bound=Feature)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxContext:
+    """A box as its features see it."""
+
+    target: Target
+    settings: Settings = field(default_factory=Settings)
+    """The settings of this box."""
+    tunnels: tuple[str, ...] = ()
+    """Tunnels of its settings, one line each."""
+    python: str = ""
+    """Python on the box for programs of ours; empty finds one."""
+    environment: Mapping[str, str] | None = None
+    """Environment variables for programs of ours."""
+    has_login: bool = False
+    """Whether a login there has an environment of its own: commands over ssh have a bare one."""
+    store: Store | None = None
+    sample: Feed[Sample | None] = field(default_factory=lambda: Feed[Sample | None](None))
+    """The newest sample; it stays when the link drops."""
+    shell: Feed[Shell | None] = field(default_factory=lambda: Feed[Shell | None](None))
+    """Runs commands; None while the link is down. It outlives a restart of the probe."""
+    channels: Feed[Channels | None] = field(default_factory=lambda: Feed[Channels | None](None))
+    """Channels of the link besides commands; they come and go with `shell`."""
+    made: dict[type[Feature], Feature] = field(default_factory=dict[type[Feature], Feature])
+    """The features that were made so far, by their classes."""
+    features: Feed[tuple[Feature, ...]] = field(default_factory=lambda: Feed[tuple[Feature, ...]](()))
+    """The same, to be followed."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one feature that works in the background over the link."""
+
+    @property
+    def name(self) -> str:
+        """What the person calls the box."""
+        return self.target.name
+
+    def use(self, kind: type[F]) -> F:
+        """Return the feature of a kind."""
+        if kind not in self.made:
+            self.provide(kind, kind.of(self))
+        return cast("F", self.made[kind])
+
+    def provide(self, kind: type[F], feature: F) -> None:
+        """Have this one used as the feature of a kind."""
+        self.made[kind] = feature
+        self.features.put(tuple(self.made.values()))
+
+    async def after_each_link(self, work: Callable[[Shell, Channels], Awaitable[None]]) -> None:
+        """Do work over each new link, until cancelled: once its first sample had time to come, and alone.
+
+        A link may allow two sessions, of which the probe has one.
+        """
+        async for channels in self.channels.follow():
+            await asyncio.sleep(_SETTLED)
+            async with self.turn:
+                shell = self.shell.value
+                if shell is not None and channels is not None and channels is self.channels.value:
+                    with suppress(Dropped):
+                        await work(shell, channels)
