@@ -9,7 +9,7 @@ import re
 import signal
 import statistics
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -194,12 +194,18 @@ async def _drain(stream: asyncio.StreamReader) -> None:
 
 async def one_shot(start: Start, runs: int) -> float:
     """Return the median of the seconds that a command takes; one run warms up."""
-    took: list[float] = []
+    return (await alternating([start], runs))[0]
+
+
+async def alternating(starts: Sequence[Start], runs: int) -> list[float]:
+    """Return the medians of the seconds that commands take, run by turns on a machine that may be busy."""
+    took: list[list[float]] = [[] for _ in starts]
     for _ in range(runs + 1):
-        began = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            *start.command, env=start.environment, stdout=asyncio.subprocess.DEVNULL
-        )
-        await process.wait()
-        took.append(time.monotonic() - began)
-    return statistics.median(took[1:])
+        for start, found in zip(starts, took, strict=True):
+            began = time.monotonic()
+            process = await asyncio.create_subprocess_exec(
+                *start.command, env=start.environment, stdout=asyncio.subprocess.DEVNULL
+            )
+            await process.wait()
+            found.append(time.monotonic() - began)
+    return [statistics.median(found[1:]) for found in took]

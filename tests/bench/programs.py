@@ -86,6 +86,12 @@ def ours(ground: Ground, *words: str) -> Start:
     return Start([*program(), *(words or ("box1",)), "--config", config], ground.environment)
 
 
+def ssh(ground: Ground, *words: str) -> Start:
+    """Return OpenSSH running a command on the box."""
+    way = ["-p", str(ground.port), "-l", ground.machine.user, "127.0.0.1"]
+    return Start([str(ground.home / "bin" / "ssh"), *way, *words], ground.environment)
+
+
 def ours_here(ground: Ground) -> Start:
     """Our panel on the machine it runs on, without ssh."""
     return Start([*program(), "local"], {**ground.machine.environment, **ground.environment})

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -135,3 +136,18 @@ async def test_the_program_ends_when_its_terminal_is_closed(scratch: Path) -> No
     while os.listdir(scratch):
         assert time.monotonic() < end, "the demo outlived its terminal"
         await asyncio.sleep(0.05)
+
+
+def test_a_status_loads_no_screen_no_feature_and_no_other_kind_of_box() -> None:
+    code = (
+        "import sys; from gpubox import cli; status = cli.run(['status', 'nobody@127.0.0.1:1']);"
+        "heavy = ('textual', 'rich', 'PIL', 'multiprocessing', 'urllib.request', 'xml', 'importlib.metadata',"
+        " 'tarfile',"
+        " 'gpubox.ui', 'gpubox.demo', 'gpubox.local', 'gpubox.rfb', 'gpubox.ssh.server');"
+        "features = ['gpubox.boxes.' + name for name in"
+        " ('desktops', 'envs', 'files', 'jobs', 'services', 'tunnels', 'x11')];"
+        "print(sorted({*heavy, *features} & set(sys.modules)), status, 'asyncssh' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, env=environment(), timeout=LIMIT, check=True)
+    assert done.stdout.decode() == "[] 1 True\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from io import TextIOWrapper
 
@@ -146,12 +147,17 @@ def _done(words: list[str] | None, ending: SignalExit) -> int:
 
 def main() -> None:
     """Run as a program."""
+    # Modules are no garbage: by default the collector would walk over them 70 times while they are imported,
+    # and once more at the end, which together took a fifth of the time of `status`.
+    gc.set_threshold(20_000, 20, 20)
     occupy_streams()
     catch_ignored()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name of this machine may hold bytes that no locale has
             stream.reconfigure(errors="replace")
-    sys.exit(run())
+    status = run()
+    gc.freeze()
+    sys.exit(status)
 
 
 if __name__ == "__main__":
