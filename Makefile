@@ -8,6 +8,8 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
+# Tests start this program hundreds of times: compiled each time, it takes a sixth longer.
+unexport PYTHONDONTWRITEBYTECODE
 CHECKED := tui tests config Makefile pyproject.toml .ci $(wildcard *.md) docs
 
 help: ## Say what can be made
