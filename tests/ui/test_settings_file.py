@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.factory import open_box
+from gpubox.boxes.fleet import Fleet
 from gpubox.boxes.targets import known
 from gpubox.config import edit
 from gpubox.config.files import load
@@ -85,7 +86,7 @@ async def test_a_box_that_was_added_meanwhile_is_listed_and_opened_as_the_file_h
 
     async with app.run_test() as pilot:
         await until(pilot, lambda: "local" in app.screens)
-        app._opener = opener
+        app.fleet = Fleet(app.settings, app, opener=opener)
         edit.add_box(path, BoxEntry(name="new", host="127.0.0.1", port=1))
         assert await names(app, pilot) == ["local", "old", "new", "demo"]
         await pilot.press(*"new", "enter")

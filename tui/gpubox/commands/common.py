@@ -134,7 +134,8 @@ def parse_boxes(names: tuple[str, ...], settings: Settings) -> list[Target]:
     """Return the boxes of a command line without duplicates; raises ConfigError for an unknown one."""
     from gpubox.boxes.targets import parse
 
-    return [parse(name, settings) for name in dict.fromkeys(names)]
+    targets = (parse(name, settings) for name in names)
+    return list({target.name: target for target in targets}.values())
 
 
 def begin(context: click.Context, name: str) -> tuple[Settings, Target]:

@@ -18,9 +18,7 @@ from gpubox.config.places import log_file
 from gpubox.core import gc_tuning
 
 if TYPE_CHECKING:
-    from gpubox.boxes.box import Box
     from gpubox.config.files import Loaded
-    from gpubox.core.prompts import Asker
     from gpubox.core.target import Target
 
 
@@ -54,7 +52,6 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
         quietly(log_file())
     else:
         to_file(common.log)
-    from gpubox.boxes.factory import open_box
     from gpubox.boxes.targets import known
     from gpubox.config.reload import SettingsFile
     from gpubox.store.store import Store
@@ -64,15 +61,11 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     settings = loaded.settings
     graphics.find(settings.desktop.pictures)
     with Store.open(settings) as store:
-
-        def opener(target: Target, asker: Asker) -> Box:
-            return open_box(target, app.settings, asker, store=store)  # boxes may have been added
-
         app = GpuBoxApp(
             settings=settings,
             targets=known(settings, [*(target.name for target in targets), *store.state.recent()]),
             first=targets[0] if targets else None,
-            opener=opener,
+            store=store,
             warnings=loaded.problems,
             remember=store.state.remember,
             trouble=store.trouble,

@@ -14,6 +14,7 @@ from gpubox.commands.common import begin, complain
 from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.link_state import Phase
+from gpubox.core.target import Target
 from gpubox.core.tasks import together
 
 T = TypeVar("T")
@@ -30,17 +31,35 @@ def with_box(
 
     Errors and later drops of the link are reported on stderr. Raises ConfigError.
     """
+    settings, target = begin(ctx, name)
+
+    async def connected(box: Box) -> int:
+        return await linked(box, lambda: work(box, settings), tell=True)
+
+    return with_opened(target, settings, connected, failed=failed)
+
+
+def with_opened(
+    target: Target, settings: Settings, work: Callable[[Box], Awaitable[int]], *, failed: int
+) -> int:
+    """Run work on a box that is not yet connected; return the exit status, or `failed` when the box failed.
+
+    Errors are reported on stderr. Raises ConfigError.
+    """
     import asyncio
 
-    from gpubox.boxes.factory import open_box
+    from gpubox.boxes.fleet import Fleet
     from gpubox.commands.asker import TerminalAsker
     from gpubox.store.store import Store
 
-    settings, target = begin(ctx, name)
     with Store.open(settings) as store:
-        box = open_box(target, settings, TerminalAsker(), store=store)
+        box = Fleet(settings, TerminalAsker(), store).open(target)
+
+        async def working() -> int:
+            return await work(box)
+
         try:
-            return asyncio.run(linked(box, lambda: work(box, settings), tell=True))
+            return asyncio.run(working())
         except ConfigError:
             raise
         except GpuBoxError as error:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import begin, common_options, complain, complete_box, has_terminal, no_login
+from gpubox.commands.common import begin, common_options, complete_box, has_terminal, no_login
 from gpubox.commands.features import envs_of, login_of
-from gpubox.core.errors import Cancelled, ConfigError, Dropped, GpuBoxError, RemoteError
+from gpubox.core.errors import Cancelled, Dropped, RemoteError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -48,13 +48,7 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, log
     Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 usage error.
     """
     settings, target = begin(ctx, box)
-    try:
-        return _run(target, settings, command, env=env, login=login)
-    except (ConfigError, BrokenPipeError):
-        raise
-    except GpuBoxError as error:
-        complain(error, target.name)
-        return LINK_FAILED
+    return _run(target, settings, command, env=env, login=login)
 
 
 def _line(words: tuple[str, ...]) -> str | None:
@@ -70,12 +64,7 @@ def _line(words: tuple[str, ...]) -> str | None:
 
 
 def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: bool, login: bool) -> int:
-    import asyncio
-
-    from gpubox.boxes.factory import open_box
-    from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.session import linked
-    from gpubox.store.store import Store
+    from gpubox.commands.session import linked, with_opened
 
     terminal = has_terminal()
     work = _behind_terminal if terminal else _through_pipes
@@ -89,9 +78,7 @@ def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: boo
             await _tell_hint(box, words, login=login)
         return status
 
-    with Store.open(settings) as store:
-        box = open_box(target, settings, TerminalAsker(), store=store)
-        return asyncio.run(linked(box, lambda: visit(box)))
+    return with_opened(target, settings, lambda box: linked(box, lambda: visit(box)), failed=LINK_FAILED)
 
 
 async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | None:

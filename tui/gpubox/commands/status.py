@@ -98,7 +98,7 @@ async def _read_all(
 ) -> None:
     import msgspec
 
-    from gpubox.boxes.factory import open_box
+    from gpubox.boxes.fleet import Fleet
     from gpubox.commands.asker import TerminalAsker
     from gpubox.commands.sampling import Changes, follow, once
     from gpubox.core.tasks import together
@@ -106,10 +106,10 @@ async def _read_all(
     # Rates need two readings of a counter; for a single sample the second comes as early as possible.
     probe = msgspec.structs.replace(loaded.settings.probe, interval=min(watch or 0.5, 60.0))
     settings = msgspec.structs.replace(loaded.settings, probe=probe)
-    asker = TerminalAsker()
+    fleet = Fleet(settings, TerminalAsker())
 
     async def read_one(target: Target) -> None:
-        box = open_box(target, settings, asker)
+        box = fleet.open(target)
         if watch is None:
             printer.show(target.name, await once(box))
         else:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, begin, common_of, common_options, complain, complete_box
+from gpubox.commands.common import OfBox, begin, common_of, common_options, complete_box
 from gpubox.commands.features import services_of
 from gpubox.commands.output import print_json
 from gpubox.commands.retry import retry
-from gpubox.core.errors import ConfigError, GpuBoxError
+from gpubox.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -141,23 +141,15 @@ def _hold(ctx: click.Context, specs: Sequence[TunnelSpec], as_json: bool) -> int
 
 def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object, None]]) -> int:
     """Run work on the box of this command, and return the exit status."""
-    import asyncio
-
-    from gpubox.boxes.factory import open_box
-    from gpubox.commands.asker import TerminalAsker
-    from gpubox.store.store import Store
+    from gpubox.commands.session import with_opened
 
     settings, target = begin(ctx, ctx.meta[__name__])
-    with Store.open(settings) as store:
-        box = open_box(target, _bare(settings), TerminalAsker(), store=store)
-        try:
-            asyncio.run(work(box))
-        except ConfigError:
-            raise
-        except GpuBoxError as error:
-            complain(error, box.name)
-            return 1
-    return 0
+
+    async def done(box: Box) -> int:
+        await work(box)
+        return 0
+
+    return with_opened(target, _bare(settings), done, failed=1)
 
 
 def _of_settings(box: str, settings: Settings) -> list[TunnelSpec]:

@@ -10,7 +10,7 @@ from gpubox.commands.common import begin, common_options, complain, complete_box
 from gpubox.commands.features import windows_of
 from gpubox.commands.output import pass_on
 from gpubox.commands.shell import LINK_FAILED
-from gpubox.core.errors import ConfigError, GpuBoxError
+from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -26,23 +26,19 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
 
     Exit status: the program's own; 128 + n when signal n ended it; 255 when it could not be run.
     """
-    import asyncio
-
-    from gpubox.boxes.factory import open_box
     from gpubox.boxes.x11.programs import display
-    from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.session import linked
+    from gpubox.commands.session import linked, with_opened
 
     settings, target = begin(ctx, box)
     try:
         display()  # before a useless login
-        opened = open_box(target, settings, TerminalAsker())
-        return asyncio.run(linked(opened, lambda: _run(opened, " ".join(program))))
-    except ConfigError:
-        raise
     except GpuBoxError as error:
         complain(error, target.name)
         return LINK_FAILED
+    words = " ".join(program)
+    return with_opened(
+        target, settings, lambda opened: linked(opened, lambda: _run(opened, words)), failed=LINK_FAILED
+    )
 
 
 async def _run(box: Box, command: str) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,14 +15,17 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.fleet import Fleet, Opener
 from gpubox.config.reload import SettingsFile
 from gpubox.config.settings import Settings
 from gpubox.core import gc_tuning
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.prompts import Asker, Question
+from gpubox.core.prompts import Question
 from gpubox.core.target import Target
+from gpubox.store.store import Store
 from gpubox.ui.error_boundary import UNEXPECTED, guarded, toast, where_to_look
+from gpubox.ui.exit_signals import exit_on_signals
 from gpubox.ui.failure_isolation import contain
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.theme import GPUBOX, Themed
@@ -64,7 +65,8 @@ class GpuBoxApp(Themed):
         settings: Settings,
         targets: list[Target],
         first: Target | None,
-        opener: Callable[[Target, Asker], Box],
+        store: Store | None = None,
+        opener: Opener | None = None,
         warnings: Sequence[GpuBoxError] = (),
         remember: Callable[[Target], None] = lambda _: None,
         trouble: Feed[GpuBoxError | None] | None = None,
@@ -76,7 +78,8 @@ class GpuBoxApp(Themed):
             settings: the person's settings.
             targets: all known boxes, last used first.
             first: the box to open, or None for the list of boxes.
-            opener: makes a Box of a Target; called once a box, after the first paint.
+            store: what is kept on this machine's disk; None keeps nothing.
+            opener: makes the boxes, in place of the settings; called once a box, after the first paint.
             warnings: what is wrong with the settings; shown and kept in the help.
             remember: called with each box that is opened.
             trouble: what is wrong with the history on this machine's disk, told once each.
@@ -89,7 +92,8 @@ class GpuBoxApp(Themed):
         self.screens: dict[str, BoxScreen] = {}
         """The screen of every box that was opened, by the box's name."""
         self._first = first
-        self._opener = opener
+        self.fleet = Fleet(settings, self, store, opener)
+        """All open boxes."""
         self._remember = remember
         self._notices = list(warnings)
         self._trouble = trouble
@@ -102,13 +106,9 @@ class GpuBoxApp(Themed):
 
     def on_mount(self) -> None:
         """Show the first box, or the list of boxes."""
-        loop = asyncio.get_running_loop()
         # From Python 3.12 on Textual lets tasks begin inside create_task; no login of asyncssh ends then.
-        loop.set_task_factory(None)
-        # Textual minds Ctrl-C only: a program that is told to end must give the terminal back as it was.
-        # Without its terminal it is of no use: it ends by a hangup that nohup wanted ignored, too.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        asyncio.get_running_loop().set_task_factory(None)
+        exit_on_signals(self)
         self._theme_saved = self.theme
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         if self._first is not None:
@@ -141,7 +141,7 @@ class GpuBoxApp(Themed):
         """Show a box; it is opened when it is not yet."""
         screen = self.screens.get(target.name)
         if screen is None:
-            screen = BoxScreen(target, self.settings, partial(self._opener, target, self))
+            screen = BoxScreen(target, self.settings, self.fleet)
             self.screens[target.name] = screen
             # Installed screens are kept when another is shown.
             self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
@@ -168,6 +168,7 @@ class GpuBoxApp(Themed):
         if self._file is None:
             return
         self.settings, problems = self._file.with_new_boxes(self.settings)
+        self.fleet.settings = self.settings
         self.targets = refreshed(self.targets, self.settings, self.screens)
         for problem in problems:
             if all(str(problem) != str(notice) for notice in self._notices):
@@ -235,7 +236,7 @@ class GpuBoxApp(Themed):
         if isinstance(self.screen, AskScreen):  # already asking: then quit at once
             self.exit()
             return
-        question = last_question(screen.box for screen in self.screens.values() if screen.box is not None)
+        question = last_question(self.fleet.boxes.values())
         if question is None:
             self.exit()
         else:

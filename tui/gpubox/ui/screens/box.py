@@ -13,6 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.context import Purpose
+from gpubox.boxes.fleet import Fleet
 from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
@@ -81,13 +83,13 @@ class BoxScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, target: Target, settings: Settings, opener: Callable[[], Box]) -> None:
+    def __init__(self, target: Target, settings: Settings, fleet: Fleet) -> None:
         super().__init__()
         self.target = target
         self.settings = settings
         self.box: Box | None = None
         """The box, once it is opened."""
-        self._opener = opener
+        self._fleet = fleet
         self._state = StatusBar(target)
         self._board = PanelLayout()
 
@@ -115,12 +117,13 @@ class BoxScreen(Screen[None]):
         from gpubox.ui.registry import panel_classes
 
         try:
-            self.box = box = self._opener()
+            self.box = box = self._fleet.open(self.target)
         except GpuBoxError as error:
             self._show_health(Health(Phase.REFUSED, reason=error))
             return
         self._state.box = box
-        program(self).run_worker(guarded(self, box.keep()), name=f"keep {box.name}", exit_on_error=False)
+        keeping = self._fleet.keep(box, Purpose.WORK)
+        program(self).run_worker(guarded(self, keeping), name=f"keep {box.name}", exit_on_error=False)
         endings = tell(program(self), box, notify=self.settings.jobs.notify)
         program(self).run_worker(guarded(self, endings), exit_on_error=False)
         await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
