@@ -29,6 +29,13 @@ def program() -> bundle.Program:
     return bundle.program("probe", "gpubox.remote.probe.main", minified=False)
 
 
+def prepare() -> None:
+    """Compute what every `command` needs, which takes 30 ms the first time. Raises as bundle.program."""
+    bundle.folder(program())
+    bundle.stub()
+    plain_script()
+
+
 def command(
     mark: str, probe: settings.ProbeSettings, python: str = "", environment: Mapping[str, str] = {}
 ) -> str:
