@@ -147,8 +147,8 @@ def _done(words: list[str] | None, ending: SignalExit) -> int:
 
 def main() -> None:
     """Run as a program."""
-    # Modules are no garbage: by default the collector would walk over them 70 times while they are imported,
-    # and once more at the end, which together took a fifth of the time of `status`.
+    # Modules are no garbage: by default the collector walks over them again and again while they are
+    # imported, and once more at the end.
     gc.set_threshold(20_000, 20, 20)
     occupy_streams()
     catch_ignored()
