@@ -9,7 +9,7 @@ import pytest
 
 from gpubox.boxes.demo import DemoLink
 from gpubox.boxes.factory import open_box
-from gpubox.config.settings import BoxEntry, Settings
+from gpubox.config.settings import BoxEntry, Overrides, Settings
 from gpubox.core.errors import ConfigError
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Nobody
@@ -36,6 +36,15 @@ def test_each_kind_has_its_own_link() -> None:
         "ada@host:22": SshLink,
     }
     assert all(link.health.value.phase is Phase.IDLE for link in links.values())
+
+
+def test_a_box_of_ones_own_is_opened_with_its_own_settings() -> None:
+    entry = BoxEntry(name="attic", tags=("lab",), probe={"interval": 5.0}, ssh={"retry_cap": 7.0})
+    settings = Settings(box=(entry,), tag={"lab": Overrides(jobs={"gpus": 2})})
+    own = open_box(Target("attic", "ssh", "settings"), settings, Nobody()).settings
+    assert (own.probe.interval, own.ssh.retry_cap, own.jobs.gpus) == (5.0, 7.0, 2)
+    for target in (Target("cellar", "ssh", "ssh config"), Target("demo", "demo"), Target("local", "local")):
+        assert open_box(target, settings, Nobody()).settings == settings
 
 
 def test_a_name_that_is_no_address_is_refused_before_anything_is_opened() -> None:

@@ -35,6 +35,20 @@ def test_show_says_what_is_wrong_and_prints_the_rest(home: Path) -> None:
     assert tomllib.loads(ran.out)["probe"] == {"interval": 1.0, "top_processes": 2, "command_lines": True}
 
 
+def test_show_of_a_box_prints_what_is_in_force_for_it(home: Path) -> None:
+    file = home / "my.toml"
+    file.write_text(
+        '[jobs]\ngrace = 5.0\n[[box]]\nname = "attic"\ntags = ["lab"]\n[box.jobs]\ngpus = 2\n'
+        "[tag.lab.ssh]\nkeepalive = 9.0\n"
+    )
+    shown = {
+        box: tomllib.loads(here("config", "show", box, "--config", str(file)).out) for box in ("attic", "x")
+    }
+    jobs = {box: (table["jobs"]["grace"], table["jobs"]["gpus"]) for box, table in shown.items()}
+    assert jobs == {"attic": (5.0, 2), "x": (5.0, 1)}
+    assert [table["ssh"]["keepalive"] for table in shown.values()] == [9.0, 2.0]
+
+
 def test_init_writes_the_template_once(home: Path) -> None:
     ran = here("config", "init")
     assert (ran.status, ran.out) == (0, "Wrote ~/.config/gpubox-tui/gpubox.toml\n")

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import msgspec
@@ -13,9 +14,9 @@ from gpubox.boxes.tunnels.tunnel import Tunnel
 from gpubox.commands import desktop, env_report, job_report, services, tunnel_hold
 from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
 from gpubox.common.rules.table import judge_fault
-from gpubox.config.files import SECTIONS, fields
+from gpubox.config.files import SECTIONS, fields, load
 from gpubox.config.schema import descriptions
-from gpubox.config.settings import BoxEntry, JobEntry
+from gpubox.config.settings import PER_BOX, BoxEntry, JobEntry
 from gpubox.core import sample
 from gpubox.core.env import Build, Env
 from gpubox.core.job import JobSpec
@@ -167,8 +168,20 @@ def test_the_settings_are_those_of_the_code() -> None:
     assert listed == expected
 
 
-def test_the_example_of_a_box_names_every_field() -> None:
-    assert example("box") == BoxEntry.__struct_fields__
+def test_the_example_of_a_box_names_every_field_of_its_own() -> None:
+    own = (name for name in BoxEntry.__struct_fields__ if name not in PER_BOX)
+    assert example("box") == tuple(own)
+
+
+def test_the_example_of_overrides_can_be_used(tmp_path: Path) -> None:
+    heading = "## Settings of one box, or of a tag"
+    block = re.search(rf"{heading}\n.*?```toml\n(.*?)```", TEXTS["docs/settings.md"], re.DOTALL)
+    assert block is not None
+    (file := tmp_path / "gpubox.toml").write_text(block[1])
+    loaded = load(file, environment={})
+    assert not loaded.problems
+    assert all(f"`{section}`" in TEXTS["docs/settings.md"] for section in PER_BOX)
+    assert set(loaded.settings.box[0].tags) == set(loaded.settings.tag)
 
 
 def test_the_example_of_a_job_names_only_fields() -> None:

@@ -11,7 +11,7 @@ from gpubox.config.edit import template
 from gpubox.config.files import SECTIONS, load
 from gpubox.config.places import shipped
 from gpubox.config.schema import descriptions, schema
-from gpubox.config.settings import BoxEntry, JobEntry, Section, Settings
+from gpubox.config.settings import PER_BOX, BoxEntry, JobEntry, Section, Settings
 
 
 def test_the_shipped_file_gives_exactly_the_defaults() -> None:
@@ -70,6 +70,9 @@ def test_the_schema_knows_every_setting_its_default_and_its_bounds() -> None:
         assert set(properties) == set(kind.__struct_fields__)
         assert all(about["description"] for about in properties.values())
         assert parts[kind.__name__]["additionalProperties"] is False
+    for key in PER_BOX:
+        whole = parts["Settings"]["properties"][key]["$ref"]
+        assert all(parts[name]["properties"][key]["$ref"] == whole for name in ("BoxEntry", "Overrides"))
     interval = parts["ProbeSettings"]["properties"]["interval"]
     assert (interval["minimum"], interval["maximum"], interval["default"]) == (0.5, 60, 1.0)
     assert msgspec.json.encode(schema())

@@ -8,7 +8,7 @@ import pytest
 
 from gpubox.config import edit
 from gpubox.config.files import load
-from gpubox.config.settings import BoxEntry, Settings, UiSettings
+from gpubox.config.settings import BoxEntry, Overrides, Settings, UiSettings
 from gpubox.core.errors import ConfigError
 
 
@@ -37,6 +37,14 @@ def test_adding_a_box_keeps_what_was_in_the_file(tmp_path: Path) -> None:
     assert text.startswith(before)
     assert tomllib.loads(text)["box"][1] == {"name": "lab", "host": "10.0.0.7", "port": 2222}
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_box_is_added_with_its_own_settings(tmp_path: Path) -> None:
+    file = tmp_path / "gpubox.toml"
+    box = BoxEntry(name="lab", port=22, tags=("a", "b"), jobs={"gpus": 2}, probe={"interval": 5.0})
+    edit.add_box(file, box)
+    loaded = load(file, environment={})
+    assert (loaded.settings.box, loaded.problems) == ((box,), ())
 
 
 def test_boxes_can_be_added_one_after_the_other_to_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -91,7 +99,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
 
 def test_dumped_settings_read_back_the_same(tmp_path: Path) -> None:
-    settings = Settings(box=(BoxEntry(name="a", port=22),), keys={"app.quit": "x"})
+    box = BoxEntry(name="a", port=22, tags=("lab",), jobs={"exclude": ("0",)})
+    tag = {"lab": Overrides(thresholds={"disk": (70.0, 80.0)})}
+    settings = Settings(box=(box,), tag=tag, keys={"app.quit": "x"})
     file = tmp_path / "gpubox.toml"
     file.write_text(edit.dump(settings))
     loaded = load(file, environment={})

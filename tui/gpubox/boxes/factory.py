@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
 from gpubox.boxes.targets import entry_of
+from gpubox.config.resolve import resolved
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.prompts import Asker
 from gpubox.core.target import Target
@@ -25,6 +26,7 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
     With a store, the box starts with its recorded history and adds to it; the demo box is never recorded.
     Raises ConfigError when the target's name cannot be an address.
     """
+    settings = resolved(settings, target.name)
     context = BoxContext(target, settings, store=store)
     match target.kind:
         case "local":

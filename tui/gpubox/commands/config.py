@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain
+from gpubox.commands.common import common_of, common_options, complain, complete_box
 from gpubox.core.errors import ConfigError
 
 
@@ -23,16 +23,23 @@ def path(ctx: click.Context) -> None:
 
 
 @config.command()
+@click.argument("box", required=False, metavar="[BOX]", shell_complete=complete_box)
 @common_options
 @click.pass_context
-def show(ctx: click.Context) -> int:
-    """Print every setting as it is in force now, as TOML."""
+def show(ctx: click.Context, box: str | None) -> int:
+    """Print every setting as it is in force now, as TOML; with BOX, as it is for that box."""
+    from msgspec.structs import replace
+
     from gpubox.config.edit import dump
+    from gpubox.config.resolve import resolved
 
     loaded = common_of(ctx).load()
     for problem in loaded.problems:
         complain(problem)
-    click.echo(dump(loaded.settings), nl=False)
+    settings = loaded.settings
+    if box is not None:
+        settings = replace(resolved(settings, box), box=(), tag={})
+    click.echo(dump(settings), nl=False)
     return 1 if loaded.problems else 0
 
 

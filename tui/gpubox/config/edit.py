@@ -53,9 +53,8 @@ def add_box(path: Path, box: BoxEntry) -> None:
     if box.name in _names(tomllib.loads(text)):
         raise ConfigError("There is such a box already", f"{short(path)}: [[box]] `{box.name}`", "")
     table = tomlkit.table()
-    for key, value in msgspec.structs.asdict(box).items():
-        if value:
-            table.append(key, value)
+    for key, value in cast("dict[str, object]", msgspec.to_builtins(box)).items():
+        table.append(key, value)
     if "box" not in document:
         document.append("box", tomlkit.aot())
     boxes = document.item("box")

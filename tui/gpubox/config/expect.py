@@ -14,6 +14,7 @@ from gpubox.core.sanitize import clean
 _FORMS = {
     r"^[^\s/]+$": "1 to 64 characters without a blank or a slash",
     r"^[a-z0-9][a-z0-9-]*$": "1 to 64 small letters, digits and dashes",
+    r"^[A-Za-z0-9_-]+(?!\n)$": "1 to 64 letters, digits, dashes and underscores",
     r"^[1-9][0-9]{2,4}x[1-9][0-9]{2,4}$": 'width and height, such as "1600x900"',
     r"^[^\x00-\x1f]*$": "text on one line, of 500 characters at most",
 }
@@ -68,7 +69,9 @@ def _expected(about: inspect.Type, raw: object) -> str:
         one = _number(item) if isinstance(item, inspect.FloatType) else "a number"
         return f"expected [warn, alarm]: each {one}, warn not above alarm"
     if isinstance(about, inspect.VarTupleType):
-        return 'expected a list of texts in quotes, such as ["one", "two"]'
+        item = about.item_type
+        form = _FORMS.get(item.pattern or "", "") if isinstance(item, inspect.StrType) else ""
+        return f'expected a list of texts in quotes, such as ["one", "two"]{form and f", each {form}"}'
     if isinstance(about, inspect.DictType):
         return 'expected a table of texts in quotes, such as { name = "text" }'
     if isinstance(about, inspect.StrType) and about.pattern in _FORMS:

@@ -15,10 +15,11 @@ from typing import cast
 
 import msgspec
 
-from gpubox.config.entries import box_of, fields, job_of, unknown
+from gpubox.config.entries import LEFT_OUT, box_of, fields, job_of, overrides_of, setting
 from gpubox.config.expect import InvalidSetting, near, shown, value_of
 from gpubox.config.places import settings_file, short
-from gpubox.config.settings import BoxEntry, JobEntry, Section, Settings
+from gpubox.config.resolve import without
+from gpubox.config.settings import BoxEntry, JobEntry, Overrides, Section, Settings, Tag
 from gpubox.core.errors import ConfigError
 from gpubox.core.sanitize import clean
 
@@ -46,6 +47,7 @@ class _Reader:
     keys: dict[str, str] = field(default_factory=dict[str, str])
     boxes: list[BoxEntry] = field(default_factory=list[BoxEntry])
     jobs: list[JobEntry] = field(default_factory=list[JobEntry])
+    tags: dict[str, Overrides] = field(default_factory=dict[str, Overrides])
     problems: list[ConfigError] = field(default_factory=list[ConfigError])
 
     def complain(self, where: str, what: str, hint: str) -> None:
@@ -56,14 +58,16 @@ class _Reader:
         for key, raw in table.items():
             if key in ("box", "job"):
                 self._entries(name, key, raw)
+            elif key == "tag":
+                self._tags(name, raw)
             elif key == "keys":
                 self._keys(name, raw)
             elif key not in known:
                 close = near(key, list(known))
                 what = f"`{clean(key, 40)}` is not a table; expected one of {', '.join(known)}{close}"
-                self.complain(name, what, "It is left out")
+                self.complain(name, what, LEFT_OUT)
             elif not isinstance(raw, dict):
-                self.complain(name, f"`{key}` is {shown(raw)}; expected a table [{key}]", "It is left out")
+                self.complain(name, f"`{key}` is {shown(raw)}; expected a table [{key}]", LEFT_OUT)
             else:
                 self._section(name, key, cast("dict[str, object]", raw))
 
@@ -76,20 +80,34 @@ class _Reader:
         self, where: str, section: str, key: str, raw: object, kind: type[Section], *, text: bool = False
     ) -> None:
         found = fields(kind).get(key)
-        if found is None:
-            self.problems.append(unknown(where, key, kind, "It is left out"))
-            return
+        hint = LEFT_OUT if found is None else f"Its default is used: {shown(found.default)}"
         try:
-            self.values.setdefault(section, {})[key] = value_of(raw, found.type, text=text)
-        except InvalidSetting as wrong:
-            default: object = found.default
-            self.complain(
-                where, f"`{key}` is {shown(raw)}; {wrong}", f"Its default is used: {shown(default)}"
-            )
+            self.values.setdefault(section, {})[key] = setting(where, key, raw, kind, hint, text=text)
+        except ConfigError as error:
+            self.problems.append(error)
+
+    def _tags(self, name: str, raw: object) -> None:
+        if not isinstance(raw, dict):
+            what = f"`tag` is {shown(raw)}; expected tables such as [tag.lab.jobs]"
+            self.complain(name, what, LEFT_OUT)
+            return
+        for tag, table in cast("dict[str, object]", raw).items():
+            try:
+                value_of(tag, Tag)
+            except InvalidSetting as wrong:
+                self.complain(name, f"[tag] {shown(tag)} is not the name of a tag; {wrong}", LEFT_OUT)
+                continue
+            if not isinstance(table, dict):
+                what = f"[tag] `{tag}` is {shown(table)}; expected tables such as [tag.{tag}.jobs]"
+                self.complain(name, what, LEFT_OUT)
+                continue
+            sections = cast("dict[str, object]", table)
+            self.tags[tag], problems = overrides_of(sections, f"{name}: ", f"tag.{tag}")
+            self.problems += problems
 
     def _keys(self, name: str, raw: object) -> None:
         if not isinstance(raw, dict):
-            self.complain(name, f"`keys` is {shown(raw)}; expected a table [keys]", "It is left out")
+            self.complain(name, f"`keys` is {shown(raw)}; expected a table [keys]", LEFT_OUT)
             return
         for binding, key in cast("dict[str, object]", raw).items():
             if isinstance(key, str) and key:
@@ -100,7 +118,7 @@ class _Reader:
 
     def _entries(self, name: str, key: str, raw: object) -> None:
         if not isinstance(raw, list):
-            self.complain(name, f"`{key}` is {shown(raw)}; expected [[{key}]] tables", "It is left out")
+            self.complain(name, f"`{key}` is {shown(raw)}; expected [[{key}]] tables", LEFT_OUT)
             return
         for number, entry in enumerate(cast("list[object]", raw), 1):
             where = f"{name}: [[{key}]] number {number}"
@@ -133,10 +151,15 @@ class _Reader:
         else:
             self.put(f"--set: [{section}]", section, key, raw.strip(), SECTIONS[section], text=True)
 
-    def settings(self) -> Settings:
+    def settings(self, forced: Mapping[str, Mapping[str, object]]) -> Settings:
+        """Return the settings; `forced` are those of the environment and the flags, which beat all others."""
+        for section, values in forced.items():
+            self.values.setdefault(section, {}).update(values)
         data: dict[str, object] = {**self.values, "keys": self.keys}
         whole = msgspec.convert(data, Settings)
-        return msgspec.structs.replace(whole, box=tuple(self.boxes), job=tuple(self.jobs))
+        boxes = tuple(without(box, forced) for box in self.boxes)
+        tags = {name: without(tag, forced) for name, tag in self.tags.items()}
+        return msgspec.structs.replace(whole, box=boxes, tag=tags, job=tuple(self.jobs))
 
 
 def _sections() -> Iterator[tuple[str, type[Section]]]:
@@ -162,17 +185,16 @@ def load(
     """
     named = path is not None or bool(environment.get("GPUBOX_CONFIG"))
     file = path or settings_file(environment)
-    reader = _Reader()
+    forced, reader = _Reader(), _Reader()
+    forced.environment(environment)
+    wrong_variables = tuple(forced.problems)
     for flag in flags:
-        reader.flag(flag)
-    if reader.problems:
-        raise reader.problems[0]
-    first, reader = reader, _Reader()
+        forced.flag(flag)
+    if len(forced.problems) > len(wrong_variables):
+        raise forced.problems[len(wrong_variables)]
     exists = _read(reader, file, named)
-    reader.environment(environment)
-    for section, values in first.values.items():
-        reader.values.setdefault(section, {}).update(values)
-    return Loaded(reader.settings(), file, exists, tuple(reader.problems))
+    settings = reader.settings(forced.values)
+    return Loaded(settings, file, exists, (*reader.problems, *wrong_variables))
 
 
 def _read(reader: _Reader, file: Path, named: bool) -> bool:

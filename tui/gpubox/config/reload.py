@@ -22,19 +22,20 @@ class SettingsFile:
     """Reloads the settings, with the flags that the program was started with."""
 
     def with_new_boxes(self, settings: Settings) -> tuple[Settings, tuple[ConfigError, ...]]:
-        """Return settings with the boxes that the file holds now, and its problems.
+        """Return settings with the boxes and tags that the file holds now, and its problems.
 
-        No box disappears because of a mistake in the file, or because the file is gone.
+        None disappears because of a mistake in the file, or because the file is gone.
         """
         try:
             loaded = self.load()
         except ConfigError as error:
             return settings, (error,)
-        boxes = loaded.settings.box
+        boxes, tags = loaded.settings.box, loaded.settings.tag
         if loaded.problems:
             names = {box.name for box in boxes}
             boxes += tuple(box for box in settings.box if box.name not in names)
-        return replace(settings, box=boxes), loaded.problems
+            tags = {**settings.tag, **tags}
+        return replace(settings, box=boxes, tag=tags), loaded.problems
 
     def set_theme(self, theme: str) -> None:
         """Save a theme for the next start; raises ConfigError when it cannot be written."""

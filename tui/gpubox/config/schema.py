@@ -18,7 +18,9 @@ def descriptions() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(inspect.getsource(settings)).body:
         if isinstance(node, ast.ClassDef):
-            texts = {"": ast.get_docstring(node) or ""}
+            bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            texts = {key: text for base in bases for key, text in found[base].items()}
+            texts[""] = ast.get_docstring(node) or ""
             for field, text in zip(node.body, node.body[1:], strict=False):
                 match field, text:
                     case (
@@ -36,11 +38,14 @@ def schema() -> dict[str, object]:
     """Return the JSON Schema of the settings file, every setting with its sentence and default."""
     whole = cast("dict[str, object]", msgspec.json.schema(settings.Settings))
     parts = cast("dict[str, dict[str, object]]", whole["$defs"])
+    sections = cast("dict[str, dict[str, object]]", parts["Settings"]["properties"])
     for name, texts in descriptions().items():
         if name not in parts:
             continue
         parts[name]["description"] = texts[""]
         properties = cast("dict[str, dict[str, object]]", parts[name]["properties"])
+        if name in ("BoxEntry", "Overrides"):  # each key of such a section is checked as in the section
+            properties |= {key: {"$ref": sections[key]["$ref"]} for key in settings.PER_BOX}
         for key, about in properties.items():
             if key in texts:
                 about["description"] = texts[key]

@@ -15,13 +15,38 @@ FolderPath = Annotated[str, Meta(max_length=500, pattern=r"^(/|~)[^\x00-\x1f]*$"
 """A folder of a box: absolute, or below its home."""
 Percent = Annotated[float, Meta(ge=0, le=100)]
 """A share of something full."""
+Value = Annotated[object, Meta(extra_json_schema={"description": "A value of that setting."})]
+"""A value that is checked against another table."""
+Tag = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
+"""A name that several boxes share."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the settings file."""
 
 
-class BoxEntry(Section, frozen=True, kw_only=True):
+class Overrides(Section, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings that differ for one box, or for all boxes with one tag; each key may be left out."""
+
+    probe: dict[str, Value] = {}
+    """Keys of [probe] for it."""
+    ssh: dict[str, Value] = {}
+    """Keys of [ssh] for it."""
+    thresholds: dict[str, Value] = {}
+    """Keys of [thresholds] for it."""
+    desktop: dict[str, Value] = {}
+    """Keys of [desktop] for it."""
+    envs: dict[str, Value] = {}
+    """Keys of [envs] for it."""
+    jobs: dict[str, Value] = {}
+    """Keys of [jobs] for it."""
+
+
+PER_BOX = Overrides.__struct_fields__
+"""The sections that may differ between boxes."""
+
+
+class BoxEntry(Overrides, frozen=True, kw_only=True):
     """A box of one's own; everything not named here comes from ~/.ssh/config."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\s/]+$")]
@@ -40,6 +65,8 @@ class BoxEntry(Section, frozen=True, kw_only=True):
     """Python on the box to run the probe with; empty finds one."""
     tunnels: tuple[str, ...] = ()
     """Opened by themselves: a service's name, PORT, LOCAL:HOST:PORT, /SOCKET, remote:PORT, socks:PORT."""
+    tags: tuple[Tag, ...] = ()
+    """Tags whose [tag.NAME] settings it takes; of two that set the same key, the later one counts."""
 
 
 class UiSettings(Section, frozen=True, kw_only=True):
@@ -182,6 +209,8 @@ class Settings(Section, frozen=True, kw_only=True):
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
     box: tuple[BoxEntry, ...] = ()
     """Boxes of your own, one [[box]] table each."""
+    tag: dict[Tag, Overrides] = {}
+    """Settings of all boxes with a tag, such as [tag.lab.jobs]; those of a [[box]] beat them."""
     job: tuple[JobEntry, ...] = ()
     """Jobs of your own, one [[job]] table each."""
 
