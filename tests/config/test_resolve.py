@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gpubox.config.entries import box_of
 from gpubox.config.files import load
 from gpubox.config.reload import SettingsFile
-from gpubox.config.resolve import resolved
-from gpubox.config.settings import PER_BOX, Settings
+from gpubox.config.resolve import forced, resolved
+from gpubox.config.settings import PER_BOX, BoxEntry, Overrides, Settings
 from tests.config.test_files import lines, read
 
 SECTION = "[jobs]\ngpus = 2\n"
@@ -149,3 +149,10 @@ def test_nothing_in_an_override_takes_the_box_away(table: dict[str, object]) -> 
     resolved(Settings(box=(entry,)), "attic")
     for problem in problems:
         assert str(problem).isprintable()
+
+
+def test_what_a_command_forces_beats_boxes_and_tags() -> None:
+    box = BoxEntry(name="attic", tags=("lab",), probe={"interval": 9, "top_processes": 3})
+    settings = Settings(box=(box,), tag={"lab": Overrides(probe={"interval": 8})})
+    probe = resolved(forced(settings, {"probe": {"interval": 0.5}}), "attic").probe
+    assert (probe.interval, probe.top_processes) == (0.5, 3)

@@ -108,6 +108,8 @@ def make_app(
 ) -> GpuBoxApp:
     """Return an app that opens the given boxes by name, and shows the first one or the list of boxes."""
     by_name = {box.name: box for box in boxes}
+    for box in boxes:
+        box.settings = settings or box.settings
     return GpuBoxApp(
         settings=settings or Settings(),
         targets=list(targets),

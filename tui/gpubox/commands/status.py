@@ -17,7 +17,7 @@ from gpubox.commands.common import common_of, common_options, complain, complete
 from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
-    from gpubox.common.rules.rule import Limits
+    from gpubox.boxes.box import Box
     from gpubox.config.files import Loaded
     from gpubox.core.sample import Sample
     from gpubox.core.target import Target
@@ -58,21 +58,21 @@ class _Printer:
     width: int
     as_json: bool
     clock: bool
-    limits: Limits
     failed: bool = False
 
-    def show(self, box: str, event: Sample | GpuBoxError) -> None:
+    def show(self, box: Box, event: Sample | GpuBoxError) -> None:
         from gpubox.commands import report
 
+        name, limits = box.name, box.settings.limits
         failed = isinstance(event, GpuBoxError)
         if failed:
             self.failed = True
-            complain(event, box)
+            complain(event, name)
         if self.as_json:
-            click.echo(report.as_json(box, event, self.limits))
+            click.echo(report.as_json(name, event, limits))
         elif not isinstance(event, GpuBoxError):
             clock = time.strftime("%H:%M:%S  ") if self.clock else ""
-            click.echo("\n".join(report.as_lines(box, event, self.width, clock, self.limits)))
+            click.echo("\n".join(report.as_lines(name, event, self.width, clock, limits)))
 
 
 def read(
@@ -95,7 +95,7 @@ def read(
     if isinstance(stdout, TextIOWrapper):  # not so under a test runner
         stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1
     width = max(len(target.name) for target in targets)
-    printer = _Printer(width, as_json, watch is not None, loaded.settings.limits)
+    printer = _Printer(width, as_json, watch is not None)
     asyncio.run(_read_all(targets, loaded, printer, watch))
     return 1 if printer.failed else 0
 
@@ -105,23 +105,21 @@ async def _read_all(
 ) -> None:
     import asyncio
 
-    import msgspec
-
     from gpubox.boxes.fleet import Fleet
     from gpubox.commands.asker import TerminalAsker
     from gpubox.commands.sampling import Changes, follow, once
+    from gpubox.config.resolve import forced
     from gpubox.core.tasks import together
 
-    probe = msgspec.structs.replace(loaded.settings.probe, interval=min(watch or ONE_SHOT, 60.0))
-    settings = msgspec.structs.replace(loaded.settings, probe=probe)
-    fleet = Fleet(settings, TerminalAsker())
+    interval = min(watch or ONE_SHOT, 60.0)
+    fleet = Fleet(forced(loaded.settings, {"probe": {"interval": interval}}), TerminalAsker())
 
     async def read_one(target: Target) -> None:
         box = fleet.open(target)
         if watch is None:
-            printer.show(target.name, await once(box))
+            printer.show(box, await once(box))
         else:
-            await follow(box, Changes(lambda event: printer.show(target.name, event), watch))
+            await follow(box, Changes(lambda event: printer.show(box, event), watch))
 
     await together(asyncio.to_thread(_prepare), *(read_one(target) for target in targets))
 

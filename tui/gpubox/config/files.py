@@ -18,7 +18,7 @@ import msgspec
 from gpubox.config.entries import LEFT_OUT, box_of, fields, job_of, overrides_of, setting
 from gpubox.config.expect import InvalidSetting, near, shown, value_of
 from gpubox.config.places import settings_file, short
-from gpubox.config.resolve import without
+from gpubox.config.resolve import forced
 from gpubox.config.settings import BoxEntry, JobEntry, Overrides, Section, Settings, Tag
 from gpubox.core.errors import ConfigError
 from gpubox.core.sanitize import clean
@@ -151,15 +151,12 @@ class _Reader:
         else:
             self.put(f"--set: [{section}]", section, key, raw.strip(), SECTIONS[section], text=True)
 
-    def settings(self, forced: Mapping[str, Mapping[str, object]]) -> Settings:
-        """Return the settings; `forced` are those of the environment and the flags, which beat all others."""
-        for section, values in forced.items():
-            self.values.setdefault(section, {}).update(values)
+    def settings(self, over: Mapping[str, Mapping[str, object]]) -> Settings:
+        """Return the settings; `over` are those of the environment and the flags, which beat all others."""
         data: dict[str, object] = {**self.values, "keys": self.keys}
         whole = msgspec.convert(data, Settings)
-        boxes = tuple(without(box, forced) for box in self.boxes)
-        tags = {name: without(tag, forced) for name, tag in self.tags.items()}
-        return msgspec.structs.replace(whole, box=boxes, tag=tags, job=tuple(self.jobs))
+        whole = msgspec.structs.replace(whole, box=tuple(self.boxes), tag=self.tags, job=tuple(self.jobs))
+        return forced(whole, over)
 
 
 def _sections() -> Iterator[tuple[str, type[Section]]]:
@@ -185,15 +182,15 @@ def load(
     """
     named = path is not None or bool(environment.get("GPUBOX_CONFIG"))
     file = path or settings_file(environment)
-    forced, reader = _Reader(), _Reader()
-    forced.environment(environment)
-    wrong_variables = tuple(forced.problems)
+    over, reader = _Reader(), _Reader()
+    over.environment(environment)
+    wrong_variables = tuple(over.problems)
     for flag in flags:
-        forced.flag(flag)
-    if len(forced.problems) > len(wrong_variables):
-        raise forced.problems[len(wrong_variables)]
+        over.flag(flag)
+    if len(over.problems) > len(wrong_variables):
+        raise over.problems[len(wrong_variables)]
     exists = _read(reader, file, named)
-    settings = reader.settings(forced.values)
+    settings = reader.settings(over.values)
     return Loaded(settings, file, exists, (*reader.problems, *wrong_variables))
 
 

@@ -20,20 +20,34 @@ def resolved(settings: Settings, box: str) -> Settings:
     layers = (*(settings.tag[tag] for tag in entry.tags if tag in settings.tag), entry)
     changed: dict[str, Section] = {}
     for name in PER_BOX:
-        section: Section = getattr(settings, name)
-        values = msgspec.structs.asdict(section)
+        values: dict[str, object] = {}
         for layer in layers:
             values |= getattr(layer, name)
-        changed[name] = msgspec.convert(values, type(section))
+        changed[name] = _changed(settings, name, values)
     return msgspec.structs.replace(settings, **changed)
 
 
-def without(overrides: AnyOverrides, forced: Mapping[str, Mapping[str, object]]) -> AnyOverrides:
-    """Return the overrides less the keys that the command line or the environment sets, which beat them."""
-    kept = {
+def forced(settings: Settings, values: Mapping[str, Mapping[str, object]]) -> Settings:
+    """Return settings with values, by section and key, that beat those of every box and tag."""
+    changed: dict[str, Section] = {}
+    for name, given in values.items():
+        changed[name] = _changed(settings, name, given)
+    boxes = tuple(_without(box, values) for box in settings.box)
+    tags = {name: _without(tag, values) for name, tag in settings.tag.items()}
+    return msgspec.structs.replace(settings, **changed, box=boxes, tag=tags)
+
+
+def _without(overrides: AnyOverrides, values: Mapping[str, Mapping[str, object]]) -> AnyOverrides:
+    left = {
         name: {
-            key: value for key, value in getattr(overrides, name).items() if key not in forced.get(name, ())
+            key: value for key, value in getattr(overrides, name).items() if key not in values.get(name, ())
         }
         for name in PER_BOX
     }
-    return msgspec.structs.replace(overrides, **kept)
+    return msgspec.structs.replace(overrides, **left)
+
+
+def _changed(settings: Settings, name: str, values: Mapping[str, object]) -> Section:
+    """Return a section with values, which were checked when they were read."""
+    section: Section = getattr(settings, name)
+    return msgspec.structs.replace(section, **values)

@@ -124,9 +124,9 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         keeping = self._fleet.keep(box, Purpose.WORK)
         program(self).run_worker(guarded(self, keeping), name=f"keep {box.name}", exit_on_error=False)
-        endings = tell(program(self), box, notify=self.settings.jobs.notify)
+        endings = tell(program(self), box, notify=box.settings.jobs.notify)
         program(self).run_worker(guarded(self, endings), exit_on_error=False)
-        await self._board.fill([panel(box, self.settings) for panel in panel_classes()])
+        await self._board.fill([panel(box, box.settings) for panel in panel_classes()])
         for follow in (
             self._follow(box.link.health, self._show_health),
             self._follow(box.channels, lambda _: self.refresh_bindings()),
