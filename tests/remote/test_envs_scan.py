@@ -237,7 +237,7 @@ def test_a_place_that_does_not_answer_is_left_and_named(home: Home) -> None:
     home.venv(home.path / ".virtualenvs" / "far")
     code = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1]); from gpubox.remote import envscan\n"
-        "envscan.Look._take_kept = lambda self, path: time.sleep(60)\n"
+        "envscan.Look._take_tool_folder = lambda self, path: time.sleep(60)\n"
         "told = envscan.scan()\n"
         "print(json.dumps([told['partial'], [env['name'] for env in told['envs']]]), flush=True)\n"
         "import os; os._exit(0)"

@@ -157,8 +157,8 @@ def settle(asked: Row) -> Row:
     waits = asked.get("ran", True) and process_tree.rebooted(supervisor) and time.time() < ended + 30
     # A queue that only knows that it failed, knows less than we: its status is ours.
     # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
-    own = ending.get("how") in ("exit", "signal")
-    explained = (own and asked.get("forced")) or ending.get("by") == "scancel"
+    by_itself = ending.get("how") in ("exit", "signal")
+    explained = (by_itself and asked.get("forced")) or ending.get("by") == "scancel"
     lives = process_tree.alive(supervisor) or process_tree.alive(record.get("main"))
     if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)
@@ -166,8 +166,8 @@ def settle(asked: Row) -> Row:
     if found.get("how") == "stopped":
         by = records.load(os.path.join(folder, "stop.json")) or {}
         found["by"] = str(by.get("by") or "scancel")
-    kept = {name: value for name, value in ending.items() if name not in ("by", "why")}
-    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(kept, **found))
+    own = {name: value for name, value in ending.items() if name not in ("by", "why")}
+    record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(own, **found))
     record["gpus"] = records.gpus(folder) or record.get("gpus") or []
     record["spark"] = records.spark(folder)
     records.save(folder, record, last=True)

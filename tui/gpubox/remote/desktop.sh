@@ -270,16 +270,16 @@ left() {
     printf "%s" "$ended"
 }
 
-told() { [ -f "$dir/ended" ] && read -r line <"$dir/ended" && say ended "$line"; }
+reported() { [ -f "$dir/ended" ] && read -r line <"$dir/ended" && say ended "$line"; }
 state() {
-    if told; then
+    if reported; then
         :
     elif runs "$dir/server"; then
         say alive "$pid $ticks $(id -un)"
     elif runs "$dir/keeper"; then
         say starting
     else
-        told || say gone # it may have ended between two of these looks
+        reported || say gone # it may have ended between two of these looks
     fi
     if [ -S "$socket" ] || grep -q -i ":$(printf "%04x" "$port") .* 0A " /proc/net/tcp 2>/dev/null; then
         say listens

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 LARGEST = 4 << 20
-"""Bytes of an exported file that are told."""
+"""Bytes of an exported file that are returned."""
 
 
 def answer(verb: str, asked: Row) -> Row:
@@ -64,10 +64,10 @@ def main(words: List[str]) -> int:
             raise ValueError("No such verb: %s" % verb)
         text = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
         asked = json.loads(text) if text else {}
-        told, status = answer(verb, asked if isinstance(asked, dict) else {}), 0
+        reply, status = answer(verb, asked if isinstance(asked, dict) else {}), 0
     except (OSError, ValueError, KeyError) as error:
         words_of = getattr(error, "strerror", None) or str(error)
-        told, status = {"error": {"title": "Environments cannot be read", "text": words_of, "hint": ""}}, 1
-    sys.stdout.buffer.write(encoded(told) + b"\n")
+        reply, status = {"error": {"title": "Environments cannot be read", "text": words_of, "hint": ""}}, 1
+    sys.stdout.buffer.write(encoded(reply) + b"\n")
     sys.stdout.flush()
     os._exit(status)  # threads that wait for a dead disk are left

@@ -226,12 +226,12 @@ def _used(prefix: str, site: str) -> float:
 
 def builds(prefix: str, site: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> List[Row]:
     """Return what the frameworks of an environment were built for."""
-    told = [
+    rows = [
         _torch(site, conda, found),
         _tensorflow(prefix, site, conda, found),
         _jax(prefix, site, conda, found),
     ]
-    return [row for row in told if row]
+    return [row for row in rows if row]
 
 
 def _torch(site: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Optional[Row]:
@@ -414,17 +414,17 @@ def sight_of(prefix: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Op
     """Return what an environment answered when it was asked for GPUs, or None when nobody asked."""
     text = envs.read("%s/%s" % (state.folder("envs"), envs.key_of(prefix)), 1 << 16)
     try:
-        told = json.loads(text) if text else None
-        if not isinstance(told, dict) or told.get("prefix") != prefix:
+        cached = json.loads(text) if text else None
+        if not isinstance(cached, dict) or cached.get("prefix") != prefix:
             return None
-        sees = told.get("sees")
+        sees = cached.get("sees")
         return {
-            "at": float(told["at"]),
-            "job": str(told.get("job", "")),
+            "at": float(cached["at"]),
+            "job": str(cached.get("job", "")),
             "sees": sees if isinstance(sees, bool) else None,
-            "devices": [str(name)[:100] for name in told.get("devices") or ()][:64],
-            "words": str(told.get("words", ""))[:300],
-            "current": told.get("stamp") == stamp(conda, found) and told.get("driver", "") == driver(),
+            "devices": [str(name)[:100] for name in cached.get("devices") or ()][:64],
+            "words": str(cached.get("words", ""))[:300],
+            "current": cached.get("stamp") == stamp(conda, found) and cached.get("driver", "") == driver(),
         }
     except (ValueError, KeyError, TypeError):
         return None

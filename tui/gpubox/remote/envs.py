@@ -125,8 +125,8 @@ def pixi_project(prefix: str) -> str:
     A detached one lies in another place, and its conda-meta/pixi names the manifest.
     """
     with contextlib.suppress(ValueError):
-        told = json.loads(read(prefix + "/conda-meta/pixi"))
-        manifest = told.get("manifest_path") if isinstance(told, dict) else None
+        meta = json.loads(read(prefix + "/conda-meta/pixi"))
+        manifest = meta.get("manifest_path") if isinstance(meta, dict) else None
         if isinstance(manifest, str) and os.path.isabs(manifest) and is_file(manifest):
             return os.path.dirname(manifest)
     above = os.path.dirname(os.path.dirname(prefix))
@@ -156,10 +156,10 @@ def env_vars(prefix: str) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for place, text in enumerate([*texts, read(prefix + "/conda-meta/state", 1 << 20)]):
         with contextlib.suppress(ValueError):
-            told = json.loads(text)
-            told = told.get("env_vars") if place == len(texts) and isinstance(told, dict) else told
-            if isinstance(told, dict):
-                found.update((str(name), value) for name, value in told.items() if isinstance(value, str))
+            values = json.loads(text)
+            values = values.get("env_vars") if place == len(texts) and isinstance(values, dict) else values
+            if isinstance(values, dict):
+                found.update((str(name), value) for name, value in values.items() if isinstance(value, str))
     found.pop("PATH", None)
     return {name: value for name, value in found.items() if value != UNSET and "\0" not in name + value}
 
@@ -296,7 +296,7 @@ def condarc_folders(roots: Iterable[str] = ()) -> List[str]:
 
 
 def _pixi_variables(prefix: str) -> Dict[str, str]:
-    """Return what `pixi shell-hook` sets besides conda's variables, as far as files tell."""
+    """Return what `pixi shell-hook` sets besides conda's variables, as far as files show."""
     project = pixi_project(prefix)
     manifest = next(
         (project + name for name in ("/pixi.toml", "/pyproject.toml") if is_file(project + name)), ""
@@ -370,7 +370,7 @@ def use_mark(prefix: str) -> str:
 
 
 def mark_used(prefix: str) -> None:
-    """Note that an environment is used now; where that cannot be written nobody is told."""
+    """Note that an environment is used now; a failure to write it is ignored."""
     with contextlib.suppress(OSError):
         path = use_mark(prefix)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)

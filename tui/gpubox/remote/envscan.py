@@ -1,7 +1,7 @@
 """Finds the software environments of this box by reading files: nothing of theirs is run, nothing is written.
 
 `conda env list` takes 0.7 s, is not on the PATH of a login without a terminal, and rewrites conda's own list.
-Start files of shells are read here as text, never run. What an environment is, is told by envmeta.py.
+Start files of shells are read here as text, never run. What an environment is, envmeta.py says.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Look:
         self.micromamba = ""
         self.modules = self.cuda = ""
 
-    def tell(self) -> Row:
+    def report(self) -> Row:
         """Look, and return what core.env.Envs takes."""
         self.patience.do(
             [("the start files of the shells", self._hints), ("conda's own lists", self._listed)]
@@ -174,7 +174,7 @@ class Look:
         self._children([root + "/envs" for root in self.roots], self._take_conda)
         self.patience.do([("the folders in conda's settings", self._settings)])
         self._children(self.named, self._take_conda)
-        self._children(_tool_folders(self.home), self._take_kept)
+        self._children(_tool_folders(self.home), self._take_tool_folder)
         tops: List[str] = []
         for place in (self.home, *self.folders):
             self.patience.do([(place, lambda place=place: tops.append(full(place)))])
@@ -312,7 +312,7 @@ class Look:
         if os.path.isdir(path) and envmeta.looks_like_conda(path):
             self.found.setdefault(os.path.realpath(path), "conda")
 
-    def _take_kept(self, path: str) -> None:
+    def _take_tool_folder(self, path: str) -> None:
         """Take a folder among virtual environments."""
         if not self._take_venv(path) and os.path.isdir(path) and not os.access(path, os.X_OK):
             self.found.setdefault(os.path.realpath(path), "venv")
@@ -454,4 +454,4 @@ def _folders(path: str) -> List[str]:
 def scan(folders: Iterable[str] = ()) -> Row:
     """Return all environments, as core.env.Envs takes them; 15 s at most."""
     sys.setswitchinterval(0.001)
-    return Look(folders).tell()
+    return Look(folders).report()

@@ -205,7 +205,7 @@ def csh_hook(prefix: str, kind: str) -> str:
 
 
 def hook(shell: str) -> int:
-    """Print what a shell reads last; what fails is told on stderr, and the shell goes on without."""
+    """Print what a shell reads last; failures are reported on stderr, and the shell goes on without."""
     prefix, kind = os.environ.get(PREFIX, ""), os.environ.get(KIND, "conda")
     try:
         hooks = {"fish": fish_hook, "csh": csh_hook}

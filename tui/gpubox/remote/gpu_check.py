@@ -36,14 +36,14 @@ class CapturedStderr:
 
     def __enter__(self) -> CapturedStderr:
         self.file = tempfile.TemporaryFile()
-        self.kept = os.dup(2)
+        self.saved = os.dup(2)
         os.dup2(self.file.fileno(), 2)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.stderr.flush()
-        os.dup2(self.kept, 2)
-        os.close(self.kept)
+        os.dup2(self.saved, 2)
+        os.close(self.saved)
         self.file.seek(0)
         self.text = self.file.read().decode("utf-8", "replace")
         sys.stderr.write(self.text)
@@ -83,10 +83,10 @@ def ask_tensorflow() -> Answer:
     names: List[str] = []
     for device in found:
         try:
-            told = tensorflow.config.experimental.get_device_details(device).get("device_name")
+            name = tensorflow.config.experimental.get_device_details(device).get("device_name")
         except Exception:
-            told = None
-        names.append(str(told or getattr(device, "name", device)))
+            name = None
+        names.append(str(name or getattr(device, "name", device)))
     return names, "" if names else "its list of GPUs is empty"
 
 
@@ -185,21 +185,21 @@ def driver() -> str:
     return match.group(1) if match else ""
 
 
-def keep(folder: str, told: Row) -> None:
+def keep(folder: str, answer: Row) -> None:
     """Write an answer where looks at environments find it, whole or not at all."""
     place = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(folder))), "envs")
     if not os.path.isdir(place):
         os.mkdir(place, 0o700)
-    path = os.path.join(place, digest(told["prefix"]) + ".json")
+    path = os.path.join(place, digest(answer["prefix"]) + ".json")
     with open(path + ".new", "w") as file:
-        json.dump(told, file, indent=1)
+        json.dump(answer, file, indent=1)
     os.rename(path + ".new", path)
 
 
 def main(folder: str, prefix: str, job: str) -> int:
     """Ask, tell and keep the answer; the exit status is 0 when a GPU is seen, else 1."""
     sees, devices, words = ask()
-    told = {
+    answer = {
         "prefix": prefix,
         "at": time.time(),
         "job": job,
@@ -209,7 +209,7 @@ def main(folder: str, prefix: str, job: str) -> int:
         "stamp": stamp(prefix),
         "driver": driver(),
     }
-    keep(folder, told)
+    keep(folder, answer)
     return 0 if sees else 1
 
 

@@ -101,8 +101,8 @@ def ignore(pid: int, start: int) -> None:
     folder = queue_folder()
     gate = lock(os.path.join(folder, "ignored.lock"), fcntl.LOCK_EX)
     try:
-        kept = [row for row in ignored(folder) if process_tree.start_of(row[0]) == row[1] and row[0] != pid]
-        records.store(os.path.join(folder, "ignored"), {"processes": [*kept, [pid, start]]})
+        rows = [row for row in ignored(folder) if process_tree.start_of(row[0]) == row[1] and row[0] != pid]
+        records.store(os.path.join(folder, "ignored"), {"processes": [*rows, [pid, start]]})
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(folder, "places.json"))
     finally:
@@ -118,7 +118,7 @@ def _asked(skip: Sequence[Sequence[int]]) -> Row:
         return {"error": "The part of gpubox that asks for GPUs is not there"}
     try:
         return {"places": gpu_places.places([], [list(row) for row in skip], process_tree.jobs_of_all())}
-    except BaseException as error:  # whatever a driver does is told, never raised
+    except BaseException as error:  # whatever a driver does is reported, never raised
         return {"error": str(error) or type(error).__name__}
 
 
@@ -188,20 +188,20 @@ def places(
     What failed is tried again soon, and a driver that was silent later: those who look wait for it.
     """
     path = os.path.join(folder, "places.json")
-    kept: Row = {} if skip else records.load(path) or {}
-    if "error" in kept:
-        age = SILENT if kept["error"] == NO_ANSWER else min(age, FRESH)
-    if not -1 < time.time() - kept.get("at", 0.0) < age:
-        kept = {"at": time.time()}
+    cached: Row = {} if skip else records.load(path) or {}
+    if "error" in cached:
+        age = SILENT if cached["error"] == NO_ANSWER else min(age, FRESH)
+    if not -1 < time.time() - cached.get("at", 0.0) < age:
+        cached = {"at": time.time()}
         try:
-            kept["places"] = look(ears, [*skip, *ignored(folder)], limit)
+            cached["places"] = look(ears, [*skip, *ignored(folder)], limit)
         except Unanswered as error:
-            kept["error"] = str(error)
+            cached["error"] = str(error)
         if not skip and not (ears and ears.asked):
-            records.store(path, kept)
-    if "error" in kept:
-        raise Unanswered(kept["error"])
-    return kept["places"]
+            records.store(path, cached)
+    if "error" in cached:
+        raise Unanswered(cached["error"])
+    return cached["places"]
 
 
 def names(place: Row, words: Sequence[str]) -> bool:
@@ -212,7 +212,7 @@ def names(place: Row, words: Sequence[str]) -> bool:
     )
 
 
-def wanted(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
+def candidates(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
     """Return the GPUs that somebody could take, and how many of them."""
     allowed = [place for place in known if not names(place, want.get("exclude") or ())]
     if want.get("mode") == "chosen":
@@ -223,7 +223,7 @@ def wanted(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
 
 def missing(want: Row, known: Sequence[Row]) -> str:
     """Return in words why these GPUs can never be had; empty when they can."""
-    fit, need = wanted(want, known)
+    fit, need = candidates(want, known)
     if len(fit) >= need:
         return ""
     if want.get("mode") == "chosen":
@@ -252,7 +252,7 @@ def _leases() -> Dict[str, List[Row]]:
 def with_leases(known: Sequence[Row]) -> List[Row]:
     """Return GPUs as the queue sees them: who has them by lease, and whether they are free.
 
-    A job of ours is told by its id; one of somebody else stands among the strangers.
+    Our own jobs are named by their ids; jobs of other users count as foreign processes.
     """
     held = _leases()
     shown: List[Row] = []
@@ -317,7 +317,7 @@ class Lease:
 
 def _sentence(want: Row, known: Sequence[Row]) -> str:
     """Return in words what somebody waits for, given GPUs of `with_leases`."""
-    fit, need = wanted(want, known)
+    fit, need = candidates(want, known)
     head = "%d free GPU%s" % (need, "" if need == 1 else "s")
     if want.get("mode") == "chosen":
         head = "GPU " + ", ".join(str(place["index"]) for place in fit or [{"index": "as chosen"}])
@@ -373,7 +373,7 @@ class QueueTicket:
         Who came earlier has the first claim on every GPU it could take: else a job that wants many would
         wait for ever. Who wants others only may pass, and who wants what this box does not have.
         """
-        fit, need = wanted(self.want, known)
+        fit, need = candidates(self.want, known)
         mine = {place["uuid"] for place in fit}
         claims: Set[str] = set()
         sleep_on = owner = ""
@@ -385,7 +385,7 @@ class QueueTicket:
             want = _want(ticket)
             if missing(want, known):
                 continue
-            claim = {place["uuid"] for place in wanted(want, known)[0]}
+            claim = {place["uuid"] for place in candidates(want, known)[0]}
             claims |= claim
             if len(mine - claim) < need:
                 sleep_on = ticket["path"]
@@ -406,12 +406,12 @@ class QueueTicket:
         if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
             words = _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
             return words + (" after a job of %s" % owner if owner else "")
-        fit, need = wanted(self.want, known)
+        fit, need = candidates(self.want, known)
         held = _leases()
         if sum(place["uuid"] not in claims and place["uuid"] not in held for place in fit) >= need:
             self.looked = True
             known = places(self.folder, ears, FRESH, self.skip)
-            fit = [place for place in wanted(self.want, known)[0] if place["uuid"] not in claims]
+            fit = [place for place in candidates(self.want, known)[0] if place["uuid"] not in claims]
             free = [place for place in with_leases(fit) if place["free"]]
             if len(free) >= need and self.lease.take(free[:need]):
                 return ""
@@ -432,7 +432,7 @@ class QueueTicket:
 
     def _best(self, known: Sequence[Row]) -> List[Row]:
         """Return as many GPUs as are wanted, free ones first."""
-        fit, need = wanted(self.want, with_leases(known))
+        fit, need = candidates(self.want, with_leases(known))
         fit.sort(key=lambda place: (not place["free"], bool(place["job"]), len(place["strangers"])))
         return fit[:need]
 

@@ -120,23 +120,23 @@ class Use:
 
     SUMS = ("util", "power", "clock")
 
-    def __init__(self, uuid: str, kept: Row) -> None:
+    def __init__(self, uuid: str, saved: Row) -> None:
         self.facts: Row = {"uuid": uuid}
         """What does not change."""
-        sums = kept.get("sums") or {}
+        sums = saved.get("sums") or {}
         self.sums: Dict[str, List[float]] = {
             name: list(sums.get(name) or (0.0, 0.0)) for name in (*self.SUMS, "busy")
         }
         """Value times seconds, and seconds."""
         self.first: Optional[float] = sums.get("first")
         """The card's counter of energy when the job began, in joules."""
-        self.joules: Optional[float] = kept.get("energy")
-        self.by: str = kept.get("energy_by", "")
-        self.most: Row = {name: kept.get(name) for name in ("peak_memory", "max_temperature", "max_power")}
-        self.throttled: Dict[str, float] = dict(kept.get("throttled") or {})
-        self.shared: Dict[str, None] = dict.fromkeys(kept.get("shared") or ())
-        self.used = bool(kept.get("used"))
-        self.inferred = bool(kept.get("inferred"))
+        self.joules: Optional[float] = saved.get("energy")
+        self.by: str = saved.get("energy_by", "")
+        self.most: Row = {name: saved.get(name) for name in ("peak_memory", "max_temperature", "max_power")}
+        self.throttled: Dict[str, float] = dict(saved.get("throttled") or {})
+        self.shared: Dict[str, None] = dict.fromkeys(saved.get("shared") or ())
+        self.used = bool(saved.get("used"))
+        self.inferred = bool(saved.get("inferred"))
         self._at_first: Optional[Row] = None
         self._people = People()
 
@@ -310,7 +310,7 @@ class Samples:
             self._write(tick)
             return
         self._wide.append(tick)
-        if sum(kept.get("width", PERIOD) for kept in self._wide) >= WIDE - 0.5:
+        if sum(saved.get("width", PERIOD) for saved in self._wide) >= WIDE - 0.5:
             self.flush()
 
     def flush(self) -> None:
@@ -361,7 +361,7 @@ def _mean_gpu(uuid: str, rows: Sequence[Row]) -> Row:
 
 
 class Sampler:
-    """Measures one job until it is told to end, or nothing is left of it."""
+    """Measures one job until it is asked to end, or none of its processes is left."""
 
     def __init__(self, job: Row) -> None:
         self.folder = str(job["folder"])
@@ -369,21 +369,21 @@ class Sampler:
         self.tree = Tree(int(job["supervisor"]), int(job["main"]))
         self.samples = Samples(os.path.join(self.folder, "samples"))
         uuids = [str(uuid) for uuid in job.get("uuids") or ()]
-        kept = {str(row.get("uuid")): row for row in self._kept()}
-        self.uses = {uuid: Use(uuid, kept.get(uuid, {})) for uuid in uuids}
-        self._kept_uses = kept
+        saved = {str(row.get("uuid")): row for row in self._load_saved()}
+        self.uses = {uuid: Use(uuid, saved.get(uuid, {})) for uuid in uuids}
+        self._saved_uses = saved
         visible = job.get("visible")
         self.watched = not uuids and not visible and visible != ""
-        """Whether no GPU is the job's by any right; then those are told of that it was seen on."""
+        """Whether no GPU is the job's by any right; then the GPUs that it was seen on are reported."""
         self.driver = Driver(uuids, visible) if uuids or visible != "" else None
         self._written_at = 0.0
         self._read_at: Optional[float] = None
         self._saved_at = -SAVED
         read, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake = read
-        self._told = False
+        self._stopped = False
 
-    def _kept(self) -> List[Row]:
+    def _load_saved(self) -> List[Row]:
         """Return what an earlier sampler of this job wrote, if one was killed."""
         try:
             with open(os.path.join(self.folder, "gpus.json"), encoding="utf-8") as file:
@@ -398,7 +398,7 @@ class Sampler:
             signal.signal(number, self._hear)
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         due = 0.0
-        while not self._told:
+        while not self._stopped:
             now = self._now()
             left = self.tree.look()
             came = self._ask(PATIENCE)
@@ -421,7 +421,7 @@ class Sampler:
         return time.monotonic() - self.zero
 
     def _hear(self, _number: int, _frame: object) -> None:
-        self._told = True
+        self._stopped = True
 
     def _next_look(self, due: float) -> float:
         """Return when to look between two samples: as long as a short job may not be on its GPU yet."""
@@ -433,7 +433,7 @@ class Sampler:
         import select
 
         left = until - self._now()
-        if left > 0 and not self._told:
+        if left > 0 and not self._stopped:
             select.select([self._wake], [], [], left)
 
     def _ask(self, patience: float, *, last: bool = False) -> bool:
@@ -447,7 +447,7 @@ class Sampler:
         for row in self.driver.rows or ():
             uuid = row["uuid"]
             if uuid not in self.uses:
-                self.uses[uuid] = Use(uuid, self._kept_uses.get(uuid, {}))
+                self.uses[uuid] = Use(uuid, self._saved_uses.get(uuid, {}))
             use = self.uses[uuid]
             # A gap, such as a driver that did not answer for a minute, is not filled with what came after it.
             tick = use.take(row, min(seconds, 2 * PERIOD), self.tree.found, self.driver.simulated)

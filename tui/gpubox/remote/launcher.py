@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BEGIN = 10.0
 """Seconds that a supervisor may take for its first record."""
-TOLD = b"."
+READY = b"."
 """What a supervisor tells when its record is there; anything else are words of why it is not."""
 PATIENCE = 0.5
 """Seconds for which a launch waits for the command itself, once its record is there."""
@@ -192,9 +192,9 @@ def _begin(folder: str, job: Row, umask: int, lock: Optional[int]) -> None:
     name = user()
     if job.get("unread"):
         _warn(job, job["unread"])
-    if units is not None and units.ends_at_logout(name) and not units.wanted(name):
+    if units is not None and units.ends_at_logout(name) and not units.needs_unit(name):
         _warn(job, units.WARNING)
-    if units is not None and units.wanted(name):
+    if units is not None and units.needs_unit(name):
         try:
             with units.start(folder, job, umask) as line:
                 _hear(folder, line.fileno())
@@ -223,11 +223,11 @@ def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) ->
         held = [] if lock is None else [lock]
         try:
             _detach(folder, write, *held)
-            supervise(folder, job, umask, lambda: _tell(write, held))
+            supervise(folder, job, umask, lambda: _notify(write, held))
         except OSError as error:  # nobody else hears it where supervisor.log cannot be written
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             words = "The disk is full" if full else error.strerror or str(error)
-            _tell(write, held, ("%s: %s" % (error.filename or folder, words)).encode("utf-8", "replace"))
+            _notify(write, held, ("%s: %s" % (error.filename or folder, words)).encode("utf-8", "replace"))
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
@@ -238,7 +238,7 @@ def _hear(folder: str, line: int) -> None:
     if not select.select([line], [], [], BEGIN)[0]:
         return  # it is slow, and may come yet
     first = os.read(line, 4096)
-    if not first.startswith(TOLD):
+    if not first.startswith(READY):
         from gpubox.remote import exit_reason
 
         full = first.decode("utf-8", "replace") or exit_reason.full_disk(folder).replace(" when it ended", "")
@@ -265,19 +265,19 @@ def _detach(folder: str, *keep: int) -> None:
     signal_waits.close_others(*keep)
 
 
-def _tell(write: int, held: List[int], words: bytes = TOLD) -> None:
+def _notify(write: int, held: List[int], words: bytes = READY) -> None:
     while held:  # the record is there: whoever launches it again finds it
         os.close(held.pop())
     with contextlib.suppress(OSError):
         os.write(write, words)  # whoever launched it may be gone
 
 
-def supervise(folder: str, job: Row, umask: int, tell: Callable[[], None]) -> None:
+def supervise(folder: str, job: Row, umask: int, notify: Callable[[], None]) -> None:
     """Run the supervisor in this process to its end."""
     from gpubox.remote import supervisor
 
     try:
-        supervisor.Supervisor(folder, job, umask, tell).run()
+        supervisor.Supervisor(folder, job, umask, notify).run()
     except BaseException:
         import traceback
 
@@ -368,9 +368,9 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
         _detach(folder)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks once more sends it to us by now
         status = os.path.join(folder, "status.json")
-        kept = records.load(status) or record
+        current = records.load(status) or record
         # We take the place of its supervisor, so that it does not count as lost before we are done.
-        records.save(folder, dict(kept, state="stopping", supervisor=process_tree.identity(os.getpid())))
+        records.save(folder, dict(current, state="stopping", supervisor=process_tree.identity(os.getpid())))
         press = process_tree.Terminator()
         kill = time.monotonic() + float((record.get("spec") or {}).get("grace", 10.0))
         left = _left(record)
@@ -383,7 +383,7 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
             left = _left(record)
         words = "Its supervisor had been killed before; with what status the command ended is not known"
         ending = {"how": "stopped", "by": by, "words": words, "leftovers": sorted(left)}
-        records.save(folder, dict(kept, state="ended", ended=time.time(), ending=ending), last=True)
+        records.save(folder, dict(current, state="ended", ended=time.time(), ending=ending), last=True)
     except BaseException:
         import traceback
 

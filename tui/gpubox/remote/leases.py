@@ -18,7 +18,7 @@ from them by somebody else:
   can remove, can keep it. A lease is taken as in Lamport's bakery: first publish it, then look at
   all others, and withdraw it when another names one of the GPUs. Of two that try at the same time at least
   the later one sees the other, so both may withdraw and try again a little later, but never both stay.
-* Who is first in the queue is told by the time at which the kernel saw a ticket get its name, which no user
+* Who is first in the queue follows from the time at which the kernel saw a ticket get its name, which no user
   can set back. A wrong order would cost fairness, never a GPU given twice.
 
 What is left to a hostile user is what an honest one can do too: to hold GPUs and a place in the queue as long

@@ -61,7 +61,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Return the pid namespace that we live in, or nothing where that cannot be told."""
+    """Return the pid namespace that we live in, or nothing where it is unknown."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:

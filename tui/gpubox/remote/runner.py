@@ -148,12 +148,15 @@ class Command:
         """Watch it until it and all its processes have ended; returns its Ending."""
         self.beside.ask_git(self._cwd)
         self._sample(lease)
-        looks = [self._zero + after for after in FIRST]
+        schedule = [self._zero + after for after in FIRST]
         limit = self.spec.get("limit")
         mend = self._zero + 10
         while True:
             now = time.monotonic()
-            due = [looks[0], *([self._zero + limit] if limit and not self._stop and self.status < 0 else [])]
+            due = [
+                schedule[0],
+                *([self._zero + limit] if limit and not self._stop and self.status < 0 else []),
+            ]
             pause = min(due) - now
             if self._stop:
                 pause = min(pause, 0.05 if now >= self._stop["kill"] else 0.2)
@@ -167,11 +170,11 @@ class Command:
                 self._begin_stop("stopped", by=by, why=why)
             if limit and now >= self._zero + limit and not self._stop and self.status < 0:
                 self._begin_stop("limit", words="Its time limit of %g s passed" % limit)
-            if now >= looks[0]:
-                looks.pop(0)
+            if now >= schedule[0]:
+                schedule.pop(0)
                 cost = self._look()
                 # Where the kernel keeps no lists of children, a look costs 10 ms and more on a busy box.
-                looks = looks or [now + max(1.0, 100 * cost)]
+                schedule = schedule or [now + max(1.0, 100 * cost)]
             if now >= mend:
                 mend = now + 10
                 lease.mend()
@@ -278,8 +281,10 @@ class Command:
             self.usage["others_user"], self.usage["others_sys"] = (round(part, 6) for part in self._others)
         ending = exit_reason.ending(self.status)
         if self._stop and self._stop["how"] != "leftovers":
-            kept = {name: self._stop[name] for name in ("how", "by", "why", "words") if self._stop.get(name)}
-            ending.update(kept)
+            requested = {
+                name: self._stop[name] for name in ("how", "by", "why", "words") if self._stop.get(name)
+            }
+            ending.update(requested)
         else:
             self._stop = {}
             exit_reason.explain(

@@ -1,4 +1,4 @@
-"""Says once what listens on a box, and what the box's own files tell of it; one JSON object, then it ends.
+"""Prints what listens on a box, with what the box's own files say about it, as one JSON object.
 
 Runs ON the box under Python 3.8 or newer with the standard library alone, as whoever logged in: it opens no
 connection and starts nothing. What the facts mean for a person is worked out by gpubox.boxes.services.
@@ -25,15 +25,15 @@ if TYPE_CHECKING:  # typing costs 3 ms
     Row = Dict[str, Any]
 
 MOST = 500
-"""Listeners, sockets and files of each kind that are told of: a box that runs away must not fill the link."""
+"""Listeners, sockets and files of each kind in an answer: a box that runs away must not fill the link."""
 LIMIT = 64 * 1024
 """Bytes of a small file that are read."""
 TABLE = 16 * 1024 * 1024
 """Bytes of a kernel table that are read: 100,000 connections."""
 NAMES = 40
-"""Programs of another user that are told of, to guess which of them listens."""
+"""Programs of another user that are reported, to guess which of them listens."""
 SECONDS = 2.0
-"""Time of the CPU that looking into processes may take; what is not found by then is told as unknown."""
+"""Time of the CPU that looking into processes may take; what is not found by then is reported as unknown."""
 FIRST, LAST = 128, 1024
 """Open files of a process that are looked at first, and at all: servers listen before they open thousands."""
 
@@ -79,10 +79,10 @@ def names(folder: str) -> List[str]:
         return []
 
 
-def holders(wanted: Dict[str, List[Row]], found: List[Tuple[int, int]], until: float) -> None:
+def holders(by_socket: Dict[str, List[Row]], found: List[Tuple[int, int]], until: float) -> None:
     """Write the pid into each row whose socket a process holds that may be looked into."""
     mine = os.geteuid()
-    left = set(wanted)
+    left = set(by_socket)
     more: List[Tuple[int, List[str]]] = []
     for pid, uid in found:
         if mine not in (0, uid):
@@ -90,16 +90,16 @@ def holders(wanted: Dict[str, List[Row]], found: List[Tuple[int, int]], until: f
         handles = sorted(names(rooted("/proc/%d/fd" % pid)), key=len)
         if handles[FIRST:LAST]:
             more.append((pid, handles[FIRST:LAST]))
-        held(pid, handles[:FIRST], wanted, left)
+        held(pid, handles[:FIRST], by_socket, left)
         if not left or time.process_time() > until:
             return
     for pid, handles in more:
-        held(pid, handles, wanted, left)
+        held(pid, handles, by_socket, left)
         if not left or time.process_time() > until:
             return
 
 
-def held(pid: int, handles: List[str], wanted: Dict[str, List[Row]], left: Set[str]) -> None:
+def held(pid: int, handles: List[str], by_socket: Dict[str, List[Row]], left: Set[str]) -> None:
     """Write a pid into the rows of those sockets that are among its open files, and take them off `left`."""
     folder = rooted("/proc/%d/fd/" % pid)
     for handle in handles:
@@ -109,7 +109,7 @@ def held(pid: int, handles: List[str], wanted: Dict[str, List[Row]], left: Set[s
             continue
         if target in left:
             left.discard(target)
-            for row in wanted[target]:
+            for row in by_socket[target]:
                 row["pid"] = pid
 
 
@@ -153,7 +153,7 @@ def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[
     """
     open_rows = [row for row in rows if "pid" not in row]
     uids = {row["uid"] for row in open_rows}
-    told: Dict[str, List[Row]] = {}
+    by_uid: Dict[str, List[Row]] = {}
     seen = set()
     for pid, uid in found:
         if uid not in uids or time.process_time() > until:
@@ -165,11 +165,11 @@ def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[
             if row["uid"] == uid and "guess" not in row and named(str(row["port"]), line):
                 row["guess"] = pid
         name = text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n")
-        programs = told.setdefault(str(uid), [])
+        programs = by_uid.setdefault(str(uid), [])
         if (uid, name) not in seen and len(programs) < NAMES:
             seen.add((uid, name))
             programs.append({"pid": pid, "name": name, "words": line[:4]})
-    return told
+    return by_uid
 
 
 def named(port: str, line: List[str]) -> bool:
@@ -258,8 +258,8 @@ def zabbix() -> Row:
     return row
 
 
-class Told:
-    """What is known of the processes that listen, and where they say more about themselves."""
+class ListeningProcesses:
+    """The processes that listen, and the folders in which they describe themselves."""
 
     def __init__(self, owners: Dict[int, int], users: Users) -> None:
         self.owners = owners
@@ -269,7 +269,7 @@ class Told:
         self.temporary = [os.environ.get("TMPDIR") or "/tmp", "/tmp"]
 
     def add(self, pid: int) -> None:
-        """Take in a process that listens."""
+        """Add a process that listens."""
         if str(pid) in self.processes:
             return
         uid = self.owners.get(pid, -1)
@@ -292,33 +292,33 @@ class Told:
 
 
 def look() -> Row:
-    """Return all that is told."""
+    """Return what listens on the box, and what its processes and files say about it."""
     until = time.process_time() + SECONDS
     users = Users()
     table = text(read(rooted("/proc/net/tcp"), TABLE)) + text(read(rooted("/proc/net/tcp6"), TABLE))
     rows = list(listeners(table))[:MOST]
     local = list(sockets(text(read(rooted("/proc/net/unix"), TABLE))))[:MOST]
     found = processes()
-    wanted: Dict[str, List[Row]] = {}
+    by_socket: Dict[str, List[Row]] = {}
     for row in rows + local:
-        wanted.setdefault("socket:[%s]" % row.pop("inode"), []).append(row)
-    holders(wanted, found, until)
+        by_socket.setdefault("socket:[%s]" % row.pop("inode"), []).append(row)
+    holders(by_socket, found, until)
     programs = others(rows, found, until)
-    told = Told(dict(found), users)
+    listening = ListeningProcesses(dict(found), users)
     for row in rows + local:
         pid = row.get("pid", row.get("guess"))
         if isinstance(pid, int):
-            told.add(pid)
+            listening.add(pid)
         if isinstance(row.get("uid"), int):
             row["user"] = users.name(row["uid"])
-    runtime, temporary = dict.fromkeys(told.runtime), dict.fromkeys(told.temporary)
+    runtime, temporary = dict.fromkeys(listening.runtime), dict.fromkeys(listening.temporary)
     return {
         "v": 1,
         "uid": os.geteuid(),
         "proc": os.path.exists(rooted("/proc/net/tcp")),
         "listeners": rows,
         "sockets": [row for row in local if "pid" in row],
-        "processes": told.processes,
+        "processes": listening.processes,
         "programs": programs,
         "jupyter": [row for folder in runtime for row in jupyter(rooted(folder))][:MOST],
         "tensorboard": [row for folder in temporary for row in tensorboard(rooted(folder))][:MOST],

@@ -100,8 +100,8 @@ PLAIN: Sequence[Tuple[int, int, str, str, str]] = (
 def _listed(
     rules: Sequence[Tuple[int, int, str, str, str]], table: int, prefix: int, opcode: int
 ) -> Tuple[str, str]:
-    for where, wanted, opcodes, name, flag in rules:
-        if where == table and wanted in (-1, prefix) and opcode in _range(opcodes):
+    for where, required, opcodes, name, flag in rules:
+        if where == table and required in (-1, prefix) and opcode in _range(opcodes):
             return name, flag
     return "", ""
 
@@ -134,7 +134,7 @@ def _after_0f(code: bytes, prefix: int) -> Tuple[str, str]:
 def feature(code: bytes) -> Tuple[str, str]:
     """Return the CPU feature that the instruction at the beginning of `code` wants, and the kernel's flag.
 
-    TRAP for ud2, which is made to fail; nothing when it cannot be told.
+    TRAP for ud2, which is made to fail; nothing when it is unknown.
     """
     code = code[:15] + b"\0" * 15
     place = prefix = 0

@@ -83,7 +83,7 @@ class Supervisor:
     """The life of one job."""
 
     def __init__(
-        self, folder: str, spec: Row, umask: int, tell: Callable[[], None], *, slurm: str = ""
+        self, folder: str, spec: Row, umask: int, notify: Callable[[], None], *, slurm: str = ""
     ) -> None:
         self.folder = folder
         self.spec = spec
@@ -94,7 +94,7 @@ class Supervisor:
         self.without = not spec.get("login", True) or bool(spec.get("unread"))
         """Whether a login may find more programs than the job."""
         self.umask = umask
-        self.tell = tell
+        self.notify = notify
         """Called when the launch may be answered, and again when the command runs or is known to wait."""
         self.slurm = slurm
         """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
@@ -126,7 +126,7 @@ class Supervisor:
             self.wait_for_environments()
             environment = self.environment()
             command.start(environment, self.umask, self.lease)
-            self.tell()
+            self.notify()
             ending = command.attend(self.lease)
         except NotStarted as over:
             ending = over.ending
@@ -178,7 +178,7 @@ class Supervisor:
                 time.sleep(1)
         with contextlib.suppress(OSError):
             os.unlink(self.path("reserve"))
-        self.tell()
+        self.notify()
 
     def begin(self) -> None:
         """Write the first record."""
@@ -199,7 +199,7 @@ class Supervisor:
         refusal = None if noted else records.refusal(self.folder, self.record)
         if refusal is not None:
             raise refusal
-        self.tell()
+        self.notify()
 
     def queues(self) -> bool:
         """Return whether the job takes a place in the queue."""
@@ -217,7 +217,7 @@ class Supervisor:
         self.check_asked()
         if self.record.get("waits") != words:
             self.save(state="queued", waits=words)
-            self.tell()
+            self.notify()
 
     def wait_for_job(self) -> None:
         """Sleep until the job that must end first has ended; raises Over when it did not succeed."""

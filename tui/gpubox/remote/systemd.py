@@ -65,7 +65,7 @@ def _program() -> str:
     return ""
 
 
-def wanted(user: str) -> bool:
+def needs_unit(user: str) -> bool:
     """Return whether a supervisor has to be a unit, and can be one."""
     return ends_at_logout(user) and lingers(user) and bool(_program())
 
@@ -80,7 +80,7 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with socket.socket(socket.AF_UNIX) as server:
-        with _near(path) as short:
+        with _short_path(path) as short:
             server.bind(short)
         try:
             server.listen(1)
@@ -97,7 +97,7 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _near(path: str) -> Generator[str, None, None]:
+def _short_path(path: str) -> Generator[str, None, None]:
     """Return a short name of a socket: the kernel takes 107 bytes, and a folder may be deep."""
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -135,7 +135,7 @@ def _ask(folder: str, job: str, path: str) -> None:
 def serve(path: str, supervise: Callable[[str, Row, int, Callable[[], None]], None]) -> None:
     """Be the supervisor that a unit runs: take the spec from the launch, and tell it how far it is."""
     line = socket.socket(socket.AF_UNIX)
-    with _near(path) as short:
+    with _short_path(path) as short:
         line.connect(short)
     data: List[bytes] = []
     while True:
@@ -154,8 +154,8 @@ def serve(path: str, supervise: Callable[[str, Row, int, Callable[[], None]], No
     for place in (1, 2):
         os.dup2(log, place)
 
-    def tell() -> None:
+    def notify() -> None:
         with contextlib.suppress(OSError):
             line.send(b".")
 
-    supervise(request["folder"], request["spec"], request["umask"], tell)
+    supervise(request["folder"], request["spec"], request["umask"], notify)

@@ -5,8 +5,8 @@ said in gpubox.core.sample; a value that is not given is left out, never 0.
 
 Arguments: interval=SECONDS top=NUMBER commands=0|1 pack=0|1 env:NAME=VALUE (percent-encoded).
 Commands, one a line on stdin: beat N, pcie INDEX, pcie off, interval SECONDS, quit.
-Exit codes: 0 told to end, stdin closed, or 45 s without a beat; 2 wrong arguments; 6 nobody reads the output;
-70 a fault in the probe, said in one line on stderr.
+Exit codes: 0 asked to end, stdin closed, or 45 s without a heartbeat; 2 wrong arguments;
+6 nobody reads the output; 70 a fault in the probe, said in one line on stderr.
 Environment: GPUBOX_NVML_LIB loads that library, GPUBOX_NVML_MODULE stands in for pynvml, GPUBOX_ROOT goes
 before /proc/driver, /sys, /dev and the library folders (for tests).
 """

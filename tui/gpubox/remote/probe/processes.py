@@ -24,7 +24,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def environment_of(executable: str, argument: str, told_env: dict[str, str]) -> str | None:
+def environment_of(executable: str, argument: str, variables: dict[str, str]) -> str | None:
     """Return the conda or virtual environment of a process, from what it runs and three of its variables."""
     python = re.match(r"(?:i?python|pypy|jupyter)", os.path.basename(executable or argument))
     venv = venv_above(argument)
@@ -33,11 +33,11 @@ def environment_of(executable: str, argument: str, told_env: dict[str, str]) -> 
     found = re.match(r".*/envs/([^/]+)/", executable or argument)
     if found:
         return found.group(1)[:NAME_LIMIT]
-    if python and told_env.get("VIRTUAL_ENV"):
-        return venv_name(told_env["VIRTUAL_ENV"])
+    if python and variables.get("VIRTUAL_ENV"):
+        return venv_name(variables["VIRTUAL_ENV"])
     if re.match(r".*/(?:ana|mini)?(?:conda|mamba|forge)\w*/bin/", executable):
         return "base"
-    conda = told_env.get("CONDA_DEFAULT_ENV") or told_env.get("CONDA_PREFIX")
+    conda = variables.get("CONDA_DEFAULT_ENV") or variables.get("CONDA_PREFIX")
     if python and conda:
         return os.path.basename(conda.rstrip("/"))[:NAME_LIMIT] or None
     return None
@@ -111,13 +111,13 @@ class ProcessReader:
 
     def tick(self, apps: list[App], now: float) -> list[Row]:
         """Return the rows of the GPUs' processes, then those of the host's busiest."""
-        wanted = {int(str(app["pid"])) for app in apps}
+        pids = {int(str(app["pid"])) for app in apps}
         if now >= self.next:
             self.scan(now)
-            wanted -= set(self.stats)
+            pids -= set(self.stats)
         else:
-            wanted.update(self.leaders)
-        for pid in wanted:
+            pids.update(self.leaders)
+        for pid in pids:
             self.stat(pid, now)
         rows = [dict(app, **self.facts(int(str(app["pid"])))) for app in apps]
         on_gpu = {app["pid"] for app in apps}
@@ -245,14 +245,14 @@ class ProcessReader:
         if "/" in argument and not argument.startswith("/"):
             with contextlib.suppress(OSError):
                 argument = os.path.join(os.readlink(folder + "cwd"), argument)
-        told_env: dict[str, str] = {}
+        variables: dict[str, str] = {}
         if re.match(r"(?:i?python|pypy|jupyter)", os.path.basename(executable or argument)):
             for part in read_text(folder + "environ", 1 << 17).split("\0"):
                 key, _, value = part.partition("=")
                 # Only these three are ever looked at: an environment is full of keys.
                 if key in ("VIRTUAL_ENV", "CONDA_DEFAULT_ENV", "CONDA_PREFIX"):
-                    told_env[key] = value
-        return environment_of(executable, os.path.normpath(argument) if argument else "", told_env)
+                    variables[key] = value
+        return environment_of(executable, os.path.normpath(argument) if argument else "", variables)
 
 
 def name_of(raw: bytes, right: int) -> str:
