@@ -64,7 +64,7 @@ async def test_a_shell_takes_the_place_of_the_panel_and_gives_it_back(tmp_path: 
         terminal.press("stty size; echo $TERM-$COLORTERM-$LANG\r")
         await terminal.shows("40 120", "xterm-256color-truecolor-C.UTF-8")
         terminal.resize(100, 30)
-        terminal.press("clear; stty size\r")
+        terminal.press('while [ "$(stty size)" != 30\\ 100 ]; do sleep 0.1; done; clear; stty size\r')
         await terminal.shows("30 100")
         for status in (0, 3):
             terminal.press(f"exit {status}\r")

@@ -159,15 +159,14 @@ async def test_a_desktop_of_another_is_left_alone(place: Place) -> None:
 
 async def test_what_a_crash_left_behind_is_in_nobodys_way(place: Place) -> None:
     desktops = place.desktops()
-    session = await desktops.start()
+    session = await desktops.start(DesktopSpec(display=free_display()))
     keeper = int((Path(session.folder) / "keeper").read_text().split()[0])
     for pid in (keeper, session.pid):
         os.kill(pid, signal.SIGKILL)
     await until(lambda: keeper not in place.running() and session.pid not in place.running())
     assert mode(session.path) == "srw-------", "it is left behind"
     assert await place.here(desktops) == []
-    again = await desktops.start()
-    assert again.display == session.display
+    again = await desktops.start(DesktopSpec(display=session.display))
     assert again.path == session.path or not there(session.path)
 
 
