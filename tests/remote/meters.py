@@ -123,6 +123,8 @@ class Measured:
 
     def close(self) -> None:
         """End everything."""
+        if self.supervisor is not None:  # while the tree is whole: orphans change their parents
+            orphans.end_below(self.supervisor.pid)
         if self.main:
             with suppress(ProcessLookupError):
                 os.killpg(self.main, signal.SIGKILL)
