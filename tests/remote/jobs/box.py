@@ -120,19 +120,13 @@ class Box:
         return msgspec.convert(self.ask("list"), Listing)
 
     def until(self, job: str, condition: Callable[[Record], object]) -> Record:
-        """Return a record as soon as it meets a condition; ask when its file changes, or each 0.1 s."""
+        """Return a record as soon as it meets a condition."""
         end = time.monotonic() + LIMIT
         while True:
-            seen, late = self._written(job), time.monotonic() + 0.1
             record = self.show(job)
             if condition(record):
                 return record
             assert time.monotonic() < end, f"never came: {record}"
-            while self._written(job) == seen and time.monotonic() < late:
-                time.sleep(0.005)
-
-    def _written(self, job: str) -> list[int]:
-        return [path.stat().st_mtime_ns for path in (self.root / "state").glob(f"*/jobs/{job}/status.json")]
 
     def ended(self, job: str) -> Record:
         """Return a record once its job ended."""
@@ -172,7 +166,7 @@ class Box:
             orphans.end(f"{self.root}/")
 
     def _stop_all(self) -> None:
-        if all(_is_ended(folder) for folder in (self.root / "state").glob("*/jobs/*")):
+        if not (self.root / "state").exists():
             return
         for record in self.list().jobs:
             if record.state != "ended":
@@ -180,14 +174,6 @@ class Box:
         for record in self.list().jobs:
             if record.state != "ended" and record.supervisor:
                 self.ended(record.id)
-
-
-def _is_ended(folder: Path) -> bool:
-    """Return whether the disk says that a job ended: asking the program takes a process."""
-    try:
-        return json.loads((folder / "status.json").read_text())["state"] == "ended"
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def alive(pid: int) -> bool:
