@@ -29,12 +29,13 @@ def with_box(
 ) -> int:
     """Run work over the link to a box and return the exit status, or `failed` when the box failed.
 
-    Errors and later drops of the link are reported on stderr. Raises ConfigError.
+    Work gets the settings of that box. Errors and later drops of the link are reported on stderr. Raises
+    ConfigError.
     """
     settings, target = begin(ctx, name)
 
     async def connected(box: Box) -> int:
-        return await linked(box, lambda: work(box, settings), tell=True)
+        return await linked(box, lambda: work(box, box.settings), tell=True)
 
     return with_opened(target, settings, connected, failed=failed)
 

@@ -1,0 +1,55 @@
+"""A command on one box: it has the settings of that box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gpubox.boxes.box import Box
+from gpubox.boxes.context import BoxContext
+from gpubox.commands.common import common_options
+from gpubox.commands.session import with_box
+from gpubox.config.resolve import resolved
+from gpubox.config.settings import Settings
+from gpubox.core.target import Target
+from tests.boxes.scripted import ScriptedLink
+
+FILE = """
+[jobs]
+gpus = 1
+grace = 5.0
+[tag.lab.jobs]
+grace = 30.0
+[[box]]
+name = "attic"
+tags = ["lab"]
+[box.jobs]
+gpus = 3
+"""
+
+
+def test_a_command_has_the_settings_of_its_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpubox.toml").write_text(FILE)
+    monkeypatch.setenv("GPUBOX_CONFIG", str(tmp_path / "gpubox.toml"))
+
+    def open_box(target: Target, settings: Settings, *_: object, **__: object) -> Box:
+        return Box(BoxContext(target, resolved(settings, target.name)), ScriptedLink())
+
+    monkeypatch.setattr("gpubox.boxes.factory.open_box", open_box)
+
+    @click.command()
+    @common_options
+    @click.pass_context
+    def command(ctx: click.Context) -> int:
+        async def work(box: Box, settings: Settings) -> int:
+            jobs.append((settings.jobs.gpus, settings.jobs.grace))
+            return 0
+
+        return with_box(ctx, "attic", work)
+
+    jobs: list[tuple[int, float]] = []
+    done = CliRunner().invoke(command, [], standalone_mode=False)
+    assert (done.exception, jobs) == (None, [(3, 30.0)])
