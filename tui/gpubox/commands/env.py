@@ -80,12 +80,12 @@ def list_(ctx: click.Context, as_json: bool) -> int:
 @click.pass_context
 def use(ctx: click.Context, env: str) -> int:
     """Choose the environment that shells and jobs of the box run in; `none` takes the choice back."""
+    from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
         chosen = None if env == WITHOUT else await _found(box, env)
         await envs_of(box).use(chosen)
-        used = f"{clean(chosen.name, 100)} is used for shells and jobs" if chosen else "None is used"
-        click.echo(f"{box.name}: {used}", err=True)
+        click.echo(f"{box.name}: {env_report.choice(chosen)}", err=True)
         return 0
 
     return _with_box(ctx, work)
@@ -139,10 +139,9 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
         envs = envs_of(box)
         left = await _found(box, a)
         right = envs.named(b)
-        found = difference(
-            await retry(box, lambda: envs.packages(left)),
-            await retry(box, lambda: envs.packages(right)),
-        )
+        in_left = await retry(box, lambda: envs.packages(left))
+        in_right = await retry(box, lambda: envs.packages(right))
+        found = difference(in_left, in_right)
         if as_json:
             print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
         else:

@@ -50,6 +50,11 @@ def ago(at: float | None, now: float) -> str:
     return DASH if at is None else f"{duration(max(0.0, now - at))} ago"
 
 
+def choice(env: Env | None) -> str:
+    """Return a sentence about the environment that shells and jobs run in."""
+    return f"{clean(env.name, 100)} is used for shells and jobs" if env else "No environment is used"
+
+
 def details(env: Env, now: float | None = None) -> list[str]:
     """Return all that is known of one environment, a line each."""
     now = time.time() if now is None else now
