@@ -38,9 +38,9 @@ class Later(Noting):
 
 def test_a_feature_is_made_once_and_makes_those_it_needs() -> None:
     context = BoxContext(Target("xub", "ssh"))
-    assert context.made == {}
+    assert context.features.value == {}
     services = context.use(Services)
-    assert set(context.made) == {Services, Tunnels}
+    assert set(context.features.value) == {Services, Tunnels}
     assert context.use(Services) is services
 
 

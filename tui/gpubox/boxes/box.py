@@ -89,7 +89,7 @@ class Box:
         running: set[Feature] = set()
         async with asyncio.TaskGroup() as group:
             async for features in self.context.features.follow():
-                for feature in features:
+                for feature in features.values():
                     if feature not in running:
                         running.add(feature)
                         group.create_task(feature.background(purpose))

@@ -70,10 +70,10 @@ class BoxContext:
     """Runs commands; None while the link is down. It outlives a restart of the probe."""
     channels: Feed[Channels | None] = field(default_factory=lambda: Feed[Channels | None](None))
     """Channels of the link besides commands; they come and go with `shell`."""
-    made: dict[type[Feature], Feature] = field(default_factory=dict[type[Feature], Feature])
+    features: Feed[Mapping[type[Feature], Feature]] = field(
+        default_factory=lambda: Feed[Mapping[type[Feature], Feature]]({})
+    )
     """The features that were made so far, by their classes."""
-    features: Feed[tuple[Feature, ...]] = field(default_factory=lambda: Feed[tuple[Feature, ...]](()))
-    """The same, to be followed."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one feature that works in the background over the link."""
 
@@ -84,14 +84,13 @@ class BoxContext:
 
     def use(self, kind: type[F]) -> F:
         """Return the feature of a kind."""
-        if kind not in self.made:
+        if kind not in self.features.value:
             self.provide(kind, kind.of(self))
-        return cast("F", self.made[kind])
+        return cast("F", self.features.value[kind])
 
     def provide(self, kind: type[F], feature: F) -> None:
         """Have this one used as the feature of a kind."""
-        self.made[kind] = feature
-        self.features.put(tuple(self.made.values()))
+        self.features.put({**self.features.value, kind: feature})
 
     async def after_each_link(self, work: Callable[[Shell, Channels], Awaitable[None]]) -> None:
         """Do work over each new link, until cancelled: once its first sample had time to come, and alone.

@@ -225,8 +225,9 @@ async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> Non
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import all_last_words
 
-    await retry(box, jobs_of(box).look)
-    records = [jobs_of(box).named(name) for name in names]
+    jobs = jobs_of(box)
+    await retry(box, jobs.look)
+    records = [jobs.named(name) for name in names]
     if len({record.id for record in records}) < 2:
         raise ConfigError("Nothing to compare", "Name two jobs or more")
     prefixes = {record.spec.prefix for record in records if record.spec.prefix}
@@ -234,4 +235,4 @@ async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> Non
     if len(prefixes) > 1:
         envs = await retry(box, envs_of(box).find)
         packages = await _packages(box, [env for env in envs.envs if env.prefix in prefixes])
-    show(put_together(records, packages, await all_last_words(jobs_of(box), records)), form)
+    show(put_together(records, packages, await all_last_words(jobs, records)), form)

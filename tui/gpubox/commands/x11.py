@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import begin, common_options, complain, complete_box
+from gpubox.commands.common import begin, common_options, complete_box
 from gpubox.commands.features import windows_of
 from gpubox.commands.output import pass_on
 from gpubox.commands.shell import LINK_FAILED
-from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
@@ -29,16 +28,12 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
     from gpubox.boxes.x11.programs import display
     from gpubox.commands.session import linked, with_opened
 
-    settings, target = begin(ctx, box)
-    try:
+    async def work(opened: Box) -> int:
         display()  # before a useless login
-    except GpuBoxError as error:
-        complain(error, target.name)
-        return LINK_FAILED
-    words = " ".join(program)
-    return with_opened(
-        target, settings, lambda opened: linked(opened, lambda: _run(opened, words)), failed=LINK_FAILED
-    )
+        return await linked(opened, lambda: _run(opened, " ".join(program)))
+
+    settings, target = begin(ctx, box)
+    return with_opened(target, settings, work, failed=LINK_FAILED)
 
 
 async def _run(box: Box, command: str) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from gpubox.core.errors import PortTaken
 
@@ -27,3 +30,16 @@ def listen(port: int) -> socket.socket:
             raise PortTaken(f"Port {port} taken", f"{LOOPBACK}:{port}: {error.strerror}", hint) from error
         raise PortTaken("Cannot listen", f"{LOOPBACK}:{port}: {error.strerror}") from error
     return made
+
+
+@asynccontextmanager
+async def serving(server: asyncio.Server) -> AsyncGenerator[None]:
+    """Let a server accept connections until the block is left; it was made with `start_serving=False`.
+
+    One that starts by itself and is cancelled meanwhile would go on listening.
+    """
+    try:
+        await server.start_serving()
+        yield
+    finally:
+        server.close()

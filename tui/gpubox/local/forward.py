@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import RemoteError
-from gpubox.core.loopback import listen
+from gpubox.core.loopback import listen, serving
 from gpubox.core.sanitize import clean
 
 _PIECE = 65536
@@ -97,8 +97,7 @@ async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
     made.port = int(listener.getsockname()[1])
     server = await asyncio.start_server(made.near, sock=listener, start_serving=False)
     try:
-        await server.start_serving()  # inside the block: cancelled, it would go on listening
-        yield made
+        async with serving(server):
+            yield made
     finally:
-        server.close()
         await made.close()

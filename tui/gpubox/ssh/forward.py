@@ -14,7 +14,7 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FA
 
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import GpuBoxError, PortTaken, RemoteError
-from gpubox.core.loopback import LOOPBACK, listen
+from gpubox.core.loopback import LOOPBACK, listen, serving
 from gpubox.core.sanitize import as_bytes, clean
 from gpubox.ssh.backpressure import Backpressure
 from gpubox.ssh.relay import PACKET, WINDOW, ChannelEnd, SocketEnd
@@ -50,10 +50,9 @@ class Forwarding:
         self.port = int(listener.getsockname()[1])
         server = await loop.create_server(self._new_socket_end, sock=listener, start_serving=False)
         try:
-            await server.start_serving()  # inside the block: cancelled, it would go on listening
-            yield
+            async with serving(server):
+                yield
         finally:
-            server.close()
             await self._end()
 
     def _new_socket_end(self) -> SocketEnd:

@@ -141,7 +141,7 @@ class GpuBoxApp(Themed):
         """Show a box; it is opened when it is not yet."""
         screen = self.screens.get(target.name)
         if screen is None:
-            screen = BoxScreen(target, self.settings, self.fleet)
+            screen = BoxScreen(target, self.fleet)
             self.screens[target.name] = screen
             # Installed screens are kept when another is shown.
             self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]

@@ -27,11 +27,12 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
     """Show a toast and ring the bell for jobs that end, until cancelled; one of all windows tells each.
 
     Without `notify` they only count as told.
-    Raises what box.use(Jobs) raises.
+    Raises what Jobs.claim_endings raises.
     """
     recent: list[tuple[float, Record]] = []
-    async for records in box.use(Jobs).finished.follow():
-        claimed = await box.use(Jobs).claim_endings([record.id for record in records])
+    jobs = box.use(Jobs)
+    async for records in jobs.finished.follow():
+        claimed = await jobs.claim_endings([record.id for record in records])
         wanted = [one for one in records if one.id in claimed and notify and one.spec.notify]
         now = time.monotonic()
         recent = [one for one in recent if now - one[0] < _SECONDS]

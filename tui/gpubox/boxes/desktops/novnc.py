@@ -14,7 +14,7 @@ from secrets import token_hex, token_urlsafe
 from urllib.parse import quote, unquote, urlsplit
 
 from gpubox.core.errors import RemoteError, ToolMissing
-from gpubox.core.loopback import LOOPBACK, listen
+from gpubox.core.loopback import LOOPBACK, listen, serving
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -89,10 +89,9 @@ async def page(files: Mapping[str, bytes], port: Callable[[], int], password: st
     words = f"autoconnect=1&resize=scale&path={quote(f'{site.token}/websockify', safe='')}"
     secret = f"#password={quote(password, safe='')}" if password else ""
     try:
-        await server.start_serving()  # inside the block: cancelled, it would go on listening
-        yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
+        async with serving(server):
+            yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
     finally:
-        server.close()
         await site.close()
 
 

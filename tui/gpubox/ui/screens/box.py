@@ -16,7 +16,6 @@ from gpubox.boxes.box import Box
 from gpubox.boxes.context import Purpose
 from gpubox.boxes.fleet import Fleet
 from gpubox.common.rules.driver import without_gpus
-from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
@@ -83,10 +82,9 @@ class BoxScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, target: Target, settings: Settings, fleet: Fleet) -> None:
+    def __init__(self, target: Target, fleet: Fleet) -> None:
         super().__init__()
         self.target = target
-        self.settings = settings
         self.box: Box | None = None
         """The box, once it is opened."""
         self._fleet = fleet

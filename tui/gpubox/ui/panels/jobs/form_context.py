@@ -21,12 +21,8 @@ from gpubox.ui.panels.jobs.fields import Context
 
 async def context(box: Box, settings: Settings) -> Context:
     """Return what is known now; nothing is asked of the box, so that the form is there at once."""
-    jobs = box.use(Jobs)
-    envs, chosen, places = (
-        box.use(Environments).feed.value,
-        box.use(Environments).chosen.value,
-        jobs.gpus.value,
-    )
+    jobs, environments = box.use(Jobs), box.use(Environments)
+    envs, chosen, places = environments.feed.value, environments.chosen.value, jobs.gpus.value
     slurm = jobs.slurm.view.value
     return Context(
         box=box.name,
