@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -121,6 +122,17 @@ async def test_the_window_may_close_while_a_shell_is_open(tmp_path: Path) -> Non
         await terminal.shows("live", "s Shell")
         terminal.press("s")
         await terminal.shows("Enter ~ . comes back")
+        terminal.close()
+        await terminal.ended()
+
+
+async def test_a_window_that_closes_while_the_machine_is_busy_ends_the_panel_too(tmp_path: Path) -> None:
+    async with demo(tmp_path) as terminal:
+        await terminal.shows("live", "s Shell")
+        terminal.press("s")
+        await terminal.shows("Enter ~ . comes back")
+        # It sees the hangup and the end of the terminal together: the kernel sends SIGCONT with SIGHUP.
+        terminal.process.send_signal(signal.SIGSTOP)
         terminal.close()
         await terminal.ended()
 

@@ -28,6 +28,7 @@ from gpubox.ui.error_boundary import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.exit_signals import exit_on_signals
 from gpubox.ui.failure_isolation import contain
 from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.terminal_driver import TerminalDriver
 from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.line_input import LineInput
 
@@ -86,6 +87,7 @@ class GpuBoxApp(Themed):
             file: where the settings came from; read again when the list of boxes opens.
         """
         super().__init__()
+        self.driver_class = TerminalDriver
         self.settings = settings
         self.targets = targets
         """All known boxes, last used first."""
@@ -93,7 +95,6 @@ class GpuBoxApp(Themed):
         """The screen of every box that was opened, by the box's name."""
         self._first = first
         self.fleet = Fleet(settings, self, store, opener)
-        """All open boxes."""
         self._remember = remember
         self._notices = list(warnings)
         self._trouble = trouble
