@@ -40,11 +40,14 @@ class Server:
         return f"[127.0.0.1]:{self.port} {self.host_key}\n"
 
     async def stop(self) -> None:
-        """End the listener, and after it the sessions."""
-        for child in children(self.process.pid):
-            for grandchild in (*children(child), child):
-                end(grandchild)
-        end(self.process.pid)
+        """End the listener, its sessions and their commands, in this order.
+
+        A session that outlived its command would say how that ended, and the client would not miss the link.
+        """
+        sessions = children(self.process.pid)
+        below = [pid for session in sessions for pid in children(session)]
+        for pid in (self.process.pid, *sessions, *below):
+            end(pid)
         await self.process.wait()
 
 

@@ -19,10 +19,12 @@ from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.boxes.processes import ProcessSignals
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.job import GpuRequest, JobSpec
+from gpubox.demo import box as demo_module
 from gpubox.demo.box import Demo, demo_box
 from gpubox.demo.load import state
 from tests.demo.watching import live, sample_with
 from tests.hang import LIMIT
+from tests.ssh.fakes import settled
 
 
 async def test_the_first_sample_is_simulated_and_says_so() -> None:
@@ -107,6 +109,26 @@ async def test_nothing_is_left_when_it_ends_in_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         await fail()
     assert not roots[0].exists()
+
+
+RESTLESS = """\
+import itertools, os
+for number in itertools.count():
+    os.makedirs(f"new/{number}")
+"""
+
+
+async def test_a_training_that_makes_files_to_its_end_leaves_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for path in demo_module.HERE.glob("*.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "train.py").write_text(RESTLESS)
+    monkeypatch.setattr(demo_module, "HERE", tmp_path)
+    async with demo_box() as demo:
+        root = demo.home.parent
+        await settled((demo.home / "project" / "new" / "9").exists)
+    assert not root.exists()
 
 
 LONG = ("sh", "-c", "trap '' TERM HUP; setsid sleep 300 & sleep 300")

@@ -92,13 +92,14 @@ async def demo_box() -> AsyncGenerator[Demo]:
     """
     root = _folder()
     read_end, write_end = os.pipe()  # its end ends the processes, however this program ends
-    started: list[asyncio.subprocess.Process] = []
+    keeper: asyncio.subprocess.Process | None = None
+    works: list[asyncio.subprocess.Process] = []
     try:
         try:
-            started.append(await _keeper(root, read_end))
+            keeper = await _keeper(root, read_end)
             home = await asyncio.to_thread(_furnish, root)
-            works = [await _work(home, work, read_end) for work in WORKS]
-            started += works
+            for work in WORKS:
+                works.append(await _work(home, work, read_end))
             pids = {work.script: process.pid for work, process in zip(WORKS, works, strict=True)}
             (root / "work.json").write_text(json.dumps(_loads(pids)))
         except OSError as error:
@@ -109,8 +110,15 @@ async def demo_box() -> AsyncGenerator[Demo]:
             yield Demo(wanted, environment, home, pids)
     finally:
         try:
+            for process in works:
+                _kill(process)
             _clear(root)  # at once: what is awaited may be canceled once more, and then it would stay
-            await asyncio.gather(*(_ended(process) for process in started))
+            await asyncio.gather(*(process.wait() for process in works))
+            if root.exists():
+                _clear(root)  # a training made a file there while it was removed
+            if keeper and not root.exists():  # else it is the keeper's to remove
+                _kill(keeper)
+                await keeper.wait()
         finally:
             os.close(write_end)  # after the keeper is gone: it would wait its second in vain
 
@@ -254,8 +262,7 @@ async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Proces
     )
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """End a process of ours and wait for it, also when somebody has stopped it."""
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a process of ours, also when somebody has stopped it."""
     if process.returncode is None:
         process.kill()
-    await process.wait()
