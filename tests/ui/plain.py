@@ -14,6 +14,10 @@ class Plain(Panel, can_focus=True):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # pyright: ignore[reportArgumentType]
         self.drawn: list[Sample | None] = []
+        self.displayed_at_first = False
+
+    def on_mount(self) -> None:
+        self.displayed_at_first = self.display
 
     def watch_sample(self, sample: Sample | None) -> None:
         self.drawn.append(sample)

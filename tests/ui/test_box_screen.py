@@ -82,6 +82,12 @@ async def test_as_many_panels_are_shown_as_have_room(size: tuple[int, int], expe
         assert app.screen.query_one(PanelTabs).display is not everything
 
 
+async def test_a_panel_is_not_displayed_before_there_is_room_for_it() -> None:
+    async with make_app(make_box(training_box())).run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        assert [panel.NAME for panel in app.screen.query(Plain) if panel.displayed_at_first] == ["cards"]
+
+
 async def test_a_number_brings_a_waiting_panel_to_the_front_and_tab_goes_round() -> None:
     async with make_app(make_box(training_box())).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)

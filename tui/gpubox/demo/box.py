@@ -98,9 +98,11 @@ async def demo_box() -> AsyncGenerator[Demo]:
         try:
             keeper = await _keeper(root, read_end)
             home = await asyncio.to_thread(_furnish, root)
+            pids: dict[str, int] = {}
             for work in WORKS:
-                works.append(await _work(home, work, read_end))
-            pids = {work.script: process.pid for work, process in zip(WORKS, works, strict=True)}
+                process = await _work(home, work, read_end)
+                works.append(process)
+                pids[work.script] = process.pid
             (root / "work.json").write_text(json.dumps(_loads(pids)))
         except OSError as error:
             raise _cannot(error) from error

@@ -61,6 +61,8 @@ class PanelLayout(Container):
         """Mount the panels, and focus the first."""
         self.panels = panels
         self._used = sorted(panels, key=lambda panel: panel.WAITS)
+        for panel in panels[1:]:
+            panel.display = panel.PLACE == "top"  # until there is room known for it, it polls nothing
         for place in ("top", "main", "side"):
             await self.query_one(f"#{place}", LayoutColumn).mount_all(p for p in panels if place == p.PLACE)
         self._settle()
