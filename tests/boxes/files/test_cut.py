@@ -26,8 +26,9 @@ from tests.boxes.scripted import until
 
 @pytest.mark.parametrize("way", ["put", "get"])
 async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
-    files: Files, line: Line, home: Path, here: Path, way: str
+    files: Files, line: Line, home: Path, here: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gpubox.boxes.files.pipes._FULL", 100_000)  # what waits to be written is given up too
     source, target = (here, home) if way == "put" else (home, here)
     (source / "big").write_bytes(BIG)
 

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.slurm import commands
-from gpubox.boxes.jobs.slurm.backend import COMPLETING, Slurm
+from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.boxes.jobs.slurm.commands import Place, Queue
+from gpubox.boxes.jobs.slurm.endings import COMPLETING
 from gpubox.boxes.jobs.slurm.parse import AccountedJob, QueueRow
-from gpubox.core.record import Ending
+from gpubox.core.record import Ending, Record
 from tests.boxes.jobs.backend import ScriptedBackend, job
 from tests.boxes.scripted import ScriptedShell
 
@@ -31,6 +32,19 @@ async def test_an_ending_waits_for_slurm_but_not_for_ever(
     assert (found.ending is None) is (state == "stopping")
 
 
+@pytest.mark.parametrize("state", ["RUNNING", "NODE_FAIL"], ids=["lags", "waits for the supervisor"])
+async def test_a_kill_is_not_shown_as_a_stop_before_slurm_has_named_its_cause(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = job(1, "ended", slurm="7", ending=Ending("stopped", by="scancel"))
+    own = replace(own, spec=replace(own.spec, backend="slurm"))
+    for ago, shown in ((1.0, "stopping"), (COMPLETING + 1, "ended")):
+        own = replace(own, ended=own.now - ago)
+        slurm = backend(None, AccountedJob(state), monkeypatch, own)
+        (found,) = await slurm.settle([own])
+        assert found.state == shown
+
+
 async def test_slurm_is_asked_once_about_a_job_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     own = job(1, "ended", slurm="7", ending=Ending("exit", 0))
     own = replace(own, ended=own.now - 1, spec=replace(own.spec, backend="slurm"))
@@ -44,10 +58,11 @@ def backend(
     row: QueueRow | None,
     told: AccountedJob | None,
     monkeypatch: pytest.MonkeyPatch,
+    settled: Record | None = None,
     *,
     forbidden: bool = False,
 ) -> Slurm:
-    """A Slurm that has one job in its queue, or knows how one ended."""
+    """A Slurm that has one job in its queue, or knows how one ended; a box that settles on `settled`."""
 
     async def find(*_: object) -> Place:
         return Place("/usr/bin")
@@ -65,4 +80,9 @@ def backend(
     scripted = ScriptedBackend()
     shell = ScriptedShell()
     monkeypatch.setattr(scripted, "shell", lambda: shell, raising=False)
+
+    async def call(*_: object) -> object:
+        return settled
+
+    monkeypatch.setattr(scripted, "call", call, raising=False)
     return Slurm("box", cast("BoxBackend", scripted))

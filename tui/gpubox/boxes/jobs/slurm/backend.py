@@ -15,7 +15,7 @@ from gpubox.agent import program_cache
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.list_decoder import about
-from gpubox.boxes.jobs.slurm import commands, messages, submit
+from gpubox.boxes.jobs.slurm import commands, endings, messages, submit
 from gpubox.boxes.jobs.slurm.commands import Place
 from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow
 from gpubox.core.bounds import Moment
@@ -28,10 +28,6 @@ from gpubox.core.shell import Shell
 
 FORGOTTEN = 60.0
 """Seconds after which a job that Slurm does not know is given up."""
-RECENT = 600.0
-"""Seconds for which Slurm is queried again about a job that ended."""
-COMPLETING = 30.0
-"""Seconds that an ending waits for Slurm to clean up, and to report whether it ended the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +134,7 @@ class Slurm:
             if not self._open(record):
                 found.append(record)
             elif row is not None and messages.phase(row.state) != "ended":
-                late = record.state == "ended" and record.now - (record.ended or 0.0) > COMPLETING
-                found.append(record if late else _alive(record, row, now))
+                found.append(record if endings.late(record) else endings.alive(record, row, now))
             else:
                 known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
                 over.append((place, known))
@@ -157,7 +152,7 @@ class Slurm:
         forced = final is not None and messages.forced(final, record)
         if final is not None:
             if messages.phase(final.state) != "ended":
-                return record
+                return endings.completing(record)
             if record.state == "ended" and not forced:
                 self._clear.add(record.id)
                 return record
@@ -174,7 +169,10 @@ class Slurm:
             how, words = "after", f"Job {record.spec.after or 'before it'} did not end with exit code 0"
         asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
         settled = about(record.id, await self._supervised.call("settle", asked, Record))
-        return msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
+        settled = msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
+        # Its supervisor lives for a moment after it wrote how it ended, and has the last word until then.
+        refused = settled.ending is not None and settled.ending.words != words
+        return endings.completing(settled) if forced and refused else settled
 
     async def launch(self, spec: JobSpec) -> Record:
         """Submit a job to Slurm and return its record; see Backend.launch."""
@@ -275,26 +273,4 @@ class Slurm:
         """Return whether Slurm may know more of a job than its record."""
         if record.spec.backend != "slurm" or record.id in self._clear:
             return False
-        return record.state in ACTIVE or _unclear(record)
-
-
-def _unclear(record: Record) -> bool:
-    """Return whether a job ended recently, and maybe because of Slurm."""
-    ending = record.ending
-    if ending is None or record.now - (record.ended or 0.0) > RECENT:
-        return False
-    # Slurm signals all processes at once: the command may be gone before its supervisor knows why, with
-    # whatever status a shell or a handler makes of that. 0 is one of them: `wait` in sh ends so when the
-    # process that it waits for was hit first.
-    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == "scancel"
-
-
-def _alive(record: Record, row: QueueRow, now: float) -> Record:
-    """Add the state of the queue to a record."""
-    if messages.phase(row.state) == "queued":
-        words = messages.waits(row, now)
-        return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)
-    if record.state == "ended":  # by what, Slurm will say in a moment
-        return msgspec.structs.replace(record, slurm=row.id, state="stopping", ended=None, ending=None)
-    begun = "starting" if record.state == "queued" else record.state
-    return msgspec.structs.replace(record, slurm=row.id, state=begun, waits="")
+        return record.state in ACTIVE or endings.unclear(record)
