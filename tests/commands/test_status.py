@@ -56,7 +56,7 @@ def test_a_box_that_fails_does_not_hide_the_others() -> None:
     assert set(told) == {"ada@127.0.0.1:1", "demo"}
     assert set(told["ada@127.0.0.1:1"]["error"]) == {"title", "text", "hint"}
     assert "sample" in told["demo"]
-    assert ran.err.startswith("ada@127.0.0.1:1: ")
+    assert ran.err.startswith("ada@127.0.0.1:1: Connection refused. 127.0.0.1 is there, but nothing ")
     assert len(ran.err.splitlines()) == 1
 
 

@@ -156,9 +156,10 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
 
 
 def complain(error: GpuBoxError, about: str = "gpubox-tui") -> None:
-    """Write an error to stderr in one line; a failure of that is ignored."""
+    """Write an error to stderr in one line, which names the box once; a failure of that is ignored."""
+    text = str(error).replace(f". {about}: ", ". ", 1)  # the error's own text may name it too
     try:
-        click.echo(clean(f"{about}: {error}", 8192), err=True)
+        click.echo(clean(f"{about}: {text}", 8192), err=True)
     except OSError:
         forget_complaints()
 
