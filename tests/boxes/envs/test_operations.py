@@ -128,7 +128,7 @@ def test_pixi_exports_by_the_word_that_it_knows(tmp_path: Path, word: str) -> No
 def test_removing_a_folder_that_is_no_venv_removes_nothing(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis").touch()
-    spec = operations.remove(Env(prefix=str(tmp_path / "home"), name="x", kind="venv"), "")
+    spec = operations.remove(Env(prefix=str(tmp_path / "home"), name="x", kind="venv"))
     (tmp_path / tools.FILE).write_text(spec.files[tools.FILE])
     words = [word.replace("{files}", str(tmp_path)) for word in spec.argv]
     done = subprocess.run(words, capture_output=True, check=False)

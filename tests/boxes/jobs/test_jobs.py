@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from gpubox.boxes.jobs.jobs import whoami
 from gpubox.boxes.jobs.merge import merged
-from gpubox.boxes.jobs.spec_parsing import line_of
 from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import HistorySettings, JobSettings
 from gpubox.core.errors import Dropped, RemoteError
@@ -148,7 +147,7 @@ async def test_commands_are_remembered_without_those_that_tell_a_secret(store: S
     made = replace(WISH, id="20261123-140000-abcdef", line="conda env remove x", template="env")
     await kept.jobs.launch(made)  # by the program itself
     assert await kept.jobs.history() == ("train 2", "train 1")
-    assert line_of(replace(WISH, line="", argv=("a b", "c"))) == "'a b' c"
+    assert replace(WISH, line="", argv=("a b", "c")).command == "'a b' c"
     assert await Kept().jobs.history() == ()
 
 

@@ -14,7 +14,7 @@ PLACES = (GpuPlace("GPU-1", 0),)
 
 
 def filled(template: Template, env: Env | None = CPU, **values: str) -> JobSpec:
-    return fill(template, id="1", env=env, gpus=GpuRequest(mode="none"), values=values)
+    return fill(template, env=env, gpus=GpuRequest(mode="none"), values=values)
 
 
 @pytest.mark.parametrize("template", all_shipped(), ids=lambda one: one.name)

@@ -10,6 +10,7 @@ import click
 from gpubox.commands.common import common_options, complain, complete_box, no_login
 from gpubox.commands.features import envs_of, jobs_of
 from gpubox.commands.retry import retry
+from gpubox.commands.run import no_template
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def compare(
     """
     if (template is None) == (not command):
         raise ConfigError("Nothing to compare", "Name either a --template or a COMMAND behind --")
+    if variables and template is None:
+        raise no_template()
     sides = _sides(envs, gpus)
 
     async def work(box: Box, settings: Settings) -> int:
@@ -115,9 +118,9 @@ async def _plan(
     folder: str,
 ) -> list[tuple[JobSpec, Env | None]]:
     """Return the spec of each side, without an id; raises ConfigError for an unknown name."""
-    import shlex
+    from msgspec.structs import replace
 
-    from gpubox.boxes.jobs import templates
+    from gpubox.boxes.jobs import spec_builder, templates
     from gpubox.boxes.jobs.spec_parsing import gpu_request, variable
 
     jobs = jobs_of(box)
@@ -125,21 +128,18 @@ async def _plan(
     await jobs.look()
     if any(name not in ("", WITHOUT) for name, _ in sides):
         await envs.find()
-    if template is not None:
-        chosen = templates.named(template, templates.known(settings))
-    else:
-        chosen = templates.Template(name=command[0], argv=tuple(command), folder=folder)
+    chosen = templates.named(template, templates.known(settings)) if template is not None else None
     values = dict(variable(text) for text in variables)
     plan: list[tuple[JobSpec, Env | None]] = []
     for name, wanted in sides:
         env = None if name in ("", WITHOUT) else envs.named(name)
         places = jobs.gpus.value
         gpus = gpu_request(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
-        spec = templates.fill(chosen, id="", env=env, gpus=gpus, values=values)
-        if template is None:
-            import msgspec
-
-            spec = msgspec.structs.replace(spec, argv=tuple(command), line=shlex.join(command), template="")
+        if chosen is not None:
+            spec = templates.fill(chosen, env=env, gpus=gpus, values=values, settings=settings.jobs)
+        else:
+            spec = spec_builder.build(command, env, settings.jobs)
+            spec = replace(spec, name=command[0], cwd=folder, gpus=gpus)
         plan.append((spec, env))
     return plan
 
@@ -151,13 +151,14 @@ async def _compare(
 
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import run_all
+    from gpubox.boxes.jobs.spec_builder import again
     from gpubox.boxes.jobs.spec_parsing import new_id
     from gpubox.commands.compare_progress import Progress
     from gpubox.core.job_outcome import succeeded
 
     group = new_id()
     specs = [
-        replace(spec, id=new_id(), group=f"{group}-{side}", now=now)
+        replace(again(spec), group=f"{group}-{side}", now=now)
         for side, (spec, _) in enumerate(plan, 1)
         for _ in range(runs)
     ]

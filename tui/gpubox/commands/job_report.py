@@ -26,17 +26,13 @@ def rows(records: Sequence[Record]) -> list[str]:
 def _row(record: Record) -> tuple[str, ...]:
     return (
         record.id,
-        clean(record.spec.name or _command(record), _LONGEST),
+        clean(record.spec.name or record.spec.command, _LONGEST),
         clean(state(record), _WIDEST),
         clean(record.spec.env, 24) or DASH,
         gpus(record),
         duration(_took(record)),
         _clock(record.started),
     )
-
-
-def _command(record: Record) -> str:
-    return record.spec.line or " ".join(record.spec.argv)
 
 
 def state(record: Record) -> str:
@@ -91,7 +87,7 @@ def details(record: Record) -> list[str]:
         ("warning", clean(record.warning, 300)),
         ("why", clean(record.ending.why, 300) if record.ending else ""),
         ("core", clean(record.ending.core_file, 300) if record.ending else ""),
-        ("command", clean(_command(record), 400)),
+        ("command", clean(record.spec.command, 400)),
         ("folder", clean(record.cwd or spec.cwd or "~", 300)),
         ("environment", clean(f"{spec.env} ({spec.prefix})", 300) if spec.prefix else ""),
         ("login", "" if spec.login else "without its environment"),

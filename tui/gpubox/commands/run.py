@@ -122,21 +122,24 @@ def _check(given: RunOptions) -> None:
     if bool(given.template) == bool(given.command):
         raise ConfigError("Nothing to run", "Write a COMMAND behind --, or name a --template")
     if given.variables and not given.template:
-        raise ConfigError("No template", "--var sets a variable of a --template", "Did you mean --set-env?")
+        raise no_template()
     if given.after and given.after_any:
         raise ConfigError("One job before it", "--after and --after-any exclude each other")
     if given.partition and given.backend != "slurm":
         raise ConfigError("No partition", "--partition goes with --backend slurm")
 
 
+def no_template() -> ConfigError:
+    """Return the error for variables without a template that has them."""
+    return ConfigError("No template", "--var sets a variable of a --template", "Did you mean --set-env?")
+
+
 async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
     """Return the job spec of the options; raises ConfigError and RemoteError for unknown names."""
-    import shlex
-
     from msgspec.structs import replace
 
-    from gpubox.boxes.jobs.spec_parsing import duration, new_id
-    from gpubox.core.job import JobSpec
+    from gpubox.boxes.jobs.spec_builder import build
+    from gpubox.boxes.jobs.spec_parsing import duration
 
     jobs = jobs_of(box)
     after = given.after or given.after_any
@@ -146,14 +149,9 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
     if given.template:
         spec = _of_template(box, settings, given, env)
     else:
-        spec = JobSpec(
-            id=new_id(),
-            argv=given.command,
-            line=shlex.join(given.command),
+        spec = replace(
+            build(given.command, env, settings.jobs),
             cwd=os.getcwd() if box.target.kind == "local" else "",
-            prefix=env.prefix if env else "",
-            kind=env.kind if env else "",
-            env=env.name if env else "",
             gpus=_gpus(box, settings, given.gpus),
         )
     environment = _environment(given)
@@ -167,9 +165,8 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
         after=jobs.named(after).id if after else "",
         after_any=bool(given.after_any),
         limit=duration(given.limit) if given.limit else spec.limit,
-        grace=settings.jobs.grace,
         results=(*spec.results, *given.results),
-        notify=given.notify and settings.jobs.notify,
+        notify=given.notify and spec.notify,
         login=given.login,
         backend="slurm" if given.backend == "slurm" else "box",
         partition=given.partition,
@@ -198,23 +195,22 @@ def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
 
 
 def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuRequest:
+    from gpubox.boxes.jobs.spec_builder import default_gpus
     from gpubox.boxes.jobs.spec_parsing import gpu_request
 
     places = jobs_of(box).gpus.value
-    if wanted:
-        return gpu_request(wanted, places)
-    return gpu_request(str(min(settings.jobs.gpus, len(places))) if places else "none", places)
+    return gpu_request(wanted, places) if wanted else default_gpus(settings.jobs, places)
 
 
 def _of_template(box: Box, settings: Settings, given: RunOptions, env: Env | None) -> JobSpec:
     from gpubox.boxes.jobs import templates
-    from gpubox.boxes.jobs.spec_parsing import new_id, variable
+    from gpubox.boxes.jobs.spec_parsing import variable
 
     chosen = templates.named(given.template, templates.known(settings))
     places = jobs_of(box).gpus.value
     gpus = _gpus(box, settings, given.gpus) if given.gpus else templates.gpus_for(chosen, env, places)
     values = dict(variable(text) for text in given.variables)
-    return templates.fill(chosen, id=new_id(), env=env, gpus=gpus, values=values)
+    return templates.fill(chosen, env=env, gpus=gpus, values=values, settings=settings.jobs)
 
 
 def _environment(given: RunOptions) -> dict[str, str]:

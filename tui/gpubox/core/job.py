@@ -6,6 +6,7 @@ Unknown fields are ignored and new ones have defaults, so that old records stay 
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 import msgspec
@@ -92,3 +93,8 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Slurm only; empty is Slurm's default."""
     by: str = ""
     """Who submitted it: `user@laptop`."""
+
+    @property
+    def command(self) -> str:
+        """Its command, as a person types it."""
+        return self.line or shlex.join(self.argv)

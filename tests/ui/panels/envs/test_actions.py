@@ -113,7 +113,7 @@ async def test_the_kind_that_the_box_can_make_is_taken_first() -> None:
 async def test_a_base_is_refused_before_anything_is_asked(key: str) -> None:
     envs = FakeEnvs(replace(TF_CPU, base=True))
     async with envs_of(envs, answers=["never asked"]) as (stage, pilot, jobs):
-        envs.remove = lambda env: operations.remove(env, "conda")
+        envs.remove = operations.remove
         await pilot.press(key)
         await until(pilot, lambda: "is the installation itself" in toasts(stage))
         assert not stage.asked

@@ -12,6 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from gpubox.config.settings import JobSettings
 from gpubox.core.env import Build, Env
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.ui.app import GpuBoxApp
@@ -47,8 +48,7 @@ KNOWN = Context(
     records=ALL,
     past=("python train.py --epochs 30", "nvidia-smi -l 1"),
     templates=(("Style transfer", STYLE),),
-    exclude=("0",),
-    grace=7.0,
+    settings=JobSettings(grace=7.0),
 )
 
 
@@ -65,7 +65,6 @@ def test_a_new_job_begins_with_the_chosen_env_and_a_gpu() -> None:
     assert spec.line == "python train.py --lr 1e-3"
     assert (spec.env, spec.prefix, spec.kind) == ("tf-gpu", GPU_ENV.prefix, "conda")
     assert spec.gpus == GpuRequest(mode="count", count=1)
-    assert spec.exclude == ("0",)
     assert spec.grace == 7.0
     assert spec.limit is None
     assert spec.notify

@@ -15,6 +15,8 @@ from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.selectors import choose, root_for
 from gpubox.boxes.envs.validation import harmless
+from gpubox.boxes.jobs.spec_builder import with_settings
+from gpubox.config.settings import JobSettings
 from gpubox.core.bounds import Whole
 from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
@@ -62,6 +64,7 @@ class Environments(Feature):
         *,
         python: str = "",
         folders: Sequence[str] = (),
+        jobs: JobSettings | None = None,
         sample: Feed[Sample | None] | None = None,
     ) -> None:
         self.feed: Feed[Envs | None] = Feed(None)
@@ -76,6 +79,7 @@ class Environments(Feature):
         self._store = store
         self._python = python
         self._folders = tuple(folders)
+        self._jobs = jobs or JobSettings()
         self._sample = sample or Feed(None)
         self._choice = ""
         """Folder of the chosen one; empty for none."""
@@ -92,7 +96,7 @@ class Environments(Feature):
         """Make it for a box."""
         return cls(
             context.name, context.shell, context.store, python=context.python,
-            folders=context.settings.envs.folders, sample=context.sample,
+            folders=context.settings.envs.folders, jobs=context.settings.jobs, sample=context.sample,
         )  # fmt: skip
 
     async def background(self, purpose: Purpose) -> None:
@@ -184,26 +188,26 @@ class Environments(Feature):
         RemoteError and ToolMissing where there is no tool for it.
         """
         folder, found = self._place(where, kind)
-        return operations.create(name, packages, folder, kind, tool or found)
+        return self._job(operations.create(name, packages, folder, kind, tool or found))
 
     def create_from(
         self, text: str, name: str, where: str = "", kind: Kind = "conda", tool: str = ""
     ) -> JobSpec:
         """Wish for a new environment by the text of a yml, or of a requirements file; raises as `create`."""
         folder, found = self._place(where, kind)
-        return operations.create_from(text, name, folder, kind, tool or found)
+        return self._job(operations.create_from(text, name, folder, kind, tool or found))
 
     def clone(self, env: Env, name: str) -> JobSpec:
         """Wish for a copy beside it; raises as `create`, and RemoteError for a broken one."""
-        return operations.clone(env, name, self._beside(env), env.tool)
+        return self._job(operations.clone(env, name))
 
     def rename(self, env: Env, name: str) -> JobSpec:
         """Wish for another name; raises as `clone`, and ConfigError for a base.
 
         Where it is the chosen one, the first look after the job chooses it under its new name.
         """
-        spec = operations.rename(env, name, self._beside(env), env.tool)
-        self._renamed[env.prefix] = operations.new_prefix(name, self._beside(env), env.kind)
+        spec = self._job(operations.rename(env, name))
+        self._renamed[env.prefix] = operations.beside(env, name)
         return spec
 
     async def rename_choice(self) -> None:
@@ -213,19 +217,19 @@ class Environments(Feature):
 
     def install(self, env: Env, packages: Sequence[str]) -> JobSpec:
         """Wish for more packages; raises as `clone`."""
-        return operations.install(env, packages, env.tool)
+        return self._job(operations.install(env, packages))
 
     def export(self, env: Env) -> JobSpec:
         """Wish for a file to make it again from; the job's results name it, `exported` reads it."""
-        return operations.export(env, env.tool)
+        return self._job(operations.export(env))
 
     def remove(self, env: Env) -> JobSpec:
         """Wish that it is deleted, which whoever calls has asked about; raises ConfigError for a base."""
-        return operations.remove(env, env.tool)
+        return self._job(operations.remove(env))
 
     def probe_gpu(self, env: Env) -> JobSpec:
         """Wish for its own answer whether it sees the GPUs; the next look has it."""
-        return operations.probe_gpu(env)
+        return self._job(operations.probe_gpu(env))
 
     @property
     def _program(self) -> bundle.Program:
@@ -240,10 +244,8 @@ class Environments(Feature):
         tool = next((root.tool for root in found.roots if root.flavor == kind), "")
         return where or (VENVS if kind != "pixi" else "~"), tool
 
-    def _beside(self, env: Env) -> str:
-        if env.base:
-            return f"{env.prefix}/envs"
-        return env.prefix.rpartition("/")[0] or "/"
+    def _job(self, spec: JobSpec) -> JobSpec:
+        return with_settings(spec, self._jobs)
 
     def _sized(self, found: Envs) -> Envs:
         """Put in the sizes that were counted; a look itself counts none."""

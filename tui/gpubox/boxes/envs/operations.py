@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
+from msgspec.structs import replace
+
 from gpubox.boxes.envs import tools
 from gpubox.boxes.envs.validation import split_python, valid_folder, valid_name, valid_packages, valid_text
-from gpubox.boxes.jobs.spec_parsing import new_id
+from gpubox.boxes.jobs.spec_builder import build
 from gpubox.core.env import Env, Kind
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
 from gpubox.core.job import GpuRequest, JobSpec
@@ -55,57 +57,62 @@ def create_from(text: str, name: str, where: str, kind: Kind, tool: str) -> JobS
     return _spec(f"env create {name}", kind, tool, "from", values, files={file: valid_text(text)})
 
 
-def clone(env: Env, name: str, where: str, tool: str) -> JobSpec:
+def clone(env: Env, name: str) -> JobSpec:
     """Return the spec that clones an environment under another name."""
-    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
-    return _spec(f"env clone {env.name} to {name}", env.kind, tool, "clone", values)
+    values = {"new": beside(env, name), "prefix": _usable(env)}
+    return _spec(f"env clone {env.name} to {name}", env.kind, env.tool, "clone", values)
 
 
-def rename(env: Env, name: str, where: str, tool: str) -> JobSpec:
+def rename(env: Env, name: str) -> JobSpec:
     """Return the spec that renames an environment; the base of an installation cannot be renamed."""
     not_base(env, "renamed")
-    values = {"new": new_prefix(name, where, env.kind), "prefix": _usable(env)}
-    return _spec(f"env rename {env.name} to {name}", env.kind, tool, "rename", values, removes=True)
+    values = {"new": beside(env, name), "prefix": _usable(env)}
+    return _spec(f"env rename {env.name} to {name}", env.kind, env.tool, "rename", values, removes=True)
 
 
-def install(env: Env, packages: Sequence[str], tool: str) -> JobSpec:
+def install(env: Env, packages: Sequence[str]) -> JobSpec:
     """Return the spec that installs packages into an environment."""
     if not packages:
         raise ConfigError("No packages", "Write at least one package")
     values = {"prefix": _usable(env), **_pixi(env)}
-    return _spec(f"env install into {env.name}", env.kind, tool, "install", values, valid_packages(packages))
+    return _spec(
+        f"env install into {env.name}", env.kind, env.tool, "install", values, valid_packages(packages)
+    )
 
 
-def export(env: Env, tool: str) -> JobSpec:
+def export(env: Env) -> JobSpec:
     """Return the spec that exports an environment to a file, which is the job's result and its output."""
     values = {"prefix": _usable(env), **_pixi(env)}
     return _spec(
         f"env export {env.name}",
         env.kind,
-        tool,
+        env.tool,
         "export",
         values,
         results=(EXPORTS.get(env.kind, "requirements.txt"),),
     )
 
 
-def remove(env: Env, tool: str) -> JobSpec:
+def remove(env: Env) -> JobSpec:
     """Return the spec that deletes an environment; raises ConfigError for the base of an installation."""
     not_base(env, "removed")
     values = {"prefix": env.prefix, **_pixi(env)}
-    return _spec(f"env remove {env.name}", env.kind, tool, "remove", values, removes=True)
+    return _spec(f"env remove {env.name}", env.kind, env.tool, "remove", values, removes=True)
 
 
 def probe_gpu(env: Env) -> JobSpec:
     """Return the spec of a GPU check of an environment; see remote/gpu_check.py."""
-    job = new_id()
-    return JobSpec(
-        id=job,
-        argv=("python" if env.python else "python3", "{files}/gpu_check.py", "{folder}", env.prefix, job),
+    spec = build((), env)
+    return replace(
+        spec,
+        argv=(
+            "python" if env.python else "python3",
+            "{files}/gpu_check.py",
+            "{folder}",
+            _usable(env),
+            spec.id,
+        ),
         name=f"Does {clean(env.name, 60)} see the GPU?",
-        prefix=_usable(env),
-        kind=env.kind,
-        env=env.name,
         gpus=GpuRequest(mode="any"),
         now=True,
         limit=ASKING,
@@ -133,9 +140,8 @@ def _spec(
     removes: bool = False,
 ) -> JobSpec:
     argv, more = tools.command(tool_name(kind, tool), verb, {"tool": tool, **values}, packages)
-    return JobSpec(
-        id=new_id(),
-        argv=argv,
+    return replace(
+        build(argv),
         name=clean(title, 100),
         cwd="{folder}",
         # A project of pixi has one lock file for all of its environments.
@@ -151,6 +157,12 @@ def _spec(
 def new_prefix(name: str, where: str, kind: Kind) -> str:
     """Return the folder of a new environment; raises ConfigError for an invalid one."""
     return f"{valid_folder(where).rstrip('/')}/{valid_name(name, kind)}"
+
+
+def beside(env: Env, name: str) -> str:
+    """Return the folder of an environment of another name beside this one; raises ConfigError."""
+    where = f"{env.prefix}/envs" if env.base else env.prefix.rpartition("/")[0] or "/"
+    return new_prefix(name, where, env.kind)
 
 
 def _usable(env: Env) -> str:

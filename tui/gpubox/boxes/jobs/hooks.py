@@ -28,7 +28,7 @@ def facts(box: str, record: Record) -> dict[str, str]:
     return {
         "GPUBOX_BOX": clean(box, 120),
         "GPUBOX_JOB_ID": clean(record.id, 80),
-        "GPUBOX_JOB_NAME": clean(spec.name or spec.line or " ".join(spec.argv), 200),
+        "GPUBOX_JOB_NAME": clean(spec.name or spec.command, 200),
         "GPUBOX_JOB_HOW": ending.how if ending is not None else "",
         "GPUBOX_JOB_STATUS": str(exit_status(record)),
         "GPUBOX_JOB_SIGNAL": clean(ending.signal, 20) if ending is not None else "",

@@ -15,7 +15,7 @@ import msgspec
 
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.files.transfer import Files, TransferProgress
-from gpubox.boxes.jobs import hooks, logs, results
+from gpubox.boxes.jobs import hooks, logs, results, spec_builder
 from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.merge import merged
@@ -23,7 +23,7 @@ from gpubox.boxes.jobs.notified import NotifiedJobs
 from gpubox.boxes.jobs.poller import JobPoller
 from gpubox.boxes.jobs.selectors import choose
 from gpubox.boxes.jobs.slurm.backend import Slurm
-from gpubox.boxes.jobs.spec_parsing import hidden, line_of, new_id, secrets_needed, tells_secret
+from gpubox.boxes.jobs.spec_parsing import hidden, secrets_needed, tells_secret
 from gpubox.boxes.login import Login
 from gpubox.boxes.sshd_policy import SshdLimits, SshdPolicy
 from gpubox.config.settings import JobSettings
@@ -165,7 +165,7 @@ class Jobs(Feature):
         record = await self.backend(spec.backend).launch(spec)
         await self._notified.begin(record.submitted)  # also on a box that is new here, its end is news
         if not spec.template:  # those are offered as what they are, and changes of environments never again
-            await self._remember(line_of(spec))
+            await self._remember(spec.command)
         await self._changed(record)
         return record
 
@@ -208,7 +208,7 @@ class Jobs(Feature):
 
         Small programs that travelled along are in records of `show`, not in those of a list.
         """
-        return msgspec.structs.replace(record.spec, id=new_id(), by="", after="")
+        return spec_builder.again(record.spec)
 
     async def fetch(self, record: Record, progress: Callable[[TransferProgress], None] | None = None) -> Path:
         """Copy the results of an ended job to this machine, and return their folder here.

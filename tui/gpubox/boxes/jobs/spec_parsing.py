@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from gpubox.common.sensitive import secret_name, secret_value
 from gpubox.core.errors import ConfigError, RemoteError
-from gpubox.core.job import GpuRequest, JobSpec
+from gpubox.core.job import GpuRequest
 from gpubox.core.record import GpuPlace
 from gpubox.core.sanitize import clean
 
@@ -62,11 +62,6 @@ def argv_of(line: str) -> tuple[str, ...]:
     if not words[0]:
         raise ConfigError("No command", "The line begins with an empty word")
     return words
-
-
-def line_of(spec: JobSpec) -> str:
-    """Return a job's command as a person would type it."""
-    return spec.line or shlex.join(spec.argv)
 
 
 def program_of(words: Sequence[str]) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from gpubox.boxes.jobs import spec_builder
 from gpubox.boxes.jobs.spec_parsing import duration, gpu_request
 from gpubox.config.expect import near
 from gpubox.config.places import shipped
-from gpubox.config.settings import Settings
+from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuRequest, JobSpec
@@ -111,9 +112,12 @@ def named(name: str, templates: Iterable[Template]) -> Template:
     return known[name]
 
 
-def gpus_for(template: Template, env: Env | None, places: Sequence[GpuPlace]) -> GpuRequest:
-    """Return the GPUs that a template gets in an environment on a box with these; raises ConfigError."""
-    if template.gpus != AUTO:
+def gpus_for(template: Template | None, env: Env | None, places: Sequence[GpuPlace]) -> GpuRequest:
+    """Return the GPUs that a template, or a command, gets in an environment on a box with these.
+
+    Raises ConfigError for a template that asks for none that can be.
+    """
+    if template is not None and template.gpus != AUTO:
         return gpu_request(template.gpus, places)
     return gpu_request("1" if places and built_for_gpus(env) else "none")
 
@@ -124,8 +128,9 @@ def built_for_gpus(env: Env | None) -> bool:
 
 
 def fill(
-    template: Template, *, id: str, env: Env | None, gpus: GpuRequest, values: Mapping[str, str]
-) -> JobSpec:
+    template: Template, *, env: Env | None, gpus: GpuRequest, values: Mapping[str, str],
+    settings: JobSettings | None = None,
+) -> JobSpec:  # fmt: skip
     """Return the job spec of a template with these variables; raises ConfigError for an unknown one.
 
     A value stays one word of the command, whatever it contains.
@@ -136,15 +141,11 @@ def fill(
         what = f"{template.name} has no variable {clean(unknown[0], 40)}{near(unknown[0], known)}"
         raise ConfigError("Template", what, f"It has: {', '.join(known) or 'none'}")
     filled = {**template.variables, **values, "python": "python3" if env is None else "python"}
-    return JobSpec(
-        id=id,
-        argv=_argv(template, filled),
+    return msgspec.structs.replace(
+        spec_builder.build(_argv(template, filled), env, settings),
         line=_line(template, filled),
         name=template.name,
         cwd=_put(template.folder, filled),
-        prefix=env.prefix if env else "",
-        kind=env.kind if env else "",
-        env=env.name if env else "",
         environment={name: _put(text, filled) for name, text in template.environment.items()},
         gpus=gpus,
         limit=duration(template.limit) if template.limit else None,

@@ -123,7 +123,7 @@ def as_json(comparison: Comparison) -> str:
                 "finished": len(side.finished),
                 "ended": [outcome(record) for record in side.records],
                 "env": side.last.spec.env,
-                "command": side.last.spec.line or " ".join(side.last.spec.argv),
+                "command": side.last.spec.command,
                 "gpus": [gpu.name for gpu in side.last.gpus],
                 "measures": {
                     measure.name: {

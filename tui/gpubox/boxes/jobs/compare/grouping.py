@@ -51,7 +51,7 @@ def _key(record: Record) -> Hashable:
 
 def command(record: Record) -> str:
     """Return the command as a person types it, safe to draw."""
-    return clean(record.spec.line or " ".join(record.spec.argv), 200)
+    return clean(record.spec.command, 200)
 
 
 def gpu_names(record: Record) -> str:

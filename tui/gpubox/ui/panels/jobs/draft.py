@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs import spec_parsing
+from gpubox.boxes.jobs import spec_builder, spec_parsing
 from gpubox.common import units
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
@@ -61,23 +60,16 @@ class Draft:
 
     def spec(self) -> JobSpec:
         """Return the job; raises Wrong."""
-        begin = self._begin or JobSpec("", ())
+        begin = self._begin or _new(self._context)
         variables, hidden = self._variables()[0]
         now, after, after_any = self._when()[0]
         line = self._command()[0]
         context = self._context
-        same = begin.line == line or (not begin.line and shlex.join(begin.argv) == line)
-        env = self._env()[0]
+        written = spec_builder.with_line(spec_builder.in_env(begin, self._env()[0]), line)
         return replace(
-            begin,
-            id=spec_parsing.new_id(time.time()),
-            argv=begin.argv if same and begin.argv else spec_parsing.argv_of(line),
-            line=line,
+            spec_builder.again(written),
             name=self.texts["name"].strip(),
             cwd=self.texts["folder"].strip(),
-            env=env.name if env is not None else "",
-            prefix=env.prefix if env is not None else "",
-            kind=env.kind if env is not None else "",
             login=self._login()[0],
             gpus=self._gpus()[0],
             environment=variables,
@@ -90,9 +82,6 @@ class Draft:
             notify=self._notify()[0],
             backend="slurm" if context.slurm and self._backend()[0] == "slurm" else "box",
             partition=self._partition()[0] if context.slurm else "",
-            exclude=begin.exclude or context.exclude,
-            grace=begin.grace if self._begin else context.grace,
-            by="",  # whoever starts it, as Jobs.launch notes
         )
 
     # Each reader returns what a field holds and what that means, or raises Wrong.
@@ -132,9 +121,11 @@ class Draft:
     def _gpus(self) -> tuple[GpuRequest, str]:
         text = self.texts["gpus"].strip()
         places = self._context.places
-        if not text:
-            text = str(self._context.gpus) if places else "none"
-        spec = _understood("gpus", lambda: spec_parsing.gpu_request(text, places))
+        spec = (
+            _understood("gpus", lambda: spec_parsing.gpu_request(text, places))
+            if text
+            else spec_builder.default_gpus(self._context.settings, places)
+        )
         if spec.mode in ("count", "chosen") and not places and self.texts["backend"].strip() != "slurm":
             raise FieldError("gpus", "the box shows no GPU: none")
         match spec.mode:
@@ -237,22 +228,21 @@ def _yes_or_no(field: str, text: str, yes: str, no: str) -> tuple[bool, str]:
     return (False, no) if word.startswith("n") else (True, yes)
 
 
+def _new(context: Context) -> JobSpec:
+    """Return the job that an empty form begins with."""
+    env = context.chosen if context.chosen is not None and not context.chosen.broken else None
+    # Templates and changes of environments have folders of their own, which may be gone by now.
+    folder = next((one.spec.cwd for one in context.records if not one.spec.template), "")
+    gpus = spec_builder.default_gpus(context.settings, context.places)
+    return replace(spec_builder.build((), env, context.settings), cwd=folder, gpus=gpus)
+
+
 def _texts(spec: JobSpec | None, context: Context) -> dict[str, str]:
     """Return what the fields begin with."""
-    if spec is None:
-        env = context.chosen.name if context.chosen is not None and not context.chosen.broken else NONE
-        # Templates and changes of environments have folders of their own, which may be gone by now.
-        folder = next((one.spec.cwd for one in context.records if not one.spec.template), "")
-        count = str(context.gpus) if context.places and context.gpus else NONE
-        limit = _span(context.limit)
-        return {
-            "command": "", "folder": folder, "env": env, "login": "yes", "gpus": count, "name": "",
-            "variables": "", "when": "free", "limit": limit, "results": "", "notify": "yes",
-            "backend": "box", "partition": "",
-        }  # fmt: skip
+    spec = spec or _new(context)
     variables = {**spec.environment, **{name: spec.environment.get(name, "") for name in spec.hidden}}
     return {
-        "command": spec.line or shlex.join(spec.argv),
+        "command": spec.command,
         "folder": spec.cwd,
         "env": spec.env or spec.prefix or NONE,
         "login": "yes" if spec.login else "no",

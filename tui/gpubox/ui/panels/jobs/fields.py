@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gpubox.config.settings import JobSettings
 from gpubox.core.env import Env
 from gpubox.core.job import JobSpec
 from gpubox.core.record import GpuPlace, Record
@@ -46,11 +47,8 @@ class Context:
     slurm: bool = False
     login: bool = False
     """Whether the environment of a login is read, which jobs begin with."""
-    gpus: int = 1
-    """GPUs that a job asks for, where the box has some."""
-    exclude: tuple[str, ...] = ()
-    limit: float | None = None
-    grace: float = 10.0
+    settings: JobSettings = field(default_factory=JobSettings)
+    """What a new job takes from the settings of the box."""
 
 
 class FieldError(Exception):
@@ -98,7 +96,7 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
     match field:
         case "command":
             templates = [
-                Choice(spec.line, f"template {spec.template}", spec, clean(title, 60))
+                Choice(spec.command, f"template {spec.template}", spec, clean(title, 60))
                 for title, spec in context.templates
             ]
             return [*(Choice(line, "run before") for line in context.past), *templates]

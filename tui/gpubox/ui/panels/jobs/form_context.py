@@ -35,9 +35,7 @@ async def context(box: Box, settings: Settings) -> Context:
         records=jobs.feed.value,
         past=await jobs.history(),
         templates=tuple(_templates(settings, chosen, places)),
-        gpus=settings.jobs.gpus,
-        exclude=settings.jobs.exclude,
-        grace=settings.jobs.grace,
+        settings=settings.jobs,
     )
 
 
@@ -72,7 +70,7 @@ def _templates(
     for template in templates.known(settings):
         try:
             gpus = templates.gpus_for(template, env, places)
-            spec = templates.fill(template, id="", env=env, gpus=gpus, values={})
+            spec = templates.fill(template, env=env, gpus=gpus, values={}, settings=settings.jobs)
             yield template.title or template.name, spec
         except ConfigError:
             continue  # what is wrong with it is told where it is used by its name

@@ -44,9 +44,7 @@ def order(row: JobRow) -> float:
 def matches(record: Record, words: Sequence[str]) -> bool:
     """Tell whether all words are in what a row says; they are in small letters."""
     spec = record.spec
-    text = " ".join(
-        (record.id, spec.name, spec.line or " ".join(spec.argv), spec.env, spec.cwd, spec.group, record.state)
-    )
+    text = " ".join((record.id, spec.name, spec.command, spec.env, spec.cwd, spec.group, record.state))
     text = f"{text} {job_text.phrase(record).words} {job_text.about(record)}".lower()
     return all(word in text for word in words)
 

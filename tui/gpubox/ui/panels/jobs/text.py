@@ -103,7 +103,7 @@ def name(record: Record) -> str:
 
 def command(record: Record, most: int = 400) -> str:
     """Return its command as it was typed."""
-    return clean(record.spec.line or " ".join(record.spec.argv), most)
+    return clean(record.spec.command, most)
 
 
 def greeting(record: Record) -> str:
