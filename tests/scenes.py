@@ -74,7 +74,7 @@ async def flow(box: Box, seconds: int) -> None:
     """Let bytes go through the tunnels for some seconds."""
     for second in range(seconds):
         box.use(Tunnels).feed.put(tunnels(second + 1))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # traffic is shown per second
 
 
 async def clear(box: Box) -> None:

@@ -18,6 +18,7 @@ from gpubox.core.env import Build, Env, Envs, Package, Root, Sight
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Record
 from gpubox.ui.panels.jobs.compare_screen import CompareScreen
+from tests.ui.fakes import until
 
 USER, HOST = "ada", "deepbox"
 GIB = 1024**3
@@ -172,9 +173,10 @@ async def come_to(picture: str, pilot: Pilot[None], box: Box, runs: Sequence[Rec
     elif picture == "jobs":
         await pilot.press("j", "home", "enter")
     else:
-        await pilot.app.push_screen(CompareScreen(box, runs))
-        await pilot.pause(1)
+        screen = CompareScreen(box, runs)
+        await pilot.app.push_screen(screen)
+        await until(pilot, lambda: screen.check_action("graph", ()))
         await pilot.press("g")  # the use of the CPU, which both have
-    await pilot.pause(1.5)
+    await pilot.pause(1.5)  # the log, packages and curves come from the demo box
     pilot.app.clear_notifications()
-    await pilot.pause(0.5)
+    await pilot.pause()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,10 +51,8 @@ def clean(terminal: Terminal) -> bool:
 
 async def gone(pids: list[int], limit: float = LIMIT) -> list[int]:
     """Wait until processes have ended; return those that have not within the limit."""
-    for _ in range(int(limit / 0.05)):
-        pids = [pid for pid in pids if alive(pid)]
-        if not pids:
-            break
+    end = time.monotonic() + limit
+    while (pids := [pid for pid in pids if alive(pid)]) and time.monotonic() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     return pids
 

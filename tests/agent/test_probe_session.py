@@ -50,7 +50,7 @@ async def test_heartbeats_give_the_round_trip(opened: Open, monkeypatch: pytest.
     monkeypatch.setattr(probe_session, "BEAT", 0.02)
     async with opened() as (box, shell):
         channel = shell.channel
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # two beats long none may come
         assert channel.beats == []  # the start of the probe is no round trip
         channel.sample(training_box())
         await until(lambda: channel.beats)
@@ -190,7 +190,7 @@ async def test_a_box_that_floods_the_channel_does_not_stop_this_program(
             shell.channel.sample(msgspec.structs.replace(training_box(), seq=number))
         await until(lambda: box.sample.value)
         for _ in range(20):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         assert box.sample.value is not None
         assert box.sample.value.seq < 500
 

@@ -105,6 +105,7 @@ async def test_a_program_that_slept_itself_blames_no_probe(
         await until(lambda: box.sample.value)
         time.sleep(0.4)  # noqa: ASYNC251  # the whole program stands still, as in a suspended terminal
         await asyncio.sleep(0.02)  # what the box sent meanwhile is read only now
+        before = box.sample.value
         shell.channel.sample(training_box())
-        await asyncio.sleep(0.02)
+        await until(lambda: box.sample.value is not before)
         assert failures(box) == []

@@ -183,7 +183,7 @@ async def queueing(panel: Box, seconds: float) -> list[Row]:
             records = [known[record.id] for record in records]
             await asyncio.sleep(0.2)
     waiting = [record.supervisor.pid for record in records if record.supervisor]
-    await asyncio.sleep(3.0)
+    await asyncio.sleep(3.0)  # what the launch cost is no cost of waiting
     before = own_cpu(waiting)
     await asyncio.sleep(seconds)
     spent = own_cpu(waiting) - before

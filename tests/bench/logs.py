@@ -58,7 +58,7 @@ async def _opened(terminal: Terminal, name: str) -> None:
     await asyncio.sleep(WARM_UP)
     terminal.press("j")
     await terminal.shows(name)
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(2.0)  # drawing the list is no part of opening the log
     terminal.press("\r")
 
 

@@ -147,7 +147,7 @@ async def _listening(port: int, log: Path) -> None:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except ConnectionRefusedError:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # sshd has no sign for "it listens"
         else:
             writer.close()
             return

@@ -115,7 +115,7 @@ async def openssh(box: Machine, port: int) -> AsyncGenerator[int]:
                 _, writer = await asyncio.open_connection("127.0.0.1", local)
                 writer.close()
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # ssh has no sign for "it listens"
         yield local
     finally:
         process.terminate()
@@ -162,7 +162,7 @@ class Lag:
         """Note each delay, until cancelled."""
         while True:
             due = time.monotonic() + 0.05
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # how late this ends is what is measured
             self.seconds.append(time.monotonic() - due)
 
 

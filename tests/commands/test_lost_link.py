@@ -65,7 +65,7 @@ class WeakLink:
                 await asyncio.gather(task, return_exceptions=True)
             self._lost.clear()
             self.health.put(Health(Phase.WAITING, reason=LOST))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # an outage has a length
 
     def retry(self) -> None:
         """It comes back by itself."""

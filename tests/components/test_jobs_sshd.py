@@ -166,7 +166,7 @@ async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
         for cut in range(8):
             before = way.accepted
             launching = asyncio.create_task(completion.launch(box.use(Jobs), box.shell, given))
-            await asyncio.sleep(chance.random() * 0.1)
+            await asyncio.sleep(chance.random() * 0.1)  # any moment of the launch
             way.cut()
             await launching
             await settled(lambda: way.accepted > before or cut)  # noqa: B023

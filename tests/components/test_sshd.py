@@ -91,7 +91,7 @@ async def test_a_cancelled_command_does_not_use_up_a_session(desk: Desk, tmp_pat
         for turns in range(12):
             task = asyncio.ensure_future(shell.run("sleep 0.3"))
             for _ in range(turns):
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # each turn cancels at a later moment
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert (await shell.run("echo free")).stdout == b"free\n"

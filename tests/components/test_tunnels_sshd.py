@@ -190,7 +190,7 @@ async def test_ten_tunnels_come_back_on_the_same_ports_through_a_link_that_is_cu
         assert len(set(ports)) == 10
         for cut in range(1, cuts + 1):
             busy = [asyncio.create_task(chatter(number)) for number in ports[:8]]
-            await asyncio.sleep(0.2)
+            await settled(lambda: all(one.traffic.open for one in box.use(Tunnels).feed.value[:8]))
             way.cut()
             await settled(lambda: way.accepted > cut)  # noqa: B023
             await asyncio.gather(*busy)
@@ -231,7 +231,7 @@ async def test_a_tunnel_opened_while_the_link_is_down_waits_for_it(
         way.cut()
         await settled(lambda: box.channels.value is None)
         opening = asyncio.create_task(box.use(Tunnels).open(Forward(Direction.LOCAL, port=port)))
-        await asyncio.sleep(0.1)
+        await settled(lambda: box.use(Tunnels).feed.value)
         way.thaw()
         try:
             tunnel = await opening

@@ -96,7 +96,7 @@ async def test_what_only_a_person_can_mend_waits_for_the_person() -> None:
     task = await kept(link, work)
     await until(lambda: link.health.value.phase is Phase.REFUSED)
     assert link.health.value.retry_at is None
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # fifty times its first wait nothing may begin
     assert work.begun == 1
     link.retry()
     await until(lambda: work.begun == 2)
@@ -104,12 +104,14 @@ async def test_what_only_a_person_can_mend_waits_for_the_person() -> None:
 
 
 async def test_work_that_is_done_leaves_the_link_live() -> None:
+    done = asyncio.Event()
+
     async def work(_: Shell) -> None:
-        return
+        done.set()
 
     link = LocalLink()
     task = asyncio.create_task(link.keep(work))
-    await until(lambda: link.health.value.phase is Phase.LIVE)
-    await asyncio.sleep(0.01)
+    await done.wait()
+    await asyncio.sleep(0)
     assert link.health.value.phase is Phase.LIVE
     await closed(task)

@@ -108,8 +108,8 @@ async def visit(program: Program) -> AsyncGenerator[asyncio.Task[TerminalExit]]:
 async def test_a_flood_into_a_window_that_stands_still_holds_nothing_up(window: Window) -> None:
     program = Program(flood=b"y\n" * 32_768)
     async with visit(program) as task, asyncio.timeout(LIMIT):
-        for _ in range(50):  # a loop that is held up never comes through here
-            await asyncio.sleep(0.005)
+        for _ in range(50):
+            await asyncio.sleep(0.005)  # a loop that is held up never comes through here
         assert program.drawn <= 2 * len(program.flood), "what the window does not take is not read"
         window.press(b"\r~.")
         await until(lambda: window.look() and task.done())

@@ -88,7 +88,7 @@ async def test_a_program_that_reads_little_by_little_does_not_fill_this_machine_
             reader, writer = await asyncio.open_connection("127.0.0.1", opened.port, limit=65536)
             for _ in range(150):
                 read += len(await reader.readexactly(200_000))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # a program that reads little by little
             assert sent - read < 16 * 1024 * 1024
             writer.transport.abort()
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 from textual.screen import Screen
 
 from gpubox.boxes.box import Box
@@ -231,7 +231,8 @@ async def test_the_palette_offers_what_the_keys_do_and_does_it() -> None:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"maximize")
-        await pilot.pause(0.3)
+        commands = app.screen.query_one(CommandList)
+        await until(pilot, lambda: commands.visible and commands.option_count == 1)
         await pilot.press("enter", "enter")
         await until(pilot, lambda: screen.maximized is not None)
 

@@ -81,7 +81,7 @@ async def test_many_cuts_lose_nothing_and_double_nothing(
     async def healing() -> None:
         async for shell in line.shell.follow():
             if shell is None:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # an outage has a length
                 line.left = chance.randrange(200_000, 1_300_000) if line.cuts < 8 else None
                 line.up()
 

@@ -96,7 +96,7 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
         listens = True
         await until(lambda: box["8888"].reason is None)
         asked = len(shell.commands)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # five times LISTEN nobody may ask again
         assert len(shell.commands) == asked
 
 
@@ -111,5 +111,5 @@ async def test_a_box_that_does_not_tell_who_listens_is_believed(answer: CommandR
         box.shell.put(shell)
         await tunnels.open(JUPYTER)
         await until(lambda: shell.commands)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # for some looks longer nothing may be said
         assert box["8888"].reason is None
