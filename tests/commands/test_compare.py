@@ -123,6 +123,6 @@ async def test_a_link_that_goes_after_the_runs_costs_only_what_was_still_asked(
             use=use,
         ),
     )
-    await compare._tell_log(box, Record("x", "ended", JobSpec("x", ("y",)), 1.0))
+    await compare._print_log_end(box, Record("x", "ended", JobSpec("x", ("y",)), 1.0))
     assert await compare._packages(box, [Env("/envs/torch", "torch", "conda")]) == {}
     assert "jobs xub logs x" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from gpubox.common.metrics import DISK, GPU, HOST, METRICS, PROCESS, SHOWN, graphed, kept, metric
+from gpubox.common.metrics import DISK, GPU, HOST, METRICS, PROCESS, SHOWN, graphed, metric, recorded
 from gpubox.common.rules.link import link_record
 from gpubox.common.units import DASH
 from gpubox.core.sample import Disk, Gpu, Host, Process
@@ -43,7 +43,7 @@ def test_a_metric_has_one_row_with_a_known_unit_and_a_meaning(subject: str) -> N
 
 def test_what_is_drawn_is_kept() -> None:
     for subject in (GPU, HOST):
-        assert set(graphed(subject)) <= set(kept(subject))
+        assert set(graphed(subject)) <= set(recorded(subject))
         assert graphed(subject)
 
 

@@ -63,11 +63,11 @@ async def test_ending_the_training_lets_the_load_fall() -> None:
 
 async def connect(demo: Demo, key: str, user: str | None = None) -> None:
     async with asyncssh.connect(
-        demo.wanted.host,
-        demo.wanted.port,
-        username=user or demo.wanted.user,
+        demo.spec.host,
+        demo.spec.port,
+        username=user or demo.spec.user,
         client_keys=[key],
-        known_hosts=str(demo.wanted.known_hosts),
+        known_hosts=str(demo.spec.known_hosts),
         agent_path=None,
         config=None,
     ) as connection:
@@ -78,7 +78,7 @@ async def test_only_its_own_key_is_admitted(tmp_path: Path) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519")
     other.write_private_key(tmp_path / "other")
     async with demo_box() as demo:
-        await connect(demo, demo.wanted.identity)
+        await connect(demo, demo.spec.identity)
         with pytest.raises(asyncssh.PermissionDenied):
             await connect(demo, str(tmp_path / "other"))
 
@@ -87,7 +87,7 @@ async def test_its_folder_and_key_are_private() -> None:
     async with demo_box() as demo:
         root = demo.home.parent
         assert stat.S_IMODE(os.stat(root).st_mode) == 0o700
-        assert stat.S_IMODE(os.stat(demo.wanted.identity).st_mode) == 0o600
+        assert stat.S_IMODE(os.stat(demo.spec.identity).st_mode) == 0o600
 
 
 async def test_nothing_is_left_when_it_ends() -> None:

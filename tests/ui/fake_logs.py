@@ -94,22 +94,22 @@ class FakeLogs:
         begin = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
         return Page(begin, bytes(data[begin : begin + length]), len(data))
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         self._fail()
         self.searches += 1
         data = bytes(self.log(job).data)
-        if wanted.step > 0:
+        if query.step > 0:
             end = data.find(b"\n", offset + self.stride) + 1 or len(data)
             begin = offset
         else:
             end = offset
             begin = data.rfind(b"\n", 0, max(0, offset - self.stride)) + 1
-        text, words = _as_searched(data[begin:end], wanted)
-        place = text.find(words) if wanted.step > 0 else text.rfind(words)
+        text, words = _as_searched(data[begin:end], query)
+        place = text.find(words) if query.step > 0 else text.rfind(words)
         at = begin + text.rfind(b"\n", 0, place) + 1 if place >= 0 else None
-        return Found(at, end if wanted.step > 0 else begin, len(data))
+        return Found(at, end if query.step > 0 else begin, len(data))
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None = None) -> Counted:
         self._fail()
         self.counts += 1
         await self.may_count.wait()
@@ -119,14 +119,14 @@ class FakeLogs:
         limit = len(data) if end is None else end
         stop = min(limit, data.find(b"\n", offset + self.stride) + 1 or len(data))
         whole = data.rfind(b"\n", 0, stop) + 1 if stop == len(data) else stop
-        text, words = _as_searched(data[offset:whole], wanted)
+        text, words = _as_searched(data[offset:whole], query)
         lines = sum(words in line for line in text.split(b"\n"))
-        rest, _ = _as_searched(data[whole:stop], wanted)
+        rest, _ = _as_searched(data[whole:stop], query)
         blocks = ((whole, lines),) if whole > offset else ()
         return Counted(blocks, open=words in rest, done=stop >= limit, size=len(data))
 
 
-def _as_searched(text: bytes, wanted: Search) -> tuple[bytes, bytes]:
+def _as_searched(text: bytes, query: Search) -> tuple[bytes, bytes]:
     """A piece of a log and the words, made comparable."""
-    text, words = re.sub(rb"\x1b\[[0-9;]*m", b"", text) if b"\x1b" in text else text, wanted.words.encode()
-    return (text, words) if wanted.exact else (text.lower(), words.lower())
+    text, words = re.sub(rb"\x1b\[[0-9;]*m", b"", text) if b"\x1b" in text else text, query.words.encode()
+    return (text, words) if query.exact else (text.lower(), words.lower())

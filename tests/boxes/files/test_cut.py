@@ -50,7 +50,7 @@ async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
     line.passed = 0
     done = await copy()
     assert (target / "big").read_bytes() == BIG
-    assert done.kept == size
+    assert done.reused == size
     assert line.passed < len(BIG) - size + 100_000
     assert not list(target.glob(".gpubox-*"))
 
@@ -62,7 +62,7 @@ async def test_half_a_file_that_begins_otherwise_is_sent_anew(files: Files, home
     stem = next(name for name in _stems("big"))
     (home / stem).write_bytes(b"?" + BIG[1:2_000_000])
     done = await files.put([str(here / "big")], "")
-    assert done.kept == 0
+    assert done.reused == 0
     assert (home / "big").read_bytes() == BIG
 
 

@@ -87,11 +87,11 @@ async def test_what_is_there_already_is_not_sent_again(
     (here / "big").write_bytes(BIG)
     (home / "big").write_bytes(BIG)
     done = await files.put([str(here / "big")], "")
-    assert (done.kept, done.bytes, done.files) == (len(BIG), len(BIG), 1)
+    assert (done.reused, done.bytes, done.files) == (len(BIG), len(BIG), 1)
     assert line.passed < 100_000
     (home / "big").write_bytes(BIG[:-1] + b"?")
     done = await files.get(["big"], str(here))
-    assert done.kept == 0
+    assert done.reused == 0
     assert (here / "big").read_bytes() == (home / "big").read_bytes()
 
 

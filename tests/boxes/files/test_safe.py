@@ -91,7 +91,7 @@ async def test_a_half_file_with_a_second_name_is_not_written_to(files: Files, ho
     other.chmod(0o600)
     os.link(other, home / half("big"))
     done = await files.put([str(here / "big")], "")
-    assert done.kept == 0
+    assert done.reused == 0
     assert other.read_bytes() == BIG[:100_000]
 
 

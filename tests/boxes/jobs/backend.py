@@ -109,12 +109,12 @@ class ScriptedBackend:
         finally:
             self.open -= 1
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
-        self._ask(f"search {wanted.words}")
+    async def search(self, job: str, query: Search, offset: int) -> Found:
+        self._ask(f"search {query.words}")
         return Found(None, len(self.log), len(self.log))
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
-        self._ask(f"count {wanted.words} {offset} {end}")
+    async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
+        self._ask(f"count {query.words} {offset} {end}")
         return Counted((), open=False, done=True, size=len(self.log))
 
     async def stop(self, job: str, by: str) -> Record:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpubox.ui.log.ansi import PLAIN, Pen, after, pieces, sgr
 from gpubox.ui.log.cursor import COLUMNS, REACH
-from gpubox.ui.log.window import KEPT, Window
+from gpubox.ui.log.window import MOST_BYTES, Window
 from tests.ui.log.test_window import drawn, window_of
 
 RECORDED = Path(__file__).parents[2] / "recorded"
@@ -105,7 +105,7 @@ def test_bars_over_bars_for_hours_stay_small_and_keep_the_lines_above() -> None:
         size += len(piece)
         window.add(piece)
         window.drop_before()
-    assert size > KEPT
+    assert size > MOST_BYTES
     assert not window.crowded
     assert drawn(window) == ["begin", "outer     999", "inner     999 it/s"]
     assert sum(len(raw.data) for raw in window.lines) < 200

@@ -133,7 +133,7 @@ async def test_capital_letters_count_for_moving_counting_and_marking_alike() -> 
             await until(pilot, lambda typed=typed, said=said: f"“{typed}” {said}" in desk.said)
         await pilot.press("slash", *"ärger", "enter")
         await until(pilot, lambda: desk.pane._text == "ärger")
-        wanted = desk.pane.view._port.wanted
+        wanted = desk.pane.view._port.pattern
         assert [bool(wanted.search(line)) for line in ("ärger", "äRGER", "Ärger")] == [True, True, False]
 
 

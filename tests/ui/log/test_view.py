@@ -11,7 +11,7 @@ import pytest
 from gpubox.core.errors import RemoteError
 from gpubox.core.link_state import Health, Phase
 from gpubox.ui.log.source import PAGE, TAIL
-from gpubox.ui.log.window import KEPT
+from gpubox.ui.log.window import MOST_BYTES
 from tests.ui.fakes import LIVE, link_of, until
 from tests.ui.jobs import FakeJobs
 from tests.ui.log_desk import JOB, numbered, reading, window
@@ -64,7 +64,7 @@ async def test_the_frame_says_how_the_job_ended_and_how_the_end_is_reached() -> 
         await until(pilot, lambda: "line 0000099" in desk.rows[-1])
         await pilot.press("pageup")
         assert "end follows" in desk.said
-        desk.pane.tell("exit 3 after 2m", "nothing", waits=False)
+        desk.pane.set_notes("exit 3 after 2m", "nothing", waits=False)
         assert desk.said.startswith("exit 3 after 2m")
 
 
@@ -140,7 +140,7 @@ async def test_a_million_lines_take_flat_memory_in_the_view() -> None:
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - len(jobs.log(JOB).data) // 1024
         source = desk.pane.view.source
         assert source is not None
-        assert source.window.end - source.window.start <= KEPT
+        assert source.window.end - source.window.start <= MOST_BYTES
         assert after - before < 40_000, f"{after - before} KiB"
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpubox.ui.log.ansi import PLAIN, Pen, after, pieces, shown_last, style
-from gpubox.ui.log.window import KEPT, LONGEST, MOST, Window
+from gpubox.ui.log.window import LONGEST, MOST, MOST_BYTES, Window
 
 
 def text(line: bytes, *, whole: bool = True) -> str:
@@ -182,7 +182,7 @@ def test_the_window_stays_small_whichever_end_grows() -> None:
         window.add(b"short line of a log\n" * 10_000)
         window.drop_before()
         assert len(window.lines) <= MOST
-        assert window.end - window.start <= KEPT
+        assert window.end - window.start <= MOST_BYTES
     end = window.end
     window.put_before(window.start - 1_000_000, b"short line of a log\n" * 50_000)
     assert window.drop_behind()

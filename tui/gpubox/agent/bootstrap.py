@@ -56,17 +56,17 @@ def command(
 
 
 async def start(
-    channel: Channel, mark: str, tell: Callable[[ProbeError | None], None] = lambda _: None
+    channel: Channel, mark: str, report: Callable[[ProbeError | None], None] = lambda _: None
 ) -> Literal["python", "sh"]:
     """Skip what the box prints first, send the probe if it asks for it, and say which probe runs.
 
-    `tell` is called when the answer is late, and with None when it came all the same.
+    `report` is called when the answer is late, and with None when it arrives after all.
 
     Raises ProbeError when no mark comes: a login shell that refuses commands, no `sh`, a disk that hangs.
     """
     noise: list[bytes] = []
     word = mark.encode()
-    late = asyncio.get_running_loop().call_later(LATE, lambda: tell(_silent(LATE, noise)))
+    late = asyncio.get_running_loop().call_later(LATE, lambda: report(_silent(LATE, noise)))
     try:
         async with asyncio.timeout(PATIENCE):
             for _ in range(_NOISE_LIMIT):
@@ -75,7 +75,7 @@ async def start(
                     raise await _no_answer(channel, noise)
                 if line.startswith(word + b" "):
                     if asyncio.get_running_loop().time() >= late.when():
-                        tell(None)
+                        report(None)
                     return await _answer(channel, line.split()[1:])
                 noise = [*noise[-20:], line]
     except CommandEnded:

@@ -80,14 +80,14 @@ def imports(source: str) -> Iterator[str]:
 def _followed(main: str) -> dict[str, str]:
     """Return all files of ours that a module needs, by their path; gpubox itself is an empty package."""
     found: dict[str, str] = {}
-    wanted = [main]
-    while wanted:
-        name = wanted.pop()
+    pending = [main]
+    while pending:
+        name = pending.pop()
         path, text = _module(name)
         if path in found or text is None:
             continue
         found[path] = text
-        wanted += [*(imports(text) if path != _NVML else ()), name.rpartition(".")[0]]
+        pending += [*(imports(text) if path != _NVML else ()), name.rpartition(".")[0]]
     if path_of(main) not in found:
         raise ValueError(f"no module: {main}")
     return found

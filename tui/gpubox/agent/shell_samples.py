@@ -52,8 +52,8 @@ class ShellSampleReader:
         if kind in "gd":
             self._piece(kind, rest)
         else:
-            kept = self._facts if kind in "obvkisxh" else self._block
-            lines = kept.setdefault(kind, [])
+            group = self._facts if kind in "obvkisxh" else self._block
+            lines = group.setdefault(kind, [])
             if len(lines) < _LINES and (kind != "v" or not lines):
                 lines.append(rest)
         return None

@@ -82,7 +82,7 @@ class Box:
         try:
             await together(*jobs)
         finally:
-            self._part()
+            self._detach()
 
     async def _run_features(self, purpose: Purpose) -> None:
         """Run the background work of the features that are made before and meanwhile."""
@@ -98,14 +98,14 @@ class Box:
         """Close the channels when the link drops while no work is done over it."""
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
-                self._part()
+                self._detach()
 
-    def _meet(self, shell: Shell) -> None:
+    def _attach(self, shell: Shell) -> None:
         if shell is not self.shell.value:
             self.shell.put(shell)
             self.channels.put(self._channels_of(shell) if self._channels_of is not None else None)
 
-    def _part(self) -> None:
+    def _detach(self) -> None:
         if self.shell.value is not None:
             self.channels.put(None)
             self.shell.put(None)
@@ -134,18 +134,18 @@ class Box:
 
     async def _stay(self, shell: Shell) -> None:
         """Hold the channels open while this link lasts; the link's work without a probe."""
-        self._meet(shell)
+        self._attach(shell)
         try:
             await asyncio.Event().wait()
         finally:
-            self._part()
+            self._detach()
 
     async def _read(self, shell: Shell) -> None:
         """Sample the box while this link lasts; the link's work.
 
         A probe that fails ends this, but not the channels: the link is still there, and does its work again.
         """
-        self._meet(shell)
+        self._attach(shell)
         # History only grows forward: yesterday's readings cannot follow today's.
         await self._loaded.wait()
         self._reading = ProbeSession(
@@ -156,7 +156,7 @@ class Box:
         try:
             await self._reading.read(shell)
         except (Dropped, asyncio.CancelledError):
-            self._part()
+            self._detach()
             raise
         finally:
             self._reading = None

@@ -41,7 +41,7 @@ class DemoLink:
 
         try:
             async with demo_box() as demo:
-                link = self._link = SshLink(self._name, demo.wanted, self._asker, self._settings)
+                link = self._link = SshLink(self._name, demo.spec, self._asker, self._settings)
                 await together(self._mirror(link), link.keep(work))
         except GpuBoxError as error:
             self.health.put(Health(Phase.REFUSED, time.monotonic(), reason=error))

@@ -70,11 +70,11 @@ def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker)
     from gpubox.ssh.host_spec import HostSpec
     from gpubox.ssh.link import SshLink
 
-    wanted = HostSpec(
+    spec = HostSpec(
         entry.host or entry.name,
         user=entry.user,
         port=entry.port,
         identity=entry.identity,
         jump=entry.jump,
     )
-    return SshLink(target.name, wanted, asker, settings.ssh)
+    return SshLink(target.name, spec, asker, settings.ssh)

@@ -131,10 +131,10 @@ async def _plan(
     chosen = templates.named(template, templates.known(settings)) if template is not None else None
     values = dict(variable(text) for text in variables)
     plan: list[tuple[JobSpec, Env | None]] = []
-    for name, wanted in sides:
+    for name, requested in sides:
         env = None if name in ("", WITHOUT) else envs.named(name)
         places = jobs.gpus.value
-        gpus = gpu_request(wanted, places) if wanted else templates.gpus_for(chosen, env, places)
+        gpus = gpu_request(requested, places) if requested else templates.gpus_for(chosen, env, places)
         if chosen is not None:
             spec = templates.fill(chosen, env=env, gpus=gpus, values=values, settings=settings.jobs)
         else:
@@ -164,13 +164,13 @@ async def _compare(
     ]
     with Progress(len(specs)) as progress:
         records = await run_all(jobs_of(box), box.shell, specs, progress)
-    said = {record.id: await _tell_log(box, record) for record in records if not succeeded(record)}
+    said = {record.id: await _print_log_end(box, record) for record in records if not succeeded(record)}
     packages = await _packages(box, [env for _, env in plan if env is not None])
     show(put_together(records, packages, said), form)
     return 0 if all(map(succeeded, records)) else 1
 
 
-async def _tell_log(box: Box, record: Record) -> str:
+async def _print_log_end(box: Box, record: Record) -> str:
     """Print the end of a failed run's log on stderr, and where the rest is; return its last line."""
     from gpubox.boxes.jobs.logs import last_lines
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EACH = 1.0
 """Seconds between two drawings of the line."""
-KEPT = 4096
+LOG_TAIL = 4096
 """Bytes at the end of the log that are searched for its newest line."""
 
 
@@ -54,7 +54,7 @@ class Progress:
 
     def says(self, number: int, data: bytes) -> None:
         """Keep the end of the log."""
-        self._log = (self._log + data)[-KEPT:]
+        self._log = (self._log + data)[-LOG_TAIL:]
 
     def ended(self, number: int, record: Record) -> None:
         """Report how the run ended."""

@@ -116,7 +116,7 @@ def _copied(
                 box.name,
                 files=done.files,
                 bytes=done.bytes,
-                kept=done.kept,
+                reused=done.reused,
                 skipped=done.skipped,
                 seconds=round(time.monotonic() - began, 3),
             )
@@ -178,9 +178,9 @@ def summary(done: TransferProgress, seconds: float) -> str:
     from gpubox.common import units
 
     parts = [f"{done.files} file{'' if done.files == 1 else 's'}", units.size(done.bytes)]
-    if done.kept:
-        parts.append(f"{units.size(done.kept)} of it there already")
-    rate = units.rate((done.bytes - done.kept) / seconds) if seconds > 0 else "–"
+    if done.reused:
+        parts.append(f"{units.size(done.reused)} of it there already")
+    rate = units.rate((done.bytes - done.reused) / seconds) if seconds > 0 else "–"
     return f"{', '.join(parts)}, in {units.duration(seconds)} ({rate})"
 
 

@@ -37,7 +37,7 @@ async def start_of_last(box: Box, job: str, lines: int) -> int:
     """Return the byte where the last lines of a log begin; a last one without its newline counts."""
     jobs = jobs_of(box)
     page = await jobs.page(job, -1, 1)
-    at, wanted = page.size, lines + page.data.endswith(b"\n")
+    at, remaining = page.size, lines + page.data.endswith(b"\n")
     if not lines:
         return at
     while at > 0:
@@ -45,8 +45,8 @@ async def start_of_last(box: Box, job: str, lines: int) -> int:
         data = (await jobs.page(job, begin, at - begin)).data
         end = len(data)
         while (end := data.rfind(b"\n", 0, end)) >= 0:
-            wanted -= 1
-            if not wanted:
+            remaining -= 1
+            if not remaining:
                 return begin + end + 1
         at = begin
     return 0

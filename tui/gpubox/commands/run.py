@@ -194,12 +194,12 @@ def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
     return word.isdecimal() or word in ("none", "any", "cpu") or word.startswith(("gpu-", "mig-"))
 
 
-def _gpus(box: Box, settings: Settings, wanted: str | None) -> GpuRequest:
+def _gpus(box: Box, settings: Settings, option: str | None) -> GpuRequest:
     from gpubox.boxes.jobs.spec_builder import default_gpus
     from gpubox.boxes.jobs.spec_parsing import gpu_request
 
     places = jobs_of(box).gpus.value
-    return gpu_request(wanted, places) if wanted else default_gpus(settings.jobs, places)
+    return gpu_request(option, places) if option else default_gpus(settings.jobs, places)
 
 
 def _of_template(box: Box, settings: Settings, given: RunOptions, env: Env | None) -> JobSpec:

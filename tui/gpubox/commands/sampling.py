@@ -14,7 +14,7 @@ from gpubox.core.sample import Sample
 from gpubox.core.tasks import together
 
 Event = Sample | GpuBoxError
-Tell = Callable[[Event], bool]
+Receiver = Callable[[Event], bool]
 """Receives an event; returns whether to stop."""
 Say = Callable[[Event], None]
 
@@ -28,11 +28,11 @@ class _Enough(Exception):
     """Ends the jobs around a box."""
 
 
-async def follow(box: Box, tell: Tell) -> None:
-    """Run a box and pass its events to `tell` until that returns true; then close the box."""
+async def follow(box: Box, receive: Receiver) -> None:
+    """Run a box and pass its events to `receive` until that returns true; then close the box."""
 
     def say(event: Event) -> None:
-        if tell(event):
+        if receive(event):
             raise _Enough
 
     with suppress(_Enough):
@@ -85,7 +85,7 @@ async def once(box: Box) -> Event:
     """Return one sample of a box with known rates, or the error."""
     found: list[Event] = []
 
-    def tell(event: Event) -> bool:
+    def receive(event: Event) -> bool:
         if isinstance(event, Sample):
             found[:] = [event]
             return event.host.cpu is not None
@@ -93,8 +93,8 @@ async def once(box: Box) -> Event:
             found.append(event)
         return True  # a sample without rates is better than a later error
 
-    async def kept() -> None:
-        await follow(box, tell)
+    async def followed() -> None:
+        await follow(box, receive)
         raise _Enough
 
     async def settled() -> None:
@@ -105,15 +105,15 @@ async def once(box: Box) -> Event:
         raise _Enough
 
     with suppress(_Enough):
-        await together(kept(), settled())
+        await together(followed(), settled())
     return found[0]
 
 
 class Changes:
     """Reports an error once, however often it repeats before the next sample."""
 
-    def __init__(self, tell: Callable[[Event], None], seconds: float) -> None:
-        self._tell = tell
+    def __init__(self, receive: Callable[[Event], None], seconds: float) -> None:
+        self._report = receive
         self._seconds = seconds
         self._said = ""
         self._last = -seconds
@@ -124,8 +124,8 @@ class Changes:
             now = asyncio.get_running_loop().time()
             if now - self._last >= self._seconds * 0.75:  # a tick may come early, but not by a quarter
                 self._last, self._said = now, ""
-                self._tell(event)
+                self._report(event)
         elif str(event) != self._said:
             self._said = str(event)
-            self._tell(event)
+            self._report(event)
         return False

@@ -35,7 +35,7 @@ def with_box(
     settings, target = begin(ctx, name)
 
     async def connected(box: Box) -> int:
-        return await linked(box, lambda: work(box, box.settings), tell=True)
+        return await linked(box, lambda: work(box, box.settings), report_drops=True)
 
     return with_opened(target, settings, connected, failed=failed)
 
@@ -68,12 +68,12 @@ def with_opened(
             return failed
 
 
-async def linked(box: Box, work: Callable[[], Awaitable[T]], *, tell: bool = False) -> T:
+async def linked(box: Box, work: Callable[[], Awaitable[T]], *, report_drops: bool = False) -> T:
     """Keep a box, unread, while `work` is done and return what that returns.
 
     Work begins when the box is connected. Raises what work raises, and why the box cannot be reached when
-    the first try fails; later losses are healed by the link meanwhile. With `tell` they are told on stderr,
-    and one that only a person can mend is raised.
+    the first try fails; later losses are healed by the link meanwhile. `report_drops` reports them on
+    stderr, and raises one that only the user can fix.
     """
     found: list[T] = []
 
@@ -87,7 +87,7 @@ async def linked(box: Box, work: Callable[[], Awaitable[T]], *, tell: bool = Fal
         await losses(box)
 
     with suppress(_Done):
-        await together(box.keep(Purpose.COMMAND), done(), *([heeding()] if tell else []))
+        await together(box.keep(Purpose.COMMAND), done(), *([heeding()] if report_drops else []))
     return found[0]
 
 

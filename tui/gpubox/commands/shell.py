@@ -75,7 +75,7 @@ def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: boo
         known = line if command is None or not login else await _in_login(box, line)
         status = await work(box, known)
         if status == NOT_FOUND and known == line and command is not None:
-            await _tell_hint(box, words, login=login)
+            await _print_hint(box, words, login=login)
         return status
 
     return with_opened(target, settings, lambda box: linked(box, lambda: visit(box)), failed=LINK_FAILED)
@@ -113,7 +113,7 @@ async def _in_login(box: Box, line: str | None) -> str | None:
         return line
 
 
-async def _tell_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
+async def _print_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
     """Report on stderr where a login shell would have found a missing program."""
     from gpubox.boxes.jobs.spec_parsing import program_of
 

@@ -67,7 +67,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
             else:
                 click.echo("\n".join(services.rows(found, everything=everything)))
 
-        await linked(box, show, tell=True)
+        await linked(box, show, report_drops=True)
 
     return _with_box(ctx, work)
 

@@ -24,7 +24,7 @@ class Metric(NamedTuple):
     help: str
     read: Callable[[Any], Any] | None = None
     """How a record gives it, where that is more than a field of the same name."""
-    kept: bool = False
+    recorded: bool = False
     """Whether history keeps it."""
     graphed: bool = False
     """Whether the panel of history draws it."""
@@ -122,11 +122,11 @@ def _unknown_reasons(gpu: object) -> str | None:
 
 
 GPU_METRICS = (
-    Metric("util", "%", "Share of time that kernels ran", kept=True, graphed=True),
-    Metric("memory", "%", "How full the memory is", _gpu_memory, kept=True, graphed=True),
-    Metric("temperature", "°C", "Temperature of the chip", kept=True, graphed=True),
-    Metric("power", "W", "Power that the card takes", kept=True, graphed=True),
-    Metric("fan", "%", "Speed of the fan", kept=True),
+    Metric("util", "%", "Share of time that kernels ran", recorded=True, graphed=True),
+    Metric("memory", "%", "How full the memory is", _gpu_memory, recorded=True, graphed=True),
+    Metric("temperature", "°C", "Temperature of the chip", recorded=True, graphed=True),
+    Metric("power", "W", "Power that the card takes", recorded=True, graphed=True),
+    Metric("fan", "%", "Speed of the fan", recorded=True),
     Metric("memory_util", "%", "Share of time that memory was read or written"),
     Metric("memory_used", "B", "Memory in use"),
     Metric("memory_total", "B", "Memory of the card"),
@@ -183,9 +183,9 @@ def _free(disk: object) -> float:
 
 
 HOST_METRICS = (
-    Metric("cpu", "%", "Load of all processors together", kept=True, graphed=True),
+    Metric("cpu", "%", "Load of all processors together", recorded=True, graphed=True),
     Metric("memory", "%", "How full the memory is",
-           _host_memory, kept=True, graphed=True),
+           _host_memory, recorded=True, graphed=True),
     Metric("memory_total", "B", "Memory of the machine, or of its container"),
     Metric("memory_available", "B", "Memory that programs may still take"),
     Metric("cpu_limit", "", "CPUs that the container may use"),
@@ -240,9 +240,9 @@ def metric(subject: str, name: str) -> Metric:
     return _BY_NAME.get((subject, name)) or Metric(name, "", "")
 
 
-def kept(subject: str) -> tuple[Metric, ...]:
+def recorded(subject: str) -> tuple[Metric, ...]:
     """Return the metrics of a subject that history keeps."""
-    return tuple(row for row in METRICS[subject] if row.kept)
+    return tuple(row for row in METRICS[subject] if row.recorded)
 
 
 def graphed(subject: str) -> tuple[Metric, ...]:

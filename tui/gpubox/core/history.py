@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 
-from gpubox.common.metrics import GPU, HOST, kept
+from gpubox.common.metrics import GPU, HOST, recorded
 from gpubox.core.sample import Sample
 
 SPAN = 3600
@@ -22,7 +22,7 @@ _GAP = 0xFFFF
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Series of one box: 200 GPUs. A box that names its GPUs anew every second must not fill this machine."""
-_GPU, _HOST = kept(GPU), kept(HOST)
+_GPU, _HOST = recorded(GPU), recorded(HOST)
 """Metrics that have a series."""
 
 

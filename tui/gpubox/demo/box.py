@@ -74,7 +74,7 @@ Host *
 class Demo:
     """The demo box while it runs."""
 
-    wanted: HostSpec
+    spec: HostSpec
     """How to log in to it."""
     environment: Mapping[str, str]
     """What its commands find in their environment."""
@@ -108,8 +108,8 @@ async def demo_box() -> AsyncGenerator[Demo]:
             raise _cannot(error) from error
         finally:
             os.close(read_end)
-        async with _served(root, home) as (wanted, environment):
-            yield Demo(wanted, environment, home, pids)
+        async with _served(root, home) as (spec, environment):
+            yield Demo(spec, environment, home, pids)
     finally:
         try:
             for process in works:
@@ -140,7 +140,7 @@ async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[HostSpec, Mapp
         identity.write_text(private)
         known_hosts.write_text(serving.known_hosts)
         config.write_text(CONFIG.format(identity=identity, known_hosts=known_hosts))
-        wanted = HostSpec(
+        spec = HostSpec(
             LOOPBACK,
             user=pwd.getpwuid(os.getuid()).pw_name,
             port=serving.port,
@@ -148,7 +148,7 @@ async def _served(root: Path, home: Path) -> AsyncGenerator[tuple[HostSpec, Mapp
             config_file=config,
             known_hosts=known_hosts,
         )
-        yield wanted, environment
+        yield spec, environment
 
 
 def _folder() -> Path:

@@ -48,7 +48,7 @@ class NVMLError(Exception):
         self.value = value
 
 
-class Card:
+class SimulatedGpu:
     """A model of GPU, and how warm this one is."""
 
     def __init__(
@@ -95,25 +95,25 @@ class Card:
 
 
 CARDS = (
-    Card(0, "NVIDIA GeForce GTX 1070", 8192, 151.0, (1911, 1847, 4004), False),
-    Card(1, "NVIDIA GeForce RTX 4090", 24564, 450.0, (3105, 2640, 10501), True),
-    Card(2, "NVIDIA GeForce RTX 3060", 12288, 170.0, (2130, 1807, 7501), True),
+    SimulatedGpu(0, "NVIDIA GeForce GTX 1070", 8192, 151.0, (1911, 1847, 4004), False),
+    SimulatedGpu(1, "NVIDIA GeForce RTX 4090", 24564, 450.0, (3105, 2640, 10501), True),
+    SimulatedGpu(2, "NVIDIA GeForce RTX 3060", 12288, 170.0, (2130, 1807, 7501), True),
 )
 WORK = loads.Workload(os.environ.get("GPUBOX_DEMO_WORK", ""))
 
 
-def utilization(card: Card, load: Load, which: int) -> object:
+def utilization(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return percent of time: kernels ran, memory was read or written."""
     return Entry(gpu=round(100 * load.util), memory=round(load.util * (58 if card.modern else 41)))
 
 
-def memory(card: Card, load: Load, which: int) -> object:
+def memory(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return bytes; the desktop keeps a little of the first card."""
     used = int(min(card.memory, load.memory + (0 if card.modern else 58))) * MIB
     return Entry(total=card.memory * MIB, used=used, free=card.memory * MIB - used)
 
 
-def clock(card: Card, load: Load, which: int) -> object:
+def clock(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return MHz of the SMs (1) or the memory (2)."""
     _, loaded, memory_most = card.clocks
     if not load.power:
@@ -121,12 +121,12 @@ def clock(card: Card, load: Load, which: int) -> object:
     return memory_most - 202 if which == 2 else loaded - 15 * int(max(0.0, card.temperature() - 58) / 3)
 
 
-def reasons(card: Card, load: Load, which: int) -> object:
+def reasons(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return why the clock is not at its highest."""
     return IDLE if not load.power else POWER_CAP if card.power(load) > card.limit - 3 else 0
 
 
-def processes(card: Card, load: Load, which: int) -> object:
+def processes(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return the processes with what each of them holds."""
     now = time.time()
     return [
@@ -137,7 +137,7 @@ def processes(card: Card, load: Load, which: int) -> object:
     ]
 
 
-def busy(card: Card, load: Load, which: int) -> object:
+def busy(card: SimulatedGpu, load: Load, which: int) -> object:
     """Return the share of the SMs that each process takes; raises NVMLError when there is none."""
     working = [pid for pid, doing, _, _ in WORK.on(card.index, card.uuid) if doing != "T"]
     if not working:
@@ -155,7 +155,7 @@ SYSTEM: dict[str, Callable[..., object]] = {
     "nvmlDeviceGetCount": lambda: len(CARDS),
     "nvmlDeviceGetHandleByIndex": CARDS.__getitem__,
 }
-DEVICE: dict[str, Callable[[Card, Load, int], object]] = {
+DEVICE: dict[str, Callable[[SimulatedGpu, Load, int], object]] = {
     "UUID": lambda card, load, _: card.uuid,
     "Name": lambda card, load, _: card.name,
     "PciInfo": lambda card, load, _: Entry(busId=f"00000000:{card.index + 1:02X}:00.0"),
@@ -202,7 +202,7 @@ def __getattr__(name: str) -> Callable[..., object]:
     if what not in DEVICE and what not in REFUSED:
         raise AttributeError(name)
 
-    def answer(card: Card, which: object = 0, *_: object) -> object:
+    def answer(card: SimulatedGpu, which: object = 0, *_: object) -> object:
         if what in REFUSED:
             raise NVMLError(NOT_SUPPORTED)
         now = time.time()

@@ -16,7 +16,7 @@ from gpubox.core.tasks import in_time
 
 _SHELL = "/bin/sh"
 _CHUNK = 64 * 1024
-_STDERR_KEPT = 4096
+_STDERR_TAIL = 4096
 _GRACE = 2.0
 """Seconds that a command has to end after its stdin is closed, and again after SIGTERM."""
 
@@ -105,7 +105,7 @@ class LocalChannel:
     async def listen(self) -> None:
         """Drain stderr: unread, it blocks the command after 64 KiB."""
         while chunk := await self._stderr.read(_CHUNK):
-            self._words = (self._words + chunk)[-_STDERR_KEPT:]
+            self._words = (self._words + chunk)[-_STDERR_TAIL:]
 
     async def write(self, data: bytes) -> None:
         """Send to the command's stdin; raises CommandEnded when it no longer reads."""

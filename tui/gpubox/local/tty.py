@@ -23,7 +23,7 @@ from gpubox.local.terminal_modes import Modes
 _PIECE = 65536
 _PASTED = 1024 * 1024
 """Bytes of type-ahead at which reading pauses: a paste may be faster than the box."""
-_KEPT = 400
+_TAIL = 400
 """Bytes of the last output that are remembered: they say why a program ended at once."""
 _DRAWN = 1.0
 """Seconds to flush the remaining output."""
@@ -149,7 +149,7 @@ class _Visit:
     async def _show(self) -> None:
         while data := await self._terminal.read():
             self._modes.feed(data)
-            self._last = (self._last + data)[-_KEPT:]
+            self._last = (self._last + data)[-_TAIL:]
             await self._draw(data)
             await asyncio.sleep(0)  # a flood leaves room for the panels and the tunnels
 

@@ -231,8 +231,8 @@ def _total(apps: Sequence[Row]) -> Optional[int]:
     return sum(known) if len(known) == len(parts) else None
 
 
-class Driver:
-    """Reads the job's GPUs in a thread of its own, which a driver may keep for ever."""
+class DriverReader:
+    """Reads the job's GPUs in a thread of its own, because a driver may block forever."""
 
     def __init__(self, uuids: Sequence[str], visible: Optional[str] = None) -> None:
         import threading
@@ -375,7 +375,7 @@ class Sampler:
         visible = job.get("visible")
         self.watched = not uuids and not visible and visible != ""
         """Whether no GPU is the job's by any right; then the GPUs that it was seen on are reported."""
-        self.driver = Driver(uuids, visible) if uuids or visible != "" else None
+        self.driver = DriverReader(uuids, visible) if uuids or visible != "" else None
         self._written_at = 0.0
         self._read_at: Optional[float] = None
         self._saved_at = -SAVED

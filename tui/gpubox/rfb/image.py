@@ -32,10 +32,10 @@ class Picture:
         return Picture(width, height, bytes(out))
 
 
-def _samples(size: int, wanted: int) -> list[list[int]]:
+def _samples(size: int, count: int) -> list[list[int]]:
     """Return, for each pixel of the new size, up to three places of the old one, evenly spread."""
     found: list[list[int]] = []
-    for number in range(wanted):
-        first, last = number * size // wanted, max((number + 1) * size // wanted - 1, number * size // wanted)
+    for number in range(count):
+        first, last = number * size // count, max((number + 1) * size // count - 1, number * size // count)
         found.append(sorted({first, (first + last) // 2, last}))
     return found

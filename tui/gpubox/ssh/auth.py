@@ -27,7 +27,7 @@ _LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decr
 
 
 @dataclass(slots=True)
-class Vault:
+class LoginCache:
     """Credentials that the person entered for one box; held in memory only, as long as the link."""
 
     keys: dict[Path, asyncssh.SSHKey] = field(default_factory=dict[Path, asyncssh.SSHKey], repr=False)
@@ -45,7 +45,7 @@ class Vault:
 class LoginAttempt:
     """The person's side of one login to one host."""
 
-    def __init__(self, where: Resolved, about: str, vault: Vault, ask: Ask) -> None:
+    def __init__(self, where: Resolved, about: str, cache: LoginCache, ask: Ask) -> None:
         self.where = where
         self.tried: list[str] = []
         """What was offered, in words, for the error when all was rejected."""
@@ -54,7 +54,7 @@ class LoginAttempt:
         self.trouble = ""
         """A failure on our side, such as a passphrase that stayed wrong."""
         self._about = about
-        self._vault = vault
+        self._cache = cache
         self._ask = ask
         self._queue: list[Offer] | None = None
         self._agent: asyncssh.SSHAgentClient | None = None
@@ -73,7 +73,7 @@ class LoginAttempt:
         """Return the next key to offer, or None when there is no further one."""
         if self._queue is None:
             self._agent = await _open_agent(self.where.agent)
-            good = self._vault.good.get(self.where.address)
+            good = self._cache.good.get(self.where.address)
             self._queue = await offers(self.where, self._agent, self._unlock, good)
         while self._queue:
             offer = self._queue.pop(0)
@@ -92,8 +92,8 @@ class LoginAttempt:
         return asyncssh.load_keypairs([key])[0]
 
     async def _unlock(self, file: Path) -> asyncssh.SSHKey:
-        if file in self._vault.keys:
-            return self._vault.keys[file]
+        if file in self._cache.keys:
+            return self._cache.keys[file]
         try:
             data = await asyncio.to_thread(file.read_bytes)
         except OSError as error:
@@ -110,7 +110,7 @@ class LoginAttempt:
                     raise ValueError(self.trouble) from None
             else:
                 if passphrase:
-                    self._vault.keys[file] = key
+                    self._cache.keys[file] = key
                 return key
             if attempt == TRIES:
                 break
@@ -129,7 +129,7 @@ class LoginAttempt:
 
     async def password(self) -> str | None:
         """Return the next password to try, or None when there is none."""
-        password = self._vault.passwords.pop(self.where.address, None)
+        password = self._cache.passwords.pop(self.where.address, None)
         if password is None:
             if self._password_tries == TRIES:
                 return None
@@ -159,7 +159,7 @@ class LoginAttempt:
             if not echo and "assword" in prompt and not _CODE.search(prompt):
                 answer = await self.password()
             else:
-                self._vault.second_factor = True
+                self._cache.second_factor = True
                 self.tried.append("answers to the box's questions")
                 lines = [clean(line) for line in instructions.splitlines()]
                 answer = await self._put(
@@ -181,9 +181,9 @@ class LoginAttempt:
     def succeeded(self) -> None:
         """Cache what may be cached."""
         if self._password is not None:
-            self._vault.passwords[self.where.address] = self._password
+            self._cache.passwords[self.where.address] = self._password
         if self._offered is not None:
-            self._vault.good[self.where.address] = self._offered.public_data
+            self._cache.good[self.where.address] = self._offered.public_data
 
     async def close(self) -> None:
         """Close the connection to the agent."""

@@ -16,7 +16,7 @@ from gpubox.ssh.host_key import HostKeyPolicy
 class Client(asyncssh.SSHClient):
     """The callbacks of one connection."""
 
-    def __init__(self, login: LoginAttempt, gate: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
+    def __init__(self, login: LoginAttempt, policy: HostKeyPolicy, reached: Callable[[Stage], None]) -> None:
         self.methods: dict[str, None] = {}
         """Authentication methods that the box offers, in order."""
         self.banner = ""
@@ -26,7 +26,7 @@ class Client(asyncssh.SSHClient):
         self.greeted = False
         """Whether an ssh server sent its version; known when the connection has ended."""
         self._login = login
-        self._gate = gate
+        self._policy = policy
         self._reached = reached
         self._connection: asyncssh.SSHClientConnection | None = None
 
@@ -44,11 +44,11 @@ class Client(asyncssh.SSHClient):
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Return whether known_hosts has the key; asyncssh cannot wait here, so questions come later."""
-        return self._gate.admit(key.public_data)
+        return self._policy.admit(key.public_data)
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Return whether known_hosts has the authority."""
-        return self._gate.admit_authority(key.public_data)
+        return self._policy.admit_authority(key.public_data)
 
     def begin_auth(self, username: str) -> None:
         """Record that the host key was accepted."""

@@ -18,7 +18,7 @@ from gpubox.core.errors import Cancelled, GpuBoxError
 from gpubox.core.prompts import Asker
 from gpubox.core.sanitize import clean_bytes
 from gpubox.core.tasks import in_time
-from gpubox.ssh.auth import LoginAttempt, Vault
+from gpubox.ssh.auth import LoginAttempt, LoginCache
 from gpubox.ssh.callbacks import Client
 from gpubox.ssh.errors import ConnectFacts, Stage, explain
 from gpubox.ssh.handshake_limit import Handshake
@@ -109,25 +109,25 @@ async def _close(hops: Sequence[Hop]) -> None:
 class Dialer:
     """Connects to one box, and caches the person's answers between attempts.
 
-    `tell` is called with the current step, and with the address once that is known.
+    `report` is called with the current step, and with the address once that is known.
     """
 
     def __init__(
         self,
         name: str,
-        wanted: HostSpec,
+        spec: HostSpec,
         asker: Asker,
         settings: SshSettings,
-        tell: Callable[[str, str], None],
+        report: Callable[[str, str], None],
     ) -> None:
-        self.vault = Vault()
+        self.cache = LoginCache()
         self.stage = Stage.REACHING
         """How far the last attempt came."""
         self.unmet = False
         """Whether the last attempt ended before the first hop spoke as an ssh server."""
-        self._tell = tell
+        self._report = report
         self._name = name
-        self._wanted = wanted
+        self._spec = spec
         self._asker = asker
         self._settings = settings
 
@@ -135,8 +135,8 @@ class Dialer:
         """Return a new connection; raises GpuBoxError."""
         self.stage = Stage.REACHING
         self.unmet = False
-        self._tell("resolving", "")
-        where = await resolve(self._wanted)
+        self._report("resolving", "")
+        where = await resolve(self._spec)
         opened: list[Hop] = []
         try:
             for hop in (*where.jumps, where):
@@ -150,22 +150,22 @@ class Dialer:
     async def _open(self, hop: Resolved, final: Resolved, before: Hop | None) -> Hop:
         """Connect to one hop; a second time after the person accepted its key."""
         about = self._name if hop is final else f"{self._name} (through {hop.name})"
-        gate = HostKeyPolicy(hop, about, self.vault)
+        policy = HostKeyPolicy(hop, about, self.cache)
         try:
-            return await self._log_in(hop, about, gate, before)
+            return await self._log_in(hop, about, policy, before)
         except asyncssh.HostKeyNotVerifiable:
-            self._tell("asking about a new host key", hop.address)
-            await gate.settle(self._asker)
-        return await self._log_in(hop, about, HostKeyPolicy(hop, about, self.vault), before)
+            self._report("asking about a new host key", hop.address)
+            await policy.settle(self._asker)
+        return await self._log_in(hop, about, HostKeyPolicy(hop, about, self.cache), before)
 
-    async def _log_in(self, hop: Resolved, about: str, gate: HostKeyPolicy, before: Hop | None) -> Hop:
+    async def _log_in(self, hop: Resolved, about: str, policy: HostKeyPolicy, before: Hop | None) -> Hop:
         handshake = Handshake(f"{hop.host}:{hop.port}", self._limit(hop), self._asker)
-        login = LoginAttempt(hop, about, self.vault, handshake.ask)
-        client = Client(login, gate, lambda stage: self._reached(stage, hop))
+        login = LoginAttempt(hop, about, self.cache, handshake.ask)
+        client = Client(login, policy, lambda stage: self._reached(stage, hop))
         self._reached(Stage.REACHING, hop)
         proxy: Proxy | None = None
         try:
-            options = self._options(hop, client, gate)
+            options = self._options(hop, client, policy)
             async with handshake:
                 if before is not None:
                     await handshake.connected()
@@ -182,7 +182,7 @@ class Dialer:
             if proxy is not None:
                 login.trouble = login.trouble or await _complaint(proxy)
                 await proxy.close()
-            if not isinstance(error, _FAILURES) or gate.seen is not None:
+            if not isinstance(error, _FAILURES) or policy.seen is not None:
                 raise
             raise self._explained(error, hop, about, login, client, before) from error
         finally:
@@ -192,16 +192,16 @@ class Dialer:
         return hop.connect_timeout or self._settings.connect_timeout
 
     def _options(
-        self, hop: Resolved, client: Client, gate: HostKeyPolicy
+        self, hop: Resolved, client: Client, policy: HostKeyPolicy
     ) -> asyncssh.SSHClientConnectionOptions:
-        none: list[asyncssh.SSHKey] = []  # HostKeyGate decides about plain keys and authorities
+        none: list[asyncssh.SSHKey] = []  # HostKeyPolicy decides about plain keys and authorities
         return asyncssh.SSHClientConnectionOptions(
             config=None,
             client_factory=lambda: client,
             username=hop.user,
-            known_hosts=(none, none, gate.revoked),
+            known_hosts=(none, none, policy.revoked),
             host_key_alias=hop.host_key_alias or None,
-            server_host_key_algs=gate.algorithms,
+            server_host_key_algs=policy.algorithms,
             x509_trusted_certs=None,
             x509_trusted_cert_paths=[],
             client_keys=None,
@@ -226,7 +226,7 @@ class Dialer:
             Stage.LOGIN: f"logging in as {hop.user}",
         }
         if stage in steps:
-            self._tell(steps[stage], hop.address)
+            self._report(steps[stage], hop.address)
 
     def _explained(
         self,

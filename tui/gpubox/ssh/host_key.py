@@ -13,7 +13,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 from gpubox.core.errors import Cancelled, ConfigError, HostKeyChanged, HostKeyUnknown
 from gpubox.core.prompts import Asker, Question, QuestionKind
 from gpubox.core.sanitize import clean
-from gpubox.ssh.auth import Vault
+from gpubox.ssh.auth import LoginCache
 from gpubox.ssh.known_hosts import KnownHosts, KnownHostsLine, Verdict, fingerprint, key_type, remember
 from gpubox.ssh.resolve import Resolved
 
@@ -23,12 +23,12 @@ _LOG = logging.getLogger(__name__)
 class HostKeyPolicy:
     """The host key policy of one host, for one attempt to connect."""
 
-    def __init__(self, where: Resolved, about: str, vault: Vault) -> None:
+    def __init__(self, where: Resolved, about: str, cache: LoginCache) -> None:
         files = (*where.known_hosts, *where.global_known_hosts)
         self._known = KnownHosts(where.host, where.port, where.host_key_alias, files, where.revoked)
         self._where = where
         self._about = about
-        self._vault = vault
+        self._cache = cache
         self.seen: bytes | None = None
         """The key that was not accepted."""
 
@@ -37,7 +37,7 @@ class HostKeyPolicy:
         if self._too_short(blob):
             self.seen = blob
             return False
-        if self._vault.pins.get(self._known.name) == blob and self._verdict(blob) is Verdict.UNKNOWN:
+        if self._cache.pins.get(self._known.name) == blob and self._verdict(blob) is Verdict.UNKNOWN:
             return True
         if self._verdict(blob) is Verdict.TRUSTED:
             return True
@@ -123,7 +123,7 @@ class HostKeyPolicy:
         self._accept(blob)
 
     def _accept(self, blob: bytes) -> None:
-        self._vault.pins[self._known.name] = blob
+        self._cache.pins[self._known.name] = blob
         if not self._where.known_hosts:
             return
         file = self._where.known_hosts[0]

@@ -134,7 +134,7 @@ class SshLink(Link):
         """Wait until the next retry; with a connection, only the work is retried."""
         self._failures += 1
         self._again.clear()
-        if connection is None and error.again and self._dialer.vault.second_factor:
+        if connection is None and error.again and self._dialer.cache.second_factor:
             # The next login would ask for a code: not while nobody is looking.
             error = LinkError(
                 error.title, error.text, "Log in again (r in the panel): it takes your second factor"

@@ -130,9 +130,9 @@ class GpuBoxApp(Themed):
         for notice in self._notices:
             toast(self, notice)
         if self._trouble is not None:
-            self.run_worker(guarded(self, self._tell(self._trouble)), exit_on_error=False)
+            self.run_worker(guarded(self, self._report(self._trouble)), exit_on_error=False)
 
-    async def _tell(self, feed: Feed[GpuBoxError | None]) -> None:
+    async def _report(self, feed: Feed[GpuBoxError | None]) -> None:
         async for trouble in feed.follow():
             if trouble is not None:
                 self._notices.append(trouble)

@@ -16,9 +16,9 @@ def contrast(one: Color, other: Color) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def readable(ground: Color, wanted: Iterable[Color]) -> Color:
+def readable(ground: Color, candidates: Iterable[Color]) -> Color:
     """Return the first color that is readable on a background; when none is, black or white."""
-    for color in wanted:
+    for color in candidates:
         if contrast(color, ground) >= TEXT:
             return color
     return max(BLACK, WHITE, key=lambda color: contrast(color, ground))

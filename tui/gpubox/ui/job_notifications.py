@@ -23,7 +23,7 @@ _NAMED = 3
 _SECONDS = 12.0
 
 
-async def tell(app: App[object], box: Box, *, notify: bool) -> None:
+async def notify_endings(app: App[object], box: Box, *, notify: bool) -> None:
     """Show a toast and ring the bell for jobs that end, until cancelled; one of all windows tells each.
 
     Without `notify` they only count as told.
@@ -33,17 +33,17 @@ async def tell(app: App[object], box: Box, *, notify: bool) -> None:
     jobs = box.use(Jobs)
     async for records in jobs.finished.follow():
         claimed = await jobs.claim_endings([record.id for record in records])
-        wanted = [one for one in records if one.id in claimed and notify and one.spec.notify]
+        notable = [one for one in records if one.id in claimed and notify and one.spec.notify]
         now = time.monotonic()
         recent = [one for one in recent if now - one[0] < _SECONDS]
-        recent += [(now, record) for record in wanted]
-        if wanted and len(recent) > _MOST:
+        recent += [(now, record) for record in notable]
+        if notable and len(recent) > _MOST:
             app.clear_notifications()
             _sum_up(app, box, [record for _, record in recent])
         else:
-            for record in wanted:
+            for record in notable:
                 _toast(app, box, record)
-        if wanted:
+        if notable:
             app.bell()
 
 

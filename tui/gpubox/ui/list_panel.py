@@ -26,11 +26,11 @@ class ListPanel(Panel):
 
     def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
         super().__init__(box, settings)
-        self._looks = Poller(self, LIST, look)
+        self._poller = Poller(self, LIST, look)
         self._could: tuple[tuple[bool, str | None], ...] = ()
 
     def on_mount(self) -> None:
-        """Look and show once a second; `_looks` looks only when it is time."""
+        """Poll and show once a second; `_poller` fetches only when it is time."""
         self.set_interval(1.0, self._tick)
 
     def catch_up(self) -> None:
@@ -38,7 +38,7 @@ class ListPanel(Panel):
         self._tick()
 
     def _tick(self) -> None:
-        self._looks.tick()
+        self._poller.tick()
         self._show()
 
     def _show(self) -> None:

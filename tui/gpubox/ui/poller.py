@@ -88,10 +88,10 @@ class VisibleWatch:
         """Start or stop watching."""
         worker = self._worker
         watching = worker is not None and worker.is_running
-        wanted = self._panel.seen and live(self._panel)
-        if wanted and not watching:
+        needed = self._panel.seen and live(self._panel)
+        if needed and not watching:
             self._worker = self._panel.run_worker(guarded(self._panel, self._hold()), exit_on_error=False)
-        elif worker is not None and watching and not wanted:
+        elif worker is not None and watching and not needed:
             worker.cancel()
 
     async def _hold(self) -> None:

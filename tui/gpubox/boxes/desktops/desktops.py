@@ -45,7 +45,7 @@ class Desktops(Feature):
         self,
         shell: Feed[Shell | None],
         channels: Feed[Channels | None],
-        wanted: settings.DesktopSettings,
+        defaults: settings.DesktopSettings,
         *,
         box: str = "The box",
         environment: Mapping[str, str] = os.environ,
@@ -57,7 +57,7 @@ class Desktops(Feature):
         self._box = box
         self._shell = shell
         self._channels = channels
-        self._wanted = wanted
+        self._defaults = defaults
         self._environment = environment
         self._transport: Transport = "socket"
 
@@ -76,8 +76,8 @@ class Desktops(Feature):
     async def ready(self, spec: DesktopSpec | None = None) -> DesktopSession:
         """Return a running desktop of one's own, or start one; raises as `start`."""
         running = [one for one in await self.list() if one.mine and not one.physical]
-        wanted = (spec or DesktopSpec()).display.lstrip(":")
-        fitting = [one for one in running if not wanted or one.display == f":{wanted}"]
+        display = (spec or DesktopSpec()).display.lstrip(":")
+        fitting = [one for one in running if not display or one.display == f":{display}"]
         ours = [one for one in fitting if one.ours]
         return (ours or fitting)[0] if fitting else await self.start(spec)
 
@@ -173,8 +173,8 @@ class Desktops(Feature):
         Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the way to the box.
         """
         self._must_be_mine(session, "opened")
-        wanted = viewer or self._wanted.viewer
-        program = await asyncio.to_thread(vnc_viewers.find, wanted, self._environment)
+        setting = viewer or self._defaults.viewer
+        program = await asyncio.to_thread(vnc_viewers.find, setting, self._environment)
         secret = await self._password(session)
 
         async def renew() -> None:
@@ -182,7 +182,7 @@ class Desktops(Feature):
                 await password.write(self._open_shell(), session, secret)
 
         viewing = Viewing(session, self._channels, program, secret, renew)
-        pages = await novnc.fetch(self._open_shell()) if wanted == "browser" else None
+        pages = await novnc.fetch(self._open_shell()) if setting == "browser" else None
         await viewing.begin(self._open_channels())
         if pages is not None:
             await viewing.browse(pages, self._environment)
@@ -222,11 +222,11 @@ class Desktops(Feature):
         """Wait until a desktop that was started answers."""
         loop = asyncio.get_running_loop()
         session = launcher.session_of(begun, State(), spec)
-        since, looks, there = loop.time(), 0, 0.0
+        since, polls, there = loop.time(), 0, 0.0
         async with channels.forward(forward_to(session)) as listening:
             while not await client.answers(listening.port):
-                looks += 1
-                if looks % _ASK == 0:
+                polls += 1
+                if polls % _ASK == 0:
                     state = await launcher.state(shell, begun)
                     if state.ended:
                         raise launcher.why(begun, state)
@@ -261,10 +261,10 @@ class Desktops(Feature):
     def _full(self, spec: DesktopSpec) -> DesktopSpec:
         """Return a spec with its empty fields filled from the settings."""
         return DesktopSpec(
-            spec.geometry or self._wanted.geometry,
-            spec.depth or self._wanted.depth,
-            spec.session or self._wanted.session,
-            spec.server or self._wanted.server,
+            spec.geometry or self._defaults.geometry,
+            spec.depth or self._defaults.depth,
+            spec.session or self._defaults.session,
+            spec.server or self._defaults.server,
             spec.display,
         )
 

@@ -210,15 +210,15 @@ def _telling(log: Sequence[str]) -> list[str]:
     Lines that sound like trouble, with the line after each, come first: some programs print a page of help
     after their reason.
     """
-    kept = [
+    lines = [
         line.strip()
         for line in log
         if not line.strip().startswith(_CHATTER) and not any(word in line for word in _NOISE)
     ]
-    sad = [at for at, line in enumerate(kept) if any(word in line.lower() for word in _TROUBLE)]
-    if not sad:
-        return kept[-_REPORTED:]
-    return kept[sad[-1] - 1 if sad[-1] - 1 in sad else sad[-1] : sad[-1] + 2]
+    errors = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _TROUBLE)]
+    if not errors:
+        return lines[-_REPORTED:]
+    return lines[errors[-1] - 1 if errors[-1] - 1 in errors else errors[-1] : errors[-1] + 2]
 
 
 def session_of(begun: LaunchedDesktop, state: State, spec: DesktopSpec) -> DesktopSession:

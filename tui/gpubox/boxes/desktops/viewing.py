@@ -59,7 +59,7 @@ class Viewing:
         self._renew = renew
         self._through: Channels | None = None
         self._ways = AsyncExitStack()
-        self._kept = AsyncExitStack()
+        self._resources = AsyncExitStack()
         self._listening: Listening | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._said: Path | None = None
@@ -96,7 +96,7 @@ class Viewing:
         """Serve noVNC's files with this desktop in them as `page`, and show that; errors as with `begin`."""
         try:
             serving = novnc.page(files, lambda: self.port, self.password)
-            self.page = await self._kept.enter_async_context(serving)
+            self.page = await self._resources.enter_async_context(serving)
             await browser.show(self.page, secret=True, environment=environment)
         except BaseException:
             await self.close()
@@ -137,7 +137,7 @@ class Viewing:
                     process.kill()
                 await process.wait()
         await self._ways.aclose()
-        await self._kept.aclose()
+        await self._resources.aclose()
 
     async def _forward(self, channels: Channels, port: int) -> None:
         self._listening = await self._ways.enter_async_context(
@@ -162,7 +162,7 @@ class Viewing:
 
     async def _start(self, viewer: Viewer) -> None:
         # A private folder: what a viewer says may name files, and a password lies there for its first second.
-        folder = Path(self._kept.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
+        folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
         secret = folder / "passwd"
         if self.password and viewer.takes_password:
             secret.touch(mode=0o600)

@@ -71,7 +71,7 @@ _BRANDS = (("tigervnc", _TIGERVNC), ("turbovnc", _TURBOVNC), ("realvnc", _REALVN
 
 
 def find(
-    wanted: str, environment: Mapping[str, str] = os.environ, platform: str = sys.platform
+    setting: str, environment: Mapping[str, str] = os.environ, platform: str = sys.platform
 ) -> Viewer | None:
     """Return the viewer of the settings, or the first of this machine for `auto`; None shows the address.
 
@@ -79,10 +79,10 @@ def find(
     cannot be split into words, ToolMissing for one whose program is not there.
     """
     path = environment.get("PATH", os.defpath)
-    if wanted in ("none", "browser"):
+    if setting in ("none", "browser"):
         return None
-    if wanted != "auto":
-        return _own(wanted, path)
+    if setting != "auto":
+        return _own(setting, path)
     if platform == "darwin":
         bundles = sorted(Path("/Applications").glob("TigerVNC*.app/Contents/MacOS/TigerVNC Viewer"))
         known = (*((str(bundle), _TIGERVNC) for bundle in bundles[-1:]), *_MAC)
@@ -92,12 +92,12 @@ def find(
     return _first(_LINUX, path)
 
 
-def _own(wanted: str, path: str) -> Viewer:
+def _own(setting: str, path: str) -> Viewer:
     try:
-        words = shlex.split(wanted)
+        words = shlex.split(setting)
     except ValueError as error:
         raise ConfigError(
-            "desktop.viewer cannot be read", f"{error}: {wanted}", "Close every quote"
+            "desktop.viewer cannot be read", f"{error}: {setting}", "Close every quote"
         ) from error
     program = shutil.which(os.path.expanduser(words[0]), path=path) if words else None
     if program is None:

@@ -83,7 +83,7 @@ class Environments(Feature):
         self._sample = sample or Feed(None)
         self._choice = ""
         """Folder of the chosen one; empty for none."""
-        self._kept = ""
+        self._stored = ""
         """The same as this machine's disk had it last."""
         self._sizes: dict[str, int] = {}
         """Bytes by folder, as they were last counted."""
@@ -255,15 +255,15 @@ class Environments(Feature):
     async def _remembered(self) -> str:
         """Return the folder of the chosen one; another window may have chosen meanwhile."""
         if self._store is not None:
-            kept = await self._store.state.chosen_env(self._box)
-            if kept != self._kept:
-                self._choice = self._kept = kept
+            stored = await self._store.state.chosen_env(self._box)
+            if stored != self._stored:
+                self._choice = self._stored = stored
         return self._choice
 
     async def _remember(self, choice: str) -> None:
         if self._store is not None:
             await self._store.state.choose_env(self._box, choice)
-            self._kept = await self._store.state.chosen_env(self._box)  # not so where the disk is full
+            self._stored = await self._store.state.chosen_env(self._box)  # not so where the disk is full
         self._choice = choice
 
     async def _choose_again(self, found: Envs) -> None:

@@ -42,7 +42,7 @@ class TransferProgress:
     bytes: int = 0
     """Bytes of completed files."""
     all_bytes: int = 0
-    kept: int = 0
+    reused: int = 0
     """Bytes of those that were there already and were not sent."""
     skipped: tuple[str, ...] = ()
     """What was not sent, with the reason, in words."""
@@ -99,13 +99,13 @@ class Files(Feature):
             if os.path.basename(path.rstrip("/")) in ("", ".", "..", "~"):
                 raise ConfigError("Not a file", f"{path}: name a file, or a folder in it")
         tally, transfer = Tally(), _word()
-        wanted = [os.path.basename(path.rstrip("/")) for path in paths]
+        requested = [os.path.basename(path.rstrip("/")) for path in paths]
 
         def allowed(name: str) -> bool:
-            return any(_fits(name, one) for one in wanted)
+            return any(_fits(name, one) for one in requested)
 
         def replaces(name: str) -> bool:
-            return replace or name in wanted
+            return replace or name in requested
 
         def work(wire: TransferWire) -> None:
             done = [list(parts) for parts in tally.done]
@@ -199,7 +199,7 @@ def progress(tally: Tally) -> TransferProgress:
         tally.all_files,
         tally.bytes,
         tally.all_bytes,
-        tally.kept,
+        tally.reused,
         tuple(clean(text, _WORDS) for text in tally.skipped),
     )
 
@@ -214,12 +214,12 @@ def _word() -> str:
     return secrets.token_hex(8)
 
 
-def _fits(name: str, wanted: str) -> bool:
+def _fits(name: str, requested: str) -> bool:
     """Tell whether the box may send this name: a hostile box sends names that were not requested.
 
     As in a shell and in glob, a leading dot matches only a dot.
     """
-    if name == wanted:
+    if name == requested:
         return True
-    hidden = name.startswith(".") and not wanted.startswith(".")
-    return glob.has_magic(wanted) and not hidden and fnmatch.fnmatchcase(name, wanted)
+    hidden = name.startswith(".") and not requested.startswith(".")
+    return glob.has_magic(requested) and not hidden and fnmatch.fnmatchcase(name, requested)

@@ -108,11 +108,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         """Search the log for about a second, from the beginning of a line."""
         ...
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
         """Count matching lines for about a second, from the beginning of a line up to byte `end`."""
         ...
 

@@ -162,14 +162,14 @@ class BoxBackend:
             await stream.begin()
             yield stream
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         """Search the log for about a second; see Backend.search."""
-        asked = {"id": job, "words": wanted.words, "exact": wanted.exact, "step": wanted.step}
+        asked = {"id": job, "words": query.words, "exact": query.exact, "step": query.step}
         return await self.call("search", {**asked, "offset": offset}, Found)
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
         """Count for about a second what a search would find; see Backend.count."""
-        asked = {"id": job, "words": wanted.words, "exact": wanted.exact}
+        asked = {"id": job, "words": query.words, "exact": query.exact}
         return await self.call("count", {**asked, "offset": offset, "end": end}, Counted)
 
     async def stop(self, job: str, by: str) -> Record:

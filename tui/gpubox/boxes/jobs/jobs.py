@@ -240,13 +240,13 @@ class Jobs(Feature):
         """Return a piece of a job's log; a negative offset counts from the end."""
         return await self._backend_of(job).page(job, offset, length)
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         """Search a job's log on the box for about a second, from where a line begins on."""
-        return await self._backend_of(job).search(job, wanted, offset)
+        return await self._backend_of(job).search(job, query, offset)
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None = None) -> Counted:
         """Count matching lines on the box for about a second, up to byte `end` or the end of the log."""
-        return await self._backend_of(job).count(job, wanted, offset, end)
+        return await self._backend_of(job).count(job, query, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Read a job's log from a byte on, through drops of the link: each byte comes once.

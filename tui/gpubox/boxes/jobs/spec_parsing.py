@@ -205,9 +205,9 @@ def hidden(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def secrets_needed(names: Sequence[str]) -> RemoteError:
     """Return the error for a job whose secrets, which are on no disk, were not given again."""
-    kept = "was" if len(names) == 1 else "were"
+    verb = "was" if len(names) == 1 else "were"
     return RemoteError(
         "Secrets are needed",
-        f"{clean(', '.join(names), 200)} {kept} not kept on the box",
+        f"{clean(', '.join(names), 200)} {verb} not kept on the box",
         "Start it anew with them: `E` in the jobs panel, or `run --secret-env`",
     )

@@ -26,7 +26,7 @@ class Ports:
         self._box = box
         self._store = store
         self._all: dict[tuple[str, str], int] = {}
-        self._kept: set[str] = set()
+        self._stored: set[str] = set()
 
     async def load(self) -> None:
         """Load the ports from disk; later calls load changes of other windows."""
@@ -47,9 +47,9 @@ class Ports:
         key = (self._box, name)
         if key in self._all and spec.listen_port != port:
             return
-        if self._all.get(key) != port or name not in self._kept:
+        if self._all.get(key) != port or name not in self._stored:
             self._all[key] = port
-            self._kept.add(name)
+            self._stored.add(name)
             if self._store is not None:
                 await self._store.state.add_port(self._box, name, port)
 
@@ -60,10 +60,10 @@ def candidates(spec: Forward, name: str, said: int, others: Collection[int]) -> 
     The best is `said`, or if that is 0 the number that the service has on the box. `others` are
     ports that belong to other tunnels, whether those are open or not: they come back.
     """
-    wanted = said or _natural(spec, name)
-    if said or wanted not in others:
-        yield wanted
-    for port in range(wanted + 1, min(wanted + _TRIES, 65535) + 1):
+    preferred = said or _natural(spec, name)
+    if said or preferred not in others:
+        yield preferred
+    for port in range(preferred + 1, min(preferred + _TRIES, 65535) + 1):
         if port not in others:
             yield port
     yield 0

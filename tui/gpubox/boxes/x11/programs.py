@@ -64,8 +64,8 @@ class Windows(Feature):
 
     async def past(self) -> list[str]:
         """Return the commands that were run before, last used first."""
-        kept = await self._store.state.programs(self._box) if self._store is not None else []
-        return list(dict.fromkeys([*self._past, *kept]))
+        stored = await self._store.state.programs(self._box) if self._store is not None else []
+        return list(dict.fromkeys([*self._past, *stored]))
 
     @asynccontextmanager
     async def started(self, command: str) -> AsyncGenerator[Channel]:

@@ -51,10 +51,10 @@ def authority(display: Display) -> Path:
 def cookie(data: bytes, where: DisplayAddress) -> tuple[bytes, bytes]:
     """Return the name and the value of a display's cookie in an Xauthority file; empty when it has none."""
     hosts = {"", "localhost", socket.gethostname()}
-    wanted = str(where.number).encode()
+    display_number = str(where.number).encode()
     for family, host, number, name, value in _entries(data):
         here = family == _WILD or (family == _LOCAL and host.decode("utf-8", "replace") in hosts)
-        if here and number in (b"", wanted):
+        if here and number in (b"", display_number):
             return name, value
     return b"", b""
 

@@ -145,13 +145,13 @@ class Taker:
             digest, at = self._begin(file, target, size, replace) if ask else (hashlib.sha256(), 0)
             if at < 0:
                 self._tally.bytes += size
-                self._tally.kept += size if at == SAME else 0
+                self._tally.reused += size if at == SAME else 0
                 if at == UNWANTED:
                     self._leave_out(target)
                 os.unlink(part)
                 return
             self._tally.bytes += at
-            self._tally.kept += at
+            self._tally.reused += at
             end = self._fill(file, digest, at, size)
             if self._wire.line().get("sum") != digest.hexdigest():
                 os.ftruncate(file, 0)

@@ -171,10 +171,10 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
             wire.say(begin=at)
             if at < 0:
                 tally.bytes += item.size
-                tally.kept += item.size if at == SAME else 0
+                tally.reused += item.size if at == SAME else 0
                 return True
             tally.bytes += at
-            tally.kept += at
+            tally.reused += at
         try:
             _pour(wire, file, digest, size - at, open_ones, tally)
         except OSError as error:

@@ -69,7 +69,7 @@ class Tally:
         self.files = self.bytes = 0
         """Files done, and bytes of all files that are there."""
         self.all_files = self.all_bytes = 0
-        self.kept = 0
+        self.reused = 0
         """Bytes of those that did not have to be sent."""
         self.skipped: List[str] = []
         """What is neither a file nor a folder, or could not be read, in words."""

@@ -212,8 +212,8 @@ class Apps:
         return {pid: share for pid, (_, share) in newest.items() if share <= 100}
 
 
-class Events:
-    """Hears of the driver's critical errors (Xid), where it tells them."""
+class NvmlEvents:
+    """Receives the driver's critical errors (Xid), where it reports them."""
 
     def __init__(self, calls: NvmlCalls, cards: list[NvmlDevice]) -> None:
         self.calls = calls
@@ -247,7 +247,7 @@ class Nvml:
         self.simulated = bool(getattr(module, "SIMULATED", False))
         self.apps = Apps(self.calls)
         self.cards: list[NvmlDevice] = []
-        self.events: Events | None = None
+        self.events: NvmlEvents | None = None
         self.driver: Row = {}
 
     def open(self) -> None:
@@ -279,7 +279,7 @@ class Nvml:
         self.cards = [NvmlDevice(index) for index in range(n.nvmlDeviceGetCount())]
         for card in self.cards:
             self.attach(card)
-        self.events = Events(self.calls, self.cards)
+        self.events = NvmlEvents(self.calls, self.cards)
 
     def close(self) -> None:
         """Let go of the driver, as far as it still listens."""

@@ -28,7 +28,7 @@ found: Images | None = None
 """The widget that draws pixels, if `find` found support for it; else half cells are drawn."""
 
 
-def find(wanted: Literal["auto", "cells"]) -> None:
+def find(mode: Literal["auto", "cells"]) -> None:
     """Ask the terminal what it can draw, and load what draws it; must come before the screen is taken.
 
     Nothing is asked and nothing loaded for `cells`, without textual-image, and inside tmux and screen, which
@@ -36,7 +36,7 @@ def find(wanted: Literal["auto", "cells"]) -> None:
     """
     global found
     found = None
-    if wanted == "cells" or not _may_ask() or find_spec("textual_image") is None:
+    if mode == "cells" or not _may_ask() or find_spec("textual_image") is None:
         return
     said = _asked()
     answer = _ANSWER.search(said)

@@ -156,9 +156,9 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         if room <= 0:
             return
         first = self.scroll_offset.y
-        wanted = min(max(first, top + count - room), top) if top >= first else top
-        if wanted != first:
-            self.scroll_to(y=wanted, animate=False)
+        y = min(max(first, top + count - room), top) if top >= first else top
+        if y != first:
+            self.scroll_to(y=y, animate=False)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
@@ -252,8 +252,8 @@ def _filled(base: Style, tone: Style) -> Style:
     bar, ground, text = tone.color, base.bgcolor, base.color
     if bar is None or ground is None or text is None or bar.is_default or bar.is_system_defined:
         return Style(color=ground, bgcolor=bar)
-    wanted = readable(Color.from_rich_color(bar), map(Color.from_rich_color, (ground, text)))
-    return Style(color=wanted.rich_color, bgcolor=bar)
+    color = readable(Color.from_rich_color(bar), map(Color.from_rich_color, (ground, text)))
+    return Style(color=color.rich_color, bgcolor=bar)
 
 
 def _at(lines: Sequence[Line], index: int) -> Line | None:

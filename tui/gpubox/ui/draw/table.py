@@ -175,10 +175,10 @@ class Table(LineView, Generic[T], inherit_bindings=False):
     def _arrange(self) -> None:
         old = self._place()
         keep = self._filter
-        kept = self._items if keep is None else [item for item in self._items if keep(item)]
+        items = self._items if keep is None else [item for item in self._items if keep(item)]
         known: list[tuple[float | str, T]] = []
         unknown: list[T] = []
-        for item in kept:
+        for item in items:
             value = self._sort.sort(item)
             if value is None:
                 unknown.append(item)
@@ -284,11 +284,11 @@ class Table(LineView, Generic[T], inherit_bindings=False):
 
 def _layout(columns: Sequence[Column[T]], width: int) -> list[tuple[Column[T], int]]:
     """Return the columns that fit and their widths: dispensable ones are dropped, and one gets the rest."""
-    kept = list(columns)
-    while sum(column.width + 1 for column in kept) > width:
-        spare = max(kept, key=lambda column: column.need)
+    fitting = list(columns)
+    while sum(column.width + 1 for column in fitting) > width:
+        spare = max(fitting, key=lambda column: column.need)
         if spare.need == 0:
             break
-        kept.remove(spare)
-    rest = max(0, width - sum(column.width + 1 for column in kept))
-    return [(column, column.width + (rest if column.grows else 0)) for column in kept]
+        fitting.remove(spare)
+    rest = max(0, width - sum(column.width + 1 for column in fitting))
+    return [(column, column.width + (rest if column.grows else 0)) for column in fitting]

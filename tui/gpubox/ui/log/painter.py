@@ -32,7 +32,7 @@ class Styles(NamedTuple):
     thumb: Segment
 
 
-def looks_of(view: Widget) -> Styles:
+def styles_of(view: Widget) -> Styles:
     """Return how a log view is drawn in its theme."""
     base, look = view.rich_style, view.get_component_rich_style
     return Styles(
@@ -62,7 +62,7 @@ class Viewport:
         self.height = 0
         self.wrap = True
         """Whether long lines are broken, not cut."""
-        self.wanted = NOTHING
+        self.pattern = NOTHING
         """What is marked."""
         self.found: int | None = None
         """Byte of the line that was found last; it is marked more than others."""
@@ -134,7 +134,7 @@ class Viewport:
         """Return a line in its colors, with what was found marked, broken where it is too long."""
         parts = pieces(line.data, line.pen, whole=line.whole)
         segments = [Segment(part.text, self.base + style(part.pen)) for part in parts]
-        if self.wanted is not NOTHING:
+        if self.pattern is not NOTHING:
             segments = self._marked(segments, "".join(part.text for part in parts), line.offset)
         strip = Strip(segments)
         if not self.wrap or strip.cell_length <= self.width:
@@ -144,7 +144,7 @@ class Viewport:
 
     def _marked(self, segments: list[Segment], text: str, offset: int) -> list[Segment]:
         mark = self.marks[offset == self.found]
-        edges = [edge for match in self.wanted.finditer(text) for edge in match.span()]
+        edges = [edge for match in self.pattern.finditer(text) for edge in match.span()]
         out: list[Segment] = []
         place = 0
         inside = False

@@ -53,7 +53,7 @@ class LogPane(Vertical):
         self._waits = False
         self._box = box
         self._words = FilterInput(placeholder="search", id="search", select_on_focus=True)
-        self._wanted: re.Pattern[str] | None = None
+        self._pattern: re.Pattern[str] | None = None
         self._text = ""
         self._found: int | None = None
         self._missed = ""
@@ -85,7 +85,7 @@ class LogPane(Vertical):
         self._forget()
         self.view.show(job)
 
-    def tell(self, ending: str, nothing: str, *, waits: bool) -> None:
+    def set_notes(self, ending: str, nothing: str, *, waits: bool) -> None:
         """Say how the job ended, and what stands in place of an empty log; all of it is safe to draw.
 
         With `waits` there is nothing to be read yet.
@@ -136,7 +136,7 @@ class LogPane(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say what can be done now."""
         if action in ("next", "clear"):
-            return self._wanted is not None or self._words.has_focus
+            return self._pattern is not None or self._words.has_focus
         return True
 
     def action_search(self) -> None:
@@ -154,10 +154,12 @@ class LogPane(Vertical):
             self._forget()
             return
         # As in less -i: capital letters count only when one is asked for. The box knows those of ASCII.
-        self._wanted = re.compile(re.escape(words), 0 if words != words.lower() else re.IGNORECASE | re.ASCII)
+        self._pattern = re.compile(
+            re.escape(words), 0 if words != words.lower() else re.IGNORECASE | re.ASCII
+        )
         self._text, self._found = words, None
         self._uncount()
-        self.view.mark(self._wanted, None)
+        self.view.mark(self._pattern, None)
         self.refresh_bindings()
         self.action_next(-1 if self.view.follows else 1)
 
@@ -166,8 +168,8 @@ class LogPane(Vertical):
 
         It begins at the line found last where that is seen, else with what is seen.
         """
-        source, wanted = self.view.source, self._wanted
-        if source is None or wanted is None or self._searching:
+        source, pattern = self.view.source, self._pattern
+        if source is None or pattern is None or self._searching:
             return
         lines = source.window.lines
         begin, end, _ = self.view.place
@@ -178,9 +180,9 @@ class LogPane(Vertical):
             edge = found if found is not None else behind(lines, end)
         self._missed, self._wrapped = "", -BRIEF
         self._searching = True
-        search = Search(self._text, not wanted.flags & re.IGNORECASE, step)
+        search = Search(self._text, not pattern.flags & re.IGNORECASE, step)
         self._search = self.run_worker(
-            guarded(self, self._go(source, wanted, search, edge)), exit_on_error=False
+            guarded(self, self._go(source, pattern, search, edge)), exit_on_error=False
         )
 
     @property
@@ -189,12 +191,12 @@ class LogPane(Vertical):
         begin, end, _ = self.view.place
         return self._found is not None and begin <= self._found <= end
 
-    async def _go(self, source: Log, wanted: re.Pattern[str], search: Search, edge: int) -> None:
+    async def _go(self, source: Log, pattern: re.Pattern[str], search: Search, edge: int) -> None:
         try:
             hit = await source.find(search, edge)
         finally:
             self._searching = False
-        if source is not self.view.source or wanted is not self._wanted:
+        if source is not self.view.source or pattern is not self._pattern:
             return
         if hit.at is None:
             self._missed_at = self._stands
@@ -202,7 +204,7 @@ class LogPane(Vertical):
         else:
             self._found = hit.at
             self._wrapped = time.monotonic() if hit.wrapped else -BRIEF
-            self.view.mark(wanted, hit.at)
+            self.view.mark(pattern, hit.at)
             self.view.reveal(hit.at)
             if self._count is None:
                 self._count = source.counting(search)
@@ -256,7 +258,7 @@ class LogPane(Vertical):
     def _forget(self) -> None:
         if self._search is not None:
             self._search.cancel()
-        self._wanted = self._found = None
+        self._pattern = self._found = None
         self._missed, self._wrapped = "", -BRIEF
         self._uncount()
         self._words.remove_class("-shown")

@@ -30,11 +30,11 @@ class Logs(Protocol):
         """Return a piece of the log; a negative offset counts from the end."""
         ...
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         """Search the log on the box for about a second, from where a line begins on."""
         ...
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None = None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None = None) -> Counted:
         """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
         ...
 
@@ -48,15 +48,15 @@ class Hit(NamedTuple):
     """Whether it went on at the other end of the log."""
 
 
-def look(lines: Sequence[Raw], wanted: Search, edge: int) -> tuple[int | None, int]:
+def look(lines: Sequence[Raw], query: Search, edge: int) -> tuple[int | None, int]:
     """Search lines of a window from the byte `edge` on, where one begins.
 
     Returns where the line begins that was found, or None and the byte from which the box is to search on. A
     line that is not in the window as it is in the log is left to the box.
     """
-    raw = re.compile(re.escape(as_bytes(wanted.words)), 0 if wanted.exact else re.IGNORECASE)
+    raw = re.compile(re.escape(as_bytes(query.words)), 0 if query.exact else re.IGNORECASE)
     index = bisect_left(lines, edge, key=lambda line: line.offset)
-    if wanted.step > 0:
+    if query.step > 0:
         while index < len(lines) and lines[index].offset == edge and _as_in_log(lines, index):
             if raw.search(without_escapes(lines[index].data)):
                 return edge, edge
@@ -96,12 +96,12 @@ def _as_in_log(lines: Sequence[Raw], index: int) -> bool:
 class Count:
     """How many lines of a log a search would stop at, as far as the box has counted them."""
 
-    def __init__(self, logs: Logs, job: str, wanted: Search) -> None:
+    def __init__(self, logs: Logs, job: str, query: Search) -> None:
         self.size = -1
         """Bytes of the log when it was counted last; -1 before the first time."""
         self._logs = logs
         self._job = job
-        self._wanted = wanted
+        self._query = query
         self._ends = [0]
         """Where the pieces end that were counted; lines of the log begin there."""
         self._sums = [0]
@@ -151,7 +151,7 @@ class Count:
         index = bisect_right(self._ends, at) - 1
         begin, before = self._ends[index], self._sums[index]
         if begin < at:
-            counted = await self._logs.count(self._job, self._wanted, begin, at)
+            counted = await self._logs.count(self._job, self._query, begin, at)
             if not counted.done:
                 return None
             before += sum(lines for _, lines in counted.blocks)
@@ -159,7 +159,7 @@ class Count:
 
     async def _count(self) -> None:
         begin = self._ends[-1]
-        counted = await self._logs.count(self._job, self._wanted, begin)
+        counted = await self._logs.count(self._job, self._query, begin)
         self._open, self.size = counted.open, counted.size
         if 0 <= counted.size < begin:  # somebody emptied the log
             self._ends, self._sums, self._place, self._done = [0], [0], (-1, None), False

@@ -160,23 +160,23 @@ class Log:
         self.size = max(self.size, page.size)
         return page
 
-    async def find(self, wanted: Search, edge: int) -> Hit:
+    async def find(self, query: Search, edge: int) -> Hit:
         """Return the next line with some words from the byte `edge` on, where a line begins.
 
         Behind the last line of the log comes the first. The box searches what the window does not tell.
         """
         self.searched = 0
-        at, begin = look(self.window.lines, wanted, edge)
+        at, begin = look(self.window.lines, query, edge)
         if at is None:
-            at = await self._ask(wanted, begin, None)
+            at = await self._ask(query, begin, None)
         if at is not None:
             return Hit(at, wrapped=False)
-        return Hit(await self._ask(wanted, 0 if wanted.step > 0 else self.size, edge), wrapped=True)
+        return Hit(await self._ask(query, 0 if query.step > 0 else self.size, edge), wrapped=True)
 
-    async def _ask(self, wanted: Search, edge: int, until: int | None) -> int | None:
+    async def _ask(self, query: Search, edge: int, until: int | None) -> int | None:
         """Have the box search from a byte on, to `until` at least, or to the end of the log."""
-        while until is None or (until - edge) * wanted.step > 0:
-            found = await self._logs.search(self.job, wanted, edge)
+        while until is None or (until - edge) * query.step > 0:
+            found = await self._logs.search(self.job, query, edge)
             self.searched += abs(found.next - edge)
             self.size = max(self.size, found.size)
             # A box that does not get on would have it asked for ever.
@@ -185,9 +185,9 @@ class Log:
             edge = found.next
         return None
 
-    def counting(self, wanted: Search) -> Count:
+    def counting(self, query: Search) -> Count:
         """Return how many lines have some words, of which nothing is known yet."""
-        return Count(self._logs, self.job, wanted)
+        return Count(self._logs, self.job, query)
 
 
 class LogReader:

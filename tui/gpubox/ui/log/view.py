@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from gpubox.ui.failure_isolation import isolated
 from gpubox.ui.log.ansi import Raw
-from gpubox.ui.log.painter import NOTHING, LogRow, Styles, Viewport, looks_of
+from gpubox.ui.log.painter import NOTHING, LogRow, Styles, Viewport, styles_of
 from gpubox.ui.log.search import Logs
 from gpubox.ui.log.source import Log, LogReader
 
@@ -69,7 +69,7 @@ class LogView(Widget, can_focus=True):
         self._left = 0
         self._rows: list[LogRow] = []
         self._thumb: int | None = None
-        self._looks: Styles | None = None
+        self._log_styles: Styles | None = None
         self._reader = LogReader(self, self._read)
 
     def show(self, job: str | None) -> None:
@@ -110,8 +110,8 @@ class LogView(Widget, can_focus=True):
         if not width or not height:
             return
         port = self._port
-        self._looks = looks_of(self)
-        port.width, port.height, port.base = width - 1, height, self._looks.base
+        self._log_styles = styles_of(self)
+        port.width, port.height, port.base = width - 1, height, self._log_styles.base
         look = self.get_component_rich_style
         port.marks = look("log--found"), look("log--here")
         old, self._rows = self._rows, port.rows(self._lines, follows=self.follows)
@@ -129,22 +129,22 @@ class LogView(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         width = self.size.width
-        if self._looks is None:
-            self._looks = looks_of(self)
-        base = self._looks.base
+        if self._log_styles is None:
+            self._log_styles = styles_of(self)
+        base = self._log_styles.base
         if not self._rows:
-            words = Segment(self.words if y == 0 else "", self._looks.note)
+            words = Segment(self.words if y == 0 else "", self._log_styles.note)
             return Strip([words]).adjust_cell_length(width, base)
         strip = self._rows[y].strip if y < len(self._rows) else Strip([])
         if self._left:
             strip = strip.crop(self._left)
-        return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y, self._looks)], width)
+        return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y, self._log_styles)], width)
 
-    def _bar(self, y: int, looks: Styles) -> Segment:
+    def _bar(self, y: int, styles: Styles) -> Segment:
         """Return the cell at the right that tells where in the whole log this is."""
         if self._thumb is None:
-            return looks.space
-        return looks.thumb if y == self._thumb else looks.bar
+            return styles.space
+        return styles.thumb if y == self._thumb else styles.bar
 
     def _thumb_at(self, height: int) -> int | None:
         begin, _, size = self.place
@@ -154,7 +154,7 @@ class LogView(Widget, can_focus=True):
 
     def notify_style_update(self) -> None:
         """Forget the colors of the old theme."""
-        self._looks = None
+        self._log_styles = None
         self._port.forget()
         super().notify_style_update()
 
@@ -265,9 +265,9 @@ class LogView(Widget, can_focus=True):
         self._port.go(offset)
         self._port.move(self._lines, -above)
 
-    def mark(self, wanted: re.Pattern[str] | None, found: int | None) -> None:
+    def mark(self, pattern: re.Pattern[str] | None, found: int | None) -> None:
         """Mark what fits a pattern, and more the line at byte `found`."""
-        self._port.wanted, self._port.found = wanted or NOTHING, found
+        self._port.pattern, self._port.found = pattern or NOTHING, found
         self._port.forget()
         self.draw()
 

@@ -11,7 +11,7 @@ import msgspec
 from gpubox.ui.log.ansi import PLAIN, Raw, after, shown_last
 from gpubox.ui.log.cursor import MOVES, Cursor
 
-KEPT = 1024 * 1024
+MOST_BYTES = 1024 * 1024
 """Bytes of the log in the window; with lines of 70 characters it takes 4 MiB."""
 MOST = 16_000
 """Lines in the window; short ones take 200 bytes each."""
@@ -192,18 +192,18 @@ class Window:
     @property
     def crowded(self) -> bool:
         """Whether there are more lines than are kept."""
-        return len(self.lines) > MOST or self._held > KEPT
+        return len(self.lines) > MOST or self._held > MOST_BYTES
 
     @property
     def _held(self) -> int:
         """Bytes in the window; what bars drew over is not held."""
         span = self.end - self.start
-        return span if span <= KEPT else sum(map(_weight, self.lines))
+        return span if span <= MOST_BYTES else sum(map(_weight, self.lines))
 
     def drop_before(self) -> int:
         """Drop lines at the front until the window is small enough; returns how many went."""
         count = max(0, len(self.lines) - MOST)
-        if (over := self._held - KEPT) > 0:
+        if (over := self._held - MOST_BYTES) > 0:
             held = accumulate(map(_weight, self.lines))
             front = next(number for number, weight in enumerate(held, 1) if weight >= over)
             count = max(count, min(front, len(self.lines) - 1))
@@ -215,9 +215,9 @@ class Window:
     def drop_behind(self) -> bool:
         """Drop lines at the end until the window is small enough; says whether any went."""
         keep = min(len(self.lines), MOST)
-        if self._held > KEPT:
+        if self._held > MOST_BYTES:
             held = accumulate(map(_weight, self.lines))
-            keep = min(keep, max(1, sum(1 for weight in held if weight <= KEPT)))
+            keep = min(keep, max(1, sum(1 for weight in held if weight <= MOST_BYTES)))
         if keep == len(self.lines):
             return False
         del self.lines[keep:]

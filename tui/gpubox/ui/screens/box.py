@@ -23,7 +23,7 @@ from gpubox.core.target import Target
 from gpubox.ui import shell, x11_actions
 from gpubox.ui.app_access import after_paint, in_sight, program
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.job_notifications import tell
+from gpubox.ui.job_notifications import notify_endings
 from gpubox.ui.panel_layout import PanelLayout
 from gpubox.ui.status_bar import StatusBar
 from gpubox.ui.widgets.key_footer import KeyFooter
@@ -122,7 +122,7 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         keeping = self._fleet.keep(box, Purpose.WORK)
         program(self).run_worker(guarded(self, keeping), name=f"keep {box.name}", exit_on_error=False)
-        endings = tell(program(self), box, notify=box.settings.jobs.notify)
+        endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
         program(self).run_worker(guarded(self, endings), exit_on_error=False)
         await self._board.fill([panel(box, box.settings) for panel in panel_classes()])
         for follow in (

@@ -90,8 +90,8 @@ class HelpScreen(ModalScreen[None]):
     def _entries(self, node: DOMNode) -> Iterator[Entry]:
         for entry in entries(type(node)):
             if words := title(node, entry.action, entry.description):
-                wanted = self._keys[entry.id].split(",") if entry.id in self._keys else entry.keys
-                if keys := tuple(key for key in wanted if not self._taken(key.strip(), node)):
+                bound = self._keys[entry.id].split(",") if entry.id in self._keys else entry.keys
+                if keys := tuple(key for key in bound if not self._taken(key.strip(), node)):
                     yield replace(entry, description=words, keys=keys)
 
     def _taken(self, key: str, node: DOMNode) -> bool:

@@ -147,7 +147,7 @@ def _energy(them: Sequence[Side]) -> list[str]:
     ]
 
 
-def _gpus_wanted(spec: GpuRequest) -> str:
+def _requested_gpus(spec: GpuRequest) -> str:
     match spec.mode:
         case "none":
             return "none"
@@ -162,7 +162,7 @@ def _gpus_wanted(spec: GpuRequest) -> str:
 _FACTS: tuple[tuple[str, Callable[[Record], str]], ...] = (
     ("command", command),
     ("environment", lambda record: clean(record.spec.env or record.spec.prefix, 80)),
-    ("GPUs wanted", lambda record: _gpus_wanted(record.spec.gpus)),
+    ("GPUs wanted", lambda record: _requested_gpus(record.spec.gpus)),
     ("GPUs", gpu_names),
     ("box", lambda record: clean(record.host, 60)),
     ("CPU", lambda record: clean(record.cpu_model, 60)),

@@ -229,13 +229,13 @@ class Slurm:
         """Return a piece of the log; see Backend.page."""
         return await self._supervised.page(job, offset, length)
 
-    async def search(self, job: str, wanted: Search, offset: int) -> Found:
+    async def search(self, job: str, query: Search, offset: int) -> Found:
         """Search the log for about a second; see Backend.search."""
-        return await self._supervised.search(job, wanted, offset)
+        return await self._supervised.search(job, query, offset)
 
-    async def count(self, job: str, wanted: Search, offset: int, end: int | None) -> Counted:
+    async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
         """Count for about a second what a search would find; see Backend.count."""
-        return await self._supervised.count(job, wanted, offset, end)
+        return await self._supervised.count(job, query, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
         """Follow the log; see Backend.follow."""

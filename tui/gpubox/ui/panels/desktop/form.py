@@ -36,11 +36,11 @@ class DesktopForm(ModalScreen[DesktopSpec | None]):
         Binding("escape", "dismiss(None)", "Close", id="new-desktop.close", tooltip="Start nothing"),
     ]
 
-    def __init__(self, wanted: DesktopSettings, box: str) -> None:
+    def __init__(self, defaults: DesktopSettings, box: str) -> None:
         super().__init__()
         self._box = box
-        self._geometry = LineInput(wanted.geometry, id="geometry", classes="labeled", select_on_focus=True)
-        self._program = LineInput(wanted.session, id="session", classes="labeled", select_on_focus=True)
+        self._geometry = LineInput(defaults.geometry, id="geometry", classes="labeled", select_on_focus=True)
+        self._program = LineInput(defaults.session, id="session", classes="labeled", select_on_focus=True)
         self._problem = Static("", id="problem", markup=False)
 
     def compose(self) -> ComposeResult:

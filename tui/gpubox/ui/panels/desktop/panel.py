@@ -124,10 +124,10 @@ chosen one as it is now.
     def _empty(self) -> str:
         if not live(self):
             return "Not connected"
-        trouble = self._looks.trouble
+        trouble = self._poller.trouble
         if trouble is not None:
             return clean(f"{trouble.title}: {trouble.text}")
-        if not self._looks.done:
+        if not self._poller.done:
             return "Looking …"
         if (forbidden := self._forbidden()) is not None:
             return str(forbidden)
@@ -221,7 +221,7 @@ chosen one as it is now.
         finally:
             self._doing = ""
             self._show()
-        self._looks.soon()  # the list knows when it began
+        self._poller.soon()  # the list knows when it began
         if show:
             self._viewers.open(session)
         if desktops.mortal:

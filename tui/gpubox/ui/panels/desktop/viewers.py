@@ -41,7 +41,7 @@ class Viewers:
             self._changed()
         elif (viewing := self._viewings.get(name)) is not None:
             if copy or viewing.viewer is None:
-                self._tell(viewing)
+                self._show_address(viewing)
             else:
                 self._panel.notify(f"{session.name} is open {self.where(session)}", markup=False)
 
@@ -60,7 +60,7 @@ class Viewers:
                 self._viewings[name] = viewing
                 self._changed()
                 if viewing.viewer is None:
-                    self._tell(viewing)
+                    self._show_address(viewing)
                 await viewing.wait()
         finally:
             self._viewings.pop(name, None)
@@ -68,7 +68,7 @@ class Viewers:
             self._changed()
         await desktops.check(session)
 
-    def _tell(self, viewing: Viewing) -> None:
+    def _show_address(self, viewing: Viewing) -> None:
         """Copy the address, and say it with what else a person needs."""
         if viewing.page:
             program(self._panel).copy_to_clipboard(viewing.page)

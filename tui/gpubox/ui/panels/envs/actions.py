@@ -60,23 +60,23 @@ class EnvActions:
         """Ask for a new environment and make it."""
         envs = self._envs.feed.value
         roots = envs.roots if envs is not None else ()
-        wanted = await window(
-            self._panel, EnvForm(self._box.name, roots, begin, lambda wanted: self._spec(wanted, begin))
+        spec = await window(
+            self._panel, EnvForm(self._box.name, roots, begin, lambda spec: self._spec(spec, begin))
         )
-        if wanted is not None:
-            await self._run(await self._spec(wanted, begin), f"Create {clean(wanted.name, 60)}")
+        if spec is not None:
+            await self._run(await self._spec(spec, begin), f"Create {clean(spec.name, 60)}")
 
-    async def _spec(self, wanted: EnvSpec, begin: Env | None) -> JobSpec:
+    async def _spec(self, spec: EnvSpec, begin: Env | None) -> JobSpec:
         """Return the job that makes an environment; raises ConfigError for what is not there."""
         envs = self._envs
-        if wanted.file:
-            text = await read_spec_file(wanted.file)
-            return envs.create_from(text, wanted.name, wanted.where, wanted.kind)
-        if wanted.clone:
-            if begin is not None and wanted.clone == begin.name.strip():  # others may have this name, too
-                return envs.clone(begin, wanted.name)
-            return envs.clone(envs.named(wanted.clone), wanted.name)
-        return envs.create(wanted.name, wanted.packages, wanted.where, wanted.kind)
+        if spec.file:
+            text = await read_spec_file(spec.file)
+            return envs.create_from(text, spec.name, spec.where, spec.kind)
+        if spec.clone:
+            if begin is not None and spec.clone == begin.name.strip():  # others may have this name, too
+                return envs.clone(begin, spec.name)
+            return envs.clone(envs.named(spec.clone), spec.name)
+        return envs.create(spec.name, spec.packages, spec.where, spec.kind)
 
     async def install(self, env: Env) -> None:
         """Ask for packages and install them."""

@@ -125,7 +125,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
         self._name.focus()
 
     @property
-    def wanted(self) -> EnvSpec:
+    def spec(self) -> EnvSpec:
         """What the fields mean; raises _WrongField."""
         name, what = self._name.value.strip(), self._what.value.strip()
         kind, where = self._kind.value.strip().lower(), self._where.value.strip()
@@ -154,7 +154,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
         """Say what is meant; what is not finished yet is no mistake."""
         self._say("", "")
         try:
-            words = meaning(self.wanted)
+            words = meaning(self.spec)
         except _WrongField as error:
             words = f"… {error}" if self._name.value.strip() else ""
         self._meaning.update(Content.styled(words, "$foreground-muted"))
@@ -162,14 +162,14 @@ class EnvForm(ModalScreen[EnvSpec | None]):
     async def action_create(self) -> None:
         """Give it back, or say what is wrong."""
         try:
-            wanted = self.wanted
-            with _in("what" if wanted.file or wanted.clone else "kind"):
+            spec = self.spec
+            with _in("what" if spec.file or spec.clone else "kind"):
                 if self._check is not None:
-                    await self._check(wanted)
+                    await self._check(spec)
         except _WrongField as error:
             self._say(error.field, str(error))
         else:
-            self.dismiss(wanted)
+            self.dismiss(spec)
 
     def _say(self, field: str, words: str) -> None:
         """Say below a field what is wrong with it, and nothing below the others."""
@@ -182,13 +182,13 @@ class EnvForm(ModalScreen[EnvSpec | None]):
             self.query_one(f"#{field}").focus()
 
 
-def meaning(wanted: EnvSpec) -> str:
+def meaning(spec: EnvSpec) -> str:
     """Return what is wanted as a sentence."""
-    place = f" in {clean(wanted.where, 60)}" if wanted.where else ""
-    name = clean(wanted.name, 60) or "an environment"
-    if wanted.clone:
-        return f"{name}: a copy of {clean(wanted.clone, 60)}"
-    if wanted.file:
-        return f"{name}{place}, as {clean(wanted.file, 80)} of this machine says"
-    packages = clean(" ".join(wanted.packages), 120)
-    return f"{name}{place}, by {wanted.kind}: {packages or 'empty'}"
+    place = f" in {clean(spec.where, 60)}" if spec.where else ""
+    name = clean(spec.name, 60) or "an environment"
+    if spec.clone:
+        return f"{name}: a copy of {clean(spec.clone, 60)}"
+    if spec.file:
+        return f"{name}{place}, as {clean(spec.file, 80)} of this machine says"
+    packages = clean(" ".join(spec.packages), 120)
+    return f"{name}{place}, by {spec.kind}: {packages or 'empty'}"

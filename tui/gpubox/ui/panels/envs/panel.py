@@ -86,7 +86,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self._marked: set[str] = set()
         self._could: tuple[bool, ...] = ()
         self._needed = 0
-        self._looks = Poller(self, LIST, self._envs.find)
+        self._poller = Poller(self, LIST, self._envs.find)
         self._verbs = EnvActions(self, box, self._envs.find)
         self._list: Table[EnvRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
         self._why = LineView(self._draw_why, id="why")
@@ -102,7 +102,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         envs = self._envs
         for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
-        self.run_worker(guarded(self, self._verbs.follow(self._looks.soon)), exit_on_error=False)
+        self.run_worker(guarded(self, self._verbs.follow(self._poller.soon)), exit_on_error=False)
         self.set_interval(1.0, self._tick)
 
     async def _follow(self, changes: AsyncGenerator[object]) -> None:
@@ -110,7 +110,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             self._show()
 
     def _tick(self) -> None:
-        self._looks.tick()
+        self._poller.tick()
         self._show()
 
     def catch_up(self) -> None:
@@ -142,14 +142,14 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
     def _empty(self) -> str:
         if not live(self):
             return "Not connected"
-        if (trouble := self._looks.trouble) is not None:
+        if (trouble := self._poller.trouble) is not None:
             return clean(str(trouble))
         return "No environment was found · n makes one" if self._envs.feed.value is not None else "Looking …"
 
     def _subtitle(self) -> str:
         envs, used = self._envs.feed.value, self._envs.chosen.value
         parts = [clean(what, 60) + " …" for what in self._verbs.busy.values()][:1]
-        parts += ["looking …"] if self._looks.long and envs is not None else []
+        parts += ["looking …"] if self._poller.long and envs is not None else []
         parts += [f"{len(envs.envs)} found"] if envs is not None and envs.envs else []
         parts += [f"{len(self.marked)} marked"] if self.marked else []
         parts += [f"uses {clean(used.name, 30)}"] if used is not None else []
@@ -172,7 +172,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self._list.chosen
-        trouble = self._envs.trouble.value or (self._looks.trouble if self._list.shown else None)
+        trouble = self._envs.trouble.value or (self._poller.trouble if self._list.shown else None)
         lines = wrapped(clean(str(trouble)), width, "warn", most=2) if trouble is not None else list[Line]()
         envs = self._envs.feed.value
         if envs is not None and envs.partial and not lines:
@@ -215,7 +215,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
 
     def summon(self, *, again: bool) -> None:
         """Look for environments now."""
-        self._looks.soon()
+        self._poller.soon()
 
     def action_use(self) -> None:
         """Use the environment for shells and jobs of this box; the one that is used, no longer."""

@@ -69,8 +69,8 @@ def newer(build: Build, cuda: str) -> bool:
 
     Within one major version an older driver runs newer builds, so only that one counts.
     """
-    wanted, there = version(build.cuda), version(cuda)
-    return bool(wanted and there and wanted[0] > there[0])
+    needed, there = version(build.cuda), version(cuda)
+    return bool(needed and there and needed[0] > there[0])
 
 
 def built(build: Build, cuda: str = "") -> Span:

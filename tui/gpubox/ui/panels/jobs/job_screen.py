@@ -128,7 +128,7 @@ alone: its GPUs, or the CPU where it has none.
         record = self.record
         waits = record.state == "queued"
         nothing = "It waits: no log yet" if waits else "Nothing written yet"
-        self._log.tell(
+        self._log.set_notes(
             text.ended(record),
             "It wrote nothing" if record.ending is not None else nothing,
             waits=waits,

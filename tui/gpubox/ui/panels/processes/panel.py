@@ -131,26 +131,26 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     def _show(self) -> None:
         listed = self.sample.processes if self.sample else ()
         words = self.words.lower().split()
-        kept = [
+        shown = [
             process
             for process in listed
             if (not self._gpu_only or process.gpu is not None)
             and self.gpu in (None, process.gpu)
             and (not words or matches(process, words))
         ]
-        kept.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
+        shown.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
         empty = "No process matches" if listed else "No process is listed"
         self._list.empty = self._totals.empty = empty
         if self.grouped:
-            self._totals.show(totals(kept))
+            self._totals.show(totals(shown))
         else:
-            self._list.show(kept)
-        self._say(len(kept), len(listed))
+            self._list.show(shown)
+        self._say(len(shown), len(listed))
 
-    def _say(self, kept: int, listed: int) -> None:
+    def _say(self, shown: int, listed: int) -> None:
         table = self._totals if self.grouped else self._list
         name, falling = table.sort
-        parts = [f"{kept} of {listed}" if kept != listed else str(listed)]
+        parts = [f"{shown} of {listed}" if shown != listed else str(listed)]
         parts += ["GPU only"] if self._gpu_only else []
         parts += [f"“{clean(self.words, 24)}”"] if self.words else []
         parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")

@@ -136,9 +136,9 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
     def _empty(self) -> str:
         if not live(self):
             return "Not connected"
-        if (trouble := self._looks.trouble) is not None:
+        if (trouble := self._poller.trouble) is not None:
             return clean(str(trouble))
-        return "Nothing listens on the box · n opens a tunnel by hand" if self._looks.done else "Looking …"
+        return "Nothing listens on the box · n opens a tunnel by hand" if self._poller.done else "Looking …"
 
     def _subtitle(self) -> str:
         shown = self._list.shown
@@ -188,7 +188,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
 
     def summon(self, *, again: bool) -> None:
         """Look for services now."""
-        self._looks.soon()
+        self._poller.soon()
 
     def action_open(self) -> None:
         """Open the chosen service, with its page; a tunnel that is no service only as a tunnel."""
