@@ -1,4 +1,4 @@
-# Everything a person or a CI run does with a checkout. Assumed: make, and Python 3.11 or newer with venv.
+# Everything that developers and CI do with a checkout. Assumed: make, and Python 3.11 or newer with venv.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -34,9 +34,9 @@ class Wording:
     answer: str
     """What the answer should have been: `a list of environments`."""
     hint: str = ""
-    """What the person can do instead."""
+    """What the user can do instead."""
     box: str = "The box"
-    """What the person calls the box."""
+    """What the user calls the box."""
     secret: bool = False
     """Whether answers may hold secrets: then nothing of them is quoted."""
 

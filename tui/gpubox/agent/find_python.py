@@ -30,7 +30,7 @@ def choose_python(python: str = "") -> str:
 
     $d is the folder of all our programs then, and $h the name under which boot.py is to remember the Python
     there, or nothing. They hold no single quote, so that they may stand between two of them. `python` is one
-    that the person named. Raises ConfigError when that holds a character that shells disagree about.
+    that the user named. Raises ConfigError when that holds a character that shells disagree about.
     """
     if python:
         return _CHOOSE % {"remembered": "", "candidates": _word(python), "end": ""}

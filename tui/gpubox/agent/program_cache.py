@@ -46,7 +46,7 @@ async def run(
     """Run a program with a request on its stdin; the result holds what it wrote, and nothing of rc files.
 
     Where the box has it not, it is sent first, once; where the box cannot keep it, each time. `python` is the
-    Python that the person named. `timeout` holds for each command, in seconds. Raises NoPython, RemoteError
+    Python that the user named. `timeout` holds for each command, in seconds. Raises NoPython, RemoteError
     when the box does not come to the program, Dropped, ConfigError for a `python` that cannot be named, and
     ValueError for words that a shell could act on: what is hostile belongs into `stdin`.
     """
@@ -83,7 +83,7 @@ def command(
 def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str = "") -> str:
     """Return the line that runs a program which `ensure` has put on the box, and prints nothing of ours.
 
-    It is for programs that have a terminal, or whose stdin and stdout are a person's. Raises as `run`.
+    For programs with a terminal, or with the stdin and stdout of the user. Raises as `run`.
     """
     return _behind(
         f"{find_python.choose_python(python)}{_FOLDER % bundle.folder(program)}{execute(program, words)}"

@@ -48,7 +48,7 @@ class Box:
 
     @property
     def name(self) -> str:
-        """What the person calls the box."""
+        """What the user calls the box."""
         return self.target.name
 
     @property

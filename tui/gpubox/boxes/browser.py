@@ -43,7 +43,7 @@ _SNAPS = {"firefox_firefox.desktop": "firefox", "chromium_chromium.desktop": "ch
 
 
 def there_is_one(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Whether a browser can show the person a page: one on a remote machine's screen does not count."""
+    """Whether a browser can show the user a page: one on a remote machine's screen does not count."""
     if environment.get("BROWSER"):
         return True
     if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"):
@@ -55,7 +55,7 @@ def there_is_one(environment: Mapping[str, str] = os.environ, platform: str = sy
 
 
 async def show(url: str, *, secret: bool, environment: Mapping[str, str] = os.environ) -> bool:
-    """Open an address in the browser of the person; return False where there is none: show it then.
+    """Open an address in the browser of the user; return False where there is none: show it then.
 
     A secret address goes through a page that only this user can read, and that is removed after STAYS
     seconds or at the program's end. What BROWSER names is respected; a browser that fails raises nothing.
@@ -67,7 +67,7 @@ async def show(url: str, *, secret: bool, environment: Mapping[str, str] = os.en
     try:
         page = await asyncio.to_thread(_page, url, environment)
     except OSError:
-        return False  # a full disk: the person opens the address
+        return False  # a full disk: the user opens the address
 
     def remove() -> None:
         shutil.rmtree(page.parent, ignore_errors=True)

@@ -79,7 +79,7 @@ class BoxContext:
 
     @property
     def name(self) -> str:
-        """What the person calls the box."""
+        """What the user calls the box."""
         return self.target.name
 
     def use(self, kind: type[F]) -> F:

@@ -123,7 +123,7 @@ async def export(box: Box, settings: Settings, env: Env) -> int:
 
 
 async def confirmed(box: Box, env: Env, typed: str) -> bool:
-    """Return whether the person typed the environment's name, on the command line or when asked."""
+    """Return whether the user typed the environment's name, on the command line or when asked."""
     name = clean(env.name, 100)
     if typed:
         return typed in (env.name, env.prefix, name)

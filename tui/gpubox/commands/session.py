@@ -102,7 +102,7 @@ async def _connected(box: Box) -> None:
 
 
 async def losses(box: Box) -> None:
-    """Report why the link dropped, once per drop; raise what only a person can fix."""
+    """Report why the link dropped, once per drop; raise what only the user can fix."""
     reported = ""
     async for health in box.link.health.follow():
         if health.phase is Phase.LIVE:

@@ -26,7 +26,7 @@ async def hold(
 ) -> None:
     """Open tunnels, run `then` when the box is connected, and print each change until cancelled.
 
-    Raises GpuBoxError when the box cannot be reached at first, when only a person can bring the link back,
+    Raises GpuBoxError when the box cannot be reached at first, when only the user can bring the link back,
     and when every one of the tunnels failed.
     """
     for requested in specs:

@@ -93,7 +93,7 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def temperature(value: float | None, unit: str = "celsius") -> str:
-    """Return degrees Celsius in the unit the person wants, `celsius` or `fahrenheit`: `71°C`, `160°F`."""
+    """Return degrees Celsius in the unit the user wants, `celsius` or `fahrenheit`: `71°C`, `160°F`."""
     degrees = known(value)
     if degrees is None or unit == "celsius":
         return celsius(degrees)

@@ -97,7 +97,7 @@ class SshSettings(Section, frozen=True, kw_only=True):
     """How the link is made and kept."""
 
     connect_timeout: Annotated[float, Meta(ge=1, le=300)] = 15.0
-    """Seconds for reaching a box and shaking hands; time that a person thinks does not count."""
+    """Seconds to reach a box and complete the handshake; time spent on prompts does not count."""
     keepalive: Annotated[float, Meta(ge=1, le=60)] = 2.0
     """Seconds between keep-alives; three unanswered ones end the link."""
     retry_first: Annotated[float, Meta(ge=0.1, le=60)] = 0.5

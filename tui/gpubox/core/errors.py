@@ -15,7 +15,7 @@ GpuBoxError
 │       └── ProbeTooNew  it speaks a line format that this program does not know
 ├── PortTaken            a local port that something else holds
 ├── ToolMissing          a program that is not installed, here or on the box
-└── Cancelled            the person said no to a question
+└── Cancelled            the user said no to a question
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class GpuBoxError(Exception):
     Attributes:
         title: a few words, no full stop.
         text: what happened to what, in a sentence.
-        hint: what the person can do now; may be empty.
-        again: whether an automatic retry may help (a link in back-off), or only a person can.
+        hint: what the user can do now; may be empty.
+        again: whether an automatic retry may help (a link in back-off), or only the user can.
     """
 
     again: bool = False
@@ -126,4 +126,4 @@ class ToolMissing(GpuBoxError):
 
 
 class Cancelled(GpuBoxError):
-    """The person said no to a question."""
+    """The user said no to a question."""

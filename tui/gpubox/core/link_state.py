@@ -14,13 +14,13 @@ class Phase(Enum):
     IDLE = "idle"
     """Not requested yet, or closed on purpose."""
     CONNECTING = "connecting"
-    """Resolving, shaking hands, logging in, or waiting for the person's answer."""
+    """Resolving, shaking hands, logging in, or waiting for the user's answer."""
     LIVE = "live"
     """Logged in."""
     WAITING = "waiting"
     """Lost or not reached; retried at `retry_at`."""
     REFUSED = "refused"
-    """Only the person can help: a wrong key, a changed host key, a second factor."""
+    """Only the user can help: a wrong key, a changed host key, a second factor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Questions to the person, and the protocol of whoever asks them.
+"""Questions to the user, and the protocol of whoever asks them.
 
 The panel answers with a modal, the command line with a prompt, a test with a dict.
 """
@@ -26,7 +26,7 @@ class Question:
     """One question; every field is safe to draw."""
 
     about: str
-    """The box it is about, by the name the person gave it."""
+    """The box that the question is about, as the user named it."""
     title: str
     """A few words: `New host key`."""
     text: str
@@ -40,10 +40,10 @@ class Question:
 
 @runtime_checkable
 class Asker(Protocol):
-    """Whoever can ask the person a question."""
+    """Whoever can ask the user a question."""
 
     async def ask(self, question: Question) -> str | None:
-        """Return the answer (`yes` or `no` for YES_NO), or None when the person declined."""
+        """Return the answer (`yes` or `no` for YES_NO), or None when the user declined."""
         ...
 
 

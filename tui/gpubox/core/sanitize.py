@@ -21,7 +21,7 @@ def clean(text: str, limit: int = LONGEST) -> str:
     """Return text without control, bidirectional or unassigned characters, on one line, at most `limit` long.
 
     Line breaks and tabs become a space; every other character that a terminal could act on becomes
-    U+FFFD, so that a person sees that something was there. Cut text ends with an ellipsis.
+    U+FFFD, so that the user sees that something was there. Cut text ends with an ellipsis.
     """
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text

@@ -11,7 +11,7 @@ class Target:
     """A named box, before it is opened."""
 
     name: str
-    """What the person typed or picked: an alias, `user@host:port`, `local`, `demo`."""
+    """What the user typed or picked: an alias, `user@host:port`, `local`, `demo`."""
     kind: Literal["ssh", "local", "demo"]
     source: str = ""
     """Where the name comes from: `settings`, `ssh config`, `typed`, `built in`."""

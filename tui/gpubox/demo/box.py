@@ -58,7 +58,7 @@ rm -rf -- "$0"
 """
 
 CONFIG = """\
-# Nothing of the person's own ssh: the demo offers its own key to its own server.
+# Nothing of the user's own ssh: the demo offers its own key to its own server.
 Host *
     IdentityFile "{identity}"
     IdentitiesOnly yes
@@ -236,12 +236,12 @@ def _end_jobs(root: Path) -> None:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # it ended, or is another person's
+    except OSError:  # it ended, or is another user's
         return b""
 
 
 async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Process:
-    """Start a training as a person would: `python train.py …` in its environment."""
+    """Start a training as a user would: `python train.py …` in its environment."""
     programs = _programs(home)
     environment = {
         "HOME": str(home),

@@ -137,7 +137,7 @@ class LocalPipes:
 
 
 def login_shell() -> str:
-    """Return this person's shell on this machine."""
+    """Return the user's shell on this machine."""
     try:
         shell = pwd.getpwuid(os.getuid()).pw_shell
     except KeyError:  # a container may run as a number without a name

@@ -23,9 +23,9 @@ class Escape:
         self._fresh = True
         self._held = False
         self.left = False
-        """Whether the person wants to leave."""
+        """Whether the user wants to leave."""
         self.asked = False
-        """Whether the person asked for the help; whoever shows it resets this."""
+        """Whether the user asked for the help; whoever shows it resets this."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the keys that go to the program."""

@@ -44,7 +44,7 @@ class LocalLink:
             self.health.put(Health(since=time.monotonic()))
 
     async def _wait(self, error: GpuBoxError, attempt: int) -> None:
-        """Wait for the next retry, or for the person when only a person can help."""
+        """Wait for the next retry, or for the user when a retry cannot help."""
         now = time.monotonic()
         pause = min(self._retry_cap, self._retry_first * 2 ** min(attempt - 1, 16)) * random.uniform(0.8, 1)
         retry_at = now + pause if error.again else None

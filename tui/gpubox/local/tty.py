@@ -34,13 +34,13 @@ class TerminalExit:
     """How a program in this terminal ended."""
 
     status: int
-    """Its exit status; 255 when the person left with `~.`."""
+    """Its exit status; 255 when the user left with `~.`."""
     seconds: float
     """How long it ran."""
     typed: bool = False
     """Whether any key was pressed in it."""
     left: bool = False
-    """Whether the person left by `~.`, or by closing the window."""
+    """Whether the user left by `~.`, or by closing the window."""
     last: str = ""
     """The last line of its output, safe to draw."""
 
@@ -55,7 +55,7 @@ def terminal_spec() -> TerminalSpec:
 
 
 def terminal_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what of an environment describes the terminal and the person's language."""
+    """Return the variables of an environment that describe the terminal and the user's language."""
     return {
         name: value
         for name, value in environment.items()
@@ -64,7 +64,7 @@ def terminal_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
-    """Hand this terminal to a program until it ends, the link drops, or the person types `~.` after Enter.
+    """Hand this terminal to a program until it ends, the link drops, or the user types `~.` after Enter.
 
     Whatever happens the line settings come back, and what the program switched on is off again unless it
     ended by itself. Raises Dropped when the link goes, and GpuBoxError without a terminal.
@@ -132,7 +132,7 @@ class _Visit:
         return TerminalExit(status, seconds, self._any, self._gone.is_set(), clean_bytes(last, 160))
 
     async def _until_over(self) -> int:
-        """Pass keys and output until the program ends or the person leaves; return the status."""
+        """Pass keys and output until the program ends or the user leaves; return the status."""
 
         async def shown() -> None:
             await self._show()
@@ -235,4 +235,4 @@ class _Visit:
 
 
 class _Over(Exception):
-    """The program has ended, or the person has left it."""
+    """The program has ended, or the user has left it."""

@@ -71,7 +71,7 @@ def holder(path: str) -> str:
         for line in process_tree.read("/proc/locks", 1 << 20).decode("ascii", "replace").splitlines():
             found = re.match(r"\d+: FLOCK +\w+ +\w+ +(\d+) (\S+) ", line)
             if found and found.group(2) == key and int(found.group(1)) != os.getpid():
-                user = leases.person(os.stat("/proc/" + found.group(1)).st_uid)
+                user = leases.user_name(os.stat("/proc/" + found.group(1)).st_uid)
                 return "%s (process %s)" % (user, found.group(1))
     return "another user"
 

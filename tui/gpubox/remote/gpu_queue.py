@@ -264,7 +264,7 @@ def with_leases(known: Sequence[Row]) -> List[Row]:
                 job = note["job"]
             else:
                 job = "" if job == note["job"] else job
-                strangers.insert(0, "job %s of %s" % (note["job"], leases.person(note["uid"])))
+                strangers.insert(0, "job %s of %s" % (note["job"], leases.user_name(note["uid"])))
         shown.append(dict(place, job=job, strangers=strangers, free=not job and not strangers))
     return shown
 
@@ -389,7 +389,7 @@ class QueueTicket:
             claims |= claim
             if len(mine - claim) < need:
                 sleep_on = ticket["path"]
-                owner = "" if ticket["uid"] == os.getuid() else leases.person(ticket["uid"])
+                owner = "" if ticket["uid"] == os.getuid() else leases.user_name(ticket["uid"])
         return sleep_on, owner, claims
 
     def attempt(self, ears: signal_waits.SignalWatcher) -> str:

@@ -304,7 +304,7 @@ def job_of(name: str) -> str:
     return re.sub(r"[a-z]+-(?:[0-9]{8,12}-(?=[0-9]{8}-))?", "", name, count=1)
 
 
-def person(uid: int) -> str:
+def user_name(uid: int) -> str:
     """Return the name of a user, or the number where the box knows no name."""
     try:
         import pwd  # here, because those who wait in the queue need no memory for it

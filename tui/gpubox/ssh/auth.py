@@ -28,7 +28,7 @@ _LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decr
 
 @dataclass(slots=True)
 class LoginCache:
-    """Credentials that the person entered for one box; held in memory only, as long as the link."""
+    """Credentials that the user entered for one box; held in memory only, as long as the link."""
 
     keys: dict[Path, asyncssh.SSHKey] = field(default_factory=dict[Path, asyncssh.SSHKey], repr=False)
     """Private keys that were unlocked by a passphrase."""
@@ -37,20 +37,20 @@ class LoginCache:
     good: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """The public key that worked last, by `user@host:port`."""
     pins: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    """Host keys that the person accepted, by known_hosts name, in case the file is not writable."""
+    """Host keys that the user accepted, by known_hosts name, in case the file is not writable."""
     second_factor: bool = False
-    """Whether a login ever needed something that only the person has."""
+    """Whether a login ever needed something that only the user has."""
 
 
 class LoginAttempt:
-    """The person's side of one login to one host."""
+    """The user's side of one login to one host."""
 
     def __init__(self, where: Resolved, about: str, cache: LoginCache, ask: Ask) -> None:
         self.where = where
         self.tried: list[str] = []
         """What was offered, in words, for the error when all was rejected."""
         self.declined = False
-        """Whether the person declined the last question."""
+        """Whether the user declined the last question."""
         self.trouble = ""
         """A failure on our side, such as a passphrase that stayed wrong."""
         self._about = about
@@ -153,7 +153,7 @@ class LoginAttempt:
     async def challenge(
         self, name: str, instructions: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """Return an answer to each of the box's questions, or None when the person declined."""
+        """Return an answer to each of the box's questions, or None when the user declined."""
         answers: list[str] = []
         for prompt, echo in prompts:
             if not echo and "assword" in prompt and not _CODE.search(prompt):

@@ -80,7 +80,7 @@ class Client(asyncssh.SSHClient):
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> MaybeAwait[list[str] | None]:
-        """Return the person's answers."""
+        """Return the user's answers."""
         return self._login.challenge(name, instructions, prompts)
 
     def _note_methods(self) -> None:

@@ -107,7 +107,7 @@ async def _close(hops: Sequence[Hop]) -> None:
 
 
 class Dialer:
-    """Connects to one box, and caches the person's answers between attempts.
+    """Connects to one box, and caches the user's answers between attempts.
 
     `report` is called with the current step, and with the address once that is known.
     """
@@ -148,7 +148,7 @@ class Dialer:
         return Connection(opened[-1], opened[:-1])
 
     async def _open(self, hop: Resolved, final: Resolved, before: Hop | None) -> Hop:
-        """Connect to one hop; a second time after the person accepted its key."""
+        """Connect to one hop; a second time after the user accepted its key."""
         about = self._name if hop is final else f"{self._name} (through {hop.name})"
         policy = HostKeyPolicy(hop, about, self.cache)
         try:
@@ -277,7 +277,7 @@ async def _complaint(proxy: Proxy) -> str:
 
 
 def _chosen(hop: Resolved, about: str) -> dict[str, list[str] | str | int]:
-    """Return the algorithms that a person chose, as far as asyncssh has them; aes128-gcm is its fastest.
+    """Return the algorithms that the user chose, as far as asyncssh has them; aes128-gcm is its fastest.
 
     Raises ConfigError when it has none of those that are allowed.
     """

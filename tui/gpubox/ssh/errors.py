@@ -154,7 +154,7 @@ TABLE: Sequence[ErrorRow] = (
 
 
 def explain(error: BaseException, facts: ConnectFacts, name: str = "") -> GpuBoxError:
-    """Return an error as a GpuBoxError; `name` is what a person would type after `ssh`.
+    """Return an error as a GpuBoxError; `name` is what the user would type after `ssh`.
 
     A GpuBoxError is returned unchanged.
     """

@@ -1,4 +1,4 @@
-"""Limits concurrent handshakes and their time; both are released while the person thinks."""
+"""Limits concurrent handshakes and their time; both are released while a prompt is open."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Handshake:
     """One handshake with one server.
 
     Entering acquires a slot of the server, `connected` a global one: boxes that are off block nobody else.
-    Raises TimeoutError after `limit` seconds, not counting those in which the person is asked.
+    Raises TimeoutError after `limit` seconds, not counting those in which the user is asked.
     """
 
     def __init__(self, server: str, limit: float, asker: Asker) -> None:
@@ -69,7 +69,7 @@ class Handshake:
         self._restart()
 
     async def ask(self, question: Question) -> str | None:
-        """Ask the person; the clock stops, and the slots are released meanwhile."""
+        """Ask the user; the clock stops, and the slots are released meanwhile."""
         self._timeout.reschedule(None)
         self._release()
         answer = await self._asker.ask(question)

@@ -86,7 +86,7 @@ class HostKeyPolicy:
     async def settle(self, asker: Asker) -> None:
         """Decide about the key that was not accepted; returns when it is accepted now.
 
-        Raises HostKeyChanged or HostKeyUnknown when it is refused, Cancelled when the person says no.
+        Raises HostKeyChanged or HostKeyUnknown when it is refused, Cancelled when the user says no.
         """
         blob = self.seen
         if blob is None:
@@ -160,7 +160,7 @@ class HostKeyPolicy:
 
 
 def not_had(keyword: str, names: Sequence[str], about: str) -> ConfigError:
-    """Return that none of the algorithms that a person allowed can be used here."""
+    """Return that none of the algorithms that the user allowed can be used here."""
     return ConfigError(
         f"{keyword} leaves nothing",
         f"{about}: of {clean(', '.join(names), 120)} this program has none",

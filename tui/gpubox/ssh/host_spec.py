@@ -1,4 +1,4 @@
-"""A box as the person named it, before the ssh configuration is consulted."""
+"""A box as the user named it, before the ssh configuration is consulted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HostSpec:
 
     @property
     def typed(self) -> str:
-        """What a person types after `ssh` or `ssh-copy-id` to mean this box."""
+        """What the user types after `ssh` or `ssh-copy-id` to mean this box."""
         words = ["-p", str(self.port)] if self.port else []
         words += ["-o", f"ProxyJump={self.jump}"] if self.jump not in ("", "none") else []
         words.append(f"{self.user}@{self.host}" if self.user else self.host)

@@ -23,7 +23,7 @@ Dump = Mapping[str, Sequence[str]]
 """Keyword in lower case to its values, in order, as `ssh -G` prints them."""
 
 _LIMIT = 10.0
-"""Seconds for `ssh -G`, which takes 5 ms unless a `Match exec` of the person's own hangs."""
+"""Seconds for `ssh -G`, which takes 5 ms unless a `Match exec` of the user's own hangs."""
 
 _DEFAULTS: dict[str, Dump] = {}
 """ssh's defaults without any configuration; they cannot change while we run."""
@@ -37,7 +37,7 @@ def home() -> Path:
 
 
 def local_user() -> str:
-    """Return the login name of the person on this machine."""
+    """Return the login name of the user on this machine."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

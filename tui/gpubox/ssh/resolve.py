@@ -47,13 +47,13 @@ class Resolved:
     name: str
     """The name that was resolved."""
     typed: str
-    """What a person types after `ssh` to reach it."""
+    """What the user types after `ssh` to reach it."""
     host: str
     """Host name or address to connect to."""
     port: int
     user: str
     identities: tuple[Path, ...] = ()
-    """Key files that a person named; they are offered before anything else."""
+    """Key files that the user named; they are offered before anything else."""
     default_identities: tuple[Path, ...] = ()
     """Key files that ssh tries by itself; offered last."""
     identities_only: bool = False
@@ -63,13 +63,13 @@ class Resolved:
     agent: str = ""
     """The agent's socket; empty when there is none."""
     missing: tuple[Path, ...] = ()
-    """Key files that a person named and that do not exist."""
+    """Key files that the user named and that do not exist."""
     jumps: tuple[Resolved, ...] = ()
     """Hosts to go through, first hop first."""
     proxy_command: str = ""
     """A command that is the way to the box, tokens filled in."""
     known_hosts: tuple[Path, ...] = ()
-    """The person's known_hosts files; new keys go into the first."""
+    """The user's known_hosts files; new keys go into the first."""
     global_known_hosts: tuple[Path, ...] = ()
     """The system's known_hosts files."""
     revoked: tuple[Path, ...] = ()
@@ -85,7 +85,7 @@ class Resolved:
     connect_timeout: float | None = None
     """Seconds of ConnectTimeout, or None."""
     chosen: Mapping[str, tuple[str, ...]] | None = None
-    """Algorithms that a person chose, by keyword; see _ALGORITHMS."""
+    """Algorithms that the user chose, by keyword; see _ALGORITHMS."""
     least_rsa_bits: int = 0
     """RequiredRSASize: bits that an RSA key of the host must have."""
     rekey: tuple[int, int] = (0, 0)
@@ -237,7 +237,7 @@ def _tokens(name: str, host: str, port: int, user: str, jump: str) -> dict[str, 
 def _identities(
     table: Dump, standard: Dump, tokens: Mapping[str, str]
 ) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
-    """Split key files into those that a person named, ssh's defaults, and missing ones."""
+    """Split key files into those that the user named, ssh's defaults, and missing ones."""
     texts = list(table.get("identityfile", ()))
     usual = list(standard.get("identityfile", ())) or [f"~/.ssh/{name}" for name in _DEFAULT_KEYS]
     if not texts or texts == usual:

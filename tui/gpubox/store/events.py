@@ -13,7 +13,7 @@ MOST = 5000
 """Events of one kind that are remembered of a box: more than the jobs that it lists."""
 
 EventKind = Literal["job ended", "job hook"]
-"""What can be claimed: to tell a person that a job ended, to run their command for that."""
+"""What can be claimed: notifying the user that a job ended, and running the user's command for that."""
 _SEEN = "box seen"
 """The kind of the one row that says when a box was seen first."""
 

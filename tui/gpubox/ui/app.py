@@ -1,4 +1,4 @@
-"""The Textual app: opens boxes, keeps them open, and asks the person every question."""
+"""The Textual app: opens boxes, keeps them open, and asks the user every question."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class GpuBoxApp(Themed):
         """Set up the app from the command line.
 
         Args:
-            settings: the person's settings.
+            settings: the user's settings.
             targets: all known boxes, last used first.
             first: the box to open, or None for the list of boxes.
             store: what is kept on this machine's disk; None keeps nothing.
@@ -252,7 +252,7 @@ class GpuBoxApp(Themed):
             self.exit()
 
     async def ask(self, question: Question) -> str | None:
-        """Put a question to the person as a modal; questions that come together wait for each other."""
+        """Put a question to the user as a modal; questions that come together wait for each other."""
         from gpubox.ui.screens.ask import AskScreen
 
         async with self._asking:

@@ -18,7 +18,7 @@ def program(node: DOMNode) -> App[object]:
 
 
 def asker(node: DOMNode) -> Asker:
-    """Return who puts questions to the person: the app, by modals; see ui/app.py."""
+    """Return who puts questions to the user: the app, by modals; see ui/app.py."""
     app = program(node)
     assert isinstance(app, Asker), f"{type(app).__name__} cannot ask"
     return app

@@ -1,4 +1,4 @@
-"""The boundary between services that may fail and the person: errors become toasts, never tracebacks."""
+"""The boundary between services that may fail and the user: errors become toasts, never tracebacks."""
 
 from __future__ import annotations
 

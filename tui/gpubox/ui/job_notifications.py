@@ -1,4 +1,4 @@
-"""Notifies the person of jobs that ended, also of those that ended while this machine was away."""
+"""Notifies the user of jobs that ended, also of those that ended while this machine was away."""
 
 from __future__ import annotations
 

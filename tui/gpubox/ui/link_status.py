@@ -20,7 +20,7 @@ from gpubox.ui.severity import STYLES
 
 DOT = " · "
 TO_DO = "→ "
-"""Begins a line that says what the person can do."""
+"""Begins a line that says what the user can do."""
 
 
 _SIGNS = {Severity.INFO: "○", Severity.WARNING: "▲", Severity.CRITICAL: "✖"}

@@ -60,7 +60,7 @@ class Poller:
         if self._busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
             return
         if self._panel.box.sample.value is None and not here:
-            return  # the first reading is what a person waits for
+            return  # the first reading is what the user waits for
         self._last = time.monotonic()
         self._worker = self._panel.run_worker(guarded(self._panel, self._once()), exit_on_error=False)
 

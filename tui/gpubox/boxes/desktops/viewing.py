@@ -50,7 +50,7 @@ class Viewing:
     ) -> None:
         self.session = session
         self.viewer = viewer
-        """The viewer that shows it; None when a person has to open `address` by hand."""
+        """The viewer that shows it; None when the user has to open `address` by hand."""
         self.password = password
         """The one-time password; empty when it needs none."""
         self.page = ""

@@ -23,7 +23,7 @@ class Viewer:
     command: tuple[str, ...]
     """Its arguments; {host}, {port} and {password_file} are filled in."""
     password: tuple[str, ...] = ()
-    """Arguments that are added when there is a password; without them it asks the person."""
+    """Arguments that are added when there is a password; without them it asks the user."""
     leaves: bool = False
     """Whether the command ends at once while the window stays, as with `open` of macOS."""
 

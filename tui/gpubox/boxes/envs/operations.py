@@ -17,7 +17,7 @@ from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.sanitize import clean
 
 GROUP = "env"
-"""Template of all these jobs, by which lists distinguish them from the person's own."""
+"""Template of all these jobs, by which lists distinguish them from the user's own."""
 ASKING = 60.0
 """Time limit of a GPU check in seconds: TensorFlow takes 3 s when it is cached."""
 EXPORTS = {"conda": "environment.yml", "pixi": "environment.yml", "venv": "requirements.txt"}

@@ -19,7 +19,7 @@ class Access(Enum):
     TOKEN = "token"
     """A token that is known here; `Service.url` holds it."""
     PASSWORD = "password"
-    """Something that the person types."""
+    """Something that the user types."""
     UNKNOWN = "unknown"
 
 
@@ -81,7 +81,7 @@ class Service:
 
     @property
     def place(self) -> str:
-        """Where it listens, for a person: `8888`, `10.0.0.7:8888`, a path."""
+        """Where it listens, for the user: `8888`, `10.0.0.7:8888`, a path."""
         if self.path:
             return self.path
         if self.host in ("127.0.0.1", "::1"):
@@ -93,6 +93,6 @@ class Service:
         return f"{'https' if self.secure else 'http'}://127.0.0.1:{local_port}{self.base}"
 
     def url(self, local_port: int) -> str:
-        """Return the same URL with the token: a secret, for the person's browser only."""
+        """Return the same URL with the token: a secret, for the user's browser only."""
         address = self.shown_url(local_port)
         return f"{address}?{self.parameter}={quote(self.token, safe='')}" if self.token else address

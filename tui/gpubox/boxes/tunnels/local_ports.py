@@ -42,7 +42,7 @@ class Ports:
     async def keep(self, spec: Forward, name: str, port: int) -> None:
         """Remember the port of a tunnel.
 
-        A remembered one stays, unless the person chose another: who holds it now may be gone next time.
+        A remembered one stays, unless the user chose another: who holds it now may be gone next time.
         """
         key = (self._box, name)
         if key in self._all and spec.listen_port != port:

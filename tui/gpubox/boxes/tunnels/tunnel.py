@@ -29,7 +29,7 @@ class TunnelPhase(Enum):
     FAILED = "failed"
     """It could not be opened; retried on request, and with the next link."""
     STOPPED = "stopped"
-    """The person stopped it."""
+    """The user stopped it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ async def check(display: Display) -> None:
         raise RemoteError(
             "The display refuses",
             f"{display.name} takes no windows of ours: {said or 'no reason given'} ({about})",
-            "Look at `xauth list` and XAUTHORITY; run gpubox-tui as the person whose screen it is",
+            "Look at `xauth list` and XAUTHORITY; run gpubox-tui as the user whose screen it is",
         )
 
 

@@ -12,7 +12,7 @@ Pair = Tuple[float, float]
 
 
 class Limits(NamedTuple):
-    """The thresholds that the person may set, as (warning, critical)."""
+    """The thresholds that the user may set, as (warning, critical)."""
 
     temperature: Pair = (80, 90)
     """Degrees Celsius; a card's own slowdown threshold lowers the second."""
@@ -35,7 +35,7 @@ class Limits(NamedTuple):
 
 
 DEFAULTS = Limits()
-"""The thresholds of a person who set none."""
+"""The thresholds of a user who set none."""
 
 
 class Finding(NamedTuple):
@@ -51,7 +51,7 @@ class Finding(NamedTuple):
     text: str
     """What it means, in a sentence or half of one."""
     hint: str = ""
-    """What the person can do now; may be empty."""
+    """What the user can do now; may be empty."""
     metric: str = ""
     """The metric that the rule judges."""
 

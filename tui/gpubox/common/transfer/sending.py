@@ -100,8 +100,8 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
 def send(wire: TransferWire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: str) -> None:
     """Send files and folders and wait until the other end has them; what `tally` has as done is left out.
 
-    `transfer` is a word of its own for each spec of a person: half a file of the same one may be gone on
-    with by whoever comes first. Raises TransferRefused and Closed.
+    `transfer` names the partial files of one request, which any later transfer of the same file may adopt.
+    Raises TransferRefused and Closed.
     """
     tally.skipped.clear()
     all_items = items(tops, tally)

@@ -1,4 +1,4 @@
-"""A question to the person, as a modal; escape declines."""
+"""A question to the user, as a modal; escape declines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpubox.ui.widgets.titles import set_title
 
 
 class AskScreen(ModalScreen[str | None]):
-    """One question; its result is the answer, or None when the person declines.
+    """One question; its result is the answer, or None when the user declines.
 
     No text of it is parsed as markup: parts of it come from the box.
     """

@@ -52,7 +52,7 @@ class HelpScreen(ModalScreen[None]):
 
         Args:
             chain: the nodes from the focused widget up to the app.
-            keys: the person's own keys, by the id of what they do.
+            keys: the user's own keys, by the id of what they do.
             notices: what is wrong with the settings; shown first.
             takers: the node that each key comes to now; one further out is not listed with that key.
         """

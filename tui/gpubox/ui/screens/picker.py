@@ -34,7 +34,7 @@ STATE_WIDTH = 38
 
 
 class PickerScreen(Screen[Target | None]):
-    """Its result is the selected box, or None when the person goes back."""
+    """Its result is the selected box, or None when the user goes back."""
 
     HELP = (
         "Every box that is known: your own `[[box]]` tables, the hosts of `~/.ssh/config`, this machine "

@@ -69,7 +69,7 @@ class Viewers:
         await desktops.check(session)
 
     def _show_address(self, viewing: Viewing) -> None:
-        """Copy the address, and say it with what else a person needs."""
+        """Copy the address, and say it with what else the user needs."""
         if viewing.page:
             program(self._panel).copy_to_clipboard(viewing.page)
             self._panel.notify(

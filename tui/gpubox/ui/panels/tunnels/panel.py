@@ -225,7 +225,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             raise forbidden
 
     async def _browse(self, service: Service | None, tunnel: Tunnel) -> None:
-        """Show a page in the browser; without one its address is copied, for the person to open."""
+        """Show a page in the browser; without one its address is copied, for the user to open."""
         plain = f"http://{tunnel.address}/" if service is None else service.shown_url(tunnel.port)
         url = plain if service is None else service.url(tunnel.port)
         name = tunnel.name if service is None else service.key
