@@ -92,7 +92,7 @@ async def piped(
 
 
 async def _answer(running: ProgramPipes, mark: str) -> bool:
-    """Say whether the program runs now, rather than has to be sent; raises NoPython and RemoteError."""
+    """Return whether the program runs now, rather than has to be sent; raises NoPython and RemoteError."""
     try:
         async with asyncio.timeout(_PATIENCE):
             word = await running.begin(mark.encode())

@@ -69,10 +69,10 @@ class Box:
         return self.context.use(kind)
 
     async def keep(self, purpose: Purpose = Purpose.WORK) -> None:
-        """Keep the link up, the probe running, features at work and the history on disk, until cancelled.
+        """Keep the link up, run the probe and the features, and record the history, until cancelled.
 
-        For a command the box is not read, and no channel is taken for it. It never raises GpuBoxError: the
-        link's trouble is in `link.health`, the probe's in `trouble`, the disk's in the store's.
+        For Purpose.COMMAND no probe runs, so that no channel is used for it. This never raises GpuBoxError:
+        errors of the link are in `link.health`, of the probe in `trouble`, of the disk in the store's.
         """
         work = self._stay if purpose is Purpose.COMMAND else self._read
         jobs = [self.link.keep(work), self._watch(), self._run_features(purpose)]
@@ -85,7 +85,7 @@ class Box:
             self._detach()
 
     async def _run_features(self, purpose: Purpose) -> None:
-        """Run the background work of the features that are made before and meanwhile."""
+        """Run the background work of all features, including those made later."""
         running: set[Feature] = set()
         async with asyncio.TaskGroup() as group:
             async for features in self.context.features.follow():
@@ -95,17 +95,19 @@ class Box:
                         group.create_task(feature.background(purpose))
 
     async def _watch(self) -> None:
-        """Close the channels when the link drops while no work is done over it."""
+        """Detach when the link drops while no work runs over it."""
         async for health in self.link.health.follow():
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._detach()
 
     def _attach(self, shell: Shell) -> None:
+        """Publish a new shell and its channels; does nothing for the present one."""
         if shell is not self.shell.value:
             self.shell.put(shell)
             self.channels.put(self._channels_of(shell) if self._channels_of is not None else None)
 
     def _detach(self) -> None:
+        """Withdraw the channels and the shell."""
         if self.shell.value is not None:
             self.channels.put(None)
             self.shell.put(None)
@@ -122,9 +124,9 @@ class Box:
         self.link.retry()
 
     def watch_pcie(self, gpu: int | None) -> None:
-        """Have PCIe rates read for one GPU, by index, or for none.
+        """Sample the PCIe rates of one GPU, by index, or of none.
 
-        They are asked for one at a time because the driver blocks 20 ms for each direction.
+        Only one at a time: the driver blocks for 20 ms per direction.
         """
         if gpu == self._pcie:
             return
@@ -133,7 +135,7 @@ class Box:
             self._reading.say("pcie off" if gpu is None else f"pcie {gpu}")
 
     async def _stay(self, shell: Shell) -> None:
-        """Hold the channels open while this link lasts; the link's work without a probe."""
+        """Stay attached until this link ends: the link's work without a probe."""
         self._attach(shell)
         try:
             await asyncio.Event().wait()
@@ -141,9 +143,9 @@ class Box:
             self._detach()
 
     async def _read(self, shell: Shell) -> None:
-        """Sample the box while this link lasts; the link's work.
+        """Sample the box until this link ends: the link's work.
 
-        A probe that fails ends this, but not the channels: the link is still there, and does its work again.
+        A failed probe ends this but keeps the channels open: the link is still up, and runs its work again.
         """
         self._attach(shell)
         # History only grows forward: yesterday's readings cannot follow today's.
@@ -174,6 +176,6 @@ class Box:
         self.rtt = seconds
 
     def troubled(self, trouble: GpuBoxError | None) -> None:
-        """Receive the trouble of the probe, or None when that is over."""
+        """Receive an error of the probe, or None when it is over."""
         if trouble is not self.trouble.value:
             self.trouble.put(trouble)

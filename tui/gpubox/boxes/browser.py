@@ -43,7 +43,7 @@ _SNAPS = {"firefox_firefox.desktop": "firefox", "chromium_chromium.desktop": "ch
 
 
 def there_is_one(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Whether a browser can show the user a page: one on a remote machine's screen does not count."""
+    """Return whether the user can see a browser's page: one on a remote machine's screen does not count."""
     if environment.get("BROWSER"):
         return True
     if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"):
@@ -55,10 +55,10 @@ def there_is_one(environment: Mapping[str, str] = os.environ, platform: str = sy
 
 
 async def show(url: str, *, secret: bool, environment: Mapping[str, str] = os.environ) -> bool:
-    """Open an address in the browser of the user; return False where there is none: show it then.
+    """Open an address in the user's browser; return False when there is none, so that the caller shows it.
 
     A secret address goes through a page that only this user can read, and that is removed after STAYS
-    seconds or at the program's end. What BROWSER names is respected; a browser that fails raises nothing.
+    seconds or when the program ends. $BROWSER is respected; a browser that fails raises nothing.
     """
     if not there_is_one(environment):
         return False
@@ -83,7 +83,7 @@ async def show(url: str, *, secret: bool, environment: Mapping[str, str] = os.en
 
 
 def _launch(address: str, environment: Mapping[str, str]) -> bool:
-    """Start a browser in a separate Python: its output would go over the screen."""
+    """Start a browser in a separate Python, so that its output does not reach the screen."""
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", _OPEN, address],

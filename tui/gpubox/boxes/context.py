@@ -1,4 +1,4 @@
-"""What each feature of a box is made with, and the features that were made so far."""
+"""The context that the features of a box are made from, and the features made so far."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpubox.core.target import Target
 from gpubox.store.store import Store
 
 _SETTLED = 2.0
-"""Seconds after which a new link has brought its first sample, and there is time for what can wait."""
+"""Seconds after which a new link has brought its first sample, and deferred work may start."""
 
 
 class Purpose(Enum):
@@ -28,13 +28,13 @@ class Purpose(Enum):
     COMMAND = "command"
     """One command over the link; the box is not read."""
     WATCH = "watch"
-    """Its samples alone."""
+    """Only its samples."""
     WORK = "work"
-    """A screen: its samples, and what its features do in the background."""
+    """A screen: samples, and the background work of the features."""
 
 
 class Feature:
-    """What can be done with one box. There is one of each kind a box, made when it is first asked for."""
+    """A capability of one box. A box has one of each kind, made when it is first requested."""
 
     @classmethod
     def of(cls, context: BoxContext) -> Self:
@@ -42,7 +42,7 @@ class Feature:
         raise NotImplementedError
 
     async def background(self, purpose: Purpose) -> None:
-        """Do its background work, until cancelled, while the box is open."""
+        """Run the feature's background work while the box is open, until cancelled."""
 
 
 F = TypeVar("F", bound=Feature)
@@ -89,13 +89,13 @@ class BoxContext:
         return cast("F", self.features.value[kind])
 
     def provide(self, kind: type[F], feature: F) -> None:
-        """Have this one used as the feature of a kind."""
+        """Set the feature that `use` returns for a kind."""
         self.features.put({**self.features.value, kind: feature})
 
     async def after_each_link(self, work: Callable[[Shell, Channels], Awaitable[None]]) -> None:
-        """Do work over each new link, until cancelled: once its first sample had time to come, and alone.
+        """Run `work` over each new link, until cancelled, after time for its first sample.
 
-        A link may allow two sessions, of which the probe has one.
+        Features take turns: a link may allow only two sessions, and the probe uses one.
         """
         async for channels in self.channels.follow():
             await asyncio.sleep(_SETTLED)

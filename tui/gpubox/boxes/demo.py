@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DemoLink:
-    """A link that starts its own box."""
+    """A link that starts the box that it connects to."""
 
     def __init__(self, name: str, asker: Asker, settings: SshSettings) -> None:
         self.health: Feed[Health] = Feed(Health())

@@ -1,4 +1,4 @@
-"""The boxes that are open: each is opened once, kept for a purpose, and closed by whoever keeps it."""
+"""The open boxes: each is opened once, kept for a purpose, and closed by the task that keeps it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Fleet:
         opener: Opener | None = None,
     ) -> None:
         self.settings = settings
-        """For boxes that are opened from now on; replaced when the settings were read again."""
+        """For boxes that are opened from now on; replaced when the settings are reloaded."""
         self.boxes: dict[str, Box] = {}
         """The open boxes by name, in the order in which they were opened."""
         self._asker = asker

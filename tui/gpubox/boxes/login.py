@@ -88,7 +88,7 @@ class Login(Feature):
             return self._found
 
     async def command(self, command: str) -> str:
-        """Return the line by which the login shell runs a command in this environment, read on the box.
+        """Return the line with which the login shell runs a command in this environment, read on the box.
 
         It holds nothing that a login shell could act on. Raises NoPython, RemoteError when the home of the
         box takes no files, and Dropped.

@@ -37,7 +37,7 @@ _READ = (
     '*) printf "%s\\n" "$l";; esac; done <"$c" | head -c 262144'
 )
 _PYTHON = "exec python3 -c 'import sys; exec(sys.stdin.read(int(sys.stdin.readline())))'"
-# Listens on a socket that only this user reaches, and says hello to whoever connects.
+# Listens on a socket that only this user can reach, and greets each connection.
 _LISTEN = (
     "import os,select,socket,sys,tempfile\n"
     "d=tempfile.mkdtemp();p=d+'/s';s=socket.socket(socket.AF_UNIX);s.bind(p);s.listen(1)\n"
@@ -147,7 +147,7 @@ def _of(config: Config) -> SshdPolicy:
     return SshdPolicy(
         forward=forward,
         listen=listen,
-        # sshd holds PermitOpen against paths too, which it has no way to name.
+        # sshd applies PermitOpen to paths too, although it cannot name one.
         sockets=False if limited else sockets,
         places=places if limited and places != ("none",) else (),
         x11=_and(config.flag("x11forwarding", default=False), None if none is None else not none),

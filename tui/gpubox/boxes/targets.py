@@ -17,7 +17,7 @@ LOCAL = Target("local", "local", "built in", "this machine, without ssh")
 DEMO = Target("demo", "demo", "built in", "three simulated GPUs, to try the panel")
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-_USER = re.compile(r"[A-Za-z0-9_][^\s:/\[\]]*(?<!\\)")  # `CORP\ada` and `ada@corp.example` are some
+_USER = re.compile(r"[A-Za-z0-9_][^\s:/\[\]]*(?<!\\)")  # also `CORP\ada` and `ada@corp.example`
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,8 @@ def _is_v6(text: str) -> bool:
 def _slips(name: str, names: Iterable[str]) -> list[str]:
     """Return known names of which a bare word is probably a typo.
 
-    gpu2 beside gpu1 is none: ssh config may have a pattern for both, and names count up. Nor is a name with
-    a dot, a user or a port.
+    gpu2 beside gpu1 is not a typo: an ssh config may have a pattern for both, and names count up. Nor is a
+    name with a dot, a user or a port.
     """
     if re.search(r"[.@:]", name):
         return []

@@ -116,7 +116,7 @@ def _flags(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -
 
 
 def complete_box(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the boxes whose name begins with `incomplete`; never fails, as it runs inside a Tab."""
+    """Return the boxes whose name begins with `incomplete`; never fails, because Tab runs it."""
     from gpubox.boxes.targets import known
 
     try:
@@ -139,9 +139,9 @@ def parse_boxes(names: tuple[str, ...], settings: Settings) -> list[Target]:
 
 
 def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
-    """Return the settings and the box of a name; tells what is wrong with the settings, opens the log.
+    """Return the settings and the named box; reports faults of the settings and opens the log.
 
-    Raises ConfigError for what stands on the command line.
+    Raises ConfigError for a mistake on the command line.
     """
     from gpubox.boxes.targets import parse
 
@@ -170,12 +170,12 @@ def exit_status(error: GpuBoxError) -> int:
 
 
 def has_terminal() -> bool:
-    """Tell whether the panel can be drawn: stdin and stdout are a terminal that can move its cursor."""
+    """Return whether the panel can be drawn: stdin and stdout are a terminal that can move its cursor."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def occupy_streams() -> None:
-    """Give closed standard streams (`>&-`) a place, or the next file that is opened would become one.
+    """Reserve the numbers of closed standard streams (`>&-`), or the next opened file would get one.
 
     Writing to a closed stdout stays an error, as it is for `cat`; stdin is empty and stderr goes nowhere.
     """
@@ -201,7 +201,7 @@ _OUTPUT_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, 
 def leave_output(error: OSError) -> int:
     """Report that stdout cannot be written (a full disk, `>&-`) and return the exit status.
 
-    Raises the error again when it is about something else, such as a file with a name.
+    Reraises an error about anything else, such as a named file.
     """
     if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
         raise error

@@ -71,8 +71,8 @@ def compare(
 ) -> int:
     """Run a template or COMMAND on BOX in each environment, one after the other, and compare.
 
-    A side gets one GPU when its environment was built for GPUs and the box has some, else none; --gpus says
-    otherwise. The jobs are on the box as any others: they stay when this is interrupted, and
+    A side gets one GPU if its environment was built for GPUs and the box has any, otherwise none; --gpus
+    overrides that. The runs are ordinary jobs of the box: they remain when this command is interrupted, and
     `gpubox-tui jobs BOX compare` compares them again.
 
     Exit status: 0 when every run ended well, 1 when one did not, 2 usage error.
@@ -183,7 +183,7 @@ async def _print_log_end(box: Box, record: Record) -> str:
 
 
 async def _packages(box: Box, envs: Sequence[Env]) -> dict[str, Sequence[Package]]:
-    """Return the packages of environments; one that cannot be read is skipped."""
+    """Return the packages of environments; an unreadable one is skipped."""
     found: dict[str, Sequence[Package]] = {}
     for env in envs:
         try:
@@ -206,7 +206,7 @@ def show(comparison: Comparison, form: str | None) -> None:
 @common_options
 @click.pass_context
 def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) -> int:
-    """Compare jobs that the box has records of: times, memory, GPUs, how each ended, and what differs.
+    """Compare recorded jobs of the box: times, memory, GPUs, how each ended, and what differs.
 
     Runs of one command in one environment are one side, with mean and deviation. A run that did not end
     with exit code 0 has no speed; its figures stand in parentheses.

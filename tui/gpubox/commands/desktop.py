@@ -32,7 +32,7 @@ def desktop(ctx: click.Context, box: str) -> None:
 
     Without a COMMAND it lists them.
 
-    DISPLAY is a desktop such as :1; without it yours is meant. A desktop that is started here
+    DISPLAY names a desktop, such as :1; the default is your own. A desktop that is started here
     listens on a socket that only you can open, and is reached through the ssh link: it has no port.
     """
     ctx.meta[__name__] = box
@@ -74,7 +74,7 @@ def start(
     display: str,
     as_json: bool,
 ) -> int:
-    """Start a desktop and wait until its session has stayed for three seconds."""
+    """Start a desktop and wait until its session has run for three seconds."""
     from gpubox.boxes.desktops import DesktopSpec
 
     spec = DesktopSpec(_size(geometry), int(depth or 0), session, server or "", display)
@@ -140,7 +140,7 @@ def open_(ctx: click.Context, display: str) -> int:
     from gpubox.boxes.desktops import DesktopSpec
 
     async def work(box: Box) -> int:
-        # One that it started before the link dropped is the one that it finds then.
+        # A retry finds the desktop that was started before the link dropped.
         desktops = desktops_of(box)
         session = await retry(box, lambda: desktops.ready(DesktopSpec(display=display)))
         async with await desktops.open(session) as viewing:
@@ -196,7 +196,7 @@ def _save(path: str, data: bytes) -> None:
 
 
 def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
-    """Do something over the link to the box of this command, and return the exit status."""
+    """Run work over the link to the box of this command; return the exit status."""
     from gpubox.commands.session import with_box
 
     return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))
@@ -210,7 +210,7 @@ def _size(text: str) -> str:
 
 
 def _chosen(found: Sequence[DesktopSession], display: str) -> DesktopSession:
-    """Return the desktop that is meant; raises RemoteError in words when none or several are."""
+    """Return the desktop of a display; raises RemoteError when none matches, or several do."""
     number = display.lstrip(":")
     mine = [one for one in found if one.mine and not one.physical]
     ours = [one for one in mine if one.ours]
@@ -233,7 +233,7 @@ def _rows(found: Sequence[DesktopSession]) -> list[str]:
 
 
 def to_json(session: DesktopSession) -> dict[str, object]:
-    """Return a desktop as JSON has it."""
+    """Return the JSON form of a desktop."""
     return {
         "display": session.display,
         "server": session.server,

@@ -37,8 +37,8 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own
 def env(ctx: click.Context, box: str) -> None:
     """List (without a COMMAND), choose, compare and change BOX's environments: conda, venv, uv, pixi.
 
-    ENV is a name, a folder, or a part that only one has. Changes run as jobs by the environment's own tool:
-    Ctrl-C leaves them running, `gpubox-tui jobs BOX` finds them again.
+    ENV is a name, a folder, or a unique part of one. Changes run as jobs with the environment's own tool:
+    Ctrl-C leaves them running, and `gpubox-tui jobs BOX` lists them.
     """
     ctx.meta[__name__] = box
 
@@ -79,7 +79,7 @@ def list_(ctx: click.Context, as_json: bool) -> int:
 @common_options
 @click.pass_context
 def use(ctx: click.Context, env: str) -> int:
-    """Choose the environment that shells and jobs of the box run in; `none` takes the choice back."""
+    """Choose the environment that shells and jobs of the box run in; `none` clears the choice."""
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
@@ -99,7 +99,7 @@ def use(ctx: click.Context, env: str) -> int:
 @common_options
 @click.pass_context
 def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
-    """Print what is known of an environment, and its packages."""
+    """Print what is known about an environment, and its packages."""
     from gpubox.commands import env_report
 
     async def work(box: Box, _: Settings) -> int:
@@ -157,7 +157,7 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
 @common_options
 @click.pass_context
 def sees(ctx: click.Context, env: str, as_json: bool) -> int:
-    """Let torch, tensorflow or jax of an environment say whether they see the GPUs; the answer is kept.
+    """Ask torch, tensorflow or jax of an environment whether they see the GPUs; the answer is stored.
 
     Exit status: 0 it sees one, 1 it sees none or the box failed, 124 no answer within a minute.
     """
@@ -221,7 +221,7 @@ def clone(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -
 @common_options
 @click.pass_context
 def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool, as_json: bool) -> int:
-    """Put packages into an environment by its own tool, as a job."""
+    """Install packages into an environment with its own tool, as a job."""
     return _change(ctx, lambda envs: envs.install(envs.named(env), packages), quiet=quiet, as_json=as_json)
 
 
@@ -233,7 +233,7 @@ def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool
 @common_options
 @click.pass_context
 def rename(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
-    """Give an environment another name, as a job; venvs are made anew, because they cannot be moved."""
+    """Rename an environment, as a job; venvs are recreated, because they cannot be moved."""
     return _change(ctx, lambda envs: envs.rename(envs.named(env), name), quiet=quiet, as_json=as_json)
 
 
@@ -242,7 +242,7 @@ def rename(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) 
 @common_options
 @click.pass_context
 def export(ctx: click.Context, env: str) -> int:
-    """Print an environment.yml, or the requirements of a venv, from which it can be made again."""
+    """Print an environment.yml, or the requirements of a venv, to recreate the environment from."""
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
@@ -259,7 +259,7 @@ def export(ctx: click.Context, env: str) -> int:
 @common_options
 @click.pass_context
 def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: bool) -> int:
-    """Delete an environment with all its packages, after its name was typed; never the base of conda."""
+    """Delete an environment with all its packages once its name was typed; never the base of conda."""
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:
@@ -273,7 +273,7 @@ def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: boo
 
 
 def _change(ctx: click.Context, spec: _SpecOf, *, quiet: bool, as_json: bool) -> int:
-    """Look at the environments, run the job that `spec` gives, and return how it ended."""
+    """Scan the environments, run the job that `spec` returns, and return its exit status."""
     from gpubox.commands import env_jobs
 
     async def work(box: Box, settings: Settings) -> int:

@@ -79,7 +79,7 @@ async def _ended(box: Box, record: Record) -> Record:
 
 
 async def _show_end(box: Box, record: Record) -> Record:
-    """Show the last lines of a job's log, and return its record with what is known of why it failed."""
+    """Show the end of a job's log; return its record with the known cause of a failure."""
     explanation = await completion.explain(jobs_of(box), box.shell, record)
     for line in explanation.lines:
         click.echo(line, err=True)
@@ -87,7 +87,7 @@ async def _show_end(box: Box, record: Record) -> Record:
 
 
 async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
-    """Ask an environment whether it sees the GPUs, tell the answer, and return 0 for yes."""
+    """Ask an environment whether it sees the GPUs, print the answer, and return 0 for yes."""
     envs = envs_of(box)
     record = await _run(box, envs.probe_gpu(env))
     await retry(box, envs.find)
@@ -109,7 +109,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
 
 
 async def export(box: Box, settings: Settings, env: Env) -> int:
-    """Print the file from which an environment can be made again; return 0, or how its tool ended."""
+    """Print the file that recreates an environment; return 0, or the exit status of its tool."""
     envs = envs_of(box)
     record = await _run(box, envs.export(env))
     status = exit_status(record)

@@ -17,7 +17,7 @@ _TARGETS = {"cuda": "CUDA", "rocm": "ROCm", "cpu": "CPU", "unknown": "?"}
 
 
 def rows(envs: Sequence[Env], chosen: Env | None, now: float | None = None) -> list[str]:
-    """Return environments as aligned lines below a head; `*` marks the chosen one."""
+    """Return environments as aligned lines below a header; `*` marks the chosen one."""
     now = time.time() if now is None else now
     table = [_HEAD, *(_row(env, chosen, now) for env in envs)]
     return aligned(table)
@@ -56,7 +56,7 @@ def choice(env: Env | None) -> str:
 
 
 def details(env: Env, now: float | None = None) -> list[str]:
-    """Return all that is known of one environment, a line each."""
+    """Return everything that is known about an environment, one line per fact."""
     now = time.time() if now is None else now
     facts = [
         ("name", clean(env.name, 100)),
@@ -102,7 +102,7 @@ def packages(found: Sequence[Package]) -> list[str]:
 
 
 def differing(a: Env, b: Env, found: Difference) -> list[str]:
-    """Return what differs between two environments, the head first."""
+    """Return what differs between two environments, as lines below a header."""
     lines = [
         f"--- {clean(a.name, 60)}  {clean(a.prefix, 200)}",
         f"+++ {clean(b.name, 60)}  {clean(b.prefix, 200)}",
@@ -130,7 +130,7 @@ def notes(found: Envs) -> list[str]:
 
 
 def to_json(env: Env, chosen: Env | None) -> dict[str, object]:
-    """Return an environment as JSON has it: every field, and whether it is the chosen one."""
+    """Return the JSON form of an environment: every field, and whether it is the chosen one."""
     found = plain(env)
     assert isinstance(found, dict)
     return {"chosen": chosen is not None and chosen.prefix == env.prefix, **cast("dict[str, object]", found)}

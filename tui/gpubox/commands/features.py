@@ -31,7 +31,7 @@ def envs_of(box: Box) -> Environments:
 
 
 def files_of(box: Box) -> Files:
-    """Return what copies files of a box."""
+    """Return the file transfers of a box."""
     from gpubox.boxes.files.transfer import Files
 
     return box.use(Files)
@@ -45,7 +45,7 @@ def jobs_of(box: Box) -> Jobs:
 
 
 def login_of(box: Box) -> Login:
-    """Return what reads the login environment of a box."""
+    """Return the reader of a box's login environment."""
     from gpubox.boxes.login import Login
 
     return box.use(Login)

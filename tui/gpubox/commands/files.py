@@ -40,12 +40,12 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress, and 
 def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """Copy files and folders of this machine to BOX.
 
-    REMOTE is a folder, or a new name; relative ones start at the home folder, and without it that is meant.
-    One that ends with / is made. Files that are there are replaced, each in one step when all of it came
-    over; those of a megabyte and more are not sent when they are the same. A lost link is waited for, and
-    interrupted transfers resume, also with the next `put`.
+    REMOTE is a folder or a new name; relative ones start at the home folder, which is also the default. A
+    folder that ends with / is created. Existing files are replaced, each atomically once all of it has
+    arrived; identical files of a megabyte or more are not sent again. If the link drops, the transfer waits
+    and resumes; a later `put` resumes an interrupted one, too.
 
-    Exit status: 0 all is there, 1 something is not, 2 usage error.
+    Exit status: 0 everything is there, 1 something is not, 2 usage error.
     """
     local, remote = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, "")
     for path in local:
@@ -73,12 +73,12 @@ def get(
 ) -> int:
     """Copy files and folders of BOX to this machine.
 
-    REMOTE may be a pattern, in quotes: '~/out/*.png'; relative ones start at the home folder. LOCAL is a
-    folder, or a new name; without it the current folder is meant, and one that ends with / is made. A file
-    that only a pattern found does not replace another one that is here, unless with --replace: it is left
-    out and named. In all else it is as `put`.
+    REMOTE may be a quoted pattern: '~/out/*.png'; relative paths start at the home folder. LOCAL is a
+    folder or a new name; the default is the current folder, and a folder that ends with / is created.
+    Without --replace, a file that only a pattern matched never replaces a different local file: it is
+    skipped and named. Everything else is as in `put`.
 
-    Exit status: 0 all is here, 1 something is not, 2 usage error.
+    Exit status: 0 everything is here, 1 something is not, 2 usage error.
     """
     remote, local = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, ".")
     to = os.path.abspath(local) + ("/" if local.endswith("/") else "")
@@ -174,7 +174,7 @@ def line(progress: TransferProgress, rate: float | None) -> str:
 
 
 def summary(done: TransferProgress, seconds: float) -> str:
-    """Return what was copied: `7 files, 2.9G, 1.0G of it there already, in 35s (54.3M/s)`."""
+    """Return a summary of a copy: `7 files, 2.9G, 1.0G of it there already, in 35s (54.3M/s)`."""
     from gpubox.common import units
 
     parts = [f"{done.files} file{'' if done.files == 1 else 's'}", units.size(done.bytes)]

@@ -20,9 +20,9 @@ _PIECE = 4 << 20
 
 
 async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
-    """Write a log to stdout from a byte on, as far as it goes now; with `follow` until the job has ended.
+    """Write a log to stdout from byte `offset` to its present end; with `follow`, until the job has ended.
 
-    Raises RemoteError when there is none, and BrokenPipeError when the reader of our output goes away.
+    Raises RemoteError when there is no log, BrokenPipeError when the reader of stdout has gone.
     """
     async with AsyncExitStack() as stack:
         stream = await retry(
@@ -34,7 +34,7 @@ async def pour(box: Box, job: str, offset: int = 0, *, follow: bool) -> None:
 
 
 async def start_of_last(box: Box, job: str, lines: int) -> int:
-    """Return the byte where the last lines of a log begin; a last one without its newline counts."""
+    """Return the offset of the last lines of a log; an unfinished last line counts as one."""
     jobs = jobs_of(box)
     page = await jobs.page(job, -1, 1)
     at, remaining = page.size, lines + page.data.endswith(b"\n")
@@ -54,7 +54,7 @@ async def start_of_last(box: Box, job: str, lines: int) -> int:
 
 @cache
 def _cleaner() -> TerminalText | None:
-    """Return what cleans the log for the terminal that stdout is, None where it is none."""
+    """Return a cleaner of the log when stdout is a terminal, else None."""
     return TerminalText() if os.isatty(1) else None
 
 

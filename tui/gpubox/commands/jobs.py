@@ -85,7 +85,7 @@ def show(ctx: click.Context, job: str, as_json: bool) -> int:
 def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
     """Print the log of a job: what it wrote to stdout and stderr.
 
-    Into a pipe or a file it goes byte for byte. A terminal gets its colors, and nothing else that acts on it.
+    A pipe or file gets it byte for byte. A terminal gets its colors, but no other control sequences.
     """
     from gpubox.commands.job_log import pour, start_of_last
 
@@ -147,7 +147,7 @@ def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
 @common_options
 @click.pass_context
 def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
-    """Start a job once more as it was, and print the new id."""
+    """Start a job again, unchanged, and print the new id."""
     from gpubox.boxes.jobs import completion
 
     async def work(box: Box) -> int:
@@ -187,9 +187,9 @@ def results(ctx: click.Context, job: str) -> int:
 @common_options
 @click.pass_context
 def ignore(ctx: click.Context, pid: int) -> int:
-    """Let a process no longer count as using a GPU, so that jobs get the GPU that it is on.
+    """Stop counting a process as a user of its GPU, so that jobs can get that GPU.
 
-    PID is its number on the box, as `jobs BOX list` tells of a job that waits. It holds until it ends.
+    PID is its number on the box, which `jobs BOX list` shows for a waiting job. This holds until it ends.
     """
     from gpubox.core.job import Ignored
 

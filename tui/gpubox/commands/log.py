@@ -16,7 +16,7 @@ LARGEST = 1024 * 1024
 
 
 def to_file(path: Path) -> None:
-    """Write everything of ours, and what asyncssh says of its connections, to a file only the user reads.
+    """Log our messages and those of asyncssh about connections to a file that only the user can read.
 
     Raises ConfigError when it cannot be written.
     """

@@ -19,7 +19,7 @@ def print_json(box: str, **fields: object) -> None:
 
 
 def pass_on(output: bytes, *, err: bool = False) -> None:
-    """Write what a program of the box printed: as it is into a pipe or file, cleaned on a terminal."""
+    """Write the output of a program on the box: unchanged to a pipe or file, cleaned to a terminal."""
     from gpubox.core.terminal_text import TerminalText
 
     if os.isatty(2 if err else 1):

@@ -44,10 +44,10 @@ def panel(ctx: click.Context, box: str | None = None) -> int:
 
 
 def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
-    """Run the panel until it is left; return the exit status."""
+    """Run the panel until the user leaves it; return the exit status."""
     from gpubox.commands.log import quietly, to_file
 
-    gc_tuning.hold()  # the app lets go of it once it has started
+    gc_tuning.hold()  # the app releases it once it has started
     if common.log is None:
         quietly(log_file())
     else:

@@ -66,9 +66,9 @@ class BoxReading(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def as_json(box: str, event: Sample | GpuBoxError, limits: Limits = DEFAULTS) -> str:
-    """Return one line of JSON for a sample, with what the rules find in it, or for an error of a box.
+    """Return one line of JSON for a sample and its findings, or for an error of a box.
 
-    Temperatures are Celsius, also in the words of findings.
+    Temperatures are in Celsius, also in the texts of findings.
     """
     if isinstance(event, Sample):
         findings = evaluate(event, limits._replace(temperature_unit="celsius"))
@@ -82,9 +82,9 @@ def as_json(box: str, event: Sample | GpuBoxError, limits: Limits = DEFAULTS) ->
 def as_lines(
     box: str, sample: Sample, width: int = 0, clock: str = "", limits: Limits = DEFAULTS
 ) -> list[str]:
-    """Return a sample as aligned lines, each beginning with the box: the machine, its GPUs, its troubles.
+    """Return a sample as aligned lines, each beginning with the box: the host, its GPUs, its faults.
 
-    What the rules find stands at the end of the line it is about; what is merely worth knowing is left out.
+    Findings end the line that they are about; those of severity `info` are left out.
     """
     head = f"{clock}{box}{' ' * (width - cells(box))}  "
     lines = [f"{head}host   {_host(sample, limits)}"]
@@ -166,6 +166,6 @@ def _users(gpu: Gpu, processes: tuple[Process, ...]) -> list[str]:
 
 
 def _sentence(finding: Finding) -> str:
-    """Say a finding in one line; which paths were tried would fill it, the panel lists them."""
+    """Return a finding as one line, without the tried paths: only the panel has room for them."""
     parts = (finding.title, clean(finding.text, _LONGEST_TEXT), finding.hint)
     return ". ".join(part for part in parts if part)

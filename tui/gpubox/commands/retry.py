@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def retry(box: Box, ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` returns, asked again over the next link whenever this one drops; see core.retry.
+    """Return what `ask` returns; after a drop of the link, `ask` is called again. See core.retry.
 
-    What may not be done twice must not go through here.
+    Only for requests that may be repeated.
     """
     from gpubox.core.retry import retry as over_links  # asyncio: `--help` does without
 

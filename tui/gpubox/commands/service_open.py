@@ -16,9 +16,9 @@ from gpubox.core.tunnel_spec import TunnelSpec, at_home
 
 
 async def opening(box: Box, requested: TunnelSpec, at: int, *, browser: bool) -> None:
-    """Open what was asked for, on port `at` of this machine if that is not 0; show its page if it has one.
+    """Open a port or service on local port `at`, or any port for 0, and show its page if it has one.
 
-    Raises GpuBoxError when there is no such service and when it cannot be opened.
+    Raises GpuBoxError when there is no such service, or when it cannot be opened.
     """
     tunnels = tunnels_of(box)
     service = await _service(box, requested)

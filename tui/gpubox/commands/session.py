@@ -69,11 +69,11 @@ def with_opened(
 
 
 async def linked(box: Box, work: Callable[[], Awaitable[T]], *, report_drops: bool = False) -> T:
-    """Keep a box, unread, while `work` is done and return what that returns.
+    """Run `work` once a box is connected, without sampling it, and return what `work` returns.
 
-    Work begins when the box is connected. Raises what work raises, and why the box cannot be reached when
-    the first try fails; later losses are healed by the link meanwhile. `report_drops` reports them on
-    stderr, and raises one that only the user can fix.
+    Raises what `work` raises, and the reason when the first attempt to connect fails. The link reconnects
+    after later drops; with `report_drops` they are reported on stderr, and one that only the user can fix
+    is raised.
     """
     found: list[T] = []
 
@@ -102,7 +102,7 @@ async def _connected(box: Box) -> None:
 
 
 async def losses(box: Box) -> None:
-    """Report why the link dropped, once per drop; raise what only the user can fix."""
+    """Report why the link dropped, once per drop; raise an error that only the user can fix."""
     reported = ""
     async for health in box.link.health.follow():
         if health.phase is Phase.LIVE:

@@ -35,15 +35,15 @@ LINK_FAILED = 255
 def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, login: bool) -> int:
     """Open a login shell on BOX, or run COMMAND there by its shell.
 
-    One word is a line for the shell: -- 'cd data; ls'. Several are a program and its arguments, word for
-    word, as `run` takes them.
+    A single word is a line for the shell: -- 'cd data; ls'. Several words are a program and its arguments,
+    passed unchanged, as with `run`.
 
-    With a terminal at both ends the program gets one of its own; Enter ~ . leaves it at once. Without, stdin,
-    stdout and stderr are passed on, as `ssh` does without -t. The environment that was chosen with
-    `gpubox-tui env BOX use` is active, after all that the login shell reads at its start.
+    When stdin and stdout are a terminal, the program gets one on the box; Enter ~ . leaves it at once.
+    Otherwise stdin, stdout and stderr are passed on, like `ssh` without -t. The environment chosen with
+    `gpubox-tui env BOX use` is activated after the start files of the login shell.
 
-    COMMAND has the environment of a login shell of BOX, its PATH above all; --no-login leaves it the bare one
-    that ssh gives to a command.
+    COMMAND gets the environment of a login shell on BOX, above all its PATH; with --no-login it gets the
+    bare one of an ssh command.
 
     Exit status: the program's own; 128 + n when signal n ended it; 255 when the link failed; 2 usage error.
     """
@@ -52,7 +52,7 @@ def shell(ctx: click.Context, box: str, command: tuple[str, ...], env: bool, log
 
 
 def _line(words: tuple[str, ...]) -> str | None:
-    """Return the command for the login shell of the box, whichever it is; None for the shell itself."""
+    """Return a command line that any login shell understands; None for the shell itself."""
     if len(words) < 2:
         return words[0] if words else None
     line = shlex.join(words)
@@ -84,7 +84,7 @@ def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: boo
 async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | None:
     """Return the command that runs another one, or a login shell, in the environment chosen for the box.
 
-    Raises RemoteError when that cannot be used: a command that needs it would fail in a way that misleads.
+    Raises RemoteError when the environment is unusable: the command would fail with a misleading error.
     """
     envs = envs_of(box)
     if await envs.restore() is None:
@@ -97,9 +97,9 @@ async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | Non
 
 
 async def _in_login(box: Box, line: str | None) -> str | None:
-    """Return the line that runs another one in the environment of a login, where the box has such a one.
+    """Return the line that runs `line` in the login environment, if the box has one.
 
-    Where the box keeps no program of ours it is the line itself, which is said on stderr.
+    When the box cannot store our programs, reports that on stderr and returns `line` unchanged.
     """
     if not box.context.has_login or line is None:
         return line
@@ -125,7 +125,7 @@ async def _print_hint(box: Box, words: tuple[str, ...], *, login: bool) -> None:
 
 
 def channels_of(box: Box) -> Channels:
-    """Return the channels of the link to a box; raises Dropped when it went this moment."""
+    """Return the channels of the link to a box; raises Dropped when the link is down."""
     from gpubox.core.retry import connected
 
     return connected(box.channels, box.name)

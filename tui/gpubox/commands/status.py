@@ -1,4 +1,4 @@
-"""`gpubox-tui status`: one sample of several boxes, or one after the other, for people or as JSON."""
+"""`gpubox-tui status`: one sample of each box, or a stream of them, for people or as JSON."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ async def _read_all(
 
 
 def _prepare() -> None:
-    """Load what reads a box and prints the sample, while the box is being logged in to."""
+    """Import what samples a box and prints it, while the login is under way."""
     from importlib import import_module
 
     from gpubox.agent import bootstrap
 
     import_module("gpubox.commands.report")
-    with suppress(GpuBoxError):  # each box tells it
+    with suppress(GpuBoxError):  # each box reports it
         bootstrap.prepare()

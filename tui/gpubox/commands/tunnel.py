@@ -42,8 +42,8 @@ def tunnel(ctx: click.Context, box: str) -> None:
 
     Without a COMMAND it lists what can be opened.
 
-    Tunnels listen on 127.0.0.1 only. They stay until Ctrl-C, and come back on the same port when the link
-    was lost. A port that is taken here moves to the next one, and says so.
+    Tunnels listen on 127.0.0.1 only. They stay until Ctrl-C, and reopen on the same port after a drop of the
+    link. If a local port is taken, the tunnel takes the next free one and reports it.
     """
     ctx.meta[__name__] = box
 

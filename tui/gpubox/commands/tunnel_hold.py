@@ -60,7 +60,7 @@ class Printer:
         self._printed: dict[int, str] = {}
 
     def show(self, tunnels: Sequence[Tunnel]) -> None:
-        """Print what changed since the last time."""
+        """Print the tunnels that changed since the last call."""
         for tunnel in tunnels:
             line = self._line(tunnel)
             news = self._printed.get(tunnel.id) != line and tunnel.phase is not TunnelPhase.OPENING

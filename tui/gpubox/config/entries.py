@@ -97,7 +97,7 @@ def box_of(
 
 
 def _is_override(key: str, raw: object) -> bool:
-    """Tell whether a key of a [[box]] is a section, or was meant as one: no key of its own holds a table."""
+    """Return whether a key of a [[box]] is a section, or was meant as one: its own keys hold no table."""
     return key in PER_BOX or (isinstance(raw, dict) and key not in fields(BoxEntry))
 
 

@@ -74,7 +74,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def _harmless(line: bytes) -> bool:
-    """Tell whether a line needs no cleaning: 15 us for eight GPUs; checking each string takes 150.
+    """Return whether a line needs no cleaning: 15 us for eight GPUs; checking each string takes 150.
 
     The only escapes of plain text are the quote and the backslash, common in command lines; any other
     escape, any byte over 126 and any text over the limit takes the long way.
@@ -89,7 +89,7 @@ def _harmless(line: bytes) -> bool:
 
 
 def _holds_long_text(line: bytes) -> bool:
-    """Tell whether a string is over the limit; the line holds no escaped quotes.
+    """Return whether a string is over the limit; the line holds no escaped quotes.
 
     Stretch by stretch it takes 5 us where a regular expression takes 250.
     """

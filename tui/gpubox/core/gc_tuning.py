@@ -18,7 +18,7 @@ def hold() -> None:
 
 
 def held() -> bool:
-    """Tell whether the collector is stopped."""
+    """Return whether the collector is stopped."""
     return not gc.isenabled()
 
 

@@ -20,7 +20,7 @@ _HOW = {
 
 
 def succeeded(record: Record) -> bool:
-    """Tell whether a job ended by itself, with exit code 0."""
+    """Return whether a job ended by itself, with exit code 0."""
     ending = record.ending
     return ending is not None and ending.how == "exit" and ending.code == 0
 

@@ -47,9 +47,9 @@ def normal(name: str) -> str:
 
 
 def looks_like_conda(path: str) -> bool:
-    """Say whether a folder among environments is one, be it broken; leftovers without any file of it are not.
+    """Return whether a folder among environments is one, even a broken one; mere leftovers are not.
 
-    Nobody can tell what a folder holds that this login may not enter: it counts, and is shown as broken.
+    A folder that this login may not enter counts as one, and is shown as broken.
     """
     inside = os.path.exists(path + "/conda-meta") or os.path.lexists(path + "/bin/python")
     return inside or not os.access(path, os.X_OK)

@@ -65,7 +65,7 @@ def config(prefix: str) -> Dict[str, str]:
 
 
 def is_file(path: str) -> bool:
-    """Say whether a file is there; false where it cannot be looked at."""
+    """Return whether a file is there; false where it cannot be looked at."""
     try:
         return os.path.isfile(path)
     except (OSError, ValueError):
@@ -73,7 +73,7 @@ def is_file(path: str) -> bool:
 
 
 def is_root(path: str) -> bool:
-    """Say whether a folder is the root of an installation of conda or mamba."""
+    """Return whether a folder is the root of an installation of conda or mamba."""
     return any(os.path.lexists(path + "/" + name) for name in (*CONDAS, "etc/profile.d/conda.sh"))
 
 
@@ -496,7 +496,7 @@ _STATUS: Dict[int, int] = {}
 
 
 def _ended(pid: int) -> bool:
-    """Say whether a child has ended within a moment."""
+    """Return whether a child has ended within a moment."""
     for _ in range(100):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

@@ -238,7 +238,7 @@ async def _explained() -> AsyncGenerator[None]:
 
 
 async def answers(port: int) -> bool:
-    """Tell whether a VNC server greets behind a port of this machine's loopback; waits a second at most."""
+    """Return whether a VNC server greets behind a port of this machine's loopback; waits a second at most."""
     try:
         async with asyncio.timeout(1):
             reader, writer = await asyncio.open_connection(LOOPBACK, port)

@@ -31,13 +31,13 @@ def on_keys_changed(node: DOMNode, call: Callable[[], object]) -> None:
 
 
 def few_colors(node: DOMNode) -> bool:
-    """Tell whether the program draws on a terminal of 16 colors or fewer."""
+    """Return whether the program draws on a terminal of 16 colors or fewer."""
     app = program(node)
     return not app.is_headless and app.console.color_system not in ("256", "truecolor")
 
 
 def in_sight(screen: Screen[None]) -> bool:
-    """Tell whether a screen is in front, or only behind translucent windows."""
+    """Return whether a screen is in front, or only behind translucent windows."""
     for above in reversed(program(screen).screen_stack):
         if above is screen:
             return True

@@ -105,7 +105,7 @@ def _clash(changed: Entry, others: Iterable[Entry], known: Mapping[str, Entry]) 
 
 
 def _together(one: Entry, other: Entry) -> bool:
-    """Tell whether both can be active at the same time: in one panel, or on the screen or app around it."""
+    """Return whether both can be active at the same time: in one panel, or on the screen or app around it."""
     rooms = {one.id.partition(".")[0], other.id.partition(".")[0]}
     if one.modal or other.modal:
         return len(rooms) == 1

@@ -100,5 +100,5 @@ class VisibleWatch:
 
 
 def live(panel: Panel) -> bool:
-    """Tell whether the panel's box can be polled now."""
+    """Return whether the panel's box can be polled now."""
     return panel.box.link.health.value.phase is Phase.LIVE

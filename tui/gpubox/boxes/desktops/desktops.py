@@ -39,7 +39,7 @@ _LOOK = 15.0
 
 
 class Desktops(Feature):
-    """The desktops of one box; everything raises Dropped while the link is down, and when it ends."""
+    """The desktops of one box; every method raises Dropped while the link is down, and when it drops."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Desktops(Feature):
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
         """The desktops as last listed; kept when the link drops."""
         self.mortal = False
-        """Whether the box was seen to end the programs of those who log out."""
+        """Whether the box is known to kill the programs of users who log out."""
         self._box = box
         self._shell = shell
         self._channels = channels
@@ -67,14 +67,14 @@ class Desktops(Feature):
         return cls(context.shell, context.channels, context.settings.desktop, box=context.name)
 
     async def list(self) -> tuple[DesktopSession, ...]:
-        """Return the desktops that run on the box, one's own first."""
+        """Return the desktops that run on the box, the user's own first."""
         found = await discovery.scan(self._open_shell())
         if found != self.feed.value:
             self.feed.put(found)
         return found
 
     async def ready(self, spec: DesktopSpec | None = None) -> DesktopSession:
-        """Return a running desktop of one's own, or start one; raises as `start`."""
+        """Return a running desktop of the user, or start one; raises as `start`."""
         running = [one for one in await self.list() if one.mine and not one.physical]
         display = (spec or DesktopSpec()).display.lstrip(":")
         fitting = [one for one in running if not display or one.display == f":{display}"]
@@ -89,7 +89,7 @@ class Desktops(Feature):
         """
         full = self._full(spec or DesktopSpec())
         shell = self._open_shell()
-        channels = self._open_channels()  # without them nobody could tell whether it runs
+        channels = self._open_channels()  # without them its start could not be checked
         for attempt in (1, 2, 3):
             begun = await launcher.begin(shell, full, self._transport)
             self.mortal = begun.mortal
@@ -118,7 +118,7 @@ class Desktops(Feature):
             await asyncio.sleep(_SETTLED / 6)
 
     async def check(self, session: DesktopSession) -> None:
-        """Return when a desktop that was started here still runs; else raise RemoteError with the reason."""
+        """Raise RemoteError with the reason when a desktop that was started here has ended."""
         if not session.ours:
             return
         begun = _begun(session)
@@ -165,12 +165,12 @@ class Desktops(Feature):
         return await self.start(replace(spec, server=session.server.lower()))
 
     async def open(self, session: DesktopSession, *, viewer: str = "") -> Viewing:
-        """Show a desktop in a viewer of this machine, or without one provide its address.
+        """Show a desktop in a viewer of this machine; without a viewer, provide its address.
 
         `viewer` overrides the settings; `none` only provides the address.
 
-        Use what comes back as a block, and wait in it: `async with await desktops.open(one) as viewing`.
-        Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the way to the box.
+        Use the result as a context manager and wait in it: `async with await desktops.open(one) as viewing`.
+        Raises ToolMissing and ConfigError for the viewer, PortTaken and RemoteError for the forward.
         """
         self._must_be_mine(session, "opened")
         setting = viewer or self._defaults.viewer
@@ -189,14 +189,14 @@ class Desktops(Feature):
         return viewing
 
     async def shot(self, session: DesktopSession) -> client.Picture:
-        """Return what a desktop shows now; raises RemoteError when it cannot be looked at."""
+        """Return the present picture of a desktop; raises RemoteError when it cannot be read."""
         async with _in_time(), self._look(session) as screen:
             return await screen.picture()
 
     async def watch(self, session: DesktopSession, seconds: float) -> AsyncGenerator[client.Picture]:
-        """Yield the picture of a desktop, and again after each change, at most once in `seconds`.
+        """Yield the picture of a desktop, and again after each change, at most every `seconds`.
 
-        Nothing goes over the link while nothing changes. It ends only by an error, as those of `shot`.
+        Nothing is transferred while nothing changes. It ends only with an error, as `shot`.
         """
         async with self._look(session) as screen:
             async with _in_time():

@@ -32,7 +32,7 @@ class _Seen:
 
 
 async def scan(shell: Shell) -> tuple[DesktopSession, ...]:
-    """Return the desktops that run on a box, one's own first; see script.ask for what it raises."""
+    """Return the desktops that run on a box, the user's own first; raises as remote_script.ask."""
     programs = {program for server in servers() for program in server.programs}
     return read(await ask(shell, "list", programs=" ".join(sorted(programs))))
 

@@ -1,4 +1,4 @@
-"""Starts a desktop and reports its progress; every failure comes out in words."""
+"""Starts a desktop and reports its progress; every failure becomes a GpuBoxError."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _refusal(lines: Sequence[ScriptLine]) -> GpuBoxError | None:
 
 
 def _taken(words: Sequence[str]) -> RemoteError:
-    """Return in words who holds a display: number, `live` or `stale`, pid, user, what."""
+    """Return the error of a taken display, from its number, `live` or `stale`, pid, user and program."""
     number_, state, pid, user, what = [*words, "", "", "", "", ""][:5]
     title = f"Display :{clean(number_, 8)} is taken"
     if state == "stale":
@@ -169,7 +169,7 @@ def unreachable(begun: LaunchedDesktop) -> RemoteError:
 
 
 def slow(begun: LaunchedDesktop, state: State) -> RemoteError:
-    """Return the error of a desktop that runs, or tries to, and does not answer."""
+    """Return the error of a desktop that runs, or is still starting, and does not answer."""
     said = " / ".join(_telling(state.log)) or "its log is empty"
     how = "starts" if state.starting else "runs"
     return RemoteError(

@@ -28,7 +28,7 @@ _PACK = (
     "done 2>/dev/null; exit 3'"
 )
 _KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455's own, which every WebSocket answer is made with."""
+"""RFC 6455's constant for the answer to a WebSocket handshake."""
 _LARGEST_FRAME = 1 << 24
 _LARGEST = 64 << 20
 """Bytes of all pages together; noVNC has 2 million."""
@@ -59,9 +59,9 @@ async def fetch(shell: Shell) -> Mapping[str, bytes]:
 
 
 def _unpacked(packed: bytes) -> dict[str, bytes]:
-    """Return the files of an archive, by path; raises TarError, and ValueError for one that claims more.
+    """Return the files of an archive, by path; raises TarError, and ValueError for one over _LARGEST.
 
-    It has to be plain: a box that is not to be trusted could send a few bytes that unpack to any number.
+    Only uncompressed archives: a hostile box could send a few bytes that unpack to gigabytes.
     """
     files: dict[str, bytes] = {}
     left = _LARGEST
@@ -105,7 +105,7 @@ class _Site:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """End what is being served."""
+        """Close all connections."""
         for task in tuple(self._serving):
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -185,7 +185,7 @@ async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ke
 async def _inward(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, out: asyncio.StreamWriter
 ) -> None:
-    """Take the browser's frames; returns when it says goodbye."""
+    """Pass on the browser's frames until it closes."""
     while True:
         first, second = await reader.readexactly(2)
         size = second & 0x7F

@@ -1,4 +1,4 @@
-"""Passwords of desktops: a one-time one for those that were started here, the stored one of others."""
+"""Passwords of desktops: a one-time password for those started here, the stored one for others."""
 
 from __future__ import annotations
 

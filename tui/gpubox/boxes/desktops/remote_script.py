@@ -1,4 +1,4 @@
-"""What is run on a box for its desktops: a script that it keeps, and lines as its answer."""
+"""Runs the desktop script on a box, and parses its answer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ScriptLine:
     """One line of an answer."""
 
     word: str
-    """What it tells of."""
+    """The kind of line."""
     rest: str
     """The rest, with the box's own characters: clean it before it is drawn."""
 
 
 def request(act: str, values: Mapping[str, str]) -> bytes:
-    """Return what the script wants on its stdin: an act and what it needs; values may hold all but a NUL."""
+    """Return the stdin of the script: an action and its values, which may hold anything but a NUL."""
     lines = (f"{name}={shlex.quote(value)}\n" for name, value in {"act": act, **values}.items())
     return as_bytes("".join(lines))
 
@@ -35,9 +35,9 @@ def request(act: str, values: Mapping[str, str]) -> bytes:
 async def ask(
     shell: Shell, act: str, *, values: Mapping[str, str] | None = None, **more: str
 ) -> list[ScriptLine]:
-    """Run an act on the box and return the lines of its answer.
+    """Run an action on the box and return the lines of its answer.
 
-    Raises RemoteError when there is none: no `sh`, a login shell that refuses; Dropped when the link ends.
+    Raises RemoteError when there is no answer: no `sh`, a login shell that refuses commands; and Dropped.
     """
     script = bundle.program("desktop", "desktop.sh", interpreter="sh")
     result = await run(shell, script, wording=_WORDING, stdin=request(act, {**(values or {}), **more}))

@@ -20,9 +20,9 @@ class DesktopSession:
     ticks: int
     """When it started, in kernel ticks after boot; identifies the process together with the pid."""
     user: str
-    """Whose it is."""
+    """Its owner."""
     mine: bool
-    """Whether it belongs to the user of the link; those of others can neither be opened nor stopped."""
+    """Whether it belongs to the user of the link; others' desktops can neither be opened nor stopped."""
     display: str = ""
     """X display: `:1`; empty when it is not known."""
     started: float | None = None
@@ -85,7 +85,7 @@ class Running:
     arguments: tuple[str, ...]
     """The rest of its command line."""
     ports: tuple[int, ...] = ()
-    """TCP ports that it listens on; known only for processes of one's own."""
+    """TCP ports that it listens on; known only for the user's own processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Server(Protocol):
 
     @property
     def key(self) -> str:
-        """Its name in settings: one small word."""
+        """Its name in settings: one lowercase word."""
         ...
 
     @property
@@ -122,7 +122,7 @@ class Server(Protocol):
 
     @property
     def brand(self) -> str:
-        """A word of its `-version` that others of its name lack; empty when it is never started."""
+        """A word of its `-version` that others of the same name lack; empty when it is never started."""
         ...
 
     @property
@@ -131,7 +131,7 @@ class Server(Protocol):
         ...
 
     def options(self, way: Transport) -> str:
-        """Return its options for a new session, in the words of sh; `$socket`, `$port` and `$dir` are set."""
+        """Return its options for a new session, in sh syntax; `$socket`, `$port` and `$dir` are set."""
         ...
 
     def read(self, running: Running) -> VncAddress | None:

@@ -18,11 +18,11 @@ class SessionType:
     weight: Literal["full", "light"]
     """A full one gets a message bus of its own; a light one a background and a terminal."""
     program: str
-    """What must be there."""
+    """The program that must be installed."""
     command: str
-    """What is run; it stays until the session ends."""
+    """The command that is run; the session lives as long as it does."""
     package: str = ""
-    """The package that brings it, where that is not its name."""
+    """The package that contains it, where the name differs."""
 
 
 KINDS = (

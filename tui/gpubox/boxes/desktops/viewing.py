@@ -54,7 +54,7 @@ class Viewing:
         self.password = password
         """The one-time password; empty when it needs none."""
         self.page = ""
-        """Address of the desktop's page for a browser, a secret; empty unless `browse` was asked for."""
+        """Address of the desktop's page for a browser, a secret; empty unless `browse` was called."""
         self._channels = channels
         self._renew = renew
         self._through: Channels | None = None
@@ -105,8 +105,8 @@ class Viewing:
     async def wait(self) -> None:
         """Wait for the viewer's end, or without a viewer until cancelled; the session on the box stays.
 
-        When the link drops, the forward comes back on the same port as soon as the link is there, so that the
-        viewer can connect again. Raises ToolMissing when the viewer could not show anything.
+        When the link drops, the forward reopens on the same port with the next link, so that the viewer can
+        reconnect. Raises ToolMissing when the viewer could not show anything.
         """
         ended = asyncio.ensure_future(self._ended())
         try:
@@ -161,7 +161,7 @@ class Viewing:
                     await self._renew()
 
     async def _start(self, viewer: Viewer) -> None:
-        # A private folder: what a viewer says may name files, and a password lies there for its first second.
+        # A private folder: a viewer's output may name files, and the password is there for the first second.
         folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="gpubox-viewer-")))
         secret = folder / "passwd"
         if self.password and viewer.takes_password:

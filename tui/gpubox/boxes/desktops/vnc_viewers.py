@@ -19,7 +19,7 @@ class Viewer:
     """A program that shows a desktop."""
 
     name: str
-    """As people call it."""
+    """Its name in messages."""
     command: tuple[str, ...]
     """Its arguments; {host}, {port} and {password_file} are filled in."""
     password: tuple[str, ...] = ()
@@ -75,8 +75,8 @@ def find(
 ) -> Viewer | None:
     """Return the viewer of the settings, or the first of this machine for `auto`; None shows the address.
 
-    It may run a program for a tenth of a second: call it in a thread. Raises ConfigError for a command that
-    cannot be split into words, ToolMissing for one whose program is not there.
+    Call it in a thread: it may run a program for a tenth of a second. Raises ConfigError for a command that
+    cannot be split into words, ToolMissing for a missing program.
     """
     path = environment.get("PATH", os.defpath)
     if setting in ("none", "browser"):
@@ -121,7 +121,7 @@ def _first(known: Sequence[tuple[str, Viewer | None]], path: str) -> Viewer | No
 
 
 def _branded(program: str) -> Viewer:
-    """Return the viewer that a program is, as several share its name."""
+    """Return the viewer that a program is: several share one name."""
     name = Path(os.path.realpath(program)).name
     for known, viewer in _LINUX:
         if viewer is not None and name == Path(known).name and name != "vncviewer":

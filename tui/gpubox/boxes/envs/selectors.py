@@ -16,14 +16,14 @@ _NAMED = 8
 def choose(envs: Sequence[Env], word: str, box: str) -> Env:
     """Return the environment that a word means: its folder, its name, or a part that only one has.
 
-    Raises RemoteError with what there is when it means none of them, or several.
+    Raises RemoteError with the existing environments when it matches none of them, or several.
     """
     word = word.strip() if word.strip() else word
     low = word.lower().rstrip("/")
     tests: tuple[Callable[[Env], bool], ...] = (
         lambda env: env.prefix == word.rstrip("/") or env.prefix == word,
         lambda env: env.name == word,
-        lambda env: env.name.lower() == low or clean(env.name).strip() == word,  # as it is shown
+        lambda env: env.name.lower() == low or clean(env.name).strip() == word,  # as displayed
         lambda env: "/" in low and env.prefix.lower().endswith("/" + low.lstrip("~./")),
         lambda env: bool(low) and env.name.lower().startswith(low),
         lambda env: bool(low) and low in env.name.lower(),

@@ -10,7 +10,7 @@ from gpubox.core.errors import ConfigError
 from gpubox.core.sanitize import clean
 
 LARGEST = 1 << 20
-"""Bytes that such a file may have."""
+"""Most bytes of such a file."""
 
 
 async def read_spec_file(path: str) -> str:

@@ -1,7 +1,7 @@
 """How each tool creates, changes and removes environments: a table of commands, with no shell in between.
 
-`{tool}`, `{prefix}`, `{new}`, `{file}` and `{python}` stand for one word each, `{packages}` for as many as
-there are. What needs several commands is a small program for sh that gets its words as arguments.
+`{tool}`, `{prefix}`, `{new}`, `{file}` and `{python}` stand for one word each, `{packages}` for any number.
+A step of several commands is a small sh script that gets its words as arguments.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REMOVE_VENV = (
 )
 SCRIPTS: Mapping[str, str] = {
     "export": 'out=$1; shift; "$@" >"$out.part" && mv -- "$out.part" "$out" && cat -- "$out"\n',
-    # What is a workspace now was a project before pixi 0.41.
+    # A workspace was called a project before pixi 0.41.
     "pixi export": "out=$1 pixi=$2; shift 2\n"
     'if "$pixi" workspace --help >/dev/null 2>&1; then word=workspace; else word=project; fi\n'
     '"$pixi" "$word" export conda-environment "$@" >"$out.part" && mv -- "$out.part" "$out" '
@@ -67,7 +67,7 @@ SCRIPTS: Mapping[str, str] = {
     "pixi from": _FRESH + '"$1" init --import "$2" "$new" || undo\n'
     '"$1" install --manifest-path "$new/pixi.toml" || undo\n',
 }
-"""Small programs by name. Renaming a venv is making it anew: its scripts hold the old path."""
+"""Small scripts by name. A renamed venv is recreated, because its scripts hold the old path."""
 
 _CONDA: Mapping[Verb, Step] = {
     "create": ("sh:conda create", "{new}", "{tool}", "{packages}"),
@@ -128,11 +128,11 @@ QUIET: Mapping[str, str] = {
     "MAMBA_NO_BANNER": "1",
     "PIXI_NO_PROGRESS": "true",
 }
-"""Set for every tool: no prompts, no progress bars, no notes about newer versions."""
+"""Variables that are set for every tool: no prompts, progress bars or notes about newer versions."""
 
 
 def script(name: str) -> str:
-    """Return a small program for sh."""
+    """Return a script for sh."""
     if name in SCRIPTS:
         return SCRIPTS[name]
     tool, _, verb = name.partition(" ")
@@ -147,7 +147,7 @@ def command(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the argv of a command, and the script that is sent along with it, if any.
 
-    Raises ConfigError for what a tool cannot do.
+    Raises ConfigError for a verb that the tool lacks.
     """
     step = TOOLS[tool].get(verb)
     if step is None:

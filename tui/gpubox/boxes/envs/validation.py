@@ -1,4 +1,4 @@
-"""Validates what a request about environments may hold: new names, packages, files."""
+"""Validates the names, packages and files of requests about environments."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def valid_text(text: str) -> str:
 def split_python(packages: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Split off the requested Python version, such as `3.11`, from the other packages.
 
-    Tools that are no conda take their Python from the box, not from an index.
+    Tools other than conda take their Python from the box, not from an index.
     """
     version, rest = "", list[str]()
     for package in packages:

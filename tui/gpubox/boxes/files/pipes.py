@@ -74,11 +74,11 @@ class ThreadPipes:
         self._writing.result()
 
     def waiting(self) -> bool:
-        """Tell whether a read returns at once."""
+        """Return whether a read returns at once."""
         return bool(self._pieces) or self._ended
 
     def closed(self) -> bool:
-        """Tell whether the transfer was abandoned."""
+        """Return whether the transfer was abandoned."""
         return self._shut
 
     async def close(self) -> None:

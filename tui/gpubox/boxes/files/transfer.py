@@ -73,10 +73,10 @@ class Files(Feature):
     ) -> TransferProgress:
         """Copy files and folders of this machine to the box, over what is there.
 
-        `to` is a folder, or a new name for the one thing; `~` and relative ones start at the home folder, and
-        one that ends with a slash is made. Waits for the link when it drops, and resumes. Raises RemoteError
-        in words when something cannot be read or written, at either end; the received part of a large file
-        stays there for the next attempt.
+        `to` is a folder, or a new name for a single path; `~` and relative paths start at the home folder,
+        and a folder that ends with a slash is created. After a drop of the link it waits and resumes. Raises
+        RemoteError when something cannot be read or written at either end; the received part of a large
+        file stays for the next attempt.
         """
         tops = [_top(path) for path in paths]
         tally, transfer = Tally(), _word()
@@ -92,7 +92,7 @@ class Files(Feature):
     ) -> TransferProgress:
         """Copy files and folders of the box to this machine; `paths` may be patterns. Otherwise as `put`.
 
-        What only a pattern matched does not replace local files, unless with `replace`: those that differ are
+        Without `replace`, files that only a pattern matched do not replace different local files, and are
         among the skipped.
         """
         for path in paths:
@@ -170,7 +170,7 @@ async def _in_thread(pipes: ProgramPipes, work: Callable[[TransferWire], None], 
 
 
 def _work(wire: TransferWire, work: Callable[[TransferWire], None]) -> None:
-    """Transfer; raises Refused with the last words of the program on the box."""
+    """Transfer; a refusal by the program on the box takes precedence over a local RemoteError."""
     try:
         work(wire)
         wire.flush()
@@ -205,7 +205,7 @@ def progress(tally: Tally) -> TransferProgress:
 
 
 def _top(path: str) -> tuple[str, str]:
-    """Return what a file or folder of this machine is called, and where it is."""
+    """Return the name and the absolute path of a local file or folder."""
     whole = os.path.abspath(path)
     return os.path.basename(whole) or "root", whole
 
@@ -215,7 +215,7 @@ def _word() -> str:
 
 
 def _fits(name: str, requested: str) -> bool:
-    """Tell whether the box may send this name: a hostile box sends names that were not requested.
+    """Return whether the box may send this name: a hostile box sends names that were not requested.
 
     As in a shell and in glob, a leading dot matches only a dot.
     """

@@ -227,4 +227,4 @@ KINDS: tuple[ServiceKind, ...] = (
 """In the order of matching."""
 
 ZABBIX = ServiceKind("zabbix", "Zabbix", page="/", access="password")
-"""Zabbix; a web server serves it, so that only its configuration tells."""
+"""Zabbix: a web server serves it, so only its configuration identifies it."""

@@ -15,11 +15,11 @@ class Access(Enum):
     """The credentials that a page needs."""
 
     OPEN = "open"
-    """None: everybody who reaches it is let in."""
+    """None: everybody who reaches the page is let in."""
     TOKEN = "token"
     """A token that is known here; `Service.url` holds it."""
     PASSWORD = "password"
-    """Something that the user types."""
+    """A password that the user types."""
     UNKNOWN = "unknown"
 
 
@@ -81,7 +81,7 @@ class Service:
 
     @property
     def place(self) -> str:
-        """Where it listens, for the user: `8888`, `10.0.0.7:8888`, a path."""
+        """Where it listens, for display: `8888`, `10.0.0.7:8888`, a path."""
         if self.path:
             return self.path
         if self.host in ("127.0.0.1", "::1"):

@@ -60,10 +60,10 @@ class Services(Feature):
             return found
 
     def named(self, name: str) -> Service:
-        """Return the service that a name means, among those of the last scan.
+        """Return the service that a name selects, among those of the last scan.
 
-        A name is a key, a kind, a port, or part of a title. Raises RemoteError with what there is when it
-        means none of them, or several.
+        A name is a key, a kind, a port, or part of a title. Raises RemoteError with the existing services
+        when the name matches none of them, or several.
         """
         return choose(self.feed.value, name, self._box)
 
@@ -101,7 +101,7 @@ class Services(Feature):
 
 
 def choose(services: Sequence[Service], name: str, box: str) -> Service:
-    """Return the service that a name means; see Services.named."""
+    """Return the service that a name selects; see Services.named."""
     word = name.strip().lower()
     tests: tuple[Callable[[Service], bool], ...] = (
         lambda one: one.key == word,

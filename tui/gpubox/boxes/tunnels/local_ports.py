@@ -42,7 +42,7 @@ class Ports:
     async def keep(self, spec: Forward, name: str, port: int) -> None:
         """Remember the port of a tunnel.
 
-        A remembered one stays, unless the user chose another: who holds it now may be gone next time.
+        A remembered port stays unless the user chose another: its present holder may be gone next time.
         """
         key = (self._box, name)
         if key in self._all and spec.listen_port != port:
@@ -81,14 +81,14 @@ def _natural(spec: Forward, name: str) -> int:
 def holder(port: int) -> str:
     """Return who listens on a local port, such as `jupyter-lab (4711)`; empty when unknown.
 
-    It looks through all processes, 10 to 200 ms: call it in a thread.
+    Call it in a thread: it searches all processes, which takes 10 to 200 ms.
     """
     import psutil
 
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError, RuntimeError):
-        return ""  # macOS tells only root
+        return ""  # macOS answers only root
     listeners = [
         connection.pid
         for connection in connections

@@ -143,7 +143,7 @@ class TunnelWorker:
         )
 
     async def _over_there(self, channels: Channels, spec: Forward) -> NoReturn:
-        """Make the box listen; programs there know the port, so no other one will do."""
+        """Make the box listen; programs there know the port, so there is no fallback to another one."""
         while True:
             before = self.now.port
             try:
@@ -199,7 +199,7 @@ class TunnelWorker:
         return self.now != before
 
     def heard(self, listening: frozenset[int]) -> None:
-        """Compare with the listening ports of the box; a tunnel to none of them says so."""
+        """Compare with the listening ports of the box; a tunnel to another port gets a `reason`."""
         spec = self.now.spec
         if self.now.phase is not TunnelPhase.OPEN or spec is None or not at_home(spec):
             return
@@ -243,7 +243,7 @@ class TunnelWorker:
 
 
 class NothingListens(RemoteError):
-    """Return the state of a tunnel that is open while nothing accepts connections at its far end."""
+    """A tunnel is open, but nothing accepts connections at its far end."""
 
 
 async def _why_taken(port: int, why: str) -> str:

@@ -21,7 +21,7 @@ from gpubox.core.shell import Channel, lines
 from gpubox.store.store import Store
 
 AT_ONCE = 10.0
-"""Seconds within which a failure of a program is reported; later its windows were seen."""
+"""Seconds within which a failure of a program is reported; after that its windows have appeared."""
 
 
 def display(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Display:
@@ -71,14 +71,14 @@ class Windows(Feature):
     async def started(self, command: str) -> AsyncGenerator[Channel]:
         """Run a program whose windows open here; leaving the block ends it.
 
-        Raises ToolMissing and RemoteError in words: no display, one that refuses, no xauth on the box, a
-        box that forwards none. Raises Dropped while the box is not connected.
+        Raises ToolMissing or RemoteError for no display, a display that refuses, no xauth on the box, or a
+        box that forwards none; raises Dropped while the box is not connected.
         """
         here = display()
         await check(here)
         channels = connected(self._channels, self._box)
         self._past = [command, *(each for each in self._past if each != command)]
-        if self._store is not None and not command.startswith(" "):  # as shells take it: not for the disk
+        if self._store is not None and not command.startswith(" "):  # as in shells: keep it off the disk
             await self._store.state.add_program(self._box, command)
         async with channels.graphical(command, here) as channel:
             yield channel
@@ -88,7 +88,7 @@ class Windows(Feature):
         began = time.monotonic()
         async with self.started(command) as channel:
             async for _ in lines(channel, 4096):
-                pass  # its output is discarded: its windows are what counts
+                pass  # its output is discarded: only its windows matter
             status = exit_status(await channel.wait())
             said = last_line(await channel.read_stderr())
         ended = ProgramExit(status, time.monotonic() - began, said)

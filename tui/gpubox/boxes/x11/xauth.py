@@ -19,7 +19,7 @@ _LIMIT = 3.0
 """Seconds that a display gets to answer."""
 _FIRST_PORT = 6000
 _LOCAL, _WILD = 256, 65535
-"""Families of a cookie: for this machine by its name, and for any."""
+"""Address families of a cookie: for this machine by its name, and for any machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ DRIVER_RULES = (
 
 
 def without_gpus(sample: object) -> bool:
-    """Tell whether a box has neither GPUs nor a driver for any, which is no fault."""
+    """Return whether a box has neither GPUs nor a driver for any, which is no fault."""
     faults: Sequence[object] = field(sample, "faults") or ()
     return (
         bool(faults)

@@ -241,7 +241,7 @@ def _check_link(path: str) -> None:
 
 
 def _equal(file: int, path: str) -> bool:
-    """Say whether a small file has the bytes of another one."""
+    """Return whether a small file has the bytes of another one."""
     size = os.fstat(file).st_size
     with open(path, "rb") as other:
         return other.read(size + 1) == os.pread(file, size + 1, 0)

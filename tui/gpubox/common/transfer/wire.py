@@ -27,11 +27,11 @@ if TYPE_CHECKING:
             ...
 
         def waiting(self) -> bool:
-            """Say whether something can be read at once."""
+            """Return whether something can be read at once."""
             ...
 
         def closed(self) -> bool:
-            """Say whether nobody wants this any more."""
+            """Return whether nobody wants this any more."""
             ...
 
 
@@ -90,11 +90,11 @@ class Standard:
             view = view[os.write(1, view) :]
 
     def waiting(self) -> bool:
-        """Say whether something can be read at once."""
+        """Return whether something can be read at once."""
         return bool(select.select([0], [], [], 0)[0])
 
     def closed(self) -> bool:
-        """Say whether nobody wants this any more."""
+        """Return whether nobody wants this any more."""
         return False
 
 
@@ -123,7 +123,7 @@ class TransferWire:
             self._pipes.transmit(data)
 
     def waiting(self) -> bool:
-        """Say whether something can be read at once."""
+        """Return whether something can be read at once."""
         return bool(self._held) or self._pipes.waiting()
 
     def check(self) -> None:

@@ -72,7 +72,7 @@ class Mount:
         self.thread: threading.Thread | None = None
 
     def waits(self) -> bool:
-        """Tell whether an answer is still to come."""
+        """Return whether an answer is still to come."""
         return self.thread is not None and self.thread.is_alive()
 
     def ask(self, now: float) -> None:

@@ -95,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
                     yield replace(entry, description=words, keys=keys)
 
     def _taken(self, key: str, node: DOMNode) -> bool:
-        """Tell whether a key never reaches a node, because something nearer to the focus handles it."""
+        """Return whether a key never reaches a node, because something nearer to the focus handles it."""
         taker = self._takers.get(key)
         return taker in self._chain and self._chain.index(taker) < self._chain.index(node)
 

@@ -8,7 +8,7 @@ from gpubox.core.bounds import whole
 
 
 def is_turbo(running: Running) -> bool:
-    """Tell whether an Xvnc is TurboVNC's: by its folder, else by the name of the desktop."""
+    """Return whether an Xvnc is TurboVNC's: by its folder, else by the name of the desktop."""
     title = options_of(running.arguments).get("desktop", "")
     return "/turbovnc/" in running.path.lower() or title.startswith("TurboVNC")
 

@@ -65,7 +65,7 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def newer(build: Build, cuda: str) -> bool:
-    """Tell whether a build wants a newer CUDA than the driver runs.
+    """Return whether a build wants a newer CUDA than the driver runs.
 
     Within one major version an older driver runs newer builds, so only that one counts.
     """

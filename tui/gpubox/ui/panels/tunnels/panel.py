@@ -111,7 +111,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         self._explain()
 
     def _shows(self, service: Service | None) -> bool:
-        """Tell whether a service is listed that has no tunnel: what this program opens itself is none."""
+        """Return whether a service is listed that has no tunnel: what this program opens itself is none."""
         if service is None or (service.pid == os.getpid() and self.box.target.kind != "ssh"):
             return False
         return self._all or not service.system
