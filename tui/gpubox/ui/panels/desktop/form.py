@@ -1,4 +1,4 @@
-"""A small window that asks how a new desktop shall be: its size, and what runs in it."""
+"""A window that asks for the size and the session of a new desktop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE = re.compile(r"[1-9][0-9]{2,4}x[1-9][0-9]{2,4}")
 
 
 class DesktopForm(ModalScreen[DesktopSpec | None]):
-    """Returns the spec, or None; it begins with what the settings say."""
+    """Its result is the spec, or None; its fields begin with the settings."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -44,7 +44,7 @@ class DesktopForm(ModalScreen[DesktopSpec | None]):
         self._problem = Static("", id="problem", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Make the window."""
+        """Compose the window."""
         with Vertical(id="question", classes="form"):
             yield Static("Size in pixels", classes="label", markup=False)
             yield self._geometry
@@ -60,7 +60,7 @@ class DesktopForm(ModalScreen[DesktopSpec | None]):
         self._program.focus()
 
     def action_start(self) -> None:
-        """Give the spec back, or say what is wrong with it."""
+        """Close with the spec, or show what is wrong with it."""
         size, session = self._geometry.value.strip().lower(), self._program.value.strip()
         if not SIZE.fullmatch(size):
             self._problem.update(Content("A size is written as 1600x900"))

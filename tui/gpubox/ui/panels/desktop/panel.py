@@ -30,9 +30,9 @@ from gpubox.ui.widgets.titles import set_caption
 _BY_PORT = Forward(Direction.LOCAL, port=5901)
 """How a desktop is reached where its socket cannot be."""
 _LIST = 60
-"""Cells that the list and the gap behind it take when the picture stands beside it."""
+"""Cells of the list, with the gap after it, when the picture is beside it."""
 _SHAPE = 3.5
-"""Cells of width for each row that a usual screen takes."""
+"""Cells of width per row of a usual screen's picture."""
 
 
 class DesktopPanel(ListPanel):
@@ -83,12 +83,12 @@ chosen one as it is now.
         self._picture = DesktopPicture(box)
 
     def compose(self) -> ComposeResult:
-        """Make the list and the picture."""
+        """Compose the list and the picture."""
         yield self._list
         yield self._picture
 
     def on_mount(self) -> None:
-        """Follow what is known of the desktops."""
+        """Follow the feeds of desktops and sshd's limits."""
         self._follow(self._desktops.feed)
 
     def on_resize(self) -> None:
@@ -106,7 +106,7 @@ chosen one as it is now.
         return self._list.chosen
 
     def _show(self) -> None:
-        """Draw what is known now."""
+        """Draw the present state."""
         if not self.displayed:
             self._picture.aim(None)
         if not self.seen:
@@ -134,16 +134,16 @@ chosen one as it is now.
         return "No desktop runs · v starts one and opens it"
 
     def _forbidden(self) -> GpuBoxError | None:
-        """Return why sshd lets no desktop be reached, where that is known: neither by socket nor by port."""
+        """Return why sshd lets no desktop be reached, neither by socket nor by port; None when unknown."""
         limits = self.box.use(SshdLimits).feed.value
         return None if limits.sockets is not False else limits.against(_BY_PORT)
 
     def on_table_chosen(self) -> None:
-        """Look at the desktop that the cursor came to."""
+        """Show the picture of the desktop under the cursor."""
         self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         session = self.chosen
         match action:
             case "new":
@@ -151,7 +151,7 @@ chosen one as it is now.
             case "open" | "copy":
                 return live(self) and session is not None and session.mine and self._forbidden() is None
             case "stop":
-                # True for those of others too: the key would mean something else on the screen.
+                # True for other users' desktops too: otherwise the key would go to the screen.
                 return live(self) and session is not None
             case "restart":
                 return live(self) and session is not None and session.mine and session.ours
@@ -161,12 +161,12 @@ chosen one as it is now.
                 return True
 
     def title_of(self, action: str) -> str | None:
-        """Offer no end of a desktop that belongs to somebody else."""
+        """Hide the actions that end a desktop of another user."""
         session = self.chosen
         return "" if action == "stop" and session is not None and not session.mine else None
 
     def summon(self, *, again: bool) -> None:
-        """List the desktops; with none of one's own, start one and open it; when here already, open it."""
+        """List the desktops. Without one of the user's, start one and open it; a second press opens it."""
         if again and self.check_action("open", ()):
             self.action_open()
         elif self.check_action("new", ()):
@@ -176,7 +176,7 @@ chosen one as it is now.
         found = await self._desktops.list()
         if any(one.mine and not one.physical for one in found):
             return
-        if not self._agreed:  # a stray key is not to start a server
+        if not self._agreed:  # a stray key must not start a server
             self._agreed = await asker(self).ask(start_question(self.box.name)) == "yes"
         if self._agreed:
             await self._start(None)
@@ -187,17 +187,17 @@ chosen one as it is now.
             self.action_open()
 
     def action_open(self) -> None:
-        """Show the chosen desktop in a viewer; one that is shown already only says where."""
+        """Show the chosen desktop in a viewer, or say where it is already shown."""
         if (session := self.chosen) is not None:
             self._viewers.open(session)
 
     def action_copy(self) -> None:
-        """Copy the address behind which the chosen desktop is, making the way to it when there is none."""
+        """Copy the address of the chosen desktop; opens a forward to it if there is none."""
         if (session := self.chosen) is not None:
             self._viewers.open(session, copy=True)
 
     def action_close(self) -> None:
-        """End the viewer of the chosen desktop, or the way to it."""
+        """Close the viewer of the chosen desktop, or the forward to it."""
         if (session := self.chosen) is not None:
             self._viewers.close(session)
 
@@ -212,7 +212,7 @@ chosen one as it is now.
             await self._start(spec, show=False)
 
     async def _start(self, spec: DesktopSpec | None, *, show: bool = True) -> None:
-        """Start a desktop, open it, and say so when its session ends at once."""
+        """Start a desktop, open it, and report when its session ends at once."""
         desktops = self._desktops
         self._doing = "starting a desktop"
         self._show()
@@ -221,7 +221,7 @@ chosen one as it is now.
         finally:
             self._doing = ""
             self._show()
-        self._poller.soon()  # the list knows when it began
+        self._poller.soon()  # the list has its start time
         if show:
             self._viewers.open(session)
         if desktops.mortal:
@@ -236,17 +236,19 @@ chosen one as it is now.
             self.notify(f"{session.name} runs {clean(session_words(session), 40)}", markup=False)
 
     def action_stop(self) -> None:
-        """Ask, then end the chosen desktop."""
+        """Ask, then stop the chosen desktop."""
         if (session := self.chosen) is not None:
             self.open_window(lambda: self._stop(session))
 
     async def _stop(self, session: DesktopSession) -> None:
-        if not session.mine or await self._sure("Stop", session):  # one of others is refused with words
+        if not session.mine or await self._sure(
+            "Stop", session
+        ):  # `stop` refuses another user's, with the reason
             self._viewers.close(session)
             self.notify(await self._desktops.stop(session), markup=False)
 
     def action_restart(self) -> None:
-        """Ask, then end the chosen desktop and start it anew."""
+        """Ask, then restart the chosen desktop."""
         if (session := self.chosen) is not None:
             self.open_window(lambda: self._restart(session))
 
@@ -261,7 +263,7 @@ chosen one as it is now.
 
 
 def start_question(box: str) -> Question:
-    """Return the question whether a first desktop is wanted."""
+    """Return the question whether to start a first desktop."""
     return Question(
         about=box,
         title="Start a desktop?",
@@ -271,7 +273,7 @@ def start_question(box: str) -> Question:
 
 
 def question(box: str, verb: str, session: DesktopSession) -> Question:
-    """Return the question that names the desktop and what is lost."""
+    """Return the question that names the desktop and what will be lost."""
     runs = clean(session_words(session), 60)
     text = (
         f"{session.server} ends; the screen of the machine itself goes on."

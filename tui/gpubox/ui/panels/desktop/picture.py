@@ -1,4 +1,4 @@
-"""What a desktop shows now, as a thumbnail that follows it."""
+"""A live thumbnail of a desktop."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gpubox.ui.error_boundary import guarded
 from gpubox.ui.panels.desktop.table import key
 
 LOOK = 3.0
-"""Seconds between two pictures at least; none comes while nothing on the desktop changes."""
+"""Least seconds between two pictures; none is sent while the desktop does not change."""
 AGAIN = 5.0
-"""Seconds after which a desktop that could not be looked at is tried again."""
+"""Seconds until the next attempt after a failed picture."""
 _COVERED = 0.5
-"""Seconds between looks whether another screen still hides this one."""
+"""Seconds between two checks whether another screen still hides this one."""
 
 
 class DesktopPicture(Thumbnail):
-    """Looks at one desktop at a time, over a connection that ends with the look."""
+    """Shows one desktop at a time, over a connection that is open only while it is shown."""
 
     def __init__(self, box: Box) -> None:
         super().__init__(id="picture")
@@ -32,7 +32,7 @@ class DesktopPicture(Thumbnail):
         self._worker: Worker[bool] | None = None
 
     def aim(self, session: DesktopSession | None) -> bool:
-        """Look at this desktop from now on, or at none; return whether it can be looked at."""
+        """Show this desktop from now on, or none; return whether it can be shown."""
         channels = self._box.channels.value
         if session is None or not session.mine or channels is None:
             aimed: tuple[object, ...] = ()
@@ -59,7 +59,7 @@ class DesktopPicture(Thumbnail):
             await asyncio.sleep(AGAIN)
 
     async def _follow(self, session: DesktopSession) -> None:
-        """Show what the desktop shows until that fails."""
+        """Show each picture of a desktop, until an error."""
         async with contextlib.aclosing(self._box.use(Desktops).watch(session, LOOK)) as pictures:
             async for picture in pictures:
                 self.show(picture)

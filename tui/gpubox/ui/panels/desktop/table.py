@@ -1,4 +1,4 @@
-"""Desktops as rows: which display, what runs there, whose it is, and who looks at it."""
+"""Desktops as rows: display, session, owner, and where it is viewed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gpubox.ui.draw.table import Column
 
 
 def key(session: DesktopSession) -> Hashable:
-    """Return what tells a desktop from every other one, also from a later one of the same number."""
+    """Return the unique key of a desktop; a later one with the same display has another key."""
     return session.pid, session.ticks
 
 
 def columns(
     now: Callable[[], float], shown: Callable[[DesktopSession], str]
 ) -> Sequence[Column[DesktopSession]]:
-    """Return the columns; `now` gives the box's own time, `shown` says where a desktop is looked at."""
+    """Return the columns; `now` returns the box's time, `shown` where a desktop is viewed."""
 
     def display(one: DesktopSession) -> Line:
         return (Span(clean(one.display, 8) or units.DASH, "title" if one.mine else "muted"),)
@@ -57,7 +57,7 @@ def columns(
 
 
 def session_words(one: DesktopSession) -> str:
-    """Return what runs in a desktop, as far as that is known."""
+    """Return what runs in a desktop, as far as known."""
     if one.physical:
         return "the screen"
     return one.session.rsplit("/", 1)[-1] or one.title

@@ -1,4 +1,4 @@
-"""The viewers that are open on the desktops of one box; each lives until it is closed, here or by itself."""
+"""The open viewers of the desktops of one box."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpubox.ui.panels.desktop.table import key
 
 
 class Viewers:
-    """Opens viewers for a panel; `changed` is called whenever one comes or goes."""
+    """Opens viewers for a panel; `changed` is called whenever one opens or closes."""
 
     def __init__(self, panel: Panel, changed: Callable[[], object]) -> None:
         self._panel = panel
@@ -24,7 +24,7 @@ class Viewers:
         self._viewings: dict[Hashable, Viewing] = {}
 
     def where(self, session: DesktopSession) -> str:
-        """Say where a desktop is looked at: `in TigerVNC`, an address, `opening`, or nothing."""
+        """Return where a desktop is viewed: `in TigerVNC`, an address, `opening`, or ""."""
         viewing = self._viewings.get(key(session))
         if viewing is not None and viewing.page:
             return "in the browser"
@@ -33,7 +33,7 @@ class Viewers:
         return "opening" if key(session) in self._workers else ""
 
     def open(self, session: DesktopSession, *, copy: bool = False) -> None:
-        """Show a desktop, or with `copy` only make the way to it; one that is shown already says where."""
+        """Show a desktop, or with `copy` only open a forward to it; reports where one is already shown."""
         name = key(session)
         if name not in self._workers:
             work = guarded(self._panel, self._view(session, copy=copy))
@@ -46,13 +46,13 @@ class Viewers:
                 self._panel.notify(f"{session.name} is open {self.where(session)}", markup=False)
 
     def close(self, session: DesktopSession) -> None:
-        """End the viewer of a desktop, or the way to it; the desktop goes on."""
+        """Close the viewer of a desktop, or the forward to it; the desktop keeps running."""
         worker = self._workers.get(key(session))
         if worker is not None:
             worker.cancel()
 
     async def _view(self, session: DesktopSession, *, copy: bool) -> None:
-        """Hold a desktop open until its viewer ends; tell why, when the desktop has ended too."""
+        """Keep a desktop open until its viewer ends; raises the reason when the desktop has ended too."""
         name = key(session)
         desktops = self._panel.box.use(Desktops)
         try:
@@ -69,7 +69,7 @@ class Viewers:
         await desktops.check(session)
 
     def _show_address(self, viewing: Viewing) -> None:
-        """Copy the address, and say it with what else the user needs."""
+        """Copy the address, and show it with the password, if there is one."""
         if viewing.page:
             program(self._panel).copy_to_clipboard(viewing.page)
             self._panel.notify(

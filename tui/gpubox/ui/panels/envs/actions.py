@@ -1,4 +1,4 @@
-"""What can be done to environments besides looking: asked for, run as jobs, and looked at again after."""
+"""Actions on environments: each asks for what it needs and runs as a job."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from gpubox.ui.panels.envs.form import EnvForm, EnvSpec
 from gpubox.ui.panels.envs.table import saw
 
 VERBS = ("install", "remove", "rename", "export", "see", "size")
-"""What is done to one environment."""
+"""Actions on a single environment."""
 ASKING = frozenset({"install", "remove", "rename"})
-"""Those that begin with a question."""
+"""Actions that begin with a question."""
 
 
 class EnvActions:
-    """Asks what has to be asked, launches the job and tells how it ended."""
+    """Asks the questions of an action, launches its job and reports how it ended."""
 
     def __init__(self, panel: Panel, box: Box, changed: Callable[[], Awaitable[object]]) -> None:
         self.busy: dict[str, str] = {}
-        """What is being done, by the id of its job, or the folder that is counted."""
+        """Actions under way in words, by the id of the job, or by the folder that is counted."""
         self._panel = panel
         self._box = box
         self._envs, self._jobs = box.use(Environments), box.use(Jobs)
@@ -48,7 +48,7 @@ class EnvActions:
         """By the names in VERBS."""
 
     async def follow(self, changed: Callable[[], object]) -> None:
-        """Call `changed` when a job has changed environments, whoever launched it."""
+        """Call `changed` after each job that changed environments, of any program."""
         known: set[str] | None = None
         async for records in self._jobs.feed.follow():
             ended = {record.id for record in records if record.spec.changes and record.state == "ended"}
@@ -57,7 +57,7 @@ class EnvActions:
             known = ended if known is not None or records else None
 
     async def new(self, begin: Env | None) -> None:
-        """Ask for a new environment and make it."""
+        """Ask for a new environment and create it."""
         envs = self._envs.feed.value
         roots = envs.roots if envs is not None else ()
         spec = await window(
@@ -67,13 +67,13 @@ class EnvActions:
             await self._run(await self._spec(spec, begin), f"Create {clean(spec.name, 60)}")
 
     async def _spec(self, spec: EnvSpec, begin: Env | None) -> JobSpec:
-        """Return the job that makes an environment; raises ConfigError for what is not there."""
+        """Return the job that creates an environment; raises ConfigError for a missing source."""
         envs = self._envs
         if spec.file:
             text = await read_spec_file(spec.file)
             return envs.create_from(text, spec.name, spec.where, spec.kind)
         if spec.clone:
-            if begin is not None and spec.clone == begin.name.strip():  # others may have this name, too
+            if begin is not None and spec.clone == begin.name.strip():  # others may have this name too
                 return envs.clone(begin, spec.name)
             return envs.clone(envs.named(spec.clone), spec.name)
         return envs.create(spec.name, spec.packages, spec.where, spec.kind)
@@ -100,7 +100,7 @@ class EnvActions:
         )
 
     async def remove(self, env: Env) -> None:
-        """Have the name typed, then remove it for good; raises ConfigError for a base."""
+        """Ask for its name to confirm, then delete it; raises ConfigError for a base."""
         spec = self._envs.remove(env)
         typed = await self._ask(
             f"Remove {clean(env.name, 60)}?",
@@ -109,13 +109,13 @@ class EnvActions:
             f"Type {clean(env.name, 60)} to remove it:",
             danger=True,
         )
-        # What cannot be typed, such as a line's end, is typed as it is shown.
+        # Characters that cannot be typed, such as a newline, are typed as displayed.
         if typed not in (env.name, clean(env.name, 60).strip()):
             raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
         await self._run(spec, f"Remove {clean(env.name, 60)}")
 
     async def export(self, env: Env) -> None:
-        """Write what is in it into a file, as its tool does, and fetch that."""
+        """Export it to a file with its own tool, and fetch the file."""
 
         async def fetched(record: Record) -> str:
             if not succeeded(record):
@@ -136,7 +136,7 @@ class EnvActions:
         await self._run(self._envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
 
     async def size(self, env: Env) -> None:
-        """Count its bytes on the disk."""
+        """Measure its size on disk."""
         self.busy[env.prefix] = f"Count {clean(env.name, 60)}"
         try:
             await self._envs.size(env)
@@ -155,9 +155,9 @@ class EnvActions:
     async def _run(
         self, spec: JobSpec, what: str, answer: Callable[[Record], Awaitable[str]] | None = None
     ) -> None:
-        """Launch a job, wait for its end, and tell of both.
+        """Launch a job, wait for its end, and report both.
 
-        `answer` returns what it was asked for in words, empty when there is none.
+        `answer` returns the result of the job in words, or "" for none.
         """
         jobs, link = self._jobs, self._box.shell
         record = await completion.launch(jobs, link, spec, now=True)
@@ -174,7 +174,7 @@ class EnvActions:
         good = succeeded(ended)
         words = await answer(ended) if answer is not None else ""
         if not words and good and spec.notify and self._panel.settings.jobs.notify:
-            return  # the app tells of it, as of every job
+            return  # the app reports it, as every job
         if not words and not good:
             explanation = await completion.explain(jobs, link, ended)
             words = f"{explanation.words}; its log says more: job {ended.id}"

@@ -1,4 +1,4 @@
-"""A small window that asks how a new environment shall be; it says what is meant while it is written."""
+"""A window that asks for a new environment, and explains the input while it is typed."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class EnvSpec:
-    """An environment that is to be made: of packages, from a file here, or as another one is."""
+    """An environment to create: from packages, from a local file, or as a copy of another one."""
 
     name: str
     kind: Kind
     where: str
-    """The installation (conda) or the project's folder (the others); empty takes the first there is."""
+    """The installation (conda) or the project's folder (other kinds); empty takes the first installation."""
     packages: tuple[str, ...] = ()
     file: str = ""
     clone: str = ""
 
 
 class _WrongField(Exception):
-    """What stands in one field cannot be."""
+    """The input of one field is invalid."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -59,7 +59,7 @@ def _in(field: str) -> Generator[None]:
 
 
 class EnvForm(ModalScreen[EnvSpec | None]):
-    """Returns what is wanted, or None; stays open for what `check` raises a GpuBoxError about."""
+    """Its result is the spec, or None; it stays open and shows the error when `check` raises GpuBoxError."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "create", "Create", id="new-env.create", tooltip="Make it, as a job", priority=True),
@@ -104,7 +104,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
         self._meaning = Static("", id="meaning", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Make the window."""
+        """Compose the window."""
         with Vertical(id="question", classes="form"):
             for label, field in (
                 ("Name", self._name),
@@ -126,7 +126,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
 
     @property
     def spec(self) -> EnvSpec:
-        """What the fields mean; raises _WrongField."""
+        """The spec that the fields describe; raises _WrongField."""
         name, what = self._name.value.strip(), self._what.value.strip()
         kind, where = self._kind.value.strip().lower(), self._where.value.strip()
         with _in("name"):
@@ -151,7 +151,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
 
     @on(LineInput.Changed)
     def _explain(self) -> None:
-        """Say what is meant; what is not finished yet is no mistake."""
+        """Explain the input; unfinished input is not an error."""
         self._say("", "")
         try:
             words = meaning(self.spec)
@@ -160,7 +160,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
     async def action_create(self) -> None:
-        """Give it back, or say what is wrong."""
+        """Close with the spec, or show what is wrong with it."""
         try:
             spec = self.spec
             with _in("what" if spec.file or spec.clone else "kind"):
@@ -172,7 +172,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
             self.dismiss(spec)
 
     def _say(self, field: str, words: str) -> None:
-        """Say below a field what is wrong with it, and nothing below the others."""
+        """Show an error below one field, and none below the others."""
         for line in self.query(".wrong").results(Static):
             here = line.id == f"wrong-{field}"
             line.set_class(here, "-shown")
@@ -183,7 +183,7 @@ class EnvForm(ModalScreen[EnvSpec | None]):
 
 
 def meaning(spec: EnvSpec) -> str:
-    """Return what is wanted as a sentence."""
+    """Return a spec as a sentence."""
     place = f" in {clean(spec.where, 60)}" if spec.where else ""
     name = clean(spec.name, 60) or "an environment"
     if spec.clone:

@@ -1,4 +1,4 @@
-"""Windows about what is installed: the packages of one environment, or what differs between two."""
+"""Windows of packages: those of one environment, or the differences between two."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the environments do not have the same of it."""
+        """Whether the environments have different versions or builds of it."""
         first = self.sides[0]
         return any(
             (one and (one.version, one.build)) != (first and (first.version, first.build))
@@ -42,14 +42,14 @@ class Pair:
 
 
 def pairs(lists: Sequence[Sequence[Package]]) -> list[Pair]:
-    """Return every package with what it is in each environment, by name."""
+    """Return every package with its version in each environment, by name."""
     known = [{package.name: package for package in packages} for packages in lists]
     names = sorted({name for each in known for name in each}, key=str.lower)
     return [Pair(name, tuple(each.get(name) for each in known)) for name in names]
 
 
 class EnvPackages(ModalScreen[None]):
-    """Shows packages until it is closed: all of one environment, or those that differ between two."""
+    """Shows the packages of one environment, or those that differ between two."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", id="env-packages.close", tooltip="Drop the filter, or go back"),
@@ -93,7 +93,7 @@ class EnvPackages(ModalScreen[None]):
         self._frame = Vertical(self._list, self._words)
 
     def compose(self) -> ComposeResult:
-        """Make the window."""
+        """Compose the window."""
         yield self._frame
         yield KeyFooter()
 
@@ -111,7 +111,7 @@ class EnvPackages(ModalScreen[None]):
             self._show()
 
     def _none(self) -> str:
-        """Say why there is no package at all."""
+        """Return why no package is shown."""
         broken = next((env for env in self._envs if env.broken), None)
         return f"No package: {clean(broken.name, 40)} is broken" if broken is not None else "No package"
 
@@ -131,7 +131,7 @@ class EnvPackages(ModalScreen[None]):
         set_caption(self._frame, " · ".join(parts))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what is alike only where two are compared."""
+        """Offer to show equal packages only where two environments are compared."""
         return action != "all" or len(self._envs) > 1
 
     @on(LineInput.Changed)
@@ -148,7 +148,7 @@ class EnvPackages(ModalScreen[None]):
         self._words.focus()
 
     def action_all(self) -> None:
-        """Show what is alike too, or only what differs."""
+        """Toggle between all packages and those that differ."""
         self._all = not self._all
         self._show()
 

@@ -1,4 +1,4 @@
-"""The environments of the box: which there are, which is used, what is in them, and making new ones."""
+"""The environments of the box: list, choose, inspect, compare, create and change them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from gpubox.ui.poller import Poller, live
 from gpubox.ui.widgets.titles import set_caption
 
 LIST = 10.0
-"""Seconds between two looks for environments, while the panel is seen: others change them, too."""
+"""Seconds between two scans while the panel is visible: other programs change environments too."""
 _ON_ONE = (*VERBS, "use", "details", "mark", "clone")
-"""What is done to the environment under the cursor."""
+"""Actions on the environment under the cursor."""
 _LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
-"""What the box is asked for."""
+"""Actions that need the link."""
 _WHOLE = frozenset({"use", "install", "see", "export", "rename", "clone"})
-"""What makes no sense with a broken environment."""
+"""Actions that a broken environment cannot do."""
 
 
 class EnvsPanel(Panel):
@@ -93,12 +93,12 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self._why.can_focus = False
 
     def compose(self) -> ComposeResult:
-        """Make the list, and the place where it is told what is wrong with the one under the cursor."""
+        """Compose the list, and the lines that explain the environment under the cursor."""
         yield self._list
         yield self._why
 
     def on_mount(self) -> None:
-        """Follow what is known, and look again while the panel is seen."""
+        """Follow the feeds, and scan again while the panel is visible."""
         envs = self._envs
         for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
@@ -114,7 +114,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self._show()
 
     def catch_up(self) -> None:
-        """Draw what was missed."""
+        """Draw what changed while hidden."""
         self._tick()
 
     @property
@@ -128,7 +128,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         return [row.env for row in self._list.shown if row.marked]
 
     def _show(self) -> None:
-        """Draw what is known now."""
+        """Draw the present state."""
         if not self.seen:
             return
         self._list.empty = self._empty()
@@ -157,7 +157,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         return " · ".join(parts)
 
     def _explain(self) -> None:
-        """Say what is to know about the chosen row, and which keys work on it."""
+        """Explain the chosen row, and update the keys that work on it."""
         self._why.redraw()
         needed = self.get_content_height(self.size, self.screen.size, self.size.width)
         if needed != self._needed:
@@ -183,24 +183,24 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         return lines[:3]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that there are to show, where the panel is as high as its content."""
+        """Return the lines that the content needs, for a panel that is as high as its content."""
         return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
 
     def watch_sample(self) -> None:
-        """Let the driver's CUDA and the times be those of the newest reading."""
+        """Update the driver's CUDA version and the ages from the newest sample."""
         if self.is_mounted:
             self._show()
 
     def on_table_chosen(self) -> None:
-        """Say what is to know about the row that the cursor came to."""
+        """Explain the row under the cursor."""
         self._explain()
 
     def on_table_opened(self) -> None:
-        """Show what is in the one that was clicked twice."""
+        """Show the packages of the environment that was double-clicked."""
         self.action_details()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         action = str(parameters[0]) if action == "do" else action
         if action in _LIVE and not live(self):
             return False
@@ -214,11 +214,11 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         return True
 
     def summon(self, *, again: bool) -> None:
-        """Look for environments now."""
+        """Scan for environments now."""
         self._poller.soon()
 
     def action_use(self) -> None:
-        """Use the environment for shells and jobs of this box; the one that is used, no longer."""
+        """Use the environment for shells and jobs of this box, or stop using it."""
         env, used = self.chosen, self._envs.chosen.value
         if env is None:
             return
@@ -227,19 +227,19 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self.attempt(self._envs.use(None if again else env), words)
 
     def action_mark(self) -> None:
-        """Mark the environment, or unmark it, and go on to the next."""
+        """Mark or unmark the environment, and move to the next."""
         if (env := self.chosen) is not None:
             self._marked ^= {env.prefix}
             self._list.action_move(1)
             self._show()
 
     def action_clear(self) -> None:
-        """Mark none any more."""
+        """Remove all marks."""
         self._marked.clear()
         self._show()
 
     def action_details(self) -> None:
-        """Show what is installed in it."""
+        """Show the packages of the environment."""
         if (env := self.chosen) is None:
             return
         if env.broken and not env.packages:
@@ -248,7 +248,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             program(self).push_screen(EnvPackages(self.box, [env]))
 
     def action_compare(self) -> None:
-        """Show in which packages the two marked ones differ."""
+        """Show the differences between the packages of the two marked environments."""
         if len(self.marked) == 2:
             program(self).push_screen(EnvPackages(self.box, self.marked))
 
@@ -261,16 +261,16 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         self._list.reverse()
 
     def action_new(self) -> None:
-        """Ask for a new one, and make it."""
+        """Ask for a new environment, and create it."""
         self.open_window(lambda: self._verbs.new(None))
 
     def action_clone(self) -> None:
-        """Ask for the name of a copy, and make it."""
+        """Ask for the name of a copy, and create it."""
         env = self.chosen
         self.open_window(lambda: self._verbs.new(env))
 
     def action_do(self, verb: str) -> None:
-        """Do what a key means to the environment under the cursor."""
+        """Run an action on the environment under the cursor."""
         if (env := self.chosen) is None:
             return
         work = partial(self._verbs.verbs[verb], env)

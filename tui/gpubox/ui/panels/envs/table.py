@@ -1,4 +1,4 @@
-"""Environments as rows: what their frameworks were built for, and whether they see the GPUs."""
+"""Environments as rows: the builds of their frameworks, and whether they see the GPUs."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class EnvRow:
 
     @property
     def key(self) -> str:
-        """What tells it from the others."""
+        """Its unique key: the folder."""
         return self.env.prefix
 
     @property
     def tone(self) -> Tone:
-        """How its words are drawn: dimmed when it cannot be used."""
+        """The tone of its text: dimmed when it cannot be used."""
         return "muted" if self.env.broken else "text"
 
 
 def rows(envs: Envs | None, used: Env | None, marked: Collection[str], sample: Sample | None) -> list[EnvRow]:
-    """Return a row for each environment; `marked` are folders, and the reading tells the driver's CUDA."""
+    """Return a row for each environment; `marked` are folders, `sample` has the driver's CUDA version."""
     if envs is None:
         return []
     cuda = (sample.driver.cuda if sample is not None else "") or envs.cuda
@@ -54,7 +54,7 @@ def rows(envs: Envs | None, used: Env | None, marked: Collection[str], sample: S
 
 
 def version(text: str) -> tuple[int, ...]:
-    """Return a version as numbers, up to the first part that is none."""
+    """Return a version as numbers, up to the first part that is not a number."""
     out: list[int] = []
     for part in text.split("."):
         number = whole(part)
@@ -65,9 +65,9 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def newer(build: Build, cuda: str) -> bool:
-    """Return whether a build wants a newer CUDA than the driver runs.
+    """Return whether a build needs a newer CUDA than the driver supports.
 
-    Within one major version an older driver runs newer builds, so only that one counts.
+    Only major versions count: within one, an older driver runs newer builds.
     """
     needed, there = version(build.cuda), version(cuda)
     return bool(needed and there and needed[0] > there[0])
@@ -93,13 +93,13 @@ def built(build: Build, cuda: str = "") -> Span:
 
 
 def short(text: str) -> str:
-    """Return a version without what follows its second dot or its local part: `2.4`, for `2.4.1+cu121`."""
+    """Return a version without its third and local parts: `2.4` for `2.4.1+cu121`."""
     head = clean(text, 24).partition("+")[0]
     return ".".join(head.split(".")[:2])
 
 
 def builds(row: EnvRow) -> Line:
-    """Return all frameworks of an environment, those for GPUs first."""
+    """Return all frameworks of an environment, GPU builds first."""
     order = sorted(
         row.env.builds,
         key=lambda one: (
@@ -117,7 +117,7 @@ def builds(row: EnvRow) -> Line:
 
 
 def sight(row: EnvRow) -> Span:
-    """Return whether it sees GPUs: what it answered, or what its builds say."""
+    """Return whether it sees GPUs, as it answered when asked, else as its builds suggest."""
     env = row.env
     if env.broken:
         return Span("broken", "alarm")
@@ -135,7 +135,7 @@ def sight(row: EnvRow) -> Span:
 
 
 def why(row: EnvRow) -> list[str]:
-    """Return what is to know about an environment: what is wrong with it, where it lies, what it answered."""
+    """Return notes on an environment: what is wrong with it, its folder, and its answer about GPUs."""
     env = row.env
     out = [f"Broken: {clean(env.broken, 200)}"] if env.broken else []
     for build in env.builds:
@@ -154,7 +154,7 @@ def why(row: EnvRow) -> list[str]:
 
 
 def saw(sight: Sight) -> str:
-    """Return what an environment answered when it was asked for its GPUs, as a sentence."""
+    """Return the answer of an environment about its GPUs, as a sentence."""
     words = clean(sight.words, 160)
     if sight.sees is None:
         return f"It gave no answer: {words}" if words else "It gave no answer"
@@ -164,7 +164,7 @@ def saw(sight: Sight) -> str:
 
 
 def ago(row: EnvRow) -> str:
-    """Return how long ago something in it ran or changed."""
+    """Return the time since it was last used or changed."""
     if row.env.used is None or not row.now:
         return ""
     return units.duration(row.now - row.env.used).split(" ")[0]
@@ -211,4 +211,4 @@ COLUMNS: Sequence[Column[EnvRow]] = (
     Column("size", 6, lambda row: units.size(row.env.size), lambda row: row.env.size, falling=True, need=4),
     Column("used", 5, ago, lambda row: row.env.used, falling=True, tone="muted", need=5),
 )
-"""What the list shows."""
+"""The columns of the list."""

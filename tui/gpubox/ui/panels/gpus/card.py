@@ -1,4 +1,4 @@
-"""One GPU as a card of lines, as rich as its room allows."""
+"""One GPU as a card of lines, as detailed as the space allows."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from gpubox.ui.panels.gpus.gpu_status import (
 from gpubox.ui.severity import level, signed
 
 LEAST = 3
-"""Lines that a card needs."""
+"""Fewest lines of a card."""
 RICH = 6
-"""From this many lines on a card shows five meters beside two graphs."""
+"""Lines from which a card shows five meters beside two graphs."""
 MOST = 10
-"""Lines beyond which a card tells nothing more."""
+"""Most lines of a card: more would show nothing else."""
 _GRAPH = 12
-"""Cells under which a graph is left out."""
+"""Fewest cells of a graph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card is drawn from."""
+    """The data of a card."""
 
     gpu: Gpu
     limits: Limits
-    """Its own: `Limits.for_gpu` makes them."""
+    """The GPU's own limits, from `Limits.for_gpu`."""
     history: History
     now: float
     """Seconds since the epoch, as history counts them."""
@@ -161,7 +161,7 @@ def _left_width(width: int) -> int:
 
 
 def _compact(of: Card, width: int, height: int) -> list[Line]:
-    """Two meters with a line of history each, then what else fits."""
+    """Return two meters with a line of history each, then whatever else fits."""
     left = _left_width(width)
     graph = width - left - 2
     lines: list[Line] = []
@@ -176,7 +176,7 @@ def _compact(of: Card, width: int, height: int) -> list[Line]:
 
 
 def _trio(of: Card, width: int) -> Line:
-    """Temperature, power and fan on one line."""
+    """Return temperature, power and fan on one line."""
     values = _meters(of)
     if width < 66:
         spans: list[Span] = []
@@ -199,7 +199,7 @@ _THREE = ("temperature", "power", "fan")
 
 
 def _rich(of: Card, width: int, height: int) -> list[Line]:
-    """Five meters, beside them the graphs."""
+    """Return five meters with the graphs beside them."""
     left = _left_width(width)
     rows = [_row(of, name, left) for name in ("util", "memory", "temperature", "power", "fan")]
     rows += [_slice(of, instance, left) for instance in of.gpu.mig_instances]
@@ -233,7 +233,7 @@ def _slice(of: Card, instance: MigInstance, width: int) -> Line:
 
 
 def _small_print(of: Card, width: int, card_width: int, most: int) -> list[Line]:
-    """Return the readings that are read once and then forgotten, on at most so many lines."""
+    """Return the readings of minor interest, on at most `most` lines."""
     gpu = of.gpu
     parts: list[Span] = []
     if gpu.clock_sm is not None and not _clock_in_head(card_width):
@@ -268,7 +268,7 @@ def _lost_head(of: Card, width: int) -> Line:
 
 
 def _lost_body(of: Card, width: int, height: int) -> list[Line]:
-    """Say what happened, and with the last line what to do now."""
+    """Return what happened, and in the last line what to do now."""
     finding = failed(judge(GPU, of.gpu, of.limits))
     if finding is None:
         return []

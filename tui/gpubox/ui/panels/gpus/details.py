@@ -41,7 +41,7 @@ def draw_details(feed: Feed[Sample | None], index: int, settings: Settings, widt
 
 
 def _said(gpu: Gpu, findings: Sequence[Finding], width: int) -> list[Line]:
-    """Return what is worth saying, in whole sentences."""
+    """Return the findings in whole sentences."""
     out: list[Line] = []
     if gpu.simulated:
         out.append((Span("SIMULATED", "label"), Span("  no real card stands behind these numbers", "muted")))

@@ -1,4 +1,4 @@
-"""Why there are no GPU readings, in words, with what was looked for and what to do."""
+"""Why there are no GPU readings, in words, with the searched paths and what to do."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gpubox.ui.draw.spans import EMPTY, SIGNS, Line, Span, cut, wrapped
 from gpubox.ui.severity import TONES
 
 _TIGHT = 3
-"""Lines with which a fault is its title and its hint alone."""
+"""Lines up to which a fault is only its title and its hint."""
 
 
 def draw_faults(sample: Sample, width: int, height: int) -> list[Line]:
-    """Return what is wrong in at most `height` lines; with few of them, titles and hints alone.
+    """Return what is wrong in at most `height` lines; with few lines, only titles and hints.
 
-    A box that has no GPU is no alarm: one line says so, and the pointer finds where they were looked for.
+    A box without a GPU is no alarm: one line says so, and its tooltip lists the searched paths.
     """
     if not sample.faults:
         # A driver without persistence takes ten seconds and more to wake its cards.

@@ -1,4 +1,4 @@
-"""What there is to say about one GPU: what is wrong, and every field or why it is missing."""
+"""The status of one GPU: its findings, and every field or why it is missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gpubox.ui.draw.spans import Span, Tone
 from gpubox.ui.severity import level, tone_of
 
 NO_REASON = "no value given"
-"""Stands where the driver did not even say why."""
+"""Shown when the driver gives no reason."""
 _FAILURE = "failure"
-"""Metric of the findings about a GPU that gives no readings."""
+"""Metric of the findings about a GPU without readings."""
 _JOULES = 3.6e6
 """Joules of a kilowatt-hour."""
 _METERED = ("memory",)
-"""Metrics whose meter says everything by its color and sign."""
+"""Metrics whose meter shows everything by its color and sign."""
 
 
 class Fact(NamedTuple):
@@ -34,7 +34,7 @@ class Fact(NamedTuple):
 
 
 def short_name(gpu: Gpu) -> str:
-    """Return a card's name without the maker, which is always the same."""
+    """Return a card's name without the manufacturer, which is always the same."""
     return clean(gpu.name, 64).removeprefix("NVIDIA ").strip() or "GPU"
 
 
@@ -42,22 +42,22 @@ def why(gpu: Gpu, field: str) -> str:
     """Return why a field of a card is missing, in the driver's words."""
     said = clean(gpu.missing.get(field, ""), 120)
     if not said and field in ("pcie_rx", "pcie_tx"):
-        return "measured while this is open"  # reading it stops the driver for 40 ms
+        return "measured while this is open"  # reading it blocks the driver for 40 ms
     return said or NO_REASON
 
 
 def failed(findings: Sequence[Finding]) -> Finding | None:
-    """Return what happened to a GPU that gives no readings, and what to do now; None when it is well."""
+    """Return the finding about a GPU without readings, None for one with readings."""
     return next((finding for finding in findings if finding.metric == _FAILURE), None)
 
 
 def marks(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that a card puts into words; its meters show the others by their colors."""
+    """Return the findings that a card shows as text; its meters show the others by their colors."""
     return [finding for finding in findings if finding.metric not in _METERED]
 
 
 def tags(gpu: Gpu) -> list[Span]:
-    """Return what kind of card it is and what it does beside computing; nothing of it is a finding."""
+    """Return the kind of card and its modes, none of which is a finding."""
     said: list[tuple[str, str]] = []
     if gpu.mig:
         said.append((f"MIG {len(gpu.mig_instances)}", "cut into instances (Multi-Instance GPU)"))
@@ -71,7 +71,7 @@ def tags(gpu: Gpu) -> list[Span]:
 
 
 def pcie(gpu: Gpu) -> str:
-    """Return generation and lanes now, and what the card can where that is more: `4×8 of 4×16`."""
+    """Return the present PCIe generation and lanes, and the card's maximum if higher: `4×8 of 4×16`."""
     here, most = (
         metric(GPU, name).show(metric(GPU, name).of(gpu)) for name in ("pcie_link", "pcie_link_max")
     )
@@ -156,7 +156,7 @@ def facts(gpu: Gpu, limits: Limits, findings: Sequence[Finding]) -> list[tuple[s
 
 
 def identity(gpu: Gpu) -> list[Fact]:
-    """Return what tells this card from all others."""
+    """Return the fields that identify this card."""
     return [
         Fact("Name", clean(gpu.name) or units.DASH),
         Fact("Bus", clean(gpu.bus) or units.DASH),

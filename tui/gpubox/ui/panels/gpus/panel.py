@@ -1,4 +1,4 @@
-"""The GPUs: a card or a line each, what slows them down, and what is wrong with them."""
+"""The GPUs: a card or a line for each, with throttling reasons and findings."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.titles import set_caption
 
 _WIDE = 58
-"""Cells that a card should have before a second one stands beside it for want of lines."""
+"""Fewest cells of a card beside another one, where lines are short."""
 _BROAD = 90
-"""Cells from which on cards stand side by side anyway."""
+"""Cells from which cards are always side by side."""
 _TALL = 30
-"""Lines of a screen from which on it is no matter of every line."""
+"""Lines of a screen from which the panel need not save lines."""
 _WHOLE = 4
-"""Lines with which a card tells what matters: enough where more would leave a hole beside the last."""
+"""Lines of a card with the essentials: enough where more would leave a gap beside the last card."""
 
 
 class Gpus(Panel):
-    """Cards, or a table where there are many; a fault is told in words above them."""
+    """Cards, or a table for many GPUs; faults are described above them."""
 
     NAME = "gpus"
     TITLE = "GPUs"
@@ -84,7 +84,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         )
 
     def compose(self) -> ComposeResult:
-        """Make both views; one of them is shown."""
+        """Compose both views; one of them is shown."""
         self._table.display = False
         yield self._cards
         yield self._table
@@ -105,7 +105,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         return next((gpu for gpu in gpus if gpu.index == self._index), gpus[0] if gpus else None)
 
     def watch_sample(self, sample: Sample | None) -> None:
-        """Draw the new reading."""
+        """Draw the new sample."""
         if not self.is_mounted:
             return
         set_caption(self, self._subtitle(sample))
@@ -173,10 +173,10 @@ chosen with the arrow keys or a click; `0` shows all again.
         return out[: len(out) - self._air(height - len(notice), count)]
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that the GPUs would like: as they need, up to two fifths of the screen."""
+        """Return the lines that the GPUs need, up to two fifths of the screen."""
         most = viewport.height * 2 // 5
         if viewport.height >= _TALL:
-            most -= 2  # the two fifths hold the borders too there
+            most -= 2  # the two fifths include the borders there
         sample = self.sample
         if sample is None or not sample.gpus:
             return min(most, len(self._draw_cards(width, most)))
@@ -190,7 +190,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         return min(most, notice + rows * each + air)
 
     def _air(self, height: int, count: int) -> int:
-        """Return how many blank lines there is room for between cards: one or none."""
+        """Return the blank lines between cards that there is room for: one or none."""
         rows = -(-count // self._per_row)
         return int(rows * (self._card_height + 1) - 1 <= height)
 
@@ -211,7 +211,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         self._cards.reveal(place // self._per_row * pitch, self._card_height)
 
     def on_line_view_clicked(self, event: LineView.Clicked) -> None:
-        """Choose the card that was clicked on; twice opens its details."""
+        """Choose the clicked card; a double click opens its details."""
         gpus = self._gpus()
         if event.lines is not self._cards or not gpus:
             return
@@ -224,12 +224,12 @@ chosen with the arrow keys or a click; `0` shows all again.
                 self.action_details()
 
     def on_table_chosen(self) -> None:
-        """Tell the others which row was chosen."""
+        """Post which GPU was chosen."""
         if (gpu := self._table.chosen) is not None:
             self.post_message(self.GpuChosen(gpu.index))
 
     def on_table_opened(self) -> None:
-        """Open the details of the row that was clicked twice."""
+        """Open the details of the double-clicked row."""
         self.action_details()
 
     def on_descendant_focus(self) -> None:
@@ -241,7 +241,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         self._cards.redraw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         if action in ("details", "view"):
             return bool(self._gpus())
         return True
@@ -268,9 +268,9 @@ class Cards(LineView, inherit_bindings=False):
 
 
 def arrange(count: int, width: int, height: int) -> tuple[int, int]:
-    """Return how many cards stand side by side and how many lines each gets.
+    """Return the number of cards per row and the lines of each.
 
-    Where the last row would have a hole, other ways to stand are tried longer.
+    If the last row would have a gap, other arrangements are preferred.
     """
     first = max(1, min(count, width // _BROAD))
     best = (first, 0)

@@ -24,11 +24,11 @@ _METER = 10
 _MEMORY = 14
 _RECENT = 16
 _STATE = 60
-"""Cells that the state takes at most."""
+"""Most cells of the state."""
 _WEIGHTS = {Severity.CRITICAL: 100.0, Severity.WARNING: 1.0, Severity.INFO: 0.0}
-"""What a finding adds to the trouble of a card: no number of warnings outweighs an alarm."""
+"""Weight of a finding in the sort key of the state: no number of warnings outweighs an alarm."""
 _LOST = 1e6
-"""The trouble of a card that is lost."""
+"""The sort key of a lost card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Cells:
         return trend.trend(values, 1, 0, 100, "util")[0]
 
     def memory(self, gpu: Gpu) -> Line:
-        """Return how full the memory is as a meter."""
+        """Return the share of used memory as a meter."""
         share = fullness(gpu)
         if share is None:
             return inside(None, units.DASH, _MEMORY, "memory", why(gpu, "memory_used"))
@@ -59,7 +59,7 @@ class Cells:
         return inside(share, value, _MEMORY, level(share, self.settings.thresholds.memory, "memory"))
 
     def heat(self, gpu: Gpu) -> Line:
-        """Return the temperature, with its sign in two cells of its own."""
+        """Return the temperature, followed by two cells for a sign."""
         tone = level(gpu.temperature, self.settings.limits.for_gpu(gpu).temperature)
         text = units.temperature(gpu.temperature, self.settings.ui.temperature_unit)
         note = why(gpu, "temperature") if gpu.temperature is None else ""
@@ -67,7 +67,7 @@ class Cells:
         return (Span(text, tone if sign else "text", "", note), Span(f"{sign:<2}", tone))
 
     def state(self, gpu: Gpu) -> Line:
-        """Return what is worth saying."""
+        """Return the findings."""
         if gpu.lost_at is not None:
             return (Span(f"!! LOST {units.clock_time(gpu.lost_at)}", "alarm"),)
         if gpu.fault is not None and gpu.util is None:
@@ -77,7 +77,7 @@ class Cells:
         return joined(said, _STATE, " · ")
 
     def trouble(self, gpu: Gpu) -> float:
-        """Return how much is wrong, to sort by."""
+        """Return the sort key of the state: higher is worse."""
         if gpu.lost_at is not None:
             return _LOST
         return sum(_WEIGHTS[finding.severity] for finding in self._marks(gpu))
@@ -87,7 +87,7 @@ class Cells:
 
 
 def fullness(gpu: Gpu) -> float | None:
-    """Return how full a card's memory is in percent."""
+    """Return the share of a card's used memory, in percent."""
     return memory_share(gpu.memory_used, gpu.memory_total)
 
 

@@ -1,4 +1,4 @@
-"""Graphs of one GPU or the host over a span of time, with scale, mean and largest value."""
+"""Graphs of one GPU or the host over a span of time, with scale, mean and maximum."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gpubox.ui.severity import level
 _SCALE = 6
 """Cells of the scale beside a graph."""
 _BROAD = 100
-"""Cells from which on graphs stand two by two."""
+"""Cells from which graphs are in two columns."""
 _FULL = 100.0
 """Top of the scale of a share."""
 _HOT = 100.0
-"""Least top of the scale of temperatures, in degrees Celsius."""
+"""Lowest top of the temperature scale, in degrees Celsius."""
 _LEAST = 3
 """Lines that a graph needs, its title included."""
 
@@ -34,18 +34,18 @@ class Graph:
     metric: Metric
     key: str
     top: float
-    """What the full height stands for; 0 leaves it to what was seen."""
+    """The value at full height; 0 takes it from the readings."""
     tone: Tone | Toning
     temperature_unit: str = "celsius"
 
     def say(self, value: float | None) -> str:
-        """Return a reading with its unit."""
+        """Format a reading with its unit."""
         return self.metric.show(value, self.temperature_unit)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which time is shown of which history."""
+    """The history and the span of time that are shown."""
 
     history: History
     now: float
@@ -88,7 +88,7 @@ def of_host(settings: Settings) -> list[Graph]:
 
 
 def draw_graphs(graphs: Sequence[Graph], view: View, width: int, height: int) -> list[Line]:
-    """Return as many of the graphs as fit, one above the other or two by two, with a line of time below."""
+    """Return as many of the graphs as fit, in one or two columns, with a time axis below."""
     columns = 2 if width >= _BROAD and len(graphs) > 1 else 1
     gap = 3
     part = (width - gap * (columns - 1)) // columns
@@ -129,7 +129,7 @@ def _title(graph: Graph, view: View, seen: Sequence[float], width: int) -> Line:
 
 
 def _round_up(value: float) -> float:
-    """Return a round number not under a value, as the top of a scale that nothing else gives."""
+    """Return a round number at or above a value, as the top of a scale without a fixed one."""
     step = 10.0
     while step * 10 < value:
         step *= 10

@@ -1,4 +1,4 @@
-"""What was seen of the box: graphs over the last minute, five, fifteen or sixty."""
+"""Graphs of the box over the last 1, 5, 15 or 60 minutes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gpubox.ui.panels.history.graphs import Graph, View, draw_graphs, of_gpu, of
 from gpubox.ui.widgets.titles import set_caption
 
 SPANS = (1, 5, 15, 60)
-"""Minutes that can be looked at."""
+"""Spans that can be shown, in minutes."""
 
 
 class HistoryPanel(Panel):
@@ -64,11 +64,11 @@ Load, memory, temperature and power over time, for one GPU after the other and t
         self._lines = LineView(self._draw)
 
     def compose(self) -> ComposeResult:
-        """Make the graphs."""
+        """Compose the graphs."""
         yield self._lines
 
     def on_mount(self) -> None:
-        """Draw also while no reading comes: a gap has to grow."""
+        """Draw even while no sample comes in: a gap has to grow."""
         self.set_interval(1.0, self._tick)
 
     def _tick(self) -> None:
@@ -77,26 +77,26 @@ Load, memory, temperature and power over time, for one GPU after the other and t
 
     @property
     def minutes(self) -> int:
-        """The span that is shown."""
+        """The shown span."""
         return SPANS[self._span]
 
     @property
     def subject(self) -> Gpu | None:
-        """The GPU that is shown; None is the host."""
+        """The shown GPU; None for the host."""
         gpus = self.sample.gpus if self.sample else ()
         return gpus[self._subject] if self._subject < len(gpus) else None
 
     @property
     def graphs(self) -> list[Graph]:
-        """What is drawn."""
+        """The drawn graphs."""
         gpu = self.subject
         graphs = of_host(self.settings) if gpu is None else of_gpu(gpu, self.settings)
         return graphs if self._metric is None else [graphs[self._metric % len(graphs)]]
 
     def watch_sample(self, old: Sample | None, new: Sample | None) -> None:
-        """Draw with a new reading, but at most once a second.
+        """Draw with a new sample, but at most once a second.
 
-        Drawing together with the other panels saves half the cost: each repaint walks the whole screen.
+        Drawing together with the other panels halves the cost: each repaint walks the whole screen.
         """
         if not self.is_mounted:
             return
@@ -108,7 +108,7 @@ Load, memory, temperature and power over time, for one GPU after the other and t
             self._lines.redraw()
 
     def watch_gpu(self, gpu: int | None) -> None:
-        """Show the GPU that was chosen."""
+        """Show the chosen GPU."""
         indexes = [one.index for one in self.sample.gpus] if self.sample else []
         if gpu in indexes:
             self._subject = indexes.index(gpu)
@@ -131,24 +131,24 @@ Load, memory, temperature and power over time, for one GPU after the other and t
         return draw_graphs(self.graphs, view, width, height)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         if action == "span":
             return 0 <= self._span + (1 if parameters == (1,) else -1) < len(SPANS)
         return True
 
     def action_subject(self, step: int) -> None:
-        """Show the next GPU or the one before; the host comes after the last."""
+        """Show the next or previous GPU; the host comes after the last."""
         count = len(self.sample.gpus) + 1 if self.sample else 1
         self._subject = (min(self._subject, count - 1) + step) % count
         self._changed()
 
     def action_span(self, step: int) -> None:
-        """Show more time or less."""
+        """Show a longer or shorter span."""
         self._span = max(0, min(len(SPANS) - 1, self._span + step))
         self._changed()
 
     def action_view(self) -> None:
-        """Show the next reading alone, and all of them after the last."""
+        """Show only the next metric; after the last, show all."""
         count = len(graphed(HOST if self.subject is None else GPU))
         place = -1 if self._metric is None else self._metric
         self._metric = None if place + 1 >= count else place + 1

@@ -1,4 +1,4 @@
-"""The host: processor, memory, disks, network, and what the box is."""
+"""The host: processor, memory, disks, network, and its hardware and system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gpubox.ui.widgets.titles import set_caption
 
 
 class HostPanel(Panel):
-    """The machine in one column of meters and words."""
+    """The host as one column of meters and text."""
 
     NAME = "host"
     TITLE = "Host"
@@ -47,11 +47,11 @@ counts as free. `!` marks a disk that is nearly full or read-only.
         self._lines = LineView(self._draw)
 
     def compose(self) -> ComposeResult:
-        """Make the lines."""
+        """Compose the lines."""
         yield self._lines
 
     def watch_sample(self, sample: Sample | None) -> None:
-        """Draw the new reading."""
+        """Draw the new sample."""
         if not self.is_mounted:
             return
         set_caption(self, clean(sample.host.hostname, 32) if sample else "")
@@ -61,7 +61,7 @@ counts as free. `!` marks a disk that is nearly full or read-only.
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that there are to show, where the panel is as high as its content."""
+        """Return the lines that the content needs, for a panel that is as high as its content."""
         return len(self._draw(width, viewport.height))
 
     def _draw(self, width: int, _height: int) -> Sequence[Line]:

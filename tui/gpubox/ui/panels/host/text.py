@@ -1,4 +1,4 @@
-"""The machine around the GPUs, as lines: meters first, then what is read once and forgotten."""
+"""The host as lines: meters first, then the readings of minor interest."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from gpubox.ui.severity import signed, tone_of
 _STEPS = "▁▁▂▃▄▅▆▇█"
 _LABEL = 6
 _FULLNESS = "fullness"
-"""Metric of the findings about a disk that a meter is drawn of."""
+"""Metric of the findings about a disk that has a meter."""
 _NO_SIZE = ("hangs", "fault")
 """Metrics of the findings about a disk without a size."""
 _BROAD = 92
-"""Cells from which on the text stands beside the meters."""
+"""Cells from which the text is beside the meters."""
 
 
 def draw_host(sample: Sample, settings: Settings, width: int) -> list[Line]:
-    """Return the lines for a machine; they are ordered so that the first ones matter most."""
+    """Return the lines of a host, the most important first."""
     host = sample.host
     if width >= _BROAD:
         left = min(64, width // 2)
@@ -75,7 +75,7 @@ def _read_only_first(finding: Finding) -> bool:
 
 
 def _words_of(finding: Finding) -> Span:
-    """Return a finding about a disk; how much is free stands beside the word, the rest is for the pointer."""
+    """Return a finding about a disk: its title with the free space, and the rest as a tooltip."""
     said = signed(finding)
     return Span(f"{said.text}, {said.note}", said.tone) if finding.metric == _FULLNESS else said
 
@@ -85,7 +85,7 @@ def _pair(used: float | None, total: float | None) -> str:
 
 
 def _cores(host: Host, width: int) -> list[Line]:
-    """Return one small bar for each core; when they do not fit two lines, one for the mean of a few."""
+    """Return a small bar per core; when they do not fit into two lines, a bar is the mean of several."""
     room = max(1, width - _LABEL)
     cores: Sequence[float] = host.cores
     if not cores:

@@ -1,4 +1,4 @@
-"""The processes: those on a GPU and the busiest of the host; sort, filter, add up, look closer, signal."""
+"""The processes on GPUs and the busiest of the host: sort, filter, group, inspect, signal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gpubox.ui.widgets.titles import set_caption
 
 
 class Processes(Panel):
-    """A table of processes, or of what each user takes."""
+    """A table of processes, or of the totals of each user."""
 
     NAME = "processes"
     TITLE = "Processes"
@@ -76,7 +76,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         super().__init__(box, settings)
         self._gpu_only = False
         self._new = True
-        """Whether no reading told of the GPUs yet: the first that does says by what to sort."""
+        """Whether no sample had GPUs or none yet: the first one decides the sort column."""
         self._could: tuple[bool, ...] = ()
         self._list: Table[Process] = Table(
             columns(self._now), process_table.key, sort="gpu-mem", empty="No process", id="list"
@@ -87,7 +87,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._words = FilterInput(placeholder="words in user, command, env …", id="words")
 
     def compose(self) -> ComposeResult:
-        """Make both tables and the filter's line."""
+        """Compose both tables and the filter's line."""
         self._totals.display = False
         yield self._list
         yield self._totals
@@ -95,24 +95,24 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
     @property
     def grouped(self) -> bool:
-        """Whether the sums by user are shown."""
+        """Whether the totals by user are shown."""
         return self._totals.display
 
     @property
     def words(self) -> str:
-        """What the list is narrowed to."""
+        """The filter of the list."""
         return self._words.value.strip()
 
     @property
     def chosen(self) -> Process | None:
-        """The process under the cursor, when single ones are shown."""
+        """The process under the cursor, when single processes are shown."""
         return None if self.grouped else self._list.chosen
 
     def _now(self) -> float:
         return self.sample.time if self.sample else 0.0
 
     def watch_sample(self, sample: Sample | None) -> None:
-        """Show the new reading."""
+        """Show the new sample."""
         if not self.is_mounted:
             return
         if self._new and sample is not None and (sample.gpus or sample.faults):
@@ -123,7 +123,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._show()
 
     def watch_gpu(self, gpu: int | None) -> None:
-        """Show what runs on one GPU, or everything."""
+        """Show the processes on one GPU, or all."""
         self.entitle(f"on GPU {gpu} · 0 all" if gpu is not None else "")
         if self.is_mounted:
             self._show()
@@ -138,7 +138,9 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             and self.gpu in (None, process.gpu)
             and (not words or matches(process, words))
         ]
-        shown.sort(key=lambda process: -(process.cpu or 0.0))  # decides among equals, as those without a GPU
+        shown.sort(
+            key=lambda process: -(process.cpu or 0.0)
+        )  # decides among equals, such as those without a GPU
         empty = "No process matches" if listed else "No process is listed"
         self._list.empty = self._totals.empty = empty
         if self.grouped:
@@ -163,7 +165,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         match action:
             case "details":
                 return bool((self._totals if self.grouped else self._list).shown)
@@ -187,16 +189,16 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         (self._totals if self.grouped else self._list).reverse()
 
     def on_table_sorted(self) -> None:
-        """Say by what it is sorted now."""
+        """Show the sort column."""
         self._show()
 
     def action_all(self) -> None:
-        """Show processes on a GPU only, or all."""
+        """Toggle between all processes and those on a GPU."""
         self._gpu_only = not self._gpu_only
         self._show()
 
     def action_group(self) -> None:
-        """Switch between single processes and sums by user."""
+        """Switch between single processes and totals by user."""
         grouped = not self.grouped
         self._totals.display = grouped
         self._list.display = not grouped
@@ -207,12 +209,12 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         (self._totals if self.grouped else self._list).focus(scroll_visible=False)
 
     def action_filter(self) -> None:
-        """Ask for words."""
+        """Open the filter."""
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
     def on_input_changed(self) -> None:
-        """Narrow the list while somebody types."""
+        """Filter the list while the user types."""
         self._show()
 
     def on_input_submitted(self) -> None:
@@ -227,11 +229,11 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._focus_table()
 
     def on_table_opened(self) -> None:
-        """Open what was clicked twice."""
+        """Open the details of the double-clicked row."""
         self.action_details()
 
     def action_details(self) -> None:
-        """Open the window about a process; of a user, the list of theirs."""
+        """Open the details of a process, or the list of a user's processes."""
         if self.grouped:
             user = self._totals.chosen
             self.action_group()
@@ -251,25 +253,25 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         program(self).push_screen(window)
 
     def action_signal(self) -> None:
-        """Choose a signal, ask, send."""
+        """Choose a signal, ask, and send it."""
         process = self.chosen
         if process is not None:
             self.open_window(lambda: self._signal(process))
 
     def action_ignore(self) -> None:
-        """Ask, then let jobs have the GPU in spite of the process."""
+        """Ask, then let jobs use the GPU despite the process."""
         process = self.chosen
         if process is not None:
             self.open_window(lambda: self._ignore(process))
 
     async def _ignore(self, process: Process) -> None:
-        """Raises what Jobs.ignore raises."""
+        """Let jobs use the GPU despite a process, after a yes; raises what Jobs.ignore raises."""
         if await asker(self).ask(let_pass(self.box.name, process)) == "yes":
             await self.box.use(Jobs).ignore(Ignored(process.pid))
             self.notify(f"Jobs ignore {process.pid} {process_table.program(process)}", markup=False)
 
     async def _signal(self, process: Process) -> None:
-        """Ask twice, then send; raises what Box.signal raises."""
+        """Ask for the signal and a yes, then send it; raises what ProcessSignals.send raises."""
         about = f"{process.pid} {process_table.program(process)}"
         name = await window(self, SignalChooser(about))
         if name is None:
@@ -281,7 +283,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
 
 def question(box: str, process: Process, name: str, now: float) -> Question:
-    """Return the question that names the process and what the signal does to it."""
+    """Return the question that names the process and the effect of the signal."""
     who = clean(process.user, 32) or "somebody"
     where = "" if process.gpu is None else f" on GPU {process.gpu}"
     since = "" if process.started is None else f", for {units.duration(now - process.started)} now"

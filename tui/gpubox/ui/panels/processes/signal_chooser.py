@@ -1,4 +1,4 @@
-"""What is asked before something is done to a process: which signal, the gentlest first, and whether."""
+"""Questions before an action on a process: which signal, the gentlest first, and whether to go on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGNALS: dict[str, str] = {
     "CONT": "lets a paused one go on",
     "KILL": "ends it at once; nothing is saved",
 }
-"""What can be sent, and what it does to a process."""
+"""The signals that can be sent, and the effect of each."""
 
 
 class _Signals(OptionList, inherit_bindings=False):
@@ -42,7 +42,7 @@ class _Signals(OptionList, inherit_bindings=False):
 
 
 class SignalChooser(ModalScreen[str | None]):
-    """Returns the name of the chosen signal, or None."""
+    """Its result is the name of the chosen signal, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close", id="signals.close", tooltip="Send nothing")
@@ -67,7 +67,7 @@ class SignalChooser(ModalScreen[str | None]):
         self._about = about
 
     def compose(self) -> ComposeResult:
-        """Make the list."""
+        """Compose the list."""
         options = [
             Option(Content.assemble((f"{name:<6}", "bold"), (text, "$text-muted")), id=name)
             for name, text in SIGNALS.items()
@@ -78,12 +78,12 @@ class SignalChooser(ModalScreen[str | None]):
         yield KeyFooter()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Give the choice back."""
+        """Close with the choice."""
         self.dismiss(event.option.id)
 
 
 def let_pass(box: str, process: Process) -> Question:
-    """Return the question whether jobs may have the GPU that a process is on."""
+    """Return the question whether jobs may use the GPU of a process."""
     who = clean(process.user, 32) or "somebody"
     return Question(
         about=box,

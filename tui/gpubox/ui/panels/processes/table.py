@@ -1,4 +1,4 @@
-"""Processes as rows, alone or added up by user, and as a window of details."""
+"""Processes as rows, single or in totals by user, and as a window of details."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpubox.ui.draw.table import Column
 from gpubox.ui.panels.gpus.gpu_status import short_name
 
 KINDS = {"C": "compute", "G": "graphics", "C+G": "compute and graphics", "M": "compute through MPS"}
-"""What the letters in the TYPE column stand for."""
+"""Meanings of the letters in the TYPE column."""
 STATES = {
     "R": "running",
     "S": "sleeping",
@@ -23,7 +23,7 @@ STATES = {
     "t": "stopped by a debugger",
     "I": "idle",
 }
-"""The kernel's letters in words."""
+"""The kernel's state letters in words."""
 _LABEL = 12
 
 
@@ -33,12 +33,12 @@ def program(process: Process) -> str:
 
 
 def key(process: Process) -> tuple[int, int | None, int | None]:
-    """Return what tells a row from all others; a process on two GPUs has two rows."""
+    """Return the unique key of a row; a process on two GPUs has two rows."""
     return process.pid, process.gpu, process.gpu_instance
 
 
 def matches(process: Process, words: Sequence[str]) -> bool:
-    """Return whether every word (in lower case) is somewhere in what a row shows."""
+    """Return whether a row contains every word; words are in lower case."""
     text = " ".join(
         (
             str(process.pid),
@@ -64,7 +64,7 @@ def _command(process: Process) -> Line:
 
 
 def place(process: Process) -> str:
-    """Return the environment or container that a process runs in; a container says more."""
+    """Return the container of a process, else its environment."""
     if process.container:
         return f"□ {clean(process.container, 60)}"
     return clean(process.env or "", 60).rstrip("/").rsplit("/", 1)[-1]
@@ -75,7 +75,7 @@ def _gpu(process: Process) -> str:
 
 
 def _gpu_cell(text: Callable[[Process], str], tone: Tone = "text") -> Callable[[Process], str | Line]:
-    """Leave the cell of a process that uses no GPU blank: nothing is unknown there."""
+    """Leave the cell blank for a process that uses no GPU: nothing is unknown there."""
     return lambda process: (Span(""),) if process.gpu is None else (Span(text(process) or units.DASH, tone),)
 
 
@@ -96,7 +96,7 @@ def _memory(process: Process) -> str:
 
 
 def columns(now: Callable[[], float]) -> Sequence[Column[Process]]:
-    """Return the columns of the list; `now` gives the box's own time."""
+    """Return the columns of the list; `now` returns the box's time."""
 
     def running(process: Process) -> str:
         return "" if process.started is None else units.duration(now() - process.started)
@@ -131,7 +131,7 @@ def columns(now: Callable[[], float]) -> Sequence[Column[Process]]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What one user's processes take together."""
+    """The totals of one user's processes."""
 
     user: str
     processes: int
@@ -143,7 +143,7 @@ class Totals:
 
 
 def totals(processes: Iterable[Process]) -> list[Totals]:
-    """Return the sums for each user; a process on two GPUs takes its CPU and memory once."""
+    """Return the totals of each user; CPU and memory of a process on two GPUs count once."""
     by_user: dict[str, list[Process]] = {}
     for process in processes:
         by_user.setdefault(clean(process.user, 32) or units.DASH, []).append(process)
@@ -189,7 +189,7 @@ TOTAL_COLUMNS: Sequence[Column[Totals]] = (
 
 
 def draw_details(sample: Sample | None, chosen: Process, width: int, _height: int) -> list[Line]:
-    """Return everything known of a process, from the newest sample while it is still there."""
+    """Return everything known about a process, from the newest sample while it still runs."""
     now = next((one for one in sample.processes if key(one) == key(chosen)), None) if sample else None
     process = now or chosen
     out: list[Line] = []
@@ -224,7 +224,7 @@ def draw_details(sample: Sample | None, chosen: Process, width: int, _height: in
 
 
 def _whole(text: str, width: int) -> list[Line]:
-    """Return a command line in full, also where it has no blanks to break at."""
+    """Return a whole command line, broken even where it has no blanks."""
     lines: list[Line] = []
     for line in wrapped(text, 10_000, most=1):
         words = line[0].text

@@ -1,4 +1,4 @@
-"""A small window to write a tunnel by hand in; it says what is meant while it is written."""
+"""A window that asks for a tunnel, and explains the input while it is typed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ EXAMPLES = (
     ("remote:9000:3000", "port 9000 on the box leads to port 3000 here"),
     ("socks:1080", "a SOCKS proxy: the box connects to anywhere"),
 )
-"""What can be written; `-L`, `-R` and `-D` as for ssh are understood too."""
+"""Examples of input; the -L, -R and -D of ssh are accepted too."""
 _SSH = re.compile(r"-([LRD])\s*(\S.*)")
 _PREFIX = {"L": "", "R": "remote:", "D": "socks:"}
 
 
 class TunnelForm(ModalScreen[TunnelSpec | None]):
-    """Returns the tunnel that was written, or None."""
+    """Its result is the spec of a tunnel, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="new-tunnel.open", tooltip="Open the tunnel", priority=True),
@@ -47,7 +47,7 @@ class TunnelForm(ModalScreen[TunnelSpec | None]):
         self._meaning = Static("", id="meaning", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Make the window."""
+        """Compose the window."""
         with Vertical(id="question", classes="form"):
             with VerticalScroll(id="text", can_focus=False):
                 for text, meaning in EXAMPLES:
@@ -66,7 +66,7 @@ class TunnelForm(ModalScreen[TunnelSpec | None]):
 
     @on(LineInput.Changed)
     def _explain(self) -> None:
-        """Say what is meant; what is not finished yet is no mistake."""
+        """Explain the input; unfinished input is not an error."""
         try:
             words = meaning(read(self._text.value)) if self._text.value.strip() else ""
         except ConfigError:
@@ -74,7 +74,7 @@ class TunnelForm(ModalScreen[TunnelSpec | None]):
         self._meaning.update(Content.styled(words, "$foreground-muted"))
 
     def action_open(self) -> None:
-        """Give the tunnel back, or say what is wrong."""
+        """Close with the spec, or show what is wrong."""
         try:
             self.dismiss(read(self._text.value))
         except ConfigError as error:
@@ -82,13 +82,13 @@ class TunnelForm(ModalScreen[TunnelSpec | None]):
 
 
 def read(text: str) -> TunnelSpec:
-    """Return what a line means, in our words or in ssh's; raises ConfigError."""
+    """Return the spec of a line in our syntax or ssh's; raises ConfigError."""
     as_ssh = _SSH.fullmatch(text.strip())
     return parse(_PREFIX[as_ssh[1]] + as_ssh[2].strip() if as_ssh else text)
 
 
 def meaning(requested: TunnelSpec) -> str:
-    """Return a tunnel as a sentence."""
+    """Return a spec as a sentence."""
     spec = requested.spec
     if spec is None:
         return f"the service {requested.name}, once it is found"

@@ -1,4 +1,4 @@
-"""Services of the box and the tunnels to them: open by name, by hand, stop, and what goes through."""
+"""Services of the box and the tunnels to them: open by name or by hand, stop, and watch the traffic."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gpubox.ui.widgets.titles import set_caption
 
 
 class TunnelsPanel(ListPanel):
-    """One list of what can be opened and of what is open."""
+    """One list of services and tunnels."""
 
     NAME = "tunnels"
     TITLE = "Tunnels"
@@ -73,12 +73,12 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         self._why.can_focus = False
 
     def compose(self) -> ComposeResult:
-        """Make the list, and the place where it is told what is wrong with the chosen one."""
+        """Compose the list, and the lines that explain the chosen row."""
         yield self._list
         yield self._why
 
     def on_mount(self) -> None:
-        """Follow both lists, and what sshd allows."""
+        """Follow the feeds of services, tunnels and sshd's limits."""
         self._follow(self._tunnels.feed)
         self._follow(self._services.feed)
         self._follow(self._limits.feed)
@@ -89,7 +89,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         return self._list.chosen
 
     def _show(self) -> None:
-        """Draw what is known now."""
+        """Draw the present state."""
         tunnels = self._tunnels.feed.value
         self._rates.note(tunnels)
         if not self.seen:
@@ -111,13 +111,13 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         self._explain()
 
     def _shows(self, service: Service | None) -> bool:
-        """Return whether a service is listed that has no tunnel: what this program opens itself is none."""
+        """Return whether to list a service without a tunnel; the program's own listeners are left out."""
         if service is None or (service.pid == os.getpid() and self.box.target.kind != "ssh"):
             return False
         return self._all or not service.system
 
     def _explain(self) -> None:
-        """Say what is to know about the chosen row, and which keys work on it."""
+        """Explain the chosen row, and update the keys that work on it."""
         self._why.redraw()
         needed = self.get_content_height(self.size, self.screen.size, self.size.width)
         if needed != self._needed:
@@ -148,19 +148,19 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         return " · ".join(parts) if shown else ""
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that there are to show, where the panel is as high as its content."""
+        """Return the lines that the content needs, for a panel that is as high as its content."""
         return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
 
     def on_table_chosen(self) -> None:
-        """Say what is to know about the row that the cursor came to."""
+        """Explain the row under the cursor."""
         self._explain()
 
     def on_table_opened(self) -> None:
-        """Open what was clicked twice."""
+        """Open the double-clicked row."""
         self.action_open()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         row = self.chosen
         match action:
             case "new":
@@ -172,13 +172,13 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             case "page" | "copy":
                 return row is not None and row.tunnel is not None and bool(row.tunnel.address)
             case "stop" | "restart":
-                # True also where there is nothing to stop: the key would mean something else on the screen.
+                # True even if there is nothing to stop: otherwise the key would go to the screen.
                 return row is not None
             case _:
                 return True
 
     def title_of(self, action: str) -> str | None:
-        """Name what can be stopped or forgotten now, and nothing where there is no tunnel."""
+        """Return `Stop` or `Forget` with the state of the tunnel, and "" without a tunnel."""
         tunnel = self._tunnel()
         if action in ("stop", "restart") and tunnel is None:
             return ""
@@ -187,11 +187,11 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         return None
 
     def summon(self, *, again: bool) -> None:
-        """Look for services now."""
+        """Scan for services now."""
         self._poller.soon()
 
     def action_open(self) -> None:
-        """Open the chosen service, with its page; a tunnel that is no service only as a tunnel."""
+        """Open the chosen service and its page, or the chosen tunnel."""
         row = self.chosen
         if row is None or not self.check_action("open", ()):
             return
@@ -203,18 +203,18 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             self.action_copy()
 
     def action_all(self) -> None:
-        """Show what belongs to the system too, or not."""
+        """Show or hide system services."""
         self._all = not self._all
         self._show()
 
     def action_page(self) -> None:
-        """Open the page behind the chosen tunnel once more."""
+        """Open the page of the chosen tunnel again."""
         row = self.chosen
         if row is not None and row.tunnel is not None:
             self.attempt(self._browse(row.service, row.tunnel))
 
     async def _open(self, service: Service) -> None:
-        """Bring a service here, and show its page if it has one; raises why sshd would not let it."""
+        """Open a tunnel to a service, and its page if it has one; raises the reason if sshd forbids it."""
         self._allowed(service.forward)
         tunnel = await self._services.open(service)
         if service.page:
@@ -225,7 +225,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             raise forbidden
 
     async def _browse(self, service: Service | None, tunnel: Tunnel) -> None:
-        """Show a page in the browser; without one its address is copied, for the user to open."""
+        """Show a page in the browser; without a browser, copy its address."""
         plain = f"http://{tunnel.address}/" if service is None else service.shown_url(tunnel.port)
         url = plain if service is None else service.url(tunnel.port)
         name = tunnel.name if service is None else service.key
@@ -244,7 +244,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             self.notify(f"{tunnel.address} is copied", markup=False)
 
     def action_stop(self) -> None:
-        """Close the chosen tunnel, or forget one that is closed."""
+        """Close the chosen tunnel, or forget a closed one."""
         tunnel = self._tunnel()
         if tunnel is not None:
             tunnels = self._tunnels
@@ -252,7 +252,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             self.attempt(tunnels.forget(tunnel.id) if stopped else tunnels.stop(tunnel.id))
 
     def action_restart(self) -> None:
-        """Close the chosen tunnel and open it anew."""
+        """Reopen the chosen tunnel."""
         if (tunnel := self._tunnel()) is not None:
             self.attempt(self._tunnels.restart(tunnel.id))
 

@@ -1,4 +1,4 @@
-"""Services and tunnels as rows: where each is on the box and here, how it does, and what goes through."""
+"""Services and tunnels as rows: the address on the box and here, state, and traffic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpubox.ui.draw.spans import Line, Span, Tone
 from gpubox.ui.draw.table import Column
 
 _WINDOW = 4.0
-"""Seconds over which a rate is the mean: counts come once a second, and not exactly."""
+"""Seconds over which rates are averaged: counts come about once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +29,28 @@ class TunnelRow:
     service: Service | None
     tunnel: Tunnel | None
     up: float = 0.0
-    """Bytes a second to the box."""
+    """Bytes per second to the box."""
     down: float = 0.0
     forbidden: GpuBoxError | None = None
-    """Why sshd would not let it be opened, where that is known."""
+    """Why sshd forbids it, if known."""
 
     @property
     def key(self) -> tuple[str, str | int]:
-        """What tells it from the others; it stays when a service gets a tunnel."""
+        """Its unique key, which stays when a service gets a tunnel."""
         if self.service is not None:
             return "service", self.service.key
         return "tunnel", self.tunnel.id if self.tunnel is not None else 0
 
     @property
     def name(self) -> str:
-        """What it is called; safe to draw."""
+        """Its name, safe to draw."""
         if self.service is not None:
             return clean(self.service.key, 40)
         return clean(self.tunnel.name, 40) if self.tunnel is not None else ""
 
     @property
     def kind(self) -> str:
-        """What sort of thing it is: `Jupyter`, or `local`, `remote`, `socks`, `socket` for a tunnel."""
+        """The kind of service, such as `Jupyter`; `local`, `remote`, `socks` or `socket` for a tunnel."""
         if self.service is not None:
             return clean(self.service.name, 20)
         spec = self.tunnel.spec if self.tunnel is not None else None
@@ -96,13 +96,13 @@ def _row(service: Service | None, tunnel: Tunnel | None, rates: Rates) -> Tunnel
 
 
 class Rates:
-    """How fast bytes go through each tunnel, from counts that are looked at now and then."""
+    """Rates of each tunnel, from its counters at several times."""
 
     def __init__(self) -> None:
         self._seen: Mapping[int, deque[tuple[float, int, int]]] = {}
 
     def note(self, tunnels: Iterable[Tunnel]) -> None:
-        """Take the counts as they are now."""
+        """Add the present counters."""
         now = time.monotonic()
         seen: dict[int, deque[tuple[float, int, int]]] = {}
         for one in tunnels:
@@ -113,7 +113,7 @@ class Rates:
         self._seen = seen
 
     def of(self, tunnel: int) -> tuple[float, float]:
-        """Return bytes a second to the box and from it."""
+        """Return the bytes per second to the box and from it."""
         counts = self._seen.get(tunnel)
         if not counts or (seconds := counts[-1][0] - counts[0][0]) < 0.2:
             return 0.0, 0.0
@@ -122,7 +122,7 @@ class Rates:
 
 
 def state(row: TunnelRow) -> tuple[str, Tone]:
-    """Return how a tunnel does, in words."""
+    """Return the state of a tunnel in words."""
     tunnel = row.tunnel
     if tunnel is None:
         return ("not allowed", "muted") if row.forbidden is not None else ("", "muted")
@@ -144,7 +144,7 @@ def state(row: TunnelRow) -> tuple[str, Tone]:
 
 
 def why(row: TunnelRow) -> list[str]:
-    """Return what else there is to know: who else gets there, what is wrong, and what to do about it."""
+    """Return notes on a row: who else can reach it, what is wrong, and what to do about it."""
     tunnel, service = row.tunnel, row.service
     out: list[str] = []
     if service is not None and service.exposed:
@@ -178,7 +178,7 @@ def _here(row: TunnelRow) -> str:
 
 
 def _numbers(text: Callable[[TunnelRow], str]) -> Callable[[TunnelRow], str | None]:
-    """Sort ports by their number, and what is none after them."""
+    """Sort ports by number, and anything else after them."""
     return lambda row: f"{text(row):>5}" if text(row) else None
 
 
