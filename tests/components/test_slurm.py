@@ -44,7 +44,7 @@ async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_pa
     second = await backend.launch(spec("echo $CUDA_VISIBLE_DEVICES", gpus=ONE, name="two"))
     waiting = await until(backend, second, lambda record: record.waits.startswith("free resources"))
     assert waiting.state == "queued"
-    assert waiting.slurm.isdigit()
+    assert waiting.queue_id.isdigit()
     view = await backend.look()
     assert view is not None
     assert [(row.name, row.state, row.gpus) for row in view.queue] == [
@@ -101,8 +101,8 @@ async def test_scancel_by_hand_is_told_and_ends_everything(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path
 ) -> None:
     record = await backend.launch(spec(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
-    record = await until(backend, record, lambda record: record.slurm and (tmp_path / "far").exists())
-    cluster.run("scancel", record.slurm)
+    record = await until(backend, record, lambda record: record.queue_id and (tmp_path / "far").exists())
+    cluster.run("scancel", record.queue_id)
     ending = await ended(backend, record)
     assert (ending.how, ending.by) == ("stopped", "scancel")
     await gone(tmp_path / "far")
@@ -121,9 +121,9 @@ async def test_a_canceled_job_that_exits_with_0_is_told_as_canceled(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path, line: str
 ) -> None:
     record = await backend.launch(spec(line.format(tmp_path)))
-    record = await until(backend, record, lambda record: record.slurm and (tmp_path / "on").exists())
+    record = await until(backend, record, lambda record: record.queue_id and (tmp_path / "on").exists())
     with contextlib.suppress(AssertionError):  # it may have done that itself
-        cluster.run("scancel", record.slurm)
+        cluster.run("scancel", record.queue_id)
     ending = await ended(backend, record)
     assert (ending.how, ending.by) == ("stopped", "scancel")
     assert exit_status(await backend.show(record.id)) != 0
@@ -137,8 +137,8 @@ async def test_a_waiting_job_that_is_stopped_never_runs(backend: Slurm, cluster:
     ending = await ended(backend, second)
     assert (ending.how, ending.by) == ("stopped", "ada@laptop")
     third = await backend.launch(spec("sleep 100", gpus=ONE))
-    third = await until(backend, third, lambda record: record.slurm)
-    cluster.run("scancel", third.slurm)
+    third = await until(backend, third, lambda record: record.queue_id)
+    cluster.run("scancel", third.queue_id)
     ending = await ended(backend, third)
     assert (ending.how, ending.by) == ("stopped", "scancel")
     await backend.stop(first.id, "ada@laptop")
@@ -146,13 +146,13 @@ async def test_a_waiting_job_that_is_stopped_never_runs(backend: Slurm, cluster:
 
 
 async def test_our_time_limit_comes_before_slurms(backend: Slurm) -> None:
-    record = await backend.launch(spec("sleep 100", limit=1.0, partition="short"))
+    record = await backend.launch(spec("sleep 100", limit=1.0, options={"partition": "short"}))
     ending = await ended(backend, record)
     assert ending.how == "limit"
 
 
 async def test_a_limit_longer_than_the_partitions_is_told(backend: Slurm) -> None:
-    record = await backend.launch(spec("sleep 1", limit=36000.0, partition="short"))
+    record = await backend.launch(spec("sleep 1", limit=36000.0, options={"partition": "short"}))
     waiting = await until(backend, record, lambda record: record.waits)
     assert re.search("partition (does not )?allow", waiting.waits)
     await backend.stop(record.id, "ada@laptop")
@@ -202,9 +202,9 @@ async def test_the_same_job_sent_twice_runs_once(backend: Slurm, cluster: SlurmT
     once = spec(f"echo ran >>{tmp_path}/ran; sleep 0.5")
     first, second = await backend.launch(once), await backend.launch(once)
     assert first.id == second.id
-    assert first.slurm == second.slurm
+    assert first.queue_id == second.queue_id
     await ended(backend, first)
-    (Path(first.folder) / "slurm").unlink()
+    (Path(first.folder) / "queue_id").unlink()
     assert (await backend.launch(once)).state == "ended"
     assert (tmp_path / "ran").read_text() == "ran\n"
 
@@ -222,9 +222,9 @@ async def test_a_job_comes_after_another_and_not_after_one_that_failed(
 
 async def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(backend: Slurm) -> None:
     with pytest.raises(RemoteError, match="artition"):
-        await backend.launch(spec("true", partition="nowhere"))
+        await backend.launch(spec("true", options={"partition": "nowhere"}))
     with pytest.raises(RemoteError, match="cannot be one's name"):
-        await backend.launch(spec("true", partition="a b; touch bad"))
+        await backend.launch(spec("true", options={"partition": "a b; touch bad"}))
     with pytest.raises(RemoteError, match="cannot name them"):
         await backend.launch(spec("true", gpus=GpuRequest(mode="chosen", uuids=("GPU-1",))))
     assert await backend.list() == ()

@@ -35,11 +35,11 @@ async def test_sacct_tells_how_jobs_ended_that_the_controller_forgot(
         blocking = await backend.launch(spec("sleep 100", gpus=ONE))
         await until(backend, blocking, lambda record: record.state == "running")
         waiting = await backend.launch(spec("sleep 100", gpus=ONE))
-        waiting = await until(backend, waiting, lambda record: record.waits and record.slurm)
-        made.run("scancel", waiting.slurm)
+        waiting = await until(backend, waiting, lambda record: record.waits and record.queue_id)
+        made.run("scancel", waiting.queue_id)
         stray = made.run("sbatch", "--parsable", "--output=/dev/null", "--wrap", "kill -SEGV $$").strip()
         failed = await backend.show(failed.id)
-        numbers = [failed.slurm, waiting.slurm, stray]
+        numbers = [failed.queue_id, waiting.queue_id, stray]
         for number in numbers:
             await asyncio.to_thread(waited, lambda number=number: known(made, number))
         await backend.stop(blocking.id, "ada@laptop")

@@ -25,11 +25,11 @@ async def test_a_node_that_fails_is_named_as_the_cause(
             monkeypatch.setenv(name, value)
         backend = behind(tmp_path, monkeypatch)
         record = await backend.launch(spec("sleep 100"))
-        record = await until(backend, record, lambda record: record.state == "running" and record.slurm)
+        record = await until(backend, record, lambda record: record.state == "running" and record.queue_id)
         node = made.run("sinfo", "-h", "-N", "-o", "%N").split()[0]
         made.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         ending = await ended(backend, record)
-        assert ending.how == "slurm"
+        assert ending.how == "queue"
         assert ending.words == f"The node failed on {node}"
         assert (await backend.show(record.id)).usage
 
@@ -64,8 +64,8 @@ async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Slurm
     backend = behind(tmp_path, monkeypatch)
     await backend.launch(spec("sleep 100", gpus=ONE))
     record = await backend.launch(spec("sleep 100", gpus=ONE))
-    record = await until(backend, record, lambda record: record.waits and record.slurm)
-    made.run("scancel", record.slurm)
+    record = await until(backend, record, lambda record: record.waits and record.queue_id)
+    made.run("scancel", record.queue_id)
     await asyncio.to_thread(made.forget)
     return backend, record
 
@@ -78,7 +78,7 @@ async def test_a_job_that_slurm_forgot_is_told_as_such(
         assert (await backend.show(record.id)).state == "queued", "it may still come"
         monkeypatch.setattr("gpubox.boxes.jobs.slurm.backend.FORGOTTEN", 0.0)
         ending = await ended(backend, record)
-        assert (ending.how, ending.words) == ("slurm", f"Slurm no longer knows its job {record.slurm}")
+        assert (ending.how, ending.words) == ("queue", f"Slurm no longer knows its job {record.queue_id}")
 
 
 async def test_accounting_is_asked_where_there_is_one(

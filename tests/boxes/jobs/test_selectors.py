@@ -15,11 +15,11 @@ from gpubox.core.record import Record
 from tests.boxes.jobs.backend import job
 
 
-def called(number: int, name: str, slurm: str = "") -> Record:
-    return job(number, spec=replace(job(number).spec, name=name), slurm=slurm)
+def called(number: int, name: str, queue_id: str = "") -> Record:
+    return job(number, spec=replace(job(number).spec, name=name), queue_id=queue_id)
 
 
-JOBS = (called(3, "train"), called(2, "paint", slurm="4711"), called(1, "train"))
+JOBS = (called(3, "train"), called(2, "paint", queue_id="4711"), called(1, "train"))
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_sampler_that_hangs_does_not_hold_the_job(box: Box) -> None:
 def payload(box: Box, job: str, **environment: str) -> subprocess.Popen[bytes]:
     """Run a prepared job as Slurm does."""
     return subprocess.Popen(
-        box.command("payload", job),
+        box.command("payload", job, "SLURM_JOB_ID", "scancel"),
         env={**box.environment, "SLURM_JOB_ID": "77", "CUDA_VISIBLE_DEVICES": "1", **environment},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -167,7 +167,7 @@ def test_under_slurm_the_payload_ends_as_the_job_did(
     job = prepared(any_box, "sh", "-c", 'echo "$CUDA_VISIBLE_DEVICES"; ' + script, cwd=str(tmp_path))
     assert payload(any_box, job).wait(LIMIT) == status
     record = any_box.show(job)
-    assert (record.state, record.slurm) == ("ended", "77")
+    assert (record.state, record.queue_id) == ("ended", "77")
     assert any_box.log(job) == b"1\n"
     assert not (any_box.program / "core").exists()
 

@@ -140,13 +140,13 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
 @pytest.mark.parametrize("code", [0, 6])
 def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box, code: int) -> None:
     record = box.run("sh", "-c", f"exit {code}")
-    said = {"id": record.id, "ending": {"how": "slurm", "words": "It failed"}, "ended": record.ended}
+    said = {"id": record.id, "ending": {"how": "queue", "words": "It failed"}, "ended": record.ended}
     kept = box.record(box.ask("settle", **said))
     assert kept.ending
     assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", code, "")
     known = box.record(box.ask("settle", **said, forced=True))
     assert known.ending
-    assert (known.ending.how, known.ending.code, known.ending.words) == ("slurm", code, "It failed")
+    assert (known.ending.how, known.ending.code, known.ending.words) == ("queue", code, "It failed")
 
 
 def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:

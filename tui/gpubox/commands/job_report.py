@@ -97,7 +97,7 @@ def details(record: Record) -> list[str]:
         ("started", _clock(record.started)),
         ("ended", _clock(record.ended)),
         ("for", duration(_took(record)) if usage is None else ""),
-        ("Slurm", clean(record.slurm, 40)),
+        ("Slurm", clean(record.queue_id, 40)),
         ("commit", clean(record.commit, 60)),
         ("record", clean(record.folder, 300)),
         ("log", size(record.log_bytes)),

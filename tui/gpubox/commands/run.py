@@ -168,8 +168,8 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
         results=(*spec.results, *given.results),
         notify=given.notify and spec.notify,
         login=given.login,
-        backend="slurm" if given.backend == "slurm" else "box",
-        partition=given.partition,
+        backend=given.backend,
+        options={"partition": given.partition} if given.partition else {},
     )
 
 

@@ -88,9 +88,10 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Runs that belong together, such as the repeats of a comparison."""
     template: str = ""
     """The template that it was made from."""
-    backend: Literal["box", "slurm"] = "box"
-    partition: str = ""
-    """Slurm only; empty is Slurm's default."""
+    backend: str = "box"
+    """What runs it, by its name; see boxes.jobs.backends."""
+    options: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    """What its backend is asked for besides, such as a partition, by the names of its options."""
     by: str = ""
     """Who submitted it: `user@laptop`."""
 

@@ -14,7 +14,6 @@ _HOW = {
     "after": "the job before it did not succeed",
     "reboot": "the box rebooted",
     "lost": "its supervisor was killed",
-    "slurm": "ended by Slurm",
 }
 """Words for outcomes without an exit code; the box's own words are added where it gives some."""
 
@@ -34,6 +33,8 @@ def how(ending: Ending) -> str:
             return f"{clean(ending.signal, 12) or 'a signal'}{', core dumped' if ending.core else ''}"
         case "stopped":
             return f"stopped by {clean(ending.by, 60)}" if ending.by else "stopped"
+        case "queue":
+            return f"ended by {clean(ending.by, 60) or 'its queue'}"
         case _:
             return _HOW[ending.how]
 
@@ -43,7 +44,7 @@ def outcome(record: Record) -> str:
     ending = record.ending
     if ending is None:
         return f"still {record.state}" if record.state != "ended" else "not known"
-    words = clean(ending.words, 200) if ending.how in _HOW else ""
+    words = clean(ending.words, 200) if ending.how in _HOW or ending.how == "queue" else ""
     if words and ending.how in ("limit", "lost", "reboot"):  # a sentence that says it all
         return words[:1].lower() + words[1:]
     return f"{how(ending)}: {words}" if words else how(ending)

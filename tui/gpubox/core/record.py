@@ -25,7 +25,7 @@ How = Literal[
     "after",  # the job that it waited for did not succeed, or is gone: `words`
     "reboot",  # the box rebooted meanwhile
     "lost",  # its supervisor was killed; its outcome is unknown
-    "slurm",  # Slurm ended it before the supervisor could write: `words`
+    "queue",  # its queue ended it, or knows what the supervisor could not write: `by`, `words`
 ]
 
 
@@ -54,7 +54,7 @@ class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     core_file: str = ""
     """Where the core dump is, or the command that shows it; empty when unknown."""
     by: str = ""
-    """Who stopped it: `ada@laptop`, `a signal to the supervisor`."""
+    """Who stopped it: `ada@laptop`, `a signal to the supervisor`; the queue that ended it."""
     words: str = ""
     """One sentence for people; remote text, to be cleaned before it is drawn."""
     why: str = ""
@@ -167,8 +167,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """Git commit of the working folder, with a `+` when it was dirty; empty without git."""
     results: tuple[str, ...] = ()
     """Files that matched `spec.results` when it ended, absolute."""
-    slurm: str = ""
-    """Slurm's own job id."""
+    queue_id: str = ""
+    """Its id in the queue of its backend; empty where the box itself runs it."""
     warning: str = ""
     """What endangers it on this box, in words: that a logout kills leftover processes, for example."""
     now: Moment = 0.0
@@ -249,7 +249,7 @@ def exit_status(record: Record) -> int:
         return 124
     if ending.how == "exec":
         return 127
-    if ending.how in ("stopped", "slurm") and ending.code == 0:
+    if ending.how in ("stopped", "queue") and ending.code == 0:
         return 125  # a command that was stopped may exit with 0, but did not finish
     if ending.code is not None:
         return ending.code

@@ -158,14 +158,15 @@ def settle(asked: Row) -> Row:
     # A queue that only knows that it failed, knows less than we: its status is ours.
     # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
     by_itself = ending.get("how") in ("exit", "signal")
-    explained = (by_itself and asked.get("forced")) or ending.get("by") == "scancel"
+    canceled = bool(ending.get("by")) and ending["by"] == asked.get("canceler")
+    explained = canceled or (by_itself and asked.get("forced"))
     lives = process_tree.alive(supervisor) or process_tree.alive(record.get("main"))
     if lives or waits or not (record.get("state") in records.ACTIVE or explained):
         return show(asked)
     found = {name: text for name, text in (asked.get("ending") or {}).items() if isinstance(text, str)}
     if found.get("how") == "stopped":
         by = records.load(os.path.join(folder, "stop.json")) or {}
-        found["by"] = str(by.get("by") or "scancel")
+        found["by"] = str(by.get("by") or asked.get("canceler") or "its queue")
     own = {name: value for name, value in ending.items() if name not in ("by", "why")}
     record.update(state="ended", ended=record.get("ended") or ended, waits="", ending=dict(own, **found))
     record["gpus"] = records.gpus(folder) or record.get("gpus") or []
@@ -382,8 +383,8 @@ def _serve(words: List[str]) -> int:
     verb = words[0] if words else ""
     if verb in ("follow", "copy") and len(words) == 3:
         follow(words[1], int(words[2]), verb == "follow")
-    elif verb == "payload" and len(words) == 2:
-        return launcher.payload(words[1])
+    elif verb == "payload" and len(words) == 4:
+        return launcher.payload(*words[1:])
     elif verb == "unit" and len(words) == 2:
         from gpubox.remote import systemd
 

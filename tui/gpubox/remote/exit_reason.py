@@ -60,13 +60,16 @@ def exec_words(program: str, environment: Dict[str, str], error: BaseException) 
     return "%s: %s" % (program, words)
 
 
-def stopped_by(folder: str, slurm: str) -> Tuple[str, str]:
-    """Return who asked for a job's end, and what else is known of it."""
+def stopped_by(folder: str, canceler: str) -> Tuple[str, str]:
+    """Return who asked for a job's end, and what else is known of it.
+
+    `canceler` is the command that cancels jobs of the queue that runs this one; empty without a queue.
+    """
     request = records.load(os.path.join(folder, "stop.json"))
     if request:
         return str(request.get("by") or "somebody"), ""
-    if slurm:
-        return "scancel", "Slurm sends the same signal for scancel, its time limit and a preemption"
+    if canceler:
+        return canceler, "Its queue sends the same signal for %s, its time limit and a preemption" % canceler
     if os.path.exists("/run/nologin") or os.path.exists("/run/systemd/shutdown/scheduled"):
         return "a signal to the supervisor", "The box was going down"
     return "a signal to the supervisor", ""

@@ -307,7 +307,7 @@ def stop(job: object, by: object) -> Row:
 
 
 def prepared(spec: object) -> Row:
-    """Write a job's record for Slurm to run later by `payload`, and return it; raises Refused."""
+    """Write a job's record for a queue to run later by `payload`, and return it; raises Refused."""
     job = checked(spec)
     os.umask(0o077)
     folder = prepare_folder(job["id"])
@@ -326,18 +326,21 @@ def prepared(spec: object) -> Row:
     return records.current(folder) or {}
 
 
-def payload(job: str) -> int:
-    """Run a prepared job under Slurm, in the foreground, and end as it ended, signals included."""
+def payload(job: str, variable: str, canceler: str) -> int:
+    """Run a prepared job for a queue, in the foreground, and end as it ended, signals included.
+
+    The queue says in an environment variable which of its jobs this is, and cancels jobs by `canceler`.
+    """
     folder = records.folder_of(job, anywhere=True)
     spec = records.load(os.path.join(folder, "spec.json"))
     if spec is None:
         raise records.Refused("The job cannot be run", "There is no spec.json in %s" % folder)
     umask = os.umask(0o077)
-    # Hidden variables are not in the record; Slurm hands on those that sbatch was given.
-    number = os.environ.get("SLURM_JOB_ID", "") or "0"
+    # Hidden variables are not in the record; the queue hands on those that it was given.
+    number = os.environ.get(variable, "") or "0"
     from gpubox.remote import supervisor
 
-    status = supervisor.Supervisor(folder, spec, umask, lambda: None, slurm=number).run()
+    status = supervisor.Supervisor(folder, spec, umask, lambda: None, (number, canceler)).run()
     if status < 0:
         return 127 if (records.current(folder) or {}).get("ending", {}).get("how") == "exec" else 125
     if os.WIFSIGNALED(status):

@@ -72,8 +72,8 @@ def jobs_folder() -> str:
 def folder_of(job: object, *, anywhere: bool = False) -> str:
     """Return where a job's record lies; raises Refused for what cannot be an id, and when there is none.
 
-    `anywhere` looks among the records of other machines too: Slurm may run a job on another one than the one
-    that took it.
+    `anywhere` looks among the records of other machines too: a queue may run a job on another one than
+    the one that took it.
     """
     if not isinstance(job, str) or not ID.fullmatch(job):
         raise Refused("Not a job's id", "%s is not of the form YYYYMMDD-HHMMSS-xxxx" % ascii(job)[:80])
@@ -250,7 +250,7 @@ def _derive(folder: str, record: Row) -> None:
     if record.get("state") not in ACTIVE:
         return
     supervisor, main = record.get("supervisor") or {}, record.get("main")
-    elsewhere = record.get("slurm") or (record.get("spec") or {}).get("backend") == "slurm"
+    elsewhere = record.get("queue_id") or (record.get("spec") or {}).get("backend", "box") != "box"
     if process_tree.alive(supervisor) or (elsewhere and process_tree.rebooted(supervisor)):
         return
     last = max(_changed(folder, "log", "samples", "status.json"), record.get("started") or 0.0)
@@ -284,9 +284,9 @@ def current(folder: str, *, figures: bool = True) -> Optional[Row]:
     elif record.get("state") in ACTIVE and not process_tree.alive(record.get("supervisor")):
         record = _status(folder) or record  # it may have written its last and gone just after we read
         _derive(folder, record)
-    if not record.get("slurm"):
-        number = process_tree.read(os.path.join(folder, "slurm"), 64).decode("ascii", "replace").strip()
-        record.update({"slurm": number} if number else {})
+    if not record.get("queue_id"):
+        number = process_tree.read(os.path.join(folder, "queue_id"), 64).decode("ascii", "replace").strip()
+        record.update({"queue_id": number} if number else {})
     record.pop("times", None)
     record.update(folder=folder, log_bytes=size(os.path.join(folder, "log")), now=time.time())
     if figures and record["state"] != "ended":

@@ -86,14 +86,14 @@ class Command:
         ears: signal_waits.SignalWatcher,
         save: Callable[..., bool],
         *,
-        slurm: str = "",
+        canceler: str = "",
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.ears = ears
         self.save = save
         """Writes the record with some fields changed."""
-        self.slurm = slurm
+        self.canceler = canceler
         self.main = 0
         self.status = -1
         """Its raw wait status; -1 as long as there is none."""
@@ -166,7 +166,7 @@ class Command:
             self.reap()
             now = time.monotonic()
             if self.ears.asked and not self._stop and self.status < 0:
-                by, why = exit_reason.stopped_by(self.folder, self.slurm)
+                by, why = exit_reason.stopped_by(self.folder, self.canceler)
                 self._begin_stop("stopped", by=by, why=why)
             if limit and now >= self._zero + limit and not self._stop and self.status < 0:
                 self._begin_stop("limit", words="Its time limit of %g s passed" % limit)
@@ -188,7 +188,7 @@ class Command:
         self.ears.until(lambda: process_tree.reaped() and not process_tree.start_of(self.main), 2.0)
         self.main = 0
         if said is None:
-            by, why = exit_reason.stopped_by(self.folder, self.slurm)
+            by, why = exit_reason.stopped_by(self.folder, self.canceler)
             raise NotStarted("stopped", "It was stopped before its command began", by=by, why=why)
         found = json.loads(said.decode())
         raise NotStarted(found["how"], found["words"])

@@ -83,7 +83,7 @@ class Supervisor:
     """The life of one job."""
 
     def __init__(
-        self, folder: str, spec: Row, umask: int, notify: Callable[[], None], *, slurm: str = ""
+        self, folder: str, spec: Row, umask: int, notify: Callable[[], None], batch: Sequence[str] = ("", "")
     ) -> None:
         self.folder = folder
         self.spec = spec
@@ -96,13 +96,13 @@ class Supervisor:
         self.umask = umask
         self.notify = notify
         """Called when the launch may be answered, and again when the command runs or is known to wait."""
-        self.slurm = slurm
-        """Slurm's id of the job when it runs us; then the queue and the choice of GPUs are Slurm's."""
+        self.queue_id, self.canceler = batch
+        """Our id in the queue that runs us, which then chooses when and on which GPUs; what cancels us."""
         self.ears = signal_waits.SignalWatcher()
         self.lease = gpu_queue.Lease(spec["id"])
         self.hold = envlock.Hold(spec)
-        shown = dict(records.publishable(spec), files={})
-        self.record: Row = {"v": 1, "id": spec["id"], "state": "starting", "spec": shown, "slurm": slurm}
+        self.record: Row = {"v": 1, "id": spec["id"], "state": "starting", "queue_id": self.queue_id}
+        self.record["spec"] = dict(records.publishable(spec), files={})
         self.mode = str((spec.get("gpus") or {}).get("mode", "none"))
 
     def path(self, name: str) -> str:
@@ -118,7 +118,7 @@ class Supervisor:
         """Run the job and return its raw wait status; -1 when its command never began."""
         self.begin()
         live = gpu_queue.live(self.spec["id"])
-        command = Command(self.folder, self.spec, self.ears, self.save, slurm=self.slurm)
+        command = Command(self.folder, self.spec, self.ears, self.save, canceler=self.canceler)
         try:
             self.check_asked()
             self.wait_for_job()
@@ -203,12 +203,12 @@ class Supervisor:
 
     def queues(self) -> bool:
         """Return whether the job takes a place in the queue."""
-        return self.mode in ("count", "chosen") and not self.spec.get("now") and not self.slurm
+        return self.mode in ("count", "chosen") and not self.spec.get("now") and not self.queue_id
 
     def check_asked(self) -> None:
         """Raise Over when somebody asked for the end before the command began."""
         if self.ears.asked or os.path.exists(self.path("stop.json")):
-            by, why = exit_reason.stopped_by(self.folder, self.slurm)
+            by, why = exit_reason.stopped_by(self.folder, self.canceler)
             raise NotStarted("stopped", "It was stopped before its command began", by=by, why=why)
 
     def waits(self, words: str) -> None:
@@ -255,7 +255,7 @@ class Supervisor:
 
     def wait_for_gpus(self) -> None:
         """Wait in the queue until the GPUs are ours; raises Over when they can never be."""
-        if self.mode not in ("count", "chosen") or self.slurm:
+        if self.mode not in ("count", "chosen") or self.queue_id:
             return
         turn = gpu_queue.QueueTicket(self.spec["id"], self.spec)
         self.lease = turn.lease
@@ -318,7 +318,7 @@ class Supervisor:
             self.record["activation"] = round(time.monotonic() - begun, 4)
         base.update(PYTHONUNBUFFERED="1", GPUBOX_JOB=spec["id"])
         base.update((name, self.filled(value)) for name, value in (spec.get("environment") or {}).items())
-        if not self.slurm:
+        if not self.queue_id:
             if self.lease.places:
                 base.update(CUDA_VISIBLE_DEVICES=",".join(self.lease.uuids), CUDA_DEVICE_ORDER="PCI_BUS_ID")
             elif self.mode == "none":

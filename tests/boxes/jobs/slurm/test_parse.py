@@ -212,7 +212,7 @@ def test_what_slurm_ended_is_told_from_what_ended_by_itself(state: str, ending: 
 def test_a_stopped_job_that_exits_with_0_is_no_success_for_a_shell() -> None:
     assert exit_status(job(1, "ended", ending=Ending("exit", 0))) == 0
     assert exit_status(job(1, "ended", ending=Ending("stopped", 0, by="scancel"))) == 125
-    assert exit_status(job(1, "ended", ending=Ending("slurm", 0))) == 125
+    assert exit_status(job(1, "ended", ending=Ending("queue", 0))) == 125
     assert exit_status(job(1, "ended", ending=Ending("stopped", signal="TERM"))) == 143
 
 

@@ -24,7 +24,7 @@ from tests.boxes.scripted import ScriptedShell
 async def test_an_ending_waits_for_slurm_but_not_for_ever(
     ago: float, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = job(1, "ended", slurm="7", ending=Ending("exit", 0))
+    own = job(1, "ended", queue_id="7", ending=Ending("exit", 0))
     own = replace(own, ended=own.now - ago, spec=replace(own.spec, backend="slurm"))
     slurm = backend(QueueRow("7", "COMPLETING"), None, monkeypatch)
     (found,) = await slurm.settle([own])
@@ -36,7 +36,7 @@ async def test_an_ending_waits_for_slurm_but_not_for_ever(
 async def test_a_kill_is_not_shown_as_a_stop_before_slurm_has_named_its_cause(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = job(1, "ended", slurm="7", ending=Ending("stopped", by="scancel"))
+    own = job(1, "ended", queue_id="7", ending=Ending("stopped", by="scancel"))
     own = replace(own, spec=replace(own.spec, backend="slurm"))
     for ago, shown in ((1.0, "stopping"), (COMPLETING + 1, "ended")):
         own = replace(own, ended=own.now - ago)
@@ -46,7 +46,7 @@ async def test_a_kill_is_not_shown_as_a_stop_before_slurm_has_named_its_cause(
 
 
 async def test_slurm_is_asked_once_about_a_job_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = job(1, "ended", slurm="7", ending=Ending("exit", 0))
+    own = job(1, "ended", queue_id="7", ending=Ending("exit", 0))
     own = replace(own, ended=own.now - 1, spec=replace(own.spec, backend="slurm"))
     slurm = backend(None, AccountedJob("COMPLETED"), monkeypatch)
     assert await slurm.settle([own]) == (own,)

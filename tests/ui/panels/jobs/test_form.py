@@ -181,7 +181,7 @@ def test_with_slurm_the_form_asks_who_runs_it_and_where() -> None:
     made = Draft(known, None)
     made.texts.update(command="true", backend="slurm", partition="gpu", gpus="2")
     spec = made.spec()
-    assert (spec.backend, spec.partition, spec.gpus.count) == ("slurm", "gpu", 2)
+    assert (spec.backend, spec.options, spec.gpus.count) == ("slurm", {"partition": "gpu"}, 2)
     assert "3 of 4 nodes idle" in made.meaning("partition")
     made.texts["partition"] = "cpu"
     with pytest.raises(FieldError, match="there is gpu"):

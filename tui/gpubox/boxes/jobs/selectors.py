@@ -27,7 +27,7 @@ def choose(records: Sequence[Record], name: str, box: str) -> Record:
     if exact and word:
         return exact[0]
     if word.isdecimal():
-        fitting = [record for record in records if record.slurm == word]
+        fitting = [record for record in records if record.queue_id == word]
         if fitting:
             return fitting[0]
     fitting = [

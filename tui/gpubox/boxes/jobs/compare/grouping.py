@@ -46,7 +46,15 @@ def _key(record: Record) -> Hashable:
         return "group", spec.group
     variables = tuple(sorted(spec.environment.items()))
     gpus = (spec.gpus.mode, spec.gpus.count, spec.gpus.uuids)
-    return spec.argv, spec.prefix, spec.cwd, variables, gpus, spec.backend, spec.partition
+    return (
+        spec.argv,
+        spec.prefix,
+        spec.cwd,
+        variables,
+        gpus,
+        spec.backend,
+        tuple(sorted(spec.options.items())),
+    )
 
 
 def command(record: Record) -> str:

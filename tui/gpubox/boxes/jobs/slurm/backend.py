@@ -22,7 +22,7 @@ from gpubox.core.bounds import Moment
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
-from gpubox.core.record import ACTIVE, Record, Tick
+from gpubox.core.record import ACTIVE, How, Record, Tick
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -51,6 +51,11 @@ class _Settled(msgspec.Struct, frozen=True):
     ended: Moment = 0.0
     forced: bool = False
     """Whether Slurm knows better than a status that the job itself ended with."""
+    canceler: str = submit.CANCELER
+
+
+def _ending(how: How, words: str) -> dict[str, object]:
+    return {"how": how, "words": words, **({"by": "Slurm"} if how == "queue" else {})}
 
 
 class Slurm:
@@ -130,20 +135,20 @@ class Slurm:
         found: list[Record] = []
         over: list[tuple[int, Record]] = []
         for place, record in enumerate(records):
-            row = by_number.get(record.slurm) or by_job.get(record.id)
+            row = by_number.get(record.queue_id) or by_job.get(record.id)
             if not self._open(record):
                 found.append(record)
             elif row is not None and messages.phase(row.state) != "ended":
                 found.append(record if endings.late(record) else endings.alive(record, row, now))
             else:
-                known = msgspec.structs.replace(record, slurm=record.slurm or (row.id if row else ""))
+                known = msgspec.structs.replace(record, queue_id=record.queue_id or (row.id if row else ""))
                 over.append((place, known))
                 found.append(known)
         if over:
-            numbers = [record.slurm for _, record in over if record.slurm]
+            numbers = [record.queue_id for _, record in over if record.queue_id]
             final = await commands.ends(self._supervised.shell(), self._there(), numbers) if numbers else {}
             for place, record in over:
-                found[place] = await self._close(record, final.get(record.slurm), now)
+                found[place] = await self._close(record, final.get(record.queue_id), now)
         return tuple(found)
 
     async def _close(self, record: Record, final: AccountedJob | None, now: float) -> Record:
@@ -160,16 +165,16 @@ class Slurm:
             words, ended = messages.ending(final), final.ended or now
         elif record.state == "ended" or now - record.submitted < FORGOTTEN:
             return record
-        elif record.slurm:
-            words, ran, ended = f"Slurm no longer knows its job {record.slurm}", False, now
+        elif record.queue_id:
+            words, ran, ended = f"Slurm no longer knows its job {record.queue_id}", False, now
         else:
             words, ran, ended = "Its launch was cut before Slurm had it; nothing of it ran", False, now
-        how = "stopped" if canceled else "slurm"
+        how = "stopped" if canceled else "queue"
         if final is not None and canceled and final.reason == "DependencyNeverSatisfied":
             how, words = "after", f"Job {record.spec.after or 'before it'} did not end with exit code 0"
-        asked = _Settled(record.id, {"how": how, "words": words}, ran, ended, forced)
+        asked = _Settled(record.id, _ending(how, words), ran, ended, forced)
         settled = about(record.id, await self._supervised.call("settle", asked, Record))
-        settled = msgspec.structs.replace(settled, slurm=settled.slurm or record.slurm)
+        settled = msgspec.structs.replace(settled, queue_id=settled.queue_id or record.queue_id)
         # Its supervisor lives for a moment after it wrote how it ended, and has the last word until then.
         refused = settled.ending is not None and settled.ending.words != words
         return endings.completing(settled) if forced and refused else settled
@@ -180,11 +185,11 @@ class Slurm:
         after = await self._after(spec)
         options = submit.options(spec, after)
         record = await self._supervised.prepare(msgspec.structs.replace(spec, backend="slurm"))
-        if record.slurm or record.state != "queued":
+        if record.queue_id or record.state != "queued":
             return record
         await program_cache.ensure(shell, self._supervised.program, self._supervised.python)
         supervised, mark = self._supervised, f"gpubox-{token_hex(6)}"
-        words = ("payload", spec.id)
+        words = ("payload", spec.id, submit.NUMBER, submit.CANCELER)
         python, environment = supervised.python, supervised.environment
         line = program_cache.command(supervised.program, mark, words, python, environment)
         login: Mapping[str, str] = await supervised.variables() if spec.login else {}
@@ -195,7 +200,7 @@ class Slurm:
             return await self.show(spec.id)
         error = commands.refused(result, "Slurm refused the job")
         if result.status == submit.SAID_NO:
-            asked = _Settled(spec.id, {"how": "slurm", "words": error.text}, ran=False)
+            asked = _Settled(spec.id, _ending("queue", error.text), ran=False)
             await self._supervised.call("settle", asked, Record)
             await self._supervised.remove([spec.id])
         raise error
@@ -205,13 +210,13 @@ class Slurm:
         if not spec.after:
             return ""
         other = await self._supervised.show(spec.after)
-        if not other.slurm:
+        if not other.queue_id:
             raise RemoteError(
                 "Slurm cannot wait for that job",
                 f"{clean(other.spec.name, 40) or other.id} is not one of Slurm's",
                 "Run both by Slurm, or both by the box itself",
             )
-        return other.slurm
+        return other.queue_id
 
     async def list(self) -> tuple[Record, ...]:
         """Return all records of the box; see Backend.list."""
@@ -247,9 +252,9 @@ class Slurm:
         record = await self.show(job)
         if record.state in ACTIVE:
             await self._supervised.stop(job, by)
-            if record.slurm.isdecimal():
+            if record.queue_id.isdecimal():
                 result, _ = await commands.run(
-                    self._supervised.shell(), place, f"limited scancel {record.slurm}"
+                    self._supervised.shell(), place, f"limited {submit.CANCELER} {record.queue_id}"
                 )
                 if not result.ok and b"nvalid job id" not in result.stderr:
                     raise commands.refused(result, "Slurm did not cancel the job")

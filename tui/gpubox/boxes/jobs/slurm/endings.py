@@ -6,6 +6,7 @@ import msgspec
 
 from gpubox.boxes.jobs.slurm import messages
 from gpubox.boxes.jobs.slurm.parse import QueueRow
+from gpubox.boxes.jobs.slurm.submit import CANCELER
 from gpubox.core.record import Record
 
 RECENT = 600.0
@@ -22,7 +23,7 @@ def unclear(record: Record) -> bool:
     # Slurm signals all processes at once: the command may be gone before its supervisor knows why, with
     # whatever status a shell or a handler makes of that. 0 is one of them: `wait` in sh ends so when the
     # process that it waits for was hit first.
-    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == "scancel"
+    return ending.how in ("exit", "signal", "lost", "reboot") or ending.by == CANCELER
 
 
 def late(record: Record) -> bool:
@@ -43,8 +44,8 @@ def alive(record: Record, row: QueueRow, now: float) -> Record:
     """Add the state of the queue to a record."""
     if messages.phase(row.state) == "queued":
         words = messages.waits(row, now)
-        return msgspec.structs.replace(record, slurm=row.id, state="queued", waits=words)
+        return msgspec.structs.replace(record, queue_id=row.id, state="queued", waits=words)
     if record.state == "ended":
-        return msgspec.structs.replace(_stopping(record), slurm=row.id)
+        return msgspec.structs.replace(_stopping(record), queue_id=row.id)
     begun = "starting" if record.state == "queued" else record.state
-    return msgspec.structs.replace(record, slurm=row.id, state=begun, waits="")
+    return msgspec.structs.replace(record, queue_id=row.id, state=begun, waits="")

@@ -13,6 +13,8 @@ from gpubox.core.errors import RemoteError
 from gpubox.core.job import JobSpec
 from gpubox.core.sanitize import clean
 
+NUMBER, CANCELER = "SLURM_JOB_ID", "scancel"
+"""The variable that tells a job its number, and the command that cancels one."""
 SAID_NO = 4
 """Exit status of the script when sbatch refused the job, so that Slurm certainly does not have it."""
 
@@ -35,10 +37,10 @@ def options(spec: JobSpec, after: str) -> list[str]:
         "--export=ALL",
         "--no-requeue",  # a record describes one run
     ]
-    if spec.partition:
-        if not _PARTITION.fullmatch(spec.partition):
-            raise RemoteError("No such partition", f"{clean(spec.partition, 60)} cannot be one's name")
-        words.append(f"--partition={spec.partition}")
+    if partition := spec.options.get("partition"):
+        if not _PARTITION.fullmatch(partition):
+            raise RemoteError("No such partition", f"{clean(partition, 60)} cannot be one's name")
+        words.append(f"--partition={partition}")
     if spec.gpus.mode == "chosen":
         raise RemoteError(
             "Slurm chooses the GPUs", "One of its jobs cannot name them", "Say how many GPUs the job wants"
@@ -75,7 +77,7 @@ def script(
     known = f"s/^\\([0-9]*\\) gpubox:{spec.id}$/\\1/p"
     return f"""\
 cd {shlex.quote(folder)} || exit 3
-if [ -s slurm ]; then cat slurm; exit 0; fi
+if [ -s queue_id ]; then cat queue_id; exit 0; fi
 id=$(limited squeue -h -a -t all -u "$(id -un)" -o "%i %k" 2>/dev/null | sed -n "{known}" | head -n 1)
 [ -n "$id" ] || id=$({setting}limited {sbatch} --chdir="$PWD" <<"{end}"
 #!/bin/sh
@@ -83,5 +85,5 @@ id=$(limited squeue -h -a -t all -u "$(id -un)" -o "%i %k" 2>/dev/null | sed -n 
 {end}
 )
 case $? in 0) ;; 124) exit 5;; *) exit {SAID_NO};; esac
-id=${{id%%;*}}; umask 077; printf "%s\\n" "$id" >slurm; printf "%s\\n" "$id"
+id=${{id%%;*}}; umask 077; printf "%s\\n" "$id" >queue_id; printf "%s\\n" "$id"
 """

@@ -51,8 +51,15 @@ def _place(record: Record) -> list[Span]:
     else:
         parts.append(Span("CPU only", "muted"))
     parts.append(Span(f"by {clean(spec.by, 40)}", "muted"))
-    if record.slurm:
-        parts.append(Span(f"Slurm {clean(record.slurm, 20)} {clean(spec.partition, 20)}".rstrip(), "muted"))
+    if record.queue_id:
+        parts.append(
+            Span(
+                " ".join(
+                    ("Slurm", clean(record.queue_id, 20), *(clean(one, 20) for one in spec.options.values()))
+                ),
+                "muted",
+            )
+        )
     return parts
 
 

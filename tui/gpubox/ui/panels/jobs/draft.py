@@ -81,7 +81,7 @@ class Draft:
             results=self._results()[0],
             notify=self._notify()[0],
             backend="slurm" if context.slurm and self._backend()[0] == "slurm" else "box",
-            partition=self._partition()[0] if context.slurm else "",
+            options={"partition": partition} if context.slurm and (partition := self._partition()[0]) else {},
         )
 
     # Each reader returns what a field holds and what that means, or raises Wrong.
@@ -260,7 +260,7 @@ def _texts(spec: JobSpec | None, context: Context) -> dict[str, str]:
         "results": " ".join(spec.results) if _plain(spec.results) else shlex.join(spec.results),
         "notify": "yes" if spec.notify else "no",
         "backend": spec.backend,
-        "partition": spec.partition,
+        "partition": spec.options.get("partition", ""),
     }
 
 
