@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from pathlib import Path
 
 import click
@@ -10,12 +12,14 @@ from click.testing import CliRunner
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
-from gpubox.commands.common import common_options
+from gpubox.commands.common import common_options, run_async
 from gpubox.commands.session import with_box
 from gpubox.config.resolve import resolved
 from gpubox.config.settings import Settings
+from gpubox.core import gc_tuning
 from gpubox.core.target import Target
 from tests.boxes.scripted import ScriptedLink
+from tests.hang import LIMIT
 
 FILE = """
 [jobs]
@@ -53,3 +57,18 @@ def test_a_command_has_the_settings_of_its_box(tmp_path: Path, monkeypatch: pyte
     jobs: list[tuple[int, float]] = []
     done = CliRunner().invoke(command, [], standalone_mode=False)
     assert (done.exception, jobs) == (None, [(3, 30.0)])
+
+
+def test_garbage_is_collected_again_once_a_command_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = asyncio.Event()
+    monkeypatch.setattr(gc_tuning, "STARTED", 0.0)
+    monkeypatch.setattr(gc_tuning, "release", released.set)
+
+    async def work() -> bool:
+        return await asyncio.wait_for(released.wait(), LIMIT)
+
+    gc_tuning.hold()
+    try:
+        assert run_async(work())
+    finally:
+        gc.enable()

@@ -127,6 +127,7 @@ def test_help_and_version_load_neither_the_screen_nor_ssh(words: list[str]) -> N
     code = (
         "import sys; from gpubox import cli; status = cli.run(sys.argv[1:]);"
         "heavy = {'textual', 'rich', 'asyncssh', 'asyncio', 'msgspec', 'sqlite3', 'logging'};"
+        "heavy.add('gpubox.commands.run');"
         "print(sorted(heavy & set(sys.modules)), status)"
     )
     done = subprocess.run(

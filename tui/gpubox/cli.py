@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 
 import click
@@ -20,21 +21,43 @@ from gpubox.commands.common import (
     leave_pipe,
     occupy_streams,
 )
-from gpubox.commands.compare import compare, compare_jobs
-from gpubox.commands.config import config
-from gpubox.commands.desktop import desktop
 from gpubox.commands.ending import SignalExit, ended_by_signals
-from gpubox.commands.env import env
-from gpubox.commands.files import get, put
-from gpubox.commands.jobs import jobs
-from gpubox.commands.panel import panel
-from gpubox.commands.run import run as run_job
-from gpubox.commands.shell import shell
-from gpubox.commands.status import status
-from gpubox.commands.tunnel import tunnel
-from gpubox.commands.x11 import x11
+from gpubox.core import gc_tuning
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.signals import catch_ignored
+
+_COMMANDS = {
+    "panel": "Open the panel on a box (the default command).",
+    "status": "Print a one-shot text status of several boxes.",
+    "shell": "Open a shell on a box, or run a command there.",
+    "tunnel": "Open ports and services of a box on this machine.",
+    "x11": "Run a graphical program of a box, its windows here.",
+    "compare": "Run one job in two environments and compare them.",
+    "config": "Show and write the settings.",
+    "desktop": "List, start, open and stop the desktops of a box.",
+    "run": "Start a job on a box that outlives this terminal.",
+    "jobs": "List, follow and stop the jobs of a box.",
+    "env": "List, choose and change the environments of a box.",
+    "put": "Copy files and folders to a box.",
+    "get": "Copy files and folders from a box.",
+}
+"""Each command, and what the help of the program says of it."""
+_MODULES = {"put": "files", "get": "files"}
+"""Modules of `commands` that are not named like the command."""
+
+
+class _Unloaded(click.Command):
+    """Stands for a command until it is run: to import all of them takes as long as click itself."""
+
+    def __init__(self, name: str, short_help: str) -> None:
+        super().__init__(name, short_help=short_help)
+
+    def load(self) -> click.Command:
+        """Return the command."""
+        module = import_module(f"gpubox.commands.{_MODULES.get(str(self.name), self.name)}")
+        command: object = getattr(module, str(self.name))
+        assert isinstance(command, click.Command)
+        return command
 
 
 class BoxGroup(click.Group):
@@ -50,8 +73,9 @@ class BoxGroup(click.Group):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if len(args) > 1 and not args[1].startswith("-"):  # the panel takes one box
                 ctx.fail(f"No such command '{args[0]}'{_near(args[0], self.list_commands(ctx))}.")
-            return panel.name, panel, args
-        return super().resolve_command(ctx, args)
+            args = ["panel", *args]
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, _Unloaded) else command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a reader of our output that goes away ends it without a word, as it ends `cat`."""
@@ -63,7 +87,7 @@ class BoxGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return commands, options and boxes."""
         items = super().shell_complete(ctx, incomplete)
-        return items if incomplete.startswith("-") else items + complete_box(ctx, panel.params[0], incomplete)
+        return items if incomplete.startswith("-") else items + complete_box(ctx, self.params[0], incomplete)
 
 
 def _near(word: str, words: list[str]) -> str:
@@ -98,23 +122,11 @@ def cli(ctx: click.Context) -> object:
 
     Without a BOX, pick one from a list.
     """
-    return ctx.invoke(panel) if ctx.invoked_subcommand is None else None
+    return ctx.invoke(_Unloaded("panel", "").load()) if ctx.invoked_subcommand is None else None
 
 
-cli.add_command(panel)
-cli.add_command(status)
-cli.add_command(shell)
-cli.add_command(tunnel)
-cli.add_command(x11)
-cli.add_command(compare)
-jobs.add_command(compare_jobs)
-cli.add_command(config)
-cli.add_command(desktop)
-cli.add_command(run_job)
-cli.add_command(jobs)
-cli.add_command(env)
-cli.add_command(put)
-cli.add_command(get)
+for _name, _help in _COMMANDS.items():
+    cli.add_command(_Unloaded(_name, _help))
 
 
 def run(words: list[str] | None = None) -> int:
@@ -147,9 +159,7 @@ def _done(words: list[str] | None, ending: SignalExit) -> int:
 
 def main() -> None:
     """Run as a program."""
-    # Modules are no garbage: by default the collector walks over them again and again while they are
-    # imported, and once more at the end.
-    gc.set_threshold(20_000, 20, 20)
+    gc_tuning.hold()  # what is imported is no garbage: not now, nor at the end
     occupy_streams()
     catch_ignored()
     for stream in (sys.stdout, sys.stderr):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from gpubox.core import gc_tuning
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.sanitize import clean
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gpubox.core.target import Target
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 
 BROKEN_PIPE = 141
 """Exit status when the reader of our output closed the pipe, as shells report it."""
@@ -40,6 +42,18 @@ class Common:
         from gpubox.config.files import load
 
         return load(self.config, flags=self.flags)
+
+
+def run_async(work: Awaitable[T]) -> T:
+    """Run what a command does and return its result; garbage is collected again once the start is over."""
+    import asyncio  # with msgspec the slowest import; `--help` does without
+
+    async def working() -> T:
+        if gc_tuning.held():
+            asyncio.get_running_loop().call_later(gc_tuning.STARTED, gc_tuning.release)
+        return await work
+
+    return asyncio.run(working())
 
 
 def common_of(context: click.Context) -> Common:

@@ -39,7 +39,7 @@ def form_options(function: F) -> F:
     return function
 
 
-@click.command(short_help="Run one job in two environments and compare them.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 @click.option("--template", metavar="NAME", help="A job that is ready to run, such as style-transfer.")
@@ -211,14 +211,14 @@ def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) ->
     Runs of one command in one environment are one side, with mean and deviation. A run that did not end
     with exit code 0 has no speed; its figures stand in parentheses.
     """
-    from gpubox.commands.jobs import __name__ as group
     from gpubox.commands.session import with_box
 
     async def work(box: Box, _: Settings) -> int:
         await _compare_jobs(box, jobs, form)
         return 0
 
-    return with_box(ctx, ctx.meta[group], work)
+    assert ctx.parent is not None  # `jobs BOX`
+    return with_box(ctx, ctx.parent.params["box"], work)
 
 
 async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:

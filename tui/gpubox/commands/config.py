@@ -8,7 +8,7 @@ from gpubox.commands.common import common_of, common_options, complain, complete
 from gpubox.core.errors import ConfigError
 
 
-@click.group(short_help="Show and write the settings.")
+@click.group()
 @common_options
 def config() -> None:
     """Show and write the settings."""

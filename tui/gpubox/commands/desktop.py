@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 which = click.argument("display", required=False, default="", metavar="[DISPLAY]")
 
 
-@click.group(cls=OfBox, short_help="List, start, open and stop the desktops of a box.")
+@click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context

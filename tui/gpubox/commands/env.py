@@ -30,7 +30,7 @@ which = click.argument("env", metavar="ENV")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own words, unless it fails.")
 
 
-@click.group(cls=OfBox, short_help="List, choose and change the environments of a box.")
+@click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context

@@ -30,7 +30,7 @@ as_json = click.option(
 quiet = click.option("--quiet", "-q", is_flag=True, help="Draw no progress, and no line in the end.")
 
 
-@click.command(short_help="Copy files and folders to a box.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("paths", nargs=-1, required=True, metavar="LOCAL... [REMOTE]", type=click.Path())
 @quiet
@@ -60,7 +60,7 @@ def put(ctx: click.Context, box: str, paths: tuple[str, ...], quiet: bool, as_js
     return _copied(ctx, box, copy, quiet=quiet, as_json=as_json)
 
 
-@click.command(short_help="Copy files and folders from a box.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("paths", nargs=-1, required=True, metavar="REMOTE... [LOCAL]", type=click.Path())
 @click.option("--replace", is_flag=True, help="Replace files that are here also where a pattern found them.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpubox.commands.common import OfBox, common_options, complete_box
+from gpubox.commands.compare import compare_jobs
 from gpubox.commands.features import jobs_of
 from gpubox.commands.output import as_json, print_json
 from gpubox.commands.retry import retry
@@ -21,7 +22,7 @@ which = click.argument("job", metavar="JOB")
 many = click.argument("jobs_", nargs=-1, required=True, metavar="JOB...")
 
 
-@click.group(cls=OfBox, short_help="List, follow and stop the jobs of a box.")
+@click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context
@@ -32,6 +33,9 @@ def jobs(ctx: click.Context, box: str) -> None:
     JOB is an id, the end of one, a name (its newest job is meant), or `last`.
     """
     ctx.meta[__name__] = box
+
+
+jobs.add_command(compare_jobs)
 
 
 @jobs.command("list", short_help="Print the jobs, newest first.")

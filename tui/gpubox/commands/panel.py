@@ -15,14 +15,13 @@ from gpubox.commands.common import (
     parse_boxes,
 )
 from gpubox.config.places import log_file
-from gpubox.core import gc_tuning
 
 if TYPE_CHECKING:
     from gpubox.config.files import Loaded
     from gpubox.core.target import Target
 
 
-@click.command(short_help="Open the panel on a box (the default command).")
+@click.command()
 @click.argument("box", required=False, shell_complete=complete_box)
 @common_options
 @click.pass_context
@@ -47,7 +46,6 @@ def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     """Run the panel until the user leaves it; return the exit status."""
     from gpubox.commands.log import quietly, to_file
 
-    gc_tuning.hold()  # the app releases it once it has started
     if common.log is None:
         quietly(log_file())
     else:

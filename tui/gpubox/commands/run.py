@@ -49,7 +49,7 @@ class RunOptions:
     login: bool
 
 
-@click.command(short_help="Start a job on a box that outlives this terminal.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 @click.option(

@@ -10,7 +10,7 @@ import click
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import Purpose
-from gpubox.commands.common import begin, complain
+from gpubox.commands.common import begin, complain, run_async
 from gpubox.config.settings import Settings
 from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.link_state import Phase
@@ -47,8 +47,6 @@ def with_opened(
 
     Errors are reported on stderr. Raises ConfigError.
     """
-    import asyncio
-
     from gpubox.boxes.fleet import Fleet
     from gpubox.commands.asker import TerminalAsker
     from gpubox.store.store import Store
@@ -56,11 +54,8 @@ def with_opened(
     with Store.open(settings) as store:
         box = Fleet(settings, TerminalAsker(), store).open(target)
 
-        async def working() -> int:
-            return await work(box)
-
         try:
-            return asyncio.run(working())
+            return run_async(work(box))
         except ConfigError:
             raise
         except GpuBoxError as error:

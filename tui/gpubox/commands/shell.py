@@ -25,7 +25,7 @@ LINK_FAILED = 255
 """Exit status when the box could not be reached or the link was lost, as ssh has it."""
 
 
-@click.command(short_help="Open a shell on a box, or run a command there.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
 @click.option("--env/--no-env", default=True, help="Whether the environment chosen for the box is active.")

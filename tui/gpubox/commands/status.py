@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import common_of, common_options, complain, complete_box, parse_boxes
+from gpubox.commands.common import common_of, common_options, complain, complete_box, parse_boxes, run_async
 from gpubox.core.errors import GpuBoxError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ The kernel counts processor time in steps of 10 ms on each core, which is 4% of 
 """
 
 
-@click.command(short_help="Print a one-shot text status of several boxes.")
+@click.command()
 @click.argument("boxes", nargs=-1, required=True, metavar="BOX...", shell_complete=complete_box)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a sample and box; see docs/json.md.")
 @click.option(
@@ -84,8 +84,6 @@ def read(
     watch: float | None = None,
 ) -> int:
     """Print samples of boxes and return the exit status: 0 all sampled, 1 some not."""
-    import asyncio  # imports msgspec, the slowest import; `--help` does without
-
     from gpubox.commands.log import nowhere, to_file
 
     for problem in loaded.problems:
@@ -96,7 +94,7 @@ def read(
         stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1
     width = max(len(target.name) for target in targets)
     printer = _Printer(width, as_json, watch is not None)
-    asyncio.run(_read_all(targets, loaded, printer, watch))
+    run_async(_read_all(targets, loaded, printer, watch))
     return 1 if printer.failed else 0
 
 

@@ -33,7 +33,7 @@ and may have a name before it: web=8080:8888.
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a change; see docs/json.md.")
 
 
-@click.group(cls=OfBox, short_help="Open ports and services of a box on this machine.")
+@click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
 @click.pass_context

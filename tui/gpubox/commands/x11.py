@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.box import Box
 
 
-@click.command(short_help="Run a graphical program of a box, its windows here.")
+@click.command()
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @click.argument("program", nargs=-1, required=True, metavar="-- PROGRAM...", type=click.UNPROCESSED)
 @common_options

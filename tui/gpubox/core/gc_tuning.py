@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+STARTED = 4.0
+"""Seconds after which all long-lived objects exist: modules, panels, the link, the first samples."""
 _NEW = (5_000, 4, 4)
 """Thresholds for gc.set_threshold.
 

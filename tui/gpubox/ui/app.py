@@ -34,9 +34,6 @@ from gpubox.ui.widgets.line_input import LineInput
 
 log = logging.getLogger("gpubox.ui")
 
-STARTED = 4.0
-"""Seconds after which all long-lived objects exist: panels, the link, the first samples."""
-
 
 def _key_provider() -> type[Provider]:
     from gpubox.ui.keys import KeyProvider
@@ -118,7 +115,7 @@ class GpuBoxApp(Themed):
             self.action_boxes()
         self.call_after_refresh(self._say_what_is_wrong)
         if gc_tuning.held():
-            self.set_timer(STARTED, gc_tuning.release)
+            self.set_timer(gc_tuning.STARTED, gc_tuning.release)
 
     def _say_what_is_wrong(self) -> None:
         if self.settings.keys:
