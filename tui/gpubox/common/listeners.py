@@ -19,7 +19,7 @@ WORDS = 60
 
 
 def address(word: str) -> str:
-    """Return an address of /proc/net/tcp or tcp6 as people write it; raises ValueError.
+    """Return an address of /proc/net/tcp or tcp6 in the usual notation; raises ValueError.
 
     The kernel prints each 32 bits as one number of the machine's own byte order.
     """

@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping, NamedTuple, cast
 from gpubox.common import throttle, units
 
 GPU, HOST, DISK, PROCESS, LINK = "gpu", "host", "disk", "process", "link"
-"""What a metric is measured of."""
+"""The subjects of metrics."""
 
 
 class Metric(NamedTuple):
@@ -23,18 +23,18 @@ class Metric(NamedTuple):
     """A key of `SHOWN`: `%`, `B`, `°C` and so on; empty for counts, texts and truths."""
     help: str
     read: Callable[[Any], Any] | None = None
-    """How a record gives it, where that is more than a field of the same name."""
+    """Computes the value from a record; None reads the field of the same name."""
     recorded: bool = False
     """Whether history keeps it."""
     graphed: bool = False
-    """Whether the panel of history draws it."""
+    """Whether the history panel draws it."""
 
     def of(self, record: object) -> Any:
         """Return the value in a record, or None when the record does not give it."""
         return field(record, self.name) if self.read is None else self.read(record)
 
     def show(self, value: Any, temperature_unit: str = "celsius") -> str:
-        """Return a value as people read it; a dash for one that is not known."""
+        """Format a value; a dash when unknown."""
         if self.unit == "°C":
             return units.temperature(value, temperature_unit)
         return SHOWN[self.unit](value)
@@ -63,11 +63,11 @@ SHOWN: Mapping[str, Callable[[Any], str]] = {
     "s": units.duration,
     "time": units.clock_time,
 }
-"""How a value of each unit is written; `time` is a moment, in seconds since the epoch."""
+"""Formatters by unit; `time` is a moment, in seconds since the epoch."""
 
 
 def share(used: float | None, total: float | None) -> float | None:
-    """Return how full something is in percent, or None when either side is unknown or the total is 0."""
+    """Return used / total in percent, or None when either is unknown or the total is 0."""
     if used is None or not total:
         return None
     return 100.0 * used / total
@@ -107,7 +107,7 @@ def _best_link(gpu: object) -> str | None:
 
 
 def _failure(gpu: object) -> str | None:
-    """Return what the driver says of a GPU that it cannot read; None for one that works."""
+    """Return the driver's error for a GPU that it cannot read; None for a working one."""
     return field(gpu, "fault") or (None if field(gpu, "lost_at") is None else "GPU is lost")
 
 
@@ -229,7 +229,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
     PROCESS: PROCESS_METRICS,
     LINK: LINK_METRICS,
 }
-"""The table, by what is measured."""
+"""The table, by subject."""
 _BY_NAME: dict[tuple[str, str], Metric] = {
     (subject, metric.name): metric for subject, rows in METRICS.items() for metric in rows
 }
@@ -246,5 +246,5 @@ def recorded(subject: str) -> tuple[Metric, ...]:
 
 
 def graphed(subject: str) -> tuple[Metric, ...]:
-    """Return the metrics of a subject that the panel of history draws, in its order."""
+    """Return the metrics of a subject that the history panel draws, in its order."""
     return tuple(row for row in METRICS[subject] if row.graphed)

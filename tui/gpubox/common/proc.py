@@ -28,7 +28,7 @@ def cpu_times(text: str) -> dict[str, tuple[int, int]]:
 
 
 def cpu_share(old: tuple[int, int] | None, new: tuple[int, int]) -> float | None:
-    """Return how busy a core was between two readings, in percent."""
+    """Return the busy share of a core between two readings, in percent."""
     if old is None or new[1] <= old[1]:
         return None
     idle = max(0, new[0] - old[0])  # iowait may run backwards

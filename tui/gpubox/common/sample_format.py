@@ -18,7 +18,7 @@ DRIVER_VERSION = re.compile(r"(\d{2,4}\.\d+(?:\.\d+)?)")
 
 
 def given(row: Row) -> Row:
-    """Return the row without what is unknown."""
+    """Return the row without unknown values."""
     return {key: value for key, value in row.items() if value is not None}
 
 
@@ -53,11 +53,11 @@ POSSIBLE: dict[str, tuple[float, float]] = {
     "ecc_corrected": (0, (1 << 63) - 1),
     "ecc_uncorrected": (0, (1 << 63) - 1),
 }
-"""Least and most that a reading can be: drivers answer -1 as 4294967295; a fan may run over 100 percent."""
+"""Plausible range of each reading: drivers give -1 as 4294967295; a fan may run over 100 percent."""
 
 
 def impossible(field: str, value: object) -> str:
-    """Return why a reading is none, or nothing when it can be one."""
+    """Return why a reading is impossible; empty for a plausible one."""
     bounds = POSSIBLE.get(field)
     if bounds is None or not isinstance(value, (int, float)) or bounds[0] <= value <= bounds[1]:
         return ""

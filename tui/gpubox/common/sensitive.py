@@ -1,4 +1,4 @@
-"""Which variables hold a secret, by their names and values; the laptop asks here too before it keeps any.
+"""Which variables hold a secret, by their names and values; this machine checks too before it stores any.
 
 A name is taken apart at `_`, at `-` and where a small letter meets a capital. Some words tell of a secret
 wherever they stand, some also as the end of a word, as in SSHKEY. When in doubt it is one: what is hidden by
@@ -10,19 +10,19 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile("auth|bearer|cookies?|creds?|dsn|jwt|keys?|pass|pat|private|pwd|sas|tokens?|webhooks?")
-"""Tells of a secret as a word of its own."""
+"""Marks a secret as a word of its own."""
 _PART = re.compile(
     r"secret|passw|passphrase|passcode|credential|bearer|apikey|accesskey|privatekey|connection_?string|"
     r"_?connstr|token(?!s$|s_|i[sz])"
 )
-"""Tells of a secret anywhere in a name, also within a word."""
+"""Marks a secret anywhere in a name, even within a word."""
 _END = re.compile(r"(?:auth|cookies?|creds?|jwt|keys?|pass|pwd|tokens?)$")
-"""Tells of a secret at the end of a word, as in MASTERKEY or PGPASS."""
+"""Marks a secret at the end of a word, as in MASTERKEY or PGPASS."""
 _PLAIN = re.compile(
     r"(?:bypass|compass|donkey|encompass|hockey|hotkeys?|jockey|keys?pass|monkey|multipass|singlepass|turkey|"
     r"underpass|whiskey)$"
 )
-"""Words that only end like one."""
+"""Words with such an end that mark no secret."""
 _NOT = frozenset(("PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "KRB5_KTNAME"))
 _COUNT = re.compile(
     "max|min|num|n|total|count|per|batch|block|chunk|context|limit|input|output|prompt|new|cached"
@@ -37,7 +37,7 @@ _VALUE = re.compile(
 
 
 def secret_name(name: str) -> bool:
-    """Return whether a variable's name tells that its value is a secret, such as `WANDB_API_KEY`."""
+    """Return whether a variable's name marks its value as a secret, such as `WANDB_API_KEY`."""
     if name in _NOT:
         return False
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()

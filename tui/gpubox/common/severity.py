@@ -1,4 +1,4 @@
-"""How much something should worry its reader."""
+"""The severity of findings."""
 
 from __future__ import annotations
 

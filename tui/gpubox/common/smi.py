@@ -1,4 +1,4 @@
-"""What nvidia-smi is asked, and parsers of its answers."""
+"""The queries for nvidia-smi, and parsers of its answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     App = Dict[str, object]
 
 
-# What nvidia-smi is asked, the field it fills, and what its text means. Names that old versions lack come
-# last: when the whole question is refused, the first BASIC columns are asked alone.
+# The queried name, the field it fills, and the meaning of its text. Names that old versions lack are last:
+# when nvidia-smi refuses the whole query, only the first BASIC columns are queried.
 SMI_COLUMNS = (
     ("index", "index", "int"),
     ("uuid", "uuid", "text"),
@@ -58,7 +58,7 @@ ABSENT = re.compile(
 """Every way nvidia-smi was seen to say that there is no value."""
 LOST_WORDS = re.compile(r"GPU is lost|GPU requires reset|fallen off the bus", re.I)
 UNIFIED = re.compile(r"GB10\b|Orin|Thor|Tegra|nvgpu", re.I)
-"""Parts whose memory is the machine's own; nvidia-smi says only N/A for it."""
+"""Chips that share the host's memory; nvidia-smi gives N/A for it."""
 SMI_FAULTS = (
     ("version mismatch", "mismatch"),
     ("couldn't communicate with the nvidia driver", "no-driver"),
@@ -74,7 +74,7 @@ SMI_FAULTS = (
 
 
 def smi_fault(text: str) -> str:
-    """Return the code of what nvidia-smi complains about, or `error`."""
+    """Return the code of nvidia-smi's complaint, or `error`."""
     low = text.lower()
     return next((code for words, code in SMI_FAULTS if words in low), "error")
 
@@ -161,7 +161,7 @@ SMI_BUS = re.compile(r"(?<![0-9a-f])[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a
 
 
 def smi_troubles(others: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Return what lines beside the table say of single GPUs, by their short bus id, and the lines of no GPU.
+    """Return messages about single GPUs by their short bus id, and the other lines outside the table.
 
     `Unable to determine the device handle for GPU 0000:02:00.0: GPU is lost.  Reboot the system ...`, and
     `WARNING: infoROM is corrupted at gpu 0000:3B:00.0`.
@@ -186,7 +186,7 @@ def short_bus(bus: object) -> str:
 
 
 def smi_blamed(rows: list[Row], troubles: dict[str, str], known: Sequence[Row]) -> list[Row]:
-    """Return the rows of nvidia-smi with what is said of single GPUs, those that have no row included."""
+    """Return the rows of nvidia-smi with its messages about single GPUs, including GPUs without a row."""
     rows = list(rows)
     for bus, words in troubles.items():
         row = next((row for row in rows if short_bus(row.get("bus", "")) == bus), None)

@@ -8,12 +8,12 @@ DASH = "–"
 """Drawn where a value is unknown."""
 
 _MOST = 1e19
-"""Beyond this no reading is real: whoever sent it is broken or means harm, and it is drawn as unknown."""
+"""No reading is larger; a sender of more is broken or malicious, and the value is drawn as unknown."""
 _SIZES = ("B", "K", "M", "G", "T", "P")
 
 
 def known(value: float | None) -> float | None:
-    """Return a number, or None for one that cannot be drawn: infinite, no number, or beyond all readings."""
+    """Return a number, or None if it is infinite, NaN, or larger than any reading."""
     if value is None or not -_MOST <= value <= _MOST:
         return None
     return float(value)

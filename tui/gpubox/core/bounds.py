@@ -1,4 +1,4 @@
-"""Bounded number types, of which everything that is decoded from a box consists."""
+"""Bounded number types for everything that is decoded from a box."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIGITS = 18
 
 
 def whole(text: str) -> int | None:
-    """Return text of ASCII digits, with a minus before them or not, as a Whole; None for anything else."""
+    """Return ASCII digits, with or without a leading minus, as a Whole; None for anything else."""
     digits = text.removeprefix("-")
     if not 0 < len(digits) <= _DIGITS or not (digits.isascii() and digits.isdecimal()):
         return None

@@ -31,10 +31,10 @@ class Forward:
     listen_port: int = 0
     """Port on the loopback of the listening side; 0 takes a free one."""
     host: str = "127.0.0.1"
-    """Where connections come out, as the far side names it."""
+    """Destination host, as the far side names it."""
     port: int = 0
     path: str = ""
-    """A unix socket where connections come out; then `host` and `port` do not count."""
+    """Destination unix socket; if set, `host` and `port` are ignored."""
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Terminal(Protocol):
 
 
 class Pipes(Protocol):
-    """A command on the box whose three pipes are ours, byte for byte."""
+    """A command on the box with its three pipes open, binary-safe."""
 
     async def write(self, data: bytes) -> None:
         """Send to stdin; raises Dropped when the link is gone, CommandEnded when the command has ended."""

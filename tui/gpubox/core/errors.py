@@ -74,7 +74,7 @@ class HostKeyChanged(LinkError):
 
 
 class Dropped(LinkError):
-    """An open link ended, or there is none now: what may be asked twice is asked again; see core.retry."""
+    """An open link ended, or there is none now; core.retry repeats requests that may be repeated."""
 
     again = True
 

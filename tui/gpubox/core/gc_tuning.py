@@ -1,4 +1,4 @@
-"""Tunes Python's garbage collector: off during start-up, and blind to what the start-up allocated."""
+"""Tunes Python's garbage collector: off during start-up, and then skipping the objects of the start-up."""
 
 from __future__ import annotations
 

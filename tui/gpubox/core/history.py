@@ -9,7 +9,7 @@ from gpubox.common.metrics import GPU, HOST, recorded
 from gpubox.core.sample import Sample
 
 SPAN = 3600
-"""Seconds kept."""
+"""Seconds of history in memory."""
 _SLACK = 600
 """Slots over SPAN before the oldest are dropped in one go."""
 _STEP = 10

@@ -1,4 +1,4 @@
-"""Decodes JSON that a box sent: whatever is wrong with it is one error."""
+"""Decodes JSON from a box; every fault raises one error."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from gpubox.core.sanitize import clean
 T = TypeVar("T")
 
 _LONGEST = 120
-"""Characters of what msgspec says that are kept."""
+"""Most characters of msgspec's message."""
 
 
 class Unreadable(Exception):
-    """Bytes that are not the JSON that they should be; its text says where, and is safe to draw."""
+    """Bytes are not the expected JSON; the text says where, and is safe to draw."""
 
 
 def decode_json(data: bytes | str | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return what a decoder makes of JSON.
+    """Return decoded JSON.
 
     Raises Unreadable when it is not JSON, has another shape, is not UTF-8, or nests too deep: msgspec raises
     RecursionError for 500,000 open brackets.

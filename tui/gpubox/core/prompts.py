@@ -1,4 +1,4 @@
-"""Questions to the user, and the protocol of whoever asks them.
+"""Questions to the user, and the protocol of askers.
 
 The panel answers with a modal, the command line with a prompt, a test with a dict.
 """
@@ -40,7 +40,7 @@ class Question:
 
 @runtime_checkable
 class Asker(Protocol):
-    """Whoever can ask the user a question."""
+    """Puts questions to the user."""
 
     async def ask(self, question: Question) -> str | None:
         """Return the answer (`yes` or `no` for YES_NO), or None when the user declined."""

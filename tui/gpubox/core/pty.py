@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 _TAKE = 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1'
-"""A session's leader that opens a terminal makes it its own; done by sh, for a fork of ours may not wait."""
+"""Makes the terminal the controlling one: sh does it, because a fork of ours may not wait."""
 _PIECE = 65536
 _GRACE = 1.0
 """Seconds that a program gets to end after SIGHUP."""
@@ -40,10 +40,10 @@ class PtyProcess:
                 return
 
     async def read(self) -> bytes:
-        """Return what the program wrote, or b"" at its end, whatever still holds the terminal."""
+        """Return the program's output, or b"" once it has ended, even if others still hold the terminal."""
         loop = asyncio.get_running_loop()
         while True:
-            ended = self._ended.done()  # before the look: what it wrote last is there by then
+            ended = self._ended.done()  # checked before the read: by then its last output is there
             try:
                 return os.read(self._ours, _PIECE)
             except BlockingIOError:

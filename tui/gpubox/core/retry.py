@@ -1,4 +1,4 @@
-"""Repeats requests that may be repeated when the link drops."""
+"""Repeats idempotent requests after a drop of the link."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ L = TypeVar("L")
 T = TypeVar("T")
 
 _MOMENT = 1.0
-"""Seconds after which a link that still is the one that failed is used once more."""
+"""Seconds after which an unchanged link is tried again."""
 
 
 def connected(links: Feed[L | None], box: str) -> L:
-    """Return the link that there is now; raises Dropped when there is none.
+    """Return the present link; raises Dropped when there is none.
 
     `links` holds anything that comes and goes with the link to `box`: its shell, its channels.
     """
@@ -29,7 +29,7 @@ def connected(links: Feed[L | None], box: str) -> L:
 
 
 async def another(links: Feed[L | None], lost: L | None) -> L:
-    """Wait for a link and return it; if it still is the one that was lost, after a pause."""
+    """Wait for a link and return it; waits a moment when it is still the lost one."""
     async with aclosing(links.follow()) as newest:
         async for found in newest:
             if found is None:
@@ -43,9 +43,9 @@ async def another(links: Feed[L | None], lost: L | None) -> L:
 
 
 async def retry(links: Feed[L | None], ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` returns, asked again over the next link whenever this one drops.
+    """Return the result of `ask`, which is called again over the next link after each drop.
 
-    It waits for the link as long as that takes. What may not be done twice must not go through here.
+    Waits for the link without a limit. Only for requests that may be repeated.
     """
     while True:
         asked = links.value

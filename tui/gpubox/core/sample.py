@@ -241,5 +241,5 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 def memory_share(used: int | None, total: int | None) -> float | None:
-    """Return how full something is in percent, or None when either side is unknown or the total is 0."""
+    """Return used / total in percent, or None when either is unknown or the total is 0."""
     return share(used, total)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 LONGEST = 512
-"""Characters kept of any one piece of remote text that is shown in a row."""
+"""Most characters of a piece of remote text that is shown in a row."""
 
 _HARMLESS_FORMATS = frozenset("\u200d\u200c")
 """Joiners inside emoji and several scripts; they move nothing on the screen."""
@@ -51,27 +51,27 @@ def last_line(data: bytes, limit: int = 200) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    """Return text as UTF-8; a byte of this machine that is none, and that Python escaped, is itself again."""
+    """Return text as UTF-8; bytes that Python escaped as surrogates are restored."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def clean_lines(log: bytes, limit: int = LONGEST) -> list[str]:
-    """Return the lines of a log that are not blank, drawable, without colors and what else terminals act on.
+    """Return the non-blank lines of a log, drawable, without escape sequences.
 
-    What a progress bar wrote over itself is a line each time.
+    Each state of a progress bar is a line of its own.
     """
     lines = (line.strip() for line in _BREAK.split(_ESCAPE.sub(b"", log)))
     return [clean_bytes(line, limit) for line in lines if line]
 
 
 def cells(text: str) -> int:
-    """Return how many cells of a terminal a text takes: East Asian wide characters take two, marks none."""
+    """Return the terminal cells of a text: East Asian wide characters take two, combining marks none."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, gap: str = "  ", right: bool = False) -> list[str]:
-    """Return rows of as many cells each as lines whose columns stand below each other on a terminal.
+    """Return rows of equal length as lines with aligned columns.
 
     With `right` all but the first column are flush right, as numbers are.
     """

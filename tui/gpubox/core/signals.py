@@ -8,8 +8,8 @@ import signal
 def catch_ignored() -> None:
     """Keep ignoring SIGHUP, SIGINT and SIGQUIT where they are ignored, without passing that on.
 
-    exec(2) keeps an ignored signal ignored and resets a caught one: a shell, a job or an ssh of ours would
-    hear no ctrl+c, and a program behind a terminal of ours would outlive it.
+    exec(2) keeps an ignored signal ignored and resets a caught one: otherwise our shells, jobs and ssh would
+    ignore ctrl+c, and a program in a terminal of ours would outlive it.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:

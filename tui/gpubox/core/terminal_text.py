@@ -35,7 +35,7 @@ class TerminalText:
         self._rest = ""
 
     def clean(self, data: bytes, *, last: bool = False) -> bytes:
-        """Return what may be written now; with `last` nothing more comes."""
+        """Return the output that may be written now; `last` flushes the rest."""
         text = self._rest + self._decoder.decode(data, last)
         self._rest = ""
         out: list[str] = []

@@ -24,7 +24,7 @@ class TunnelSpec:
     """The spec of a tunnel, parsed."""
 
     name: str
-    """What it is called; never empty."""
+    """Its name; never empty."""
     spec: Forward | None
     """None for a service that is to be found by its name."""
 

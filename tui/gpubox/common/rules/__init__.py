@@ -1,1 +1,1 @@
-"""One table of rules, a file a subject, and what judges a record by it; each finding is worth saying."""
+"""The table of rules, one file per subject, and the functions that judge records by it."""

@@ -19,7 +19,7 @@ NO_GPU = "driver-no-gpu"
 _FEW = 2
 """Folders of one library that are named; more are counted."""
 _LOOKED = 12
-"""Places that are named after a fault that does not count them in its text."""
+"""Most places named after a fault whose text does not count them."""
 
 
 class _Words(NamedTuple):
@@ -132,13 +132,13 @@ def fault_record(fault: object, *, gpuless: bool = False) -> dict[str, object]:
 
 
 def looked_for(fault: object, finding_text: str) -> list[str]:
-    """Return the places that were looked at, where the text of the finding does not name them."""
+    """Return the searched places, unless the text of the finding names them."""
     looked: Sequence[str] = field(fault, "looked") or ()
     return [] if "Looked at" in finding_text else list(looked[:_LOOKED])
 
 
 def _places(looked: Sequence[str]) -> list[str]:
-    """Return what was tried, with the many folders of one library summed up."""
+    """Return the tried places, with the folders of one library summed up."""
     names = Counter(place.rpartition("/")[2] for place in looked)
     out: dict[str, None] = {}
     for place in looked:

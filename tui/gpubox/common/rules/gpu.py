@@ -14,7 +14,7 @@ SHARED_LANES = 8
 
 
 def _hot(severity: Severity) -> Condition:
-    """Fire for a temperature that the card does not yet do anything about by itself."""
+    """Fire for a high temperature at which the card does not yet throttle."""
 
     def hot(value: float, gpu: Reading) -> bool:
         slowed = (gpu["throttle"] or 0) & throttle.HEAT

@@ -1,4 +1,4 @@
-"""The rules about the link to a box and the age of what came over it; only this machine can judge them."""
+"""The rules about the link to a box and the age of its samples; only this machine can judge them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gpubox.common.rules.rule import Condition, Reading, Rule
 from gpubox.common.severity import Severity
 
 STALE_SECONDS = 3.0
-"""Seconds for which a reading passes for now, however often the box is read."""
+"""Seconds for which a sample counts as current, whatever the interval."""
 STALE_READINGS = 3
 """Readings that may be overdue before the last one is stale."""
 WAITING, REFUSED = "waiting", "refused"
@@ -22,10 +22,10 @@ def stale_after(interval: float) -> float:
 def link_record(
     phase: str = "", *, trouble: object | None = None, age: float | None = None, interval: float = 1.0
 ) -> dict[str, object]:
-    """Return what the rules read of a link.
+    """Return the record of a link for the rules.
 
     Args:
-        phase: what the link does; WAITING and REFUSED have rules.
+        phase: the phase of the link; WAITING and REFUSED have rules.
         trouble: why, as an error with title, text and hint: of the link, or of the probe.
         age: seconds since the newest reading, or None before the first.
         interval: seconds between two readings.

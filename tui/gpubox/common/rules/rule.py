@@ -8,7 +8,7 @@ from gpubox.common.metrics import GPU, field, metric
 from gpubox.common.severity import Severity
 
 Pair = Tuple[float, float]
-"""From where a value is a warning, and from where it is critical."""
+"""Thresholds: from here a value is a warning, and from here it is critical."""
 
 
 class Limits(NamedTuple):
@@ -39,7 +39,7 @@ DEFAULTS = Limits()
 
 
 class Finding(NamedTuple):
-    """Something worth saying. Parts that came from the box are not cleaned here: whoever shows them does."""
+    """The result of a rule that fired. Text from the box is not cleaned here, but where it is shown."""
 
     severity: Severity
     code: str
@@ -64,7 +64,7 @@ class Reading:
         self.limits = limits.for_gpu(record) if subject == GPU else limits
         self._record = record
         self._values: dict[str, Any] = {}
-        """What was read already: ten rules judge the same bit mask."""
+        """Values read so far: ten rules judge the same bit mask."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
@@ -80,12 +80,12 @@ class Reading:
         return self.subject if mount is None else f"{self.subject} {mount}"
 
     def words(self, template: str) -> str:
-        """Return a template with the values of metrics, as people read them, for the names in braces."""
+        """Return a template with the names in braces replaced by formatted values of metrics."""
         return template.format_map(_Shown(self)) if "{" in template else template
 
 
 class _Shown(Dict[str, str]):
-    """The values of a record as people read them, by metric; what came from the box is not parsed again."""
+    """Formatted values of a record by metric; text from the box is not parsed again."""
 
     def __init__(self, reading: Reading) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Rule(NamedTuple):
     subject: str
     """A subject of the table of metrics, or `driver`."""
     metric: str
-    """What it judges. A record that does not give this metric does not fire the rule."""
+    """The metric that it judges. The rule does not fire for a record without it."""
     condition: Condition
     severity: Severity
     title: str
@@ -125,19 +125,19 @@ class Rule(NamedTuple):
 
 
 def level(value: float | None, limits: Pair) -> Severity | None:
-    """Return how bad a value is that should stay below both limits; None when it does, or is not known."""
+    """Return the severity of a value that should stay below both limits; None if it does, or is unknown."""
     if value is None or value < min(limits):
         return None
     return Severity.CRITICAL if value >= limits[1] else Severity.WARNING
 
 
 def reaches(limit: str, severity: Severity) -> Condition:
-    """Fire when a value is at one level, and not at the next, of the limit of that name."""
+    """Fire when a value is at exactly one level of the named limit."""
     return lambda value, reading: level(value, getattr(reading.limits, limit)) is severity
 
 
 def some(value: Any, _: Reading) -> bool:
-    """Fire for a count that is not 0, a text that is not empty, a truth that is true."""
+    """Fire for a true value: a count other than 0, a non-empty text, True."""
     return bool(value)
 
 

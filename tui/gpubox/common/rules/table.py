@@ -1,4 +1,4 @@
-"""The whole table of rules, and what judges a sample by it."""
+"""The whole table of rules, and the functions that judge a sample by it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpubox.common.rules.link import LINK_RULES
 from gpubox.common.rules.rule import DEFAULTS, Finding, Limits, Reading, Rule
 
 RULES: tuple[Rule, ...] = (*DRIVER_RULES, *GPU_RULES, *HOST_RULES, *LINK_RULES)
-"""Every rule. A new one is a row more in the file of its subject."""
+"""Every rule. A new one is a row in the file of its subject."""
 
 
 def judge(subject: str, record: object, limits: Limits = DEFAULTS) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Partial files: what came over of a file before it is whole, kept for the next try."""
+"""Partial files: the received part of a file, stored for the next attempt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hold(file: int) -> None:
 def open_partial(folder: str, stem: str, part: str) -> Tuple[int, str]:
     """Open the partial file of this transfer, or a new one, and return it with its path.
 
-    In a folder where others may write, one of them may have put something of that name there beforehand.
+    In a shared folder, another user may have created a file of that name beforehand.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     with contextlib.suppress(FileExistsError):
@@ -38,7 +38,7 @@ def open_partial(folder: str, stem: str, part: str) -> Tuple[int, str]:
 
 
 def _ours(file: int) -> bool:
-    """Return whether nobody else could make a partial file, reach it by another name, or have it open."""
+    """Return whether nobody else can have created a partial file, linked to it, or opened it."""
     info = os.fstat(file)
     plain = stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) == 0o600
     return plain and info.st_uid == os.geteuid() and info.st_nlink == 1

@@ -1,6 +1,6 @@
-"""Takes files and folders, and puts each in place by a rename; half of a large one is kept for the next try.
+"""Receives files and folders, and renames each into place; part of a large one stays for the next attempt.
 
-Others may write to the folder too: nothing that they put there is followed, filled or replaced unasked.
+The folder may be writable for others: nothing that they put there is followed, filled or replaced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Taker:
-    """Takes what the other end sends and puts it into a folder of this machine."""
+    """Receives files from the other end into a folder of this machine."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Taker:
         allowed: Optional[Callable[[str], bool]] = None,
         replaces: Optional[Callable[[str], bool]] = None,
     ) -> None:
-        """`allowed` says which names at the top may come, `replaces` below which of them files are replaced.
+        """`allowed` decides which top-level names are accepted, `replaces` below which files are replaced.
 
-        Without one of them it is all names.
+        By default all are.
         """
         self._wire = wire
         self._tally = tally
@@ -57,9 +57,9 @@ class Taker:
         self._umask = umask
 
     def take(self, to: str) -> None:
-        """Take all there is, to a folder, or to one name that is not there yet or is a file.
+        """Receive everything into a folder, or to a single new name or existing file.
 
-        Raises TransferRefused and Closed. What is in the way of one file ends the whole.
+        Raises TransferRefused and Closed. An obstacle to one file ends the whole transfer.
         """
         head = self._wire.line()
         self._tally.all_files, self._tally.all_bytes = _whole(head["files"]), _whole(head["bytes"])
@@ -84,7 +84,7 @@ class Taker:
             self._wire.say(ok=True)
 
     def _place(self, to: str, single: bool) -> None:
-        """Find out into which folder things go, and whether the one thing gets another name."""
+        """Set the target folder, and the new name of a single file or folder, if it gets one."""
         wants_folder = to.endswith("/") or len(self._roots) > 1
         try:
             if wants_folder and not os.path.isdir(to):
@@ -113,7 +113,7 @@ class Taker:
         mode = _whole(row["mode"]) & 0o777 & ~self._umask
         if row["what"] == "folder":
             if not os.path.isdir(target):
-                os.mkdir(target, mode | 0o700)  # else nothing could be put into it
+                os.mkdir(target, mode | 0o700)  # otherwise nothing could be created in it
             return
         if os.path.islink(target) and os.path.exists(target):
             _check_link(target)
@@ -125,7 +125,7 @@ class Taker:
                 raise OSError(
                     errno.EISDIR if stat.S_ISDIR(info.st_mode) else errno.EEXIST, "is no plain file"
                 )
-            if info.st_uid == os.geteuid():  # another user's may be one that all can read
+            if info.st_uid == os.geteuid():  # another user's folder may be readable for all
                 mode = stat.S_IMODE(info.st_mode) & 0o777
             replace = bool(self._rename) or self._replaces is None or self._replaces(row["path"][0])
         self._tally.name = os.path.basename(target)
@@ -179,7 +179,7 @@ class Taker:
         self._left_out.append("%s: is there already, and differs" % target)
 
     def _begin(self, file: int, target: str, size: int, replace: bool) -> Tuple[Any, int]:
-        """Agree on where to begin: returns the digest of what is before it, and the byte; or why not."""
+        """Agree on the start: return the digest of the bytes before it, and its offset or why to skip."""
         with open(file, "rb", buffering=0, closefd=False) as there:
             have = min(os.fstat(file).st_size, size)
             digest = digest_of(self._wire, there, have)
@@ -194,7 +194,7 @@ class Taker:
         return (digest, at) if at == have else (hashlib.sha256(), at)
 
     def _fill(self, file: int, digest: Any, at: int, size: int) -> int:
-        """Write what comes from a byte on, and return where it ended; raises TransferRefused for too much."""
+        """Write received bytes from an offset on, and return the end; raises TransferRefused for too many."""
         for piece in self._wire.pieces():
             if at + len(piece) > size:
                 text = "The other end sends more than the %d bytes that it announced" % size
@@ -210,14 +210,14 @@ class Taker:
 
 
 def _plain(name: object) -> str:
-    """Return a name that leads nowhere else; raises TransferRefused."""
+    """Return a plain file name; raises TransferRefused for a path."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
         raise TransferRefused("Not what was asked for", "The other end sends a file without a proper name")
     return name
 
 
 def _whole(value: object, least: int = 0) -> int:
-    """Return a whole number that a disk can have; raises TransferRefused: JSON has no bounds."""
+    """Return a whole number in the range of file sizes; raises TransferRefused: JSON has no bounds."""
     if type(value) is not int or not least <= value < 1 << 63:
         raise TransferRefused("Not understood", "The other end sent a size that no file has")
     return value

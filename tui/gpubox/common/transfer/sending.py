@@ -1,4 +1,4 @@
-"""Sends files and folders: what there is of them, and of each what the other end does not have yet."""
+"""Sends files and folders, and of each only the part that the other end lacks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ AHEAD = 64
 
 
 def found(paths: Sequence[str]) -> List[Tuple[str, str]]:
-    """Return the name and place of what people wrote: paths and patterns, from the home folder on."""
+    """Return the names and places that paths and patterns match; relative ones start at the home folder."""
     tops: List[Tuple[str, str]] = []
     for path in paths:
         whole = absolute(path)
@@ -68,12 +68,12 @@ def found(paths: Sequence[str]) -> List[Tuple[str, str]]:
 
 
 def absolute(path: str) -> str:
-    """Return a path of the box as people write it, with ~ and from the home folder on."""
+    """Return the absolute path of a typed one; `~` and relative paths start at the home folder."""
     return os.path.join(os.path.expanduser("~"), os.path.expanduser(path))
 
 
 def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
-    """Return all that is to be sent, folders before what is in them; `tally` names what cannot be sent."""
+    """Return everything to send, folders before their contents; the rest goes to `tally.skipped`."""
     left = [((name,), path) for name, path in reversed(tops)]
     all_items: List[Item] = []
     while left:
@@ -85,7 +85,7 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
             elif not stat.S_ISDIR(info.st_mode):
                 tally.skipped.append("%s: neither a file nor a folder" % path)
             elif len(parts) > 1 and os.path.islink(path):
-                tally.skipped.append("%s: a link to a folder" % path)  # it may lead round in a circle
+                tally.skipped.append("%s: a link to a folder" % path)  # it may be a loop
             else:
                 names = [name for name in sorted(os.listdir(path)) if not PART.fullmatch(name)]
                 all_items.append(Item(parts, path, stat.S_IMODE(info.st_mode), -1))
@@ -98,7 +98,7 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
 
 
 def send(wire: TransferWire, tops: Sequence[Tuple[str, str]], tally: Tally, transfer: str) -> None:
-    """Send files and folders and wait until the other end has them; what `tally` has as done is left out.
+    """Send files and folders and wait until the other end has them; those in `tally.done` are left out.
 
     `transfer` names the partial files of one request, which any later transfer of the same file may adopt.
     Raises TransferRefused and Closed.
@@ -130,7 +130,7 @@ def send(wire: TransferWire, tops: Sequence[Tuple[str, str]], tally: Tally, tran
 
 
 def _settle(wire: TransferWire, open_ones: List[Item], tally: Tally, most: int) -> None:
-    """Take what the other end says of files that were sent, until at most so many are left without a word."""
+    """Receive acknowledgments of sent files until at most `most` are unacknowledged."""
     while open_ones and (len(open_ones) > most or wire.waiting()):
         wire.line()
         item = open_ones.pop(0)
@@ -139,7 +139,7 @@ def _settle(wire: TransferWire, open_ones: List[Item], tally: Tally, most: int) 
 
 
 def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tally) -> bool:
-    """Send a file or a folder; returns whether the other end will say a word of it."""
+    """Send a file or a folder; return whether the other end will acknowledge it."""
     if item.size < 0:
         wire.say(what="folder", path=item.parts, mode=item.mode)
         return True
@@ -153,7 +153,7 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
     with file:
         tally.name = item.parts[-1]
         try:
-            # What is declared now is what is sent: a log grows, and files of /proc have a size of 0.
+            # Exactly the declared size is sent: a log grows, and files of /proc have a size of 0.
             size = os.fstat(file.fileno()).st_size or len(_head(file))
             file.seek(0)
         except OSError as error:
@@ -178,7 +178,7 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
         try:
             _pour(wire, file, digest, size - at, open_ones, tally)
         except OSError as error:
-            wire.push(FAILED.to_bytes(4, "big"))  # the words come right behind it
+            wire.push(FAILED.to_bytes(4, "big"))  # the message follows
             raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         wire.say(sum=digest.hexdigest())
     return True
@@ -196,9 +196,9 @@ def _head(file: Any) -> bytes:
 
 
 def _offered(wire: TransferWire, file: Any, offer: Row, size: int) -> Tuple[Any, int]:
-    """Return the digest of what need not be sent and where to begin.
+    """Return the digest of the bytes that need not be sent, and the offset to start at.
 
-    SAME when all of it is there; UNWANTED when it differs and the other end replaces nothing.
+    The offset is SAME when the other end has all of it, UNWANTED when it may not replace a different file.
     """
     have, of_have, of_all = offer.get("have"), offer.get("sum"), offer.get("same")
     if of_all and digest_of(wire, file, size).hexdigest() == of_all:

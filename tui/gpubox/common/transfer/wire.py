@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         """Bytes both ways."""
 
         def pull(self) -> bytes:
-            """Return what came, or b"" at the end."""
+            """Return received bytes, or b"" at the end."""
             ...
 
         def transmit(self, data: bytes) -> None:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
             ...
 
         def closed(self) -> bool:
-            """Return whether nobody wants this any more."""
+            """Return whether the transfer was abandoned."""
             ...
 
 
@@ -45,12 +45,12 @@ LINE = 64 << 20
 """Bytes that a line may have: the list of what is there already may be long."""
 END, FAILED = 0, 0xFFFFFFFF
 SAME, UNWANTED = -1, -2
-"""In place of the byte where a file begins: why none of it is sent."""
+"""Instead of an offset: reasons why nothing of a file is sent."""
 PART = re.compile(r"\.gpubox-[0-9a-f]{16}\.[0-9a-z]{1,32}\.part")
 
 
 class TransferRefused(Exception):
-    """What was wished cannot be done, in words."""
+    """The other end cannot do what was requested; the text says why."""
 
     def __init__(self, title: str, text: str = "", hint: str = "") -> None:
         super().__init__(title, text, hint)
@@ -62,7 +62,7 @@ class Closed(Exception):
 
 
 class Tally:
-    """What was done so far, for whoever shows it."""
+    """The progress of a transfer."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -70,9 +70,9 @@ class Tally:
         """Files done, and bytes of all files that are there."""
         self.all_files = self.all_bytes = 0
         self.reused = 0
-        """Bytes of those that did not have to be sent."""
+        """Bytes of these that did not have to be sent."""
         self.skipped: List[str] = []
-        """What is neither a file nor a folder, or could not be read, in words."""
+        """Paths that are neither file nor folder or could not be read, with the reason."""
         self.done: Set[Parts] = set()
 
 
@@ -80,7 +80,7 @@ class Standard:
     """Bytes both ways: stdin and stdout of this process."""
 
     def pull(self) -> bytes:
-        """Return what came, or b"" at the end."""
+        """Return received bytes, or b"" at the end."""
         return os.read(0, FRAME)
 
     def transmit(self, data: bytes) -> None:
@@ -94,7 +94,7 @@ class Standard:
         return bool(select.select([0], [], [], 0)[0])
 
     def closed(self) -> bool:
-        """Return whether nobody wants this any more."""
+        """Return whether the transfer was abandoned."""
         return False
 
 
@@ -108,14 +108,14 @@ class TransferWire:
         self._size = 0
 
     def push(self, data: bytes) -> None:
-        """Send all of it, small pieces together; they are on their way when an answer is waited for."""
+        """Send bytes; small pieces are buffered until `flush`, or until `line` waits for an answer."""
         self._out.append(data)
         self._size += len(data)
         if self._size >= TOGETHER:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits for more; raises Closed when nobody wants this any more."""
+        """Send buffered bytes; raises Closed when the transfer was abandoned."""
         self.check()
         if self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
@@ -127,12 +127,12 @@ class TransferWire:
         return bool(self._held) or self._pipes.waiting()
 
     def check(self) -> None:
-        """Raise Closed when nobody wants this any more; asked while files are read for long."""
+        """Raise Closed when the transfer was abandoned; called during long reads of files."""
         if self._pipes.closed():
             raise Closed
 
     def drain(self) -> None:
-        """Throw away what is on its way, which would end this in a reset."""
+        """Discard incoming bytes: unread ones would reset the connection at its end."""
         self.flush()
         while self.waiting() and self._pipes.pull():
             pass
@@ -144,7 +144,7 @@ class TransferWire:
     def line(self) -> Row:
         """Return the next line.
 
-        Raises Closed at the end, and TransferRefused for what the other end could not do.
+        Raises Closed at the end, and TransferRefused with the other end's reason.
         """
         try:
             row = json.loads(self._line().decode("utf-8", "surrogateescape"))
@@ -178,7 +178,7 @@ class TransferWire:
         return data
 
     def pieces(self) -> Iterator[memoryview]:
-        """Return the bytes of one file as they come; raises TransferRefused when the sender gave up."""
+        """Yield the bytes of one file as they arrive; raises TransferRefused when the sender gave up."""
         while True:
             left = int.from_bytes(b"".join(self._exactly(4)), "big")
             if left == FAILED:
@@ -197,7 +197,7 @@ class TransferWire:
 
 
 def digest_of(wire: TransferWire, file: Any, size: int) -> Any:
-    """Return the digest of the first bytes of a file, which is left right behind them."""
+    """Return the digest of the first `size` bytes of a file, and leave its position after them."""
     digest = hashlib.sha256()
     file.seek(0)
     while size > 0:
@@ -216,5 +216,5 @@ def frame(data: bytes) -> bytes:
 
 
 def why(error: OSError) -> str:
-    """Return what the system says."""
+    """Return the system's message."""
     return error.strerror or type(error).__name__

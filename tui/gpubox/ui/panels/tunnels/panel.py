@@ -178,7 +178,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
                 return True
 
     def title_of(self, action: str) -> str | None:
-        """Return `Stop` or `Forget` with the state of the tunnel, and "" without a tunnel."""
+        """Return `Forget` for a stopped tunnel, "" without a tunnel, else None for the usual title."""
         tunnel = self._tunnel()
         if action in ("stop", "restart") and tunnel is None:
             return ""
