@@ -19,7 +19,7 @@ from gpubox.local.shell import LocalShell, end_process, home
 
 _PIECE = 65536
 _AHEAD = 16
-"""Pieces of output that are buffered for a reader."""
+"""Most pieces of output that are buffered for a reader."""
 
 
 class LocalChannels:
@@ -37,7 +37,7 @@ class LocalChannels:
         """Start a program behind a terminal; see core.channels.Channels.terminal."""
         words = [login_shell(), "-l"] if command is None else [login_shell(), "-c", command]
         environment = {**os.environ, **spec.environment, "TERM": spec.term}
-        for name in ("LINES", "COLUMNS"):  # of our own terminal, not of its
+        for name in ("LINES", "COLUMNS"):  # they describe our terminal, not its own
             environment.pop(name, None)
         try:
             async with run_in_pty(words, environment, home(), spec.columns, spec.rows) as behind:

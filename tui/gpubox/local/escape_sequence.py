@@ -1,4 +1,4 @@
-"""Escape sequences at the keyboard, as in ssh: Enter, tilde, dot leaves a program that no longer answers."""
+"""Keyboard escape sequences, as in ssh: Enter, tilde, dot leaves a program that does not respond."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELP = b"\r\n".join(
 
 
 class Escape:
-    """Filters what is typed: everything but escape sequences goes on to the program."""
+    """Filters the input: everything but escape sequences goes to the program."""
 
     def __init__(self) -> None:
         self._fresh = True
@@ -25,7 +25,7 @@ class Escape:
         self.left = False
         """Whether the user wants to leave."""
         self.asked = False
-        """Whether the user asked for the help; whoever shows it resets this."""
+        """Whether the user asked for the help; the caller shows it and resets this."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the keys that go to the program."""

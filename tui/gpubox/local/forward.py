@@ -21,7 +21,7 @@ class LocalForward:
         self.port = spec.port
         """The port that listens."""
         self.traffic = Traffic()
-        """Live counts; nothing is counted for a program that is reached at its own port."""
+        """Live counts; zero for a program that is reached at its own port."""
         self._spec = spec
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -86,7 +86,7 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
-    """Open a forward; see core.channels.Channels.forward. A port of this machine stays where it is."""
+    """Open a forward; see core.channels.Channels.forward. A port of this machine is used directly."""
     made = LocalForward(spec)
     if spec.way is Direction.SOCKS:
         raise RemoteError("No SOCKS here", "This is the machine itself", "Connect without a proxy")

@@ -18,7 +18,7 @@ _AHEAD = 4
 async def carry(pipes: Pipes) -> int:
     """Pass stdin, stdout and stderr on until the command ends; return its exit status.
 
-    Raises Dropped when the link goes, and BrokenPipeError when the reader of our output does.
+    Raises Dropped when the link drops, and BrokenPipeError when the reader of stdout has gone.
     """
     feeding = asyncio.ensure_future(_feed(pipes))
     try:
@@ -43,10 +43,9 @@ async def _feed(pipes: Pipes) -> None:
     """Pass stdin on to its end."""
     pieces: asyncio.Queue[bytes] = asyncio.Queue(_AHEAD)
     loop = asyncio.get_running_loop()
-    # A thread of its own, which the end of the program does not wait for: it may wait for keys for ever,
-    # and stdin may be a file, which no event loop can watch.
+    # A daemon thread: it may wait for keys forever, and stdin may be a file, which no event loop can watch.
     threading.Thread(target=_read, args=(pieces, loop), name="stdin", daemon=True).start()
-    with suppress(RemoteError, Dropped):  # the command has ended: it needs no more
+    with suppress(RemoteError, Dropped):  # the command has ended and needs no more input
         while data := await pieces.get():
             await pipes.write(data)
         pipes.end()

@@ -1,4 +1,4 @@
-"""Tracks which terminal modes a program switched on, so that they can be reset if it cannot do it."""
+"""Tracks which terminal modes a program switched on, so that they can be reset after it was cut off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TAIL = 72
 _ON = frozenset({7, 25})
 """Modes that are on in a fresh terminal: lines wrap, the cursor is seen."""
 _SCREENS = frozenset({47, 1047, 1049})
-"""The alternate screen; it is left last, as some modes belong to it."""
+"""The alternate screen; it is left last, because some modes belong to it."""
 
 
 class Modes:

@@ -24,7 +24,7 @@ _PIECE = 65536
 _PASTED = 1024 * 1024
 """Bytes of type-ahead at which reading pauses: a paste may be faster than the box."""
 _TAIL = 400
-"""Bytes of the last output that are remembered: they say why a program ended at once."""
+"""Bytes of the last output that are stored: they say why a program ended at once."""
 _DRAWN = 1.0
 """Seconds to flush the remaining output."""
 
@@ -66,8 +66,8 @@ def terminal_environment(environment: Mapping[str, str]) -> dict[str, str]:
 async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
     """Hand this terminal to a program until it ends, the link drops, or the user types `~.` after Enter.
 
-    Whatever happens the line settings come back, and what the program switched on is off again unless it
-    ended by itself. Raises Dropped when the link goes, and GpuBoxError without a terminal.
+    The line settings are always restored, and so are the terminal modes unless the program ended by itself.
+    Raises Dropped when the link drops, and GpuBoxError without a terminal.
     """
     with _opened() as screen:
         return await _Visit(terminal, screen).run(greeting)
@@ -75,7 +75,7 @@ async def hand_over(terminal: Terminal, greeting: str = "") -> TerminalExit:
 
 @contextmanager
 def _opened() -> Generator[int]:
-    """Reopen the terminal: it must be non-blocking here, unnoticed by others who share stdin."""
+    """Reopen the terminal, to make it non-blocking without affecting others who share stdin."""
     flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         name = os.ttyname(sys.__stdin__.fileno()) if sys.__stdin__ is not None else "/dev/tty"
@@ -151,10 +151,10 @@ class _Visit:
             self._modes.feed(data)
             self._last = (self._last + data)[-_TAIL:]
             await self._draw(data)
-            await asyncio.sleep(0)  # a flood leaves room for the panels and the tunnels
+            await asyncio.sleep(0)  # a flood of output must leave time for panels and tunnels
 
     async def _draw(self, data: bytes) -> None:
-        """Write to the terminal, as fast as it takes it."""
+        """Write to the terminal, as fast as it accepts output."""
         left = memoryview(data)
         while left:
             try:
@@ -173,7 +173,7 @@ class _Visit:
                 await self._draw(self._modes.undo() + b"\r\n")
 
     async def _type(self) -> None:
-        """Send what is typed."""
+        """Send the typed keys."""
         while True:
             await self._news.wait()
             self._news.clear()

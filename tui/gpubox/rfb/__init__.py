@@ -1,1 +1,1 @@
-"""Looks at VNC servers and reads pictures; knows no box."""
+"""A VNC client that only views, and readers of pictures; knows no box."""

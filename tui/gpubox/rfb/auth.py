@@ -1,16 +1,16 @@
 """Encrypts VNC passwords as servers expect it: DES, eight characters, the bits of each byte reversed.
 
-It protects nothing here, as the connection to the server is ssh: VNC servers know nothing better.
+It protects nothing here: VNC servers support nothing better, and ssh protects the connection.
 """
 
 from __future__ import annotations
 
 _FILE_KEY = bytes.fromhex("17526b06234e5807")
-"""The key, known to all, that VNC servers encrypt a password file with."""
+"""The well-known key with which VNC servers encrypt a password file."""
 
 
 def answer(password: str, challenge: bytes) -> bytes:
-    """Return the answer to a server's 16 bytes; eight characters of the password count."""
+    """Return the answer to a server's challenge of 16 bytes; only eight characters of the password count."""
     return _des(_eight(password), challenge[:16])
 
 
@@ -29,7 +29,7 @@ def _eight(password: str) -> bytes:
 
 
 def _des(key: bytes, data: bytes, *, decrypt: bool = False) -> bytes:
-    # Imported when it is needed: it takes a tenth of a second, and few commands look at a desktop.
+    # Imported on use: it takes 0.1 s, and few commands open a desktop.
     from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
     from cryptography.hazmat.primitives.ciphers import Cipher, modes
 

@@ -1,4 +1,4 @@
-"""Looks at a VNC server's screen: as much of the RFB protocol as a picture needs, and no keys or clicks."""
+"""Views a VNC server's screen: the part of RFB that a picture needs, without keys or clicks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BAND = 1 << 18
 _GREETING = 10.0
 """Seconds for the whole greeting."""
 _MESSAGE = 30.0
-"""Seconds for a message that has begun: a server may have one that never ends."""
+"""Seconds for a message that has begun: a server may never finish one."""
 _LONGEST_TEXT = 1 << 20
 _FORMAT = struct.pack(">BxxxBBBBHHHBBBxxx", 0, 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """SetPixelFormat: 32 bits little-endian, so that Tight leaves three bytes a pixel: red, green, blue."""
@@ -36,11 +36,11 @@ _ENCODINGS = struct.pack(">BxHiii", 2, 3, _TIGHT, _RAW, _RESIZED)
 
 
 class NoGreeting(RemoteError):
-    """Nothing answers yet where a VNC server should be."""
+    """No VNC server answers at a port yet."""
 
 
 class Screen:
-    """An open connection to a VNC server that only looks."""
+    """An open view-only connection to a VNC server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -51,7 +51,7 @@ class Screen:
         self.width = 0
         self.height = 0
         self.name = ""
-        """What the server calls the desktop; safe to draw."""
+        """The server's name for the desktop; safe to draw."""
 
     async def picture(self, *, fresh: bool = True) -> Picture:
         """Return the whole screen; without `fresh` it waits until something on it has changed.
@@ -92,7 +92,7 @@ class Screen:
             old = banner < b"RFB 003.007"
             self._writer.write(b"RFB 003.003\n" if old else b"RFB 003.008\n")
             await self._prove(await self._method(old, password), password, banner)
-            self._writer.write(b"\1")  # shared: nobody is thrown out
+            self._writer.write(b"\1")  # shared: other viewers stay connected
             width, height = struct.unpack(">HH16x", await self._read(20))
             self.name = clean_bytes(await self._text(), 80)
             self._resize(width, height)
@@ -130,7 +130,7 @@ class Screen:
             raise RemoteError("The VNC server refused", said)
 
     async def _update(self) -> int:
-        """Take one message; return how many pixels it brought."""
+        """Process one message; return the number of its pixels."""
         kind = (await self._read(1))[0]
         try:
             async with asyncio.timeout(_MESSAGE):
@@ -160,7 +160,7 @@ class Screen:
         return 0
 
     async def _pause(self) -> None:
-        """Let others run: data that is there is read without a pause, and the panel wants to draw."""
+        """Yield to other tasks: reading buffered data never does, and the panel has to draw."""
         self._empty += 1
         if self._empty > _EMPTY:
             raise Malformed("messages without a picture")
@@ -207,7 +207,7 @@ class Screen:
         if width * height > _MOST_PIXELS:
             raise Malformed(f"a screen of {width} x {height}")
         self.width, self.height = width, height
-        self._pixels = bytearray()  # never two of them at once
+        self._pixels = bytearray()  # never hold two screens at once
         self._pixels = bytearray(3 * width * height)
 
     async def _read(self, size: int) -> bytes:
@@ -228,7 +228,7 @@ def _from_raw(pixels: bytes) -> bytes:
 
 @asynccontextmanager
 async def _explained() -> AsyncGenerator[None]:
-    """Turn what a connection throws into words."""
+    """Turn errors of a connection into RemoteError."""
     try:
         yield
     except Malformed as error:
@@ -254,7 +254,7 @@ async def answers(port: int) -> bool:
 async def connect(port: int, password: str | None = None) -> AsyncGenerator[Screen]:
     """Open a VNC server behind a port of this machine's loopback, to look at.
 
-    Raises Silent when nothing answers there (yet), RemoteError when it refuses or is no VNC server.
+    Raises NoGreeting when nothing answers there yet, RemoteError when it refuses or is no VNC server.
     """
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)

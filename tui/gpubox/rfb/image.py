@@ -1,4 +1,4 @@
-"""A picture in memory: what a screen showed, or what a job left."""
+"""A picture in memory: of a screen, or from a file of a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a screen showed at one moment."""
+    """A picture of one moment."""
 
     width: int
     height: int

@@ -10,15 +10,15 @@ from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.rfb.image import Picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-"""Names that can be looked at."""
+"""Suffixes of files that can be shown."""
 LARGEST = 40_000_000
-"""Bytes of a file that are read to be looked at."""
+"""Most bytes of a file that is read."""
 _PIXELS = 40_000_000
-"""Pixels of a picture that is read; with more a file of a few bytes could fill the memory."""
+"""Most pixels of a picture: without a limit a file of a few bytes could fill the memory."""
 
 
 def read(data: bytes) -> Picture:
-    """Return the picture in a file. It takes up to seconds: call it in a thread.
+    """Return the picture in a file. Call it in a thread: it may take seconds.
 
     Raises RemoteError when it is neither PNG nor JPEG, is damaged, or Pillow is not installed.
     """
@@ -35,7 +35,7 @@ def read(data: bytes) -> Picture:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             if image.width * image.height > _PIXELS:
                 raise _wrong(f"it has {image.width} x {image.height} pixels")
-            image.draft("RGB", (800, 800))  # JPEG is read at an eighth of its size as quickly as it can be
+            image.draft("RGB", (800, 800))  # JPEG decodes much faster at a reduced size
             if image.mode.startswith("I"):  # 16 bits of gray, which Pillow would clip to 8
                 deep = image.convert("I")
                 gray = deep.point(lambda value: value * (1 / 256))  # pyright: ignore[reportUnknownMemberType]
@@ -45,9 +45,9 @@ def read(data: bytes) -> Picture:
             return Picture(plain.width, plain.height, plain.tobytes())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _wrong("it has too many pixels") from error
-    except Image.UnidentifiedImageError as error:  # its words are of memory addresses
+    except Image.UnidentifiedImageError as error:  # its message contains memory addresses
         raise _wrong("the file is damaged") from error
-    # What Pillow raises for damaged files, in the words of the libraries below it too.
+    # Pillow and its libraries raise these for damaged files.
     except (OSError, SyntaxError, EOFError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise _wrong(f"the file is damaged: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Unpacks the Tight encoding of RFB: what most VNC servers send smallest, and Python unpacks fast."""
+"""Decodes the Tight encoding of RFB: the most compact one of most VNC servers, and fast to decode."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 Read = Callable[[int], Awaitable[bytes]]
-"""Takes a number of bytes and gives exactly so many."""
+"""Reads exactly a number of bytes."""
 
 _WIDEST = 2048
-"""Pixels of a row, by the protocol's own words; a filled rectangle may be wider."""
+"""Most pixels of a row, by the protocol; a filled rectangle may be wider."""
 _LARGEST = 2048 * 2304
-"""Pixels of a rectangle: servers split what is larger, most of them at 65,536."""
+"""Most pixels of a rectangle: servers split larger ones, most of them at 65,536."""
 _BAND = 1 << 18
 _STORED = 12
-"""Shorter data comes as it is."""
+"""Bytes under which data is not compressed."""
 _BITS = tuple(bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
 
 
 class Malformed(Exception):
-    """The server sent what the encoding does not allow."""
+    """The server sent invalid Tight data."""
 
 
 class Tight:
-    """The four zlib streams of one connection, and what is unpacked with them."""
+    """The decoder of one connection, with its four zlib streams."""
 
     def __init__(self) -> None:
         self._streams = [zlib.decompressobj() for _ in range(4)]
@@ -58,7 +58,7 @@ class Tight:
                 yield 0, await self._palette(read, stream, width, height)
             case 2:
                 data = await self._data(read, stream, 3 * width * height)
-                # 10 seconds for the largest: the panel goes on meanwhile.
+                # The largest takes 10 seconds: the panel must keep running.
                 yield 0, await asyncio.to_thread(_gradient, data, width, height)
             case _:
                 raise Malformed(f"tight filter {filtered}")

@@ -1,1 +1,1 @@
-"""What is kept on this machine's disk: the history of every box, and small things remembered of it."""
+"""The database on this machine: the history of every box, and small facts about it."""

@@ -1,4 +1,4 @@
-"""Remembers small things of each box: last use, ports of tunnels, programs, commands, the chosen env."""
+"""Stores small facts about each box: last use, ports of tunnels, programs, commands, the chosen env."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECENT = 50
 
 
 class BoxState:
-    """Small things in the database. On a bad disk nothing is written, and what is read is empty."""
+    """Small facts in the database. On a bad disk writes are lost and reads are empty."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class BoxState:
         return self._database.run(_recent) or []
 
     def remember(self, target: Target) -> None:
-        """Note that a box is used now."""
+        """Record that a box is used now."""
         self._database.run(lambda connection: _remember(connection, target.name))
 
     async def ports(self) -> dict[tuple[str, str], int]:

@@ -1,4 +1,4 @@
-"""Opens the database file, works on it in one thread, and says in words what is wrong with it."""
+"""Opens the database file, works on it in one thread, and explains its faults."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from gpubox.core.sanitize import clean
 from gpubox.store.migrations import NewerVersion, migrate, version
 
 FAULTS = (sqlite3.Error, OSError, struct.error, msgspec.MsgspecError)
-"""What a disk, SQLite or a row of another make can raise."""
+"""Errors of a disk, of SQLite, or of a row in another format."""
 _PATIENCE = 2.0
 """Seconds that a caller waits for an answer: a home on a network disk may hang."""
 _BUSY = 1.0
 """Seconds that SQLite waits for another program's lock."""
 _QUEUE = 200
-"""Calls that wait for a slow disk; more are refused."""
+"""Most calls that wait for a slow disk; more are refused."""
 _RETRY = 60.0
 """Seconds after which a file that could not be opened is tried again."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -62,14 +62,14 @@ class _Call(Generic[T]):
 class Database:
     """The file; several running programs may have it open at once.
 
-    Nothing here raises for a bad disk: `trouble` says what is wrong, and the program goes on without. A
-    damaged file is moved aside and a new one begun; a file of a newer version is left alone.
+    Nothing here raises for a bad disk: `trouble` has the error, and the program continues without. A
+    damaged file is moved aside and replaced by a new one; a file of a newer version is left alone.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
-        """What is wrong with the file, or None."""
+        """The error of the file, or None."""
         self._calls: SimpleQueue[_Call[object] | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -77,15 +77,15 @@ class Database:
         """Why the file is not open."""
         self._retry_at = 0.0
         self._notice: GpuBoxError | None = None
-        """What happened to the last file; it stands until this program ends."""
+        """What happened to the last file; stays until this program ends."""
         self._closed = False
-        # A daemon: a thread that waits for a disk that hangs must not hold the whole program at its end.
+        # A daemon: a thread that waits for a hanging disk must not keep the program from ending.
         self._thread = threading.Thread(target=self._work, name="gpubox-database", daemon=True)
         self._thread.start()
         self.run(lambda _: None)
 
     def close(self) -> None:
-        """Close the file after the work that waits; what comes later is not done."""
+        """Close the file after the queued calls; later calls are ignored."""
         if not self._closed:
             self._closed = True
             self._calls.put(None)
@@ -93,11 +93,11 @@ class Database:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are taken; they may fail nevertheless."""
+        """Whether calls are accepted; they may still fail."""
         return not self._closed
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do something quick with the file; None when it failed, and `trouble` says why."""
+        """Run quick work on the file; None when it failed, with the error in `trouble`."""
         future = self._submit(work)
         try:
             return self._report(*future.result(_PATIENCE))
@@ -106,7 +106,7 @@ class Database:
             return self._report(None, self._hangs())
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do something with the file in its thread; None when it failed, and `trouble` says why."""
+        """Run work on the file in its thread; None when it failed, with the error in `trouble`."""
         future = self._submit(work)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -156,7 +156,7 @@ class Database:
             return None, explain(error, self.path)
 
     def _open(self) -> None:
-        """Open the file, or say in `_refusal` why not; one that is damaged raises what SQLite says."""
+        """Open the file, or set `_refusal`; a damaged one raises SQLite's error."""
         now = time.monotonic()
         if now < self._retry_at:
             return
@@ -164,7 +164,7 @@ class Database:
         try:
             self._inode = 0
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.touch(mode=0o600)  # which boxes were at work when is nobody else's business
+            self.path.touch(mode=0o600)  # the activity of boxes is private
             self._inode = self.path.stat().st_ino
             self._connection, self._refusal = _connect(self.path), None
         except NewerVersion as error:
@@ -182,9 +182,9 @@ class Database:
         words = clean(str(error), 160)
         aside = self.path.with_name(f"{self.path.name}.damaged")
         try:
-            # Another program may have done so already, and then the file of this name is a good one.
+            # Another program may have done this already, and then the file of this name is good.
             if self.path.stat().st_ino == self._inode:
-                for suffix in ("-wal", "-shm", ""):  # a log of writes beside a new file would damage that too
+                for suffix in ("-wal", "-shm", ""):  # an old write-ahead log would damage the new file too
                     with suppress(FileNotFoundError):
                         os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
             self._retry_at = 0.0
@@ -199,7 +199,7 @@ class Database:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open the file and bring it to this version; raises NewerVersion, and what SQLite raises."""
+    """Open the file and migrate it to this version; raises NewerVersion and sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=_BUSY)
     try:
         version(connection, path)  # before anything is written: a newer file is left as it is
@@ -213,13 +213,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def is_damage(error: Exception) -> bool:
-    """Return whether an error says that the file is no database, or a broken one."""
+    """Return whether an error means that the file is no database, or a damaged one."""
     code = getattr(error, "sqlite_errorcode", 0)  # an error that Python itself makes has none
     return isinstance(error, sqlite3.DatabaseError) and code & 0xFF in _DAMAGED
 
 
 def explain(error: Exception, path: Path) -> StoreError:
-    """Return why the file cannot be used, and what to do."""
+    """Return the error of an unusable file, with what to do."""
     words = clean(str(error), 160)
     if "locked" in words:
         hint = "Another program holds it; until it lets go, history is in memory only"

@@ -10,12 +10,12 @@ from typing import Literal, cast
 from gpubox.store.database import Database
 
 MOST = 5000
-"""Events of one kind that are remembered of a box: more than the jobs that it lists."""
+"""Most events of one kind that are stored per box: more than the jobs that it lists."""
 
 EventKind = Literal["job ended", "job hook"]
 """What can be claimed: notifying the user that a job ended, and running the user's command for that."""
 _SEEN = "box seen"
-"""The kind of the one row that says when a box was seen first."""
+"""The kind of the single row with the time when a box was first seen."""
 
 
 class Events:
@@ -25,9 +25,9 @@ class Events:
         self._database = database
 
     async def claim(self, box: str, kind: EventKind, subjects: Collection[str]) -> set[str]:
-        """Claim events, and return those that nobody claimed before: these are the caller's to tell.
+        """Claim events, and return those that nobody claimed before, which the caller has to announce.
 
-        When the disk does not answer that is all of them: told twice is better than never.
+        When the disk does not answer, all are returned: two announcements are better than none.
         """
         if not subjects:
             return set()
@@ -39,7 +39,7 @@ class Events:
         return await self._database.call(lambda connection: _claimed(connection, box, kind))
 
     async def first_seen(self, box: str, now: float) -> float | None:
-        """Return when a box was seen first by its own clock, in seconds since the epoch.
+        """Return when a box was first seen, by its own clock, in seconds since the epoch.
 
         That is `now` for a box that was never seen; None when the disk does not answer.
         """

@@ -13,13 +13,13 @@ from gpubox.store.database import Database
 from gpubox.store.tiers import HistoryRow, HistorySpan, Tiers
 
 WIDTH = tiers.FINEST
-"""Seconds between two rows that are written, which each stands for."""
+"""Seconds between two written rows, and the span of each."""
 _PENDING = 10_000
-"""Rows that wait for a slow disk; more are dropped."""
+"""Most rows that wait for a slow disk; more are dropped."""
 _TIDY_EVERY = 10.0
 """Seconds between two rounds of tidying while there is more to do."""
 _TIDY_SECONDS = 0.05
-"""What a round may take: the thread is wanted for other things."""
+"""Seconds of one round: other calls wait for the thread."""
 
 
 class StoredHistory:
@@ -34,16 +34,16 @@ class StoredHistory:
         self._tidy_at = 0.0
 
     async def load(self, box: str, history: History) -> None:
-        """Begin a box's history with what the disk has of the last hour; takes 20 ms for eight GPUs."""
+        """Fill a box's history with the last hour from disk; takes 20 ms for eight GPUs."""
         now = int(time.time())
         read = await self._database.call(lambda connection: _last_hour(connection, box, now))
         if read is not None and read.keys():
             history.take(read)
 
     async def read(self, box: str, begin: int, end: int) -> HistorySpan | None:
-        """Return what is known of a box between two seconds since the epoch; None when the disk fails.
+        """Return the history of a box between two seconds since the epoch; None when the disk fails.
 
-        The rows are of the finest tier that still has all of it and makes at most 2,200 rows.
+        Rows are of the finest tier that covers the span in at most 2,200 rows.
         """
         width = tiers.pick(begin, end, int(time.time()), self._settings.days)
         return await self._database.call(lambda connection: tiers.span(connection, width, box, begin, end))
@@ -51,14 +51,14 @@ class StoredHistory:
     async def keep(self, box: str, history: History) -> None:
         """Write the means of a box's history every ten seconds, until cancelled."""
         while self._settings.keep and self._database.is_open:
-            # All boxes wake at the same moments and go to the disk in one transaction.
+            # All boxes wake at the same moments and write in one transaction.
             await asyncio.sleep(WIDTH - time.time() % WIDTH + 0.05)
             second = (int(time.time()) // WIDTH - 1) * WIDTH
             if means := history.means(second, WIDTH):
                 await self.write(HistoryRow(box, second, means))
 
     async def write(self, row: HistoryRow) -> None:
-        """Put a row on disk, together with those that came while the disk was busy."""
+        """Write a row to disk, together with those that came while the disk was busy."""
         if len(self._pending) < _PENDING:
             self._pending.append(row)
         if self._writing:
@@ -81,7 +81,7 @@ class StoredHistory:
                 self._tidy_at = now + tiers.COARSEST - time.time() % tiers.COARSEST + tiers.LATE
 
     def _tidy(self, connection: sqlite3.Connection) -> bool:
-        """Keep the tiers in order for a moment; returns whether there may be more to do."""
+        """Tidy the tiers for _TIDY_SECONDS; return whether there may be more to do."""
         end = time.monotonic() + _TIDY_SECONDS
         while self._tiers.tidy(connection, int(time.time()), self._settings.days):
             if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""Makes the tables of the database, in numbered steps that bring a file of any version to this one."""
+"""Migrates the database: numbered steps from any version to this one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _tiers_and_events(connection: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _tiers_and_events)
-"""Step N leads from version N to N + 1; steps are only ever added."""
+"""Step N migrates version N to N + 1; steps are only ever added."""
 VERSION = len(MIGRATIONS)
 """The version of the tables that this program works with, kept in SQLite's user_version."""
 
@@ -95,12 +95,12 @@ def version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a file to this version, wholly or not at all; raises NewerVersion, and sqlite3.Error."""
+    """Migrate a file to this version, completely or not at all; raises NewerVersion and sqlite3.Error."""
     if version(connection, path) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Read once more: another program may have been at it while this one waited for the lock.
+        # Read again: another program may have migrated it while this one waited for the lock.
         for step in MIGRATIONS[version(connection, path) :]:
             step(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,4 +1,4 @@
-"""Puts together what this machine remembers of boxes: history, small things, and announced events."""
+"""Combines what this machine stores about boxes: history, small facts, and announced events."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from gpubox.store.history import StoredHistory
 
 
 def default_path() -> Path:
-    """Return where the history lies on this system."""
+    """Return the path of the database on this system."""
     from platformdirs import user_state_path
 
     return user_state_path(APP) / "history.sqlite"
 
 
 class Store:
-    """The database and what lies in it. Leaving its block closes it."""
+    """The database and its contents. Leaving its block closes it."""
 
     def __init__(self, path: Path, settings: HistorySettings) -> None:
         self._database = Database(path)
         self.path = path
         self.trouble = self._database.trouble
-        """What is wrong with the file, or None."""
+        """The error of the file, or None."""
         self.state = BoxState(self._database)
         self.events = Events(self._database)
         self.history = StoredHistory(self._database, settings)
 
     @classmethod
     def open(cls, settings: Settings, path: Path | None = None) -> Store:
-        """Return the store that settings ask for; it never raises: what is wrong stands in `trouble`."""
+        """Return the store of some settings; never raises: errors are in `trouble`."""
         return cls(path or default_path(), settings.history)
 
     def __enter__(self) -> Store:
@@ -43,5 +43,5 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what comes later is not remembered."""
+        """Close the file; later writes are lost."""
         self._database.close()

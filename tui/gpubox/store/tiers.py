@@ -1,4 +1,4 @@
-"""Stores means of every box in three widths, and makes the coarse ones from the fine ones."""
+"""Stores means of every box in three widths, and computes the coarse ones from the fine ones."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import msgspec
 from gpubox.store.box_state import RECENT
 
 WIDTHS = (10, 300, 3600)
-"""Seconds that a row of each tier stands for; each divides the next."""
+"""Seconds that a row of each tier covers; each divides the next."""
 FINEST, COARSEST = WIDTHS[0], WIDTHS[-1]
 LARGEST = 512 << 20
 """Bytes of the file; beyond them the oldest rows of the finest tier go first."""
 LATE = 60
 """Seconds after the end of an hour in which a slow disk may still get rows of it."""
 _DAYS = {300: 30, 3600: 365}
-"""Days for which rows of a tier stay; of the finest one as long as the settings say."""
+"""Days for which rows of a tier are stored; the settings decide for the finest one."""
 _POINTS = 2200
-"""Rows that one answer has at most: a week of five minutes each. Only the coarsest tier may have more."""
+"""Most rows of one answer: a week in steps of five minutes. Only the coarsest tier may return more."""
 _CHUNK = 6 * 3600
-"""Seconds of one box whose rows are deleted in one go, so that other programs never wait long."""
+"""Seconds of one box whose rows are deleted together, so that other programs never wait long."""
 _SPARED = 7200
-"""Seconds before now whose rows a file that is too large keeps: what the panel shows."""
+"""Seconds before now whose rows are never deleted for size: the panel shows them."""
 _LAYOUTS = 64
-"""Sets of series that one box may have in one run: a box that renames its GPUs all the time fills no disk."""
+"""Most sets of series of one box per run: a box that keeps renaming its GPUs must not fill the disk."""
 _SERIES = 1024
 """Series of one coarse row."""
 
@@ -43,20 +43,20 @@ class HistoryRow(NamedTuple):
 
 
 class HistorySpan(NamedTuple):
-    """What is known of a box over some time, oldest first; hours in which nothing was seen have no rows."""
+    """The history of a box over some time, oldest first; hours without a sample have no rows."""
 
     width: int
-    """Seconds that each row stands for."""
+    """Seconds that each row covers."""
     rows: list[HistoryRow]
 
 
 def days(width: int, finest: int) -> int:
-    """Return for how many days rows of a tier stay, when those of the finest stay for `finest`."""
+    """Return the days for which rows of a tier are stored, given those of the finest."""
     return max(finest, _DAYS.get(width, finest))
 
 
 def pick(begin: int, end: int, now: int, finest: int) -> int:
-    """Return the width of the finest tier that still has `begin` and makes a bounded number of rows of it."""
+    """Return the width of the finest tier that reaches back to `begin` with a bounded number of rows."""
     fitting = (
         width
         for width in WIDTHS
@@ -71,9 +71,9 @@ def read(connection: sqlite3.Connection, width: int, box: str, begin: int, end: 
 
 
 def span(connection: sqlite3.Connection, width: int, box: str, begin: int, end: int) -> HistorySpan:
-    """Return what is known between two moments, in rows of one width; raises struct.error for a broken row.
+    """Return the history between two moments in rows of one width; raises struct.error for a broken row.
 
-    What no coarse row was made of yet is taken from the finest tier.
+    Spans that are not rolled up yet are computed from the finest tier.
     """
     begin -= begin % width
     rows = read(connection, width, box, begin, end)
@@ -86,27 +86,27 @@ def span(connection: sqlite3.Connection, width: int, box: str, begin: int, end: 
 
 
 class Tiers:
-    """Writes rows, and keeps every tier in order; it knows which sets of series are in the file already."""
+    """Writes and tidies the tiers; it knows which sets of series are already in the file."""
 
     def __init__(self) -> None:
         self._layouts: dict[tuple[str, ...], int] = {}
         self._layouts_of: defaultdict[str, int] = defaultdict(int)
 
     def insert(self, connection: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
-        """Put rows into the finest tier, all or none; raises sqlite3.Error."""
+        """Insert rows into the finest tier, all or none; raises sqlite3.Error."""
         try:
             with connection:
                 for row in rows:
                     connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (row.box,))
                     self._insert(connection, FINEST, row, limited=True)
         except sqlite3.Error:
-            self._layouts.clear()  # their rows went with the transaction
+            self._layouts.clear()  # their rows were rolled back
             raise
 
     def tidy(self, connection: sqlite3.Connection, now: int, finest: int) -> bool:
-        """Do one bounded step: roll up an hour of a box, or delete some of what is too old or too much.
+        """Do one bounded step: roll up an hour of a box, or delete some rows that are too old or too many.
 
-        `finest` is how many days the finest tier stays. Returns whether there may be more to do; raises
+        `finest` is the number of days for the finest tier. Returns whether there may be more to do; raises
         sqlite3.Error.
         """
         names = cast("list[tuple[int, str]]", connection.execute("SELECT id, name FROM box").fetchall())
@@ -124,7 +124,7 @@ class Tiers:
         return False
 
     def _roll_up(self, connection: sqlite3.Connection, number: int, name: str, now: int) -> bool:
-        """Make coarse rows of the oldest hour that has none; returns whether there was one."""
+        """Compute coarse rows for the oldest hour without them; return whether there was one."""
         done = _edge(connection, COARSEST, number, "max", f"second <= {now}")
         begin = 0 if done is None else done + COARSEST
         first = _edge(connection, FINEST, number, "min", f"second >= {begin}")
@@ -149,7 +149,7 @@ class Tiers:
         layout = self._layout(connection, row.box, tuple(row.means), limited=limited)
         if layout is None:
             return
-        # A second program on the same box writes the same seconds: the first one stands.
+        # A second program that follows the same box writes the same seconds: the first row stays.
         connection.execute(
             f"INSERT OR IGNORE INTO mean_{width} SELECT id, ?, ?, ? FROM box WHERE name = ?",
             (row.second, layout, struct.pack(f"<{len(row.means)}f", *row.means.values()), row.box),
@@ -185,7 +185,7 @@ def _raw(connection: sqlite3.Connection, width: int, box: str, begin: int, end: 
 
 
 def _decoded(rows: Sequence[Raw], broken: list[int] | None = None) -> Iterator[Means]:
-    """Yield rows; the seconds of broken ones go into `broken`, or without such a list the error is raised."""
+    """Yield rows; the seconds of broken ones are added to `broken`, else the error is raised."""
     layouts: dict[str, list[str]] = {}
     for second, text, means in rows:
         try:
@@ -202,7 +202,7 @@ def _decoded(rows: Sequence[Raw], broken: list[int] | None = None) -> Iterator[M
 
 
 def _coarser(rows: Sequence[Means], width: int) -> list[Means]:
-    """Return the means of finer rows over a width, by the rows that have the series."""
+    """Return the means of finer rows over a width; a series counts the rows that have it."""
     found: dict[int, defaultdict[str, list[float]]] = {}
     for second, means in rows:
         values = found.setdefault(second - second % width, defaultdict(list))
@@ -215,7 +215,7 @@ def _coarser(rows: Sequence[Means], width: int) -> list[Means]:
 
 
 def _edge(connection: sqlite3.Connection, width: int, box: int, edge: str, where: str) -> int | None:
-    """Return the first or last second of a box in a tier; one look into the index."""
+    """Return the first or last second of a box in a tier; a single index lookup."""
     ((second,),) = connection.execute(
         f"SELECT {edge}(second) FROM mean_{width} WHERE box = ? AND {where}", (box,)
     )
@@ -261,7 +261,7 @@ def _delete_excess(connection: sqlite3.Connection, now: int) -> bool:
 
 
 def _forget_boxes(connection: sqlite3.Connection) -> None:
-    """Delete the names of boxes that have no history, but for those last used."""
+    """Delete the names of boxes without history, except those last used."""
     empty = " AND ".join(f"NOT EXISTS (SELECT 1 FROM mean_{width} WHERE box = box.id)" for width in WIDTHS)
     with connection:
         connection.execute(
