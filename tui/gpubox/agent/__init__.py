@@ -1,1 +1,1 @@
-"""Delivers our programs to a box, by their content, and reads what they answer."""
+"""Delivers our programs to a box, addressed by content, and reads their answers."""

@@ -1,4 +1,4 @@
-"""Bringing the probe to a box: one command that any login shell takes, and a payload where it is new."""
+"""Starts the probe on a box: one command for any login shell, and a payload on a first visit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gpubox.core.sanitize import clean_bytes, last_line
 from gpubox.core.shell import Channel
 
 PATIENCE = 30.0
-"""Seconds for the login shell, its rc files and the search for a Python; slow homes need many of them."""
+"""Seconds for the login shell, its rc files and the search for a Python; slow homes need many."""
 LATE = 15.0
-"""Seconds after which it is said that the answer is late; before a single reading is given up."""
+"""Seconds after which a late answer is reported; shorter than the limit of a single reading."""
 _NOISE_LIMIT = 1000
 """Lines of greetings that are skipped before the mark."""
 
@@ -25,7 +25,7 @@ _SHELL = 'echo %%s SH; s=$(dd bs=1 count=%d 2>/dev/null); eval "$s"'
 
 
 def program() -> bundle.Program:
-    """Return the probe. To minify it would take longer than the bytes that it saves."""
+    """Return the probe, not minified: that would take longer than it saves."""
     return bundle.program("probe", "gpubox.remote.probe.main", minified=False)
 
 
@@ -41,7 +41,7 @@ def command(
 ) -> str:
     """Return the one line that starts the probe behind any login shell.
 
-    `mark` is a random word that the box prints before its answer; whatever rc files print is before it.
+    `mark` is a random word that the box prints before its answer, and after any output of rc files.
     `environment` reaches the probe only, not the login shell. Raises ConfigError when `python` holds a
     character that shells disagree about.
     """
@@ -58,7 +58,7 @@ def command(
 async def start(
     channel: Channel, mark: str, report: Callable[[ProbeError | None], None] = lambda _: None
 ) -> Literal["python", "sh"]:
-    """Skip what the box prints first, send the probe if it asks for it, and say which probe runs.
+    """Skip the output of rc files, send the probe if the box lacks it, and return which probe runs.
 
     `report` is called when the answer is late, and with None when it arrives after all.
 
@@ -101,7 +101,7 @@ def _silent(seconds: float, noise: list[bytes]) -> ProbeError:
 
 
 async def ended(channel: Channel) -> ProbeError:
-    """Return in words why the probe's channel came to its end."""
+    """Return why the probe's channel ended."""
     try:
         async with asyncio.timeout(5):
             status = (await channel.wait()).status
@@ -130,7 +130,7 @@ _EXITS: dict[int | None, str] = {
 
 
 def payload() -> bytes:
-    """Return what is sent to a box on a first visit; see bundle.payload."""
+    """Return the payload for a first visit; see bundle.payload."""
     return bundle.payload(program())
 
 

@@ -1,4 +1,4 @@
-"""Programs that run on a box: which files the imports of a main module lead to, and how they are sent."""
+"""Programs that run on a box: the files that a main module imports, and the form in which they are sent."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from gpubox.core.errors import ConfigError
 
 _NVML = "pynvml.py"
 STARTER = "run.py"
-"""The file by which a Python program is started; it lies beside the packages."""
+"""The file that starts a Python program; it is beside the packages."""
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:gpubox|pynvml)\b[^\n(]*(?:\([^)]*\))?", re.M)
 """A statement that imports a module of ours. To parse whole files by `ast` would take 0.1 s for the jobs."""
 _QUOTED = re.compile(r"""["'](gpubox\.[a-z_.]+)["']""")
-"""A module of ours that is named in quotes, because it is started as a process of its own."""
+"""A module of ours in quotes: one that is started as a process of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A program as a box keeps it, in a folder of its own."""
+    """A program in its folder on a box."""
 
     name: str
-    """What its folder and its errors are called; small letters only."""
+    """Its name in folders and errors; lowercase letters only."""
     files: Mapping[str, bytes]
     """By path in the folder: the text, ASCII for sh and UTF-8 for Python."""
     main: str
-    """Of a Python program: the module whose function `main` runs. Of one for sh: its only file."""
+    """The module whose function `main` runs; for sh, the only file."""
     interpreter: Literal["python", "sh"] = "python"
-    """A program for sh finds its text in $s when it just came over; else in $0, and $s is unset."""
+    """A program for sh has its text in $s when it was just sent, otherwise in $0 with $s unset."""
     minified: bool = True
-    """Whether Python loses its comments and docstrings on the way: they would take memory on the box."""
+    """Whether comments and docstrings of Python are removed, because they take memory on the box."""
 
 
 @cache
 def program(
     name: str, main: str, *, interpreter: Literal["python", "sh"] = "python", minified: bool = True
 ) -> Program:
-    """Return the program whose main module is `main`, such as gpubox.remote.api, with all that it imports.
+    """Return the program with the main module `main`, such as gpubox.remote.api, and everything it imports.
 
     For sh, `main` is one file of gpubox.remote. Raises ConfigError when NVML's module is needed and missing.
     """
@@ -63,7 +63,7 @@ def program(
 
 
 def imports(source: str) -> Iterator[str]:
-    """Yield the names that a source imports of gpubox and pynvml, also late ones, and those in quotes.
+    """Yield the names that a source imports from gpubox and pynvml, including late imports and quoted names.
 
     `from gpubox.remote import x` yields the package and gpubox.remote.x, which may be a module.
     """
@@ -78,7 +78,7 @@ def imports(source: str) -> Iterator[str]:
 
 
 def _followed(main: str) -> dict[str, str]:
-    """Return all files of ours that a module needs, by their path; gpubox itself is an empty package."""
+    """Return our files that a module needs, by path; gpubox itself is an empty package."""
     found: dict[str, str] = {}
     pending = [main]
     while pending:
@@ -94,13 +94,13 @@ def _followed(main: str) -> dict[str, str]:
 
 
 def path_of(module: str) -> str:
-    """Return the file of a module that is no package."""
+    """Return the file of a module that is not a package."""
     return module.replace(".", "/") + ".py"
 
 
 @cache
 def _module(name: str) -> tuple[str, str | None]:
-    """Return the path and text of a module or package; no text when there is none of that name."""
+    """Return the path and text of a module or package; the text is None when it does not exist."""
     if name in ("", "gpubox"):
         return "gpubox/__init__.py", ""
     if name.partition(".")[0] == "pynvml":
@@ -132,7 +132,7 @@ def pynvml_source() -> str:
 def folder(program: Program) -> str:
     """Return the name of its folder on the box.
 
-    It follows from the files as they are here: to minify them takes 0.2 s, and mostly the box has them.
+    It is a hash of the files before minifying, which takes 0.2 s: the box mostly has them already.
     """
     digest = hashlib.sha256()
     for name, data in program.files.items():
@@ -141,7 +141,7 @@ def folder(program: Program) -> str:
 
 
 def sent(program: Program) -> dict[str, str]:
-    """Return the files of a Python program as the box gets them; NVML's module keeps its license text."""
+    """Return the files of a Python program as they are sent; NVML's module keeps its license text."""
     return {
         name: stripped(data.decode()) if program.minified and name != _NVML else data.decode()
         for name, data in program.files.items()
@@ -150,7 +150,7 @@ def sent(program: Program) -> dict[str, str]:
 
 @lru_cache(64)
 def payload(program: Program) -> bytes:
-    """Return what goes first on stdin where the box lacks the program; to minify takes 0.2 s the first time.
+    """Return the first bytes of stdin for a box without the program; minifying takes 0.2 s the first time.
 
     For Python: the size of the rest in eight digits, the sha256 of the JSON, and the JSON, compressed.
     """
@@ -163,7 +163,7 @@ def payload(program: Program) -> bytes:
 
 @cache
 def stub() -> str:
-    """Return boot.py as one line without quotes that a shell could trip over; tcsh takes no newline."""
+    """Return boot.py as one line without quotes; tcsh accepts no newline."""
     tree = ast.parse(_text("remote", "boot.py"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):

@@ -1,4 +1,4 @@
-"""Calls programs on the box: sends JSON, decodes the typed answer, puts every failure into words."""
+"""Calls programs on the box: sends JSON, decodes the typed answer, and turns failures into RemoteError."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from gpubox.core.shell import CommandResult, Shell
 T = TypeVar("T")
 
 PATIENCE = 30.0
-"""Seconds that a call may take, the login shell and its start files included."""
+"""Seconds for a call, including the login shell and its start files."""
 _REFUSED = b'{"error"'
-"""How an answer begins with which a program says why it does not do what it was asked."""
+"""The beginning of an answer in which a program refuses a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words in which the errors of a program come."""
+    """The texts for errors of a program."""
 
     title: str
-    """Title of each error for which the program has none of its own: `Environments cannot be read`."""
+    """Title of errors without one of the program's own: `Environments cannot be read`."""
     answer: str
-    """What the answer should have been: `a list of environments`."""
+    """The expected answer: `a list of environments`."""
     hint: str = ""
     """What the user can do instead."""
     box: str = "The box"
     """What the user calls the box."""
     secret: bool = False
-    """Whether answers may hold secrets: then nothing of them is quoted."""
+    """Whether answers may hold secrets; these are never quoted."""
 
     def silent(self, result: CommandResult) -> RemoteError:
         """Return the error of a program that ended without an answer."""
@@ -79,10 +79,10 @@ async def call(
 ) -> T:
     """Send a request to a program of ours on the box and return its answer.
 
-    `request` is anything that msgspec can encode; None sends nothing. `words` are the program's arguments: a
-    verb, mostly; what is hostile belongs into the request. `timeout` is in seconds. Raises
-    RemoteError in the program's own words when it refuses, in those of `wording` when its answer is missing
-    or cannot be read, and everything that program_cache.run raises.
+    `request` is anything that msgspec can encode; None sends nothing. `words` are the program's arguments,
+    usually a verb; untrusted text belongs in the request. `timeout` is in seconds. Raises RemoteError with
+    the program's own text when it refuses, with that of `wording` when its answer is missing or unreadable,
+    and everything that program_cache.run raises.
     """
     data = encode(request) if request is not None else b""
     result = await run(
@@ -102,7 +102,7 @@ async def run(
     environment: Mapping[str, str] = {},
     timeout: float = PATIENCE,
 ) -> CommandResult:
-    """Run a program of ours whose answer is not JSON alone and return what it wrote; raises as `call`."""
+    """Run a program of ours whose answer is more than JSON, and return its output; raises as `call`."""
     result = await program_cache.run(
         shell, program, *words, stdin=stdin, python=python, environment=environment,
         timeout=timeout,
@@ -113,7 +113,7 @@ async def run(
 
 
 def encode(request: object) -> bytes:
-    """Return a request as JSON; bytes that are no UTF-8 travel as the escapes that Python gives them."""
+    """Return a request as JSON; bytes that are not UTF-8 are sent as Python's surrogate escapes."""
     try:
         return msgspec.json.encode(request)
     except UnicodeEncodeError:
@@ -123,7 +123,7 @@ def encode(request: object) -> bytes:
 def decode(data: bytes, answer: type[T], wording: Wording, result: CommandResult | None = None) -> T:
     """Return an answer, decoded; raises RemoteError as `call`.
 
-    With a `result` its exit status goes into the error, and what it wrote to stderr last.
+    With a `result`, the error contains its exit status and the end of its stderr.
     """
     check(data, wording)
     try:
@@ -135,7 +135,7 @@ def decode(data: bytes, answer: type[T], wording: Wording, result: CommandResult
 
 
 def check(data: bytes, wording: Wording) -> None:
-    """Raise RemoteError when an answer says why the program refuses; return for any other answer."""
+    """Raise RemoteError when an answer is a refusal."""
     if not data[: 2 * len(_REFUSED)].lstrip().startswith(_REFUSED):
         return
     try:
@@ -146,7 +146,7 @@ def check(data: bytes, wording: Wording) -> None:
 
 
 def refused(title: str, text: str, hint: str) -> RemoteError:
-    """Return a program's own words of why it refuses as an error that can be drawn."""
+    """Return a program's refusal as an error that is safe to draw."""
     return RemoteError(clean(title, 80) or "Refused by the box", clean(text, 400), clean(hint, 200))
 
 

@@ -1,4 +1,4 @@
-"""Finding a Python on a box: commands of sh that every program of ours begins with."""
+"""Finds a Python on a box: sh commands that begin every program of ours."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _CANDIDATES = (
     "$HOME/miniforge3/bin/python $HOME/mambaforge/bin/python /opt/conda/bin/python python"
 )
 
-# No single quote, backslash, exclamation mark or newline may stand in here: fish, tcsh and the POSIX shells
-# agree on what a quoted word is only without them. The interpreter that worked is remembered per host name,
-# because homes on a network disk are shared by boxes with different Pythons, and a pyenv shim costs 50 ms.
+# No single quotes, backslashes, exclamation marks or newlines here: only without them do fish, tcsh and the
+# POSIX shells agree on quoted words. The interpreter that worked is stored per host name, because boxes with
+# different Pythons share homes on a network disk, and a pyenv shim costs 50 ms.
 _CHOOSE = (
     'd="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox"; h=; p=; '
     "%(remembered)sfor c in %(candidates)s; do "
@@ -26,11 +26,11 @@ _REMEMBERED = (
 
 
 def choose_python(python: str = "") -> str:
-    """Return commands of sh that leave a Python of the box in $p, or nothing in it where there is none.
+    """Return sh commands that set $p to a Python of the box, or leave it empty when there is none.
 
-    $d is the folder of all our programs then, and $h the name under which boot.py is to remember the Python
-    there, or nothing. They hold no single quote, so that they may stand between two of them. `python` is one
-    that the user named. Raises ConfigError when that holds a character that shells disagree about.
+    They also set $d to the folder of all our programs, and $h to the name under which boot.py stores the
+    Python there, or to nothing. They contain no single quote, so that they can be single-quoted. `python` is
+    one that the user named; raises ConfigError when it contains a character that shells disagree about.
     """
     if python:
         return _CHOOSE % {"remembered": "", "candidates": _word(python), "end": ""}

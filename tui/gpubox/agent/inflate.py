@@ -1,4 +1,4 @@
-"""Lines of the probe as they were before it packed them."""
+"""Unpacks the lines of the probe."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class _Stream(Protocol):
 
 
 class Inflater:
-    """Reads one probe's deflate stream, a line at a time; see `Pack` of the probe."""
+    """Reads the deflate stream of one probe line by line; see `Pack` of the probe."""
 
     def __init__(self) -> None:
         self._stream: _Stream | None = None
         self.broken = False
-        """Whether the stream is of no use any more: the probe must be told to begin a `fresh` one."""
+        """Whether the stream is unusable; the probe must begin a `fresh` one."""
 
     def line(self, line: bytes) -> bytes:
-        """Return a line unpacked; what is not packed comes back as it is.
+        """Return a line unpacked; a line that is not packed is returned unchanged.
 
-        Raises ProbeError when it is damaged, or more than a sample can be; then `broken` is set until a
-        new stream begins.
+        Raises ProbeError when it is damaged or larger than a sample can be; then `broken` is set until a new
+        stream begins.
         """
         if line.startswith(b"Z"):
             self._stream = zlib.decompressobj()

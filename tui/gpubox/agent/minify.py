@@ -1,4 +1,4 @@
-"""Sources made short for their way to a box."""
+"""Shortens sources before they are sent to a box."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 
 
 def stripped(text: str, interpreter: Literal["python", "sh"] = "python") -> str:
-    """Return a source without its comments, and Python without its docstrings; every line keeps its number.
+    """Return a source without comments, and Python without docstrings; line numbers stay the same.
 
-    ast.unparse would make it shorter, but what it writes depends on the Python of the laptop, and Python 3.8
-    may not be able to read it.
+    The output of ast.unparse would be shorter, but depends on the local Python, and Python 3.8 may not
+    accept it.
     """
     lines = text.splitlines()
     if interpreter == "sh":
@@ -21,9 +21,9 @@ def stripped(text: str, interpreter: Literal["python", "sh"] = "python") -> str:
 
 
 def _strip(lines: list[str], text: str) -> None:
-    """Take comments, and statements that are a text alone, out of the lines of a Python source.
+    """Remove comments, and statements that are only a string, from the lines of a Python source.
 
-    Token by token: the trees of ast take twice as long and 20 MiB, part of which the program then keeps.
+    It works on tokens: syntax trees take twice as long and 20 MiB, part of which is never freed.
     """
     begins, alone = True, None
     for token in tokenize.generate_tokens(io.StringIO(text).readline):

@@ -1,4 +1,4 @@
-"""Reading a box: the probe on one channel, from its start to its end."""
+"""Samples a box: the probe on one channel, from start to end."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ BEAT = 2.0
 FIRST_LIMIT = 30.0
 """Seconds from the start to the first sample: a driver without persistence takes ten to wake its cards."""
 SILENCE_LIMIT = 15.0
-"""Seconds without a sample after which the probe is started anew, or the time of MISSED samples."""
+"""Seconds without a sample after which the probe is restarted, or longer for MISSED samples."""
 MISSED = 5
-"""Samples in a row that may be missing."""
+"""Missing samples in a row that are tolerated."""
 GARBAGE_LIMIT = 100
-"""Bad lines without a sample between them after which the probe is started anew."""
+"""Bad lines in a row after which the probe is restarted."""
 GARBAGE_SHOWN = 10.0
-"""Seconds that a bad line is still worth a word after the samples go on."""
+"""Seconds for which a bad line is still reported after samples go on."""
 PACE = 100
-"""Lines a second that are read; a box that sends more waits, and this machine stays quick."""
+"""Most lines read per second, so that a flooding box does not slow this machine."""
 _PACE_BYTES = 64 * 1024
 """Bytes of a line that count as one more line."""
 _UNANSWERED = 30
-"""Heartbeats whose answer is waited for: a line by satellite or a busy box takes more than one period."""
+"""Most unanswered heartbeats: a satellite line or a busy box takes more than one period."""
 _PONG = b'{"pong":'
 
 Understand = Callable[[bytes], Sample | None]
 
 
 class Receiver(Protocol):
-    """Who is told what comes from the probe."""
+    """Receives the samples and events of a probe."""
 
     def received(self, sample: Sample) -> None:
-        """Take the newest sample."""
+        """Receive the newest sample."""
         ...
 
     def answered(self, seconds: float) -> None:
-        """Take the round trip of a heartbeat."""
+        """Receive the round trip of a heartbeat, in seconds."""
         ...
 
     def troubled(self, trouble: GpuBoxError | None) -> None:
-        """Take what is wrong while samples may still come; None when that is over."""
+        """Receive an error while samples may still come; None when it is over."""
         ...
 
 
@@ -100,12 +100,12 @@ class ProbeSession:
         self._lines = 0
 
     def say(self, spec: str) -> None:
-        """Send the probe one line, such as `pcie 0`, as soon as it runs; a plain one passes it over."""
+        """Send the probe one line, such as `pcie 0`, as soon as it runs; a plain probe ignores it."""
         self._specs.append(spec)
         self._wake.set()
 
     async def read(self, shell: Shell) -> None:
-        """Start the probe and pass on what it sends; it never returns.
+        """Start the probe and pass on its samples; never returns.
 
         Raises ProbeError when the probe cannot start, ends, falls silent or sends nothing but garbage,
         and Dropped when the link ends.
@@ -145,7 +145,7 @@ class ProbeSession:
         raise await bootstrap.ended(channel)
 
     def _unpacked(self, line: bytes) -> Sample:
-        """Understand a line of the probe; of one whose stream is broken, none before it begins anew."""
+        """Decode a line of the probe; lines of a broken stream raise ProbeError until it restarts."""
         was_broken = self._unpacker.broken
         try:
             plain = self._unpacker.line(line)
@@ -168,7 +168,7 @@ class ProbeSession:
 
     def _bad(self, error: ProbeError, line: bytes) -> None:
         if not line.endswith(b"\n") and len(line) < LINE_LIMIT:
-            return  # the last words of a probe that was ended in the middle of a line; its end is told next
+            return  # a probe was ended in the middle of a line; its end is reported next
         self._garbage += 1
         self._garbage_at = time.monotonic()
         if self._garbage >= GARBAGE_LIMIT:
@@ -189,7 +189,7 @@ class ProbeSession:
             self._receiver.answered(time.monotonic() - sent)
 
     async def _talk(self, channel: Channel) -> None:
-        """Send heartbeats and specs, and see that samples come."""
+        """Send heartbeats and requests, and check that samples arrive."""
         while True:
             now = time.monotonic()
             self._wake.clear()
@@ -200,7 +200,7 @@ class ProbeSession:
                 except TimeoutError as error:
                     raise _silent("The probe does not listen", SILENCE_LIMIT) from error
                 except CommandEnded:
-                    # After a sleep of this machine its end waits behind samples that are still to be read.
+                    # After a sleep of this machine, unread samples are queued before the end of the probe.
                     raise await bootstrap.ended(channel) from None
             try:
                 async with asyncio.timeout(BEAT):
@@ -229,7 +229,7 @@ class ProbeSession:
             raise _silent("The probe fell silent", limit)
 
     async def _keep_pace(self, length: int) -> None:
-        """Wait when a box sends faster than any probe: reading what is there never yields to the screen."""
+        """Wait when a box sends faster than any probe: reading buffered data never yields to the screen."""
         now = time.monotonic()
         if now - self._window >= 1:
             self._window = now

@@ -1,4 +1,4 @@
-"""Programs of ours that a box keeps by their content: to run one again, a command is sent and no more."""
+"""Programs of ours that a box stores by their content: to run one again takes only a command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Between single quotes of any login shell: see find_python for what may not stand in here.
 _FOLDER = 'f="${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/gpubox/%s"; '
 _NONE = "echo %s NONE"
-# A box without Python: the text is counted, because what follows it on stdin is the program's.
+# A box without Python: the text has a length, because the rest of stdin is the program's.
 _KEEP = (
     's=$(dd bs=1 count=%d 2>/dev/null); [ "${#s}" = %d ] || exit 3; '
     '( umask 077; o="${f%%/*}" t="$f.$$"; mkdir -p "$o" && mkdir "$t" && { printf %%s "$s"; echo; } >"$t/%s" '
@@ -43,12 +43,12 @@ async def run(
     environment: Mapping[str, str] = {},
     timeout: float = 30.0,
 ) -> CommandResult:
-    """Run a program with a request on its stdin; the result holds what it wrote, and nothing of rc files.
+    """Run a program with a request on its stdin; the result has its output without that of rc files.
 
-    Where the box has it not, it is sent first, once; where the box cannot keep it, each time. `python` is the
-    Python that the user named. `timeout` holds for each command, in seconds. Raises NoPython, RemoteError
-    when the box does not come to the program, Dropped, ConfigError for a `python` that cannot be named, and
-    ValueError for words that a shell could act on: what is hostile belongs into `stdin`.
+    A box that lacks the program gets it first, or each time if it cannot store it. `python` is the Python
+    that the user named. `timeout` is in seconds, for each command. Raises NoPython, RemoteError when the
+    program is not reached, Dropped, ConfigError for an invalid `python`, and ValueError for words that a
+    shell could interpret: untrusted text belongs in `stdin`.
     """
     mark = fresh_mark()
     line = command(program, mark, words, python, environment)
@@ -69,10 +69,10 @@ def command(
     python: str = "",
     environment: Mapping[str, str] = {},
 ) -> str:
-    """Return the line that runs a program which the box has, behind any login shell; see `ensure`.
+    """Return the line that runs a stored program behind any login shell; see `ensure`.
 
-    The box first prints a line of `mark` and a word: HAVE, and then the program runs; NEED or NONE, for no
-    program and no Python, and the command ends. Raises as `run`.
+    The box first prints a line of `mark` and a word: HAVE before it runs the program; NEED without the
+    program or NONE without Python, and then ends. Raises as `run`.
     """
     return _behind(
         f"{begin(program, mark, python)}{if_whole(program)}"
@@ -81,7 +81,7 @@ def command(
 
 
 def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str = "") -> str:
-    """Return the line that runs a program which `ensure` has put on the box, and prints nothing of ours.
+    """Return the line that runs a program which `ensure` has stored, without any output of ours.
 
     For programs with a terminal, or with the stdin and stdout of the user. Raises as `run`.
     """
@@ -91,10 +91,10 @@ def quiet(program: Program, words: tuple[str, ...] | list[str] = (), python: str
 
 
 async def ensure(shell: Shell, program: Program, python: str = "") -> str:
-    """Put a program on the box if it is not there, and return its absolute folder there.
+    """Store a program on the box if it is missing, and return its absolute folder there.
 
-    The folder stays for 30 days after the newest call at least. Raises as `run`, and RemoteError when the
-    home of the box takes no files.
+    The folder stays for at least 30 days after the last call. Raises as `run`, and RemoteError when the home
+    of the box is not writable.
     """
     mark = fresh_mark()
     look = _behind(
@@ -126,7 +126,7 @@ def sending(
     *,
     only_keep: bool = False,
 ) -> str:
-    """Return the line that takes the program from stdin, keeps it if it can, and runs it; see `payload`.
+    """Return the line that reads the program from stdin, stores it if possible, and runs it; see `payload`.
 
     The box first prints a line of `mark` and HAVE, or NONE as with `command`. Raises as `run`.
     """
@@ -140,9 +140,9 @@ def sending(
 
 
 def begin(program: Program, mark: str, python: str, without_python: str = _NONE) -> str:
-    """Return the commands that find a Python ($p) and name the program's folder ($f).
+    """Return the commands that find a Python ($p) and set the program's folder ($f).
 
-    Where there is no Python, `without_python` runs, in which %s stands for `mark`.
+    Without a Python they run `without_python`, in which %s stands for `mark`.
     """
     folder = _FOLDER % bundle.folder(program)
     if program.interpreter == "sh":
@@ -152,20 +152,20 @@ def begin(program: Program, mark: str, python: str, without_python: str = _NONE)
 
 
 def if_whole(program: Program) -> str:
-    """Return the beginning of an `if`: the program's folder is ours, and nobody removed a file of it."""
+    """Return the start of an `if` that holds when the program's folder is ours and complete."""
     names = " ".join(program.files)
     return f's=; for c in {names}; do [ -f "$f/$c" ] || s=$c; done; if [ -O "$f" ] && [ -z "$s" ]; then '
 
 
 def execute(program: Program, words: tuple[str, ...] | list[str] = ()) -> str:
-    """Return the command that becomes the program in its folder."""
+    """Return the command that execs the program in its folder."""
     if program.interpreter == "sh":
         return f'exec sh "$f/{program.main}" {_plain(words)}'
     return f'exec "$p" -I -S "$f/{STARTER}" {program.main} {_plain(words)}'
 
 
 def take(program: Program, words: str, *, only_keep: bool = False) -> str:
-    """Return the command that becomes a Python program taken from stdin; $0 must be bundle.stub()."""
+    """Return the command that execs a Python program from stdin; $0 must be bundle.stub()."""
     return f'exec "$p" -I -S -c "$0" "$f" "$h" {"-" if only_keep else program.main} {words}'
 
 
@@ -180,7 +180,7 @@ def _plain(words: tuple[str, ...] | list[str]) -> str:
 
 
 def _exports(environment: Mapping[str, str]) -> str:
-    """Return commands that set variables; what shells could trip over travels in octal."""
+    """Return commands that set variables; special characters are sent in octal."""
     lines: list[str] = []
     for name, value in environment.items():
         if not _VARIABLE.fullmatch(name) or any(character < " " for character in value):
@@ -199,7 +199,7 @@ def fresh_mark() -> str:
 
 
 def no_python() -> NoPython:
-    """Return that the box has no Python that runs our programs."""
+    """Return the error of a box without a Python that runs our programs."""
     return NoPython(
         "No Python on the box",
         "This needs Python 3.8 or newer there, and none was found",
@@ -208,7 +208,7 @@ def no_python() -> NoPython:
 
 
 def _answer(program: Program, result: CommandResult, mark: str) -> tuple[str, bytes]:
-    """Return HAVE or NEED, and what came after that line."""
+    """Return HAVE or NEED, and the output after that line."""
     _, found, rest = result.stdout.partition(f"\n{mark} ".encode())
     word, _, out = rest.partition(b"\n")
     if word == b"NONE":

@@ -1,4 +1,4 @@
-"""A program of ours on the box with its three pipes open, also where the box cannot keep it."""
+"""A program of ours on the box with its three pipes open, even if the box cannot store it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gpubox.core.sanitize import last_line
 _PATIENCE = 30.0
 """Seconds for the login shell, its rc files and the search for a Python."""
 _NOISE = 1 << 20
-"""Bytes that rc files may print before the program's first."""
+"""Most bytes that rc files may print before the program's output."""
 _SAID = 4096
-"""Bytes of stderr that are remembered."""
+"""Bytes of stderr that are stored."""
 
 
 class ProgramPipes:
-    """The pipes of a program that runs; see core.channels.Pipes."""
+    """The pipes of a running program; see core.channels.Pipes."""
 
     def __init__(self, pipes: Pipes, early: bytes) -> None:
         self.errors = b""
@@ -48,7 +48,7 @@ class ProgramPipes:
         return last_line(self.errors)
 
     async def begin(self, mark: bytes) -> bytes:
-        """Skip what rc files print, and return the word behind the mark; raises RemoteError without one."""
+        """Skip the output of rc files, and return the word after the mark; raises RemoteError without one."""
         seen, head = b"", b"\n" + mark + b" "
         while True:
             _, found, rest = seen.partition(head)
@@ -73,7 +73,7 @@ async def piped(
 ) -> AsyncGenerator[ProgramPipes]:
     """Start a program; leaving the block ends it. The first byte read is the program's own.
 
-    Where the box has it not it is sent, and runs from memory where the home is full or read-only. Raises as
+    A box that lacks it gets it, and runs it from memory if the home is full or read-only. Raises as
     program_cache.run.
     """
     mark = program_cache.fresh_mark()
@@ -92,7 +92,7 @@ async def piped(
 
 
 async def _answer(running: ProgramPipes, mark: str) -> bool:
-    """Return whether the program runs now, rather than has to be sent; raises NoPython and RemoteError."""
+    """Return whether the program runs; False when it must be sent. Raises NoPython and RemoteError."""
     try:
         async with asyncio.timeout(_PATIENCE):
             word = await running.begin(mark.encode())

@@ -1,4 +1,4 @@
-"""Samples out of the lines that plain.sh writes on a box without Python."""
+"""Builds samples from the output of plain.sh on a box without Python."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean_bytes
 
 _LINE = 4096
-"""Bytes of a line that are read; /proc has none as long."""
+"""Most bytes of a line; no line of /proc is as long."""
 _LINES = 5000
-"""Lines of one kind that are kept: 64 GPUs with 1,000 processes need a fourth of it."""
+"""Most lines of one kind: 64 GPUs with 1,000 processes have a quarter of it."""
 
 
 class ShellSampleReader:
@@ -29,20 +29,20 @@ class ShellSampleReader:
     def __init__(self) -> None:
         self._block: dict[str, list[str]] = {}
         self._facts: dict[str, list[str]] = {}
-        """What came in the first block only."""
+        """Lines of the first block, which later ones do not repeat."""
         self._parts: dict[str, list[str]] = {}
-        """The newest whole answers of nvidia-smi and df, which come in pieces between blocks."""
+        """The newest complete answers of nvidia-smi and df, which arrive in pieces between blocks."""
         self._host: dict[str, object] = {}
         self._times: dict[str, tuple[int, int]] = {}
         self._counters: dict[str, tuple[float, int, int]] = {}
         self._gpus: dict[str, object] = {}
         self._known: list[dict[str, object]] = []
-        """The GPUs of the newest answer, by name only."""
+        """The GPUs of the newest answer, without their readings."""
         self._seq = 0
         self._at: float | None = None
 
     def feed(self, line: bytes) -> Sample | None:
-        """Take one line; return a sample when it ends a block. What is no line of plain.sh is passed over."""
+        """Process one line; return a sample when it ends a block. Lines of other programs are ignored."""
         text = clean_bytes(line[:_LINE].rstrip(b"\n"), _LINE)
         if text == ".":
             return self._sample()
@@ -84,7 +84,7 @@ class ShellSampleReader:
         }
         try:
             return decode(msgspec.json.encode({**frame, "host": self._host, **gpus}))
-        except (ProbeError, OverflowError):  # a number that no box has; what it came with is not believed
+        except (ProbeError, OverflowError):  # an impossible number: the lines with it are not trusted
             self._host, self._gpus = {}, {}
             return decode(msgspec.json.encode(frame))
 
@@ -157,13 +157,13 @@ def _uptime(lines: list[str]) -> dict[str, object]:
 
 def _memory(lines: list[str]) -> dict[str, object]:
     text = "\n".join(lines)
-    return memory_facts(text, text)  # what the kernel tells of ZFS's cache stands behind the memory
+    return memory_facts(text, text)  # the facts of ZFS's cache follow those of the memory
 
 
 def _gpus(
     lines: list[str], facts: Mapping[str, list[str]], known: Sequence[dict[str, object]]
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
-    """Return the GPUs of nvidia-smi's answer, and the part of a sample that they make."""
+    """Return the GPUs of nvidia-smi's answer, and the fields of a sample that follow from it."""
     table, status, rest = _cut(lines)
     wide = any(line.count(",") >= len(SMI_COLUMNS) - 1 for line in table)
     columns = SMI_COLUMNS if wide else SMI_COLUMNS[:BASIC]
@@ -185,7 +185,7 @@ def _gpus(
 
 
 def _cut(lines: list[str]) -> tuple[list[str], int, list[str]]:
-    """Return what came before nvidia-smi's exit status, the status, and what came after."""
+    """Return the lines before nvidia-smi's exit status, the status, and the lines after it."""
     for place, line in enumerate(lines):
         if found := re.fullmatch(r"= (\d+)", line):
             return lines[:place], int(found.group(1)), lines[place + 1 :]
@@ -195,7 +195,7 @@ def _cut(lines: list[str]) -> tuple[list[str], int, list[str]]:
 def _fault(
     words: str, status: int, facts: Mapping[str, list[str]], kernel: re.Match[str] | None
 ) -> dict[str, object]:
-    """Return what is wrong, from nvidia-smi's words and from what lies around on the box."""
+    """Return the fault, from nvidia-smi's message and the driver's files on the box."""
     code = "no-library" if status == 127 else smi_fault(words)
     if status == 124:
         code, words = "hang", "nvidia-smi gave no answer for 60 seconds"
@@ -215,7 +215,7 @@ def _fault(
 
 
 def _people(lines: list[str]) -> dict[int, dict[str, object]]:
-    """Return what `ps` tells of each process."""
+    """Return the facts of each process from `ps`."""
     found: dict[int, dict[str, object]] = {}
     for line in lines:
         words = line.split(None, 5)
@@ -251,7 +251,7 @@ def _disks(lines: list[str]) -> list[dict[str, object]]:
 
 
 def _machine(facts: Mapping[str, list[str]]) -> dict[str, object]:
-    """Return what does not change about the machine."""
+    """Return the constant facts of the machine."""
     words = [*facts["k"][0].split(), "", "", ""]
     name = re.search(r'^PRETTY_NAME="?([^"\n]*)', "\n".join(facts.get("o", [])), re.M)
     return {

@@ -1,4 +1,4 @@
-"""Limits of an account that are too low for a program: told by name, since the shell itself says little."""
+"""Names the limit of an account that is too low for a program: the shell's own message says little."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from gpubox.core.errors import Dropped, ProbeError, RemoteError
 from gpubox.core.shell import Shell
 
 _READ = "exec cat /proc/self/limits"
-"""Needs no second process, and one file."""
+"""Needs a single process and a single file."""
 _LINE = re.compile(rb"^Max (processes|open files) +(\d+) ", re.MULTILINE)
 
 _FEW_FILES, _FEW_PROCESSES = 64, 64
-"""At these limits and below a login shell and a Python may not start; usual are 1024 and thousands."""
+"""Limits at which a login shell and a Python may not start; usual are 1024 and thousands."""
 
 _FILES = re.compile(r"Too many open files|Err(?:no|or):? 24\b")
 _PROCESSES = re.compile(r"[Cc]annot fork|fork: |Resource temporarily unavailable|can't start new thread")
-"""How shells, the C library and Python say that a limit is reached."""
+"""Messages of shells, the C library and Python about a reached limit."""
 
 
 async def explained(error: ProbeError, shell: Shell) -> ProbeError:
-    """Return an error of a probe that did not run, with the limit named that may be why.
+    """Return the error of a probe that did not run, with the limit that may be the cause.
 
     Raises Dropped when the link ends meanwhile.
     """
@@ -53,5 +53,5 @@ async def _limits(shell: Shell) -> dict[bytes, int]:
     except Dropped:
         raise
     except RemoteError:
-        return {}  # a box that runs nothing at all, or no Linux
+        return {}  # a box that runs nothing at all, or not Linux
     return {name: int(number) for name, number in _LINE.findall(said)}
