@@ -76,12 +76,12 @@ class GpuBoxApp(Themed):
             settings: the user's settings.
             targets: all known boxes, last used first.
             first: the box to open, or None for the list of boxes.
-            store: what is kept on this machine's disk; None keeps nothing.
-            opener: makes the boxes, in place of the settings; called once a box, after the first paint.
-            warnings: what is wrong with the settings; shown and kept in the help.
+            store: the database on this machine; None stores nothing.
+            opener: makes the boxes instead of the settings; called once per box, after the first paint.
+            warnings: faults of the settings; shown now and in the help.
             remember: called with each box that is opened.
-            trouble: what is wrong with the history on this machine's disk, told once each.
-            file: where the settings came from; read again when the list of boxes opens.
+            trouble: errors of the history on this machine's disk; each is shown once.
+            file: the source of the settings; read again when the list of boxes opens.
         """
         super().__init__()
         self.driver_class = TerminalDriver
@@ -89,7 +89,7 @@ class GpuBoxApp(Themed):
         self.targets = targets
         """All known boxes, last used first."""
         self.screens: dict[str, BoxScreen] = {}
-        """The screen of every box that was opened, by the box's name."""
+        """The screens of the opened boxes, by name."""
         self._first = first
         self.fleet = Fleet(settings, self, store, opener)
         self._remember = remember
@@ -104,7 +104,7 @@ class GpuBoxApp(Themed):
 
     def on_mount(self) -> None:
         """Show the first box, or the list of boxes."""
-        # From Python 3.12 on Textual lets tasks begin inside create_task; no login of asyncssh ends then.
+        # From Python 3.12 on Textual lets tasks start inside create_task, with which asyncssh's logins hang.
         asyncio.get_running_loop().set_task_factory(None)
         exit_on_signals(self)
         self._theme_saved = self.theme
@@ -136,12 +136,12 @@ class GpuBoxApp(Themed):
                 toast(self, trouble)
 
     def show_box(self, target: Target) -> None:
-        """Show a box; it is opened when it is not yet."""
+        """Show a box; opens it if needed."""
         screen = self.screens.get(target.name)
         if screen is None:
             screen = BoxScreen(target, self.fleet)
             self.screens[target.name] = screen
-            # Installed screens are kept when another is shown.
+            # Installed screens survive when another one is shown.
             self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
         self.targets.sort(key=lambda other: other.name != target.name)
         self._remember(target)
@@ -203,7 +203,7 @@ class GpuBoxApp(Themed):
         self.push_screen(help_of(self.screen, self.settings.keys, self._notices))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the list of boxes where it is not shown, and shells where channels are open."""
+        """Return whether an action is available: shells need channels, the list must not be shown."""
         if action in ("shell", "windows"):
             return (box := self._shown()) is not None and box.channels.value is not None
         return action != "boxes" or not self._picking
@@ -213,21 +213,21 @@ class GpuBoxApp(Themed):
         return self.screen.box if isinstance(self.screen, BoxScreen) else None
 
     def action_shell(self) -> None:
-        """Suspend the panel for a shell of the box that is shown."""
+        """Suspend the panel for a shell of the shown box."""
         from gpubox.ui.shell import visit
 
         if (box := self._shown()) is not None:
             visit(self, box)
 
     def action_windows(self) -> None:
-        """Ask for a graphical program of the box that is shown, and run it."""
+        """Ask for a graphical program of the shown box, and run it."""
         from gpubox.ui.x11_actions import open_windows
 
         if (box := self._shown()) is not None:
             open_windows(self, box)
 
     async def action_quit(self) -> None:
-        """Leave, after a yes where something would end with the program."""
+        """Quit; ask first if something would end with the program."""
         from gpubox.ui.quit_confirmation import last_question
         from gpubox.ui.screens.ask import AskScreen
 
@@ -241,7 +241,7 @@ class GpuBoxApp(Themed):
             self.run_worker(self._leave(question), exit_on_error=False)
 
     def action_help_quit(self) -> None:
-        """Say how to quit: ctrl+c is pressed by habit, and copies selected text."""
+        """Show how to quit: ctrl+c is pressed by habit, and copies selected text."""
         self.notify("q leaves gpubox-tui; in a window or a field, ctrl+q does", markup=False)
 
     async def _leave(self, question: Question) -> None:
@@ -249,7 +249,7 @@ class GpuBoxApp(Themed):
             self.exit()
 
     async def ask(self, question: Question) -> str | None:
-        """Put a question to the user as a modal; questions that come together wait for each other."""
+        """Put a question to the user as a modal; concurrent questions queue."""
         from gpubox.ui.screens.ask import AskScreen
 
         async with self._asking:
@@ -265,7 +265,7 @@ class GpuBoxApp(Themed):
                 raise
 
     def on_line_input_joined(self, event: LineInput.Joined) -> None:
-        """Say how pasted lines were joined, where no form says it beside the field."""
+        """Show how pasted lines were joined, unless a form shows it beside the field."""
         self.notify(event.words, markup=False)
 
     def _show_question(self, screen: Screen[str | None], answer: asyncio.Future[str | None]) -> None:
@@ -277,7 +277,7 @@ class GpuBoxApp(Themed):
             self.push_screen(screen, answered)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Mark the panel that failed, or close the window; anything else ends the program with a sentence.
+        """Mark the failed panel, or close the failed window; other failures end the program with a sentence.
 
         The traceback goes to the log.
         """
@@ -288,6 +288,6 @@ class GpuBoxApp(Themed):
         if self._exception is None:
             self._exception = error  # the pilot of the tests raises it again
             self._exception_event.set()  # pyright: ignore[reportUnknownMemberType]
-        if not self._exit_renderables:  # what fails on the way out would only hide the cause
+        if not self._exit_renderables:  # failures during the exit would hide the cause
             text = Text.assemble((UNEXPECTED, "bold"), f": {type(error).__name__}. {where_to_look()}")
             self.panic(text)

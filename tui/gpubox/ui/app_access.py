@@ -18,7 +18,7 @@ def program(node: DOMNode) -> App[object]:
 
 
 def asker(node: DOMNode) -> Asker:
-    """Return who puts questions to the user: the app, by modals; see ui/app.py."""
+    """Return the asker: the app, which shows modals; see ui/app.py."""
     app = program(node)
     assert isinstance(app, Asker), f"{type(app).__name__} cannot ask"
     return app
@@ -49,8 +49,8 @@ def in_sight(screen: Screen[None]) -> bool:
 def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:
     """Call `call` after the first paint of the screen.
 
-    An app starts inside a batch in which nothing is painted, and call_after_refresh does not wait for its
-    end; but what the app calls later comes after it.
+    An app starts inside a batch that paints nothing, and call_after_refresh does not wait for its end; the
+    app's own call_later does.
     """
 
     def paint() -> None:

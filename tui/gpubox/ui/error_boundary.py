@@ -31,7 +31,7 @@ class Notifier(Protocol):
 
 @runtime_checkable
 class Failing(Protocol):
-    """A part of the screen that may fail alone: a panel."""
+    """A part of the screen whose failure is contained: a panel."""
 
     def fail(self, error: Exception) -> None:
         """Log an unexpected error, and show that this part failed."""
@@ -50,7 +50,7 @@ def log_file() -> Path | None:
 
 
 def where_to_look() -> str:
-    """Return a sentence that says where the details of an unexpected error are."""
+    """Return a sentence about where the details of an unexpected error are."""
     path = log_file()
     return f"The details are in {path}" if path else "Run it again with a log file to see the details"
 
@@ -66,8 +66,8 @@ def toast(teller: Notifier, error: GpuBoxError) -> None:
 async def guarded(teller: Notifier, work: Awaitable[object], done: str = "") -> bool:
     """Await work and return whether it succeeded; never raises an Exception.
 
-    On success `done` is shown, if given. A GpuBoxError is shown with its hint, except Cancelled: who
-    said no knows it. Anything else is logged with its traceback and shown without; a panel is marked.
+    On success `done` is shown, if given. A GpuBoxError is shown with its hint, except Cancelled: the user
+    knows. Anything else is logged with its traceback and shown without; a panel is marked as failed.
     """
     try:
         await work

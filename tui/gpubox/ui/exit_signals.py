@@ -1,4 +1,4 @@
-"""Leaves the app on signals that Textual does not handle, so that the terminal is given back as it was."""
+"""Exits the app on signals that Textual does not handle, so that the terminal is restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.app import App
 def exit_on_signals(app: App[Any]) -> None:
     """Exit by SIGTERM and SIGHUP with status 128 + n.
 
-    Without its terminal the app is of no use: it ends by a hangup that nohup wanted ignored, too.
+    Without its terminal the app is useless, so a hangup ends it even under nohup.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):

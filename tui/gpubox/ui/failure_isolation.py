@@ -22,7 +22,7 @@ W = TypeVar("W", bound=Widget)
 
 
 def contain(node: MessagePump | None, error: Exception) -> bool:
-    """Mark the panel that a node is in as failed, or close its window; False where it is in neither."""
+    """Mark the panel of a node as failed, or close its window; return False when it is in neither."""
     if not isinstance(node, DOMNode):
         return False
     nodes: list[object] = [*node.ancestors_with_self]
@@ -33,7 +33,7 @@ def contain(node: MessagePump | None, error: Exception) -> bool:
         if isinstance(each, ModalScreen):
             window = cast("ModalScreen[object]", each)
             log.error("a window failed", exc_info=error)
-            # Not at once: it may be drawing, or opening.
+            # Deferred: the window may be drawing, or opening.
             program(window).call_later(_close, window, error)
             return True
     return False
@@ -48,10 +48,10 @@ def _close(window: ModalScreen[object], error: Exception) -> None:
 
 
 def isolated(widget: type[W]) -> type[W]:
-    """Return a class of widgets whose handlers, watch methods and drawing fail for their panel alone.
+    """Return a widget class whose failures in handlers, watch methods and drawing affect only its panel.
 
-    Without it Textual ends the widget's loop of messages at the first exception, and a failure in drawing
-    ends the screen's, which draws all widgets.
+    Otherwise Textual ends the widget's message loop at the first exception, and a failure in drawing ends
+    that of the screen, which draws all widgets.
     """
     dispatch, draw = widget._dispatch_message, widget.render_lines  # pyright: ignore[reportPrivateUsage]
 

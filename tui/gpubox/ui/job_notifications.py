@@ -17,17 +17,16 @@ from gpubox.ui.draw.spans import cut
 from gpubox.ui.panels.jobs import text
 
 _MOST = 2
-"""Jobs that get a toast each; more of them share one instead."""
+"""Most jobs with a toast each; more of them share one."""
 _NAMED = 3
-"""Failed jobs that such a toast names."""
+"""Most failed jobs that a shared toast names."""
 _SECONDS = 12.0
 
 
 async def notify_endings(app: App[object], box: Box, *, notify: bool) -> None:
-    """Show a toast and ring the bell for jobs that end, until cancelled; one of all windows tells each.
+    """Show a toast and ring the bell for jobs that end, until cancelled; only one window announces each.
 
-    Without `notify` they only count as told.
-    Raises what Jobs.claim_endings raises.
+    Without `notify` they are only claimed. Raises what Jobs.claim_endings raises.
     """
     recent: list[tuple[float, Record]] = []
     jobs = box.use(Jobs)

@@ -12,17 +12,17 @@ from textual.app import App
 from textual.message_pump import MessagePump
 
 _PATIENCE = 2.0
-"""Seconds after which the next key is processed although a widget, such as a removed one, has not
-answered."""
+"""Seconds after which the next key is processed even if a widget, such as a removed one, has not
+responded."""
 
 
 class OrderedKeys(App[None]):
     """An app that processes a key, or a paste, only after all effects of the one before it.
 
-    Textual hands each key to the focused widget at once. What the widget does not take, such as ctrl+u or a
-    slash, travels up to the app through the queue of every widget between, and acts after letters that were
-    typed later; a binding with priority acts before letters that were typed earlier. Over a slow line, where
-    several keys arrive together, that loses text.
+    Textual passes each key to the focused widget at once. A key that the widget does not handle, such as
+    ctrl+u or a slash, bubbles up through the queues of all widgets in between, and acts after letters that
+    were typed later; a binding with priority acts before letters that were typed earlier. Over a slow line,
+    where several keys arrive together, that loses text.
     """
 
     _taking: asyncio.TimerHandle | None = None
@@ -46,17 +46,17 @@ class OrderedKeys(App[None]):
         self._taking = limit
         path = list((self.focused or self.screen).ancestors_with_self)
         await super().on_event(event)
-        # The first time the key itself goes before; the second time the messages that it has caused.
+        # The first pass follows the key itself, the second one the messages that it caused.
         self._follow(iter((*path, *path)), limit, new_screen=True)
 
     def _follow(
         self, path: Iterator[MessagePump], limit: asyncio.TimerHandle, *, new_screen: bool = False
     ) -> None:
-        """Follow a key through the queues of all widgets that it may pass."""
+        """Follow a key through the queues of all widgets that may receive it."""
         for node in path:
             if node.call_later(partial(self._follow, path, limit, new_screen=new_screen)):
                 return
-        if new_screen and self.is_running:  # one that the key opened moves the focus once it is there
+        if new_screen and self.is_running:  # a screen that the key opened moves the focus once it is shown
             self._follow(iter((self.screen, self)), limit)
         else:
             self.call_later(self._next, limit)

@@ -89,7 +89,7 @@ def _is_key(key: str) -> bool:
 def _clash(changed: Entry, others: Iterable[Entry], known: Mapping[str, Entry]) -> ConfigError | None:
     """Return the error when another action that is active at the same time has the same key.
 
-    Two that share theirs from the start may share another: only one of them is offered at a time.
+    Two actions that share a key by default may share another: only one of them is available at a time.
     """
     own = set(known[changed.id].keys)
     for other in others:

@@ -38,7 +38,7 @@ def entries(node_class: type) -> Iterator[Entry]:
 
 
 def _merged(bindings: Iterable[BindingType], *, modal: bool) -> Iterator[Entry]:
-    """Group bindings by id; those without one move inside a widget, such as arrow keys in a list."""
+    """Group bindings by id; those without an id move inside a widget, such as arrow keys in a list."""
     found: dict[str, Entry] = {}
     for binding in Binding.make_bindings(bindings):
         if binding.id is not None:

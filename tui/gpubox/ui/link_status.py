@@ -1,4 +1,4 @@
-"""The state of a link in words: a phrase for its row, and the lines that stay while something is wrong."""
+"""The state of a link in words: a phrase, and the lines that are shown while something is wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TO_DO = "→ "
 
 
 _SIGNS = {Severity.INFO: "○", Severity.WARNING: "▲", Severity.CRITICAL: "✖"}
-"""The sign alone tells the states apart, without any color."""
+"""The sign alone distinguishes the states, without color."""
 
 
 class LinkPhrase(NamedTuple):
@@ -57,7 +57,7 @@ def phrase(health: Health, box: Box | None) -> LinkPhrase:
 
 
 def link_findings(health: Health, box: Box | None) -> list[Finding]:
-    """Return what the rules find in a link and in the age of the readings that come over it."""
+    """Return the findings about a link and the age of its samples."""
     sample = box.sample.value if box else None
     trouble = health.reason if health.phase in (Phase.WAITING, Phase.REFUSED) else None
     if health.phase is Phase.LIVE and box is not None:
@@ -73,7 +73,7 @@ def _troubled(finding: Finding, words: str) -> LinkPhrase:
 
 def _live(health: Health, box: Box | None) -> LinkPhrase:
     unread = box is None or box.age is None
-    # While readings come, the probe's own trouble has a line of its own below.
+    # While samples arrive, the probe's own error has a line below.
     metric = "trouble" if unread else "age"
     if finding := next((each for each in link_findings(health, box) if each.metric == metric), None):
         return _troubled(finding, finding.title)
@@ -91,14 +91,14 @@ def _countdown(health: Health) -> str:
 
 
 def _with_age(words: str, box: Box | None) -> str:
-    """Return the age of the data that is still shown."""
+    """Return words with the age of the shown data."""
     if box is None or box.age is None:
         return words
     return f"{words}{DOT}data {units.duration(box.age)} old"
 
 
 def lasting(health: Health, box: Box | None) -> list[str]:
-    """Return the lines to show for as long as something is wrong: what happened, then what to do."""
+    """Return the lines to show while something is wrong: what happened, then what to do."""
     found = (each for each in link_findings(health, box) if each.metric in ("phase", "trouble"))
     if (finding := next(found, None)) is None:
         return []

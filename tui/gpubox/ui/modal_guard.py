@@ -1,7 +1,7 @@
 """Blocks keys while a window is about to open.
 
-Between a key and its window lie turns of the event loop, often a question to the box. What is typed in that
-time is meant for the window; without this it would open a second one above it, or act on the list below.
+A key's window opens only after turns of the event loop, often after a request to the box. Keys typed in that
+time are meant for the window; without this they would open a second one, or act on the list below.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ModalGuard(OrderedKeys):
 def begin(node: Widget | App[None], work: Callable[[], Awaitable[object]], *, group: str = "default") -> None:
     """Await work that begins with a window, in a worker, as `guarded` does; keys wait for the window.
 
-    Nothing is begun while another window is on its way.
+    Does nothing while another window is about to open.
     """
     app = program(node)
     if not isinstance(app, ModalGuard):
@@ -97,7 +97,7 @@ async def _expected(app: ModalGuard, since: float, work: Callable[[], Awaitable[
 async def window(node: DOMNode, screen: Screen[R]) -> R | None:
     """Show a window over the screen of a node and return what it was closed with; call it in a worker.
 
-    Raises Cancelled where another one lies over that screen already.
+    Raises Cancelled when another window is already over that screen.
     """
     app = program(node)
     if app.screen is not node.screen:

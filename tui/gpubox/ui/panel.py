@@ -35,10 +35,9 @@ FORGIVEN = 10.0
 class Panel(Widget, can_focus=False):
     """One panel of the box screen.
 
-    The screen sets `sample` and `stale` of every panel that is seen, at most twice a second, and
-    at once when it becomes displayed; so a panel that is hidden draws nothing. A panel draws in
-    `watch_sample`, owns its BINDINGS (ids `<name>.<verb>`) and talks to `box` through `attempt` and
-    `open_window`.
+    The screen sets `sample` and `stale` of every visible panel at most twice a second, and at once when it
+    becomes visible, so a hidden panel draws nothing. A panel draws in `watch_sample`, owns its BINDINGS (ids
+    `<name>.<verb>`) and uses `box` through `attempt` and `open_window`.
     """
 
     NAME: ClassVar[str]
@@ -48,11 +47,11 @@ class Panel(Widget, can_focus=False):
     ORDER: ClassVar[int]
     """Its position on the screen and its number key, from 1."""
     PLACE: ClassVar[Literal["top", "main", "side"]] = "side"
-    """Across the top and always shown, or in the broad or the narrow column below it."""
+    """Its place: across the top and always shown, or in the wide (main) or narrow (side) column below."""
     ROWS: ClassVar[int] = 8
     """Least useful height in rows, borders included; with less the screen shows fewer panels."""
     WAITS: ClassVar[bool] = False
-    """Whether it is hidden first where room is short; its key shows it."""
+    """Whether it is hidden first when space is short; its key shows it."""
     HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help: what is shown and what the signs mean."""
 
@@ -108,7 +107,7 @@ class Panel(Widget, can_focus=False):
             self._entitle()
 
     def entitle(self, about: str) -> None:
-        """Show in the upper border, after the title, what the panel is filtered by; "" for nothing."""
+        """Show the panel's filter in the upper border, after the title; "" for none."""
         self._about = about
         self._entitle()
 
@@ -123,7 +122,7 @@ class Panel(Widget, can_focus=False):
 
     @property
     def findings(self) -> list[Finding]:
-        """What is wrong now with what the panel shows."""
+        """The findings about what the panel shows."""
         found = evaluate(self.sample, self.settings.limits) if self.sample and self.JUDGES else []
         return [
             finding
@@ -135,34 +134,34 @@ class Panel(Widget, can_focus=False):
         """Focus the panel itself, or the first focusable widget in it."""
         for widget in (self, *self.query("*").results(Widget)):
             if widget.focusable and widget.display:
-                # At once: widget.focus() would let keys typed quickly reach the panel before.
+                # Immediately: with widget.focus(), keys typed quickly would still reach the previous panel.
                 self.screen.set_focus(widget, scroll_visible=False)
                 return
 
     @property
     def displayed(self) -> bool:
-        """Whether it is laid out on its screen now, not behind another panel."""
+        """Whether the layout of its screen shows it."""
         return self.is_mounted and self.display and self.screen.maximized in (None, self)
 
     @property
     def seen(self) -> bool:
-        """Whether it is displayed, and no other screen hides it."""
+        """Whether it is displayed and not hidden by another screen."""
         return self.displayed and self.screen.is_current
 
     def catch_up(self) -> None:
-        """Draw what changed while this was hidden; samples are drawn by themselves."""
+        """Draw what changed while this was hidden, except samples, which the screen provides."""
 
     def on_show(self) -> None:
-        """Draw what was missed."""
+        """Draw what changed while hidden."""
         self.catch_up()
 
     def summon(self, *, again: bool) -> None:
-        """Run what the panel's own key does besides focusing; `again` when it was focused already."""
+        """Run the action of the panel's own key besides focusing; `again` when it was already focused."""
 
     def attempt(self, work: Awaitable[object], done: str = "") -> None:
-        """Await one method of a service in a worker: toast `done` on success, the error and its hint else."""
+        """Await a method of a service in a worker: toast `done` on success, else the error with its hint."""
         self.run_worker(guarded(self, work, done), group=self.NAME, exit_on_error=False)
 
     def open_window(self, work: Callable[[], Awaitable[object]]) -> None:
-        """As `attempt`, for work that begins with a window: keys are blocked until that is open."""
+        """Like `attempt`, for work that begins with a window: keys are blocked until it is open."""
         modal_guard.begin(self, work, group=self.NAME)

@@ -16,9 +16,9 @@ from gpubox.ui.panel import Panel
 from gpubox.ui.panel_tabs import PanelTabs
 
 TURN = 0.003
-"""Seconds between the drawings of two panels, in which keys are processed."""
+"""Seconds between drawing two panels, in which keys are processed."""
 FRONT = 12
-"""Rows, borders included, of the panel in the broad column that was used last, where others can give way."""
+"""Rows, with borders, of the last used panel in the wide column, if others can give way."""
 
 
 class LayoutColumn(Vertical, can_focus=False):
@@ -29,10 +29,10 @@ class Lower(Container):
     """Both columns; reports changes of its size."""
 
     class Resized(Message):
-        """There is more or less room for panels."""
+        """The space for panels changed."""
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Tell the board."""
+        """Post the change to the layout."""
         self.post_message(self.Resized())
 
 
@@ -40,7 +40,7 @@ class PanelLayout(Container):
     """All panels of a box; in a small terminal some are hidden until they are focused."""
 
     class Arranged(Message):
-        """Other panels are visible now, and need the newest sample."""
+        """Other panels became visible, and need the newest sample."""
 
     def __init__(self) -> None:
         super().__init__(id="board")
@@ -62,7 +62,7 @@ class PanelLayout(Container):
         self.panels = panels
         self._used = sorted(panels, key=lambda panel: panel.WAITS)
         for panel in panels[1:]:
-            panel.display = panel.PLACE == "top"  # until there is room known for it, it polls nothing
+            panel.display = panel.PLACE == "top"  # until there is known space for it, it polls nothing
         for place in ("top", "main", "side"):
             await self.query_one(f"#{place}", LayoutColumn).mount_all(p for p in panels if place == p.PLACE)
         self._settle()
@@ -98,7 +98,7 @@ class PanelLayout(Container):
         self.screen.refresh_bindings()
 
     def catch_up(self) -> None:
-        """Draw what changed in the panels behind another screen."""
+        """Draw what changed while the panels were behind another screen."""
         for panel in self.panels:
             panel.catch_up()
 
@@ -152,7 +152,7 @@ class PanelLayout(Container):
             self.screen.minimize()
             self.call_after_refresh(self._settle)
         else:
-            panel.display = True  # it may have been hidden
+            panel.display = True  # it may be hidden
             panel.styles.height = panel.styles.max_height = None
             self.screen.maximize(panel, container=False)
         self.screen.refresh_bindings()
@@ -210,7 +210,7 @@ class PanelLayout(Container):
         room = rows - sum(panel.ROWS for panel in shown)
         crowded = bool(shown) and not narrow and shown[0] is self._front and rows < FRONT * len(shown)
         for panel in shown:
-            # One that is as high as its content must leave room for the others of its column.
+            # A panel that is as high as its content must leave room for the others of its column.
             panel.styles.max_height = None if narrow or crowded else max(panel.ROWS, room + panel.ROWS)
             panel.styles.height = None if not crowded else panel.ROWS
         if crowded:

@@ -1,4 +1,4 @@
-"""The row of panel names with their number keys, shown while some panel has no room."""
+"""The row of panel names with their number keys, shown while a panel has no room."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PanelTabs(Widget, can_focus=False):
         self.refresh()
 
     def _labels(self) -> Iterator[tuple[Panel, str]]:
-        """Yield each panel with its label; in a narrow terminal without room around it, then cut."""
+        """Yield each panel with its label; in a narrow terminal without padding, then cut."""
         titles = [panel.TITLE for panel in self.panels]
         room = self.content_size.width - len(titles) + 1
         pad = " " if sum(len(title) + 4 for title in titles) <= room else ""

@@ -1,4 +1,4 @@
-"""Polls a box, but only while somebody sees the result."""
+"""Polls a box, but only while the result is visible."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ USUAL = 1.0
 
 
 class Poller:
-    """Calls `look` every `period` seconds while a panel is seen and its box is live, one at a time.
+    """Calls `look` every `period` seconds while a panel is visible and its box is live, one call at a time.
 
-    A panel calls `tick` once a second, and `soon` when there may be something new.
+    A panel calls `tick` once a second, and `soon` when there may be changes.
     """
 
     def __init__(self, panel: Panel, period: float, look: Callable[[], Awaitable[object]]) -> None:
@@ -49,7 +49,7 @@ class Poller:
         return self._worker is not None and self._worker.is_running
 
     def soon(self) -> None:
-        """Poll at the next chance, without waiting for the period to end."""
+        """Poll at the next tick, without waiting for the period to end."""
         self._last = -math.inf
         self.tick()
 
@@ -60,7 +60,7 @@ class Poller:
         if self._busy or time.monotonic() < due or not self._panel.seen or not live(self._panel):
             return
         if self._panel.box.sample.value is None and not here:
-            return  # the first reading is what the user waits for
+            return  # the user waits for the first sample
         self._last = time.monotonic()
         self._worker = self._panel.run_worker(guarded(self._panel, self._once()), exit_on_error=False)
 
@@ -74,7 +74,7 @@ class Poller:
 
 
 class VisibleWatch:
-    """Holds a watch open for as long as a panel is seen and its box is live.
+    """Holds a watch open while a panel is visible and its box is live.
 
     A panel calls `tick` once a second.
     """

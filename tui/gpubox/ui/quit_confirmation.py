@@ -1,4 +1,4 @@
-"""What would end with the program, for the question before it quits."""
+"""The question before the program quits, about what would end with it."""
 
 from __future__ import annotations
 

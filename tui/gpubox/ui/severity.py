@@ -1,4 +1,4 @@
-"""How bad something is, in tones, colors and signs: the one place where the screen decides that."""
+"""Maps severity to tones, colors and signs, for the whole screen."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ STYLES: dict[Severity, str] = {
     Severity.WARNING: "$warning",
     Severity.CRITICAL: "$error",
 }
-"""The same as a color of the theme, where lines of text are styled."""
+"""Its theme color, for styled lines of text."""
 TITLE, TEXT = 24, 200
-"""Characters of a finding's title and text that are shown: both may hold words of the box."""
+"""Most characters of a finding's title and text: both may contain text of the box."""
 
 _PARAGRAPH = 600
-"""The same of a text and its hint together."""
+"""Most characters of a text with its hint."""
 
 
 def level(value: float | None, limits: Pair, calm: Tone = "calm") -> Tone:
@@ -44,7 +44,7 @@ def tone_of(findings: Sequence[Finding], name: str, calm: Tone = "text") -> Tone
 
 
 def explained(finding: Finding) -> Content:
-    """Return a finding as a paragraph for the help: its sign, what it is about, what it means, what to do."""
+    """Return a finding as a paragraph for the help: sign, subject, meaning, and what to do."""
     sign = SIGNS.get(TONES[finding.severity], "·")
     head = clean(f"{finding.subject}: {finding.title}", TEXT)
     hint = f" → {finding.hint}" if finding.hint else ""
@@ -53,7 +53,7 @@ def explained(finding: Finding) -> Content:
 
 
 def signed(finding: Finding) -> Span:
-    """Return the title of a finding with its sign, and the whole story for the pointer."""
+    """Return the title of a finding with its sign, and its text and hint as the tooltip."""
     tone = TONES[finding.severity]
     sign = SIGNS.get(tone, "")
     title = clean(finding.title, TITLE)

@@ -1,4 +1,4 @@
-"""Runs a shell of the box in place of the panel, which keeps working meanwhile."""
+"""Runs a shell of the box in the panel's terminal; the panel keeps working meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gpubox.ui.error_boundary import guarded
 
 T = TypeVar("T")
 AT_ONCE = 1.0
-"""Seconds within which a failing shell is reported: nobody could read its message."""
+"""Seconds within which a failing shell is reported, because its message disappears too fast to read."""
 
 
 BINDING = Binding("s", "app.shell", "Shell", id="box.shell", tooltip="Log in: a shell over the open link")
@@ -48,7 +48,7 @@ async def _shell(app: App[None], box: Box) -> None:
 async def _in_env(box: Box) -> tuple[str | None, str]:
     """Return the command that opens a shell in the selected environment, and a note.
 
-    A shell is needed most when something is wrong: then it opens without the environment, and says so.
+    If the environment is unusable, the shell opens without it, and says so: it may be needed for the repair.
     """
     envs = box.use(Environments)
     try:
@@ -66,9 +66,9 @@ async def _in_env(box: Box) -> tuple[str | None, str]:
 async def give_way(app: App[None], work: Callable[[], Awaitable[T]]) -> T:
     """Hand the terminal to `work`, and redraw when it is done; raises what it raises.
 
-    Nothing may leave the block but by its end: Textual would stay suspended, as is right only when the
-    program ends meanwhile. And nothing may be drawn in it: Textual's writer has stopped, and its queue of
-    30 would fill and hold the whole program.
+    No exception may leave the suspended block, or Textual would stay suspended, which is right only when the
+    program ends. And nothing may be drawn in it: Textual's writer has stopped, and its queue of 30 would
+    fill and block the program.
     """
     done: list[T] = []
     failed: BaseException | None = None

@@ -1,4 +1,4 @@
-"""The first line of a box's screen: who, in which state, since when; and what is wrong, while it is."""
+"""The first line of a box's screen: its name and state, and the present errors below."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from gpubox.ui.link_status import TO_DO, lasting, phrase
 
 GAP = "   "
 ALONE = 1.4
-"""Seconds without a reading after which the line is drawn by itself, once a second."""
+"""Seconds without a sample after which the line is drawn on its own, once a second."""
 
 
 class StatusPiece(NamedTuple):
-    """A part of the line; parts with the highest `rank` go first when there is no room."""
+    """A part of the line; when space is short, those with the highest `rank` are dropped first."""
 
     rank: int
     text: Content
 
 
 class StatusBar(Widget, can_focus=False):
-    """The state of one box; one row, and more only while something is wrong."""
+    """The state of one box: one row, and more while something is wrong."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(id="state")
@@ -39,7 +39,7 @@ class StatusBar(Widget, can_focus=False):
         self.box: Box | None = None
         """The box, once it is opened."""
         self.health = Health()
-        """The state of its link, or of the attempt to open it."""
+        """The state of its link."""
         self._trouble: list[str] = []
         self._ticked = 0.0
 
@@ -53,7 +53,7 @@ class StatusBar(Widget, can_focus=False):
         self._redraw()
 
     def _second(self) -> None:
-        """Redraw while no sample comes in: each paint costs, however little changed."""
+        """Redraw while no sample comes in; otherwise the samples do it, because each paint costs."""
         if self.screen.is_current and time.monotonic() - self._ticked > ALONE:
             self._redraw()
 
@@ -74,7 +74,7 @@ class StatusBar(Widget, can_focus=False):
         return 1 + len(self._trouble_rows(width))
 
     def render(self) -> Content:
-        """Draw what fits."""
+        """Draw the parts that fit."""
         width = self.content_size.width
         row = _fitted(self._left(), self._right(), width)
         return Content("\n").join([row, *self._trouble_rows(width)])

@@ -1,4 +1,4 @@
-"""Textual's driver, for programs that end while another one has the terminal."""
+"""Textual's driver, for an app that ends while another program has the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class TerminalDriver(LinuxDriver):
     def resume_application_mode(self) -> None:
         """Take the terminal back from another program, unless the app has ended meanwhile.
 
-        It would start a thread for input that nobody stops any more, and Python waits for that one for ever.
+        Otherwise it would start an input thread that nobody stops, and Python would wait for it forever.
         """
         if self._app.return_code is None:
             super().resume_application_mode()

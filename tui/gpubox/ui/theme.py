@@ -1,8 +1,8 @@
 """The default theme: dark, quiet, and safe for color-blind eyes.
 
 Good, warn and alarm are sky blue, orange and vermilion of the palette of Okabe and Ito, which stay apart
-for every common kind of color blindness and differ in brightness too. Every other theme of Textual
-works as well: nothing is drawn with a color of its own, only with a theme's variables.
+for every common kind of color blindness and differ in brightness too. Every other theme of Textual works too:
+everything is drawn with a theme's variables.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ class Themed(ModalGuard):
 
 
 def borders(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the colors of borders in a theme: its own where they stand out from its background."""
+    """Return the colors of borders in a theme: its own if they contrast with its background."""
     ground = Color.parse(variables["background"])
-    if ground.ansi is not None:  # the terminal's own color: black or white lines may be drawn on the same
+    if ground.ansi is not None:  # the terminal's background is unknown
         return {"border-blurred": "ansi_default"}
 
     def seen(name: str) -> Color:
@@ -94,14 +94,14 @@ def borders(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _standing_out(colors: Iterable[Color], ground: Color, least: float) -> Color:
-    """Return the first color with at least some contrast to a ground, else the one with the most."""
+    """Return the first color with at least `least` contrast to a background, else the one with the most."""
     known = list(colors)
     enough = (color for color in known if contrast(color, ground) >= least)
     return next(enough, max(known, key=lambda color: contrast(color, ground)))
 
 
 def _texts(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the colors of text on grounds in the colors of a theme."""
+    """Return the colors of text on backgrounds in the colors of a theme."""
     usual = [Color.parse(variables[name]) for name in ("background", "foreground")]
     if usual[0].ansi is not None:
         return {

@@ -20,7 +20,7 @@ def open_windows(app: App[None], box: Box) -> None:
     async def ask() -> None:
         from gpubox.ui.screens.run import RunScreen
 
-        display()  # without one nobody needs to type
+        display()  # raises before the question
         command = await window(app, RunScreen(box.name, await box.use(Windows).past()))
         if command:
             await box.use(Windows).run(command)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Images = type[SixelImage] | type[TGPImage]
 
 _QUESTION = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c"
-"""Kitty's query, then one that every terminal answers: nothing follows the second answer."""
+"""Kitty's query, then one that every terminal answers: the second answer is the last."""
 _ANSWER = re.compile(rb"\x1b\[\?([\d;]*)c")
 _PATIENCE = 0.3
 """Seconds for the answer; a terminal behind a slow line takes a round trip."""
@@ -29,10 +29,10 @@ found: Images | None = None
 
 
 def find(mode: Literal["auto", "cells"]) -> None:
-    """Ask the terminal what it can draw, and load what draws it; must come before the screen is taken.
+    """Query the terminal's graphics, and load the widget for it; call it before the app takes the screen.
 
-    Nothing is asked and nothing loaded for `cells`, without textual-image, and inside tmux and screen, which
-    answer for themselves and lose pictures.
+    There is no query for `cells`, without textual-image, or inside tmux and screen, which answer themselves
+    and drop pictures.
     """
     global found
     found = None
@@ -43,10 +43,10 @@ def find(mode: Literal["auto", "cells"]) -> None:
     sixel = answer is not None and _SIXEL in answer[1].split(b";")
     if not sixel and b"\x1b_Gi=31;OK" not in said:
         return
-    # On import it asks the terminal by itself, which answers at once: it did so before.
+    # The import queries the terminal again, which answers at once, as before.
     from textual_image.widget import SixelImage, TGPImage
 
-    # WezTerm and Konsole say yes to both, and know kitty's placeholders not at all.
+    # WezTerm and Konsole claim both, but do not support kitty's placeholders.
     found = SixelImage if sixel else TGPImage
 
 
@@ -54,7 +54,7 @@ def _may_ask() -> bool:
     variables = os.environ
     if "TMUX" in variables or "STY" in variables or variables.get("TERM", "dumb") in ("dumb", "linux"):
         return False
-    # Terminal.app writes kitty's question on the screen.
+    # Terminal.app prints kitty's query on the screen.
     if variables.get("TERM_PROGRAM") == "Apple_Terminal" or variables["TERM"].startswith(("screen", "tmux")):
         return False
     return all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stdout__))

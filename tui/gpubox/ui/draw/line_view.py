@@ -30,8 +30,8 @@ Draw = Callable[[int, int], Sequence[Line]]
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows the lines that a function returns, in the available size.
 
-    One such widget stands for dozens of small ones: with eight cards in one widget a repaint costs a
-    tenth of what nested widgets cost. It draws again when told to, and when its size changes.
+    One such widget replaces dozens of small ones: with eight cards in one widget a repaint costs a tenth of
+    that of nested widgets. It draws on `redraw`, and when its size changes.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,7 +112,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _room(self) -> Size:
-        """The cells that lines may take, without those of the scroll bar."""
+        """The size of the drawing area, without the scroll bar."""
         return self.scrollable_content_region.size
 
     def redraw(self) -> None:
@@ -135,7 +135,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that there are to draw, for a widget that is as high as its content."""
+        """Return the number of lines, for a widget that is as high as its content."""
         return len(self._draw(width, viewport.height))
 
     def move_cursor(self, index: int | None) -> None:
@@ -189,9 +189,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             cursor = self.get_component_rich_style(name)
             underline = cursor.underline
             if not self.has_focus and few_colors(self):
-                underline = (
-                    True  # of 16 colors the one nearest to a faint background is the background itself
-                )
+                underline = True  # with 16 colors a faint background is drawn as the background itself
             return style + Style(bgcolor=cursor.bgcolor, reverse=cursor.reverse, underline=underline)
         return style
 

@@ -10,14 +10,14 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def bar(share: float | None, width: int, tone: Tone) -> Line:
-    """Return a bar of `width` cells that is full to `share` percent; nothing is drawn of an unknown share."""
+    """Return a bar of `width` cells that is `share` percent full; blank for an unknown share."""
     if width <= 0:
         return ()
     if share is None:
         return (Span(" " * width),)
     eighths = round(min(100.0, max(0.0, share)) * width * 8 / 100)
     if share and not eighths:
-        eighths = 1  # something is not nothing
+        eighths = 1  # a small share must not look like none
     whole, part = divmod(eighths, 8)
     edge = EIGHTHS[part] if part else ""
     return (
@@ -39,8 +39,8 @@ def meter(
 ) -> Line:
     """Return `label ████▌     value !` in exactly `width` cells; the bar takes what is left.
 
-    The value is flush right, so that digits never jump; a sign stands beside a color that warns.
-    Without room for four cells of bar, the bar is left out.
+    The value is flush right, so that digits never jump; a sign accompanies a warning color. The bar is left
+    out if it would be shorter than four cells.
     """
     sign = f"{SIGNS.get(tone, ''):<2}"
     room = width - label_width - value_width - 3

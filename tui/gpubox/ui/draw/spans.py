@@ -38,7 +38,7 @@ EMPTY: Line = ()
 
 
 def length(line: Iterable[Span]) -> int:
-    """Return the cells that a line takes."""
+    """Return the width of a line in cells."""
     cells = 0
     for text, *_ in line:
         cells += len(text) if text.isascii() else cell_len(text)
@@ -46,7 +46,7 @@ def length(line: Iterable[Span]) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return text in at most `width` cells, with an ellipsis where something was left out."""
+    """Return text cut to at most `width` cells, with an ellipsis."""
     if width <= 0:
         return ""
     if (len(text) if text.isascii() else cell_len(text)) <= width:

@@ -47,7 +47,7 @@ class Column(Generic[T]):
     """Whether the first sort is from the largest down."""
     tone: Tone = "text"
     need: int = 0
-    """When room is short the column with the highest number is dropped first; those with 0 stay."""
+    """Priority for dropping: when space is short, the highest number goes first; 0 always stays."""
     grows: bool = False
 
     @property
@@ -77,7 +77,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
 
     @dataclass
     class Opened(Message):
-        """A row was clicked twice."""
+        """A row was double-clicked."""
 
         rows: Table[object]
 
@@ -240,7 +240,7 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         return tuple(spans)
 
     def action_move(self, step: int) -> None:
-        """Move the cursor by so many rows."""
+        """Move the cursor by `step` rows."""
         place = self._place()
         self._move_to(0 if place is None else place + step)
 
@@ -261,13 +261,13 @@ class Table(LineView, Generic[T], inherit_bindings=False):
         self.post_message(self.Chosen(self))  # pyright: ignore[reportArgumentType] a message is read only
 
     def on_resize(self) -> None:
-        """Draw for the new size, with the row under the cursor in sight."""
+        """Draw for the new size, with the row under the cursor in view."""
         super().on_resize()
         if self.cursor_line is not None:
             self.reveal(self.cursor_line, 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by the heading that was clicked, or choose the row; twice opens it."""
+        """Sort by the clicked heading, or choose the clicked row; a double click opens it."""
         index = event.y if event.y < self.HEAD else event.y + self.scroll_offset.y
         if index == 0:
             left = 0

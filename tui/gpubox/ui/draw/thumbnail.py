@@ -1,6 +1,6 @@
 """A small image in half cells: each cell shows two pixels, the upper as `▀`, the lower as its background.
 
-Where the terminal draws pixels it gets them instead; see ui.graphics.
+Terminals that draw pixels get those instead; see ui.draw.graphics.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Thumbnail(Widget, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.picture: Picture | None = None
-        """What is shown."""
+        """The shown picture."""
         self.words = ""
         """The text shown without a picture; safe to draw, and never parsed."""
         self._strips: list[Strip] = []
@@ -81,7 +81,7 @@ class Thumbnail(Widget, can_focus=False):
         self.refresh()
 
     def on_unmount(self) -> None:
-        """Take the picture out of the terminal's memory."""
+        """Free the picture in the terminal's memory."""
         if self._pixels is not None:
             self._pixels.image = None
 
@@ -113,7 +113,7 @@ class Thumbnail(Widget, can_focus=False):
         self._strips = [Strip([*margin, *line]) for line in cells(self.picture, columns, rows)]
 
     def render(self) -> Content:
-        """Return the words that stand in for a picture."""
+        """Return the text in place of a picture."""
         return Content(self.words)
 
     def render_line(self, y: int) -> Strip:
@@ -127,7 +127,7 @@ class Thumbnail(Widget, can_focus=False):
 
 
 def fit(picture: Picture, width: int, height: int) -> tuple[int, int]:
-    """Return the columns and rows of cells that a picture takes in a room of cells; at least one each."""
+    """Return the columns and rows of a picture that fits into an area of cells; at least one each."""
     if picture.width * 2 * height <= picture.height * width:
         rows = height
         columns = max(1, min(width, round(2 * rows * picture.width / max(1, picture.height))))

@@ -16,7 +16,7 @@ GAP = "┈"
 """Marks a gap on the base line."""
 
 BRIDGE_SECONDS = 3.0
-"""Seconds without a reading that are no gap, however often the box is read."""
+"""Seconds without a reading that do not count as a gap, at any interval."""
 _BRIDGE_READINGS = 2.5
 """The same in intervals between readings."""
 
@@ -30,7 +30,7 @@ def now() -> float:
 
 
 def bridge(interval: float) -> float:
-    """Return the seconds without a reading that are no gap yet, from those between two readings."""
+    """Return the seconds without a reading that do not count as a gap, for an interval between readings."""
     return max(BRIDGE_SECONDS, _BRIDGE_READINGS * interval)
 
 
@@ -39,8 +39,8 @@ def series(
 ) -> list[float | None]:
     """Return exactly `dots` readings of the last `seconds`, oldest first; None is a gap.
 
-    Readings come once an interval and never quite on the second, so holes of at most `bridge`
-    seconds are filled with the reading before them.
+    Readings never come exactly on the second, so gaps of at most `bridge` seconds are filled with the
+    reading before them.
     """
     if dots <= 0:
         return []
@@ -54,7 +54,7 @@ def series(
 
 
 def _bridge(values: list[float | None], most: int) -> None:
-    """Fill holes of at most `most` readings in place, the open end included."""
+    """Fill gaps of at most `most` readings in place, including one at the end."""
     last: int | None = None
     for place, value in enumerate(values):
         if value is None:
@@ -112,7 +112,7 @@ def _tones(values: Sequence[float | None], tone: Tone | Toning) -> list[Tone | N
 
 
 def _runs(cells: Sequence[str], tones: Sequence[Tone | None], *, ground: bool) -> Line:
-    """Put neighbors of one tone together: a line of 100 cells is mostly one span."""
+    """Join neighbors of one tone: a line of 100 cells is mostly one span."""
     spans: list[Span] = []
     start = 0
     for place in range(1, len(cells) + 1):

@@ -1,1 +1,1 @@
-"""The log viewer: follows what comes, and pages through what was."""
+"""The log viewer: follows the end of a log, and pages through the rest."""

@@ -1,4 +1,4 @@
-"""Lines of a log made safe to draw: colors stay, every other escape is left out."""
+"""Makes lines of a log safe to draw: keeps colors, and removes all other escape sequences."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ESCAPE = re.compile(
     r"\[([0-9:;<=>?]*)[ -/]*([@-~])"  # CSI: parameters, last character
     r"|\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, hyperlinks, clipboard, notifications
     r"|[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
-    r"|\[[0-9:;<=>? -/]*$"  # cut inside a CSI: the rest is to come
-    r"|[ -/]*[0-~]?"  # two characters, or cut inside those
+    r"|\[[0-9:;<=>? -/]*$"  # cut inside a CSI: the rest is still to come
+    r"|[ -/]*[0-~]?"  # two characters, or cut inside them
     r")"
 )
 _SGR = re.compile(rb"\x1b\[([0-9:;]*)m")
 _CONTROL = re.compile(rb"\x1b(?:$|\[[0-9:;?]*(?:$|[A-Za-z]))")
 _OVERSTRUCK = re.compile(r"[^\x08]\x08(?=.)")
 PARTIAL = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$")
-"""A character that is cut at the end of a piece."""
+"""A UTF-8 character that is cut at the end of a piece."""
 
 _ATTRIBUTES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike"}
 _ENDS = {
@@ -42,7 +42,7 @@ _ENDS = {
 
 
 class Pen(NamedTuple):
-    """The colors that a line begins with: what earlier lines switched on and never off."""
+    """The style at the start of a line: what earlier lines switched on and never off."""
 
     front: str = ""
     """Foreground: `4` for one of 256, `#rrggbb`, or empty for the terminal's own."""
@@ -55,41 +55,41 @@ PLAIN = Pen()
 
 
 class Raw(msgspec.Struct, frozen=True, gc=False):
-    """One line as it lies in the file; there are thousands, and no look for garbage is to walk them."""
+    """One line of the file; gc=False, because the garbage collector must not walk thousands of them."""
 
     data: bytes
-    """What is drawn of it: of a progress bar only what it showed last."""
+    """The drawn bytes: of a progress bar only its last state."""
     offset: int
-    """Where it begins in the file."""
+    """Its offset in the file."""
     size: int
-    """Bytes that it takes there, its end included."""
+    """Its bytes in the file, including the line end."""
     pen: Pen
-    """The colors that it begins with."""
+    """The style that it begins with."""
     whole: bool
     """Whether it has ended; the last line may still grow."""
 
     @property
     def end(self) -> int:
-        """Where the next line begins in the file."""
+        """The offset of the next line."""
         return self.offset + self.size
 
 
 class AnsiPiece(NamedTuple):
-    """Text of one look; safe to draw, without tabs."""
+    """Text in one style; safe to draw, without tabs."""
 
     text: str
     pen: Pen
 
 
 def after(line: bytes, pen: Pen) -> Pen:
-    """Return the pen behind a line."""
+    """Return the pen after a line."""
     for match in _SGR.finditer(line):
         pen = _turn(match[1].decode("ascii"), pen)
     return pen
 
 
 def sgr(pen: Pen) -> str:
-    """Return the sequence that switches to a pen, whatever was on before."""
+    """Return the escape sequence that switches to a pen from any other."""
     codes = ["0"]
     codes += [str(code) for code, name in _ATTRIBUTES.items() if name in pen.attributes]
     for code, color in (("38", pen.front), ("48", pen.ground)):
@@ -101,9 +101,9 @@ def sgr(pen: Pen) -> str:
 
 
 def pieces(line: bytes, pen: Pen, *, whole: bool) -> tuple[AnsiPiece, ...]:
-    """Return a line as it is drawn; of a progress bar, what it showed last.
+    """Return a line as drawn pieces; of a progress bar, its last state.
 
-    Where the line is not whole yet, a character or an escape that is cut at its end is left out.
+    Unless the line is `whole`, a character or an escape sequence that is cut at its end is left out.
     """
     if not whole:
         line = PARTIAL.sub(b"", line)
@@ -122,7 +122,7 @@ def pieces(line: bytes, pen: Pen, *, whole: bool) -> tuple[AnsiPiece, ...]:
 
 
 def _add(out: list[AnsiPiece], text: str, pen: Pen, column: int) -> int:
-    """Add what stands between two escapes, tabs as blanks; returns the column behind it."""
+    """Add the text between two escape sequences, tabs as blanks; return the column after it."""
     if not text:
         return column
     if "\t" in text:
@@ -137,7 +137,7 @@ def _add(out: list[AnsiPiece], text: str, pen: Pen, column: int) -> int:
 
 
 def _overstruck(text: str) -> str:
-    """Apply backspaces: spinners and old progress bars write over what they wrote."""
+    """Apply backspaces: spinners and old progress bars overwrite their output."""
     for _ in range(4):
         if "\x08" not in text:
             break
@@ -146,7 +146,7 @@ def _overstruck(text: str) -> str:
 
 
 def shown_last(line: bytes) -> tuple[int, int]:
-    """Return from where to where a line with carriage returns is seen: its last part that is not empty."""
+    """Return the visible range of a line with carriage returns: its last non-empty part."""
     end = len(line)
     while end:
         begin = line.rfind(b"\r", 0, end) + 1
@@ -157,7 +157,7 @@ def shown_last(line: bytes) -> tuple[int, int]:
 
 
 def _visible(part: bytes) -> bool:
-    """Tell whether a piece draws anything; blanks alone wipe a bar away, and count as nothing."""
+    """Return whether a piece draws anything; blanks alone erase a bar, and count as nothing."""
     if b"\x1b" in part:
         part = _CONTROL.sub(b"", part)
     return bool(part.strip())
@@ -165,7 +165,7 @@ def _visible(part: bytes) -> bool:
 
 @lru_cache(maxsize=1024)
 def _turn(parameters: str, pen: Pen) -> Pen:
-    """Return the pen that an SGR sequence makes of another."""
+    """Return a pen after an SGR sequence."""
     front, ground, attributes = pen
     codes = _codes(parameters)
     place = 0
@@ -218,7 +218,7 @@ def _extended(rest: list[int]) -> tuple[str, int]:
 
 
 def _basic(code: int) -> str:
-    """Return one of the sixteen colors, or "" where the code is none."""
+    """Return one of the sixteen colors, or "" for any other code."""
     for first, color in ((30, 0), (40, 0), (90, 8), (100, 8)):
         if code in range(first, first + 8):
             return str(code - first + color)
@@ -227,7 +227,7 @@ def _basic(code: int) -> str:
 
 @lru_cache(maxsize=1024)
 def style(pen: Pen) -> Style:
-    """Return how a pen is drawn."""
+    """Return the style of a pen."""
     return Style(
         color=_color(pen.front),
         bgcolor=_color(pen.ground),

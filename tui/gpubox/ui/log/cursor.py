@@ -1,4 +1,4 @@
-"""Lines that a program moves the cursor over: nested progress bars, drawn as a terminal draws them."""
+"""Lines over which a program moves the cursor, such as nested progress bars, drawn as in a terminal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gpubox.core.sanitize import clean
 from gpubox.ui.log.ansi import PARTIAL, PLAIN, TAB, Pen, Raw, after, pieces, sgr
 
 REACH = 64
-"""Lines at the end that the cursor reaches, as if the terminal had so many."""
+"""Lines at the end that the cursor can reach, like the height of a terminal."""
 COLUMNS = 512
-"""Cells of such a line; what stands beyond them is not drawn."""
+"""Most cells of such a line; text beyond is not drawn."""
 _WAITS = 4096
-"""Bytes of an escape sequence whose end is waited for."""
+"""Most bytes of an unfinished escape sequence that are buffered."""
 _MARKS = 8
-"""Characters in one cell: a letter and its accents."""
+"""Most characters in one cell: a letter and its accents."""
 
 MOVES = re.compile(rb"\x1b\[[0-9;]*[A-G]")
-"""What moves the cursor: CUU, CUD, CUF, CUB, CNL, CPL and CHA (ECMA-48, 8.3)."""
+"""Sequences that move the cursor: CUU, CUD, CUF, CUB, CNL, CPL and CHA (ECMA-48, 8.3)."""
 
 _TOKEN = re.compile(
     rb"(?P<text>[ -~\x80-\xff]+)"
@@ -37,19 +37,19 @@ _TOKEN = re.compile(
 
 
 class Cursor:
-    """Where the cursor stands on the last lines of a window, in lines with MOVES in them."""
+    """The cursor on the last lines of a window, for lines that contain MOVES."""
 
     def __init__(self, lines: list[Raw]) -> None:
         self.active = False
-        """Whether the last line has such moves and has not ended."""
+        """Whether the last line has moves and has not ended."""
         self.pen = PLAIN
-        """The colors of what is written next."""
+        """The style of the next output."""
         self._lines = lines
         self._up = 0
         """Lines between the cursor and the last one."""
         self._column = 0
         self._rows: dict[int, _Cells] = {}
-        """What was written to since the last flush, by where the line begins in the file."""
+        """Lines that changed since the last flush, by their offset in the file."""
         self._rest = b""
 
     def begin(self, offset: int, pen: Pen) -> None:
@@ -60,9 +60,9 @@ class Cursor:
         self._rest = b""
 
     def write(self, data: bytes, end: int) -> int | None:
-        """Write what comes next; `end` is behind it in the file.
+        """Write the next bytes of the file, which end at offset `end`.
 
-        Returns where the next line begins in the file once the last one has ended; None while it has not.
+        Returns the offset of the next line once the last one has ended, else None.
         """
         data = self._rest + data
         self._rest = b""
@@ -75,7 +75,7 @@ class Cursor:
                 if len(data) - place < _WAITS:
                     self._rest = data[place:]
                     break
-                place += 1  # no end in sight: what follows is text
+                place += 1  # too long without an end: the rest is text
                 continue
             place = token.end()
             if text := token["text"]:
@@ -98,7 +98,7 @@ class Cursor:
         return ended
 
     def flush(self) -> None:
-        """Put what was written into the lines."""
+        """Write the changes to the lines."""
         for offset, row in self._rows.items():
             at = bisect_left(self._lines, offset, key=lambda line: line.offset)
             self._lines[at] = msgspec.structs.replace(self._lines[at], data=row.data, pen=PLAIN)
@@ -130,7 +130,7 @@ class Cursor:
             return
         first = parameters.split(b";")[0][:6]
         if first and not first.isdigit():
-            return  # a private one
+            return  # a private sequence
         number = int(first or b"0")
         count = number or 1
         if final in b"AF":
@@ -152,18 +152,18 @@ class Cursor:
 
 
 class _Cells:
-    """One line as cells: a character of two has an empty one behind it."""
+    """One line as cells: a wide character is followed by an empty cell."""
 
     def __init__(self, line: Raw) -> None:
         self.column = 0
-        """The cell behind what was put last."""
+        """The cell after the last output."""
         self._text: list[str] = []
         self._pens: list[Pen] = []
         for piece in pieces(line.data, line.pen, whole=True):
             self.put(self.column, piece.text, piece.pen)
 
     def put(self, column: int, text: str, pen: Pen) -> None:
-        """Write over what stands at a column and behind it."""
+        """Overwrite the cells from a column on."""
         text = clean(text, len(text) + 1)
         cells = list(text) if text.isascii() else self._spread(column, text)
         del cells[max(0, COLUMNS - column) :]
@@ -179,7 +179,7 @@ class _Cells:
         self._pens[column:end] = [pen] * len(cells)
 
     def _spread(self, column: int, text: str) -> list[str]:
-        """Return the cells of text; a mark without a width goes on the character before it."""
+        """Return the cells of text; a combining mark joins the character before it."""
         cells: list[str] = []
         for char in text:
             size = get_character_cell_size(char)
@@ -199,7 +199,7 @@ class _Cells:
             self._pens += [PLAIN] * missing
 
     def erase(self, column: int, part: int) -> None:
-        """Erase what stands from a column on (0), up to it (1), or all (2), as EL does."""
+        """Erase from a column to the end (0), from the start up to it (1), or all (2), as EL does."""
         if part == 1:
             self._fill(column + 1)
             self._text[: column + 1] = [" "] * (column + 1)
@@ -213,7 +213,7 @@ class _Cells:
 
     @property
     def data(self) -> bytes:
-        """The line with its colors, as a program that moves no cursor had written it."""
+        """The line with its colors, as a program without cursor moves would write it."""
         out: list[str] = []
         pen = PLAIN
         for char, of in zip(self._text, self._pens, strict=True):

@@ -1,4 +1,4 @@
-"""The part of a log that is seen, as rows of the screen; rows are made only for what is in sight."""
+"""Draws the visible part of a log as rows of the screen."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from textual.widget import Widget
 from gpubox.ui.log.ansi import Raw, pieces, style
 
 _CACHED = 300
-"""Lines whose rows are remembered: several screens; each takes 3 kB."""
+"""Lines whose rows are cached: several screens; each takes 3 kB."""
 NOTHING = re.compile(r"(?!)")
 """Matches nothing."""
 
 
 class Styles(NamedTuple):
-    """How the parts of the view are drawn; found once a drawing, for each of these walks up the screen."""
+    """The styles of a view; computed once per drawing, because each look-up walks up the screen."""
 
     base: Style
     note: Style
@@ -33,7 +33,7 @@ class Styles(NamedTuple):
 
 
 def styles_of(view: Widget) -> Styles:
-    """Return how a log view is drawn in its theme."""
+    """Return the styles of a log view in its theme."""
     base, look = view.rich_style, view.get_component_rich_style
     return Styles(
         base,
@@ -49,36 +49,36 @@ class LogRow:
     """One row of the screen."""
 
     offset: int
-    """Where its line begins in the file."""
+    """The offset of its line in the file."""
     strip: Strip
 
 
 class Viewport:
-    """Which rows are in sight. Its place is a byte of the file, so that lines may come and go around it."""
+    """The visible rows. The position is an offset in the file, so that lines may be added and dropped."""
 
     def __init__(self) -> None:
         self.width = 0
         """Cells of a row."""
         self.height = 0
         self.wrap = True
-        """Whether long lines are broken, not cut."""
+        """Whether long lines are wrapped instead of cut."""
         self.pattern = NOTHING
-        """What is marked."""
+        """The pattern that is highlighted."""
         self.found: int | None = None
-        """Byte of the line that was found last; it is marked more than others."""
+        """Offset of the line that was found last, which is highlighted more than others."""
         self.base = Style()
-        """How plain text is drawn."""
+        """The style of plain text."""
         self.marks = (Style(), Style())
-        """How what was found is drawn, and that of the line that was found last."""
+        """The style of matches, and that of matches in the line that was found last."""
         self._top = self._sub = 0
         self._cache: OrderedDict[Raw, list[Strip]] = OrderedDict()
 
     def forget(self) -> None:
-        """Make all rows anew: the width, the colors or the marks are others now."""
+        """Drop the cached rows, after a change of width, colors or marks."""
         self._cache.clear()
 
     def rows(self, lines: Sequence[Raw], *, follows: bool) -> list[LogRow]:
-        """Return the rows in sight; at the end when it `follows`, and never beyond it."""
+        """Return the visible rows: those at the end when it `follows`, and never any beyond it."""
         if not lines or self.width <= 0:
             return []
         if not follows:
@@ -92,7 +92,7 @@ class Viewport:
         return self._last(lines)
 
     def _last(self, lines: Sequence[Raw]) -> list[LogRow]:
-        """Return the rows at the end, and remember where they begin."""
+        """Return the rows at the end, and store their position."""
         rows: list[LogRow] = []
         for line in reversed(lines):
             rows[:0] = self._rows(line)
@@ -102,15 +102,15 @@ class Viewport:
         return rows[-self.height :]
 
     def index(self, lines: Sequence[Raw]) -> int:
-        """Return which line is at the top; the nearest where that one is gone."""
+        """Return the index of the line at the top, or of the nearest one if that is gone."""
         return max(0, bisect_right(lines, self._top, key=lambda line: line.offset) - 1)
 
     def go(self, offset: int) -> None:
-        """Have the line at a byte at the top."""
+        """Move the line at an offset to the top."""
         self._top, self._sub = offset, 0
 
     def move(self, lines: Sequence[Raw], step: int) -> int:
-        """Move by rows, and return which line is at the top then."""
+        """Move by rows, and return the index of the line at the top."""
         if not lines:
             return 0
         index, sub = self.index(lines), self._sub + step
@@ -131,7 +131,7 @@ class Viewport:
         return [LogRow(line.offset, strip) for strip in strips]
 
     def _strips(self, line: Raw) -> list[Strip]:
-        """Return a line in its colors, with what was found marked, broken where it is too long."""
+        """Return a line as strips: colored, with matches highlighted, and wrapped."""
         parts = pieces(line.data, line.pen, whole=line.whole)
         segments = [Segment(part.text, self.base + style(part.pen)) for part in parts]
         if self.pattern is not NOTHING:

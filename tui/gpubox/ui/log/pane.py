@@ -1,4 +1,4 @@
-"""A log with a line to search in it, and words for where in it one is."""
+"""A log with a search field, and its position in words."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_caption
 
 _RETRY = 2.0
-"""Seconds between two tries to read on after a failure, and between two looks for more to count."""
+"""Seconds between two attempts to read after a failure, and between two counts."""
 BRIEF = 4.0
-"""Seconds in which it is said that a search wrapped."""
+"""Seconds for which a wrapped search is reported."""
 
 
 class LogPane(Vertical):
-    """Shows the log of one job of a box; its lower border says where one is and what the link does."""
+    """Shows the log of one job of a box; its lower border shows the position and the state of the link."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", id="log.search", tooltip="Search the whole log for words"),
@@ -59,19 +59,19 @@ class LogPane(Vertical):
         self._missed = ""
         self._missed_at: int | None = None
         self._wrapped = -BRIEF
-        """When a search went on at the other end of the log."""
+        """When a search last wrapped."""
         self._search: Worker[bool] | None = None
         self._searching = False
         self._count: Count | None = None
         self._counting: Worker[bool] | None = None
 
     def compose(self) -> ComposeResult:
-        """Make the view and the line to search in."""
+        """Compose the view and the search field."""
         yield self.view
         yield self._words
 
     def on_mount(self) -> None:
-        """Try again now and then when reading failed."""
+        """Retry regularly after a failure to read."""
         self.set_interval(_RETRY, self._retry)
 
     def _retry(self) -> None:
@@ -86,9 +86,9 @@ class LogPane(Vertical):
         self.view.show(job)
 
     def set_notes(self, ending: str, nothing: str, *, waits: bool) -> None:
-        """Say how the job ended, and what stands in place of an empty log; all of it is safe to draw.
+        """Set how the job ended, and the text in place of an empty log; both safe to draw.
 
-        With `waits` there is nothing to be read yet.
+        With `waits` there is no log yet.
         """
         self._ending, self._waits = ending, waits
         if nothing != self.view.words:
@@ -97,17 +97,17 @@ class LogPane(Vertical):
         self.say()
 
     def on_log_view_moved(self) -> None:
-        """Say where one is."""
+        """Show the position."""
         self.say()
 
     def say(self) -> None:
-        """Write into the lower border where one is, and what is wrong."""
+        """Show the position and any error in the lower border."""
         source = self.view.source
         set_caption(self, "" if source is None else " · ".join(self._parts(source)))
 
     def _parts(self, source: Log) -> list[str]:
         if self._missed_at != self._stands:
-            self._missed = ""  # it was said of another place
+            self._missed = ""  # it was about another position
         if self._searching:
             return [f"searching, {units.size(source.searched)} looked through", "esc stops"]
         parts = [self._missed or self._counted(source)] if self._missed or self._count else []
@@ -130,22 +130,22 @@ class LogPane(Vertical):
 
     @property
     def _stands(self) -> int | None:
-        """The byte at the top of the view; None while the end is followed, which moves by itself."""
+        """The offset at the top of the view; None while it follows the end, which moves by itself."""
         return None if self.view.follows else self.view.place[0]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         if action in ("next", "clear"):
             return self._pattern is not None or self._words.has_focus
         return True
 
     def action_search(self) -> None:
-        """Ask for words."""
+        """Open the search field."""
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
     def on_input_submitted(self, event: LineInput.Submitted) -> None:
-        """Search upward from what is seen when the end is followed, else downward."""
+        """Search upward from the visible part while the view follows the end, else downward."""
         event.stop()
         self._words.remove_class("-shown")
         self.view.focus(scroll_visible=False)
@@ -153,7 +153,7 @@ class LogPane(Vertical):
         if not words:
             self._forget()
             return
-        # As in less -i: capital letters count only when one is asked for. The box knows those of ASCII.
+        # As in less -i: case matters only if the words have capitals. The box folds only ASCII.
         self._pattern = re.compile(
             re.escape(words), 0 if words != words.lower() else re.IGNORECASE | re.ASCII
         )
@@ -164,9 +164,9 @@ class LogPane(Vertical):
         self.action_next(-1 if self.view.follows else 1)
 
     def action_next(self, step: int) -> None:
-        """Go to the next line that matches, in the whole log; at its end, go on at the other one.
+        """Go to the next matching line in the whole log; wraps at the end.
 
-        It begins at the line found last where that is seen, else with what is seen.
+        It starts at the line found last if that is visible, else at the visible part.
         """
         source, pattern = self.view.source, self._pattern
         if source is None or pattern is None or self._searching:
@@ -187,7 +187,7 @@ class LogPane(Vertical):
 
     @property
     def _sees_found(self) -> bool:
-        """Whether the line found last is seen."""
+        """Whether the line found last is visible."""
         begin, end, _ = self.view.place
         return self._found is not None and begin <= self._found <= end
 
@@ -212,7 +212,7 @@ class LogPane(Vertical):
         self.say()
 
     def _count_on(self) -> None:
-        """Have the box count the lines with the words, those too that came since."""
+        """Have the box count the matching lines, including new ones."""
         source, count = self.view.source, self._count
         if source is None or count is None or (self._counting is not None and self._counting.is_running):
             return
@@ -227,9 +227,9 @@ class LogPane(Vertical):
                 if not count.due(self._found):
                     return
         except Dropped:
-            pass  # what was counted is kept, and counted on from when the link is back
+            pass  # counting continues from here when the link is back
         except GpuBoxError:
-            self._count = None  # told once, not every two seconds
+            self._count = None  # reported once, not every two seconds
             raise
 
     def _uncount(self) -> None:
@@ -238,7 +238,7 @@ class LogPane(Vertical):
         self._count = None
 
     def _counted(self, source: Log) -> str:
-        """Return which of how many lines with the words is seen: `3 of 17`, or `3 of 17+` and maybe more."""
+        """Return the rank of the visible match among all: `3 of 17`, or `3 of 17+` while still counting."""
         count, words = self._count, f"“{clean(self._text, 24)}”"
         if count is None or count.size < 0:
             return words

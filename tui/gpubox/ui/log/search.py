@@ -1,4 +1,4 @@
-"""A search in a log: what the window tells without the box, and how many lines have the words."""
+"""Searches a log: in the loaded window first, then on the box, and counts the matching lines."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from gpubox.core.sanitize import as_bytes
 from gpubox.ui.log.ansi import Raw
 
 LINES = 999_999
-"""Lines with the words after which no more are counted."""
+"""Most matching lines that are counted."""
 BYTES = 8 << 30
-"""Bytes of a log after which no more are counted; the box takes half a minute for them."""
+"""Most bytes of a log that are searched for counting; the box takes half a minute for them."""
 
 
 class Logs(Protocol):
-    """Who has logs: box.use(Jobs)."""
+    """A source of logs: box.use(Jobs)."""
 
     def follow(self, job: str, offset: int) -> AbstractAsyncContextManager[LogStream]:
-        """Follow the log from a byte on, through drops of the link; a negative offset counts from the end."""
+        """Follow the log from an offset, through drops of the link; negative offsets count from the end."""
         ...
 
     async def page(self, job: str, offset: int, length: int) -> Page:
-        """Return a piece of the log; a negative offset counts from the end."""
+        """Return a piece of the log; negative offsets count from the end."""
         ...
 
     async def search(self, job: str, query: Search, offset: int) -> Found:
-        """Search the log on the box for about a second, from where a line begins on."""
+        """Search the log on the box for about a second, from the start of a line."""
         ...
 
     async def count(self, job: str, query: Search, offset: int, end: int | None = None) -> Counted:
-        """Count on the box for about a second what `search` would find, up to byte `end` or the log's."""
+        """Count matches on the box for about a second, up to offset `end` or the end of the log."""
         ...
 
 
 class Hit(NamedTuple):
-    """What a search came to."""
+    """The result of a search."""
 
     at: int | None
-    """Where the line begins that has the words; None when no line of the log has them."""
+    """The offset of the matching line; None when no line of the log matches."""
     wrapped: bool
-    """Whether it went on at the other end of the log."""
+    """Whether the search wrapped."""
 
 
 def look(lines: Sequence[Raw], query: Search, edge: int) -> tuple[int | None, int]:
-    """Search lines of a window from the byte `edge` on, where one begins.
+    """Search lines of a window from offset `edge`, which is the start of a line.
 
-    Returns where the line begins that was found, or None and the byte from which the box is to search on. A
-    line that is not in the window as it is in the log is left to the box.
+    Returns the offset of the found line, or None and the offset from which the box has to search. Lines
+    that the window does not hold unchanged are left to the box.
     """
     raw = re.compile(re.escape(as_bytes(query.words)), 0 if query.exact else re.IGNORECASE)
     index = bisect_left(lines, edge, key=lambda line: line.offset)
@@ -72,7 +72,7 @@ def look(lines: Sequence[Raw], query: Search, edge: int) -> tuple[int | None, in
 
 
 def behind(lines: Sequence[Raw], offset: int) -> int:
-    """Return the byte behind the line at a byte, with all pieces that it is kept in."""
+    """Return the offset after the line at an offset, including all its pieces."""
     index = bisect_right(lines, offset, key=lambda line: line.offset) - 1
     if index < 0:
         return offset
@@ -82,55 +82,55 @@ def behind(lines: Sequence[Raw], offset: int) -> int:
 
 
 def _is_piece(line: Raw) -> bool:
-    """Tell whether the line goes on in the next one, because it is too long."""
+    """Return whether a line continues in the next one, because it is too long."""
     return line.size == len(line.data)
 
 
 def _as_in_log(lines: Sequence[Raw], index: int) -> bool:
-    """Tell whether a line is kept whole, not as the last piece of one or as what a bar showed last."""
+    """Return whether a line is unchanged: neither a piece of a long line nor the last state of a bar."""
     line = lines[index]
     begins = line.offset == 0 or (index > 0 and not _is_piece(lines[index - 1]))
     return begins and line.whole and line.size - len(line.data) in (1, 2)  # its end, maybe of Windows
 
 
 class Count:
-    """How many lines of a log a search would stop at, as far as the box has counted them."""
+    """The number of matching lines of a log, as far as the box has counted."""
 
     def __init__(self, logs: Logs, job: str, query: Search) -> None:
         self.size = -1
-        """Bytes of the log when it was counted last; -1 before the first time."""
+        """Bytes of the log at the last count; -1 before the first."""
         self._logs = logs
         self._job = job
         self._query = query
         self._ends = [0]
-        """Where the pieces end that were counted; lines of the log begin there."""
+        """The ends of the counted pieces; each is the start of a line."""
         self._sums = [0]
-        """How many lines were counted up to there."""
+        """The matching lines up to each end."""
         self._open = False
         self._done = False
         self._place: tuple[int, int | None] = (-1, None)
-        """A line, and which of those counted it is; None where the box could not tell."""
+        """A line and its rank among the matches; None when the box could not determine it."""
 
     @property
     def total(self) -> int:
-        """How many lines are counted."""
+        """The number of counted lines."""
         return self._sums[-1] + self._open
 
     @property
     def full(self) -> bool:
-        """Whether so many are counted that the rest is not."""
+        """Whether a limit of counting is reached."""
         return self.total >= LINES or self._ends[-1] >= BYTES
 
     def covers(self, size: int) -> bool:
-        """Tell whether all lines of a log of so many bytes are counted."""
+        """Return whether all lines of a log of this size are counted."""
         return self._done and size <= self.size
 
     def rank(self, at: int) -> int | None:
-        """Return which of all those lines the one at a byte is, from 1 on; None while it is not known."""
+        """Return the rank, from 1, of the matching line at an offset; None while unknown."""
         return self._place[1] if self._place[0] == at else None
 
     def due(self, at: int | None) -> bool:
-        """Tell whether there is anything to ask the box, with the line at a byte to be ranked."""
+        """Return whether the box has to be asked, for more lines or for the rank of the line at an offset."""
         return not (self._done or self.full) or (at is not None and self._rankable(at))
 
     def _rankable(self, at: int) -> bool:
@@ -138,9 +138,9 @@ class Count:
         return known and self._place[0] != at
 
     async def go_on(self, at: int | None) -> None:
-        """Ask the box once: for the rank of the line at a byte if it can be told, else to count on.
+        """Ask the box once: for the rank of the line at an offset if possible, else for more counts.
 
-        Raises RemoteError, and Dropped; what was counted is kept.
+        Raises RemoteError and Dropped; the counts so far stay.
         """
         if at is not None and self._rankable(at):
             self._place = at, await self._ranked(at)
@@ -161,12 +161,12 @@ class Count:
         begin = self._ends[-1]
         counted = await self._logs.count(self._job, self._query, begin)
         self._open, self.size = counted.open, counted.size
-        if 0 <= counted.size < begin:  # somebody emptied the log
+        if 0 <= counted.size < begin:  # the log was truncated
             self._ends, self._sums, self._place, self._done = [0], [0], (-1, None), False
             return
         for end, lines in counted.blocks:
             if end > self._ends[-1] and lines >= 0:
                 self._ends.append(end)
                 self._sums.append(self._sums[-1] + lines)
-        # A box that does not get on would have it asked for ever.
+        # A box that makes no progress would be asked forever.
         self._done = counted.done or self._ends[-1] == begin

@@ -1,4 +1,4 @@
-"""Reads a log for its view: the stream of what comes at its end, and pages of what was."""
+"""Reads a log for its view: the stream at its end, and pages before that."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from gpubox.ui.log.search import Count, Hit, Logs, look
 from gpubox.ui.log.window import Window
 
 TAIL = 192 * 1024
-"""Bytes before the end that a view begins with."""
+"""Bytes at the end that a view loads first."""
 PAGE = 256 * 1024
-"""Bytes that are fetched at once when somebody scrolls."""
+"""Bytes per page when the user scrolls."""
 BUDGET = 128 * 1024
-"""Bytes that may wait to be drawn; what pours in faster waits on the box, then is skipped."""
+"""Most bytes that wait to be drawn; faster output waits on the box, then is skipped."""
 SLICE = 16 * 1024
-"""Bytes of them that are put into the window at once: 2 ms, were they all line ends."""
+"""Bytes that are added to the window at once: at most 2 ms, if all are line ends."""
 MOMENT = 0.004
-"""Seconds of a drawing after which the rest of them waits for the next one: keys come between."""
+"""Seconds of a drawing after which the rest waits for the next one, so that keys are processed."""
 BEHIND = 4 * 1024 * 1024
-"""Bytes that the view may be behind before it skips to the end."""
+"""Most bytes that the view may lag before it skips to the end."""
 
 
 class Log:
-    """One job's log as far as it is looked at. `stream` runs as long as the view is at the end of it."""
+    """The loaded part of one job's log. `stream` runs as long as the view is at its end."""
 
     def __init__(self, logs: Logs, job: str) -> None:
         self.job = job
         self.window = Window()
         self.size = 0
-        """Bytes of the whole log, as far as is known."""
+        """Known size of the whole log, in bytes."""
         self.live = False
-        """Whether what comes is read; else the window stands still."""
+        """Whether new output is being read."""
         self.begun = False
-        """Whether anything was read yet, be it that the log is empty."""
+        """Whether a read has succeeded, even of an empty log."""
         self.over = False
-        """Whether the job has ended and everything was read."""
+        """Whether the job has ended and its whole log was read."""
         self.trouble: GpuBoxError | None = None
-        """Why the last reading failed; None when it did not."""
+        """Why the last read failed; None when it succeeded."""
         self.searched = 0
-        """Bytes that the search under way has looked through."""
+        """Bytes that the present search has covered."""
         self._logs = logs
         self._pending = bytearray()
         self._room = asyncio.Event()
@@ -54,13 +54,13 @@ class Log:
 
     @property
     def complete(self) -> bool:
-        """Whether the window reaches the end of what is known."""
+        """Whether the window reaches the known end."""
         return self.window.end >= self.size
 
     async def stream(self, *, anew: bool) -> None:
-        """Read what comes until the job has ended or this is cancelled; `anew` begins near the end.
+        """Read new output until the job has ended or this is cancelled; `anew` starts near the end.
 
-        What fails is kept in `trouble`.
+        Errors are stored in `trouble`.
         """
         self.live, self.trouble = True, None
         self._pending.clear()
@@ -74,7 +74,7 @@ class Log:
             self.live = False
 
     async def _read(self, offset: int) -> bool:
-        """Read from a byte on; returns whether to begin anew, because the log is too fast to be looked at."""
+        """Read from an offset; return whether to start over near the end, because the log grows too fast."""
         async with self._logs.follow(self.job, offset) as stream:
             if offset < 0:
                 self._pending.clear()
@@ -98,9 +98,9 @@ class Log:
         return False
 
     def flush(self, *, at_end: bool) -> bool:
-        """Put what came into the window, and say whether anything did; called until nothing did.
+        """Add received bytes to the window; return whether there were any. Call it until it returns False.
 
-        With the view `at_end` the oldest lines go; else they stay, and the end is left to be fetched later.
+        With the view `at_end` the oldest lines are dropped; else those at the end are, to be fetched later.
         """
         if not self._pending:
             return False
@@ -117,9 +117,9 @@ class Log:
         return True
 
     def leave_end(self) -> bool:
-        """Let go of the lines at the end when there are too many; says whether any went.
+        """Drop lines at the end when there are too many; return whether any were dropped.
 
-        What is read next would not follow on what is left: whoever reads it is to be stopped.
+        New output would then not be adjacent: the caller has to stop the stream.
         """
         if not self.window.crowded or not self.window.drop_behind():
             return False
@@ -127,7 +127,7 @@ class Log:
         return True
 
     async def earlier(self) -> None:
-        """Fetch the lines before the window; those at its end go when there are too many."""
+        """Fetch the lines before the window; drops lines at its end when there are too many."""
         start = self.window.start
         offset = max(0, start - PAGE)
         page = await self._page(offset, start - offset)
@@ -135,7 +135,7 @@ class Log:
             self.window.put_before(offset, page.data)
 
     async def later(self) -> None:
-        """Fetch the lines behind the window; those at its front go when there are too many."""
+        """Fetch the lines after the window; drops lines at its front when there are too many."""
         end = self.window.end
         page = await self._page(end, PAGE)
         if end == self.window.end and page.offset == end:
@@ -143,7 +143,7 @@ class Log:
             self.window.drop_before()
 
     async def around(self, offset: int) -> None:
-        """Have the window stand around a byte."""
+        """Load the window around an offset."""
         begin = max(0, offset - PAGE // 2)
         page = await self._page(begin, PAGE)
         self._pending.clear()
@@ -161,9 +161,9 @@ class Log:
         return page
 
     async def find(self, query: Search, edge: int) -> Hit:
-        """Return the next line with some words from the byte `edge` on, where a line begins.
+        """Return the next matching line from offset `edge`, which is the start of a line.
 
-        Behind the last line of the log comes the first. The box searches what the window does not tell.
+        The search wraps. The box searches what is not in the window.
         """
         self.searched = 0
         at, begin = look(self.window.lines, query, edge)
@@ -174,24 +174,24 @@ class Log:
         return Hit(await self._ask(query, 0 if query.step > 0 else self.size, edge), wrapped=True)
 
     async def _ask(self, query: Search, edge: int, until: int | None) -> int | None:
-        """Have the box search from a byte on, to `until` at least, or to the end of the log."""
+        """Have the box search from an offset, at least to `until`, or to the end of the log."""
         while until is None or (until - edge) * query.step > 0:
             found = await self._logs.search(self.job, query, edge)
             self.searched += abs(found.next - edge)
             self.size = max(self.size, found.size)
-            # A box that does not get on would have it asked for ever.
+            # A box that makes no progress would be asked forever.
             if found.at is not None or found.next == edge or found.next in (0, found.size):
                 return found.at
             edge = found.next
         return None
 
     def counting(self, query: Search) -> Count:
-        """Return how many lines have some words, of which nothing is known yet."""
+        """Return a new count of matching lines."""
         return Count(self._logs, self.job, query)
 
 
 class LogReader:
-    """Reads a log in workers of its widget, one page at a time; `changed` is called when there is more."""
+    """Reads a log in workers of its widget, one page at a time; calls `changed` after each."""
 
     def __init__(self, node: Widget, changed: Callable[[], None]) -> None:
         self._node = node
@@ -200,7 +200,7 @@ class LogReader:
         self._fetching: Worker[bool] | None = None
 
     def read(self, source: Log, *, anew: bool) -> None:
-        """Read what comes at the end of a log from now on; see Log.stream."""
+        """Start to read new output of a log; see Log.stream."""
         self.stop()
         self._reading = self._node.run_worker(
             guarded(self._node, self._stream(source, anew)), exit_on_error=False
@@ -211,18 +211,18 @@ class LogReader:
         self._changed()
 
     def stop(self) -> None:
-        """Read no more of what comes."""
+        """Stop reading new output."""
         if self._reading is not None:
             self._reading.cancel()
 
     def forget(self) -> None:
-        """Read nothing at all."""
+        """Stop all reads."""
         self.stop()
         if self._fetching is not None:
             self._fetching.cancel()
 
     def fetch(self, source: Log, work: Coroutine[object, object, None]) -> None:
-        """Fetch a page, unless one is on its way; at the end of the log what comes is read again."""
+        """Fetch a page, unless one is being fetched; at the end of the log, reading resumes."""
         if self._fetching is not None and self._fetching.is_running:
             work.close()
             return

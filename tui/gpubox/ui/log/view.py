@@ -1,4 +1,4 @@
-"""A log on the screen: it follows what comes, and scrolls through what was."""
+"""A log on the screen: follows its end, and scrolls through the rest."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gpubox.ui.log.search import Logs
 from gpubox.ui.log.source import Log, LogReader
 
 DRAW = 0.08
-"""Seconds between two drawings of what comes in."""
+"""Seconds between two drawings of new output."""
 _SIDE = 16
-"""Cells that left and right move by."""
+"""Cells per step to the left or right."""
 
 
 @isolated
 class LogView(Widget, can_focus=True):
-    """Shows one log at a time. It follows the end until somebody scrolls up; `end` follows again."""
+    """Shows one log at a time. It follows the end until the user scrolls up; `end` follows again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Up", show=False),
@@ -54,16 +54,16 @@ class LogView(Widget, can_focus=True):
     ALLOW_SELECT = False
 
     class Moved(Message):
-        """Another part of the log is seen, or more of it is known."""
+        """Another part of the log is visible, or more of it is known."""
 
     def __init__(self, logs: Logs, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.source: Log | None = None
-        """The log that is shown."""
+        """The shown log."""
         self.follows = True
-        """Whether the end is shown, whatever comes."""
+        """Whether the view follows the end."""
         self.words = ""
-        """What is said when there is nothing to show; safe to draw."""
+        """Text that is shown instead of an empty log; safe to draw."""
         self._logs = logs
         self._port = Viewport()
         self._left = 0
@@ -73,7 +73,7 @@ class LogView(Widget, can_focus=True):
         self._reader = LogReader(self, self._read)
 
     def show(self, job: str | None) -> None:
-        """Show the end of another log; None shows none, and reads nothing."""
+        """Show the end of another log; None shows and reads nothing."""
         self._reader.forget()
         self.source = Log(self._logs, job) if job is not None else None
         self.follows, self._left = True, 0
@@ -84,18 +84,18 @@ class LogView(Widget, can_focus=True):
         self.draw()
 
     def on_mount(self) -> None:
-        """Draw what comes in, a dozen times a second at most."""
+        """Draw new output, at most a dozen times a second."""
         self.set_interval(DRAW, self._tick)
 
     def _tick(self) -> None:
         source = self.source
         if source is not None and source.flush(at_end=self.follows):
             if not self.follows and source.leave_end():
-                self._reader.stop()  # the rest is fetched when somebody goes there
+                self._reader.stop()  # the rest is fetched when the user scrolls there
             self.draw()
 
     def resume(self) -> None:
-        """Read on after a failure, from the byte where it was."""
+        """Resume reading after a failure, at the same offset."""
         source = self.source
         if source is not None and not source.live and source.trouble is not None:
             self._reader.read(source, anew=not source.begun)
@@ -105,7 +105,7 @@ class LogView(Widget, can_focus=True):
         self.draw()
 
     def draw(self) -> None:
-        """Draw again what is seen now; only rows that changed are painted."""
+        """Draw the visible rows; only changed ones are painted."""
         width, height = self.size
         if not width or not height:
             return
@@ -141,7 +141,7 @@ class LogView(Widget, can_focus=True):
         return Strip([*strip.adjust_cell_length(width - 1, base), self._bar(y, self._log_styles)], width)
 
     def _bar(self, y: int, styles: Styles) -> Segment:
-        """Return the cell at the right that tells where in the whole log this is."""
+        """Return the cell of the scroll bar, which shows the position in the whole log."""
         if self._thumb is None:
             return styles.space
         return styles.thumb if y == self._thumb else styles.bar
@@ -164,12 +164,12 @@ class LogView(Widget, can_focus=True):
         self.draw()
 
     def on_show(self) -> None:
-        """Draw what was missed."""
+        """Draw what changed while hidden."""
         self.draw()
 
     @property
     def at_end(self) -> bool:
-        """Whether the last line that there is is seen."""
+        """Whether the last known line is visible."""
         lines = self._lines
         if not lines or self.source is None or not self.source.complete:
             return not lines
@@ -177,14 +177,14 @@ class LogView(Widget, can_focus=True):
 
     @property
     def place(self) -> tuple[int, int, int]:
-        """The byte where begins what is seen, the one behind it, and how many there are in all."""
+        """The offsets of the start and end of the visible part, and the size of the log."""
         if self.source is None or not self._rows:
             return 0, 0, 0
         size = self.source.size
         return self._rows[0].offset, size if self.at_end else self._rows[-1].offset, size
 
     def action_move(self, step: int) -> None:
-        """Move by rows; up leaves the end, and down to it follows again."""
+        """Move by rows; moving up stops following the end, and reaching it follows again."""
         source, lines = self.source, self._lines
         if source is None or not lines or (step > 0 and self.follows):
             return
@@ -197,7 +197,7 @@ class LogView(Widget, can_focus=True):
             self._reach(source)
 
     def _reach(self, source: Log) -> None:
-        """The end of the window was reached: follow again, or fetch what comes behind it."""
+        """Follow again at the end of the log, or fetch the lines after the window."""
         if not source.complete:
             self._reader.fetch(source, source.later())
         elif source.live or source.over:
@@ -219,13 +219,13 @@ class LogView(Widget, can_focus=True):
         self.action_move(3)
 
     def action_side(self, step: int) -> None:
-        """Move to the side, where long lines are cut."""
+        """Scroll sideways, when long lines are cut."""
         if not self._port.wrap:
             self._left = max(0, self._left + step * _SIDE)
             self.refresh()
 
     def action_wrap(self) -> None:
-        """Break long lines, or cut them."""
+        """Toggle between wrapping and cutting long lines."""
         self._port.wrap = not self._port.wrap
         self._left = 0
         self._port.forget()
@@ -237,7 +237,7 @@ class LogView(Widget, can_focus=True):
             self.go(0)
 
     def action_follow(self) -> None:
-        """Go to the end, and follow what comes."""
+        """Go to the end, and follow it."""
         source = self.source
         if source is None:
             return
@@ -247,7 +247,7 @@ class LogView(Widget, can_focus=True):
         self.draw()
 
     def go(self, offset: int, above: int = 0) -> None:
-        """Have the line at a byte at the top, under some lines `above`; it is fetched where need be."""
+        """Move the line at an offset to the top, below `above` lines; fetches it if needed."""
         source = self.source
         if source is None:
             return
@@ -266,13 +266,13 @@ class LogView(Widget, can_focus=True):
         self._port.move(self._lines, -above)
 
     def mark(self, pattern: re.Pattern[str] | None, found: int | None) -> None:
-        """Mark what fits a pattern, and more the line at byte `found`."""
+        """Highlight matches of a pattern, and more strongly those of the line at offset `found`."""
         self._port.pattern, self._port.found = pattern or NOTHING, found
         self._port.forget()
         self.draw()
 
     def reveal(self, offset: int) -> None:
-        """Bring the line at a byte into sight, with some lines above it where it was not."""
+        """Scroll the line at an offset into view, with some lines above it."""
         self.follows = False
         if all(row.offset != offset for row in self._rows):
             self.go(offset, min(4, self.size.height // 3))

@@ -1,4 +1,4 @@
-"""A window of lines over a log that may be endless: only what is near the view is kept."""
+"""A window of lines over a log of any size: only lines near the view are in memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gpubox.ui.log.ansi import PLAIN, Raw, after, shown_last
 from gpubox.ui.log.cursor import MOVES, Cursor
 
 MOST_BYTES = 1024 * 1024
-"""Bytes of the log in the window; with lines of 70 characters it takes 4 MiB."""
+"""Most bytes of the log in the window; with lines of 70 characters it takes 4 MiB."""
 MOST = 16_000
-"""Lines in the window; short ones take 200 bytes each."""
+"""Most lines in the window; short ones take 200 bytes each."""
 LONGEST = 8192
-"""Bytes of a line that stay in one piece; a longer one goes on in the next, as less does not do."""
+"""Most bytes of a line; a longer one continues in the next."""
 
 
 _STARTS = re.compile(rb"[\r\n]")
@@ -28,11 +28,11 @@ class Window:
 
     def __init__(self) -> None:
         self.lines: list[Raw] = []
-        """The lines; the last one may not be whole."""
+        """The lines; the last one may be incomplete."""
         self.start = 0
-        """Byte of the file where the first begins."""
+        """The offset of the first line in the file."""
         self.end = 0
-        """Byte of the file behind the last."""
+        """The offset after the last line."""
         self._open = b""
         self._since = 0
         self._pen = PLAIN
@@ -40,14 +40,14 @@ class Window:
         self._cursor = Cursor(self.lines)
 
     def restart(self, offset: int, *, within: bool) -> None:
-        """Forget all lines; what is added next lies at `offset`, maybe `within` a line, which is left out."""
+        """Drop all lines; the next bytes are at `offset`, and `within` a line, whose rest is skipped."""
         self.lines = []
         self.start = self.end = self._since = offset
         self._open, self._pen, self._skips = b"", PLAIN, within
         self._cursor = Cursor(self.lines)
 
     def add(self, data: bytes) -> None:
-        """Add what comes next in the file."""
+        """Add the next bytes of the file."""
         if self._skips:
             data = self._skip(data)
         while data:
@@ -55,7 +55,7 @@ class Window:
         self._cursor.flush()
 
     def _add_lines(self, data: bytes) -> bytes:
-        """Add lines up to the first that moves the cursor; returns what is left from there on."""
+        """Add lines up to the first that moves the cursor; return the rest from there on."""
         left = b""
         if b"\x1b" in data or b"\x1b" in self._open:
             known = self._open + data
@@ -78,7 +78,7 @@ class Window:
         return line
 
     def _write(self, data: bytes) -> bytes:
-        """Write where the cursor is; returns what is left behind the end of the last line."""
+        """Write at the cursor; return the rest after the end of the last line."""
         end = self.end + len(data)
         ended = self._cursor.write(data, end)
         if ended is None:
@@ -89,7 +89,7 @@ class Window:
         return data[len(data) - (end - ended) :]
 
     def _take(self, data: bytes) -> None:
-        """Take text that moves no cursor."""
+        """Add text without cursor moves."""
         if self.lines and not self.lines[-1].whole:
             self.lines.pop()
         *parts, rest = data.split(b"\n")
@@ -103,7 +103,7 @@ class Window:
         self._hold(self._open + rest)
 
     def _close_all(self, lines: list[bytes], ends: list[int], *, plain: bool) -> None:
-        """Take lines that have ended; those of a `plain` piece, with neither bars nor colors, all at once."""
+        """Add complete lines; those of a `plain` piece, without bars and colors, all at once."""
         if not plain or not _plain(lines[0]) or len(max(lines, key=len)) > LONGEST:
             for line, end in zip(lines, ends, strict=True):
                 self._close(line, end)
@@ -114,7 +114,7 @@ class Window:
             self._since = ends[-1]
 
     def _skip(self, data: bytes) -> bytes:
-        """Leave out the rest of a line whose beginning is not known; a bar or an endless one only in part."""
+        """Skip the rest of a line whose start is unknown; of a bar or an endless line only a part."""
         found = _STARTS.search(data)
         if found is not None:
             skipped = found.end()
@@ -131,7 +131,7 @@ class Window:
         return data[skipped:]
 
     def _close(self, line: bytes, end: int) -> None:
-        """Take a line that has ended; `end` is behind its end in the file."""
+        """Add a complete line; `end` is the offset after it."""
         if b"\r" in line:
             begin, last = shown_last(line)
             pen = after(line[:begin], self._pen) if begin else self._pen
@@ -147,7 +147,7 @@ class Window:
         self._since = end
 
     def _pieces(self, line: bytes) -> bytes:
-        """Take the pieces of a line that is too long, all but the last, which is returned."""
+        """Add the pieces of an overlong line, except the last, which is returned."""
         while len(line) > LONGEST:
             cut = _cut(line)
             piece, line = line[:cut], line[cut:]
@@ -158,10 +158,10 @@ class Window:
         return line
 
     def _hold(self, line: bytes) -> None:
-        """Keep a line that has not ended, and show what there is of it."""
+        """Store an incomplete line, and show its present part."""
         if len(line) > LONGEST:
             if b"\r" in line:
-                # What bars drew over is not kept, but it counts; the last two parts are.
+                # Overwritten states of bars are not stored, but count; the last two are stored.
                 bar = line.rfind(b"\r", 0, line.rfind(b"\r"))
                 cut = max(bar, len(line) - LONGEST)
                 self._pen = after(line[:cut], self._pen)
@@ -177,7 +177,7 @@ class Window:
             )
 
     def put_before(self, offset: int, data: bytes) -> int:
-        """Put the bytes that end where the window starts before it; returns how many lines came."""
+        """Insert the bytes right before the window; return the number of new lines."""
         page = Window()
         page.restart(offset, within=offset > 0)
         page.add(data)
@@ -191,17 +191,17 @@ class Window:
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more lines than are kept."""
+        """Whether the window is over a limit."""
         return len(self.lines) > MOST or self._held > MOST_BYTES
 
     @property
     def _held(self) -> int:
-        """Bytes in the window; what bars drew over is not held."""
+        """Bytes in the window, without overwritten states of bars."""
         span = self.end - self.start
         return span if span <= MOST_BYTES else sum(map(_weight, self.lines))
 
     def drop_before(self) -> int:
-        """Drop lines at the front until the window is small enough; returns how many went."""
+        """Drop lines at the front until the window is within its limits; return how many."""
         count = max(0, len(self.lines) - MOST)
         if (over := self._held - MOST_BYTES) > 0:
             held = accumulate(map(_weight, self.lines))
@@ -213,7 +213,7 @@ class Window:
         return count
 
     def drop_behind(self) -> bool:
-        """Drop lines at the end until the window is small enough; says whether any went."""
+        """Drop lines at the end until the window is within its limits; return whether any were dropped."""
         keep = min(len(self.lines), MOST)
         if self._held > MOST_BYTES:
             held = accumulate(map(_weight, self.lines))
@@ -228,17 +228,17 @@ class Window:
 
 
 def _weight(line: Raw) -> int:
-    """Return what a line takes of KEPT, its end included."""
+    """Return the bytes of a line that count for MOST_BYTES, including its end."""
     return len(line.data) + 1
 
 
 def _plain(data: bytes) -> bool:
-    """Tell whether there are neither progress bars nor colors in it."""
+    """Return whether bytes contain neither progress bars nor colors."""
     return b"\r" not in data and b"\x1b" not in data
 
 
 def _cut(line: bytes) -> int:
-    """Return where to cut a line that is too long: not inside a character, and not inside an escape."""
+    """Return where to cut an overlong line: outside of characters and escape sequences."""
     cut = LONGEST
     while cut > LONGEST - 4 and line[cut] & 0xC0 == 0x80:
         cut -= 1

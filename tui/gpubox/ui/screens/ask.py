@@ -54,7 +54,7 @@ class AskScreen(ModalScreen[str | None]):
         super().__init__()
         self.question = question
         self.withdrawn = False
-        """Whether the asker has given up; then it closes itself when it is in front again."""
+        """Whether the question was withdrawn; the screen then closes as soon as it is in front again."""
 
     def compose(self) -> ComposeResult:
         """Make the box with its title, the text, and a field or two buttons."""
@@ -76,7 +76,7 @@ class AskScreen(ModalScreen[str | None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Name the box in the border, and put the keyboard on the harmless answer."""
+        """Name the box in the border, and focus the harmless answer."""
         frame = self.query_one("#question")
         set_title(frame, self.question.title, self.question.about)
         if self.question.kind is QuestionKind.YES_NO:
@@ -85,14 +85,14 @@ class AskScreen(ModalScreen[str | None]):
             self.query_one(LineInput).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer yes and no only where that is the question, to write where it is not, and to scroll."""
+        """Return whether an action fits the kind of question, and whether there is anything to scroll."""
         if action == "scroll":
             return self.query_one("#text").max_scroll_y > 0
         yes_no = self.question.kind is QuestionKind.YES_NO
         return action != "submit" if yes_no else action not in ("answer", "other")
 
     def on_resize(self) -> None:
-        """Offer to scroll where the text became longer than its room."""
+        """Update the scroll keys: the text may no longer fit."""
         self.call_after_refresh(self.refresh_bindings)
 
     @on(events.ScreenResume)
@@ -118,7 +118,7 @@ class AskScreen(ModalScreen[str | None]):
         self.focus_next(Button)
 
     def action_scroll(self, step: int) -> None:
-        """Scroll the text by so many lines."""
+        """Scroll the text by `step` lines."""
         self.query_one("#text").scroll_relative(y=step, animate=False)
 
     def action_decline(self) -> None:

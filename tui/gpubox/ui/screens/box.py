@@ -1,4 +1,4 @@
-"""The screen of one box: composes the panels and binds them to the box, nothing more."""
+"""The screen of one box: composes the panels and binds them to the box."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ REDRAW = 0.5
 """Least seconds between two drawings: eight graphs at 10 Hz cost half a core."""
 
 LINKED = Binding.Group("Through the link")
-"""Keys that lead elsewhere; they are dropped from the footer first where room is short."""
+"""Keys that leave the panel; the footer drops them first when space is short."""
 
 
 class BoxScreen(Screen[None]):
-    """One box. It is painted before the box is opened, for opening imports the ssh library (0.3 s)."""
+    """One box. It is painted before the box is opened, because that imports the ssh library (0.3 s)."""
 
     AUTO_FOCUS = ""
     ESCAPE_TO_MINIMIZE = False  # escape closes a filter first
@@ -106,12 +106,12 @@ class BoxScreen(Screen[None]):
     def is_current(self) -> bool:
         """Whether it is in front, or behind translucent windows.
 
-        Textual also counts a screen as current that another one hides entirely, and paints it for nothing.
+        Textual also treats a fully hidden screen as current, and paints it for nothing.
         """
         return super().is_current and in_sight(self)
 
     async def _open(self) -> None:
-        """Open the box and keep it open until the program ends; what prevents it stays on the screen."""
+        """Open the box and keep it open until the program ends; errors stay on the screen."""
         from gpubox.ui.registry import panel_classes
 
         try:
@@ -171,7 +171,7 @@ class BoxScreen(Screen[None]):
             self._state.tick()
 
     def _grow_old(self) -> None:
-        """Update the panels; without a new sample only its age can have changed."""
+        """Update the panels between samples: only the age changes."""
         if self.box is not None and self.is_current:
             self._board.feed(self.box.sample.value, stale=self.box.stale)
 
@@ -216,11 +216,11 @@ class BoxScreen(Screen[None]):
             self.box.retry()
 
     def title_of(self, action: str) -> str | None:
-        """Name the panel that a number key moves to."""
+        """Return the name of the panel that a number key moves to."""
         return self._board.title_of(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide what cannot be done now."""
+        """Return whether an action is available now."""
         match action, parameters:
             case "retry", _:
                 return self.box is None or self.box.sample.value is None or self.box.stale

@@ -29,7 +29,7 @@ KEY_WIDTH = 12
 NAME_WIDTH = 17
 ID_WIDTH = 21
 TOOLTIP_WIDTH = 30
-"""Cells of a sentence at least; with less room the ids are left out, then it has a line of its own."""
+"""Fewest cells of a sentence; with less, the ids are left out, then it gets a line of its own."""
 INDENT = 2
 """Indentation of a sentence on a line of its own."""
 
@@ -52,9 +52,9 @@ class HelpScreen(ModalScreen[None]):
 
         Args:
             chain: the nodes from the focused widget up to the app.
-            keys: the user's own keys, by the id of what they do.
-            notices: what is wrong with the settings; shown first.
-            takers: the node that each key comes to now; one further out is not listed with that key.
+            keys: the user's own keys, by the id of the binding.
+            notices: faults of the settings; shown first.
+            takers: the node that handles each key now; others are not listed with that key.
         """
         super().__init__()
         self._chain = chain
@@ -78,7 +78,7 @@ class HelpScreen(ModalScreen[None]):
         yield KeyFooter()
 
     def _rows(self) -> Iterator[Entry | str]:
-        """Yield a title and then its entries; a key is told where it works first."""
+        """Yield each title and then its entries; a key is listed with the nearest node."""
         listed: set[str] = set()
         for group, nodes in self._groups():
             rows = [row for node in nodes for row in self._entries(node) if row.id not in listed]
@@ -95,7 +95,7 @@ class HelpScreen(ModalScreen[None]):
                     yield replace(entry, description=words, keys=keys)
 
     def _taken(self, key: str, node: DOMNode) -> bool:
-        """Return whether a key never reaches a node, because something nearer to the focus handles it."""
+        """Return whether a key never reaches a node, because one nearer to the focus handles it."""
         taker = self._takers.get(key)
         return taker in self._chain and self._chain.index(taker) < self._chain.index(node)
 
@@ -121,7 +121,7 @@ def help_of(
 
 
 class KeyTable(Widget, can_focus=False):
-    """Keys, what they do, and the ids for one's own keys; in a narrow window the ids are left out."""
+    """Keys, what they do, and their ids for the settings; a narrow window leaves the ids out."""
 
     def __init__(self, rows: Sequence[Entry | str]) -> None:
         super().__init__(id="keys")

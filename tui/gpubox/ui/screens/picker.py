@@ -27,10 +27,10 @@ from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_title
 
 NAME_WIDTH = 28
-"""Cells that a name keeps when the line is too long; beside longer names the details are cut first."""
+"""Cells of a name that are never cut; beyond that, the details are cut first."""
 SOURCE_WIDTH = 10
 STATE_WIDTH = 38
-"""Cells for what an open box does; on a narrow screen its address gives way to that."""
+"""Cells for the state of an open box; on a narrow screen it replaces the address."""
 
 
 class PickerScreen(Screen[Target | None]):
@@ -120,7 +120,7 @@ class PickerScreen(Screen[Target | None]):
         state = STATE_WIDTH if self._opened else 0
         names, details = self._widths(room - SOURCE_WIDTH - state - 8)
         sign, style, words = self._state(each)
-        if not words:  # nothing follows: long details take that room too
+        if not words:  # no state follows: long details use that space too
             details = max(details, min(cell_len(each.detail), details + state))
         line = Content.assemble(
             (f"{sign} ", style),
@@ -135,7 +135,7 @@ class PickerScreen(Screen[Target | None]):
         return line.truncate(max(1, room), ellipsis=True)
 
     def _widths(self, room: int) -> tuple[int, int]:
-        """Return the cells for names and for details; together they take no more than `room`."""
+        """Return the cells for names and for details; their sum is at most `room`."""
         names = max(cell_len(target.name) for target in self._targets)
         details = max(cell_len(target.detail) for target in self._targets)
         names = min(names, max(NAME_WIDTH, room - details))
@@ -178,7 +178,7 @@ class PickerScreen(Screen[Target | None]):
         self.dismiss(target)
 
     def action_back(self) -> None:
-        """Clear the filter, else go back to the box that was shown."""
+        """Clear the filter; without one, go back to the shown box."""
         field = self.query_one(LineInput)
         if field.value:
             field.value = ""
@@ -186,12 +186,12 @@ class PickerScreen(Screen[Target | None]):
             self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the way back only where there is one."""
+        """Return whether an action is available: going back needs a previous screen."""
         return action != "back" or not self._first or bool(self.query_one(LineInput).value)
 
 
 def matching(targets: Sequence[Target], typed: str) -> list[Target]:
-    """Return the targets that hold every typed word; those whose name begins with it come first."""
+    """Return the targets that contain every typed word; those whose name begins with it come first."""
     words = typed.casefold().split()
     found = [
         target

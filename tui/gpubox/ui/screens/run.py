@@ -52,7 +52,7 @@ class RunScreen(ModalScreen[str | None]):
         self.query_one(LineInput).focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer earlier ones only where there are some."""
+        """Return whether an action is available: browsing needs earlier commands."""
         return action != "past" or bool(self._past)
 
     @on(LineInput.Submitted)

@@ -25,17 +25,17 @@ class ScrolledLines(LineView, inherit_bindings=False):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to scroll only where that changes something."""
+        """Return whether an action is available: scrolling needs more lines than fit."""
         return self.max_scroll_y > 0 if action == "scroll_up" else True
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """Offer other keys once there is more than fits, or no longer is."""
+        """Update the scroll keys."""
         super().watch_show_vertical_scrollbar()
         self.refresh_bindings()
 
 
 class Details(ModalScreen[None]):
-    """Shows what `draw` draws, again with each sample, until it is closed."""
+    """Shows the lines of `draw`, redrawn with each sample."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "close", "Close", id="details.close", tooltip="Go back to the panel"),

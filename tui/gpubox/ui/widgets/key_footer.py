@@ -13,7 +13,7 @@ from gpubox.ui.app_access import on_keys_changed, program
 from gpubox.ui.key_titles import title
 
 _SPARE = "ctrl+p"
-"""Dropped first when room is short: the help lists all keys too."""
+"""Dropped first when space is short: the help lists all keys too."""
 
 
 class Key(NamedTuple):
@@ -24,7 +24,7 @@ class Key(NamedTuple):
     description: str
     tooltip: str
     screen: bool
-    """Whether it belongs to the screen; then it is kept longer than a panel's own keys."""
+    """Whether it belongs to the screen; such keys are dropped after a panel's own."""
 
     @property
     def width(self) -> int:
@@ -97,7 +97,7 @@ class KeyFooter(Widget, can_focus=False):
             program(self).simulate_key(key.key)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Say what the key under the mouse does."""
+        """Show what the key under the mouse does."""
         key = self._at(event.x - self.gutter.left)
         self.tooltip = Content(key.tooltip) if key and key.tooltip else None
 

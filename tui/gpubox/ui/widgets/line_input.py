@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import Input  # noqa: TID251 - the one place that needs the original
 
 BREAK = "↵"
-"""Stands for a line break where text is drawn on one row; it takes one cell."""
+"""Drawn in place of a line break; one cell wide."""
 _BREAKS = re.compile(r"\r\n?|\n")
 _CONTINUED = re.compile(r"[ \t]*\\\n[ \t]*")
 
@@ -40,7 +40,7 @@ class LineInput(Input):
         self._take(event.text)
 
     def action_paste(self) -> None:
-        """Paste what was copied in the program."""
+        """Paste text that was copied in the program."""
         self._take(self.app.clipboard)  # pyright: ignore[reportUnknownMemberType]
 
     def _take(self, text: str) -> None:
@@ -53,10 +53,10 @@ class LineInput(Input):
             self.post_message(self.Joined(self, note))
 
     def joined(self, text: str, lines: list[str]) -> tuple[str, str]:
-        """Return what a paste becomes, and what to say of it; `lines` are those that are not blank."""
+        """Return the text of a paste and a note about it; `lines` are the non-blank ones."""
         if len(lines) < 2:
             return "".join(lines), ""
-        if self.password:  # what is not seen cannot be checked
+        if self.password:  # invisible input cannot be checked
             return "", f"{len(lines)} lines pasted into a secret; none was taken"
         return " ".join(line.strip() for line in lines), f"{len(lines)} lines joined with spaces"
 
@@ -68,12 +68,12 @@ class LineInput(Input):
             self.scroll_to_region(region, force=True, animate=False)
 
     def _position_to_cell(self, position: int) -> int:
-        """Count a line break as the one cell that it is drawn in."""
+        """Count a line break as one cell."""
         return cell_len(expand_tabs_inline(_drawn(self.value[:position]), 4))
 
     @property
     def _value(self) -> Text:
-        """What is drawn; as many cells as what is held, so that the cursor stands right."""
+        """The drawn text; it has as many cells as the value, so that the cursor is right."""
         drawn = super()._value
         drawn.plain = _drawn(drawn.plain)
         return drawn
@@ -87,7 +87,7 @@ class CommandInput(LineInput):
     """Holds a command; pasted lines stay lines, since a shell runs them as a script."""
 
     def joined(self, text: str, lines: list[str]) -> tuple[str, str]:
-        """Return the lines, with those that a backslash continues made one."""
+        """Return the lines, joining those that a backslash continues."""
         if len(lines) < 2:
             return "".join(lines), ""
         whole = text.strip("\n")
@@ -98,8 +98,8 @@ class CommandInput(LineInput):
 
 
 def _continued(text: str) -> str:
-    """Return text without the line breaks that a shell would take away too: those behind a backslash."""
-    if "<<" in text:  # lines given along with a command may end in a backslash of their own
+    """Return text without line breaks after a backslash, as a shell removes them."""
+    if "<<" in text:  # lines of a here-document may end in a backslash
         return text
 
     def join(found: re.Match[str]) -> str:

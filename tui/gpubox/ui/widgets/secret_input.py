@@ -14,7 +14,7 @@ _QUOTES = "\"'"
 
 
 def masked(text: str) -> str:
-    """Return variables with the values of those that look like secrets covered, as long as they were."""
+    """Return variables with the values of secrets masked, at the same length."""
     return _VALUE.sub(
         lambda one: f"{one[1]}={'•' * len(one[2])}" if hidden({one[1]: one[2].strip(_QUOTES)}) else one[0],
         text,
@@ -22,9 +22,9 @@ def masked(text: str) -> str:
 
 
 class SecretInput(LineInput):
-    """Holds `NAME=value NAME2="a value"`; it draws dots in the place of secrets while they are typed too."""
+    """Holds `NAME=value NAME2="a value"`; draws dots in place of secrets, even while they are typed."""
 
     @property
     def _value(self) -> Text:
-        """What is drawn; as many cells as what is held, so that the cursor stands right."""
+        """The drawn text; it has as many cells as the value, so that the cursor is right."""
         return Text(masked(self.value), no_wrap=True, overflow="ignore", end="")

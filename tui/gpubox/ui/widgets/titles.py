@@ -12,8 +12,8 @@ from gpubox.core.sanitize import clean
 def set_title(widget: Widget, title: str | Content, caption: str = "") -> None:
     """Write a title into a widget's upper border, and a caption, if given, into the lower one.
 
-    Nothing is parsed: an unclosed `[/` ends a program that has Textual parse it, and text that went
-    through `Content.markup`, Textual's own escape, still does.
+    Nothing is parsed as markup: an unclosed `[/` would end the program, even after Textual's own escape,
+    `Content.markup`.
     """
     widget.border_title = title if isinstance(title, Content) else Content(clean(title))
     if caption:
@@ -21,11 +21,11 @@ def set_title(widget: Widget, title: str | Content, caption: str = "") -> None:
 
 
 def set_caption(widget: Widget, text: str) -> None:
-    """Write text into a widget's lower border as it is, and paint that border alone, if anything."""
+    """Write text into a widget's lower border verbatim, and paint only that border, if it changed."""
     content = Content(clean(text))
     if content == widget._border_subtitle:  # pyright: ignore[reportPrivateUsage]
         return
-    # Set in public, it has the whole widget painted: each line of a log, for a few bytes more of it.
+    # The public attribute would repaint the whole widget: every line of a log, for a few new bytes.
     widget._border_subtitle = content  # pyright: ignore[reportPrivateUsage]
     (left, top), (width, height) = widget.content_offset, widget.outer_size
     widget.refresh(Region(-left, height - 1 - top, width, 1))
