@@ -241,9 +241,8 @@ chosen one as it is now.
             self.open_window(lambda: self._stop(session))
 
     async def _stop(self, session: DesktopSession) -> None:
-        if not session.mine or await self._sure(
-            "Stop", session
-        ):  # `stop` refuses another user's, with the reason
+        # `stop` refuses another user's desktop, with the reason.
+        if not session.mine or await self._sure("Stop", session):
             self._viewers.close(session)
             self.notify(await self._desktops.stop(session), markup=False)
 
