@@ -10,7 +10,10 @@ import pytest
 from hypothesis import settings
 
 from gpubox.core.signals import catch_ignored
+from gpubox.ssh import fast_import
 from tests import orphans
+
+fast_import.load()  # as the program does, before a test imports asyncssh with all its parts
 
 # A person's run looks for new examples; a run that decides about a change must not depend on luck.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=False)

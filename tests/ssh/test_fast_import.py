@@ -18,6 +18,7 @@ subprocess.Popen = started
 load(); load()
 assert ctypes.util.find_library is search
 import asyncssh.mac, asyncssh.kex
+assert {"cryptography.x509", "asyncssh.crypto.x509"} & set(sys.modules) == set()
 print(b"curve25519-sha256" in asyncssh.kex.get_kex_algs(), b"hmac-sha2-256" in asyncssh.mac.get_mac_algs())
 """
 

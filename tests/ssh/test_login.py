@@ -162,6 +162,15 @@ async def test_a_certificate_logs_in(folder: Folder, beside: bool) -> None:
             await phase(link, Phase.LIVE)
 
 
+async def test_an_x509_certificate_beside_a_key_is_passed_over(folder: Folder) -> None:
+    certificate = folder.identity.with_name(f"{folder.identity.name}-cert.pub")
+    certificate.write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    async with listening(folder) as server:
+        folder.trust(server.port)
+        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+            await phase(link, Phase.LIVE)
+
+
 async def test_a_password_is_asked_for_again_when_wrong_and_kept_for_the_reconnect(folder: Folder) -> None:
     person = Person({"Password": "wrong", "Wrong password, try again": "right"})
     async with listening(folder, questions(password="right")) as server:
