@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from gpubox.store.store import Store
 
 T = TypeVar("T")
-"""What runs on the box to look at environments; the first of them is started."""
+"""An answer of the environments program."""
 VENVS = "~/.virtualenvs"
-"""Where a venv goes that belongs to no project."""
+"""Folder of venvs that belong to no project."""
 SLOW = "Its disk does not answer"
-"""What a look says of an environment that it knows of but could not look into in time; see envscan.py."""
+"""What a scan says of an environment that did not answer in time; see envscan.py."""
 _PATIENCE = 40.0
 _SIZING = 300.0
-"""Seconds that counting an environment's bytes may take: a network disk needs minutes for 100,000 files."""
+"""Seconds for measuring an environment: a network disk needs minutes for 100,000 files."""
 
 
 class _Packages(msgspec.Struct, frozen=True):
@@ -68,11 +68,11 @@ class Environments(Feature):
         sample: Feed[Sample | None] | None = None,
     ) -> None:
         self.feed: Feed[Envs | None] = Feed(None)
-        """What the newest look found; None before the first."""
+        """The result of the newest scan; None before the first."""
         self.chosen: Feed[Env | None] = Feed(None)
-        """The one that shells and jobs run in; None for none. It is remembered for the box."""
+        """The one that shells and jobs run in; None for none. It is stored per box."""
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
-        """Why the chosen one is not in use any more: it is gone, or broken; None when nothing is wrong."""
+        """Why the chosen one is no longer used: it is gone, or broken; None when nothing is wrong."""
         self._box = box
         self._wording = Wording("Environments cannot be read", "an answer about environments", box=box)
         self._shell = shell
@@ -84,11 +84,11 @@ class Environments(Feature):
         self._choice = ""
         """Folder of the chosen one; empty for none."""
         self._stored = ""
-        """The same as this machine's disk had it last."""
+        """The same, as last read from this machine's disk."""
         self._sizes: dict[str, int] = {}
-        """Bytes by folder, as they were last counted."""
+        """Last measured bytes, by folder."""
         self._renamed: dict[str, str] = {}
-        """Where environments go that are being renamed, by the folder that they had."""
+        """New folders of environments that are being renamed, by the old ones."""
         self._looking = asyncio.Lock()
 
     @classmethod
@@ -100,17 +100,17 @@ class Environments(Feature):
         )  # fmt: skip
 
     async def background(self, purpose: Purpose) -> None:
-        """Have the environment in use that was chosen last time; see Feature."""
+        """Restore the chosen environment; see Feature."""
         if purpose is not Purpose.WORK:
             return
         async for sample in self._sample.follow():
             if sample is not None and self._shell.value is not None:
-                with suppress(GpuBoxError):  # the list of environments says it where somebody looks
+                with suppress(GpuBoxError):  # the panel of environments shows the error
                     await self.restore()
                     return
 
     async def find(self) -> Envs:
-        """Look which environments there are. It takes 10 ms on the box, and runs nothing of theirs.
+        """Scan for environments. This takes 10 ms on the box, and runs none of their programs.
 
         Raises RemoteError when the box gives no answer, NoPython, and Dropped while it is not connected.
         """
@@ -121,7 +121,7 @@ class Environments(Feature):
             return found
 
     async def restore(self) -> Env | None:
-        """Return the chosen one, as remembered from last time; looks at the box only if there is one.
+        """Return the stored choice; scans the box only if there is one.
 
         Raises as `find`.
         """
@@ -130,14 +130,14 @@ class Environments(Feature):
         return self.chosen.value
 
     def named(self, word: str) -> Env:
-        """Return the environment that a word means, of those last found: a folder, a name, or a part.
+        """Return the environment that a word selects in the last scan: by folder, name, or a part of one.
 
-        Raises RemoteError with what there is when it means none of them, or several.
+        Raises RemoteError with the existing ones when it matches none of them, or several.
         """
         return choose(self.feed.value.envs if self.feed.value else (), word, self._box)
 
     async def use(self, env: Env | None) -> None:
-        """Choose what shells and jobs run in, and remember it; raises RemoteError for a broken one."""
+        """Choose the environment of shells and jobs, and store it; raises RemoteError for a broken one."""
         if env is not None and env.broken:
             raise RemoteError(
                 f"{clean(env.name, 60)} is broken", clean(env.broken, 200), "Choose another one, or repair it"
@@ -147,7 +147,7 @@ class Environments(Feature):
         self.chosen.put(env)
 
     async def packages(self, env: Env) -> tuple[Package, ...]:
-        """Return what is in an environment, by name; raises as `find`."""
+        """Return the packages of an environment, by name; raises as `find`."""
         return (await self._ask("packages", {"prefix": env.prefix}, _Packages)).packages
 
     async def size(self, env: Env) -> int:
@@ -163,11 +163,11 @@ class Environments(Feature):
         return (await self._ask("text", {"path": path}, _Text)).text
 
     async def shell_command(self, command: str | None = None) -> str | None:
-        """Return the line that opens a login shell with the chosen environment active, or None without one.
+        """Return the line that opens a login shell with the chosen environment active; None without one.
 
-        With `command` it runs that by the login shell instead. It is for the channels `terminal` and `pipes`,
-        and holds nothing that a login shell could act on. Raises as `find`, and RemoteError when the home of
-        the box takes no files.
+        With `command`, the login shell runs that instead. The line is for the channels `terminal` and
+        `pipes`, and safe in any login shell. Raises as `find`, and RemoteError when the home of the box is
+        not writable.
         """
         env, shell = self.chosen.value, self._shell.value
         if env is None or shell is None:
@@ -181,11 +181,11 @@ class Environments(Feature):
     def create(
         self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda", tool: str = ""
     ) -> JobSpec:
-        """Wish for a new environment.
+        """Return the job that creates an environment.
 
-        `where` is an installation's folder for conda, and the folder in which the new one goes for the
-        others; empty takes the first installation, or VENVS. Raises ConfigError for names that cannot be,
-        RemoteError and ToolMissing where there is no tool for it.
+        `where` is an installation for conda, and the parent folder for other kinds; empty takes the first
+        installation, or VENVS. Raises ConfigError for invalid names, RemoteError and ToolMissing when there
+        is no tool for it.
         """
         folder, found = self._place(where, kind)
         return self._job(operations.create(name, packages, folder, kind, tool or found))
@@ -193,42 +193,42 @@ class Environments(Feature):
     def create_from(
         self, text: str, name: str, where: str = "", kind: Kind = "conda", tool: str = ""
     ) -> JobSpec:
-        """Wish for a new environment by the text of a yml, or of a requirements file; raises as `create`."""
+        """Return the job that creates one from the text of a yml or requirements file; raises as `create`."""
         folder, found = self._place(where, kind)
         return self._job(operations.create_from(text, name, folder, kind, tool or found))
 
     def clone(self, env: Env, name: str) -> JobSpec:
-        """Wish for a copy beside it; raises as `create`, and RemoteError for a broken one."""
+        """Return the job that copies one beside it; raises as `create`, and RemoteError for a broken one."""
         return self._job(operations.clone(env, name))
 
     def rename(self, env: Env, name: str) -> JobSpec:
-        """Wish for another name; raises as `clone`, and ConfigError for a base.
+        """Return the job that renames an environment; raises as `clone`, and ConfigError for a base.
 
-        Where it is the chosen one, the first look after the job chooses it under its new name.
+        If it is the chosen one, the first scan after the job chooses it under its new name.
         """
         spec = self._job(operations.rename(env, name))
         self._renamed[env.prefix] = operations.beside(env, name)
         return spec
 
     async def rename_choice(self) -> None:
-        """Remember the chosen one by its new name once the job of `rename` has succeeded; asks no box."""
+        """Store the new name of the chosen one after the job of `rename` succeeded; without the box."""
         if new := self._renamed.pop(await self._remembered(), ""):
             await self._remember(new)
 
     def install(self, env: Env, packages: Sequence[str]) -> JobSpec:
-        """Wish for more packages; raises as `clone`."""
+        """Return the job that installs packages; raises as `clone`."""
         return self._job(operations.install(env, packages))
 
     def export(self, env: Env) -> JobSpec:
-        """Wish for a file to make it again from; the job's results name it, `exported` reads it."""
+        """Return the job that exports an environment to a result file, which `exported` reads."""
         return self._job(operations.export(env))
 
     def remove(self, env: Env) -> JobSpec:
-        """Wish that it is deleted, which whoever calls has asked about; raises ConfigError for a base."""
+        """Return the job that deletes an environment, after a question; raises ConfigError for a base."""
         return self._job(operations.remove(env))
 
     def probe_gpu(self, env: Env) -> JobSpec:
-        """Wish for its own answer whether it sees the GPUs; the next look has it."""
+        """Return the job that checks whether an environment sees the GPUs; the next scan has the answer."""
         return self._job(operations.probe_gpu(env))
 
     @property
@@ -236,7 +236,7 @@ class Environments(Feature):
         return bundle.program("envs", "gpubox.remote.env")
 
     def _place(self, where: str, kind: Kind) -> tuple[str, str]:
-        """Return the folder in which a new environment goes, and the tool that makes it."""
+        """Return the parent folder of a new environment, and the tool that creates it."""
         found = self.feed.value or Envs()
         if kind == "conda":
             root = root_for(found.roots, where, self._box)
@@ -248,12 +248,12 @@ class Environments(Feature):
         return with_settings(spec, self._jobs)
 
     def _sized(self, found: Envs) -> Envs:
-        """Put in the sizes that were counted; a look itself counts none."""
+        """Add the measured sizes; a scan measures none."""
         sized = (msgspec.structs.replace(one, size=self._sizes.get(one.prefix)) for one in found.envs)
         return msgspec.structs.replace(found, envs=tuple(sized)) if self._sizes else found
 
     async def _remembered(self) -> str:
-        """Return the folder of the chosen one; another window may have chosen meanwhile."""
+        """Return the folder of the chosen one; another window may have changed it."""
         if self._store is not None:
             stored = await self._store.state.chosen_env(self._box)
             if stored != self._stored:
@@ -263,11 +263,11 @@ class Environments(Feature):
     async def _remember(self, choice: str) -> None:
         if self._store is not None:
             await self._store.state.choose_env(self._box, choice)
-            self._stored = await self._store.state.chosen_env(self._box)  # not so where the disk is full
+            self._stored = await self._store.state.chosen_env(self._box)  # unchanged when the disk is full
         self._choice = choice
 
     async def _choose_again(self, found: Envs) -> None:
-        """Find the chosen one in a new look, and tell when it is not there any more."""
+        """Find the chosen one in a new scan, and set `trouble` when it is gone."""
         prefix = await self._remembered()
         if not prefix:
             for feed in (self.trouble, self.chosen):

@@ -20,16 +20,16 @@ from gpubox.core.sanitize import clean, clean_lines
 L = TypeVar("L")
 
 _POLL = 0.3
-"""Seconds between two looks at a job that nobody else looks at."""
+"""Seconds between two polls of a job that is not polled otherwise."""
 _EXPLAIN, _PAUSE = 50, 0.2
 """Looks at an ended job whose cause the box still seeks, and seconds between them: a login's start files take
 8 seconds at most."""
 _END = 8192
-"""Bytes at the end of a log in which its last lines are looked for."""
+"""Bytes at the end of a log that are searched for its last lines."""
 
 
 class LaunchedJobs(Protocol):
-    """What launches jobs and looks at them: Jobs."""
+    """Launches and reads jobs: Jobs."""
 
     async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job."""
@@ -46,15 +46,15 @@ class LaunchedJobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a job ended, with all that is known of why."""
+    """How a job ended, with its known cause."""
 
     record: Record
     lines: Sequence[str] = ()
-    """The last lines of its log, safe to draw; none where it cannot be read."""
+    """The last lines of its log, safe to draw; empty when the log cannot be read."""
 
     @property
     def words(self) -> str:
-        """How it ended, why, and what it said last, in one line: `exit 1 (no such package)`."""
+        """How and why it ended, with its last line of output: `exit 1 (no such package)`."""
         why = clean(self.record.ending.why, 300) if self.record.ending is not None else ""
         last = clean(self.lines[-1], 160) if self.lines else ""
         more = "; ".join(filter(None, (why, last)))
@@ -62,11 +62,10 @@ class Explanation:
 
 
 async def launch(jobs: LaunchedJobs, link: Feed[L | None], spec: JobSpec, *, now: bool = False) -> Record:
-    """Launch a job through losses of the link and return its record: asked for twice it starts once.
+    """Launch a job, through drops of the link, and return its record; a repeated request starts it once.
 
-    With `now` a link that is down to begin with is an error: whoever sits before a panel does not expect the
-    job to start when the link is back, hours later. Raises RemoteError when the job cannot be launched, and
-    Dropped with `now`.
+    With `now`, a link that is down at first raises Dropped: a user does not expect the job to start when the
+    link is back, hours later. Raises RemoteError when the job cannot be launched.
     """
     if now and link.value is None:
         return await jobs.launch(spec)
@@ -74,9 +73,9 @@ async def launch(jobs: LaunchedJobs, link: Feed[L | None], spec: JobSpec, *, now
 
 
 async def wait(jobs: LaunchedJobs, link: Feed[L | None], job: str) -> Record:
-    """Ask for a job until it has ended, through losses of the link, and return its record.
+    """Poll a job until it has ended, through drops of the link, and return its record.
 
-    Raises RemoteError when it is not there any more.
+    Raises RemoteError when it no longer exists.
     """
     while True:
         record = await retry(link, lambda: jobs.show(job))
@@ -86,7 +85,7 @@ async def wait(jobs: LaunchedJobs, link: Feed[L | None], job: str) -> Record:
 
 
 async def wait_watched(records: Feed[tuple[Record, ...]], job: str) -> Record | None:
-    """Wait for a job among records that somebody else keeps fresh; None when it was removed meanwhile."""
+    """Wait for a job in a feed of records, and return its record; None when it was removed meanwhile."""
     seen = False
     async for newest in records.follow():
         record = next((one for one in newest if one.id == job), None)
@@ -99,7 +98,7 @@ async def wait_watched(records: Feed[tuple[Record, ...]], job: str) -> Record | 
 
 
 async def settle(jobs: LaunchedJobs, link: Feed[L | None], record: Record) -> Record:
-    """Return the record of an ended job once the box has looked for the cause of its end, as it soon has."""
+    """Return the record of an ended job once the box has finished its search for the cause."""
     with suppress(RemoteError):
         for _ in range(_EXPLAIN):
             if not record.explaining:
@@ -114,7 +113,7 @@ async def explain(
 ) -> Explanation:
     """Return how an ended job ended, with the last lines of its log.
 
-    It waits for the link; what cannot be learned is left out, for the end itself is known.
+    It waits for the link; facts that cannot be read are left out.
     """
     record = await settle(jobs, link, record)
     with suppress(RemoteError):

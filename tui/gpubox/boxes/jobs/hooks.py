@@ -15,7 +15,7 @@ from gpubox.core.sanitize import clean
 log = logging.getLogger("gpubox.jobs")
 
 PATIENCE = 30.0
-"""Seconds that the command may take."""
+"""Seconds for the command."""
 _WAITS = '/bin/sh -c "$0"; exit $?'
 """A shell that waits for the command: if this program ends, only the shell is killed, and the command
 continues."""
@@ -39,8 +39,8 @@ def facts(box: str, record: Record) -> dict[str, str]:
 async def run(command: str, box: str, record: Record, *, patience: float = PATIENCE) -> None:
     """Run the command of the settings for a job that ended, if there is one; its failure is logged.
 
-    One that takes longer than `patience` seconds is killed. It outlives this program, so that a person who
-    quits right after the end of a job is notified all the same.
+    It is killed after `patience` seconds. It outlives this program, so that a user who quits right after the
+    end of a job is still notified.
     """
     if not command or not record.spec.notify:
         return
@@ -57,7 +57,7 @@ async def run(command: str, box: str, record: Record, *, patience: float = PATIE
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        # No process left, say; a zero byte, or a locale without its letters.
+        # For example, no free process, a zero byte, or a locale without its letters.
         log.warning("jobs.notify_command could not be started for %s: %s", record.id, error)
         return
     try:

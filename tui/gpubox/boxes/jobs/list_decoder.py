@@ -1,4 +1,4 @@
-"""Decodes the list of jobs: every two seconds the same thousand, of which three have changed."""
+"""Decodes the list of jobs: of a thousand records every two seconds, few have changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gpubox.core.record import GpuPlace, Listing, Record
 from gpubox.core.sanitize import clean
 
 WORDING = Wording("Jobs cannot be read", "an answer about jobs")
-"""The words of errors for everything that the program for jobs answers."""
+"""The texts of errors for all answers of the jobs program."""
 
 log = logging.getLogger("gpubox.jobs")
 
@@ -73,7 +73,7 @@ class ListDecoder:
 
 
 def about(job: str, record: Record) -> Record:
-    """Return a record of the job that was asked for; raises RemoteError for the record of another one."""
+    """Return a record if it is of the requested job; raises RemoteError for another one."""
     if record.id != job:
         raise RemoteError(
             "Jobs cannot be read", f"The box answered for {clean(record.id, 60)}, not for {job}"
@@ -82,7 +82,7 @@ def about(job: str, record: Record) -> Record:
 
 
 def named_safely(job: str) -> str:
-    """Return a job's id; raises RemoteError for one that a shell or a path could take for something else."""
+    """Return a job's id; raises RemoteError for one that is unsafe in a shell or a path."""
     if not _ID.fullmatch(job):
         raise RemoteError("No such job", f"{clean(job, 60)} is not the id of a job")
     return job

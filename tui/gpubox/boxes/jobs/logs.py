@@ -18,7 +18,7 @@ from gpubox.core.sanitize import clean_lines
 PIECE = 256 * 1024
 """Bytes per page where a stream would use the box's last session."""
 _SOON, _LATER = 0.1, 1.0
-"""Seconds between two pages there."""
+"""First and later seconds between two such pages."""
 _TRIES = 5
 """Attempts to reopen a log over a new link: the box may be busy."""
 
@@ -27,7 +27,7 @@ _END = 4096
 
 
 class Paged(Protocol):
-    """Anything that gives pieces of the logs of jobs."""
+    """A source of pieces of logs."""
 
     async def page(self, job: str, offset: int, length: int) -> Page:
         """Return a piece of a log; a negative offset counts from the end."""
@@ -35,7 +35,7 @@ class Paged(Protocol):
 
 
 async def last_lines(jobs: Paged, job: str, count: int) -> list[str]:
-    """Return the last non-blank lines of a job's log, safe to draw; none where it cannot be read."""
+    """Return the last non-blank lines of a job's log, safe to draw; empty when it cannot be read."""
     with suppress(RemoteError, Dropped):
         return clean_lines((await jobs.page(job, -_END, _END)).data, 200)[-count:]
     return []
@@ -92,7 +92,7 @@ class ResumableStream:
         """Close the stream."""
         self._stream = None
         stack, self._stack = self._stack, AsyncExitStack()
-        with suppress(Dropped):  # it has ended, as intended
+        with suppress(Dropped):  # ended, as intended
             await stack.aclose()
 
 
@@ -152,7 +152,7 @@ class PagedStream:
         return await self._backend.page(self._job, self.offset, PIECE), True
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no session is open."""
 
 
 @asynccontextmanager
@@ -165,11 +165,11 @@ async def follow(
     wait: bool = True,
     paged: bool = False,
 ) -> AsyncGenerator[LogStream]:
-    """Follow a log from a byte on, through drops; a negative offset counts from the end.
+    """Follow a log from an offset, through drops; negative offsets count from the end.
 
-    It ends with the job, or without `wait` where the log ends now. `paged` asks for piece after piece instead
-    of holding a session of the box. Raises RemoteError when there is no such log, Dropped when there is no
-    link to begin with.
+    It ends with the job, or without `wait` at the present end of the log. `paged` fetches pieces instead of
+    using a session of the box. Raises RemoteError when there is no such log, Dropped when there is no link
+    at first.
     """
     stream = (PagedStream if paged else ResumableStream)(backend, channels, job, offset, wait=wait)
     await stream.begin()

@@ -1,4 +1,4 @@
-"""Remembers which ended jobs were announced on this machine, so that each is announced once."""
+"""Tracks which ended jobs were announced on this machine, so that each is announced once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class NotifiedJobs:
         self._news: set[str] = set()
 
     async def begin(self, now: float) -> None:
-        """Read which endings were told before; `now` is the box's clock when it is seen for the first time.
+        """Read which endings were announced; `now` is the box's clock, for a box that was never seen before.
 
-        What ended before this machine first saw the box is not announced. A disk that does not answer is
-        asked again the next time.
+        Jobs that ended before this machine first saw the box are not announced. A disk that does not answer
+        is read again the next time.
         """
         if self._since is None:
             self._since = now
@@ -34,11 +34,11 @@ class NotifiedJobs:
                 self._since, self._read = since, True
 
     async def new(self, records: Sequence[Record], now: float) -> tuple[Record, ...]:
-        """Return the jobs that ended and that nobody was notified of; `now` is the box's clock."""
+        """Return the ended jobs that were not announced yet; `now` is the box's clock."""
         await self.begin(now)
         ended = self._unknown(records)
         if any(record.id not in self._news for record in ended):
-            await self._read_claims()  # another program on this machine may have told it
+            await self._read_claims()  # another program on this machine may have announced it
             ended = self._unknown(records)
         self._news = {record.id for record in ended}
         return ended
@@ -57,12 +57,12 @@ class NotifiedJobs:
             for record in records
             if record.state == "ended"
             and record.id not in self._notified
-            # A clock that was set, and a box that was booted anew, may date an end before that.
+            # After a change of the clock, or a reboot, an end may be dated before that.
             and ((record.ended or record.submitted) > since or record.id in self._active)
         )
 
     async def claim(self, jobs: Sequence[str]) -> set[str]:
-        """Claim endings, and return those of which nobody on this machine was notified before."""
+        """Claim endings, and return those that no program on this machine has announced."""
         new = {job for job in jobs if job not in self._notified}
         self._notified |= new
         return await self._events.claim(self._box, "job ended", new) if self._events is not None else new

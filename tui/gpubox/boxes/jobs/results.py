@@ -47,7 +47,7 @@ async def fetch(
             place = await asyncio.to_thread(_below, folder, parts)
             await files.get(list(map(_pattern, paths)), f"{place}/", progress, replace=True)
         await asyncio.to_thread(_tidy, folder)
-    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in `to`; `~` of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in `to`; `~` of an unknown user
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RemoteError(
             "Results cannot be written",
@@ -80,7 +80,7 @@ def _groups(record: Record) -> dict[tuple[str, ...], list[str]]:
         parts: tuple[str, ...] = ()
         if record.cwd and path.is_relative_to(record.cwd) and ".." not in path.parts:
             parts = tuple(safe(part) for part in path.parent.relative_to(record.cwd).parts)
-        while path.name in groups.setdefault(parts, {}):  # two of one name from elsewhere
+        while path.name in groups.setdefault(parts, {}):  # two files of one name from other folders
             parts = (*parts, safe(path.parent.name or "other"))
         groups[parts][path.name] = text
     return {parts: list(names.values()) for parts, names in groups.items()}
@@ -131,7 +131,7 @@ def _tidy(folder: Path) -> None:
         for name in (*folders, *names):
             old, new = os.path.join(place, name), os.path.join(place, safe(name))
             if new != old:
-                if os.path.isdir(new):  # from the time before
+                if os.path.isdir(new):  # from an earlier fetch
                     shutil.rmtree(new)
                 os.replace(old, new)
 

@@ -1,4 +1,4 @@
-"""Resolves which job a person means."""
+"""Resolves which job a name means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPARED = 200
 def choose(records: Sequence[Record], name: str, box: str) -> Record:
     """Return the job that a word means: an id, its end, a name (the newest of that name), or `last`.
 
-    `records` come newest first. Raises RemoteError with what there is when it means none of them, or several.
+    `records` are newest first. Raises RemoteError with the existing jobs when it matches none, or several.
     """
     word = name.strip()
     if not records:

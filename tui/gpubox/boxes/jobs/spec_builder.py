@@ -43,7 +43,7 @@ def with_line(spec: JobSpec, line: str) -> JobSpec:
 
 
 def again(spec: JobSpec) -> JobSpec:
-    """Return the spec of the same job, to be launched anew by anyone, after no other job."""
+    """Return the spec of the same job for another launch: a new id, no submitter and no predecessor."""
     return replace(spec, id=new_id(), by="", after="")
 
 

@@ -1,4 +1,4 @@
-"""Parses what people write for a job: a command line, GPUs, durations, variables."""
+"""Parses user input for a job: a command line, GPUs, durations, variables."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def new_id(now: float | None = None) -> str:
 def argv_of(line: str) -> tuple[str, ...]:
     """Parse a typed line to a program and arguments.
 
-    Plain words are taken literally, so that signals and exit codes are the program's own; what needs a shell
-    goes to `/bin/sh -c`. Raises ConfigError for an empty line and for a quote that is not closed.
+    Plain words run without a shell, so that signals and exit codes are the program's own; shell syntax goes
+    to `/bin/sh -c`. Raises ConfigError for an empty line and for an unclosed quote.
     """
     if not line.strip():
         raise ConfigError("No command", "Write the command to run")
@@ -79,7 +79,7 @@ def _open_quote() -> ConfigError:
 
 
 def _closed(line: str) -> bool:
-    """Tell whether the quotes of a shell line are closed, as far as that can be decided without a shell.
+    """Return whether the quotes of a shell line are closed, as far as that can be decided without a shell.
 
     A comment or a here-document may contain an apostrophe.
     """
@@ -93,7 +93,7 @@ def _closed(line: str) -> bool:
 
 
 def _for_a_shell(line: str) -> bool:
-    """Tell whether a shell would do more with a line than split it at blanks and remove quotes."""
+    """Return whether a shell would do more with a line than split it at blanks and remove quotes."""
     if _ASSIGNMENT.match(line):
         return True
     quote = ""
@@ -111,9 +111,9 @@ def _for_a_shell(line: str) -> bool:
 
 
 def gpu_request(text: str, places: Sequence[GpuPlace] = ()) -> GpuRequest:
-    """Return the GPUs that a word means: `2`, `#0,#1`, `0,1`, UUIDs, `none`, `any`, `all`.
+    """Return the GPUs that a word requests: `2`, `#0,#1`, `0,1`, UUIDs, `none`, `any`, `all`.
 
-    Indices and `all` are looked up in `places`, the GPUs of the box. Raises ConfigError in words.
+    Indices and `all` are looked up in `places`, the GPUs of the box. Raises ConfigError.
     """
     word = text.strip().lower()
     if word in ("none", "no", "cpu") or (word.isdecimal() and not word.strip("0")):
@@ -183,7 +183,7 @@ def duration(text: str) -> float:
 
 
 def tells_secret(line: str) -> bool:
-    """Tell whether a command line may hold a secret: `HF_TOKEN=… train`, `train --api-key …`."""
+    """Return whether a command line may contain a secret: `HF_TOKEN=… train`, `train --api-key …`."""
     return any(secret_name(name) for name in _ASSIGNED.findall(line)) or any(map(secret_value, line.split()))
 
 
@@ -204,7 +204,7 @@ def hidden(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def secrets_needed(names: Sequence[str]) -> RemoteError:
-    """Return the error for a job whose secrets, which are on no disk, were not given again."""
+    """Return the error for a job whose secrets were not given again; no disk has them."""
     verb = "was" if len(names) == 1 else "were"
     return RemoteError(
         "Secrets are needed",

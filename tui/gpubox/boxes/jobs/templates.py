@@ -40,20 +40,20 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     about: str = ""
     """What it does, in sentences."""
     command: str = ""
-    """A command as a person types it; with shell syntax it runs in /bin/sh."""
+    """A command as a user types it; with shell syntax it runs in /bin/sh."""
     argv: tuple[str, ...] = ()
     """The program and its arguments; comes before `command`. `{name}` stands for a variable, `{files}` for
-    the folder of the files that travel along, `{folder}` for the record's, `{python}` for Python."""
+    the folder of the files that are sent along, `{folder}` for the record's, `{python}` for Python."""
     files: dict[str, str] = {}
     """Small files that are sent along: plain names and their text."""
     gpus: str = AUTO
-    """`auto`, or what a new job's GPUs can be: `1`, `none`, `any`."""
+    """`auto`, or a request as for a new job: `1`, `none`, `any`."""
     folder: str = ""
     """Working folder; empty is the home folder."""
     limit: str = ""
-    """Time that it may run, such as `2h`; empty is for ever."""
+    """Time limit, such as `2h`; empty for none."""
     results: tuple[str, ...] = ()
-    """Files to fetch in the end."""
+    """Files to fetch after it ended."""
     variables: dict[str, str] = {}
     """Variables and their defaults."""
     environment: dict[str, str] = {}
@@ -113,9 +113,9 @@ def named(name: str, templates: Iterable[Template]) -> Template:
 
 
 def gpus_for(template: Template | None, env: Env | None, places: Sequence[GpuPlace]) -> GpuRequest:
-    """Return the GPUs that a template, or a command, gets in an environment on a box with these.
+    """Return the GPUs that a template, or a command, requests in an environment on a box with `places`.
 
-    Raises ConfigError for a template that asks for none that can be.
+    Raises ConfigError for a template with an invalid request.
     """
     if template is not None and template.gpus != AUTO:
         return gpu_request(template.gpus, places)
@@ -123,7 +123,7 @@ def gpus_for(template: Template | None, env: Env | None, places: Sequence[GpuPla
 
 
 def built_for_gpus(env: Env | None) -> bool:
-    """Tell whether a framework of an environment was built for GPUs; without one nobody knows, so not."""
+    """Return whether a framework of an environment was built for GPUs; False without a framework."""
     return env is not None and any(build.target in ("cuda", "rocm") for build in env.builds)
 
 
@@ -156,7 +156,7 @@ def fill(
 
 
 def _put(text: str, filled: Mapping[str, str], *, shell: bool = False) -> str:
-    """Return text with its variables filled in; what the box fills in stays."""
+    """Return text with its variables filled in; those of the box stay."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
@@ -176,7 +176,7 @@ def _argv(template: Template, filled: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _line(template: Template, filled: Mapping[str, str]) -> str:
-    """Return the command as a person would type it."""
+    """Return the command as a user would type it."""
     if template.argv:
         return " ".join(_quoted(_put(word, filled)) for word in template.argv)
     return _put(template.command, filled, shell=True)

@@ -23,7 +23,7 @@ class Measure:
     """A measure of a record."""
 
     name: str
-    """What it is called in tables and exports."""
+    """Its name in tables and exports."""
     unit: str
     """`s`, `%`, `B`, `J`, `W`, `C`, `MHz`, or empty for a count."""
     of: Callable[[Record], float | None]
@@ -45,7 +45,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class SpeedUp:
-    """How much faster one side ran than another, by the mean of their real times."""
+    """The ratio of the mean real times of two sides."""
 
     faster: Side
     slower: Side

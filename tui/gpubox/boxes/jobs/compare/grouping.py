@@ -58,7 +58,7 @@ def _key(record: Record) -> Hashable:
 
 
 def command(record: Record) -> str:
-    """Return the command as a person types it, safe to draw."""
+    """Return the command as a user types it, safe to draw."""
     return clean(record.spec.command, 200)
 
 
@@ -84,7 +84,7 @@ def gpu_model(record: Record) -> str:
 
 
 def same_work(them: Sequence[Side]) -> bool:
-    """Tell whether all sides did the same: one command, or the sides of one `compare`."""
+    """Return whether all sides did the same work: one command, or the sides of one `compare`."""
     specs = [side.last.spec for side in them]
     series = {spec.group.rpartition("-")[0] for spec in specs}
     return len({spec.argv for spec in specs}) <= 1 or (len(series) == 1 and "" not in series)
@@ -107,7 +107,7 @@ _LABELS: tuple[Callable[[Record], str], ...] = (
     lambda record: " ".join(filter(None, (_env(record), gpu_model(record)))),
     lambda record: f"{clean(record.spec.env or record.spec.name, 24)} {record.id[-6:]}".strip(),
 )
-"""What distinguishes sides, the most telling first: a name that a person gave."""
+"""What distinguishes sides, most significant first: a name that the user gave."""
 
 
 def _labels(records: Sequence[Record]) -> list[str]:

@@ -38,14 +38,14 @@ async def run_all(
 ) -> list[Record]:
     """Launch jobs in order, each after the one before it ended, and return their records.
 
-    The link may drop meanwhile: a job is launched once, and waited for until it can be asked again. Raises
-    RemoteError when a job cannot be launched.
+    Drops of the link are waited out, and a job is launched only once. Raises RemoteError when a job cannot
+    be launched.
     """
     records: list[Record] = []
     for number, spec in enumerate(specs, 1):
         record = await completion.launch(jobs, shell, spec)
         progress.begins(number, record)
-        with suppress(RemoteError, Dropped):  # a job that never began may have no log
+        with suppress(RemoteError, Dropped):  # a job that never started may have no log
             async with jobs.follow(record.id, 0) as stream:
                 while data := await stream.read():
                     progress.says(number, data)

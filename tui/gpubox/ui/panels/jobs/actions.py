@@ -1,4 +1,4 @@
-"""What can be done to a job, asked for and told in words; the list of jobs and the view of one share it."""
+"""Actions on a job, with their questions and messages, for the list of jobs and the job screen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gpubox.ui.modal_guard import window
 from gpubox.ui.panels.jobs import text
 
 VERBS = ("rerun", "edit", "folder", "results")
-"""What can be done to a job besides looking at it, stopping and removing it."""
+"""Actions on a job besides show, stop and remove."""
 _SHELL = 'cd -- "$1" && exec "${SHELL:-/bin/sh}" -l'
 """Opens the login shell of the box in a folder."""
 
@@ -40,7 +40,7 @@ class JobActions:
         self._draft: JobSpec | None = None
 
     def can(self, verb: str, record: Record) -> bool:
-        """Tell whether one of VERBS makes sense now."""
+        """Return whether one of VERBS makes sense now."""
         match verb:
             case "folder":
                 return self._box.channels.value is not None
@@ -50,7 +50,7 @@ class JobActions:
                 return self._box.link.health.value.phase is Phase.LIVE
 
     async def do(self, verb: str, record: Record) -> Record | None:
-        """Do one of VERBS; returns the job that came of it, where one did."""
+        """Run one of VERBS; return the new job, if there is one."""
         match verb:
             case "rerun":
                 made = await self._box.use(Jobs).rerun(record.id)
@@ -58,7 +58,7 @@ class JobActions:
                 return made
             case "edit":
                 jobs = self._box.use(Jobs)
-                whole = await jobs.show(record.id)  # lists leave out the files that travel along
+                whole = await jobs.show(record.id)  # lists leave out the files that are sent along
                 return await self._form(jobs.spec_again(whole), f"Run {text.name(record)} again")
             case "folder":
                 await self._folder(record)
@@ -72,7 +72,7 @@ class JobActions:
             await self._box.use(Jobs).stop(record.id)
 
     async def remove(self, records: Sequence[Record]) -> bool:
-        """Ask, then delete the records and logs of ended jobs; says whether that was done."""
+        """Ask, then delete the records and logs of ended jobs; return whether they were deleted."""
         if not await self._sure(removing(self._box.name, records)):
             return False
         await self._box.use(Jobs).remove([record.id for record in records])
@@ -82,7 +82,7 @@ class JobActions:
         return await asker(self._node).ask(question) == "yes"
 
     async def new(self) -> Record | None:
-        """Ask for a job and launch it; what could not be launched is there again at the next time."""
+        """Ask for a job and launch it; after a failure the form begins with the same job the next time."""
         return await self._form(self._draft, "New job")
 
     async def _form(self, begin: JobSpec | None, title: str) -> Record | None:
@@ -100,7 +100,7 @@ class JobActions:
         return record
 
     async def _folder(self, record: Record) -> None:
-        """Let the panel give way to a shell of the box in the job's working folder."""
+        """Suspend the panel for a shell of the box in the job's working folder."""
         from gpubox.local.tty import hand_over, terminal_spec
         from gpubox.ui.shell import give_way
 
@@ -112,7 +112,7 @@ class JobActions:
             await give_way(cast("App[None]", program(self._node)), lambda: hand_over(terminal, greeting))
 
     async def _results(self, record: Record) -> None:
-        """Show the files that a job left, to be looked at and fetched."""
+        """Show the result files of a job, to view and fetch them."""
         from gpubox.ui.panels.jobs.results_screen import JobResults
 
         await window(self._node, JobResults(self._box, record))

@@ -1,4 +1,4 @@
-"""Curves of several jobs, one under the other on one axis of time, so that they can be held together."""
+"""Curves of several jobs, one below the other on a common time axis."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gpubox.ui.panels.jobs.curves import until
 
 @dataclass(frozen=True, slots=True)
 class CurveKind:
-    """What is drawn of each job."""
+    """A kind of curve that is drawn for each job."""
 
     name: str
     value: Callable[[Tick], float | None]
     say: Callable[[float | None], str]
     tone: Tone
     top: float = 0.0
-    """What the full height stands for; 0 takes the largest value of all jobs."""
+    """The value at full height; 0 takes the largest value of all jobs."""
 
 
 def _mean(of: Callable[[GpuTick], float | None]) -> Callable[[Tick], float | None]:
@@ -48,16 +48,16 @@ KINDS = (
     CurveKind("GPU memory", _sum(lambda gpu: gpu.memory), units.size, "memory"),
     CurveKind("GPU power", _sum(lambda gpu: gpu.power), units.watts, "calm"),
 )
-"""What can be drawn, in the order in which it is chosen."""
+"""All kinds, in the order of choice."""
 
 
 def kinds(jobs: Sequence[Sequence[Tick]]) -> list[CurveKind]:
-    """Return what at least one of the jobs tells."""
+    """Return the kinds for which at least one job has values."""
     return [kind for kind in KINDS if any(kind.value(tick) is not None for ticks in jobs for tick in ticks)]
 
 
 def span_of(jobs: Sequence[Sequence[Tick]]) -> float:
-    """Return the seconds of the longest job; 1 where none has any."""
+    """Return the seconds of the longest job, at least 1."""
     longest = max((ticks[-1].t + ticks[-1].width for ticks in jobs if ticks), default=1.0)
     return longest if longest > 0 else 1.0
 

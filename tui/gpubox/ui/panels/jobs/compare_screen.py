@@ -1,4 +1,4 @@
-"""Jobs side by side: the figures, how many times faster, and their curves on one axis."""
+"""Jobs side by side: figures, speed-ups, and curves on a common axis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_caption, set_title
 
 _ENDS = {"markdown": "md", "csv": "csv", "json": "json"}
-"""What a comparison is written as, and how such files end."""
+"""Formats of an exported comparison, and the suffixes of their files."""
 
 
 class CompareScreen(ModalScreen[None]):
@@ -67,9 +67,9 @@ share one axis of time.
         super().__init__()
         self.box = box
         self.records = tuple(records)
-        """What is compared."""
+        """The compared records."""
         self.comparison = compare(self.records)
-        """What there is to say of it; with packages once these were asked for."""
+        """Their comparison; includes packages once these are loaded."""
         self._ticks: dict[str, tuple[Tick, ...]] = {}
         self._kind = 0
         self._figures = LineView(self._draw_figures, id="figures")
@@ -78,12 +78,12 @@ share one axis of time.
         self._frame = Vertical(self._figures, self._graphs, id="comparison")
 
     def compose(self) -> ComposeResult:
-        """Make the table and the curves."""
+        """Compose the table and the curves."""
         yield self._frame
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Name what is compared, and ask for the curves."""
+        """Set the titles, and load the curves."""
         sides = self.comparison.sides
         names = ", ".join(side.label for side in sides)
         set_title(self._frame, f"Compare {names}")
@@ -95,7 +95,7 @@ share one axis of time.
         self.run_worker(guarded(self, self._load()), exit_on_error=False)
 
     async def _load(self) -> None:
-        """Ask for the curves of the newest run of each side, then for the packages."""
+        """Load the curves of the newest run of each side, then the packages."""
         for side in self.comparison.sides:
             self._ticks[side.last.id], _ = await self.box.use(Jobs).ticks(side.last.id)
         self._graphs.redraw()
@@ -108,7 +108,7 @@ share one axis of time.
             self._figures.redraw()
 
     async def _packages(self) -> Mapping[str, Sequence[Package]]:
-        """Return the packages of the environments, where they are known and differ."""
+        """Return the packages of the environments, if they are known and differ."""
         prefixes = {record.spec.prefix for record in self.records if record.spec.prefix}
         envs = self.box.use(Environments).feed.value
         if len(prefixes) < 2 or envs is None:
@@ -117,7 +117,7 @@ share one axis of time.
         try:
             return {env.prefix: await self.box.use(Environments).packages(env) for env in known}
         except GpuBoxError:
-            return {}  # an environment that is gone by now; the figures stand without its packages
+            return {}  # an environment is gone; the figures do not need its packages
 
     @property
     def _kinds(self) -> list[CurveKind]:
@@ -136,11 +136,11 @@ share one axis of time.
         return draw_graphs([side.label for side in sides], ticks, drawn[self._kind % len(drawn)], width, rows)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer other curves where there are some."""
+        """Return whether an action is available: other curves need some."""
         return action != "graph" or len(self._kinds) > 1
 
     def action_graph(self) -> None:
-        """Draw something else."""
+        """Draw the next kind of curve."""
         self._kind += 1
         self._graphs.redraw()
 
@@ -149,13 +149,13 @@ share one axis of time.
         self.dismiss()
 
     def action_export(self, form: str) -> None:
-        """Write the comparison into a file of this machine, and say where it is."""
+        """Write the comparison to a file of this machine, and show its path."""
         self.run_worker(guarded(self, self._export(form)), exit_on_error=False)
 
     async def _export(self, form: str) -> None:
         path = Path.cwd() / f"comparison-{time.strftime('%Y%m%d-%H%M%S')}.{_ENDS[form]}"
         try:
-            with path.open("x", encoding="utf-8") as file:  # never over a file that is there
+            with path.open("x", encoding="utf-8") as file:  # never overwrites a file
                 file.write(export(self.comparison, form))
         except OSError as error:
             raise ConfigError(

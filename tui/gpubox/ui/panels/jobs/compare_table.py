@@ -1,4 +1,4 @@
-"""The table of a comparison: what each side took, what that says, and what else differs."""
+"""The table of a comparison: verdict, figures of each side, and other differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, cut, length, wrapped
 
 _GAP = 2
 _NAMES = 24
-"""Cells of the names of rows at most."""
+"""Most cells of the names of rows."""
 _REST = (
     "GPU power, most",
     "GPU temperature, most",
@@ -22,7 +22,7 @@ _REST = (
     "voluntary switches",
     "involuntary switches",
 )
-"""Figures that say little by themselves: they come behind what differs, which explains the others."""
+"""Figures of minor interest: they come after the differences, which explain the other figures."""
 
 
 def draw_table(comparison: Comparison, width: int) -> list[Line]:

@@ -1,4 +1,4 @@
-"""The curves of one job: what its GPUs did, or its CPU where it has none, over the whole of its time."""
+"""The curves of one job: the load of its GPUs, or of the CPU without any, over its whole run time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gpubox.ui.draw.trend import trend
 
 _GAP = 3
 _BRIDGE = 2.0
-"""A hole shorter than this many readings is none."""
+"""Longest gap, in readings, that is filled."""
 _MOST_GPUS = 2
-"""GPUs with curves of their own; more are one mean."""
+"""Most GPUs with curves of their own; more are averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Curve:
     say: Callable[[float | None], str]
     tone: Tone
     top: float = 0.0
-    """What the full height stands for; 0 takes the largest value."""
+    """The value at full height; 0 takes the largest value."""
 
 
 def curves(record: Record, ticks: Sequence[Tick]) -> list[Curve]:
-    """Return what there is to draw of a job."""
+    """Return the curves of a job."""
     uuids = list(dict.fromkeys(gpu.uuid for tick in ticks for gpu in tick.gpus))
     total = max((gpu.memory_total or 0 for gpu in record.gpus), default=0)
     if not uuids:
@@ -60,14 +60,14 @@ def _mean(uuids: Sequence[str], of: Callable[[GpuTick], float | None]) -> Callab
 
 
 def until(tick: Tick, after: Tick | None) -> float:
-    """Return the second to which a reading counts: they are not kept to the dot, the first least."""
+    """Return the end of the time that a reading covers: readings are not exactly a second apart."""
     end = tick.t + tick.width
     near = after is not None and after.t - end < _BRIDGE * max(tick.width, after.width)
     return after.t if after is not None and near else end
 
 
 def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots: int) -> list[float | None]:
-    """Return exactly `dots` means over the time of all ticks; a gap stays open, a short time is stretched."""
+    """Return exactly `dots` means over the time of all ticks; gaps stay open, short times are stretched."""
     if not ticks or dots <= 0:
         return [None] * max(0, dots)
     first = ticks[0].t
@@ -77,7 +77,7 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
         found = value(tick)
         if found is None:
             continue
-        begin = max(0, int((tick.t - first) / span * dots))  # seconds may go backwards: a clock was set
+        begin = max(0, int((tick.t - first) / span * dots))  # time may go backwards: a clock was set
         end = int((until(tick, after) - first) / span * dots)
         for dot in range(begin, min(dots, max(begin + 1, end))):
             sums[dot] += found
@@ -86,7 +86,7 @@ def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots
 
 
 def draw_curves(record: Record, ticks: Sequence[Tick], width: int, height: int) -> list[Line]:
-    """Return the curves side by side: in one line each, or with a title above where there is room."""
+    """Return the curves side by side: in one line each, or with a title above if there is space."""
     if not ticks or height <= 0:
         over = "it ended before there was a reading to draw" if record.ending is not None else ""
         words = "" if record.state == "queued" else over or "no curve yet"

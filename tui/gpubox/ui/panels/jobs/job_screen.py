@@ -1,4 +1,4 @@
-"""One job: what it is and took, its curves, and its log as it grows."""
+"""One job: its facts and usage, its curves, and its log as it grows."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_caption, set_title
 
 _TICKS = 1.0
-"""Seconds between two looks at the curves of a job that runs."""
+"""Seconds between two updates of the curves of a running job."""
 _MOST = 7200
-"""Seconds of a job that are drawn; a year of them has no place on a screen."""
+"""Most seconds of a job that are drawn; a screen has no room for a year."""
 
 
 _MORE = Binding.Group("More to do with it")
-"""Keys that give way in a narrow footer before those of the log do."""
+"""Keys that a narrow footer drops before those of the log."""
 
 
 class JobScreen(ModalScreen[None]):
@@ -83,7 +83,7 @@ alone: its GPUs, or the CPU where it has none.
         super().__init__()
         self.box = box
         self.record = record
-        """The job as it is known now."""
+        """The newest known record of the job."""
         self._settings = settings
         self._verbs = JobActions(self, box, settings)
         self._ticks: list[Tick] = []
@@ -93,7 +93,7 @@ alone: its GPUs, or the CPU where it has none.
         self._log = LogPane(box, box.use(Jobs), id="log")
 
     def compose(self) -> ComposeResult:
-        """Make the page."""
+        """Compose the page."""
         with Vertical(id="job") as frame:
             set_title(frame, text.name(self.record))
             set_caption(frame, self._caption())
@@ -124,7 +124,7 @@ alone: its GPUs, or the CPU where it has none.
                 self.refresh_bindings()
 
     def _say(self) -> None:
-        """Tell at the log too how the job ended, or why there is none yet."""
+        """Show below the log how the job ended, or why there is no log yet."""
         record = self.record
         waits = record.state == "queued"
         nothing = "It waits: no log yet" if waits else "Nothing written yet"
@@ -143,7 +143,7 @@ alone: its GPUs, or the CPU where it has none.
             await asyncio.Event().wait()
 
     async def _look(self) -> None:
-        """Read the curves as they grow; a link that is down leaves them as they are."""
+        """Load the growing curves; they stay unchanged while the link is down."""
         place = 0
         while True:
             record = self.record
@@ -165,7 +165,7 @@ alone: its GPUs, or the CPU where it has none.
         return draw_curves(self.record, self._ticks, width, height)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         if action == "stop":
             return text.active(self.record) and self.box.link.health.value.phase is Phase.LIVE
         if action == "do":
@@ -177,7 +177,7 @@ alone: its GPUs, or the CPU where it has none.
         self.dismiss()
 
     def action_details(self) -> None:
-        """Show everything that is known of the job."""
+        """Show everything known about the job."""
         window = Details(
             text.name(self.record),
             self.box.sample,
@@ -191,7 +191,7 @@ alone: its GPUs, or the CPU where it has none.
         begin(self, lambda: self._verbs.stop(record))
 
     def action_do(self, verb: str) -> None:
-        """Do what JobActions does to the job; the one that comes of it is shown in its place."""
+        """Run an action of JobActions; a new job replaces the shown one."""
         begin(self, lambda: self._do(verb))
 
     async def _do(self, verb: str) -> None:

@@ -1,4 +1,4 @@
-"""The files that a job left: fetched to this machine by one key, and pictures among them looked at here."""
+"""The result files of a job: fetches them to this machine, and shows pictures."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from gpubox.ui.widgets.titles import set_caption, set_title
 
 
 class ResultFile:
-    """One file that a job left."""
+    """A result file of a job."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        """Where it lies on the box."""
+        """Its path on the box."""
         self.name = PurePosixPath(path).name
         self.local: Path | None = None
-        """Where it lies here, once it was fetched."""
+        """Its local path, once it was fetched."""
 
     @property
     def picture(self) -> bool:
-        """Whether it can be looked at."""
+        """Whether it is a picture that can be shown."""
         return self.name.lower().endswith(SUFFIXES)
 
 
@@ -81,7 +81,7 @@ class JobResults(ModalScreen[None]):
         self._shown = ""
 
     def compose(self) -> ComposeResult:
-        """Make the list, and room for a picture."""
+        """Compose the list, and the area of the picture."""
         with Vertical(id="results") as frame:
             set_title(frame, f"Results of {text.name(self._record)}")
             yield self._list
@@ -95,15 +95,15 @@ class JobResults(ModalScreen[None]):
         self._look()
 
     def on_table_chosen(self) -> None:
-        """Show the picture that the cursor came to."""
+        """Show the picture under the cursor."""
         self._look()
 
     def on_table_opened(self) -> None:
-        """Fetch."""
+        """Fetch the results."""
         self.action_fetch()
 
     def action_fetch(self) -> None:
-        """Fetch all files, and look at the chosen one."""
+        """Fetch all files, and show the chosen one."""
         self.run_worker(guarded(self, self._fetch()), exclusive=True, exit_on_error=False)
 
     async def _fetch(self) -> None:

@@ -1,4 +1,4 @@
-"""Jobs as rows: state, environment, GPUs, time, what they kept busy, how they ended or what they await."""
+"""Jobs as rows: state, environment, GPUs, time, load, and how they ended or what they wait for."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from gpubox.ui.draw.trend import trend
 from gpubox.ui.panels.jobs import text as job_text
 
 _SPARK = 8
-"""Cells of the curve in a row; two means each."""
+"""Cells of the curve in a row; each shows two means."""
 _FIRST = {"running": 4, "stopping": 3, "starting": 3, "queued": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as it is listed."""
+    """A job in the list."""
 
     record: Record
     marked: bool
-    """Whether it was chosen to be compared or removed with others."""
+    """Whether it is marked, to be compared or removed with others."""
     now: float
     """The box's clock."""
 
     @property
     def key(self) -> str:
-        """What tells it from the others."""
+        """Its unique key."""
         return self.record.id
 
 
 def order(row: JobRow) -> float:
-    """Return what jobs are sorted by at first: those at work, those that wait by their turn, the newest."""
+    """Return the default sort key: running jobs, queued jobs by their turn, then the newest."""
     record = row.record
     first = _FIRST.get(record.state, 0) * 1e12
     return first - record.ahead if record.state == "queued" else first + record.submitted
 
 
 def matches(record: Record, words: Sequence[str]) -> bool:
-    """Tell whether all words are in what a row says; they are in small letters."""
+    """Return whether a row contains all words, which are in lower case."""
     spec = record.spec
     text = " ".join((record.id, spec.name, spec.command, spec.env, spec.cwd, spec.group, record.state))
     text = f"{text} {job_text.phrase(record).words} {job_text.about(record)}".lower()
@@ -113,7 +113,7 @@ COLUMNS: Sequence[Column[JobRow]] = (
 
 
 def summary(records: Sequence[Record], marked: int, table: Table[JobRow], words: str) -> str:
-    """Return what a list of jobs comes to, and how it is narrowed and sorted."""
+    """Return the counts of a list of jobs, its filter and its sort column."""
     counts = (
         (sum(record.state == "queued" for record in records), "waiting"),
         (sum(record.state in ("running", "starting", "stopping") for record in records), "running"),

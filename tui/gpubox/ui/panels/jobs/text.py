@@ -1,4 +1,4 @@
-"""What there is to say about a job, in a few words: how it does, how it ended, what it took."""
+"""A job in a few words: its state, how it ended, and what it used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpubox.ui.draw.spans import Tone, cut
 
 
 class Phrase(NamedTuple):
-    """A state as it is drawn: the sign alone tells it from the others, without color."""
+    """A drawn state; the sign alone distinguishes it, without color."""
 
     sign: str
     words: str
@@ -29,7 +29,7 @@ _ACTIVE = {
 
 
 def active(record: Record) -> bool:
-    """Tell whether a job will change by itself."""
+    """Return whether a job has not ended."""
     return record.state in ACTIVE
 
 
@@ -48,7 +48,7 @@ def phrase(record: Record) -> Phrase:
 
 
 def about(record: Record) -> str:
-    """Return what is to know beside the state: how it ended, or what it waits for."""
+    """Return the note beside the state: how it ended, or what it waits for."""
     if record.state == "queued":
         place = "next" if not record.ahead else f"{record.ahead} before it"
         if record.spec.after and not record.waits:
@@ -65,7 +65,7 @@ def about(record: Record) -> str:
 
 
 def gpus(record: Record) -> str:
-    """Return which GPUs a job has, as indexes, or how many it wants: `0,1`, `×2`, `all`, `CPU`."""
+    """Return the GPUs of a job as indexes, or its request: `0,1`, `×2`, `all`, `CPU`."""
     if record.gpus:
         return ",".join(str(gpu.index) if gpu.index >= 0 else "?" for gpu in record.gpus)
     spec = record.spec.gpus
@@ -81,12 +81,12 @@ def gpus(record: Record) -> str:
 
 
 def now(record: Record, seen: float | None = None) -> float:
-    """Return the box's clock: as its newest sample has it, or as the record had it."""
+    """Return the box's clock, from its newest sample, else from the record."""
     return max(record.now, seen or 0.0) or time.time()
 
 
 def seconds(record: Record, at: float) -> float | None:
-    """Return how long a job has run, or waited while it is queued."""
+    """Return the seconds that a job has run, or waited while it is queued."""
     if record.state == "queued":
         return at - record.submitted
     if record.started is None:
@@ -97,7 +97,7 @@ def seconds(record: Record, at: float) -> float | None:
 
 
 def name(record: Record) -> str:
-    """Return what a job is called: its name, or its command where it has none."""
+    """Return the name of a job, else its command."""
     return clean(record.spec.name, 60) or command(record, 60)
 
 
@@ -107,14 +107,14 @@ def command(record: Record, most: int = 400) -> str:
 
 
 def greeting(record: Record) -> str:
-    """Return the sentence that tells of a job's begin: `train is running on GPU 1`."""
+    """Return the sentence for the start of a job: `train is running on GPU 1`."""
     where = f" on GPU {gpus(record)}" if record.gpus else ""
     more = f": {about(record)}" if record.state == "queued" or record.ending is not None else ""
     return f"{cut(name(record), 40)} is {phrase(record).words}{where}{more}"
 
 
 def ended(record: Record) -> str:
-    """Return how a job ended and after how long, in a few words; empty while it has not."""
+    """Return how a job ended and after how long, in a few words; empty for an active job."""
     if record.ending is None:
         return ""
     took = seconds(record, record.ended or record.now)
@@ -122,7 +122,7 @@ def ended(record: Record) -> str:
 
 
 def farewell(record: Record) -> str:
-    """Return the sentence that tells of a job's end: `train ended: exit 0 after 2h 03m on GPU 1`."""
+    """Return the sentence for the end of a job: `train ended: exit 0 after 2h 03m on GPU 1`."""
     words = cut(about(record), 120) if record.ending is not None else "it is not known how"
     took = seconds(record, record.ended or record.now)
     after = f" after {units.duration(took)}" if took is not None else ""
