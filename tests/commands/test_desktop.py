@@ -57,7 +57,7 @@ def test_json_holds_what_the_box_told_and_no_path_of_a_password() -> None:
 @pytest.mark.parametrize("text", ["800", "x", "800x", "0x600", "99999x10", "-1x600", "800x600x2"])
 def test_a_size_that_is_none_is_a_wrong_word(text: str) -> None:
     with pytest.raises(ConfigError, match="is not a size"):
-        _size(text)
+        _size(None, None, text)
 
 
 def test_a_box_that_cannot_be_reached_ends_with_one_line() -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -62,19 +62,6 @@ def common_of(context: click.Context) -> Common:
     if not isinstance(root.obj, Common):
         root.obj = Common()
     return root.obj
-
-
-class OfBox(click.Group):
-    """A group of commands that follow a box; `list` is the default."""
-
-    def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **attributes, invoke_without_command=True, no_args_is_help=True)
-        self.subcommand_metavar = "[COMMAND]"
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Run the command; returns the exit status."""
-        done = super().invoke(ctx)
-        return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
 
 
 def no_login(function: F) -> F:

@@ -200,29 +200,14 @@ def show(comparison: Comparison, form: str | None) -> None:
     click.echo(export(comparison, form or "text").rstrip("\n"))
 
 
-@click.command("compare", short_help="Put two jobs or more side by side.")
-@click.argument("jobs", nargs=-1, required=True, metavar="JOB JOB...")
+@click.argument("names", nargs=-1, required=True, metavar="JOB JOB...")
 @form_options
-@common_options
-@click.pass_context
-def compare_jobs(ctx: click.Context, jobs: tuple[str, ...], form: str | None) -> int:
+async def compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
     """Compare recorded jobs of the box: times, memory, GPUs, how each ended, and what differs.
 
     Runs of one command in one environment are one side, with mean and deviation. A run that did not end
     with exit code 0 has no speed; its figures stand in parentheses.
     """
-    from gpubox.commands.session import with_box
-
-    async def work(box: Box, _: Settings) -> int:
-        await _compare_jobs(box, jobs, form)
-        return 0
-
-    assert ctx.parent is not None  # `jobs BOX`
-    return with_box(ctx, ctx.parent.params["box"], work)
-
-
-async def _compare_jobs(box: Box, names: Sequence[str], form: str | None) -> None:
-    """Compare recorded jobs, and write the result to stdout; raises ConfigError and RemoteError."""
     from gpubox.boxes.jobs.compare.comparison import compare as put_together
     from gpubox.boxes.jobs.compare.runner import all_last_words
 

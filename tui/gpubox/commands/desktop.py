@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, common_options, complete_box
+from gpubox.commands.common import common_options, complete_box
 from gpubox.commands.features import desktops_of
+from gpubox.commands.of_box import OfBox, on_box
 from gpubox.commands.output import as_json, print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError, RemoteError
@@ -26,8 +27,7 @@ which = click.argument("display", required=False, default="", metavar="[DISPLAY]
 @click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
-@click.pass_context
-def desktop(ctx: click.Context, box: str) -> None:
+def desktop(box: str) -> None:
     """List, start, open, look at and stop the desktops (VNC sessions) of BOX.
 
     Without a COMMAND it lists them.
@@ -35,128 +35,100 @@ def desktop(ctx: click.Context, box: str) -> None:
     DISPLAY names a desktop, such as :1; the default is your own. A desktop that is started here
     listens on a socket that only you can open, and is reached through the ssh link: it has no port.
     """
-    ctx.meta[__name__] = box
 
 
-@desktop.command("list", short_help="Print the desktops that run.")
+@desktop.on_box("list", short_help="Print the desktops that run.")
 @as_json
-@common_options
-@click.pass_context
-def list_(ctx: click.Context, as_json: bool) -> int:
+async def list_(box: Box, as_json: bool) -> None:
     """Print the desktops that run on the box, those of other users too."""
-
-    async def work(box: Box) -> int:
-        found = await retry(box, desktops_of(box).list)
-        if as_json:
-            print_json(ctx.meta[__name__], desktops=[to_json(one) for one in found])
-        else:
-            click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
-        return 0
-
-    return _with_box(ctx, work)
+    found = await retry(box, desktops_of(box).list)
+    if as_json:
+        print_json(box.name, desktops=[to_json(one) for one in found])
+    else:
+        click.echo("\n".join(_rows(found)) if found else "No desktop runs there.")
 
 
-@desktop.command(short_help="Start a desktop.")
-@click.option("--geometry", metavar="WxH", default="", help="Size in pixels, such as 1600x900.")
+def _size(_ctx: object, _option: object, text: str) -> str:
+    width, _, height = text.partition("x")
+    if text and not (width.isdecimal() and height.isdecimal() and 100 <= int(width) <= 32767 >= int(height)):
+        raise ConfigError(f"--geometry {text} is not a size", "Expected width and height, such as 1600x900")
+    return text
+
+
+@desktop.on_box(short_help="Start a desktop.")
+@click.option("--geometry", metavar="WxH", default="", callback=_size, help="Pixels, such as 1600x900.")
 @click.option("--depth", type=click.Choice(["16", "24"]), help="Bits of a pixel.")
 @click.option("--session", metavar="NAME", default="", help="auto, xfce4, openbox ... or a command.")
 @click.option("--server", type=click.Choice(["auto", "tigervnc", "turbovnc"]), help="VNC server.")
 @click.option("--display", metavar=":N", default="", help="X display; without it a free one.")
 @as_json
-@common_options
-@click.pass_context
-def start(
-    ctx: click.Context,
+async def start(
+    box: Box,
     geometry: str,
     depth: str | None,
     session: str,
     server: str | None,
     display: str,
     as_json: bool,
-) -> int:
+) -> None:
     """Start a desktop and wait until its session has run for three seconds."""
     from gpubox.boxes.desktops import DesktopSpec
 
-    spec = DesktopSpec(_size(geometry), int(depth or 0), session, server or "", display)
-
-    async def work(box: Box) -> int:
-        desktops = desktops_of(box)
-        started = await desktops.start(spec)
-        await retry(box, lambda: desktops.settled(started))
-        if as_json:
-            print_json(ctx.meta[__name__], desktops=[to_json(started)])
-        else:
-            click.echo(clean(f"{started.name} runs {started.session}"))
-        if desktops.mortal:
-            click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
-        return 0
-
-    return _with_box(ctx, work)
+    spec = DesktopSpec(geometry, int(depth or 0), session, server or "", display)
+    desktops = desktops_of(box)
+    started = await desktops.start(spec)
+    await retry(box, lambda: desktops.settled(started))
+    if as_json:
+        print_json(box.name, desktops=[to_json(started)])
+    else:
+        click.echo(clean(f"{started.name} runs {started.session}"))
+    if desktops.mortal:
+        click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
 
 
-@desktop.command(short_help="End a desktop.")
+@desktop.on_box(short_help="End a desktop.")
 @which
-@common_options
-@click.pass_context
-def stop(ctx: click.Context, display: str) -> int:
+async def stop(box: Box, display: str) -> None:
     """End a desktop and the helpers that its session leaves behind."""
-
-    async def work(box: Box) -> int:
-        desktops = desktops_of(box)
-        chosen = _chosen(await retry(box, desktops.list), display)
-        click.echo(clean(await desktops.stop(chosen)))
-        return 0
-
-    return _with_box(ctx, work)
+    desktops = desktops_of(box)
+    chosen = _chosen(await retry(box, desktops.list), display)
+    click.echo(clean(await desktops.stop(chosen)))
 
 
-@desktop.command(short_help="End a desktop and start it again.")
+@desktop.on_box(short_help="End a desktop and start it again.")
 @which
-@common_options
-@click.pass_context
-def restart(ctx: click.Context, display: str) -> int:
+async def restart(box: Box, display: str) -> None:
     """End a desktop that was started here, and start it again with the same session and size."""
-
-    async def work(box: Box) -> int:
-        desktops = desktops_of(box)
-        chosen = _chosen(await retry(box, desktops.list), display)
-        again = await desktops.restart(chosen)
-        await retry(box, lambda: desktops.settled(again))
-        click.echo(clean(f"{again.name} runs {again.session}"))
-        return 0
-
-    return _with_box(ctx, work)
+    desktops = desktops_of(box)
+    chosen = _chosen(await retry(box, desktops.list), display)
+    again = await desktops.restart(chosen)
+    await retry(box, lambda: desktops.settled(again))
+    click.echo(clean(f"{again.name} runs {again.session}"))
 
 
-@desktop.command("open", short_help="Show a desktop in a viewer.")
+@desktop.on_box("open", short_help="Show a desktop in a viewer.")
 @which
-@common_options
-@click.pass_context
-def open_(ctx: click.Context, display: str) -> int:
+async def open_(box: Box, display: str) -> None:
     """Show a desktop in a viewer of this machine; start one when none runs. It stays until the viewer ends.
 
     Without a viewer the address is printed, and the way to the box stays open until Ctrl-C.
     """
     from gpubox.boxes.desktops import DesktopSpec
 
-    async def work(box: Box) -> int:
-        # A retry finds the desktop that was started before the link dropped.
-        desktops = desktops_of(box)
-        session = await retry(box, lambda: desktops.ready(DesktopSpec(display=display)))
-        async with await desktops.open(session) as viewing:
-            by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
-            click.echo(f"{session.name} {by}: {viewing.address}")
-            if viewing.page:
-                click.echo(f"in a browser: {viewing.page}")
-            elif viewing.viewer is None:
-                click.echo("in a browser, where the box has noVNC: --set desktop.viewer=browser")
-            if viewing.password:
-                click.echo(f"password, for this time only: {viewing.password}")
-            await viewing.wait()
-        await retry(box, lambda: desktops.check(session))
-        return 0
-
-    return _with_box(ctx, work)
+    # A retry finds the desktop that was started before the link dropped.
+    desktops = desktops_of(box)
+    session = await retry(box, lambda: desktops.ready(DesktopSpec(display=display)))
+    async with await desktops.open(session) as viewing:
+        by = f"in {viewing.viewer.name}" if viewing.viewer else "to any VNC viewer"
+        click.echo(f"{session.name} {by}: {viewing.address}")
+        if viewing.page:
+            click.echo(f"in a browser: {viewing.page}")
+        elif viewing.viewer is None:
+            click.echo("in a browser, where the box has noVNC: --set desktop.viewer=browser")
+        if viewing.password:
+            click.echo(f"password, for this time only: {viewing.password}")
+        await viewing.wait()
+    await retry(box, lambda: desktops.check(session))
 
 
 @desktop.command(short_help="Save a picture of a desktop.")
@@ -182,7 +154,7 @@ def shot(ctx: click.Context, display: str | None, file: str | None) -> int:
             click.echo(f"{path}: {chosen.name}, {picture.width} x {picture.height}")
         return 0
 
-    return _with_box(ctx, work)
+    return on_box(ctx, work)
 
 
 def _save(path: str, data: bytes) -> None:
@@ -193,20 +165,6 @@ def _save(path: str, data: bytes) -> None:
         Path(path).write_bytes(data)
     except OSError as error:
         raise ConfigError("The picture cannot be written", f"{path}: {error.strerror}") from error
-
-
-def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
-    """Run work over the link to the box of this command; return the exit status."""
-    from gpubox.commands.session import with_box
-
-    return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))
-
-
-def _size(text: str) -> str:
-    width, _, height = text.partition("x")
-    if text and not (width.isdecimal() and height.isdecimal() and 100 <= int(width) <= 32767 >= int(height)):
-        raise ConfigError(f"--geometry {text} is not a size", "Expected width and height, such as 1600x900")
-    return text
 
 
 def _chosen(found: Sequence[DesktopSession], display: str) -> DesktopSession:

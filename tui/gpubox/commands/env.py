@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, common_options, complain, complete_box
+from gpubox.commands.common import common_options, complain, complete_box
 from gpubox.commands.features import envs_of
+from gpubox.commands.of_box import OfBox, on_box
 from gpubox.commands.output import as_json, plain, print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import Cancelled
@@ -17,7 +18,6 @@ from gpubox.core.sanitize import clean
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
     from gpubox.boxes.envs.envs import Environments
-    from gpubox.config.settings import Settings
     from gpubox.core.env import Env
     from gpubox.core.job import JobSpec
 
@@ -33,101 +33,79 @@ quiet = click.option("--quiet", "-q", is_flag=True, help="Without the tool's own
 @click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
-@click.pass_context
-def env(ctx: click.Context, box: str) -> None:
+def env(box: str) -> None:
     """List (without a COMMAND), choose, compare and change BOX's environments: conda, venv, uv, pixi.
 
     ENV is a name, a folder, or a unique part of one. Changes run as jobs with the environment's own tool:
     Ctrl-C leaves them running, and `gpubox-tui jobs BOX` lists them.
     """
-    ctx.meta[__name__] = box
 
 
-@env.command("list", short_help="Print the environments.")
+@env.on_box("list", short_help="Print the environments.")
 @as_json
-@common_options
-@click.pass_context
-def list_(ctx: click.Context, as_json: bool) -> int:
+async def list_(box: Box, as_json: bool) -> None:
     """Print the environments of the box; * is the chosen one, ! is broken."""
     from gpubox.commands import env_report
 
-    async def work(box: Box, _: Settings) -> int:
-        envs = envs_of(box)
-        found = await retry(box, envs.find)
-        chosen = envs.chosen.value
-        if as_json:
-            print_json(
-                box.name,
-                envs=[env_report.to_json(one, chosen) for one in found.envs],
-                roots=plain(found.roots),
-                modules=found.modules,
-                partial=found.partial,
-            )
-        else:
-            click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
-            for line in env_report.notes(found):
-                click.echo(f"{box.name}: {line}", err=True)
-            if (trouble := envs.trouble.value) is not None:
-                complain(trouble, box.name)
-        return 0
-
-    return _with_box(ctx, work)
+    envs = envs_of(box)
+    found = await retry(box, envs.find)
+    chosen = envs.chosen.value
+    if as_json:
+        print_json(
+            box.name,
+            envs=[env_report.to_json(one, chosen) for one in found.envs],
+            roots=plain(found.roots),
+            modules=found.modules,
+            partial=found.partial,
+        )
+    else:
+        click.echo("\n".join(env_report.rows(found.envs, chosen)) if found.envs else "No environments.")
+        for line in env_report.notes(found):
+            click.echo(f"{box.name}: {line}", err=True)
+        if (trouble := envs.trouble.value) is not None:
+            complain(trouble, box.name)
 
 
-@env.command(short_help="Choose the one for shells and jobs.")
+@env.on_box(short_help="Choose the one for shells and jobs.")
 @click.argument("env", metavar="ENV|none")
-@common_options
-@click.pass_context
-def use(ctx: click.Context, env: str) -> int:
+async def use(box: Box, env: str) -> None:
     """Choose the environment that shells and jobs of the box run in; `none` clears the choice."""
     from gpubox.commands import env_report
 
-    async def work(box: Box, _: Settings) -> int:
-        chosen = None if env == WITHOUT else await _found(box, env)
-        await envs_of(box).use(chosen)
-        click.echo(f"{box.name}: {env_report.choice(chosen)}", err=True)
-        return 0
-
-    return _with_box(ctx, work)
+    chosen = None if env == WITHOUT else await _found(box, env)
+    await envs_of(box).use(chosen)
+    click.echo(f"{box.name}: {env_report.choice(chosen)}", err=True)
 
 
-@env.command(short_help="Print what is in one.")
+@env.on_box(short_help="Print what is in one.")
 @which
 @click.option("--packages/--no-packages", default=True, help="Its packages too (the default), or not.")
 @click.option("--size", is_flag=True, help="Bytes on disk too; that takes a moment.")
 @as_json
-@common_options
-@click.pass_context
-def show(ctx: click.Context, env: str, packages: bool, size: bool, as_json: bool) -> int:
+async def show(box: Box, env: str, packages: bool, size: bool, as_json: bool) -> None:
     """Print what is known about an environment, and its packages."""
     from gpubox.commands import env_report
 
-    async def work(box: Box, _: Settings) -> int:
-        envs = envs_of(box)
-        one = await _found(box, env)
-        if size:
-            await retry(box, lambda: envs.size(one))
-            one = envs.named(one.prefix)
-        listed = await retry(box, lambda: envs.packages(one)) if packages else ()
-        if as_json:
-            shown = env_report.to_json(one, envs.chosen.value)
-            print_json(box.name, env=shown, **({"packages": plain(listed)} if packages else {}))
-        else:
-            click.echo("\n".join(env_report.details(one)))
-            if listed:
-                click.echo("\n".join(["", *env_report.packages(listed)]))
-        return 0
-
-    return _with_box(ctx, work)
+    envs = envs_of(box)
+    one = await _found(box, env)
+    if size:
+        await retry(box, lambda: envs.size(one))
+        one = envs.named(one.prefix)
+    listed = await retry(box, lambda: envs.packages(one)) if packages else ()
+    if as_json:
+        shown = env_report.to_json(one, envs.chosen.value)
+        print_json(box.name, env=shown, **({"packages": plain(listed)} if packages else {}))
+    else:
+        click.echo("\n".join(env_report.details(one)))
+        if listed:
+            click.echo("\n".join(["", *env_report.packages(listed)]))
 
 
-@env.command(short_help="Print how two differ.")
+@env.on_box(short_help="Print how two differ.")
 @click.argument("a", metavar="ENV")
 @click.argument("b", metavar="ENV")
 @as_json
-@common_options
-@click.pass_context
-def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
+async def diff(box: Box, a: str, b: str, as_json: bool) -> int:
     """Print which packages only one of two environments has, and which differ.
 
     Exit status: 0 none differ, 1 some do or the box failed, 2 usage error.
@@ -135,38 +113,30 @@ def diff(ctx: click.Context, a: str, b: str, as_json: bool) -> int:
     from gpubox.boxes.envs import difference
     from gpubox.commands import env_report
 
-    async def work(box: Box, _: Settings) -> int:
-        envs = envs_of(box)
-        left = await _found(box, a)
-        right = envs.named(b)
-        in_left = await retry(box, lambda: envs.packages(left))
-        in_right = await retry(box, lambda: envs.packages(right))
-        found = difference(in_left, in_right)
-        if as_json:
-            print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
-        else:
-            click.echo("\n".join(env_report.differing(left, right, found)))
-        return 0 if found.none else 1
-
-    return _with_box(ctx, work)
+    envs = envs_of(box)
+    left = await _found(box, a)
+    right = envs.named(b)
+    in_left = await retry(box, lambda: envs.packages(left))
+    in_right = await retry(box, lambda: envs.packages(right))
+    found = difference(in_left, in_right)
+    if as_json:
+        print_json(box.name, a=left.prefix, b=right.prefix, difference=plain(found))
+    else:
+        click.echo("\n".join(env_report.differing(left, right, found)))
+    return 0 if found.none else 1
 
 
-@env.command(short_help="Ask one whether it sees the GPUs.")
+@env.on_box(short_help="Ask one whether it sees the GPUs.")
 @which
 @as_json
-@common_options
-@click.pass_context
-def sees(ctx: click.Context, env: str, as_json: bool) -> int:
+async def sees(box: Box, env: str, as_json: bool) -> int:
     """Ask torch, tensorflow or jax of an environment whether they see the GPUs; the answer is stored.
 
     Exit status: 0 it sees one, 1 it sees none or the box failed, 124 no answer within a minute.
     """
     from gpubox.commands import env_jobs
 
-    async def work(box: Box, settings: Settings) -> int:
-        return await env_jobs.ask(box, settings, await _found(box, env), as_json=as_json)
-
-    return _with_box(ctx, work)
+    return await env_jobs.ask(box, await _found(box, env), as_json=as_json)
 
 
 @env.command(short_help="Make a new one.")
@@ -198,102 +168,79 @@ def create(ctx: click.Context, name: str, packages: tuple[str, ...], **given: ob
             return envs.create_from(text, name, options.where, options.kind)
         return envs.create(name, packages, options.where, options.kind)
 
-    return _change(ctx, spec, quiet=options.quiet, as_json=options.as_json)
+    return on_box(ctx, lambda box: _change(box, spec, quiet=options.quiet, as_json=options.as_json))
 
 
-@env.command(short_help="Copy one.")
+@env.on_box(short_help="Copy one.")
 @which
 @click.argument("name", metavar="NAME")
 @quiet
 @as_json
-@common_options
-@click.pass_context
-def clone(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
+async def clone(box: Box, env: str, name: str, quiet: bool, as_json: bool) -> int:
     """Make a copy of an environment beside it, as a job."""
-    return _change(ctx, lambda envs: envs.clone(envs.named(env), name), quiet=quiet, as_json=as_json)
+    return await _change(box, lambda envs: envs.clone(envs.named(env), name), quiet=quiet, as_json=as_json)
 
 
-@env.command(short_help="Put packages into one.")
+@env.on_box(short_help="Put packages into one.")
 @which
 @click.argument("packages", nargs=-1, required=True, metavar="PACKAGE...")
 @quiet
 @as_json
-@common_options
-@click.pass_context
-def install(ctx: click.Context, env: str, packages: tuple[str, ...], quiet: bool, as_json: bool) -> int:
+async def install(box: Box, env: str, packages: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """Install packages into an environment with its own tool, as a job."""
-    return _change(ctx, lambda envs: envs.install(envs.named(env), packages), quiet=quiet, as_json=as_json)
+    return await _change(
+        box, lambda envs: envs.install(envs.named(env), packages), quiet=quiet, as_json=as_json
+    )
 
 
-@env.command(short_help="Give one another name.")
+@env.on_box(short_help="Give one another name.")
 @which
 @click.argument("name", metavar="NAME")
 @quiet
 @as_json
-@common_options
-@click.pass_context
-def rename(ctx: click.Context, env: str, name: str, quiet: bool, as_json: bool) -> int:
+async def rename(box: Box, env: str, name: str, quiet: bool, as_json: bool) -> int:
     """Rename an environment, as a job; venvs are recreated, because they cannot be moved."""
-    return _change(ctx, lambda envs: envs.rename(envs.named(env), name), quiet=quiet, as_json=as_json)
+    return await _change(box, lambda envs: envs.rename(envs.named(env), name), quiet=quiet, as_json=as_json)
 
 
-@env.command(short_help="Print a file to make one again from.")
+@env.on_box(short_help="Print a file to make one again from.")
 @which
-@common_options
-@click.pass_context
-def export(ctx: click.Context, env: str) -> int:
+async def export(box: Box, env: str) -> int:
     """Print an environment.yml, or the requirements of a venv, to recreate the environment from."""
     from gpubox.commands import env_jobs
 
-    async def work(box: Box, settings: Settings) -> int:
-        return await env_jobs.export(box, settings, await _found(box, env))
-
-    return _with_box(ctx, work)
+    return await env_jobs.export(box, await _found(box, env))
 
 
-@env.command(short_help="Delete one.")
+@env.on_box(short_help="Delete one.")
 @which
 @click.option("--confirm", metavar="NAME", default="", help="Its name once more, instead of the question.")
 @quiet
 @as_json
-@common_options
-@click.pass_context
-def remove(ctx: click.Context, env: str, confirm: str, quiet: bool, as_json: bool) -> int:
+async def remove(box: Box, env: str, confirm: str, quiet: bool, as_json: bool) -> int:
     """Delete an environment with all its packages once its name was typed; never the base of conda."""
     from gpubox.commands import env_jobs
 
-    async def work(box: Box, settings: Settings) -> int:
-        one = await _found(box, env)
-        spec = envs_of(box).remove(one)
-        if not await env_jobs.confirmed(box, one, confirm):
-            raise Cancelled("Nothing was deleted", f"{clean(one.name, 100)} stays")
-        return await env_jobs.follow(box, settings, spec, quiet=quiet, as_json=as_json)
-
-    return _with_box(ctx, work)
+    one = await _found(box, env)
+    spec = envs_of(box).remove(one)
+    if not await env_jobs.confirmed(box, one, confirm):
+        raise Cancelled("Nothing was deleted", f"{clean(one.name, 100)} stays")
+    return await env_jobs.follow(box, spec, quiet=quiet, as_json=as_json)
 
 
-def _change(ctx: click.Context, spec: _SpecOf, *, quiet: bool, as_json: bool) -> int:
+async def _change(box: Box, spec: _SpecOf, *, quiet: bool, as_json: bool) -> int:
     """Scan the environments, run the job that `spec` returns, and return its exit status."""
     from gpubox.commands import env_jobs
 
-    async def work(box: Box, settings: Settings) -> int:
-        envs = envs_of(box)
-        await retry(box, envs.find)
-        status = await env_jobs.follow(box, settings, spec(envs), quiet=quiet, as_json=as_json)
-        if not status:
-            await envs.rename_choice()
-        return status
-
-    return _with_box(ctx, work)
+    envs = envs_of(box)
+    await retry(box, envs.find)
+    status = await env_jobs.follow(box, spec(envs), quiet=quiet, as_json=as_json)
+    if not status:
+        await envs.rename_choice()
+    return status
 
 
 async def _found(box: Box, word: str) -> Env:
     envs = envs_of(box)
     await retry(box, envs.find)
     return envs.named(word)
-
-
-def _with_box(ctx: click.Context, work: Callable[[Box, Settings], Awaitable[int]]) -> int:
-    from gpubox.commands.session import with_box
-
-    return with_box(ctx, ctx.meta[__name__], work)

@@ -23,7 +23,6 @@ from gpubox.core.sanitize import clean
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
-    from gpubox.config.settings import Settings
     from gpubox.core.env import Env
     from gpubox.core.env import Kind as EnvKind
     from gpubox.core.job import JobSpec
@@ -48,14 +47,14 @@ class Creating:
         return self.file.read(LARGEST + 1).decode("utf-8", "replace")
 
 
-async def follow(box: Box, settings: Settings, spec: JobSpec, *, quiet: bool, as_json: bool) -> int:
+async def follow(box: Box, spec: JobSpec, *, quiet: bool, as_json: bool) -> int:
     """Run a job to its end and return its exit status as a shell would; its log goes to stdout.
 
     With `as_json` the record comes instead of the log; `quiet` shows the log's end only if it failed.
     """
     record = await completion.launch(jobs_of(box), box.shell, spec)
     if not (quiet or as_json):
-        return await waited(box, settings, record)
+        return await waited(box, box.settings, record)
     record = await _ended(box, record)
     status = exit_status(record)
     if as_json:
@@ -86,7 +85,7 @@ async def _show_end(box: Box, record: Record) -> Record:
     return explanation.record
 
 
-async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
+async def ask(box: Box, env: Env, *, as_json: bool) -> int:
     """Ask an environment whether it sees the GPUs, print the answer, and return 0 for yes."""
     envs = envs_of(box)
     record = await _run(box, envs.probe_gpu(env))
@@ -108,7 +107,7 @@ async def ask(box: Box, settings: Settings, env: Env, *, as_json: bool) -> int:
     return exit_status(record) or 1
 
 
-async def export(box: Box, settings: Settings, env: Env) -> int:
+async def export(box: Box, env: Env) -> int:
     """Print the file that recreates an environment; return 0, or the exit status of its tool."""
     envs = envs_of(box)
     record = await _run(box, envs.export(env))

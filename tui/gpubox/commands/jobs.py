@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, common_options, complete_box
+from gpubox.commands.common import common_options, complete_box
 from gpubox.commands.compare import compare_jobs
 from gpubox.commands.features import jobs_of
+from gpubox.commands.of_box import OfBox
 from gpubox.commands.output import as_json, print_json
 from gpubox.commands.retry import retry
 
@@ -25,183 +26,130 @@ many = click.argument("jobs_", nargs=-1, required=True, metavar="JOB...")
 @click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
-@click.pass_context
-def jobs(ctx: click.Context, box: str) -> None:
+def jobs(box: str) -> None:
     """List, look at, follow, stop, remove and rerun the jobs of BOX; `gpubox-tui run` starts them.
 
     Without a COMMAND it lists them.
     JOB is an id, the end of one, a name (its newest job is meant), or `last`.
     """
-    ctx.meta[__name__] = box
 
 
-jobs.add_command(compare_jobs)
-
-
-@jobs.command("list", short_help="Print the jobs, newest first.")
+@jobs.on_box("list", short_help="Print the jobs, newest first.")
 @click.option("--active", is_flag=True, help="Only those that have not ended.")
 @as_json
-@common_options
-@click.pass_context
-def list_(ctx: click.Context, active: bool, as_json: bool) -> int:
+async def list_(box: Box, active: bool, as_json: bool) -> None:
     """Print the jobs of the box, newest first, and with --json the GPUs that they queue for too."""
     from gpubox.commands import job_report
     from gpubox.core.record import ACTIVE
 
-    async def work(box: Box) -> int:
-        found = await retry(box, lambda: jobs_of(box).look(gpus=as_json))
-        shown = [one for one in found if not active or one.state in ACTIVE]
-        if as_json:
-            print_json(
-                box.name,
-                jobs=[job_report.to_json(one) for one in shown],
-                gpus=[job_report.place_to_json(place) for place in jobs_of(box).gpus.value],
-            )
-        else:
-            click.echo("\n".join(job_report.rows(shown)) if shown else "No jobs.")
-        return 0
-
-    return _with_box(ctx, work)
+    found = await retry(box, lambda: jobs_of(box).look(gpus=as_json))
+    shown = [one for one in found if not active or one.state in ACTIVE]
+    if as_json:
+        print_json(
+            box.name,
+            jobs=[job_report.to_json(one) for one in shown],
+            gpus=[job_report.place_to_json(place) for place in jobs_of(box).gpus.value],
+        )
+    else:
+        click.echo("\n".join(job_report.rows(shown)) if shown else "No jobs.")
 
 
-@jobs.command(short_help="Print all that is known of one.")
+@jobs.on_box(short_help="Print all that is known of one.")
 @which
 @as_json
-@common_options
-@click.pass_context
-def show(ctx: click.Context, job: str, as_json: bool) -> int:
+async def show(box: Box, job: str, as_json: bool) -> None:
     """Print the record of a job."""
-
-    async def work(box: Box) -> int:
-        record = await retry(box, lambda: _shown(box, job))
-        _print(box, record, as_json)
-        return 0
-
-    return _with_box(ctx, work)
+    record = await retry(box, lambda: _shown(box, job))
+    _print(box, record, as_json)
 
 
-@jobs.command(short_help="Print the log of one.")
+@jobs.on_box(short_help="Print the log of one.")
 @which
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, also through lost links.")
 @click.option("--lines", "-n", type=click.IntRange(0), metavar="N", help="Only the last N lines there are.")
-@common_options
-@click.pass_context
-def logs(ctx: click.Context, job: str, follow: bool, lines: int | None) -> int:
+async def logs(box: Box, job: str, follow: bool, lines: int | None) -> None:
     """Print the log of a job: what it wrote to stdout and stderr.
 
     A pipe or file gets it byte for byte. A terminal gets its colors, but no other control sequences.
     """
     from gpubox.commands.job_log import pour, start_of_last
 
-    async def work(box: Box) -> int:
-        jobs = jobs_of(box)
-        await retry(box, jobs.look)
-        record = jobs.named(job)
-        offset = 0
-        if lines is not None:
-            last = lines
-            offset = await retry(box, lambda: start_of_last(box, record.id, last))
-        await pour(box, record.id, offset, follow=follow)
-        return 0
-
-    return _with_box(ctx, work)
+    jobs = jobs_of(box)
+    await retry(box, jobs.look)
+    record = jobs.named(job)
+    offset = 0
+    if lines is not None:
+        last = lines
+        offset = await retry(box, lambda: start_of_last(box, record.id, last))
+    await pour(box, record.id, offset, follow=follow)
 
 
-@jobs.command(short_help="End jobs, with all their processes.")
+@jobs.on_box(short_help="End jobs, with all their processes.")
 @many
 @click.option("--wait", is_flag=True, help="Return when they have ended.")
 @as_json
-@common_options
-@click.pass_context
-def stop(ctx: click.Context, jobs_: tuple[str, ...], wait: bool, as_json: bool) -> int:
+async def stop(box: Box, jobs_: tuple[str, ...], wait: bool, as_json: bool) -> None:
     """End jobs: a queued one at once, a running one by TERM, and by KILL when its time of grace is over."""
     from gpubox.boxes.jobs import completion
 
-    async def work(box: Box) -> int:
-        jobs = jobs_of(box)
-        records = await _named(box, jobs_)
-        for record in records:
-            stopped = await retry(box, lambda: jobs.stop(record.id))  # noqa: B023
-            if wait:
-                stopped = await completion.wait(jobs, box.shell, record.id)
-            _print_done(box, stopped, as_json)
-        return 0
-
-    return _with_box(ctx, work)
+    jobs = jobs_of(box)
+    records = await _named(box, jobs_)
+    for record in records:
+        stopped = await retry(box, lambda: jobs.stop(record.id))  # noqa: B023
+        if wait:
+            stopped = await completion.wait(jobs, box.shell, record.id)
+        _print_done(box, stopped, as_json)
 
 
-@jobs.command(short_help="Delete the records and logs of ended jobs.")
+@jobs.on_box(short_help="Delete the records and logs of ended jobs.")
 @many
-@common_options
-@click.pass_context
-def remove(ctx: click.Context, jobs_: tuple[str, ...]) -> int:
+async def remove(box: Box, jobs_: tuple[str, ...]) -> None:
     """Delete the records and logs of jobs that have ended; what they wrote elsewhere stays."""
-
-    async def work(box: Box) -> int:
-        records = await _named(box, jobs_)
-        await retry(box, lambda: jobs_of(box).remove([record.id for record in records]))
-        return 0
-
-    return _with_box(ctx, work)
+    records = await _named(box, jobs_)
+    await retry(box, lambda: jobs_of(box).remove([record.id for record in records]))
 
 
-@jobs.command(short_help="Start a job once more.")
+@jobs.on_box(short_help="Start a job once more.")
 @which
 @as_json
-@common_options
-@click.pass_context
-def rerun(ctx: click.Context, job: str, as_json: bool) -> int:
+async def rerun(box: Box, job: str, as_json: bool) -> None:
     """Start a job again, unchanged, and print the new id."""
     from gpubox.boxes.jobs import completion
 
-    async def work(box: Box) -> int:
-        jobs = jobs_of(box)
-        (before,) = await _named(box, [job])
-        spec = await retry(box, lambda: jobs.again(before.id))
-        record = await completion.launch(jobs, box.shell, spec)
-        if as_json:
-            _print(box, record, as_json)
-        else:
-            click.echo(record.id)
-        return 0
-
-    return _with_box(ctx, work)
+    jobs = jobs_of(box)
+    (before,) = await _named(box, [job])
+    spec = await retry(box, lambda: jobs.again(before.id))
+    record = await completion.launch(jobs, box.shell, spec)
+    if as_json:
+        _print(box, record, as_json)
+    else:
+        click.echo(record.id)
 
 
-@jobs.command(short_help="Fetch the files that one made.")
+@jobs.on_box(short_help="Fetch the files that one made.")
 @which
-@common_options
-@click.pass_context
-def results(ctx: click.Context, job: str) -> int:
+async def results(box: Box, job: str) -> None:
     """Copy the result files of an ended job here, into a folder of its own, and print where it is.
 
     They are those that `run --result` named; the folder is below jobs.results of the settings.
     """
-
-    async def work(box: Box) -> int:
-        record = await retry(box, lambda: _shown(box, job))
-        click.echo(await jobs_of(box).fetch(record))
-        return 0
-
-    return _with_box(ctx, work)
+    record = await retry(box, lambda: _shown(box, job))
+    click.echo(await jobs_of(box).fetch(record))
 
 
-@jobs.command(short_help="Let a process not count as using a GPU.")
+@jobs.on_box(short_help="Let a process not count as using a GPU.")
 @click.argument("pid", type=click.IntRange(1), metavar="PID")
-@common_options
-@click.pass_context
-def ignore(ctx: click.Context, pid: int) -> int:
+async def ignore(box: Box, pid: int) -> None:
     """Stop counting a process as a user of its GPU, so that jobs can get that GPU.
 
     PID is its number on the box, which `jobs BOX list` shows for a waiting job. This holds until it ends.
     """
     from gpubox.core.job import Ignored
 
-    async def work(box: Box) -> int:
-        await retry(box, lambda: jobs_of(box).ignore(Ignored(pid)))
-        return 0
+    await retry(box, lambda: jobs_of(box).ignore(Ignored(pid)))
 
-    return _with_box(ctx, work)
+
+jobs.on_box("compare", short_help="Put two jobs or more side by side.")(compare_jobs)
 
 
 async def _named(box: Box, names: Sequence[str]) -> list[Record]:
@@ -232,9 +180,3 @@ def _print_done(box: Box, record: Record, as_json: bool) -> None:
         print_json(box.name, job=job_report.to_json(record))
     else:
         click.echo(f"{record.id}: {job_report.state(record)}")
-
-
-def _with_box(ctx: click.Context, work: Callable[[Box], Awaitable[int]]) -> int:
-    from gpubox.commands.session import with_box
-
-    return with_box(ctx, ctx.meta[__name__], lambda box, _: work(box))

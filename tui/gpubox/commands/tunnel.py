@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpubox.commands.common import OfBox, begin, common_of, common_options, complete_box
+from gpubox.commands.common import begin, common_of, common_options, complete_box
 from gpubox.commands.features import services_of
+from gpubox.commands.of_box import OfBox, name_of_box
 from gpubox.commands.output import print_json
 from gpubox.commands.retry import retry
 from gpubox.core.errors import ConfigError
@@ -36,8 +37,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 @click.group(cls=OfBox)
 @click.argument("box", metavar="BOX", shell_complete=complete_box)
 @common_options
-@click.pass_context
-def tunnel(ctx: click.Context, box: str) -> None:
+def tunnel(box: str) -> None:
     """Open ports, sockets and services of BOX on this machine, and the other way round.
 
     Without a COMMAND it lists what can be opened.
@@ -45,7 +45,6 @@ def tunnel(ctx: click.Context, box: str) -> None:
     Tunnels listen on 127.0.0.1 only. They stay until Ctrl-C, and reopen on the same port after a drop of the
     link. If a local port is taken, the tunnel takes the next free one and reports it.
     """
-    ctx.meta[__name__] = box
 
 
 @tunnel.command("list", short_help="Print what listens on the box.")
@@ -131,7 +130,7 @@ def _hold(ctx: click.Context, specs: Sequence[TunnelSpec], as_json: bool) -> int
     """Connect to the box of this command and hold tunnels until interrupted."""
     from gpubox.commands.tunnel_hold import Printer, hold
 
-    requested = specs or _of_settings(ctx.meta[__name__], common_of(ctx).load().settings)
+    requested = specs or _of_settings(name_of_box(ctx), common_of(ctx).load().settings)
 
     async def work(box: Box) -> None:
         await hold(box, requested, Printer(box, as_json=as_json))
@@ -143,7 +142,7 @@ def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object
     """Run work on the box of this command, and return the exit status."""
     from gpubox.commands.session import with_opened
 
-    settings, target = begin(ctx, ctx.meta[__name__])
+    settings, target = begin(ctx, name_of_box(ctx))
 
     async def done(box: Box) -> int:
         await work(box)
