@@ -68,7 +68,7 @@ async def test_what_prevents_the_list_stands_where_it_would_be_and_comes_once() 
     desktops = FakeDesktops()
     desktops.error = RemoteError("No answer", "The box said [b]nothing[/b]")
     async with desktop(desktops) as (stage, _):
-        assert "No answer: The box said [b]nothing[/b]" in stage.text
+        assert "No answer. The box said [b]nothing[/b]" in stage.text
         assert not stage._notifications
 
 

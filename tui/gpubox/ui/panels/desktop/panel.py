@@ -112,7 +112,9 @@ chosen one as it is now.
         if not self.seen:
             return
         found = self._desktops.feed.value
-        self._list.empty = self._empty()
+        forbidden = self._forbidden()
+        nothing = "No desktop runs · v starts one and opens it" if forbidden is None else str(forbidden)
+        self._list.empty = self._without_rows(nothing)
         self._list.show(found)
         mine = sum(one.mine for one in found)
         parts = [self._doing] if self._doing else []
@@ -120,18 +122,6 @@ chosen one as it is now.
         set_caption(self, " · ".join(parts))
         self._offer()
         self.set_class(self._picture.aim(self.chosen), "-picture")
-
-    def _empty(self) -> str:
-        if not live(self):
-            return "Not connected"
-        trouble = self._poller.trouble
-        if trouble is not None:
-            return clean(f"{trouble.title}: {trouble.text}")
-        if not self._poller.done:
-            return "Looking …"
-        if (forbidden := self._forbidden()) is not None:
-            return str(forbidden)
-        return "No desktop runs · v starts one and opens it"
 
     def _forbidden(self) -> GpuBoxError | None:
         """Return why sshd lets no desktop be reached, neither by socket nor by port; None when unknown."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.envs import Environments
@@ -17,19 +15,16 @@ from gpubox.config.settings import Settings
 from gpubox.core.env import Env
 from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import program
-from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line, Tone, wrapped
 from gpubox.ui.draw.table import REVERSE, SORT, Table
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.panel import Panel
+from gpubox.ui.list_panel import ExplainedListPanel
 from gpubox.ui.panels.envs.actions import ASKING, VERBS, EnvActions
 from gpubox.ui.panels.envs.packages import EnvPackages
 from gpubox.ui.panels.envs.table import COLUMNS, EnvRow, rows, why
-from gpubox.ui.poller import Poller, live
+from gpubox.ui.poller import live
 from gpubox.ui.widgets.titles import set_caption
 
-LIST = 10.0
-"""Seconds between two scans while the panel is visible: other programs change environments too."""
 _ON_ONE = (*VERBS, "use", "details", "mark", "clone")
 """Actions on the environment under the cursor."""
 _LIVE = frozenset({*VERBS, "details", "new", "clone", "compare"})
@@ -38,7 +33,7 @@ _WHOLE = frozenset({"use", "install", "see", "export", "rename", "clone"})
 """Actions that a broken environment cannot do."""
 
 
-class EnvsPanel(Panel):
+class EnvsPanel(ExplainedListPanel[EnvRow]):
     """One list of all environments."""
 
     NAME = "envs"
@@ -47,6 +42,7 @@ class EnvsPanel(Panel):
     PLACE = "main"
     ROWS = 6
     WAITS = True
+    OFFERED = (*_ON_ONE, "new", "compare", "clear")
     HELP = """\
 conda, venv, uv and pixi environments, found without running any of them. `●` is the one that shells and jobs
 of this box use; `enter` takes another. **BUILT FOR** is what its frameworks say; whether they really see the
@@ -73,49 +69,20 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         replace(REVERSE, id="envs.reverse"),
         Binding("escape", "clear", "Unmark", id="envs.clear", tooltip="Mark none any more"),
     ]
-    DEFAULT_CSS = """
-    EnvsPanel {
-        & #list { height: 100h; }
-        & #why { dock: bottom; height: auto; max-height: 3; }
-    }
-    """
 
     def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings)
         self._envs = box.use(Environments)
+        listed: Table[EnvRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
+        super().__init__(box, settings, self._envs.find, listed)
         self._marked: set[str] = set()
-        self._could: tuple[bool, ...] = ()
-        self._needed = 0
-        self._poller = Poller(self, LIST, self._envs.find)
         self._verbs = EnvActions(self, box, self._envs.find)
-        self._list: Table[EnvRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
-        self._why = LineView(self._draw_why, id="why")
-        self._why.can_focus = False
-
-    def compose(self) -> ComposeResult:
-        """Compose the list, and the lines that explain the environment under the cursor."""
-        yield self._list
-        yield self._why
 
     def on_mount(self) -> None:
-        """Follow the feeds, and scan again while the panel is visible."""
-        envs = self._envs
-        for feed in (envs.feed.follow(), envs.chosen.follow(), envs.trouble.follow()):
-            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
+        """Follow what is known, and the jobs that change it."""
+        self._follow(self._envs.feed)
+        self._follow(self._envs.chosen)
+        self._follow(self._envs.trouble)
         self.run_worker(guarded(self, self._verbs.follow(self._poller.soon)), exit_on_error=False)
-        self.set_interval(1.0, self._tick)
-
-    async def _follow(self, changes: AsyncGenerator[object]) -> None:
-        async for _ in changes:
-            self._show()
-
-    def _tick(self) -> None:
-        self._poller.tick()
-        self._show()
-
-    def catch_up(self) -> None:
-        """Draw what changed while hidden."""
-        self._tick()
 
     @property
     def chosen(self) -> Env | None:
@@ -131,20 +98,13 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         """Draw the present state."""
         if not self.seen:
             return
-        self._list.empty = self._empty()
+        self._list.empty = self._without_rows("No environment was found · n makes one")
         envs = self._envs
         if envs.feed.value is not None and not envs.feed.value.partial:
             self._marked &= {env.prefix for env in envs.feed.value.envs}
         self._list.show(rows(envs.feed.value, envs.chosen.value, self._marked, self.sample))
         set_caption(self, self._subtitle())
         self._explain()
-
-    def _empty(self) -> str:
-        if not live(self):
-            return "Not connected"
-        if (trouble := self._poller.trouble) is not None:
-            return clean(str(trouble))
-        return "No environment was found · n makes one" if self._envs.feed.value is not None else "Looking …"
 
     def _subtitle(self) -> str:
         envs, used = self._envs.feed.value, self._envs.chosen.value
@@ -155,20 +115,6 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         parts += [f"uses {clean(used.name, 30)}"] if used is not None else []
         parts += [clean(envs.modules, 30)] if envs is not None and envs.modules else []
         return " · ".join(parts)
-
-    def _explain(self) -> None:
-        """Explain the chosen row, and update the keys that work on it."""
-        self._why.redraw()
-        needed = self.get_content_height(self.size, self.screen.size, self.size.width)
-        if needed != self._needed:
-            self._needed = needed
-            self.refresh(layout=True)
-        could = tuple(
-            bool(self.check_action("do", (verb,))) for verb in (*_ON_ONE, "new", "compare", "clear")
-        )
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
 
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self._list.chosen
@@ -182,18 +128,10 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             lines += wrapped(text, width, tone, most=2)
         return lines[:3]
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that the content needs, for a panel that is as high as its content."""
-        return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
-
     def watch_sample(self) -> None:
         """Update the driver's CUDA version and the ages from the newest sample."""
         if self.is_mounted:
             self._show()
-
-    def on_table_chosen(self) -> None:
-        """Explain the row under the cursor."""
-        self._explain()
 
     def on_table_opened(self) -> None:
         """Show the packages of the environment that was double-clicked."""
@@ -212,10 +150,6 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
             env = self.chosen
             return env is not None and not (env.broken and action in _WHOLE)
         return True
-
-    def summon(self, *, again: bool) -> None:
-        """Scan for environments now."""
-        self._poller.soon()
 
     def action_use(self) -> None:
         """Use the environment for shells and jobs of this box, or stop using it."""

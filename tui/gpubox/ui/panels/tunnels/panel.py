@@ -6,9 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 
 from gpubox.boxes import browser
 from gpubox.boxes.box import Box
@@ -20,10 +18,9 @@ from gpubox.config.settings import Settings
 from gpubox.core.channels import Forward
 from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import program
-from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line, Tone, wrapped
 from gpubox.ui.draw.table import Table
-from gpubox.ui.list_panel import ListPanel
+from gpubox.ui.list_panel import ExplainedListPanel
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panels.tunnels.form import TunnelForm
 from gpubox.ui.panels.tunnels.table import COLUMNS, Rates, TunnelRow, rows, why
@@ -31,7 +28,7 @@ from gpubox.ui.poller import live
 from gpubox.ui.widgets.titles import set_caption
 
 
-class TunnelsPanel(ListPanel):
+class TunnelsPanel(ExplainedListPanel[TunnelRow]):
     """One list of services and tunnels."""
 
     NAME = "tunnels"
@@ -54,28 +51,14 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         Binding("a", "all", "All", id="tunnels.all", tooltip="Show what belongs to the system too, or not"),
         Binding("y", "copy", "Copy address", id="tunnels.copy", tooltip="Copy the address on this machine"),
     ]
-    DEFAULT_CSS = """
-    TunnelsPanel {
-        & #list { height: 100h; }  /* not 1fr, which stretches a panel of height auto */
-        & #why { dock: bottom; height: auto; max-height: 3; }
-    }
-    """
 
     def __init__(self, box: Box, settings: Settings) -> None:
         self._services, self._tunnels = box.use(Services), box.use(Tunnels)
         self._limits = box.use(SshdLimits)
-        super().__init__(box, settings, self._services.find)
+        listed: Table[TunnelRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
+        super().__init__(box, settings, self._services.find, listed)
         self._rates = Rates()
-        self._needed = 0
         self._all = False
-        self._list: Table[TunnelRow] = Table(COLUMNS, lambda row: row.key, sort="name", empty="", id="list")
-        self._why = LineView(self._draw_why, id="why")
-        self._why.can_focus = False
-
-    def compose(self) -> ComposeResult:
-        """Compose the list, and the lines that explain the chosen row."""
-        yield self._list
-        yield self._why
 
     def on_mount(self) -> None:
         """Follow the feeds of services, tunnels and sshd's limits."""
@@ -94,7 +77,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         self._rates.note(tunnels)
         if not self.seen:
             return
-        self._list.empty = self._empty()
+        self._list.empty = self._without_rows("Nothing listens on the box · n opens a tunnel by hand")
         services = self._services
         self._list.show(
             row
@@ -116,15 +99,6 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             return False
         return self._all or not service.system
 
-    def _explain(self) -> None:
-        """Explain the chosen row, and update the keys that work on it."""
-        self._why.redraw()
-        needed = self.get_content_height(self.size, self.screen.size, self.size.width)
-        if needed != self._needed:
-            self._needed = needed
-            self.refresh(layout=True)
-        self._offer()
-
     def _draw_why(self, width: int, _height: int) -> Sequence[Line]:
         row = self.chosen
         lines: list[Line] = []
@@ -133,27 +107,12 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
             lines += wrapped(text, width, tone, most=2)
         return lines
 
-    def _empty(self) -> str:
-        if not live(self):
-            return "Not connected"
-        if (trouble := self._poller.trouble) is not None:
-            return clean(str(trouble))
-        return "Nothing listens on the box · n opens a tunnel by hand" if self._poller.done else "Looking …"
-
     def _subtitle(self) -> str:
         shown = self._list.shown
         services = sum(row.service is not None for row in shown)
         parts = [f"{sum(row.open for row in shown)} open"]
         parts += [f"{services} found"] if services else []
         return " · ".join(parts) if shown else ""
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the lines that the content needs, for a panel that is as high as its content."""
-        return 1 + max(3, len(self._list.shown)) + len(self._draw_why(width, viewport.height))
-
-    def on_table_chosen(self) -> None:
-        """Explain the row under the cursor."""
-        self._explain()
 
     def on_table_opened(self) -> None:
         """Open the double-clicked row."""
@@ -185,10 +144,6 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         if action == "stop" and tunnel is not None and tunnel.phase is TunnelPhase.STOPPED:
             return "Forget"
         return None
-
-    def summon(self, *, again: bool) -> None:
-        """Scan for services now."""
-        self._poller.soon()
 
     def action_open(self) -> None:
         """Open the chosen service and its page, or the chosen tunnel."""
