@@ -15,6 +15,9 @@ from gpubox.core.shell import CommandResult
 from tests.boxes.scripted import ScriptedShell, until
 from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept
 
+ROW = b"0: 0100007F:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1\n"
+"""A socket that listens, as in /proc/net/tcp."""
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +83,8 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
     listens = False
 
     def answer(command: str) -> CommandResult:
-        line = b"0: 0100007F:22B8 00000000:0000 0A 0\n" if listens else b""
-        return CommandResult(0, None, b"1: 00000000:0016 00000000:0000 0A 0\n" + line + b"2: junk\n", b"")
+        rows = b"".join(ROW % port for port in [22, 8888][: 1 + listens])
+        return CommandResult(0, None, rows + b"2: junk\n", b"")
 
     shell = ScriptedShell()
     shell.answer = answer

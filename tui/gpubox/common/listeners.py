@@ -37,23 +37,31 @@ def address(word: str) -> str:
     return ":".join("%x" % (data[place] << 8 | data[place + 1]) for place in range(0, 16, 2))
 
 
+def port_of(address: str) -> int:
+    """Return the port of an address of /proc/net/tcp, `0100007F:22B8`; 0 where there is none."""
+    try:
+        port = int(address.rpartition(":")[2], 16)
+    except ValueError:
+        return 0
+    return port if 0 < port < 65536 else 0
+
+
 def listeners(table: str) -> Iterator[Row]:
     """Yield the sockets that listen in lines of /proc/net/tcp and tcp6; other lines are passed over."""
     for line in table.splitlines():
         fields = line.split()
         if len(fields) < 10 or fields[3] != LISTENS:
             continue
-        at, _, port = fields[1].rpartition(":")
         try:
             row: Row = {
-                "host": address(at),
-                "port": int(port, 16),
+                "host": address(fields[1].rpartition(":")[0]),
+                "port": port_of(fields[1]),
                 "uid": int(fields[7]),
                 "inode": int(fields[9]),
             }
         except ValueError:
             continue
-        if 0 < row["port"] < 65536 and 0 <= row["uid"] < 1 << 32:
+        if row["port"] and 0 <= row["uid"] < 1 << 32:
             yield row
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from gpubox.remote import process_tree
+from gpubox.remote import process_tree, users
 from gpubox.remote.probe import driver, nvml
 
 TYPE_CHECKING = False
@@ -162,15 +162,9 @@ class People:
 
     def _user(self, pid: int) -> str:
         try:
-            uid = os.stat("/proc/%d" % pid).st_uid
+            return users.name(os.stat("/proc/%d" % pid).st_uid)
         except OSError:
             return "?"
-        try:
-            import pwd
-
-            return pwd.getpwuid(uid).pw_name
-        except (KeyError, ImportError):
-            return str(uid)
 
     def words(self, pid: int, memory: Optional[int] = None) -> str:
         """Return a process in words: `python (pid 812, bob, 642 MiB)`."""

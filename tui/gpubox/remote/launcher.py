@@ -11,7 +11,7 @@ import select
 import signal
 import time
 
-from gpubox.remote import envlock, gpu_queue, process_tree, records, signal_waits
+from gpubox.remote import envlock, gpu_queue, process_tree, records, signal_waits, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -352,12 +352,8 @@ def payload(job: str, variable: str, canceler: str) -> int:
 
 def user() -> str:
     """Return who we are."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (KeyError, ImportError):
-        return os.environ.get("USER") or str(os.getuid())
+    name = users.name(os.getuid())
+    return os.environ.get("USER", name) if name.isdigit() else name
 
 
 def _end_orphan(folder: str, record: Row, by: str) -> None:

@@ -38,7 +38,7 @@ import stat
 import struct
 import time
 
-from gpubox.remote import process_tree, records
+from gpubox.remote import process_tree, records, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -306,9 +306,5 @@ def job_of(name: str) -> str:
 
 def user_name(uid: int) -> str:
     """Return the name of a user, or the number where the box knows no name."""
-    try:
-        import pwd  # here, because those who wait in the queue need no memory for it
-
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, ImportError):
-        return "user %d" % uid
+    name = users.name(uid)
+    return "user %d" % uid if name == str(uid) else name

@@ -15,6 +15,7 @@ import sys
 import time
 
 from gpubox.common.listeners import WORDS, listeners, sockets
+from gpubox.remote import users
 from gpubox.remote.json_answer import encoded
 from gpubox.remote.probe.kernel_files import read_all, rooted
 
@@ -126,24 +127,6 @@ def environment(pid: int) -> Dict[str, str]:
     """Return the environment of a process that one may look into, else nothing."""
     pairs = (part.partition(b"=") for part in read(rooted("/proc/%d/environ" % pid), 256 * 1024).split(b"\0"))
     return {text(name): text(value) for name, _, value in pairs if name}
-
-
-class Users:
-    """Names of users, each looked up once: a directory server may take its time."""
-
-    def __init__(self) -> None:
-        self.known: Dict[int, str] = {}
-
-    def name(self, uid: int) -> str:
-        """Return the name of a user, or the number where there is none."""
-        if uid not in self.known:
-            import pwd
-
-            try:
-                self.known[uid] = pwd.getpwuid(uid).pw_name[:64]
-            except (KeyError, OverflowError):
-                self.known[uid] = str(uid)
-        return self.known[uid]
 
 
 def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[str, List[Row]]:
@@ -261,9 +244,8 @@ def zabbix() -> Row:
 class ListeningProcesses:
     """The processes that listen, and the folders in which they describe themselves."""
 
-    def __init__(self, owners: Dict[int, int], users: Users) -> None:
+    def __init__(self, owners: Dict[int, int]) -> None:
         self.owners = owners
-        self.users = users
         self.processes: Dict[str, Row] = {}
         self.runtime = list(runtime_folders(dict(os.environ)))
         self.temporary = [os.environ.get("TMPDIR") or "/tmp", "/tmp"]
@@ -281,7 +263,7 @@ class ListeningProcesses:
             "name": text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n"),
             "words": line,
             "uid": uid,
-            "user": self.users.name(uid),
+            "user": users.name(uid),
         }
         with contextlib.suppress(OSError):  # it belongs to somebody else
             row["folder"] = os.readlink(rooted("/proc/%d/cwd" % pid))
@@ -294,7 +276,6 @@ class ListeningProcesses:
 def look() -> Row:
     """Return what listens on the box, and what its processes and files say about it."""
     until = time.process_time() + SECONDS
-    users = Users()
     table = text(read(rooted("/proc/net/tcp"), TABLE)) + text(read(rooted("/proc/net/tcp6"), TABLE))
     rows = list(listeners(table))[:MOST]
     local = list(sockets(text(read(rooted("/proc/net/unix"), TABLE))))[:MOST]
@@ -304,7 +285,7 @@ def look() -> Row:
         by_socket.setdefault("socket:[%s]" % row.pop("inode"), []).append(row)
     holders(by_socket, found, until)
     programs = others(rows, found, until)
-    listening = ListeningProcesses(dict(found), users)
+    listening = ListeningProcesses(dict(found))
     for row in rows + local:
         pid = row.get("pid", row.get("guess"))
         if isinstance(pid, int):

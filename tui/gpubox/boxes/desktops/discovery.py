@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gpubox.boxes.desktops.remote_script import SEPARATOR, ScriptLine, ask
 from gpubox.boxes.desktops.servers import servers
 from gpubox.boxes.desktops.session import DesktopSession, Running
+from gpubox.common.listeners import port_of
 from gpubox.core.bounds import whole
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
-
-_PORT = re.compile("[0-9A-Fa-f]{1,4}")
 
 
 @dataclass(slots=True)
@@ -61,13 +59,9 @@ def _note(seen: _Seen, line: ScriptLine) -> None:
         case "sockets" if words and whole(words[0]) is not None:
             seen.sockets[int(words[0])] = set(words[1:])
         case "listens" if len(words) == 2:
-            seen.ports[words[0]] = _hexadecimal(words[1].rpartition(":")[2])
+            seen.ports[words[0]] = port_of(words[1])
         case _:
             pass
-
-
-def _hexadecimal(text: str) -> int:
-    return int(text, 16) if _PORT.fullmatch(text) else 0
 
 
 def _session(seen: _Seen, words: list[str], parts: list[str]) -> DesktopSession | None:

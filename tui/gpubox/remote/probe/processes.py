@@ -9,6 +9,7 @@ import threading
 import time
 
 from gpubox.common.sample_format import COMMAND_LIMIT, NAME_LIMIT, given
+from gpubox.remote import users
 from gpubox.remote.probe.containers import container
 from gpubox.remote.probe.kernel_files import read, read_all, read_text
 
@@ -82,10 +83,7 @@ class UserNames:
 
     def look(self, uid: int) -> None:
         """Ask the system for a name."""
-        import pwd
-
-        with contextlib.suppress(KeyError):
-            self.names[uid] = pwd.getpwuid(uid).pw_name[:NAME_LIMIT]
+        self.names[uid] = users.name(uid)
 
 
 class ProcessReader:
