@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from gpubox.boxes.processes import SIGNALS
 from gpubox.config.settings import DesktopSettings
 from gpubox.core.env import Env
 from gpubox.core.feed import Feed
@@ -13,7 +14,7 @@ from gpubox.ui.panels.desktop.form import DesktopForm
 from gpubox.ui.panels.envs.form import EnvForm
 from gpubox.ui.panels.envs.packages import EnvPackages
 from gpubox.ui.panels.jobs.job_screen import JobScreen
-from gpubox.ui.panels.processes.signal_chooser import SIGNALS, SignalChooser
+from gpubox.ui.panels.processes.signal_chooser import SignalChooser
 from gpubox.ui.panels.tunnels.form import TunnelForm
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.details import Details

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import floor
-from types import MappingProxyType
 from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature
@@ -15,20 +13,15 @@ from gpubox.core.sample import Process
 from gpubox.core.sanitize import clean, clean_bytes, last_line
 from gpubox.core.shell import CommandResult, Shell
 
-SIGNALS: Mapping[str, str] = MappingProxyType(
-    {
-        "TERM": "asks it to end; it may save its work first",
-        "INT": "the same as ctrl+c in its terminal",
-        "HUP": "its terminal is gone; some programs read their settings anew",
-        "QUIT": "ends it with a core dump",
-        "KILL": "ends it at once; nothing is saved",
-        "STOP": "pauses it; its GPU memory stays taken",
-        "CONT": "lets a paused one go on",
-        "USR1": "means what the program says; many training jobs save a checkpoint",
-        "USR2": "means what the program says",
-    }
-)
-"""The signals that may be sent, without SIG, and what each does."""
+SIGNALS = {
+    "TERM": "asks it to end; it may save its work",
+    "INT": "the same as ctrl+c in its terminal",
+    "HUP": "its terminal is gone; daemons read their settings again",
+    "STOP": "pauses it; its GPU memory stays taken",
+    "CONT": "lets a paused one go on",
+    "KILL": "ends it at once; nothing is saved",
+}
+"""The signals that may be sent, without SIG, the gentlest first, and what each does to a process."""
 
 _MARK = "gpubox-signal:"
 _SLACK = 3

@@ -10,14 +10,14 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.processes import ProcessSignals
+from gpubox.boxes.processes import SIGNALS, ProcessSignals
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import Ignored
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.sample import Process
 from gpubox.ui.draw.table import Table
 from gpubox.ui.panels.processes.panel import Processes
-from gpubox.ui.panels.processes.signal_chooser import SIGNALS, SignalChooser
+from gpubox.ui.panels.processes.signal_chooser import SignalChooser
 from gpubox.ui.panels.processes.table import totals
 from gpubox.ui.widgets.details import Details
 from tests import samples

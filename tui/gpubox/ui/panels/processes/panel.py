@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.processes import ProcessSignals
+from gpubox.boxes.processes import SIGNALS, ProcessSignals
 from gpubox.common import units
 from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
@@ -24,7 +24,7 @@ from gpubox.ui.draw.table import REVERSE, SORT, Table
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.panels.processes import table as process_table
-from gpubox.ui.panels.processes.signal_chooser import SIGNALS, SignalChooser, let_pass
+from gpubox.ui.panels.processes.signal_chooser import SignalChooser, let_pass
 from gpubox.ui.panels.processes.table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.filter_input import FilterInput

@@ -11,22 +11,13 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from gpubox.boxes.processes import SIGNALS
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sample import Process
 from gpubox.core.sanitize import clean
 from gpubox.ui.panels.processes.table import program
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_title
-
-SIGNALS: dict[str, str] = {
-    "TERM": "asks it to end; it may save its work",
-    "INT": "the same as ctrl+c in its terminal",
-    "HUP": "its terminal is gone; daemons read their settings again",
-    "STOP": "pauses it; its GPU memory stays taken",
-    "CONT": "lets a paused one go on",
-    "KILL": "ends it at once; nothing is saved",
-}
-"""The signals that can be sent, and the effect of each."""
 
 
 class _Signals(OptionList, inherit_bindings=False):
