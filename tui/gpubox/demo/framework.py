@@ -1,17 +1,15 @@
-"""A stand-in for TensorFlow in the environments of the demo box: shapes without numbers.
+"""A stand-in for TensorFlow in the environments of the demo box, for the job `style-transfer` alone.
 
-It has what the job `style-transfer` asks of a framework. Nothing is computed: a convolution takes as long as
-it might, and the picture is made up.
+Nothing is computed: a convolution takes as long as it might, and the picture is made up.
 """
 
 from __future__ import annotations
 
-import builtins
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
-from typing import cast
 
 GPU = True
 """Whether this one was built for GPUs."""
@@ -22,164 +20,88 @@ SHARE = 0.85
 """How much of the time without a GPU is computed."""
 
 
-class Device:
-    """A GPU that is simulated."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class Array:
-    """A shape; what is done with it gives another shape."""
-
-    def __init__(self, *shape: int) -> None:
-        self.shape = shape
-
-    def _wider(self, other: object) -> Array:
-        if not isinstance(other, Array):
-            return self
-        rank = max(len(self.shape), len(other.shape))
-        mine, theirs = ((1,) * (rank - len(each.shape)) + each.shape for each in (self, other))
-        return Array(*map(max, mine, theirs))
-
-    __add__ = __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = _wider
-
-    def __float__(self) -> float:
-        return 0.0
-
-    def __getitem__(self, key: object) -> Array:
-        keys = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
-        rest = iter(self.shape)
-        return Array(*_chosen(keys, rest), *rest)
-
-    def reshape(self, shape: Sequence[int]) -> Array:
-        """Return another shape."""
-        return Array(*shape)
-
-    def astype(self, _kind: object) -> Array:
-        """Return it as it is."""
-        return self
-
-    def tobytes(self) -> bytes:
-        """Return a picture: a color of each pixel's place."""
-        height, width = self.shape[:2]
-        ramp = bytes(part for x in builtins.range(width + 256) for part in (x % 256, (x // 2) % 256, 128))
-        return b"".join(ramp[3 * (y % 256) : 3 * (y % 256 + width)] for y in builtins.range(height))
-
-
-def _chosen(keys: Iterable[object], rest: Iterator[int]) -> Iterator[int]:
-    for key in keys:
-        if key is None:
-            yield 1
-        else:
-            length = next(rest)
-            if isinstance(key, slice):
-                yield len(builtins.range(*key.indices(length)))
-
-
-def _gpus() -> list[Device]:
-    import os
-
+def _gpus(kind: str | None = None) -> list[SimpleNamespace]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = ["all"] * 3 if given is None else [word for word in given.split(",") if word not in ("", "-1")]
-    return [Device(f"simulated GPU:{place}") for place, _ in enumerate(names)] if GPU else []
+    found = [SimpleNamespace(name=f"simulated GPU:{place}") for place, _ in enumerate(names)]
+    return found if GPU and kind != "CPU" else []
 
 
-class config:
-    """Which devices there are."""
-
-    hidden = False
-
-    class experimental:
-        """What may change."""
-
-        @staticmethod
-        def set_memory_growth(_gpu: Device, _grow: bool) -> None:
-            """Take nothing at once."""
-
-        @staticmethod
-        def get_device_details(_gpu: Device) -> dict[str, str]:
-            """Return nothing: the name says it."""
-            return {}
-
-    @staticmethod
-    def list_physical_devices(kind: str | None = None) -> list[Device]:
-        """Return the GPUs that the job was given."""
-        return [] if kind == "CPU" else _gpus()
-
-    @classmethod
-    def set_visible_devices(cls, _devices: Sequence[object], _kind: str) -> None:
-        """Use no GPU."""
-        cls.hidden = True
+def _nothing(*_: object) -> dict[str, str]:
+    return {}
 
 
-def _work(operations: float) -> None:
-    """Take as long as operations might."""
-    gpu = bool(_gpus()) and not config.hidden
-    seconds = operations / PACE[gpu]
-    busy = time.perf_counter() + (0.0 if gpu else SHARE * seconds)
-    while time.perf_counter() < busy:
-        pass
-    time.sleep(seconds if gpu else (1 - SHARE) * seconds)
+config = SimpleNamespace(
+    list_physical_devices=_gpus,
+    set_visible_devices=_nothing,
+    experimental=SimpleNamespace(set_memory_growth=_nothing, get_device_details=_nothing),
+)
 
 
-def conv2d(image: Array, kernel: Array, strides: int, padding: str) -> Array:
-    """Return the shape of a convolution after the time of one."""
-    count, high, wide, _ = image.shape
-    size, _, inputs, outputs = kernel.shape
-    high, wide = ((side - size) // strides + 1 for side in (high, wide))
-    _work(2.0 * high * wide * size * size * inputs * outputs)
-    return Array(count, high, wide, outputs)
+class ImageSize:
+    """An image, of which only the size is known."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+
+    def __add__(self, _: object) -> ImageSize:
+        return self
 
 
-def range(length: int, dtype: str) -> Array:
-    """Return a row."""
-    return Array(length)
+class Painter:
+    """The methods of the job's class for TensorFlow, whose place they take."""
 
+    gpu: str
 
-def sin(array: Array) -> Array:
-    """Return it as it is."""
-    return array
+    def weights(self, _values: object, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a kernel."""
+        return shape
 
+    def wave(self, width: int, height: int, *_: float) -> ImageSize:
+        """Return one color."""
+        return ImageSize(width, height)
 
-def stack(arrays: Sequence[Array], axis: int) -> Array:
-    """Return arrays put together along a new last axis."""
-    return Array(*arrays[0].shape, len(arrays))
+    def image(self, waves: Sequence[ImageSize]) -> ImageSize:
+        """Return an image of three colors."""
+        return waves[0]
 
+    def convolve(self, image: ImageSize, kernel: tuple[int, ...], stride: int) -> ImageSize:
+        """Take the time of a convolution, and return what is left of the image."""
+        size, _, inputs, outputs = kernel
+        made = ImageSize(-(-image.width // stride), -(-image.height // stride))
+        gpu = bool(self.gpu)
+        seconds = 2.0 * made.width * made.height * size * size * inputs * outputs / PACE[gpu]
+        busy = time.perf_counter() + (0.0 if gpu else SHARE * seconds)
+        while time.perf_counter() < busy:
+            pass
+        time.sleep(seconds if gpu else (1 - SHARE) * seconds)
+        return made
 
-def pad(array: Array, edges: Sequence[tuple[int, int]], mode: str) -> Array:
-    """Return it with edges."""
-    return Array(*(side + sum(edge) for side, edge in zip(array.shape, edges, strict=True)))
+    def normalize(self, image: ImageSize) -> ImageSize:
+        """Return it as it is."""
+        return image
 
+    relu = normalize
 
-def repeat(array: Array, times: int, axis: int) -> Array:
-    """Return it longer along one axis."""
-    return Array(*(side * (times if place == axis else 1) for place, side in enumerate(array.shape)))
+    def larger(self, image: ImageSize) -> ImageSize:
+        """Return it twice as wide and high."""
+        return ImageSize(2 * image.width, 2 * image.height)
 
+    def bytes(self, _: ImageSize, width: int, height: int) -> bytes:
+        """Return a picture: a color of each pixel's place."""
+        ramp = b"".join(bytes((x % 256, (x // 2) % 256, 128)) for x in range(width + 256))
+        return b"".join(ramp[3 * (y % 256) : 3 * (y % 256 + width)] for y in range(height))
 
-def _moments(image: Array, axes: Sequence[int], keepdims: bool) -> tuple[Array, Array]:
-    return Array(1, 1, image.shape[-1]), Array(1, 1, image.shape[-1])
-
-
-nn = SimpleNamespace(conv2d=conv2d, moments=_moments, relu=sin)
-math = SimpleNamespace(rsqrt=sin)
-
-
-def _of_buffer(values: Sequence[float], _kind: object) -> Array:
-    return Array(len(values))
-
-
-def _numpy() -> ModuleType:
-    """Return what a framework wants of numpy, for this process alone."""
-    found = ModuleType("numpy", "A stand-in for numpy beside the stand-in for TensorFlow.")
-    parts: dict[str, object] = {"__version__": __version__, "float32": "float32", "uint8": "uint8"}
-    parts.update(frombuffer=_of_buffer, asarray=sin, round=sin, tanh=sin)
-    vars(found).update(parts)
-    return found
+    def wait(self) -> None:
+        """Return at once."""
 
 
 if __name__ == "tensorflow":  # this file also belongs to gpubox.demo, where importing it must change nothing
-    sys.modules.setdefault("numpy", _numpy())
+    vars(sys.modules.setdefault("numpy", ModuleType("numpy")))["__version__"] = __version__
+    if job := sys.modules.get("frameworks"):
+        for name, method in vars(Painter).items():
+            if callable(method):
+                setattr(job.Tensorflow, name, method)
     print(
         "rehearsal    TensorFlow is simulated: nothing is computed, times and picture are made up", flush=True
     )
