@@ -35,11 +35,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def difference(a: Sequence[Package], b: Sequence[Package]) -> Difference:
-    """Compare packages by name; sources are ignored, and so is a build that only one side knows."""
+    """Compare packages by name; see `differ`."""
     left, right = ({one.name: one for one in packages} for packages in (a, b))
     both = sorted(left.keys() & right.keys())
     differing = tuple(
-        PackagePair(name, left[name], right[name]) for name in both if _differ(left[name], right[name])
+        PackagePair(name, left[name], right[name]) for name in both if differ(left[name], right[name])
     )
     return Difference(
         only_a=tuple(left[name] for name in sorted(left.keys() - right.keys())),
@@ -49,5 +49,8 @@ def difference(a: Sequence[Package], b: Sequence[Package]) -> Difference:
     )
 
 
-def _differ(a: Package, b: Package) -> bool:
+def differ(a: Package | None, b: Package | None) -> bool:
+    """Return whether a package differs; a build that only one side knows is ignored, as is its source."""
+    if a is None or b is None:
+        return a is not b
     return a.version != b.version or bool(a.build and b.build and a.build != b.build)

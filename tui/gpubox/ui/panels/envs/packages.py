@@ -13,14 +13,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs.diff import differ
 from gpubox.boxes.envs.envs import Environments
 from gpubox.core.env import Env, Package
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span, Tone
 from gpubox.ui.draw.table import Column, Table
 from gpubox.ui.error_boundary import guarded
+from gpubox.ui.widgets.filter_input import FilterInput
 from gpubox.ui.widgets.key_footer import KeyFooter
-from gpubox.ui.widgets.line_input import LineInput
 from gpubox.ui.widgets.titles import set_caption, set_title
 
 
@@ -34,11 +35,7 @@ class Pair:
     @property
     def differs(self) -> bool:
         """Whether the environments have different versions or builds of it."""
-        first = self.sides[0]
-        return any(
-            (one and (one.version, one.build)) != (first and (first.version, first.build))
-            for one in self.sides
-        )
+        return any(differ(one, self.sides[0]) for one in self.sides)
 
 
 def pairs(lists: Sequence[Sequence[Package]]) -> list[Pair]:
@@ -68,15 +65,6 @@ class EnvPackages(ModalScreen[None]):
             background: $surface;
             padding: 0 1;
         }
-        & Input {
-            dock: bottom;
-            height: 1;
-            border: none;
-            padding: 0;
-            background: $panel;
-            display: none;
-            &.-shown { display: block; }
-        }
     }
     """
 
@@ -89,7 +77,7 @@ class EnvPackages(ModalScreen[None]):
         self._list: Table[Pair] = Table(
             columns(self._envs), lambda pair: pair.name, sort="name", empty="Looking …", id="list"
         )
-        self._words = LineInput(placeholder="words in the name …", id="words", select_on_focus=False)
+        self._words = FilterInput(placeholder="words in the name …", id="words")
         self._frame = Vertical(self._list, self._words)
 
     def compose(self) -> ComposeResult:
@@ -134,18 +122,17 @@ class EnvPackages(ModalScreen[None]):
         """Offer to show equal packages only where two environments are compared."""
         return action != "all" or len(self._envs) > 1
 
-    @on(LineInput.Changed)
+    @on(FilterInput.Changed)
     def _narrow(self) -> None:
         self._show()
 
-    @on(LineInput.Submitted)
+    @on(FilterInput.Submitted)
     def _keep(self) -> None:
         self._list.focus()
 
     def action_filter(self) -> None:
         """Ask for words."""
-        self._words.add_class("-shown")
-        self._words.focus()
+        self._words.ask()
 
     def action_all(self) -> None:
         """Toggle between all packages and those that differ."""
@@ -154,9 +141,8 @@ class EnvPackages(ModalScreen[None]):
 
     def action_close(self) -> None:
         """Drop the filter; without one, go back."""
-        if self._words.has_class("-shown"):
-            self._words.value = ""
-            self._words.remove_class("-shown")
+        if self._words.shown:
+            self._words.drop()
             self._list.focus()
         else:
             self.dismiss()
