@@ -141,8 +141,7 @@ class LogPane(Vertical):
 
     def action_search(self) -> None:
         """Open the search field."""
-        self._words.add_class("-shown")
-        self._words.focus(scroll_visible=False)
+        self._words.ask()
 
     def on_input_submitted(self, event: LineInput.Submitted) -> None:
         """Search upward from the visible part while the view follows the end, else downward."""

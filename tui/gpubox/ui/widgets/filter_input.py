@@ -6,10 +6,29 @@ from gpubox.ui.widgets.line_input import LineInput
 
 
 class FilterInput(LineInput):
-    """An input that is hidden until it gets the class -shown."""
+    """An input that is hidden until its words are asked for."""
 
     def __init__(self, *, placeholder: str, id: str | None = None, select_on_focus: bool = False) -> None:
         super().__init__(placeholder=placeholder, id=id, select_on_focus=select_on_focus)
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is shown."""
+        return self.has_class("-shown")
+
+    def ask(self) -> None:
+        """Show it, and take the focus."""
+        self.add_class("-shown")
+        self.focus(scroll_visible=False)
+
+    def keep(self) -> None:
+        """Hide it if it has no words."""
+        self.set_class(bool(self.value.strip()), "-shown")
+
+    def drop(self) -> None:
+        """Empty and hide it."""
+        self.value = ""
+        self.remove_class("-shown")
 
     DEFAULT_CSS = """
     FilterInput {

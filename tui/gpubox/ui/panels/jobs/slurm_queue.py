@@ -51,21 +51,19 @@ class QueueWindow(Details, inherit_bindings=False):
 
     @on(FilterInput.Submitted)
     def _keep(self) -> None:
-        self._words.set_class(bool(self._words.value.strip()), "-shown")
+        self._words.keep()
         self.query_one(LineView).focus()
 
     def action_filter(self) -> None:
         """Ask for words."""
-        self._words.add_class("-shown")
-        self._words.focus()
+        self._words.ask()
 
     def action_clear(self) -> None:
         """Drop the filter, or go back where there is none."""
-        if not self._words.has_class("-shown"):
+        if not self._words.shown:
             self.dismiss()
             return
-        self._words.value = ""
-        self._words.remove_class("-shown")
+        self._words.drop()
         self.query_one(LineView).focus()
 
 

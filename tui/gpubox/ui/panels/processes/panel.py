@@ -176,7 +176,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
                 live = self.box.link.health.value.phase is Phase.LIVE
                 return live and self.chosen is not None and self.chosen.gpu is not None
             case "clear":
-                return bool(self.words) or self._words.has_class("-shown")
+                return bool(self.words) or self._words.shown
             case _:
                 return True
 
@@ -210,8 +210,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
     def action_filter(self) -> None:
         """Open the filter."""
-        self._words.add_class("-shown")
-        self._words.focus(scroll_visible=False)
+        self._words.ask()
 
     def on_input_changed(self) -> None:
         """Filter the list while the user types."""
@@ -219,13 +218,12 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
     def on_input_submitted(self) -> None:
         """Keep the filter and go back to the list."""
-        self._words.set_class(bool(self.words), "-shown")
+        self._words.keep()
         self._focus_table()
 
     def action_clear(self) -> None:
         """Drop the filter and go back to the list."""
-        self._words.value = ""
-        self._words.remove_class("-shown")
+        self._words.drop()
         self._focus_table()
 
     def on_table_opened(self) -> None:
@@ -239,7 +237,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             self.action_group()
             if user is not None:
                 self._words.value = user.user
-                self._words.add_class("-shown")
+                self._words.keep()
             return
         process = self.chosen
         if process is None:
