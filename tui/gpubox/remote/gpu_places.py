@@ -6,7 +6,6 @@ It asks NVML, or nvidia-smi, with the quirks of drivers as the probe knows them.
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from gpubox.remote import process_tree, users
@@ -53,7 +52,8 @@ class NvmlReader:
     """The GPUs by NVML, with the quirks of drivers as the probe knows them."""
 
     def __init__(self) -> None:
-        module = self._stand_in() or self._pynvml()
+        path = os.environ.get("GPUBOX_NVML_MODULE", "")
+        module = driver.stand_in(path) if path else self._pynvml()
         self.nvml = nvml.Nvml(module, "")
         self.simulated = self.nvml.simulated
         try:
@@ -62,19 +62,6 @@ class NvmlReader:
             raise NoAnswer("The GPU driver says: %s" % self.nvml.calls.text(error)) from None
         except nvml.DriverGone as error:
             raise NoAnswer("The GPU driver says: %s" % error) from None
-
-    @staticmethod
-    def _stand_in() -> Any:
-        path = os.environ.get("GPUBOX_NVML_MODULE", "")
-        if not path:
-            return None
-        module = type(sys)("pynvml")
-        module.__file__ = path
-        with open(path, encoding="utf-8") as file:
-            source = file.read()
-        sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
-        exec(compile(source, path, "exec"), module.__dict__)
-        return module
 
     @staticmethod
     def _pynvml() -> Any:

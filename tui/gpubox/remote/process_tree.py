@@ -6,31 +6,13 @@ import contextlib
 import os
 import signal
 
+from gpubox.remote.probe.kernel_files import contents as read
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Collection, Dict, Iterator, List, Optional, Set, Tuple
 
     Row = Dict[str, Any]
-
-
-def read(path: str, limit: int = 65536) -> bytes:
-    """Return the beginning of a small file of the kernel, or nothing when it cannot be read."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    data = b""
-    try:
-        while len(data) < limit:  # the kernel hands out its longer files by the page
-            block = os.read(handle, limit - len(data))
-            if not block:
-                break
-            data += block
-        return data
-    except OSError:
-        return data
-    finally:
-        os.close(handle)
 
 
 def tail(path: str, length: int) -> bytes:

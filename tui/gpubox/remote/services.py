@@ -17,7 +17,7 @@ import time
 from gpubox.common.listeners import WORDS, listeners, sockets
 from gpubox.remote import users
 from gpubox.remote.json_answer import encoded
-from gpubox.remote.probe.kernel_files import read_all, rooted
+from gpubox.remote.probe.kernel_files import contents, listing, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # typing costs 3 ms
 
 MOST = 500
 """Listeners, sockets and files of each kind in an answer: a box that runs away must not fill the link."""
-LIMIT = 64 * 1024
-"""Bytes of a small file that are read."""
 TABLE = 16 * 1024 * 1024
 """Bytes of a kernel table that are read: 100,000 connections."""
 NAMES = 40
@@ -40,14 +38,6 @@ FIRST, LAST = 128, 1024
 
 SERVERS = ("jpserver-", "nbserver-")
 TOKEN_FILE = "--connection-token-file"
-
-
-def read(path: str, limit: int = LIMIT) -> bytes:
-    """Return a file, or nothing when it cannot be read; pipes and devices are never waited for."""
-    try:
-        return read_all(path, limit)
-    except OSError:
-        return b""
 
 
 def text(data: bytes) -> str:
@@ -62,7 +52,7 @@ def processes() -> List[Tuple[int, int]]:
     others for.
     """
     found: List[Tuple[int, int]] = []
-    for name in names(rooted("/proc")):
+    for name in listing(rooted("/proc")):
         if name.isdigit():
             try:
                 found.append((int(name), os.stat(rooted("/proc/" + name)).st_uid))
@@ -70,14 +60,6 @@ def processes() -> List[Tuple[int, int]]:
                 continue
     found.sort(key=lambda one: (one[0] == 1, one[0]))
     return found
-
-
-def names(folder: str) -> List[str]:
-    """Return the names in a folder, or none."""
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
 
 
 def holders(by_socket: Dict[str, List[Row]], found: List[Tuple[int, int]], until: float) -> None:
@@ -88,7 +70,7 @@ def holders(by_socket: Dict[str, List[Row]], found: List[Tuple[int, int]], until
     for pid, uid in found:
         if mine not in (0, uid):
             continue
-        handles = sorted(names(rooted("/proc/%d/fd" % pid)), key=len)
+        handles = sorted(listing(rooted("/proc/%d/fd" % pid)), key=len)
         if handles[FIRST:LAST]:
             more.append((pid, handles[FIRST:LAST]))
         held(pid, handles[:FIRST], by_socket, left)
@@ -119,13 +101,14 @@ def words(pid: int) -> List[str]:
 
     A program that names itself leaves one long word with spaces and no zeros in it.
     """
-    data = read(rooted("/proc/%d/cmdline" % pid), 8192).rstrip(b"\0")
+    data = contents(rooted("/proc/%d/cmdline" % pid), 8192).rstrip(b"\0")
     return [text(word) for word in data.split(b"\0")[:WORDS]] if data else []
 
 
 def environment(pid: int) -> Dict[str, str]:
     """Return the environment of a process that one may look into, else nothing."""
-    pairs = (part.partition(b"=") for part in read(rooted("/proc/%d/environ" % pid), 256 * 1024).split(b"\0"))
+    data = contents(rooted("/proc/%d/environ" % pid), 256 * 1024)
+    pairs = (part.partition(b"=") for part in data.split(b"\0"))
     return {text(name): text(value) for name, _, value in pairs if name}
 
 
@@ -147,7 +130,7 @@ def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[
         for row in open_rows:
             if row["uid"] == uid and "guess" not in row and named(str(row["port"]), line):
                 row["guess"] = pid
-        name = text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n")
+        name = text(contents(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n")
         programs = by_uid.setdefault(str(uid), [])
         if (uid, name) not in seen and len(programs) < NAMES:
             seen.add((uid, name))
@@ -175,7 +158,7 @@ def runtime_folders(variables: Dict[str, str]) -> Iterator[str]:
 
 def jupyter(folder: str) -> Iterator[Row]:
     """Yield what Jupyter's servers wrote about themselves into a folder."""
-    for name in names(folder):
+    for name in listing(folder):
         if name.startswith(SERVERS) and name.endswith(".json"):
             row = loaded(folder + "/" + name)
             if row:
@@ -185,7 +168,7 @@ def jupyter(folder: str) -> Iterator[Row]:
 def tensorboard(folder: str) -> Iterator[Row]:
     """Yield what TensorBoards wrote about themselves below a folder for temporary files."""
     inside = folder + "/.tensorboard-info"
-    for name in names(inside):
+    for name in listing(inside):
         if name.startswith("pid-") and name.endswith(".info"):
             row = loaded(inside + "/" + name)
             if row:
@@ -202,7 +185,7 @@ def loaded(path: str) -> Row:
     except OSError:
         return {}
     try:
-        value = json.loads(text(read(path)))
+        value = json.loads(text(contents(path)))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(value, dict):
@@ -215,11 +198,11 @@ def token_of(line: List[str], variables: Dict[str, str]) -> str:
     """Return the token that an editor in the browser keeps in a file, or nothing."""
     for place, word in enumerate(line):
         if word == TOKEN_FILE and place + 1 < len(line):
-            return text(read(line[place + 1], 1024)).strip()
+            return text(contents(line[place + 1], 1024)).strip()
         if word.startswith(TOKEN_FILE + "="):
-            return text(read(word.partition("=")[2], 1024)).strip()
+            return text(contents(word.partition("=")[2], 1024)).strip()
     if "serve-web" in line and "--without-connection-token" not in line:
-        return text(read(variables.get("HOME", "") + "/.vscode/cli/serve-web-token", 1024)).strip()
+        return text(contents(variables.get("HOME", "") + "/.vscode/cli/serve-web-token", 1024)).strip()
     return ""
 
 
@@ -227,7 +210,7 @@ def zabbix() -> Row:
     """Return where the pages of Zabbix are, as far as its packages' own files tell: by nginx or by Apache."""
     row: Row = {}
     for path in ("/etc/zabbix/nginx.conf", "/etc/nginx/conf.d/zabbix.conf"):
-        for line in text(read(rooted(path))).splitlines():
+        for line in text(contents(rooted(path))).splitlines():
             part = line.split("#")[0].split()
             if len(part) > 1 and part[0] == "listen":
                 port = part[1].rstrip(";").rpartition(":")[2]
@@ -260,7 +243,7 @@ class ListeningProcesses:
         self.temporary.append(variables.get("TMPDIR") or "/tmp")
         line = words(pid)
         row: Row = {
-            "name": text(read(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n"),
+            "name": text(contents(rooted("/proc/%d/comm" % pid), 64)).rstrip("\n"),
             "words": line,
             "uid": uid,
             "user": users.name(uid),
@@ -276,9 +259,9 @@ class ListeningProcesses:
 def look() -> Row:
     """Return what listens on the box, and what its processes and files say about it."""
     until = time.process_time() + SECONDS
-    table = text(read(rooted("/proc/net/tcp"), TABLE)) + text(read(rooted("/proc/net/tcp6"), TABLE))
+    table = text(contents(rooted("/proc/net/tcp"), TABLE)) + text(contents(rooted("/proc/net/tcp6"), TABLE))
     rows = list(listeners(table))[:MOST]
-    local = list(sockets(text(read(rooted("/proc/net/unix"), TABLE))))[:MOST]
+    local = list(sockets(text(contents(rooted("/proc/net/unix"), TABLE))))[:MOST]
     found = processes()
     by_socket: Dict[str, List[Row]] = {}
     for row in rows + local:

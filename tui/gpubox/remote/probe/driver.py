@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 
 from gpubox.common.sample_format import COMMAND_LIMIT, DRIVER_VERSION, given
 from gpubox.remote.probe.kernel_files import listing, read_text, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Dict
 
     Row = Dict[str, object]
@@ -155,3 +157,14 @@ def load_library(tried: list[str]) -> tuple[ctypes.CDLL | None, str, str]:
             continue
         return library, os.path.realpath(place) if "/" in place else mapped_library(), ""
     return None, "", detail
+
+
+def stand_in(path: str) -> ModuleType:
+    """Return a module that stands in for pynvml, from its file."""
+    module = type(sys)("pynvml")
+    module.__file__ = path
+    with open(path, encoding="utf-8") as file:
+        source = file.read()
+    sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
+    exec(compile(source, path, "exec"), module.__dict__)
+    return module

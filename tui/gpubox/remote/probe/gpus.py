@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import threading
 import time
 
@@ -204,13 +203,7 @@ class GpuReader:
         if not path:
             return None
         if self.module is None:
-            module = type(sys)("pynvml")
-            module.__file__ = path
-            with open(path, encoding="utf-8") as file:
-                source = file.read()
-            sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
-            exec(compile(source, path, "exec"), module.__dict__)
-            self.module = module
+            self.module = driver.stand_in(path)
         return self.module
 
     def pynvml(self, library: ctypes.CDLL) -> ModuleType:

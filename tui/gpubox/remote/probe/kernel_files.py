@@ -32,12 +32,17 @@ def read_all(path: str, limit: int = 1 << 20) -> bytes:
         os.close(handle)
 
 
+def contents(path: str, limit: int = 1 << 16) -> bytes:
+    """Return a file as `read_all` does, or nothing when it cannot be read."""
+    try:
+        return read_all(path, limit)
+    except OSError:
+        return b""
+
+
 def read_text(path: str, limit: int = 1 << 16) -> str:
     """Return a file as text, or nothing when it cannot be read."""
-    try:
-        return read_all(path, limit).decode("utf-8", "replace").strip("\0\n ")
-    except OSError:
-        return ""
+    return contents(path, limit).decode("utf-8", "replace").strip("\0\n ")
 
 
 def listing(path: str) -> list[str]:
