@@ -13,7 +13,6 @@ from gpubox.core.env import Build, Env, Envs, Package, Sight
 from gpubox.core.sanitize import aligned, clean
 
 _HEAD = ("", "NAME", "KIND", "PYTHON", "PACKAGES", "FRAMEWORKS", "USED", "FOLDER")
-_TARGETS = {"cuda": "CUDA", "rocm": "ROCm", "cpu": "CPU", "unknown": "?"}
 
 
 def rows(envs: Sequence[Env], chosen: Env | None, now: float | None = None) -> list[str]:
@@ -40,9 +39,8 @@ def _row(env: Env, chosen: Env | None, now: float) -> tuple[str, ...]:
 
 def build(one: Build) -> str:
     """Return a framework and what it was built for: `torch 2.4.0 CUDA 12.1`."""
-    target = f"{_TARGETS[one.target]} {clean(one.cuda, 12)}".rstrip() if one.cuda else _TARGETS[one.target]
     missing = " (libraries missing)" if one.missing else ""
-    return f"{clean(one.framework, 20)} {clean(one.version, 24)} {target}{missing}".replace("  ", " ")
+    return f"{clean(one.framework, 20)} {clean(one.version, 24)} {one.built_for}{missing}".replace("  ", " ")
 
 
 def ago(at: float | None, now: float) -> str:
@@ -76,19 +74,15 @@ def details(env: Env, now: float | None = None) -> list[str]:
         if one.missing:
             facts.append(("", clean(one.missing, 200)))
     if env.sight is not None:
-        facts.append(("sees GPU", sight(env.sight, now)))
+        facts.append(("GPUs", sight(env.sight, now)))
     width = max(len(name) for name, _ in facts)
     return [f"{name:<{width}}  {text}" for name, text in facts if text and text != DASH]
 
 
 def sight(check: Sight, now: float) -> str:
     """Return the result of a GPU check in words."""
-    if check.sees:
-        words = f"yes: {clean(', '.join(check.devices), 200)}"
-    else:
-        words = f"{'no' if check.sees is False else 'nobody could be asked'}: {clean(check.words, 300)}"
     old = "" if check.current else "; packages or driver changed since"
-    return f"{words.rstrip(': ')} ({ago(check.at, now)}{old})"
+    return f"{check.answer} ({ago(check.at, now)}{old})"
 
 
 def packages(found: Sequence[Package]) -> list[str]:

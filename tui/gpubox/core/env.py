@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from gpubox.core.bounds import Moment, Whole
+from gpubox.core.sanitize import clean
 
 Kind = Literal["conda", "venv", "uv", "pixi"]
 """What made an environment; conda stands for mamba, micromamba and Miniforge too."""
@@ -27,6 +28,12 @@ class Build(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: str = ""
     """Libraries that a CUDA build needs and the environment lacks, in words."""
 
+    @property
+    def built_for(self) -> str:
+        """`CUDA 12.4`, `ROCm`, `CPU`, or `?` when unknown; safe to draw."""
+        words = {"cuda": f"CUDA {clean(self.cuda, 12)}".rstrip(), "rocm": "ROCm", "cpu": "CPU"}
+        return words.get(self.target, "?")
+
 
 class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
     """The result of a GPU check of an environment; stored on the box."""
@@ -43,6 +50,14 @@ class Sight(msgspec.Struct, frozen=True, omit_defaults=True):
     """The framework's own last words when it sees none, cleaned for one line."""
     current: bool = True
     """False when the environment or the driver changed since."""
+
+    @property
+    def answer(self) -> str:
+        """The result as a sentence, safe to draw."""
+        if self.sees:
+            return f"It sees {', '.join(clean(name, 60) for name in self.devices) or 'a GPU'}"
+        words = "It sees no GPU" if self.sees is False else "It gave no answer"
+        return f"{words}: {clean(self.words, 160)}" if self.words else words
 
 
 class Env(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -22,7 +22,6 @@ from gpubox.ui.app_access import asker
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panel import Panel
 from gpubox.ui.panels.envs.form import EnvForm, EnvSpec
-from gpubox.ui.panels.envs.table import saw
 
 VERBS = ("install", "remove", "rename", "export", "see", "size")
 """Actions on a single environment."""
@@ -131,7 +130,7 @@ class EnvActions:
             found = self._envs.feed.value
             now = next((one for one in found.envs if one.prefix == env.prefix), None) if found else None
             sight = now.sight if now is not None else None
-            return saw(sight) if sight is not None and sight.job == record.id else ""
+            return sight.answer if sight is not None and sight.job == record.id else ""
 
         await self._run(self._envs.probe_gpu(env), f"Ask {clean(env.name, 60)} for its GPUs", answered)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpubox.common import units
 from gpubox.core.bounds import whole
-from gpubox.core.env import Build, Env, Envs, Sight
+from gpubox.core.env import Build, Env, Envs
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span, Tone
 from gpubox.ui.draw.table import Column
 
+_TONES: Mapping[str, Tone] = {"cuda": "util", "rocm": "util", "cpu": "text"}
 _FRAMEWORKS = {"torch": 0, "tensorflow": 1, "jax": 2}
 
 
@@ -76,20 +77,12 @@ def newer(build: Build, cuda: str) -> bool:
 def built(build: Build, cuda: str = "") -> Span:
     """Return a build in a few words: `torch 2.4 CUDA 12.1`, marked when it cannot work here."""
     name = f"{clean(build.framework, 16)} {short(build.version)}".strip()
-    match build.target:
-        case "cuda":
-            words, tone = f"{name} CUDA {clean(build.cuda, 8)}".rstrip(), "util"
-        case "rocm":
-            words, tone = f"{name} ROCm", "util"
-        case "cpu":
-            words, tone = f"{name} CPU", "text"
-        case _:
-            words, tone = f"{name} ?", "muted"
+    words = f"{name} {build.built_for}"
     if build.missing:
         return Span(f"{words}, libraries missing", "warn")
     if build.target == "cuda" and newer(build, cuda):
         return Span(f"{words}, driver {clean(cuda, 8)}", "alarm")
-    return Span(words, tone)
+    return Span(words, _TONES.get(build.target, "muted"))
 
 
 def short(text: str) -> str:
@@ -147,20 +140,10 @@ def why(row: EnvRow) -> list[str]:
                 f"{name} wants CUDA {clean(build.cuda, 8)}; the driver runs at most {clean(row.cuda, 8)}"
             )
     if env.sight is not None and (env.sight.words if not env.sight.sees else env.sight.devices):
-        out.append(saw(env.sight))
+        out.append(env.sight.answer)
     size = f" · {units.size(env.size)}" if env.size is not None else ""
     out.append(clean(env.prefix, 200) + size)
     return out
-
-
-def saw(sight: Sight) -> str:
-    """Return the answer of an environment about its GPUs, as a sentence."""
-    words = clean(sight.words, 160)
-    if sight.sees is None:
-        return f"It gave no answer: {words}" if words else "It gave no answer"
-    if not sight.sees:
-        return f"It sees no GPU: {words}" if words else "It sees no GPU"
-    return f"It sees {', '.join(clean(name, 60) for name in sight.devices) or 'a GPU'}"
 
 
 def ago(row: EnvRow) -> str:
