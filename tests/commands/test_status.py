@@ -142,7 +142,7 @@ def test_a_status_loads_no_screen_no_feature_and_no_other_kind_of_box() -> None:
     code = (
         "import sys; from gpubox import cli; status = cli.run(['status', 'nobody@127.0.0.1:1']);"
         "heavy = ('textual', 'rich', 'PIL', 'multiprocessing', 'urllib.request', 'xml', 'importlib.metadata',"
-        " 'tarfile',"
+        " 'tarfile', 'sqlite3', 'difflib', 'logging.handlers', 'importlib.resources', 'cryptography.x509',"
         " 'gpubox.ui', 'gpubox.demo', 'gpubox.local', 'gpubox.rfb', 'gpubox.ssh.server');"
         "features = ['gpubox.boxes.' + name for name in"
         " ('desktops', 'envs', 'files', 'jobs', 'services', 'tunnels', 'x11')];"

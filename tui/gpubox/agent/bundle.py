@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -13,13 +14,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from gpubox.agent.minify import stripped
 from gpubox.core.errors import ConfigError
 
+_PACKAGE = str(Path(__file__).parents[1])
 _NVML = "pynvml.py"
 STARTER = "run.py"
 """The file that starts a Python program; it is beside the packages."""
@@ -27,6 +28,8 @@ _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:gpubox|pynvml)\b[^\n(]*(?:
 """A statement that imports a module of ours. To parse whole files by `ast` would take 0.1 s for the jobs."""
 _QUOTED = re.compile(r"""["'](gpubox\.[a-z_.]+)["']""")
 """A module of ours in quotes: one that is started as a process of its own."""
+_PROSE = re.compile(r"""^ *(?:\"{3}[^"]*\"{3}|#.*)\n""", re.M)
+"""The docstrings and comments of boot.py, which has no other strings at the start of a line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +59,10 @@ def program(
     if not re.fullmatch("[a-z]+", name):
         raise ValueError(f"not the name of a program: {name}")
     if interpreter == "sh":
-        text = stripped(_text("remote", main), "sh")
+        text = stripped(_text(f"remote/{main}"), "sh")
         return Program(name, {main: text.encode()}, main, interpreter)
     files = {path: text.encode() for path, text in sorted(_followed(main).items())}
-    return Program(name, {STARTER: _text("remote", STARTER).encode(), **files}, main, minified=minified)
+    return Program(name, {STARTER: _text(f"remote/{STARTER}").encode(), **files}, main, minified=minified)
 
 
 def imports(source: str) -> Iterator[str]:
@@ -105,16 +108,16 @@ def _module(name: str) -> tuple[str, str | None]:
         return "gpubox/__init__.py", ""
     if name.partition(".")[0] == "pynvml":
         return _NVML, pynvml_source()
-    parts = name.split(".")[1:]
-    if resources.files("gpubox").joinpath(*parts).is_dir():
-        return f"{name.replace('.', '/')}/__init__.py", _text(*parts, "__init__.py")
-    if resources.files("gpubox").joinpath(*parts[:-1], f"{parts[-1]}.py").is_file():
-        return path_of(name), _text(*parts[:-1], f"{parts[-1]}.py")
+    for path in (f"{name.replace('.', '/')}/__init__.py", path_of(name)):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return path, _text(path.removeprefix("gpubox/"))
     return path_of(name), None
 
 
-def _text(*parts: str) -> str:
-    return resources.files("gpubox").joinpath(*parts).read_text("utf-8")
+def _text(path: str) -> str:
+    """Return a file of the package; importlib.resources would take longer than all the rest here."""
+    with open(f"{_PACKAGE}/{path}", encoding="utf-8") as file:
+        return file.read()
 
 
 @cache
@@ -164,9 +167,6 @@ def payload(program: Program) -> bytes:
 @cache
 def stub() -> str:
     """Return boot.py as one line without quotes; tcsh accepts no newline."""
-    tree = ast.parse(_text("remote", "boot.py"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            del node.body[0]
-    packed = base64.b64encode(zlib.compress(ast.unparse(tree).encode(), 9)).decode()
+    source = _PROSE.sub("", _text("remote/boot.py"))
+    packed = base64.b64encode(zlib.compress(source.encode(), 9)).decode()
     return f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'

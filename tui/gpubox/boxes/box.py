@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gpubox.agent.probe_session import ProbeSession
 from gpubox.boxes.context import BoxContext, Feature, Purpose
@@ -18,7 +18,9 @@ from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.tasks import together
-from gpubox.store.store import Store
+
+if TYPE_CHECKING:  # SQLite, which a command without history does without
+    from gpubox.store.store import Store
 
 F = TypeVar("F", bound=Feature)
 

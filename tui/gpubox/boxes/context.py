@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Channels
@@ -16,7 +16,9 @@ from gpubox.core.feed import Feed
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
-from gpubox.store.store import Store
+
+if TYPE_CHECKING:  # SQLite, which a command without history does without
+    from gpubox.store.store import Store
 
 _SETTLED = 2.0
 """Seconds after which a new link has brought its first sample, and deferred work may start."""

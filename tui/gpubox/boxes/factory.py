@@ -13,11 +13,11 @@ from gpubox.config.resolve import resolved
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.prompts import Asker
 from gpubox.core.target import Target
-from gpubox.store.store import Store
 
 if TYPE_CHECKING:
     from gpubox.core.channels import Channels
     from gpubox.core.shell import Link, Shell
+    from gpubox.store.store import Store
 
 
 def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store | None = None) -> Box:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import Purpose
 from gpubox.config.settings import Settings
 from gpubox.core.prompts import Asker
 from gpubox.core.target import Target
-from gpubox.store.store import Store
+
+if TYPE_CHECKING:  # SQLite, which a command without history does without
+    from gpubox.store.store import Store
 
 Opener = Callable[[Target, Asker], Box]
 """Makes a box that is not yet connected; raises ConfigError."""

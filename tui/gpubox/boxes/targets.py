@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Container, Iterable, Sequence
@@ -163,6 +162,8 @@ def _slips(name: str, names: Iterable[str]) -> list[str]:
     """
     if re.search(r"[.@:]", name):
         return []
+    import difflib  # 5 ms that only a wrong name needs
+
     letters = re.sub(r"\d", "", name)
     close = difflib.get_close_matches(name, list(dict.fromkeys(names)), n=3, cutoff=0.75)
     return [other for other in close if re.sub(r"\d", "", other) != letters]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from gpubox.config.places import short
@@ -32,6 +31,8 @@ def to_file(path: Path) -> None:
 
 def quietly(path: Path) -> None:
     """Log warnings and errors to a small file, which is created with the first one."""
+    from logging.handlers import RotatingFileHandler  # it imports pickle and sockets
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler: logging.Handler = RotatingFileHandler(
