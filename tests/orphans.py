@@ -158,19 +158,24 @@ def _mentions(pid: int, marks: Sequence[str]) -> bool:
     return any(mark.encode() in text for mark in marks)
 
 
-def _texts(pid: int) -> list[bytes]:
-    found = list[bytes]()
-    for name in ("environ", "cmdline"):
-        with suppress(OSError):
-            found.append(Path(f"/proc/{pid}/{name}").read_bytes())
+def _texts(pid: int) -> tuple[bytes, bytes, bytes]:
+    """Return environment, words and working folder; of a process that hides itself, only its words."""
+    environment = words = folder = b""
     with suppress(OSError):
-        found.append(os.fsencode(os.readlink(f"/proc/{pid}/cwd")))
-    return found
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    with suppress(OSError):
+        folder = os.fsencode(os.readlink(f"/proc/{pid}/cwd"))
+    return environment, words, folder
 
 
 def _described(pid: int) -> str:
-    environment, *rest = (*_texts(pid), b"", b"")
+    """Return the words of a process, or what the kernel says of one that is ending."""
+    environment, command, _ = _texts(pid)
     test = next((line for line in environment.split(b"\0") if line.startswith(b"PYTEST_CURRENT_TEST=")), b"")
-    words = rest[0].replace(b"\0", b" ").decode(errors="replace").strip()
+    words = command.replace(b"\0", b" ").decode(errors="replace").strip()
     started = f", started by {test.partition(b'=')[2].decode(errors='replace')}" if test else ""
+    with suppress(OSError):
+        words = words or Path(f"/proc/{pid}/status").read_text(errors="replace").replace("\n", " ")
     return f"pid {pid}: {words}{started}"
