@@ -18,6 +18,7 @@ from gpubox.core.errors import Dropped, RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
 from tests.boxes.desktops.places import PACKAGES, LocalChannels, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
+from tests.remote.jobs.box import alive
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "zsh", "tcsh", "fish") if shutil.which(shell)]
 
@@ -113,6 +114,27 @@ async def test_a_server_that_ends_is_told_with_its_last_words(place: Place) -> N
     assert caught.value.title == "The VNC server ended"
     assert "status 1: Fatal server error: / (EE) no screens here\ufffd[2J" in caught.value.text
     await until(lambda: not place.running())
+
+
+HIDDEN_AGENT = """\
+#!/bin/sh
+env -i setsid "$HOME/ssh-agent" 600 >/dev/null 2>&1 &
+echo "SSH_AUTH_SOCK=/nowhere; export SSH_AUTH_SOCK; SSH_AGENT_PID=$!; export SSH_AGENT_PID; echo Agent pid $!;"
+"""
+
+
+async def test_stopping_ends_the_agent_that_hides_its_environment(place: Place) -> None:
+    shutil.copy("/bin/sleep", place.home / "ssh-agent")
+    place.program("ssh-agent", HIDDEN_AGENT)
+    place.program("startxfce4", '#!/bin/sh\necho "$SSH_AGENT_PID" >"$HOME/agent"; exec sleep 600\n')
+    desktops = place.desktops(session="xfce4")
+    started = await desktops.start()
+    noted = place.home / "agent"
+    await until(lambda: noted.exists() and noted.read_text().endswith("\n"))
+    agent = int(noted.read_text())
+    assert alive(agent)
+    await desktops.stop(started)
+    await until(lambda: not alive(agent))
 
 
 async def test_stopping_ends_the_helpers_of_a_session_and_nothing_else(place: Place) -> None:

@@ -221,10 +221,12 @@ keep() {
     echo "$server $(started $server)" >"$dir/server"
     read -r ready <"$dir/ready"
     if [ -n "$ready" ]; then
+        agent
         before=$(date +%s)
         (seat)
         echo "session $? $(($(date +%s) - before))" >>"$dir/ended"
         rm -f "$dir/seat"
+        { read -r name <"/proc/$SSH_AGENT_PID/comm"; } 2>/dev/null && [ "$name" = ssh-agent ] && kill "$SSH_AGENT_PID"
         kill $server 2>/dev/null
     fi
     wait $server 2>/dev/null
@@ -232,6 +234,12 @@ keep() {
     left "GPUBOX_DESKTOP=$dir" >/dev/null
     vacate
     for name in server passwd Xauthority rfb folder ready life run keeper; do rm -f "$dir/$name"; done
+}
+# A full desktop starts an ssh-agent if it finds none, and leaves it when the server ends. Installed setgid, as
+# Debian does, that one shows its environment to nobody but root, so it could not be told from others.
+agent() {
+    unset SSH_AUTH_SOCK SSH_AGENT_PID
+    [ "$weight" = full ] && has ssh-agent && eval "$(ssh-agent -s)" >/dev/null
 }
 seat() {
     sh -c 'echo $PPID' >"$dir/seat"
@@ -242,7 +250,7 @@ seat() {
     set -- sh -c "$command"
     [ "$weight" = full ] && has dbus-run-session && set -- dbus-run-session -- "$@"
     unset SESSION_MANAGER DBUS_SESSION_BUS_ADDRESS WAYLAND_DISPLAY XDG_SESSION_ID XDG_VTNR XDG_SEAT
-    unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_AUTH_SOCK n dir program kind socket port command weight
+    unset SSH_CLIENT SSH_CONNECTION SSH_TTY n dir program kind socket port command weight
     exec "$@"
 }
 # A window manager alone shows a black screen, which looks like a fault.
