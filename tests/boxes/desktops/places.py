@@ -21,6 +21,7 @@ from gpubox.boxes.desktops import Desktops, DesktopSession
 from gpubox.config import settings
 from gpubox.core.channels import Channels, Forward, Listening, Traffic
 from gpubox.core.feed import Feed
+from gpubox.core.loopback import listen, serving
 from gpubox.core.shell import Channel, CommandResult, Shell
 from tests.hang import LIMIT
 
@@ -70,16 +71,17 @@ class LocalChannels:
                 with suppress(OSError):
                     await writer.wait_closed()
 
-        server = await asyncio.start_server(near, "127.0.0.1", spec.listen_port)
-        pipe = Pipe(int(server.sockets[0].getsockname()[1]))
-        self.opened.append(pipe.port)
-        try:
-            yield pipe
-        finally:
-            server.close()
-            for job in tuple(jobs):
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+        server = await asyncio.start_server(near, sock=listen(spec.listen_port), start_serving=False)
+        async with serving(server):
+            pipe = Pipe(int(server.sockets[0].getsockname()[1]))
+            self.opened.append(pipe.port)
+            try:
+                yield pipe
+            finally:
+                server.close()
+                for job in tuple(jobs):
+                    job.cancel()
+                await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _carry(self, spec: Forward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not (self.sockets if spec.path else self.ports):

@@ -119,7 +119,7 @@ async def test_a_server_that_ends_is_told_with_its_last_words(place: Place) -> N
 HIDDEN_AGENT = """\
 #!/bin/sh
 env -i setsid "$HOME/ssh-agent" 600 >/dev/null 2>&1 &
-echo "SSH_AUTH_SOCK=/nowhere; export SSH_AUTH_SOCK; SSH_AGENT_PID=$!; export SSH_AGENT_PID; echo Agent pid $!;"
+echo "SSH_AUTH_SOCK=/nowhere; export SSH_AUTH_SOCK; SSH_AGENT_PID=$!; export SSH_AGENT_PID;"
 """
 
 
