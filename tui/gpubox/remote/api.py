@@ -1,7 +1,7 @@
-"""What the program for jobs can be asked: a verb in its arguments, the request as JSON on stdin, JSON back.
+"""The jobs program: takes a verb as argument and a request as JSON on stdin, and answers with JSON.
 
-A request that cannot be served is answered by {"error": {"title", "text", "hint"}} and exit code 1.
-`page`, `follow` and `copy` answer a line of JSON and then bytes of the log as they are.
+A refused request is answered with {"error": {"title", "text", "hint"}} and exit code 1.
+`page`, `follow` and `copy` answer with a line of JSON and then raw bytes of the log.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 REQUEST = 32 << 20
-"""Bytes that a request may have."""
+"""Most bytes of a request."""
 MOST = 1000
-"""Jobs that a list tells of."""
+"""Most jobs of a list."""
 PATIENCE = 2.0
 """Seconds that a list waits for the GPUs."""
 BLOCK = 1 << 18
 LOOK = 4 << 20
 """Bytes of a log that are searched at once."""
 SLICE = 1.0
-"""Seconds that a search goes on before it says how far it is."""
+"""Seconds after which a search returns its progress."""
 TICKS = 1 << 20
-"""Bytes of samples in one answer."""
+"""Most bytes of samples in one answer."""
 
 
 def emit(value: object) -> None:
-    """Write an answer as one line; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    """Write an answer as one line; bytes that are not UTF-8 become U+FFFD, which every reader accepts."""
     _write(json_answer.encoded(value) + b"\n")
 
 
@@ -70,7 +70,7 @@ def _number(value: object, other: int = 0) -> int:
 
 
 def _placed(record: Row, waiting: Dict[str, int]) -> Row:
-    """Put into a queued job's record how many are before it."""
+    """Add the number of jobs ahead to the record of a queued job."""
     before = waiting.get(record["id"])
     if record["state"] == "queued" and before is not None:
         record["ahead"] = before
@@ -80,7 +80,7 @@ def _placed(record: Row, waiting: Dict[str, int]) -> Row:
 
 
 def show(asked: Row) -> Row:
-    """Return one record as it is now."""
+    """Return one current record."""
     folder = records.folder_of(asked.get("id"))
     record = records.current(folder)
     if record is None:
@@ -92,7 +92,7 @@ def show(asked: Row) -> Row:
 
 
 def listing(asked: Row) -> Row:
-    """Return all records, newest first, and the GPUs that are queued for unless `gpus` is false."""
+    """Return all records, newest first, and the GPUs of the queue unless `gpus` is false."""
     jobs = records.jobs_folder()
     found = (records.current(os.path.join(jobs, job)) for job in records.ids(jobs)[:MOST])
     rows = [record for record in found if record]
@@ -106,7 +106,7 @@ def listing(asked: Row) -> Row:
 
 
 def ticks(asked: Row) -> Row:
-    """Return samples from a byte of their file on, and where the next ones begin."""
+    """Return samples from an offset of their file, and the offset of the next ones."""
     path = os.path.join(records.folder_of(asked.get("id")), "samples")
     start = max(0, _number(asked.get("start")))
     data = b""
@@ -138,25 +138,25 @@ def remove(asked: Row) -> Row:
                 "The job has not ended", "%s is %s" % (job, record["state"]), "Stop it first"
             )
         gone = os.path.join(os.path.dirname(folder), ".gone-%s" % job)
-        os.rename(folder, gone)  # at once for whoever reads the list
+        os.rename(folder, gone)  # readers of the list no longer see it
         shutil.rmtree(gone, ignore_errors=True)
         records.touch(os.path.dirname(folder))
     return {}
 
 
 def settle(asked: Row) -> Row:
-    """Note how a job ended that could not say so itself, as its queue knows it; returns its record.
+    """Record the ending of a job that its queue reports, and return the record.
 
-    What it wrote itself is kept, unless it only knows a status that the queue can explain. The last word of
-    a job that ran on another machine may take a while to come through a network disk.
+    The supervisor's own ending is kept, unless it is a mere status that the queue can explain. A record
+    written on another machine may take a while to arrive through a network disk.
     """
     folder = records.folder_of(asked.get("id"))
     record = records.load(os.path.join(folder, "status.json")) or {}
     supervisor, ending = record.get("supervisor") or {}, record.get("ending") or {}
     ended = asked.get("ended") or time.time()
     waits = asked.get("ran", True) and process_tree.rebooted(supervisor) and time.time() < ended + 30
-    # A queue that only knows that it failed, knows less than we: its status is ours.
-    # What it ended itself, it knows better: a command that is asked to end may do so with status 0.
+    # A queue that only knows of a failure knows less than our record. A queue that ended the job knows
+    # more: a command that gets TERM may exit with status 0.
     by_itself = ending.get("how") in ("exit", "signal")
     canceled = bool(ending.get("by")) and ending["by"] == asked.get("canceler")
     explained = canceled or (by_itself and asked.get("forced"))
@@ -176,7 +176,7 @@ def settle(asked: Row) -> Row:
 
 
 def ignore(asked: Row) -> Row:
-    """Let a process no longer count as using a GPU."""
+    """Stop counting a process as a user of a GPU."""
     pid = _number(asked.get("pid"), -1)
     start = process_tree.start_of(pid)
     if not start:
@@ -187,7 +187,7 @@ def ignore(asked: Row) -> Row:
 
 @contextlib.contextmanager
 def _streaming() -> Generator[None, None, None]:
-    """Turn errors into exit code 1 alone: what is written now counts as the log's own bytes."""
+    """Turn errors into exit code 1 without a message: output now would count as bytes of the log."""
     try:
         yield
     except (OSError, ValueError, records.Refused) as error:
@@ -227,7 +227,7 @@ def _copy(log: int, offset: int, end: int) -> int:
 
 
 def follow(job: str, offset: int, wait: bool) -> None:
-    """Write the log from a byte on: as far as it goes now, or as it grows until the job has ended."""
+    """Write the log from an offset: to its present end, or with `wait` until the job has ended."""
     folder = records.folder_of(job, anywhere=True)
     log = _open_log(folder)
     offset, size = _header(log, offset)
@@ -248,11 +248,11 @@ def _follow(folder: str, log: int, offset: int) -> None:
             offset = _copy(log, offset, size)
             pause = 0.01
             continue
-        if ended or out.poll(0):  # all is out; or nobody reads any more
+        if ended or out.poll(0):  # everything was written, or the reader has gone
             return
         if time.monotonic() >= next_look:
             record = records.current(folder, figures=False)
-            # What it wrote last may have come after the size was read: one more round.
+            # Its last output may have come after the size was read: one more round.
             ended = record is None or record["state"] == "ended"
             next_look = time.monotonic() + 0.3
             continue
@@ -261,10 +261,10 @@ def _follow(folder: str, log: int, offset: int) -> None:
 
 
 def search(asked: Row) -> Row:
-    """Look for the next line with some words, from where a line begins on, for SLICE seconds.
+    """Search for the next matching line from the start of a line, for SLICE seconds.
 
-    Returns the byte `at` which it begins or None, and the one to go on from as `next`. A line longer than
-    LOOK counts as several.
+    Returns its offset or None as `at`, and the offset to continue from as `next`. A line longer than LOOK
+    counts as several.
     """
     log = _open_log(records.folder_of(asked.get("id")))
     size = os.fstat(log).st_size
@@ -291,19 +291,19 @@ def search(asked: Row) -> Row:
 
 
 def _words_of(asked: Row) -> Tuple[bytes, bool]:
-    """Return the words to look for, and whether capital letters count; where they do not, all are small."""
+    """Return the words to search for, in lower case unless case matters, and whether it does."""
     words, exact = str(asked.get("words")).encode("utf-8", "surrogateescape"), bool(asked.get("exact"))
     return words if exact else words.lower(), exact
 
 
 def _text(data: bytes, exact: bool) -> bytes:
-    """Return lines as words are looked for in them: without colors, which would tear words apart."""
+    """Return lines as they are searched: without colors, which would split words."""
     plain = without_escapes(data)
     return plain if exact else plain.lower()
 
 
 def _line_with(data: bytes, words: bytes, exact: bool, first: bool) -> int:
-    """Return where the first or the last line with some words begins in `data`; -1 when none has them."""
+    """Return the start of the first or last matching line in `data`; -1 when none matches."""
     text = _text(data, exact)
     place = text.find(words) if first else text.rfind(words)
     if place < 0 or len(text) == len(data):
@@ -316,11 +316,11 @@ def _line_with(data: bytes, words: bytes, exact: bool, first: bool) -> int:
 
 
 def count(asked: Row) -> Row:
-    """Count the lines that `search` would stop at, from where a line begins on, for SLICE seconds.
+    """Count the lines that `search` would find, from the start of a line, for SLICE seconds.
 
-    It goes as far as the byte `end`, or to the end of the log. Returns of each piece of the log, as `blocks`,
-    where it ends and how many such lines it has; as `open` whether the line behind them, which has not ended
-    yet, is one; and whether that is all that was asked for, as `done`.
+    It counts up to offset `end`, or to the end of the log. Returns the end and the count of each piece of
+    the log as `blocks`, whether the unfinished line after them matches as `open`, and whether everything
+    was counted as `done`.
     """
     log = _open_log(records.folder_of(asked.get("id")))
     size = os.fstat(log).st_size
@@ -346,7 +346,7 @@ def count(asked: Row) -> Row:
 
 
 def _lines_with(data: bytes, words: bytes, exact: bool) -> int:
-    """Return how many lines have some words."""
+    """Return the number of matching lines."""
     text = _text(data, exact)
     lines, place = 0, text.find(words)
     while place >= 0:
@@ -357,7 +357,7 @@ def _lines_with(data: bytes, words: bytes, exact: bool) -> int:
 
 
 def _job(asked: Row) -> object:
-    """Return a spec with what goes along unrecorded: a login's variables, or why they are missing."""
+    """Return a spec with its unrecorded part: the variables of a login, or why they are missing."""
     spec = asked.get("spec")
     more = {name: asked[name] for name in ("base", "unread") if asked.get(name)}
     return dict(spec, **more) if isinstance(spec, dict) else spec

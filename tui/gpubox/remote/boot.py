@@ -1,9 +1,9 @@
-"""What the box runs first when it lacks a program of ours: takes it from stdin, keeps it if it can, runs it.
+"""Runs first on a box that lacks a program of ours: reads it from stdin, stores it if possible, and runs it.
 
-Sent as one line inside the command, so it stays small; the comments do not travel.
-Arguments: the program's folder, name of this box (or nothing, to remember no Python), the module to run (or
-- for none), then its arguments. On stdin come the size in eight digits, the sha256 of the files and the files
-as compressed JSON; what follows is the program's.
+It is sent as one line inside the command, so it is small; comments are not sent.
+Arguments: the program's folder, name of this box (or nothing, to store no Python), the module to run (or
+- for none), then its arguments. Stdin has the size in eight digits, the sha256 of the files and the files
+as compressed JSON; the rest is the program's.
 Exit codes: 3 the payload ended early, 4 it is damaged.
 """
 
@@ -22,7 +22,7 @@ MONTH = 30 * 86400
 
 
 def take(size: int) -> bytes:
-    """Return exactly `size` bytes of stdin, and not one more: what follows belongs to the program."""
+    """Return exactly `size` bytes of stdin: the rest belongs to the program."""
     data = b""
     while len(data) < size:
         block = os.read(0, min(65536, size - len(data)))
@@ -34,7 +34,7 @@ def take(size: int) -> bytes:
 
 
 def sweep(folder: str) -> None:
-    """Remove a folder with all that is in it; shutil would cost 10 ms to import."""
+    """Remove a folder with its contents; importing shutil would cost 10 ms."""
     for top, _, names in os.walk(folder, topdown=False):
         for name in names:
             os.unlink(os.path.join(top, name))
@@ -42,7 +42,7 @@ def sweep(folder: str) -> None:
 
 
 def keep(files: dict[str, str], target: str, box: str) -> None:
-    """Write the files under a name of their own, then rename: half a program never carries the name."""
+    """Write the files to a temporary folder, then rename it, so that the folder is always complete."""
     parent = os.path.dirname(target)
     os.makedirs(parent, 0o700, exist_ok=True)
     fresh = target + ".%d" % os.getpid()
@@ -54,7 +54,7 @@ def keep(files: dict[str, str], target: str, box: str) -> None:
             with open(path, "wb") as file:
                 file.write(text.encode())
         if os.path.isdir(target):
-            # Somebody tidied half of it away, or another one of us was faster; either way ours is whole.
+            # Half of it was deleted, or another start was faster; either way ours is complete.
             os.rename(target, fresh + ".old")
         os.rename(fresh, target)
         if box:
@@ -64,21 +64,21 @@ def keep(files: dict[str, str], target: str, box: str) -> None:
         for rest in (fresh, fresh + ".old"):
             if os.path.isdir(rest):
                 sweep(rest)
-    # A job that runs for weeks keeps its folder young; what was only looked with comes over again.
+    # A job that runs for weeks touches its folder; other programs are sent again.
     for name in os.listdir(parent):
         if os.path.getmtime(os.path.join(parent, name)) < time.time() - MONTH:
             sweep(os.path.join(parent, name))
 
 
 class Memory:
-    """Imports what could not be kept."""
+    """Imports modules from memory, for files that could not be stored."""
 
     def __init__(self, files: dict[str, str], folder: str) -> None:
         self.files = files
         self.folder = folder
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how a module or package is loaded that is one of the files."""
+        """Return the spec of a module or package that is among the files."""
         place = name.replace(".", "/")
         for file, package in ((place + "/__init__.py", True), (place + ".py", False)):
             if file in self.files:
@@ -86,18 +86,18 @@ class Memory:
         return None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to Python."""
+        """Return None: Python creates it."""
         return None
 
     def exec_module(self, module: object) -> None:
-        """Run a file as a module."""
+        """Execute a file as a module."""
         name = module.__spec__.origin  # type: ignore[attr-defined]
         path = module.__dict__["__file__"] = os.path.join(self.folder, name)
         exec(compile(self.files[name], path, "exec", dont_inherit=True), module.__dict__)
 
 
 def main(arguments: list[str]) -> None:
-    """Take the payload and become the program."""
+    """Read the payload and become the program."""
     target, box, module = arguments[:3]
     digest = data = b""
     with contextlib.suppress(ValueError, zlib.error):
@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> None:
         sys.stderr.write("gpubox: the program came over damaged\n")
         sys.exit(4)
     files = json.loads(data.decode())
-    # No home, a full or read-only disk: it runs from memory, and comes over again next time.
+    # No home, or a full or read-only disk: it runs from memory, and is sent again next time.
     with contextlib.suppress(OSError):
         keep(files, target, box)
     if module == "-":

@@ -21,11 +21,11 @@ def command(module: str, *words: str) -> List[str]:
 
 
 def has(module: str) -> bool:
-    """Return whether the file of a module lies in the folder; it does not where we run from memory."""
+    """Return whether the file of a module is in the folder; it is not when we run from memory."""
     return os.path.exists(os.path.join(ROOT, *module.split(".")) + ".py")
 
 
 def touch() -> None:
-    """Mark the folder as used: one that nobody used for a month is removed."""
+    """Mark the folder as used: folders unused for a month are removed."""
     with contextlib.suppress(OSError):
         os.utime(ROOT, None)

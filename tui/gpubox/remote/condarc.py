@@ -1,7 +1,7 @@
 """Reads conda's settings from every place that conda reads, without conda and without a YAML library.
 
-The places and their order are SEARCH_PATH of conda/base/constants.py; of two values the later one counts,
-lists are joined. In a `condarc.d` files count whose names end in .yml or .yaml.
+The places and their order are SEARCH_PATH of conda/base/constants.py; later values win, lists are joined.
+In a `condarc.d`, only files that end in .yml or .yaml count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ITEM = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:[^']|'')*'|[^\s,\[\]][^,\[\]]*)"""
 
 
 def files(roots: Iterable[str] = ()) -> List[str]:
-    """Return the files with settings that are there, those that count most last."""
+    """Return the existing files with settings, lowest precedence first."""
     home = os.path.expanduser("~")
     found: List[str] = []
     for folder in FOLDERS:
@@ -59,7 +59,7 @@ def _folder(path: str) -> List[str]:
 
 
 def listed(read: List[str], *names: str) -> List[str]:
-    """Return the items of a list by any of its names, from variables and then from the texts of files."""
+    """Return the items of a list under any of its names, from variables, then from the texts of files."""
     found: List[str] = []
     for name in names:
         found += os.environ.get("CONDA_" + name.upper(), "").split(os.pathsep)
@@ -69,7 +69,7 @@ def listed(read: List[str], *names: str) -> List[str]:
 
 
 def word(read: List[str], name: str, default: str) -> str:
-    """Return a setting that is one word, from its variable or from the texts of files."""
+    """Return a setting of one word, from its variable or from the texts of files."""
     value = os.environ.get("CONDA_" + name.upper())
     if value is not None:
         return value
@@ -78,7 +78,7 @@ def word(read: List[str], name: str, default: str) -> str:
 
 
 def entries(text: str, *names: str) -> List[str]:
-    """Return what YAML gives for a key at its top: the items of a list in either form, or one word."""
+    """Return the value of a top-level YAML key: the items of a list in either form, or one word."""
     if text.lstrip().startswith("{"):
         with contextlib.suppress(ValueError):
             given = json.loads(text)
@@ -94,7 +94,7 @@ def entries(text: str, *names: str) -> List[str]:
 
 
 def _value(body: List[str], rest: List[str]) -> List[str]:
-    """Read the value that begins on the line of its key and goes on below."""
+    """Read a value that begins on the line of its key and continues below."""
     for line in rest:
         line = _bare(line)
         is_open = "".join(body).count("[") > "".join(body).count("]")

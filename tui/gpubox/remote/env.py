@@ -1,8 +1,8 @@
-"""The program for environments: does one thing on the box, and answers with one JSON object.
+"""The environments program: runs one verb on the box, and answers with one JSON object.
 
 Verbs: `scan` (request: {"folders"}), `packages` and `size` ({"prefix"}), `text` ({"path"}: a file that an
 export left in a job's folder), `hook SHELL` and `shell PREFIX KIND [COMMAND]` (see envshell.py).
-Requests come as JSON on stdin; what fails is {"error": {"title", "text", "hint"}}, with exit status 1.
+Requests are JSON on stdin; errors are {"error": {"title", "text", "hint"}}, with exit status 1.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 LARGEST = 4 << 20
-"""Bytes of an exported file that are returned."""
+"""Most bytes of an exported file that are returned."""
 
 
 def answer(verb: str, asked: Row) -> Row:
-    """Do what a verb asks for; raises OSError, ValueError and KeyError."""
+    """Run a verb and return its answer; raises OSError, ValueError and KeyError."""
     if verb == "scan":
         folders = [str(folder) for folder in asked.get("folders") or ()]
         from gpubox.remote import envscan
@@ -70,4 +70,4 @@ def main(words: List[str]) -> int:
         reply, status = {"error": {"title": "Environments cannot be read", "text": words_of, "hint": ""}}, 1
     sys.stdout.buffer.write(encoded(reply) + b"\n")
     sys.stdout.flush()
-    os._exit(status)  # threads that wait for a dead disk are left
+    os._exit(status)  # threads that wait for a dead disk are abandoned

@@ -1,10 +1,10 @@
-"""Lets one job at a time change an environment, and takes none away in which a job runs.
+"""Lets one job at a time change an environment, and protects environments in which jobs run.
 
-Everything here is a lock that goes with the process that holds it, so that no crash leaves an environment
-taken. A file in the queue's folder for each folder that is changed, also for one that does not exist yet,
-keeps the jobs of one user apart. Those of several users meet at the environment itself: who changes it locks
-the folder of its metadata, who runs in it has a shared lock of its own folder. Folders are locked because an
-open file would keep a removal from ending on a network disk.
+Everything here is a lock that ends with the process that holds it, so that no crash leaves an environment
+locked. Between jobs of one user: a lock file in the queue's folder for each folder that is changed, even for
+one that does not exist yet. Between users: a job that changes an environment locks its metadata folder, a
+job that runs in it has a shared lock of its folder. Folders are locked, because an open file would block a
+removal on a network disk.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 MARKS = ("conda-meta", "bin")
-"""Folders of an environment of which the first one is locked by who changes it."""
+"""Folders of an environment; a job that changes it locks the first one that exists."""
 
 
 class Unusable(Exception):
-    """The environment cannot be had, now or ever, in words."""
+    """The environment can never be used by the job, with the reason."""
 
 
 def folders(spec: Row) -> List[str]:
-    """Return the folders that a job changes, links resolved, in the one order in which all jobs take them."""
+    """Return the folders that a job changes, links resolved, in the order in which all jobs lock them."""
     given = [str(path) for path in spec.get("changes") or ()]
     return sorted({os.path.realpath(os.path.expanduser(path)) for path in given})
 
 
 def name_of(record: Row) -> str:
-    """Return how a job is called in a sentence."""
+    """Return the name of a job for a sentence."""
     name = str((record.get("spec") or {}).get("name") or "")
     return "%s (%s)" % (name, record["id"]) if name else str(record["id"])
 
 
 def others(job: str) -> Iterator[Row]:
-    """Yield the records of this user's jobs that are at work, without one of them."""
+    """Yield the records of this user's active jobs, except one."""
     jobs = records.jobs_folder()
     for other in records.ids(jobs):
         record = records.current(os.path.join(jobs, other), figures=False) if other != job else None
@@ -54,7 +54,7 @@ def others(job: str) -> Iterator[Row]:
 
 
 def refuse(spec: Row) -> None:
-    """Raise Unusable for a job that removes an environment in which another one runs, or will run."""
+    """Raise Unusable for a job that removes an environment in which another job runs or will run."""
     gone = set(folders(spec)) if spec.get("removes") else set()
     for record in others(spec["id"]) if gone else ():
         prefix = str((record.get("spec") or {}).get("prefix") or "")
@@ -64,7 +64,7 @@ def refuse(spec: Row) -> None:
 
 
 def holder(path: str) -> str:
-    """Return in words which process of whom has the lock of a folder, as far as the kernel tells."""
+    """Return in words which process of which user holds the lock of a folder, as far as the kernel says."""
     with contextlib.suppress(OSError, ValueError):
         about = os.stat(path)
         key = "%02x:%02x:%d" % (os.major(about.st_dev), os.minor(about.st_dev), about.st_ino)
@@ -77,18 +77,18 @@ def holder(path: str) -> str:
 
 
 class Hold:
-    """The environments that a job changes, or runs in, for as long as its supervisor lives."""
+    """The locks of the environments that a job changes or runs in; held as long as its supervisor lives."""
 
     def __init__(self, spec: Row) -> None:
         self._spec = spec
         self._handles: List[int] = []
         self._there: Optional[List[str]] = None
-        """Which of the folders were there when the job began to wait."""
+        """The folders that existed when the job began to wait."""
 
     def attempt(self, submitted: float) -> Tuple[str, str]:
-        """Take all or nothing; returns in words what is waited for, and the file to sleep on, if one helps.
+        """Lock all or none; return in words what the job waits for, and the file to sleep on, if any.
 
-        The words are empty when the environments are ours. Raises Unusable.
+        The words are empty when the locks are held. Raises Unusable.
         """
         changed = folders(self._spec)
         if self._there is None:
@@ -104,12 +104,12 @@ class Hold:
         return "", ""
 
     def release(self) -> None:
-        """Let others have them."""
+        """Release the locks."""
         while self._handles:
             os.close(self._handles.pop())
 
     def _earlier(self, changed: List[str], submitted: float) -> Optional[Tuple[str, str]]:
-        """Return the wait for a job of ours that came before, also one whose supervisor was killed."""
+        """Return the wait for an earlier job of this user, including one whose supervisor was killed."""
         mine = (submitted, self._spec["id"])
         for record in others(self._spec["id"]) if changed else ():
             before = (record.get("submitted") or 0.0, record["id"]) < mine
@@ -119,7 +119,7 @@ class Hold:
         return None
 
     def _take(self, changed: List[str]) -> Optional[Tuple[str, str]]:
-        """Lock what is changed; returns the wait where somebody has it."""
+        """Lock the changed folders; return the wait if one is locked."""
         for prefix in changed:
             digest = hashlib.sha256(os.fsencode(prefix)).hexdigest()[:24]
             path = os.path.join(gpu_queue.queue_folder(), "env-" + digest)
@@ -146,7 +146,7 @@ class Hold:
         return None
 
     def _lock(self, folder: str, kind: int) -> bool:
-        """Lock a folder; says whether nobody else has it. Disks that lock no folders keep nobody apart."""
+        """Lock a folder; return False when another holds it, True on disks without locks of folders."""
         try:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:

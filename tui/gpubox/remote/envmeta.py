@@ -1,6 +1,6 @@
-"""Tells what an environment is by its metadata: Python, packages, builds for GPUs, and what is broken.
+"""Describes an environment by its metadata: Python, packages, builds for GPUs, and faults.
 
-Nothing of the environment is run or imported: a TensorFlow takes 3 s to be imported, its metadata 0.2 ms.
+Nothing of the environment is run or imported: importing TensorFlow takes 3 s, reading its metadata 0.2 ms.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ DRIVERS = (
     (495, "11.5"), (470, "11.4"), (465, "11.3"), (460, "11.2"), (455, "11.1"), (450, "11.0"), (440, "10.2"),
     (418, "10.1"), (410, "10.0"), (396, "9.2"), (390, "9.1"), (384, "9.0"),
 )  # fmt: skip
-"""From which driver on a CUDA runs, as NVIDIA's release notes tell."""
+"""The first driver for each CUDA, from NVIDIA's release notes."""
 NEWEST_DRIVER = 590
-"""Drivers from here on run a CUDA that is not known here."""
+"""From this driver on, the CUDA version is unknown here."""
 SYSTEM_LIBRARIES = (
     "/usr/local/cuda/lib64",
     "/usr/local/cuda/targets/x86_64-linux/lib",
@@ -42,7 +42,7 @@ NORMAL = re.compile(r"[-_.]+")
 
 
 def normal(name: str) -> str:
-    """Return a package's name as PyPI compares it."""
+    """Return a package's name as PyPI normalizes it."""
     return NORMAL.sub("-", name).lower()
 
 
@@ -56,7 +56,7 @@ def looks_like_conda(path: str) -> bool:
 
 
 def flavor(root: str) -> str:
-    """Return which distribution an installation is, as far as names and files tell."""
+    """Return the distribution of an installation, judged by names and files."""
     name = os.path.basename(root).lower()
     for word in FLAVORS[:2]:
         if word in name:
@@ -80,7 +80,7 @@ def conda_files(prefix: str) -> List[str]:
 
 
 def conda_packages(prefix: str) -> Conda:
-    """Return version and build of each package of conda, by its name."""
+    """Return version and build of each conda package, by name."""
     found: Conda = {}
     for name in conda_files(prefix):
         parts = name.rsplit("-", 2)
@@ -119,7 +119,7 @@ def distributions(site: str) -> Dict[str, Tuple[str, str]]:
 
 
 def describe(prefix: str, kind: str) -> Row:
-    """Return one environment as core.env.Env takes it."""
+    """Return one environment, with the fields of core.env.Env."""
     row: Row = {"prefix": prefix, "name": envs.name_of(prefix, kind), "kind": kind, "tool": ""}
     if kind in ("conda", "pixi"):
         row["root"] = envs.root_of(prefix) if kind == "conda" else envs.pixi_project(prefix)
@@ -179,7 +179,7 @@ def _python(conda: Conda, cfg: Dict[str, str], prefix: str) -> str:
 
 
 def _broken(prefix: str, kind: str) -> str:
-    """Return why an environment cannot be used, in words; empty when nothing speaks against it."""
+    """Return why an environment cannot be used, in words; empty when it seems usable."""
     if not os.access(prefix, os.R_OK | os.X_OK):
         return envs.UNREADABLE
     for name in ("python", "python3"):
@@ -205,9 +205,9 @@ def _broken(prefix: str, kind: str) -> str:
 
 
 def _used(prefix: str, site: str) -> float:
-    """Return when it was last made active by us, or changed, as times of folders tell.
+    """Return when it was last activated by us or changed, judged by times of folders.
 
-    Times of reading are not asked: this look and every backup would be the last use.
+    Access times are ignored: this scan and every backup would count as use.
     """
     times = [0.0]
     places = [
@@ -225,7 +225,7 @@ def _used(prefix: str, site: str) -> float:
 
 
 def builds(prefix: str, site: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> List[Row]:
-    """Return what the frameworks of an environment were built for."""
+    """Return the builds of the frameworks of an environment."""
     rows = [
         _torch(site, conda, found),
         _tensorflow(prefix, site, conda, found),
@@ -285,7 +285,7 @@ def _dotted(digits: str) -> str:
 
 
 def _wheels(info: str, found: Dict[str, Tuple[str, str]]) -> str:
-    """Return which wheels of CUDA libraries a package asks for that are not installed, in words."""
+    """Return in words which wheels of CUDA libraries a package requires that are not installed."""
     lacking: List[str] = []
     machine = os.uname().machine
     for line in envs.read(info + "/METADATA", 1 << 20).partition("\n\n")[0].splitlines():
@@ -346,7 +346,7 @@ def _built(text: str, name: str) -> str:
 
 
 def _libraries(prefix: str, site: str, names: Tuple[str, ...]) -> str:
-    """Return which libraries are neither in the environment nor where the system keeps them, in words."""
+    """Return in words which libraries are neither in the environment nor in the system's folders."""
     folders = [prefix + "/lib", *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep), *SYSTEM_LIBRARIES]
     with contextlib.suppress(OSError):
         folders += ["%s/nvidia/%s/lib" % (site, name) for name in os.listdir(site + "/nvidia")]
@@ -385,7 +385,7 @@ def _jax(prefix: str, site: str, conda: Conda, found: Dict[str, Tuple[str, str]]
 
 
 def driver() -> str:
-    """Return the version of NVIDIA's driver as its kernel module tells; empty without one."""
+    """Return the version of NVIDIA's driver from its kernel module; empty without one."""
     match = re.search(
         r"Kernel Module\D*?(?:for \w+\s+)?(\d+\.[\d.]+)", envs.read("/proc/driver/nvidia/version", 4096)
     )
@@ -393,7 +393,7 @@ def driver() -> str:
 
 
 def driver_cuda(version: str) -> str:
-    """Return the highest CUDA that a driver runs; empty where that is not known."""
+    """Return the highest CUDA that a driver supports; empty when unknown."""
     branch = version.partition(".")[0]
     if not branch.isdecimal() or int(branch) >= NEWEST_DRIVER:
         return ""
@@ -401,9 +401,9 @@ def driver_cuda(version: str) -> str:
 
 
 def stamp(conda: Conda, found: Dict[str, Tuple[str, str]]) -> str:
-    """Return a word that changes with every package of an environment; sees.py makes the same.
+    """Return a digest that changes with every package of an environment; gpu_check.py computes the same.
 
-    Times would change with the first import that writes a .pyc.
+    File times would change with the first import that writes a .pyc.
     """
     names = ["%s-%s-%s" % (name, version, build) for name, (version, build) in conda.items()]
     names += [os.path.basename(info) for _, info in found.values()]
@@ -411,7 +411,7 @@ def stamp(conda: Conda, found: Dict[str, Tuple[str, str]]) -> str:
 
 
 def sight_of(prefix: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Optional[Row]:
-    """Return what an environment answered when it was asked for GPUs, or None when nobody asked."""
+    """Return the stored answer of a GPU check of an environment, or None without one."""
     text = envs.read("%s/%s" % (state.folder("envs"), envs.key_of(prefix)), 1 << 16)
     try:
         cached = json.loads(text) if text else None
@@ -431,7 +431,7 @@ def sight_of(prefix: str, conda: Conda, found: Dict[str, Tuple[str, str]]) -> Op
 
 
 def packages(prefix: str) -> List[Row]:
-    """Return the packages of an environment as core.env.Package takes them."""
+    """Return the packages of an environment, with the fields of core.env.Package."""
     rows: Dict[str, Row] = {}
     conda = conda_packages(prefix)
     for name, (version, build) in conda.items():
@@ -453,7 +453,7 @@ def packages(prefix: str) -> List[Row]:
 
 
 def _channel(url: str) -> str:
-    """Return a channel's short name: the part of its address before the platform."""
+    """Return the short name of a channel: the part of its URL before the platform."""
     parts = [part for part in url.split("?")[0].split("/") if part]
     if parts and re.fullmatch(r"noarch|(?:linux|osx|win)-\w+", parts[-1]):
         parts.pop()
@@ -461,7 +461,7 @@ def _channel(url: str) -> str:
 
 
 def size(prefix: str) -> int:
-    """Return the bytes on disk below a folder as du counts them: each file with several names once."""
+    """Return the bytes on disk below a folder as du counts them: hard links count once."""
     seen: Set[Tuple[int, int]] = set()
     total = 0
     waiting = [prefix]

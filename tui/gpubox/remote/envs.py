@@ -1,8 +1,8 @@
-"""Makes a software environment of this box active, as its own tool would, without running that tool.
+"""Activates a software environment of this box as its own tool would, without running that tool.
 
-Runs ON the box under Python 3.8 or newer with the standard library alone; the supervisor of jobs calls
-`activate` in a child of its own, envshell.py asks for `changes`. `conda run` takes 2.5 s and hides how a
-command ended; this takes 0.2 ms, and 4 ms where scripts of activate.d are run.
+Runs ON the box under Python 3.8 or newer with only the standard library; the supervisor of jobs calls
+`activate` in a child process, envshell.py calls `changes`. `conda run` takes 2.5 s and hides how a command
+ended; this takes 0.2 ms, and 4 ms with scripts of activate.d.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 SCRIPTS = 25.0
-"""Seconds that the scripts of activate.d may take together: they may ask, or call the network."""
+"""Seconds for all scripts of activate.d together: they may wait for input or the network."""
 UNSET = "***unset***"
-"""What conda writes for a variable that it shall leave alone."""
+"""conda's mark for a variable that it must not set."""
 GENERIC = frozenset((".venv", "venv", ".env", "env", ".conda", "conda", "envs", ".virtualenv", "virtualenv"))
-"""Names of folders that tell nothing: the project's folder is what people call these."""
+"""Generic names of folders: such an environment is named after its project's folder."""
 SHELLS = frozenset(("_", "SHLVL", "PWD", "OLDPWD", "BASH_ENV", "ENV"))
-"""Variables that the shell which runs the scripts sets for itself."""
+"""Variables that the shell of the scripts sets for itself."""
 UNREADABLE = "Its folder may not be read by this login"
 EXPORTS_ROOT = 26
-"""The first conda that sets _CONDA_EXE and _CONDA_ROOT."""
+"""The first version of conda that sets _CONDA_EXE and _CONDA_ROOT."""
 CONDAS = ("bin/conda", "condabin/conda")
 MICROMAMBAS = ("~/.local/bin/micromamba", "~/bin/micromamba", "~/micromamba/bin/micromamba")
 
 
 class ActivationError(Exception):
-    """An environment cannot be made active; its words say why."""
+    """An environment cannot be activated; the text says why."""
 
 
 def read(path: str, limit: int = 65536) -> str:
-    """Return a small text file, or nothing where it cannot be read; pipes are never waited for."""
+    """Return a small text file, or "" when it cannot be read; never waits for a pipe."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
@@ -65,7 +65,7 @@ def config(prefix: str) -> Dict[str, str]:
 
 
 def is_file(path: str) -> bool:
-    """Return whether a file is there; false where it cannot be looked at."""
+    """Return whether a file exists; false when it is not accessible."""
     try:
         return os.path.isfile(path)
     except (OSError, ValueError):
@@ -78,7 +78,7 @@ def is_root(path: str) -> bool:
 
 
 def maker(prefix: str) -> str:
-    """Return the program that made a conda environment, as the first line of its own history tells."""
+    """Return the program that created a conda environment, from the first line of its history."""
     found = re.search(
         r"^# cmd: (.+?/(?:conda|mamba|micromamba))(?: |$)", read(prefix + "/conda-meta/history", 4096), re.M
     )
@@ -86,7 +86,7 @@ def maker(prefix: str) -> str:
 
 
 def root_of(prefix: str) -> str:
-    """Return the installation that a conda environment belongs to; empty when none is to be found."""
+    """Return the installation of a conda environment; empty when none is found."""
     if is_root(prefix):
         return prefix
     parent, last = os.path.split(os.path.dirname(prefix))
@@ -102,7 +102,7 @@ def root_of(prefix: str) -> str:
 
 
 def name_of(prefix: str, kind: str = "conda") -> str:
-    """Return what people call an environment."""
+    """Return the usual name of an environment."""
     above, name = os.path.split(prefix)
     if kind == "conda":
         if is_root(prefix):
@@ -120,9 +120,9 @@ def name_of(prefix: str, kind: str = "conda") -> str:
 
 
 def pixi_project(prefix: str) -> str:
-    """Return the folder of the project that an environment of pixi belongs to; empty when nothing tells.
+    """Return the project folder of a pixi environment; empty when unknown.
 
-    A detached one lies in another place, and its conda-meta/pixi names the manifest.
+    A detached environment is outside of its project, and its conda-meta/pixi names the manifest.
     """
     with contextlib.suppress(ValueError):
         meta = json.loads(read(prefix + "/conda-meta/pixi"))
@@ -134,7 +134,7 @@ def pixi_project(prefix: str) -> str:
 
 
 def micromamba() -> str:
-    """Return where micromamba is; empty where it is not."""
+    """Return the path of micromamba; empty without it."""
     named = os.environ.get("MAMBA_EXE", "")
     if is_file(named):
         return named
@@ -165,7 +165,7 @@ def env_vars(prefix: str) -> Dict[str, str]:
 
 
 def scripts(prefix: str, when: str = "activate", shell: str = "sh") -> List[str]:
-    """Return the scripts that packages want to be read at `activate` or `deactivate`, in conda's order."""
+    """Return the scripts of packages for `activate` or `deactivate`, in conda's order."""
     folder = "%s/etc/conda/%s.d" % (prefix, when)
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.endswith("." + shell)]
@@ -179,14 +179,14 @@ def without(path: str, folder: str) -> str:
 
 
 def level(environment: Dict[str, str]) -> int:
-    """Return how many conda environments are active one above the other."""
+    """Return the number of stacked active conda environments."""
     with contextlib.suppress(ValueError):
         return max(0, int(environment.get("CONDA_SHLVL", "").strip() or 0))
     return 0
 
 
 def replaced(path: str, old: str, new: str) -> str:
-    """Return PATH with one folder in the place of another, in front where that is not in it."""
+    """Return PATH with one folder replaced by another, which is put in front if the old one is missing."""
     parts = path.split(os.pathsep)
     place = next((number for number, part in enumerate(parts) if part.rstrip("/") == old), -1)
     if place >= 0:
@@ -196,7 +196,7 @@ def replaced(path: str, old: str, new: str) -> str:
 
 
 def conda_variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh") -> Dict[str, str]:
-    """Return the environment as `conda activate` leaves it, before the scripts of activate.d.
+    """Return the environment after `conda activate`, before the scripts of activate.d.
 
     `shell` is sh, csh or fish. See `_build_activate_stack` and `build_reactivate` of conda/activate.py.
     """
@@ -242,7 +242,7 @@ def _shown_as(prefix: str, kind: str) -> str:
 
 
 def _modifier(prefix: str, name: str, read_settings: List[str]) -> str:
-    """Return what conda puts before the prompt, as its settings changeps1 and env_prompt say."""
+    """Return conda's prefix of the prompt, by its settings changeps1 and env_prompt."""
     if condarc.word(read_settings, "changeps1", "true").lower() in condarc.FALSE:
         return ""
     form = condarc.word(read_settings, "env_prompt", "({default_env}) ")
@@ -253,7 +253,7 @@ def _modifier(prefix: str, name: str, read_settings: List[str]) -> str:
 def _own(
     prefix: str, root: str, depth: int, before: Dict[str, str], read_settings: List[str]
 ) -> Dict[str, str]:
-    """Return an environment's own variables, and what they were before; conda makes their names capitals."""
+    """Return an environment's own variables with the saved old values; conda uses upper-case names."""
     upper = condarc.word(read_settings, "envvars_force_uppercase", "true").lower() not in condarc.FALSE
     capitals = upper and bool(root) and os.path.lexists(root + "/bin/conda")
     own = env_vars(prefix)
@@ -274,7 +274,7 @@ def _tools(root: str) -> Dict[str, str]:
 
 
 def _version(root: str) -> int:
-    """Return the first number of an installation's conda; 0 where it is not known."""
+    """Return the major version of an installation's conda; 0 when unknown."""
     with contextlib.suppress(OSError):
         for name in os.listdir(root + "/conda-meta"):
             found = re.match(r"conda-(\d+)\.[\d.]+[^-]*-[^-]+\.json", name)
@@ -296,7 +296,7 @@ def condarc_folders(roots: Iterable[str] = ()) -> List[str]:
 
 
 def _pixi_variables(prefix: str) -> Dict[str, str]:
-    """Return what `pixi shell-hook` sets besides conda's variables, as far as files show."""
+    """Return the variables that `pixi shell-hook` sets besides conda's, as far as files show."""
     project = pixi_project(prefix)
     manifest = next(
         (project + name for name in ("/pixi.toml", "/pyproject.toml") if is_file(project + name)), ""
@@ -311,7 +311,7 @@ def _pixi_variables(prefix: str) -> Dict[str, str]:
 
 
 def venv_variables(prefix: str, before: Dict[str, str]) -> Dict[str, str]:
-    """Return the environment as `activate` of a venv leaves it."""
+    """Return the environment after `activate` of a venv."""
     after = dict(before)
     path = before.get("PATH", os.defpath)
     if before.get("VIRTUAL_ENV"):
@@ -324,7 +324,7 @@ def venv_variables(prefix: str, before: Dict[str, str]) -> Dict[str, str]:
 
 
 def check(prefix: str, kind: str) -> None:
-    """Raise ActivationError in words for an environment that cannot be used."""
+    """Raise ActivationError for an environment that cannot be used."""
     if not os.path.isabs(prefix) or "\0" in prefix or os.pathsep in prefix:
         raise ActivationError("%s is no folder that can stand in PATH" % shown(prefix))
     if not os.path.isdir(prefix):
@@ -340,7 +340,7 @@ def check(prefix: str, kind: str) -> None:
 
 
 def dangling(prefix: str, name: str) -> str:
-    """Say where the interpreter of an environment leads to that is not there."""
+    """Return in words the missing file to which the interpreter of an environment links."""
     with contextlib.suppress(OSError):
         place = prefix + "/bin/" + name
         for _ in range(8):
@@ -352,25 +352,25 @@ def dangling(prefix: str, name: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return text of any kind as words on one line; what no terminal shall see is written as its code."""
+    """Return any text on one line; characters that are unsafe for a terminal become their codes."""
     text = text.encode("utf-8", "replace").decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
 
 
 def key_of(prefix: str) -> str:
-    """Return the name of the file that holds what an environment answered."""
+    """Return the name of the file with an environment's answer to a GPU check."""
     import hashlib
 
     return str(hashlib.sha256(prefix.encode("utf-8", "surrogateescape")).hexdigest()[:24]) + ".json"
 
 
 def use_mark(prefix: str) -> str:
-    """Return the file whose time tells when an environment was last made active by us."""
+    """Return the file whose time is that of the last activation of an environment by us."""
     return "%s/%s" % (state.folder("envs"), key_of(prefix)[: -len(".json")] + ".used")
 
 
 def mark_used(prefix: str) -> None:
-    """Note that an environment is used now; a failure to write it is ignored."""
+    """Record that an environment is used now; a failure to write is ignored."""
     with contextlib.suppress(OSError):
         path = use_mark(prefix)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
@@ -379,7 +379,7 @@ def mark_used(prefix: str) -> None:
 
 
 def variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh") -> Dict[str, str]:
-    """Return the environment that an activation leads to, before scripts; raises ActivationError."""
+    """Return the environment after an activation, before scripts; raises ActivationError."""
     check(prefix, kind)
     mark_used(prefix)
     if kind in ("conda", "pixi"):
@@ -388,9 +388,9 @@ def variables(prefix: str, kind: str, before: Dict[str, str], shell: str = "sh")
 
 
 def activate(prefix: str, kind: str = "conda", before: Optional[Dict[str, str]] = None) -> Dict[str, str]:
-    """Return `before`, or this process's environment, with one active; raises ActivationError with words.
+    """Return `before`, or this process's environment, with an environment active; raises ActivationError.
 
-    Scripts of activate.d are run by a bash of their own, and may print to stdout and stderr as they like.
+    Scripts of activate.d run in a bash of their own, and may print to stdout and stderr.
     """
     before = inherited.variables() if before is None else before
     after = variables(prefix, kind, before)
@@ -398,7 +398,7 @@ def activate(prefix: str, kind: str = "conda", before: Optional[Dict[str, str]] 
         return after
     old = before.get("CONDA_PREFIX", "") if level(before) else ""
     leaving = scripts(old, "deactivate") if old else []
-    # They are left while the old environment is still the active one, as conda does it.
+    # Deactivation scripts run while the old environment is still active, as in conda.
     if leaving:
         left = run_scripts(leaving, before)
         after = variables(prefix, kind, left)
@@ -407,13 +407,13 @@ def activate(prefix: str, kind: str = "conda", before: Optional[Dict[str, str]] 
 
 
 def run_scripts(paths: List[str], environment: Dict[str, str]) -> Dict[str, str]:
-    """Read scripts into a shell and return the environment that it then has; raises ActivationError."""
+    """Source scripts in a shell and return its environment afterwards; raises ActivationError."""
     path = environment.get("PATH", os.defpath)
     cat, shell = which("cat", path), which("bash", path) or which("sh", path)
     if not cat or not shell:
         raise ActivationError("Its activate.d needs a shell, and neither bash nor sh is there")
-    # Not `set -e`, not `set -u`: packages' scripts are not written for them. The last word is a new process,
-    # because only that shows what a shell exports without any quoting.
+    # No `set -e` or `set -u`: packages' scripts are not written for them. The last command is a new
+    # process, because only that shows the exported variables without quoting.
     code = '__c=$1; shift; for __f in "$@"; do . "$__f"; done; exec "$__c" /proc/self/environ >&%d'
     given = {name: value for name, value in environment.items() if name not in ("BASH_ENV", "ENV")}
     handle, end = os.pipe()
@@ -442,7 +442,7 @@ def run_scripts(paths: List[str], environment: Dict[str, str]) -> Dict[str, str]
 
 
 def which(name: str, path: str) -> str:
-    """Return where a program is: in a PATH, or where every system has it."""
+    """Return the path of a program: in a PATH, or in the standard folders."""
     for folder in [*path.split(os.pathsep), "/bin", "/usr/bin"]:
         place = os.path.join(folder, name)
         if folder and os.access(place, os.X_OK) and is_file(place):
@@ -453,9 +453,9 @@ def which(name: str, path: str) -> str:
 def _collect(
     words: List[str], environment: Dict[str, str], handle: int, end: int
 ) -> Tuple[Optional[bytes], int]:
-    """Run a command in a session of its own and return what it writes to `end`, and its exit status.
+    """Run a command in a session of its own and return its output to `end`, and its exit status.
 
-    None stands for one that took too long; then it and all that it started is ended.
+    The output is None when it took too long; then the command and its children are killed.
     """
     import select
     import signal
@@ -481,7 +481,7 @@ def _collect(
             return None, -1
         block = os.read(handle, 1 << 16)
         data += block
-        # A program that a script left running may hold the pipe open; the end of the shell tells as well.
+        # A program that a script left running may hold the pipe open; so the end of the shell counts too.
         if not block:
             break
         if data.endswith(b"\0") and _ended(pid):
@@ -514,7 +514,7 @@ def _status(pid: int) -> int:
 
 
 def changes(before: Dict[str, str], after: Dict[str, str]) -> Iterator[Tuple[str, Optional[str]]]:
-    """Yield what is to be set, and with None what is to be unset, to come from one environment to another."""
+    """Yield the variables to set, and those to unset with None, to turn one environment into another."""
     for name in sorted(before):
         if name not in after:
             yield name, None

@@ -1,7 +1,7 @@
-"""Finds the software environments of this box by reading files: nothing of theirs is run, nothing is written.
+"""Finds the software environments of this box by reading files; runs and writes nothing.
 
 `conda env list` takes 0.7 s, is not on the PATH of a login without a terminal, and rewrites conda's own list.
-Start files of shells are read here as text, never run. What an environment is, envmeta.py says.
+Start files of shells are read as text, never run. envmeta.py describes each environment.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ VENV_FOLDERS = (
     ".pyenv/versions",
 )
 LIKELY = re.compile(r"\.?(?:v|virtual)?env(?:s|\d*)?|\.?(?:v|virtual)env[-_.].*|.*[-_.]v?env|\.pixi|\.?conda")
-"""Names of folders in a project that may be environments."""
+"""Names of folders in a project that are probably environments."""
 SKIPPED = frozenset(
     (
         *("node_modules", "__pycache__", "site-packages", "snap", "proc", "sys", "dev", "pkgs", "conda-meta"),
@@ -54,17 +54,17 @@ SKIPPED = frozenset(
     )
 )
 DEPTH = 2
-"""How deep below a home projects are looked for; environments lie in them."""
+"""Depth below a home at which projects are searched; environments are inside them."""
 FOLDERS = 3000
-"""Folders of projects that are looked into at most."""
+"""Most folders of projects that are read."""
 BATCH = 50
-"""How many of them are looked into between two looks at the clock."""
+"""Folders that are read between two checks of the clock."""
 WALK = 1.5
-"""Seconds for looking through projects."""
+"""Seconds for the search in projects."""
 EACH = 2.0
-"""Seconds for one place: a network disk that is gone never answers."""
+"""Seconds for one place: a dead network disk never answers."""
 ALL = 15.0
-"""Seconds for a whole look; a home on a network disk takes 2, one that is far away ten times as long."""
+"""Seconds for a whole scan; a home on a network disk takes 2, a remote one ten times as long."""
 
 _ROOT = (
     r"""(?P<root>(?:/|~|\$HOME|\$\{HOME\})%s)"""
@@ -81,7 +81,7 @@ _EXE = re.compile(r"""MAMBA_EXE['"]?\s*[= ]\s*['"]?(?P<exe>/[^'"\n;]*micromamba)
 
 
 def full(path: str) -> str:
-    """Return a path as it is on disk, links resolved; empty for what is none."""
+    """Return the real path, links resolved; empty for an invalid one."""
     path = os.path.expandvars(os.path.expanduser(path.replace("${HOME}", "$HOME")))
     if not os.path.isabs(path) or "\0" in path:
         return ""
@@ -91,17 +91,17 @@ def full(path: str) -> str:
 
 
 class Patience:
-    """Does things that may hang, each in a limited time, and all of them too."""
+    """Runs tasks that may hang, with a time limit for each and for all together."""
 
     def __init__(self) -> None:
         self.late: List[str] = []
-        """What did not come to its end in time."""
+        """The tasks that did not finish in time."""
         self._end = time.monotonic() + ALL
 
     def do(self, tasks: List[Task]) -> None:
-        """Do one thing after the other, each in a limited time; what takes longer is left behind.
+        """Run tasks one after the other, each in a limited time; a task that takes longer is abandoned.
 
-        A thread that waits for a dead disk cannot be ended; the program leaves it when it ends itself.
+        A thread that waits for a dead disk cannot be stopped; it ends with the program.
         """
         import _thread as thread
 
@@ -119,7 +119,7 @@ class Patience:
                     return
                 if progress[-1] == started and time.monotonic() >= min(started + EACH, self._end):
                     break
-            progress.append(-1.0)  # tells the thread that nobody waits for it any more
+            progress.append(-1.0)  # tells the thread that it was abandoned
             self.late.append(mine[min(place, len(mine) - 1)][0])
             rest = mine[place + 1 :]
             if rest and time.monotonic() >= self._end:
@@ -138,25 +138,25 @@ class Patience:
 
 
 class Look:
-    """One look at the box: what was found so far, and which places did not answer in time."""
+    """One scan of the box: the results so far, and the places that did not answer in time."""
 
     def __init__(self, folders: Iterable[str] = ()) -> None:
         self.home = os.path.expanduser("~")
         self.folders = list(folders)
-        """Folders of projects that the settings name."""
+        """Folders of projects from the settings."""
         self.roots: Dict[str, str] = {}
         """Flavor of each installation, by its folder."""
         self.hints: List[str] = []
-        """Paths in start files and variables that may be installations."""
+        """Possible installations, from start files and variables."""
         self.noted: List[str] = []
-        """Environments that conda has noted."""
+        """Environments in conda's own list."""
         self.named: List[str] = []
-        """Folders for environments that conda's settings name."""
+        """Folders for environments from conda's settings."""
         self.found: Dict[str, str] = {}
         """Kind of each environment, by its folder."""
         self.rows: List[Row] = []
         self.tools: List[Row] = []
-        """What can make environments: installations of conda, uv and pixi."""
+        """Programs that create environments: installations of conda, uv and pixi."""
         self.patience = Patience()
         self.late = self.patience.late
         """Places that did not answer, in words."""
@@ -164,7 +164,7 @@ class Look:
         self.modules = self.cuda = ""
 
     def report(self) -> Row:
-        """Look, and return what core.env.Envs takes."""
+        """Scan, and return the fields of core.env.Envs."""
         self.patience.do(
             [("the start files of the shells", self._hints), ("conda's own lists", self._listed)]
         )
@@ -195,17 +195,17 @@ class Look:
         }
 
     def _each(self, paths: Iterable[str], act: Callable[[str], object]) -> None:
-        """Do something with each path, so that one on a dead disk hides no other."""
+        """Run an action for each path, so that one on a dead disk does not affect the others."""
         self.patience.do([(path, partial(act, path)) for path in paths])
 
     def _children(self, folders: Iterable[str], take: Callable[[str], object]) -> None:
-        """Take what lies in folders."""
+        """Run an action for the contents of folders."""
         inside: List[str] = []
         self._each(folders, partial(self._entries, inside))
         self._each(list(inside), take)
 
     def _entries(self, inside: List[str], folder: str) -> None:
-        """Add what lies in a folder and is not hidden."""
+        """Add the entries of a folder that are not hidden."""
         try:
             inside += ["%s/%s" % (folder, name) for name in os.listdir(folder) if not name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
@@ -214,7 +214,7 @@ class Look:
             self.late.append("%s (%s)" % (folder, error.strerror))
 
     def _rows(self) -> List[Row]:
-        """Return a row for each environment; threads that are left behind may still add to what was found."""
+        """Return a row for each environment; abandoned threads may still add some."""
         rows = {row["prefix"]: row for row in list(self.rows)}
         for prefix, kind in list(self.found.items()):
             words = "Its disk does not answer"
@@ -225,14 +225,14 @@ class Look:
         )
 
     def _partial(self) -> str:
-        """Return in words what was not looked at."""
+        """Return in words the places that were not scanned."""
         if not self.late:
             return ""
         places = ", ".join(envs.shown(place) for place in self.late[:3])
         return "Not all was looked at in time: %s%s" % (places, " and more" if len(self.late) > 3 else "")
 
     def _hints(self) -> None:
-        """Take roots from the start files of all shells; they are read, never run."""
+        """Collect possible roots from the start files of all shells, which are read, never run."""
         names = ["%s/%s" % (self.home, name) for name in RC_FILES]
         if os.environ.get("ZDOTDIR"):
             names.append(os.environ["ZDOTDIR"] + "/.zshrc")
@@ -252,12 +252,12 @@ class Look:
         self.hints.append(os.path.dirname(os.path.dirname(os.environ.get("CONDA_EXE", ""))))
 
     def _listed(self) -> None:
-        """Take what conda itself has noted."""
+        """Collect the environments of conda's own list."""
         lines = envs.read(self.home + "/.conda/environments.txt", 1 << 20).splitlines()
         self.noted = [line for line in lines if line.strip()]
 
     def _take_noted(self, line: str) -> None:
-        """Take an environment that conda has noted; one that is gone by now is passed over, as conda does."""
+        """Add an environment of conda's list; a missing one is ignored, as in conda."""
         prefix = full(line)
         if not prefix or not os.path.isdir(prefix):
             return
@@ -268,7 +268,7 @@ class Look:
             self.found.setdefault(prefix, "conda")
 
     def _usual(self) -> List[str]:
-        """Return where installations usually are."""
+        """Return the usual places of installations."""
         return [*("%s/%s" % (self.home, name) for name in HOME_ROOTS), *SYSTEM_ROOTS]
 
     def _settings(self) -> None:
@@ -308,17 +308,17 @@ class Look:
         return self.micromamba
 
     def _take_conda(self, path: str) -> None:
-        """Take a folder among named environments."""
+        """Add a folder of named environments."""
         if os.path.isdir(path) and envmeta.looks_like_conda(path):
             self.found.setdefault(os.path.realpath(path), "conda")
 
     def _take_tool_folder(self, path: str) -> None:
-        """Take a folder among virtual environments."""
+        """Add a folder of virtual environments."""
         if not self._take_venv(path) and os.path.isdir(path) and not os.access(path, os.X_OK):
             self.found.setdefault(os.path.realpath(path), "venv")
 
     def _take_venv(self, path: str) -> bool:
-        """Take a folder as a virtual environment if it is one; says whether it is."""
+        """Add a folder if it is a virtual environment; return whether it is."""
         cfg = path + "/pyvenv.cfg"
         if not envs.is_file(cfg):
             return False
@@ -327,7 +327,7 @@ class Look:
         return True
 
     def _projects(self, top: str) -> None:
-        """Look for environments in the projects below a folder, not deep and not long."""
+        """Search the projects below a folder for environments, within DEPTH and WALK."""
         end, late, count = time.monotonic() + WALK, len(self.late), 0
         level = [top]
         for _ in range(DEPTH + 1):
@@ -337,7 +337,7 @@ class Look:
                 inside: List[Tuple[str, str]] = []
                 self.patience.do([(path, partial(self._list, path, inside)) for path in folders])
                 for batch in [*_batches(list(inside)), []]:
-                    # A folder that did not answer in time costs the others nothing.
+                    # A folder that did not answer in time does not use up the time of the others.
                     if count > FOLDERS or time.monotonic() > end + EACH * (len(self.late) - late):
                         self.late.append("projects below %s" % top)
                         return
@@ -347,17 +347,17 @@ class Look:
             level = list(below)
 
     def _list(self, path: str, inside: List[Tuple[str, str]]) -> None:
-        """Add the folders in one; each is looked into on its own, for its disk may be another one."""
+        """Add the subfolders of a folder; each is a task of its own, since it may be on another disk."""
         if path not in self.roots and path not in self.found:
             inside += _inside(path)
 
     def _project(self, name: str, path: str, below: List[str]) -> None:
-        """Take a folder if it is an environment, and add it to `below` if more may lie in it."""
+        """Add a folder if it is an environment, and to `below` if it may contain more."""
         if not (self._take(path, name) or name in SKIPPED or name.startswith(".")):
             below.append(path)
 
     def _take(self, path: str, name: str) -> bool:
-        """Take a folder as an environment if it is one; says whether not to look into it any more."""
+        """Add a folder if it is an environment; return whether to skip its contents."""
         if name == ".pixi":
             for child in _folders(path + "/envs"):
                 if os.path.exists(child + "/conda-meta"):
@@ -386,7 +386,7 @@ class Look:
 
 
 def modules() -> str:
-    """Return the name of the module system, by its files; empty without one."""
+    """Return the name of the module system, judged by its files; empty without one."""
     version = os.environ.get("LMOD_VERSION", "")
     for place in (
         "/usr/share/lmod/lmod",
@@ -414,7 +414,7 @@ def modules() -> str:
 
 
 def _tool_folders(home: str) -> List[str]:
-    """Return the folders where tools keep all virtual environments that they make."""
+    """Return the folders in which tools store their virtual environments."""
     data = os.environ.get("XDG_DATA_HOME") or home + "/.local/share"
     return [
         *("%s/%s" % (home, name) for name in VENV_FOLDERS),
@@ -426,7 +426,7 @@ def _tool_folders(home: str) -> List[str]:
 
 
 def _inside(path: str) -> Iterator[Tuple[str, str]]:
-    """Yield the folders in one; links are followed only where their name says that it is worth it."""
+    """Yield the subfolders; links are followed only if their name looks like an environment."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -443,7 +443,7 @@ def _batches(items: List[Any]) -> Iterator[List[Any]]:
 
 
 def _folders(path: str) -> List[str]:
-    """Return the folders in one, links followed; none where it cannot be read."""
+    """Return the subfolders, links followed; none when it cannot be read."""
     try:
         with os.scandir(path) as entries:
             return [entry.path for entry in entries if entry.is_dir()]
@@ -452,6 +452,6 @@ def _folders(path: str) -> List[str]:
 
 
 def scan(folders: Iterable[str] = ()) -> Row:
-    """Return all environments, as core.env.Envs takes them; 15 s at most."""
+    """Return all environments, with the fields of core.env.Envs; takes at most 15 s."""
     sys.setswitchinterval(0.001)
     return Look(folders).report()

@@ -1,9 +1,8 @@
-"""Opens the login shell of this box with an environment active, after all that the shell reads at its start.
+"""Opens the login shell of this box with an environment activated after the shell's own start files.
 
-A conda block in a start file makes base active; whatever is set before the shell starts loses against it. So
-shells that can are told to ask `hook` last: bash by --rcfile, zsh by a ZDOTDIR of ours, fish by -C, csh by a
-HOME of ours, those of the POSIX family by ENV. The others get plain variables. The files for it lie beside
-this program.
+A conda block in a start file activates base and overrides variables that were set before the shell starts. So
+shells that can do it run `hook` last: bash by --rcfile, zsh by a ZDOTDIR of ours, fish by -C, csh by a HOME
+of ours, POSIX shells by ENV. The others get plain variables. The files for this are beside this program.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ OURS = (
     *("GPUBOX_ENV_HOME", "GPUBOX_ENV_PROMPT"),
 )
 
-# A person's `set -u` or `set -e` is not for the scripts of packages.
+# The user's `set -u` or `set -e` must not affect the scripts of packages.
 _ASK = """\
 case $- in *u*) __gpubox_u=1 ;; *) __gpubox_u= ;; esac; set +u
 case $- in *e*) __gpubox_e=1 ;; *) __gpubox_e= ;; esac; set +e
@@ -47,7 +46,7 @@ ENV=$GPUBOX_ENV_RC
 if [ -n "$ENV" ] && [ -r "$ENV" ]; then export ENV; . "$ENV"; else unset ENV; fi
 """ + _ASK.format(shell="sh")
 
-# Each file of zsh reads the person's own, which may move ZDOTDIR; the last one puts everything as it was.
+# Each file for zsh reads the user's own, which may move ZDOTDIR; the last one restores everything.
 _ZSH = """\
 if [[ -n $GPUBOX_ENV_ZDOTDIR ]]; then ZDOTDIR=$GPUBOX_ENV_ZDOTDIR; else unset ZDOTDIR; fi
 if [[ -r ${ZDOTDIR:-$HOME}/%(name)s ]]; then . "${ZDOTDIR:-$HOME}/%(name)s"; fi
@@ -57,7 +56,7 @@ _ZSH_ON = """\
 export GPUBOX_ENV_ZDOTDIR=${ZDOTDIR-}
 ZDOTDIR=$GPUBOX_ENV_FILE"""
 
-# Substitution of commands loses ends of lines in csh, so the hook names a file, which removes itself.
+# Command substitution loses newlines in csh, so the hook names a file, which removes itself.
 CSH_ASK = """\
 if ( $?prompt ) setenv GPUBOX_ENV_PROMPT "$prompt"
 set __gpubox = `"$%s" -I -S "$%s" gpubox.remote.env hook csh`
@@ -65,7 +64,7 @@ if ( "$__gpubox" != "" ) source "$__gpubox"
 unset __gpubox
 """ % (PYTHON, PROGRAM)
 
-# csh has no option for a start file. It reads ~/.login last, with a HOME of ours meanwhile.
+# csh has no option for a start file. It reads ~/.login last, so HOME is ours until then.
 CSHRC = """\
 setenv HOME "$GPUBOX_ENV_HOME"
 set home = "$HOME"
@@ -88,7 +87,7 @@ if ( -r ~/.login ) source ~/.login
 
 
 def encoded(text: str) -> bytes:
-    """Return text as the bytes that the system has for it."""
+    """Return text as bytes in the file system encoding."""
     return os.fsencode(text)
 
 
@@ -103,18 +102,18 @@ def fish_word(text: str) -> str:
 
 
 def csh_word(text: str) -> str:
-    """Return text as one word of csh, where quotes hide neither history nor ends of lines."""
+    """Return text as one word of csh, whose quotes protect neither history marks nor newlines."""
     return "'%s'" % text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
 
 
 def prompt(name: str) -> str:
-    """Return a name as it may stand in a prompt, where shells act on `$`, `%`, `!` and backslashes."""
+    """Return a name that is safe in a prompt, where shells expand `$`, `%`, `!` and backslashes."""
     safe = re.sub(r"[^\w.+:@/ -]", "?", envs.shown(name))
     return safe[:60] or "?"
 
 
 def posix_hook(prefix: str, kind: str, shell: str) -> str:
-    """Return commands of bash, zsh or sh that make an environment active where they are read."""
+    """Return commands for bash, zsh or sh that activate an environment."""
     before = _before()
     after = envs.variables(prefix, kind, before)
     lines: List[str] = ["unset " + " ".join(OURS)]
@@ -135,19 +134,19 @@ def posix_hook(prefix: str, kind: str, shell: str) -> str:
 
 
 def _before() -> Dict[str, str]:
-    """Return the variables that the shell has by now, without those of ours."""
+    """Return the present variables of the shell, without ours."""
     return {name: value for name, value in inherited.variables().items() if name not in OURS}
 
 
 def _shown(prefix: str, kind: str, after: Dict[str, str]) -> str:
-    """Return what stands before the prompt; conda's settings may want nothing."""
+    """Return the prefix of the prompt; conda's settings may switch it off."""
     if kind == "conda" and not after.get("CONDA_PROMPT_MODIFIER"):
         return ""
     return "(%s) " % prompt(envs.name_of(prefix, kind))
 
 
 def _commands(prefix: str, kind: str, shell: str, unset: str, word: Callable[[str], str]) -> List[str]:
-    """Return the commands of csh or fish that make an environment active, with its scripts for that shell."""
+    """Return commands for csh or fish that activate an environment, with its scripts for that shell."""
     before = _before()
     after = envs.variables(prefix, kind, before, shell)
     lines = ["%s %s" % (unset, name) for name in OURS]
@@ -171,9 +170,9 @@ def _commands(prefix: str, kind: str, shell: str, unset: str, word: Callable[[st
 
 
 def fish_hook(prefix: str, kind: str) -> str:
-    """Return commands of fish that make an environment active where they are read."""
+    """Return commands for fish that activate an environment."""
     lines = _commands(prefix, kind, "fish", "set -e", fish_word)
-    # What `conda init` leaves shows the environment already, also after `conda deactivate`.
+    # The prompt of `conda init` already shows the environment, even after `conda deactivate`.
     shown = _shown(prefix, kind, {"CONDA_PROMPT_MODIFIER": "shown"})
     lines += [
         "if not functions -q __conda_add_prompt; or test %s != conda" % fish_word(kind),
@@ -187,7 +186,7 @@ def fish_hook(prefix: str, kind: str) -> str:
 
 
 def csh_hook(prefix: str, kind: str) -> str:
-    """Return the file with commands of csh that make an environment active, and remove the file."""
+    """Return a file with commands for csh that activate an environment and remove the file."""
     import tempfile
 
     lines = _commands(prefix, kind, "csh", "unsetenv", csh_word)
@@ -205,7 +204,7 @@ def csh_hook(prefix: str, kind: str) -> str:
 
 
 def hook(shell: str) -> int:
-    """Print what a shell reads last; failures are reported on stderr, and the shell goes on without."""
+    """Print the commands that a shell runs last; after a failure, reported on stderr, it starts without."""
     prefix, kind = os.environ.get(PREFIX, ""), os.environ.get(KIND, "conda")
     try:
         hooks = {"fish": fish_hook, "csh": csh_hook}
@@ -219,7 +218,7 @@ def hook(shell: str) -> int:
 
 
 def login_shell() -> str:
-    """Return the login shell of whoever is logged in."""
+    """Return the login shell of this user."""
     shell = os.environ.get("SHELL", "")
     if not os.access(shell, os.X_OK):
         with contextlib.suppress(KeyError, ImportError):
@@ -230,7 +229,7 @@ def login_shell() -> str:
 
 
 def place(files: Dict[str, str]) -> str:
-    """Return a folder with these files: beside this program, else in a new one for temporary files."""
+    """Return a folder with these files: beside this program, else a temporary one."""
     for folder in (bundle.ROOT + "/shell", ""):
         with contextlib.suppress(OSError):
             import tempfile
@@ -299,14 +298,14 @@ SHELLS: Dict[str, Callable[[str, Dict[str, str]], List[str]]] = {
     "csh": _csh,
     "tcsh": _csh,
 }
-"""How each shell is begun, by its name; the others get variables."""
+"""How each shell is started, by name; others get plain variables."""
 
 
 def with_command(shell: str, name: str, command: str) -> Optional[List[str]]:
-    """Return the words by which a shell asks `hook` before a command; None for those that need not ask.
+    """Return the command line with which a shell runs `hook` before a command; None if it need not.
 
-    bash reads ~/.bashrc for a command too when it believes that sshd started it; fish and csh read their
-    start files always.
+    bash reads ~/.bashrc even for a command when it believes that sshd started it; fish and csh always read
+    their start files.
     """
     if name in ("bash", "zsh"):
         return [shell, "-c", _ASK.format(shell=name) + command]
@@ -318,7 +317,7 @@ def with_command(shell: str, name: str, command: str) -> Optional[List[str]]:
 
 
 def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
-    """Become the login shell with an environment active, or let it run a command; returns only by raising."""
+    """Exec the login shell with an environment active, or let it run a command; returns only by raising."""
     shell = login_shell()
     name = os.path.basename(shell)
     if name not in SHELLS:
@@ -338,7 +337,7 @@ def open_shell(prefix: str, kind: str, command: Optional[str]) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Do `hook SHELL` or `shell PREFIX KIND [COMMAND]`, words percent-encoded; returns the exit status."""
+    """Run `hook SHELL` or `shell PREFIX KIND [COMMAND]`, words percent-encoded; return the exit status."""
     if words[0] == "hook":
         return hook(words[1] if len(words) > 1 else "sh")
     from urllib.parse import unquote

@@ -1,8 +1,8 @@
-"""Sends and takes files, at both ends of the link: JSON lines, and frames of bytes, over two pipes.
+"""Sends and receives files, at both ends of the link: JSON lines, and frames of bytes, over two pipes.
 
-One end sends and the other takes. A large file is asked for first: what lies there of it already is not sent
-again, once both ends found its beginning to be the same. Every file is written beside its target, compared
-by its SHA-256, and put in place by a rename, so that nobody ever sees a half of it.
+For a large file, the sender first asks how much of it the receiver has; that part is not sent again if both
+ends agree on its digest. Every file is written beside its target, compared by its SHA-256, and renamed into
+place, so that it never appears incomplete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def serve(wire: TransferWire) -> None:
-    """Do what the first line specs: `get` paths, or `put` to a place."""
+    """Serve the request of the first line: `get` paths, or `put` to a place."""
     asked = wire.line()
     tally = Tally()
     if asked.get("verb") == "get":
@@ -28,11 +28,11 @@ def serve(wire: TransferWire) -> None:
     elif asked.get("verb") == "put":
         Taker(wire, tally).take(absolute(asked["to"]))
     else:
-        raise TransferRefused("Not understood", "The wish is neither get nor put")
+        raise TransferRefused("Not understood", "The request is neither get nor put")
 
 
 def main(_: List[str]) -> int:
-    """Serve one spec; returns the exit code."""
+    """Serve one request; return the exit code."""
     wire = TransferWire()
     try:
         serve(wire)

@@ -1,7 +1,7 @@
-"""Asks the environment that it runs in whether it sees the GPUs, and keeps the answer on the box.
+"""Checks whether the environment that it runs in sees the GPUs, and stores the answer on the box.
 
-Runs as a job with the environment's own Python, which may be an old one: `sees.py FOLDER PREFIX JOB`, where
-FOLDER is the job's record. The answer counts for as long as neither packages nor driver change.
+Runs as a job with the environment's own Python, which may be old: `gpu_check.py FOLDER PREFIX JOB`, where
+FOLDER is the job's record. The answer is valid until packages or the driver change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CUDA_ERRORS = {
 
 
 class CapturedStderr:
-    """What a framework writes to stderr while it is asked: its own words tell why it sees nothing."""
+    """The stderr of a framework during the check: its messages say why it sees nothing."""
 
     def __enter__(self) -> CapturedStderr:
         self.file = tempfile.TemporaryFile()
@@ -50,20 +50,20 @@ class CapturedStderr:
         self.file.close()
 
     def words(self) -> str:
-        """Return the last line that speaks of a GPU."""
+        """Return the last line about a GPU."""
         lines = [line.strip() for line in self.text.splitlines()]
         lines = [line for line in lines if re.search("cuda|cudnn|gpu|driver", line, re.I)]
         return re.sub(r"^[\d:. -]*[IWEF]?\S*?\.(?:cc|cpp|py):\d+\]\s*", "", lines[-1]) if lines else ""
 
 
 def last_line(error: BaseException) -> str:
-    """Return what an error says, in one line."""
+    """Return the message of an error as one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def ask_torch() -> Answer:
-    """Return the GPUs that torch sees, and its words when there is none."""
+    """Return the GPUs that torch sees, and its message when there is none."""
     torch = __import__("torch")
 
     if torch.cuda.is_available():
@@ -76,7 +76,7 @@ def ask_torch() -> Answer:
 
 
 def ask_tensorflow() -> Answer:
-    """Return the GPUs that TensorFlow sees, and its words when there is none."""
+    """Return the GPUs that TensorFlow sees, and its message when there is none."""
     tensorflow = __import__("tensorflow")
 
     found = tensorflow.config.list_physical_devices("GPU")
@@ -91,7 +91,7 @@ def ask_tensorflow() -> Answer:
 
 
 def ask_jax() -> Answer:
-    """Return the GPUs that JAX sees, and its words when there is none."""
+    """Return the GPUs that JAX sees, and its message when there is none."""
     jax = __import__("jax")
 
     try:
@@ -101,7 +101,7 @@ def ask_jax() -> Answer:
 
 
 def ask_cuda() -> Answer:
-    """Return the GPUs that the driver gives to any program, and its words when there is none."""
+    """Return the GPUs that the driver offers, and its message when there is none."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
@@ -120,7 +120,7 @@ def ask_cuda() -> Answer:
 
 
 def ask() -> Tuple[bool, List[str], str]:
-    """Return what the frameworks answer: whether they see a GPU, which ones, and their words."""
+    """Return the answer of the frameworks: whether they see a GPU, which ones, and their messages."""
     devices: List[str] = []
     words: List[str] = []
     asked = 0
@@ -152,7 +152,7 @@ def ask() -> Tuple[bool, List[str], str]:
 
 
 def stamp(prefix: str) -> str:
-    """Return a word that changes with every package; envmeta.py makes the same."""
+    """Return a digest that changes with every package; envmeta.py computes the same."""
     names: List[str] = []
     for path in glob.glob(glob.escape(prefix) + "/conda-meta/*.json"):
         parts = os.path.basename(path)[:-5].rsplit("-", 2)
@@ -186,7 +186,7 @@ def driver() -> str:
 
 
 def keep(folder: str, answer: Row) -> None:
-    """Write an answer where looks at environments find it, whole or not at all."""
+    """Write an answer atomically to the place where scans find it."""
     place = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(folder))), "envs")
     if not os.path.isdir(place):
         os.mkdir(place, 0o700)
@@ -197,7 +197,7 @@ def keep(folder: str, answer: Row) -> None:
 
 
 def main(folder: str, prefix: str, job: str) -> int:
-    """Ask, tell and keep the answer; the exit status is 0 when a GPU is seen, else 1."""
+    """Check, print and store the answer; return 0 when a GPU is seen, else 1."""
     sees, devices, words = ask()
     answer = {
         "prefix": prefix,
@@ -216,4 +216,4 @@ def main(folder: str, prefix: str, job: str) -> int:
 if __name__ == "__main__":
     status = main(*sys.argv[1:4])
     sys.stdout.flush()
-    os._exit(status)  # frameworks have crashed in the interpreter's end; the answer is kept already
+    os._exit(status)  # frameworks have crashed while the interpreter exits; the answer is already stored
