@@ -1,10 +1,10 @@
-"""The queue for GPUs, without any daemon: tickets and leases are notes that all users see; see leases.py.
+"""The queue for GPUs, without a daemon: tickets and leases are notes that all users can read; see leases.py.
 
-Each waiting job is a supervisor that sleeps on the lock of the ticket before it; when that one leaves, or is
+Each waiting job is a supervisor that sleeps on the lock of the ticket before it; when that one leaves or is
 killed, the kernel wakes it.
 
-Notes: `ticket-00000001-ID`, `lease-ID`, `live-ID` (there as long as a supervisor lives). Besides, in our own
-folder: `ignored` (processes that do not count), `places.json` (the newest look at the GPUs).
+Notes: `ticket-00000001-ID`, `lease-ID`, `live-ID` (exists as long as a supervisor lives). In our own folder
+also: `ignored` (processes that do not count), `places.json` (the newest scan of the GPUs).
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 LOOK = 10.0
-"""Seconds that a look at the GPUs may take: a sick driver never answers."""
+"""Seconds for a scan of the GPUs: a sick driver never answers."""
 FRESH = 2.0
-"""Seconds for which a look counts."""
+"""Seconds for which a scan is current."""
 SILENT = 20.0
-"""Seconds for which a driver that did not answer is left alone."""
+"""Seconds for which a driver that did not answer is not asked again."""
 NO_ANSWER = "The GPU driver does not answer"
 
 
 class Unanswered(Exception):
-    """The GPUs could not be asked, in words."""
+    """The GPUs could not be scanned; the text says why."""
 
 
 def queue_folder() -> str:
-    """Return our folder of the queue, on no network disk; raises Refused."""
+    """Return our folder of the queue, never on a network disk; raises Refused."""
     return leases.own_folders()[0]
 
 
 def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Optional[int]:
-    """Return a handle with the lock of a file of our own, or None when somebody has it."""
+    """Return a handle with the lock of a file of our own, or None when another process holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, kind)
@@ -54,9 +54,9 @@ def lock(path: str, kind: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Optional[int]:
 
 
 def tickets() -> List[Row]:
-    """Return the tickets of all who wait, first come first.
+    """Return the tickets of all waiting jobs, the oldest first.
 
-    Those of one user keep the order of their numbers, also where the clock was set back between them.
+    Those of one user keep the order of their numbers, even if the clock was set back between them.
     """
     found = [dict(note, number=int(note["name"].split("-")[1])) for note in leases.notes("ticket")]
     latest: Dict[int, int] = {}
@@ -66,7 +66,7 @@ def tickets() -> List[Row]:
 
 
 def order() -> Dict[str, int]:
-    """Return how many jobs, of whomever, are before each of ours that waits for GPUs."""
+    """Return the number of jobs, of all users, ahead of each waiting job of ours."""
     try:
         waiting = enumerate(tickets())
         return {ticket["job"]: place for place, ticket in waiting if ticket["uid"] == os.getuid()}
@@ -75,7 +75,7 @@ def order() -> Dict[str, int]:
 
 
 def live_path(job: str) -> str:
-    """Return the note that says that a job's supervisor lives; empty when there is no queue."""
+    """Return the path of the note that a job's supervisor lives; empty without a queue."""
     try:
         return os.path.join(queue_folder(), "live-" + job)
     except records.Refused:
@@ -83,7 +83,7 @@ def live_path(job: str) -> str:
 
 
 def live(job: str) -> Optional[leases.Note]:
-    """Give a job's sign of life; it goes with the supervisor, and whoever waits for it wakes."""
+    """Publish that a job's supervisor lives; the note ends with it, which wakes those who wait."""
     try:
         return leases.Note("live-" + job, {})
     except records.Refused:
@@ -91,13 +91,13 @@ def live(job: str) -> Optional[leases.Note]:
 
 
 def ignored(folder: str) -> List[List[int]]:
-    """Return the processes, as pid and start, that a person said do not count as using a GPU."""
+    """Return the processes, as pid and start, that the user excluded from the users of GPUs."""
     found = records.load(os.path.join(folder, "ignored")) or {}
     return [[int(pid), int(start)] for pid, start in found.get("processes", ())]
 
 
 def ignore(pid: int, start: int) -> None:
-    """Let a process no longer count as using a GPU; forgets those that ended."""
+    """Stop counting a process as a user of a GPU; drops entries of processes that ended."""
     folder = queue_folder()
     gate = lock(os.path.join(folder, "ignored.lock"), fcntl.LOCK_EX)
     try:
@@ -111,27 +111,27 @@ def ignore(pid: int, start: int) -> None:
 
 
 def _asked(skip: Sequence[Sequence[int]]) -> Row:
-    """Ask for the GPUs and who is on them; this is where gpu_places.py is called."""
+    """Scan the GPUs and their processes; this calls gpu_places.py."""
     try:
         from gpubox.remote import gpu_places
     except ImportError:
         return {"error": "The part of gpubox that asks for GPUs is not there"}
     try:
         return {"places": gpu_places.places([], [list(row) for row in skip], process_tree.jobs_of_all())}
-    except BaseException as error:  # whatever a driver does is reported, never raised
+    except BaseException as error:  # any failure of a driver is reported, never raised
         return {"error": str(error) or type(error).__name__}
 
 
 _hung: List[int] = []
-"""Children that asked a silent driver: they were killed, but one inside of it takes no signal for now."""
+"""Killed children that asked a silent driver: a process inside of the driver does not end yet."""
 
 
 def _bury() -> None:
-    """Take leave of those that ended: a job may wait for days, and ask a silent driver each 20 seconds."""
+    """Reap those that ended: a job may wait for days, and ask a silent driver every 20 seconds."""
     for pid in list(_hung):
         try:
             over = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:  # somebody else did
+        except ChildProcessError:  # already reaped
             over = True
         if over:
             _hung.remove(pid)
@@ -140,9 +140,9 @@ def _bury() -> None:
 def look(
     ears: Optional[signal_waits.SignalWatcher], skip: Sequence[Sequence[int]] = (), limit: float = LOOK
 ) -> List[Row]:
-    """Return the GPUs and who is on them, fields as core.record.GpuPlace; asked by a child that may hang.
+    """Return the GPUs and their processes, fields as core.record.GpuPlace; a child asks, as it may hang.
 
-    Raises Unanswered in words.
+    Raises Unanswered.
     """
     read, write = os.pipe()
     pid = os.fork()
@@ -183,9 +183,9 @@ def places(
     skip: Sequence[Sequence[int]] = (),
     limit: float = LOOK,
 ) -> List[Row]:
-    """Return the newest look at the GPUs, taken anew when it is older than `age`; raises Unanswered.
+    """Return the newest scan of the GPUs, repeated when it is older than `age`; raises Unanswered.
 
-    What failed is tried again soon, and a driver that was silent later: those who look wait for it.
+    A failed scan is repeated soon, one of a silent driver later, because callers have to wait for it.
     """
     path = os.path.join(folder, "places.json")
     cached: Row = {} if skip else records.load(path) or {}
@@ -213,7 +213,7 @@ def names(place: Row, words: Sequence[str]) -> bool:
 
 
 def candidates(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
-    """Return the GPUs that somebody could take, and how many of them."""
+    """Return the GPUs that satisfy a request, and how many of them it needs."""
     allowed = [place for place in known if not names(place, want.get("exclude") or ())]
     if want.get("mode") == "chosen":
         chosen = want.get("uuids") or ()
@@ -222,7 +222,7 @@ def candidates(want: Row, known: Sequence[Row]) -> Tuple[List[Row], int]:
 
 
 def missing(want: Row, known: Sequence[Row]) -> str:
-    """Return in words why these GPUs can never be had; empty when they can."""
+    """Return in words why a request can never be satisfied; empty when it can."""
     fit, need = candidates(want, known)
     if len(fit) >= need:
         return ""
@@ -239,7 +239,7 @@ def missing(want: Row, known: Sequence[Row]) -> str:
 
 
 def _leases() -> Dict[str, List[Row]]:
-    """Return the leases that name each GPU; more than one where a job did not wait for a free one."""
+    """Return the leases of each GPU; several if a job did not wait for a free one."""
     found: Dict[str, List[Row]] = {}
     for note in leases.notes("lease"):
         gpus = note.get("gpus")
@@ -250,7 +250,7 @@ def _leases() -> Dict[str, List[Row]]:
 
 
 def with_leases(known: Sequence[Row]) -> List[Row]:
-    """Return GPUs as the queue sees them: who has them by lease, and whether they are free.
+    """Return GPUs as the queue sees them: their leases, and whether they are free.
 
     Our own jobs are named by their ids; jobs of other users count as foreign processes.
     """
@@ -279,13 +279,13 @@ class Lease:
 
     @property
     def uuids(self) -> List[str]:
-        """The GPUs of the job, also those it has to share."""
+        """The GPUs of the job, including shared ones."""
         return [place["uuid"] for place in self.places]
 
     def take(self, chosen: Sequence[Row], *, shared: bool = False) -> bool:
-        """Lease GPUs; says whether that was done. Those that somebody has only where they may be shared.
+        """Lease GPUs; return whether it succeeded. With `shared`, GPUs in use are leased too.
 
-        Raises Refused when no place takes the note.
+        Raises Refused when the note cannot be written.
         """
         uuids = [place["uuid"] for place in chosen]
         note = leases.Note("lease-" + self.job, {"gpus": uuids})
@@ -299,24 +299,24 @@ class Lease:
         return True
 
     def belongs(self, main: Row) -> None:
-        """Note the process that the lease is for: as long as it runs, the lease holds without us."""
+        """Add the process that the lease is for: the lease lasts as long as it runs, even without us."""
         if self._note is not None:
             self._note.add({"main": main})
 
     def mend(self) -> None:
-        """Write the lease again where it was tidied away."""
+        """Rewrite the lease if it was deleted."""
         if self._note is not None:
             self._note.mend()
 
     def release(self) -> None:
-        """Give the GPUs back."""
+        """Release the GPUs."""
         if self._note is not None:
             self._note.withdraw()
             self._note = None
 
 
 def _sentence(want: Row, known: Sequence[Row]) -> str:
-    """Return in words what somebody waits for, given GPUs of `with_leases`."""
+    """Return in words what a job waits for, given GPUs of `with_leases`."""
     fit, need = candidates(want, known)
     head = "%d free GPU%s" % (need, "" if need == 1 else "s")
     if want.get("mode") == "chosen":
@@ -332,7 +332,7 @@ def _sentence(want: Row, known: Sequence[Row]) -> str:
 
 
 def _want(note: Row) -> Row:
-    """Return what a ticket wants; somebody else may have written anything there."""
+    """Return the request of a ticket; another user may have written anything there."""
     words: Row = {}
     for name in ("uuids", "exclude"):
         given = note.get(name)
@@ -350,28 +350,28 @@ class QueueTicket:
         self.want: Row = dict(spec.get("gpus") or {}, exclude=list(spec.get("exclude") or ()))
         self.skip = [[row["pid"], row.get("start", 0)] for row in spec.get("ignore") or ()]
         self.behind = ""
-        """The ticket to sleep on after an attempt; empty where only a look from time to time helps."""
+        """The ticket to sleep on after an attempt; empty when only polling helps."""
         self.looked = False
-        """Whether the last attempt asked the driver."""
+        """Whether the last attempt scanned the GPUs."""
         self._ticket: Optional[leases.Note] = None
 
     def enter(self) -> None:
-        """Draw a ticket; raises Refused."""
+        """Take a ticket; raises Refused."""
         ours = [ticket["number"] for ticket in tickets() if ticket["uid"] == os.getuid()]
         name = "ticket-%08d-%s" % (max(ours, default=0) + 1, self.lease.job)
         self._ticket = leases.Note(name, self.want)
 
     def leave(self) -> None:
-        """Give the ticket back; the next in the queue wakes."""
+        """Withdraw the ticket, which wakes the next in the queue."""
         if self._ticket is not None:
             self._ticket.withdraw()
             self._ticket = None
 
     def blocker(self, known: Sequence[Row]) -> Tuple[str, str, Set[str]]:
-        """Return the ticket that alone keeps us waiting, if one does, whose it is, and all claims before us.
+        """Return the one ticket that blocks us, if any, its owner, and all claims before ours.
 
-        Who came earlier has the first claim on every GPU it could take: else a job that wants many would
-        wait for ever. Who wants others only may pass, and who wants what this box does not have.
+        An earlier job has the first claim on every GPU that it could take; otherwise a job that needs many
+        would wait forever. Jobs that need only other GPUs, or GPUs that this box lacks, may be passed.
         """
         fit, need = candidates(self.want, known)
         mine = {place["uuid"] for place in fit}
@@ -393,9 +393,9 @@ class QueueTicket:
         return sleep_on, owner, claims
 
     def attempt(self, ears: signal_waits.SignalWatcher) -> str:
-        """Take the GPUs if they can be had now; else returns in words what is waited for.
+        """Lease the GPUs if they are free; else return in words what the job waits for.
 
-        Raises Unanswered, and Refused when they can never be had.
+        Raises Unanswered, and Refused when the request can never be satisfied.
         """
         known = places(self.folder, ears, 60.0)
         words = missing(self.want, known)
@@ -403,7 +403,7 @@ class QueueTicket:
             raise records.Refused("GPUs not available", words)
         self.looked = False
         self.behind, owner, claims = self.blocker(known)
-        if self.behind:  # who is on the GPUs now does not matter yet, and was not asked
+        if self.behind:  # the GPUs do not matter yet, and were not scanned
             words = _sentence(self.want, [{"uuid": one["uuid"], "index": one["index"]} for one in known])
             return words + (" after a job of %s" % owner if owner else "")
         fit, need = candidates(self.want, known)
@@ -418,27 +418,27 @@ class QueueTicket:
         return _sentence(self.want, with_leases(known))
 
     def at_once(self, ears: signal_waits.SignalWatcher) -> None:
-        """Take GPUs without waiting, shared ones if none is free; raises as `attempt`."""
+        """Lease GPUs without waiting, shared ones if none is free; raises as `attempt`."""
         known = places(self.folder, ears, FRESH, self.skip)
         words = missing(self.want, known)
         if words:
             raise records.Refused("GPUs not available", words)
         fit = self._best(known)
-        while all(place["free"] for place in fit):  # somebody else may take one this moment
+        while all(place["free"] for place in fit):  # another job may take one at this moment
             if self.lease.take(fit):
                 return
             fit = self._best(known)
         self.lease.take(fit, shared=True)
 
     def _best(self, known: Sequence[Row]) -> List[Row]:
-        """Return as many GPUs as are wanted, free ones first."""
+        """Return as many GPUs as are requested, free ones first."""
         fit, need = candidates(self.want, with_leases(known))
         fit.sort(key=lambda place: (not place["free"], bool(place["job"]), len(place["strangers"])))
         return fit[:need]
 
 
 def held(path: str) -> bool:
-    """Return whether the writer of a note, such as a sign of life, is there."""
+    """Return whether the writer of a note still lives."""
     handle = _opened(path)
     if handle is None:
         return False
@@ -451,9 +451,9 @@ def held(path: str) -> bool:
 def sleep_on(
     path: str, ears: signal_waits.SignalWatcher, seconds: float = 60.0, *, flocked: bool = False
 ) -> bool:
-    """Sleep until the writer of a note, such as a ticket, is gone; says whether it was there.
+    """Sleep until the writer of a note, such as a ticket, is gone; return whether it was there.
 
-    `flocked` sleeps on a file or folder too that `flock` keeps: anybody who may read one can do so.
+    With `flocked` it also sleeps on a file or folder that is locked by `flock`, which needs only read access.
     """
     handle = _opened(path)
     if handle is None:

@@ -1,10 +1,10 @@
 """Measures a job from outside.
 
-`gpu_sampler sample` is a process of its own for each job, which its supervisor may lose: a driver may hang
-forever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
-"started"}; `visible` is CUDA_VISIBLE_DEVICES as the job has it, and counts where no GPU is leased. It
-appends a core.record.Tick a second to `samples` in the folder; what it found of the GPUs lies in `gpus.json`
-there, a list of core.record.GpuUse. TERM ends it within a second, with a last reading.
+`gpu_sampler sample` is a separate process for each job, which its supervisor can lose, because a driver may
+hang forever. It reads one JSON object from stdin, {"id", "supervisor", "main", "folder", "uuids", "visible",
+"started"}; `visible` is the job's CUDA_VISIBLE_DEVICES, which counts when no GPU is leased. It appends a
+core.record.Tick per second to `samples` in the folder, and writes its results about the GPUs to `gpus.json`
+there, a list of core.record.GpuUse. TERM ends it within a second, after a last reading.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ if TYPE_CHECKING:
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SHORT = 0.3
-"""Seconds below which a share of the CPU is mere noise: the kernel counts in hundredths."""
+"""Seconds below which a share of the CPU is noise: the kernel counts in hundredths."""
 PERIOD = 1.0
 """Seconds between two samples."""
 EAGER = 10.0
-"""Seconds at the beginning in which it is looked twice as often until the job is on its GPU."""
+"""First seconds, in which it samples twice as often until the job is on its GPU."""
 HOUR = 3600.0
 """Seconds after which samples are means."""
 WIDE = 10.0
 """Seconds of such a mean."""
 SAVED = 5.0
-"""Seconds between two writings of gpus.json."""
+"""Seconds between two writes of gpus.json."""
 PATIENCE = 0.45
 """Seconds that a sample waits for the driver; a later answer belongs to the next one."""
 LAST = 0.7
-"""Seconds that the last one waits."""
+"""Seconds that the last sample waits for the driver."""
 GROWN = 64 * MIB
-"""Memory that a GPU must take more than at the start before it is guessed that the job is on it."""
+"""Growth of a GPU's memory since the start from which the job is assumed to be on it."""
 
 
 class Tree:
-    """The processes of a job: all below its supervisor but what that one runs for itself."""
+    """The processes of a job: all descendants of its supervisor, except the supervisor's own helpers."""
 
     def __init__(self, supervisor: int, main: int) -> None:
         self.supervisor = supervisor
         self.start = process_tree.start_of(supervisor)
         fields = process_tree.stat(supervisor)
         self.session = fields[3] if len(fields) > 3 else b""
-        """Sampler and git live in the supervisor's own session; the job has others."""
+        """The supervisor's session, which has the sampler and git; the job has other sessions."""
         self.found: Dict[int, List[bytes]] = {}
         self._roots = [main]
         self._before: Optional[int] = None
         self._spent = 0
-        """Clock ticks of CPU when it was looked last, and at the last sample."""
+        """Clock ticks of CPU at the last look, and at the last sample."""
         self._walk_at = 0.0
         self._gone = 0
         self._base: Optional[int] = None
 
     def look(self) -> bool:
-        """Look anew; says whether there is something left to measure."""
+        """Update the processes; return whether any are left to measure."""
         if not self._lives():
-            # The supervisor was killed; what is known of the job goes on living, and is followed.
+            # The supervisor was killed; the known processes of the job live on, and are followed.
             fresh: Dict[int, List[bytes]] = {}
             for pid in [*self._roots, *self.found]:
                 fields = process_tree.stat(pid)
@@ -93,7 +93,7 @@ class Tree:
         return bool(self.start) and process_tree.start_of(self.supervisor) == self.start
 
     def spent(self) -> int:
-        """Return the CPU so far in clock ticks: of those that live, and of those that were waited for."""
+        """Return the CPU time so far in clock ticks: of living and of reaped processes."""
         total = sum(int(field) for fields in self.found.values() for field in fields[11:15])
         fields = process_tree.stat(self.supervisor) if self._lives() else []
         ended = int(fields[13]) + int(fields[14]) if len(fields) > 14 else 0
@@ -102,7 +102,7 @@ class Tree:
         return total + max(0, ended - self._base)
 
     def cpu(self, seconds: float) -> Optional[float]:
-        """Return the CPU since the last sample, in percent of one core."""
+        """Return the CPU use since the last sample, in percent of one core."""
         spent = self.spent()
         before, self._before = self._before, spent
         if seconds <= 0.02:
@@ -111,25 +111,25 @@ class Tree:
 
     @property
     def memory(self) -> int:
-        """Bytes of memory of all of them."""
+        """Return the memory of all of them, in bytes."""
         return PAGE * sum(int(fields[21]) for fields in self.found.values())
 
 
 class Use:
-    """What a job did with one GPU, summed up; fields as core.record.GpuUse."""
+    """The use of one GPU by a job, summed up; fields as core.record.GpuUse."""
 
     SUMS = ("util", "power", "clock")
 
     def __init__(self, uuid: str, saved: Row) -> None:
         self.facts: Row = {"uuid": uuid}
-        """What does not change."""
+        """Constant facts."""
         sums = saved.get("sums") or {}
         self.sums: Dict[str, List[float]] = {
             name: list(sums.get(name) or (0.0, 0.0)) for name in (*self.SUMS, "busy")
         }
-        """Value times seconds, and seconds."""
+        """Sums of value times seconds, and of seconds."""
         self.first: Optional[float] = sums.get("first")
-        """The card's counter of energy when the job began, in joules."""
+        """The card's energy counter when the job began, in joules."""
         self.joules: Optional[float] = saved.get("energy")
         self.by: str = saved.get("energy_by", "")
         self.most: Row = {name: saved.get(name) for name in ("peak_memory", "max_temperature", "max_power")}
@@ -141,11 +141,11 @@ class Use:
         self._people = People()
 
     def take(self, row: Row, seconds: float, ours: Iterable[int], simulated: bool) -> Row:
-        """Take a reading that stands for some seconds; returns it as a core.record.GpuTick."""
+        """Add a reading that covers some seconds; return it as a core.record.GpuTick."""
         self.facts.update(index=row["index"], name=row["name"], memory_total=row["size"], simulated=simulated)
         memory = self._memory(row, set(ours))
         if self.first is None and not self.sums["power"][1]:
-            self.first = row["energy"]  # later it would leave out what came before
+            self.first = row["energy"]  # later it would miss the energy before
         for name in self.SUMS:
             self._sum(name, row[name], seconds)
         if row["util"]:
@@ -176,7 +176,7 @@ class Use:
             self.joules, self.by = round(self.sums["power"][0], 3), "power"
 
     def _memory(self, row: Row, ours: Set[int]) -> Optional[int]:
-        """Return the memory of the job's processes, and note who else is there."""
+        """Return the memory of the job's processes, and record other processes."""
         mine = [app for app in row["apps"] if app["pid"] in ours]
         others = [app for app in row["apps"] if app["pid"] not in ours]
         if self._at_first is None:
@@ -193,7 +193,7 @@ class Use:
             self.used, self.inferred = True, False
             return _total(mine)
         if hidden:
-            # In a container the driver tells other numbers than ours; these came after the job did.
+            # In a container the driver reports other pids than ours; these processes came after the job.
             self.inferred = not self.used
             return _total(hidden)
         before = self._at_first["total"]
@@ -208,7 +208,7 @@ class Use:
         return 0 if row["listed"] else None
 
     def row(self, *, last: bool = False) -> Row:
-        """Return the sum as a core.record.GpuUse; what is needed to go on with it lies in `sums`."""
+        """Return the sum as a core.record.GpuUse; `sums` has the values to continue from."""
         row = dict(self.facts, **self.most)
         for name, sums in (
             ("mean_util", "util"),
@@ -239,9 +239,9 @@ class DriverReader:
 
         self.uuids = uuids
         self.visible = [word.strip() for word in (visible or "").split(",") if word.strip()]
-        """Without a lease, the GPUs that the job was given otherwise; without these too, all of the box."""
+        """Without a lease, the GPUs of the job's environment; without these too, all GPUs of the box."""
         self.rows: Optional[List[Row]] = None
-        """The newest reading; None as long as there is none."""
+        """The newest reading; None before the first."""
         self.simulated = False
         self._slow_at = 0.0
         self._last = False
@@ -250,7 +250,7 @@ class DriverReader:
         threading.Thread(target=self._run, daemon=True).start()
 
     def ask(self, patience: float, *, last: bool = False) -> bool:
-        """Ask for a reading and wait a while; says whether `rows` is a new one."""
+        """Request a reading and wait for `patience` seconds; return whether `rows` is new."""
         self._last = last
         self._wake.set()
         fresh = self._done.wait(patience)
@@ -269,9 +269,9 @@ class DriverReader:
                     self.simulated = nvml.simulated
                 except NoLibrary:
                     if not self.uuids:
-                        return  # nobody said that there were GPUs
+                        return  # there need not be any GPU
                     retry_at = time.monotonic() + 30.0
-                except Exception as error:  # the border of the thread: the job's own figures go on
+                except Exception as error:  # the boundary of the thread: the job's own figures continue
                     print("gpubox: no figures of the GPUs: %s" % error, file=sys.stderr, flush=True)
                     retry_at = time.monotonic() + 30.0
             if nvml is not None:
@@ -292,20 +292,20 @@ class DriverReader:
 
 
 def _named(row: Row, words: Sequence[str]) -> bool:
-    """Return whether CUDA_VISIBLE_DEVICES names a GPU: by its number, or the beginning of its uuid."""
+    """Return whether CUDA_VISIBLE_DEVICES names a GPU: by its number, or by a prefix of its uuid."""
     uuid = str(row["uuid"])
     return any(word == str(row["index"]) or (len(word) > 3 and uuid.startswith(word)) for word in words)
 
 
 class Samples:
-    """The file of samples: one a second for an hour, then means of ten."""
+    """The file of samples: one per second for an hour, then means of ten."""
 
     def __init__(self, path: str) -> None:
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._wide: List[Row] = []
 
     def put(self, tick: Row) -> None:
-        """Write a sample, or keep it for its mean."""
+        """Write a sample, or add it to the next mean."""
         if tick["t"] < HOUR:
             self._write(tick)
             return
@@ -314,7 +314,7 @@ class Samples:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was kept."""
+        """Write the unfinished mean."""
         if self._wide:
             self._write(mean(self._wide))
             self._wide = []
@@ -324,7 +324,7 @@ class Samples:
         with contextlib.suppress(OSError):
             size = os.fstat(self._handle).st_size
             if os.write(self._handle, line) != len(line):
-                os.ftruncate(self._handle, size)  # a full disk took half of it
+                os.ftruncate(self._handle, size)  # a full disk stored half of it
 
 
 def mean(ticks: Sequence[Row]) -> Row:
@@ -361,7 +361,7 @@ def _mean_gpu(uuid: str, rows: Sequence[Row]) -> Row:
 
 
 class Sampler:
-    """Measures one job until it is asked to end, or none of its processes is left."""
+    """Measures one job until TERM, or until none of its processes is left."""
 
     def __init__(self, job: Row) -> None:
         self.folder = str(job["folder"])
@@ -374,7 +374,7 @@ class Sampler:
         self._saved_uses = saved
         visible = job.get("visible")
         self.watched = not uuids and not visible and visible != ""
-        """Whether no GPU is the job's by any right; then the GPUs that it was seen on are reported."""
+        """Whether the job has no GPU assigned; then the GPUs that it was seen on are reported."""
         self.driver = DriverReader(uuids, visible) if uuids or visible != "" else None
         self._written_at = 0.0
         self._read_at: Optional[float] = None
@@ -384,7 +384,7 @@ class Sampler:
         self._stopped = False
 
     def _load_saved(self) -> List[Row]:
-        """Return what an earlier sampler of this job wrote, if one was killed."""
+        """Return the results of an earlier sampler of this job that was killed."""
         try:
             with open(os.path.join(self.folder, "gpus.json"), encoding="utf-8") as file:
                 found = json.load(file)
@@ -424,7 +424,7 @@ class Sampler:
         self._stopped = True
 
     def _next_look(self, due: float) -> float:
-        """Return when to look between two samples: as long as a short job may not be on its GPU yet."""
+        """Return when to look between two samples, while a short job may not be on its GPU yet."""
         now = self._now()
         waits = self.driver is not None and not any(use.used or use.inferred for use in self.uses.values())
         return now + PERIOD / 2 if waits and now < EAGER else due
@@ -437,7 +437,7 @@ class Sampler:
             select.select([self._wake], [], [], left)
 
     def _ask(self, patience: float, *, last: bool = False) -> bool:
-        """Read the GPUs; says whether the job was seen on one for the first time."""
+        """Read the GPUs; return whether the job was seen on one for the first time."""
         self._rows: List[Row] = []
         if self.driver is None or not self.driver.ask(patience, last=last):
             return False
@@ -449,7 +449,7 @@ class Sampler:
             if uuid not in self.uses:
                 self.uses[uuid] = Use(uuid, self._saved_uses.get(uuid, {}))
             use = self.uses[uuid]
-            # A gap, such as a driver that did not answer for a minute, is not filled with what came after it.
+            # A gap, such as a minute without an answer of the driver, is not filled with the next reading.
             tick = use.take(row, min(seconds, 2 * PERIOD), self.tree.found, self.driver.simulated)
             if use.used or not self.watched:
                 self._rows.append(tick)
@@ -461,7 +461,7 @@ class Sampler:
         tick: Row = {"t": round(now, 2), "log": self._log(), "processes": len(self.tree.found)}
         cpu = self.tree.cpu(seconds)
         tick["cpu"] = cpu if seconds >= SHORT else None
-        # When all have ended nobody knows what they had a moment before; that was not nothing.
+        # When all have ended, their memory a moment before is unknown, but was not zero.
         tick["rss"] = self.tree.memory if self.tree.found else None
         if self._rows:
             tick["gpus"] = self._rows
@@ -476,7 +476,7 @@ class Sampler:
             return 0
 
     def _save(self, *, last: bool = False) -> None:
-        """Write gpus.json so that a reader finds the old one or the new one."""
+        """Write gpus.json atomically."""
         now = self._now()
         if not self.uses or (now < self._saved_at + SAVED and not last):
             return
@@ -495,11 +495,11 @@ class Sampler:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the first word says and return an exit status."""
+    """Run the command of the first word, and return an exit status."""
     if list(arguments) != ["sample"]:
         sys.stderr.write("gpubox: gpu_sampler knows the word `sample` alone\n")
         return 2
     Sampler(json.loads(sys.stdin.buffer.read().decode())).run()
     sys.stderr.flush()
-    # The driver may keep its thread for ever; nothing here needs its end.
+    # The driver may block its thread forever; nothing here waits for it.
     os._exit(0)

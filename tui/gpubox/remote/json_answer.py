@@ -7,5 +7,5 @@ import re
 
 
 def encoded(value: object) -> bytes:
-    """Return an answer as JSON; bytes that are no UTF-8 come as U+FFFD, which every reader takes."""
+    """Return an answer as JSON; bytes that are not UTF-8 become U+FFFD, which every reader accepts."""
     return re.sub("[\ud800-\udfff]", "\ufffd", json.dumps(value, ensure_ascii=False)).encode()

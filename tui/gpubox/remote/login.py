@@ -1,9 +1,9 @@
-"""Reads the environment that a login shell of this user has, and runs commands in it.
+"""Reads the environment of a login shell of this user, and runs commands in it.
 
 Runs ON the box under Python 3.8 or newer with the standard library alone. sshd gives a command the bare
-environment of the account: what ~/.profile, modules or conda add is only in that of a login. Verbs:
-`read` answers with one line of JSON, `run COMMAND` becomes the login shell that runs COMMAND, `find NAME`
-answers where the PATH of a login has a program; words are percent-encoded.
+environment of the account, without the additions of ~/.profile, modules or conda. Verbs: `read` answers with
+one line of JSON, `run COMMAND` execs the login shell with COMMAND, `find NAME` answers where the PATH of a
+login has a program; words are percent-encoded.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 ATTEMPTS = ((True, 5.0), (False, 3.0))
-"""Whether the shell is an interactive one too, and how many seconds it may take.
+"""Whether the shell is also interactive, and its time limit in seconds.
 
-Most PATHs are set in files that only interactive shells read to their end, such as ~/.bashrc; but those files
-may also start another shell or ask something.
+Most PATHs are set in files that only interactive shells read to the end, such as ~/.bashrc; but those files
+may also start another shell or wait for input.
 """
 ROUNDS = 200
-"""Looks, a hundred a second, for what is left of a session; a process that hangs in a driver stays."""
+"""Most checks, at 100 per second, for the rest of a session; a process that hangs in a driver stays."""
 LARGEST = 16 << 20
-"""Bytes that start files may print."""
+"""Most bytes that start files may print."""
 MARK = "GPUBOX_LOGIN"
-"""A variable that is set to 1 for start files, so that they can tell such a reading from a person's login."""
+"""A variable that is set to 1, so that start files can distinguish this from a user's login."""
 OWN = (*inherited.LINK, "PWD", "SHLVL", "TERM", "LINES", "COLUMNS")
-"""Variables that a command has from its own channel, not from the reading."""
+"""Variables that a command gets from its own channel, not from the login."""
 _SAID = (
     re.compile(r"command not found: (\S+)"),
     re.compile(r"unknown command:? (\S+)", re.I),
     re.compile(r"([^\s:'\"`]+): (?:command )?not found", re.I),
     re.compile(r"env: \W?([^\s:'\"]+?)\W?: No such file"),
 )
-"""What shells say of a program that they do not find: zsh, fish, the others, and env."""
+"""Messages about a missing program: of zsh, fish, other shells, and env."""
 
 
 class Unread(Exception):
-    """The environment of a login could not be read; its words say why."""
+    """The environment of a login could not be read; the text says why."""
 
 
 def login_shell() -> str:
@@ -63,9 +63,9 @@ def login_shell() -> str:
 
 
 def read() -> Dict[str, str]:
-    """Return the environment of a login shell, without what belongs to one login; raises Unread.
+    """Return the environment of a login shell, without variables of a single login; raises Unread.
 
-    Nothing that the shell started is left behind.
+    Every process that the shell started is ended.
     """
     shell = login_shell()
     if not os.access(shell, os.X_OK):
@@ -91,16 +91,16 @@ def _variables(data: bytes) -> Dict[str, str]:
 
 
 def _words(shell: str, interactive: bool, command: str) -> List[str]:
-    """Return the words that make a shell a login shell which runs a command."""
+    """Return the command line of a login shell that runs a command."""
     more = ["-i"] if interactive else []
-    if os.path.basename(os.path.realpath(shell)) in ("csh", "tcsh", "bsd-csh"):  # take -l only alone
+    if os.path.basename(os.path.realpath(shell)) in ("csh", "tcsh", "bsd-csh"):  # accept -l only alone
         return ["-" + os.path.basename(shell), *more, "-c", command]
     return [shell, "-l", *more, "-c", command]
 
 
 def _asked(shell: str, interactive: bool, seconds: float) -> Tuple[Optional[bytes], str]:
-    """Return the environment as the kernel has it, or None and why not."""
-    # The command line, which `set -v` prints, holds the mark in two parts: only what it writes has it whole.
+    """Return the environment from the kernel, or None and the reason."""
+    # The command line, which `set -v` prints, has the mark in two parts, so only the output has it whole.
     first, second = os.urandom(12).hex(), os.urandom(12).hex()
     code = (
         'import sys;m=b"%s" b"%s";e=open("/proc/self/environ","rb").read();'
@@ -121,14 +121,14 @@ def _asked(shell: str, interactive: bool, seconds: float) -> Tuple[Optional[byte
 
 
 def _become(shell: str, words: List[str], end: int, seconds: float) -> NoReturn:
-    """Turn this child into the shell: in a session of its own, without a terminal, with nothing to read."""
+    """Exec the shell in this child: in a session of its own, without a terminal, with empty input."""
     try:
         signal.set_wakeup_fd(-1)
         for number in range(1, signal.NSIG):
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        signal.alarm(int(seconds) + 2)  # for when we are killed ourselves meanwhile
+        signal.alarm(int(seconds) + 2)  # in case we are killed
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for source, place in ((null, 0), (end, 1), (null, 2)):
@@ -144,7 +144,7 @@ def _become(shell: str, words: List[str], end: int, seconds: float) -> NoReturn:
 
 
 def _between(handle: int, mark: bytes, seconds: float) -> Tuple[Optional[bytes], str]:
-    """Return what comes between two marks, or None and why it does not; start files print around them."""
+    """Return the output between two marks, or None and the reason; start files print around them."""
     end = time.monotonic() + seconds
     data = b""
     while len(data) < LARGEST:
@@ -154,7 +154,7 @@ def _between(handle: int, mark: bytes, seconds: float) -> Tuple[Optional[bytes],
         block = os.read(handle, 1 << 16)
         if not block:
             return None, "its start files ended the shell, or became another program"
-        # The second mark may come in two blocks.
+        # The second mark may be split over two blocks.
         seen = max(0, len(data) - len(mark))
         data += block
         if mark in data[seen:]:
@@ -165,7 +165,7 @@ def _between(handle: int, mark: bytes, seconds: float) -> Tuple[Optional[bytes],
 
 
 def end_session(leader: int) -> None:
-    """Kill every process of a session that was started here, and take leave of its leader."""
+    """Kill every process of a session that was started here, and reap its leader."""
     for _ in range(ROUNDS):
         left = _running(leader)
         for pid in left:
@@ -174,20 +174,20 @@ def end_session(leader: int) -> None:
         if not left:
             break
         time.sleep(0.01)
-    # Only now: nobody else gets the number of a zombie.
+    # Only now, because the pid of a zombie is not reused.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(leader, os.WNOHANG)
 
 
 def _running(leader: int) -> List[int]:
-    """Return what still runs of a session, and its leader also where that never came to lead it."""
+    """Return the living processes of a session, and its leader, even if it never became one."""
     found = {int(name): process_tree.stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
     ours = {pid: fields for pid, fields in found.items() if pid == leader or fields[3:4] == [b"%d" % leader]}
     return [pid for pid, fields in ours.items() if fields and fields[0] not in (b"Z", b"X")]
 
 
 def where(name: str, path: str) -> str:
-    """Return where a PATH has a program; empty when it has not."""
+    """Return the path of a program in a PATH; empty without it."""
     for folder in path.split(os.pathsep):
         place = os.path.join(folder, name)
         if folder and "/" not in name and os.path.isfile(place) and os.access(place, os.X_OK):
@@ -196,9 +196,9 @@ def where(name: str, path: str) -> str:
 
 
 def missing(argv: Sequence[str], said: str) -> str:
-    """Return which program a command that ended with status 127 did not find; empty when nothing tells.
+    """Return the program that a command with exit status 127 did not find; empty when unknown.
 
-    `said` is the end of its log: a shell names what it did not find.
+    `said` is the end of its log: a shell names the missing program.
     """
     for line in reversed(said.splitlines()[-10:]):
         for pattern in _SAID:
@@ -209,7 +209,7 @@ def missing(argv: Sequence[str], said: str) -> str:
 
 
 def hint(argv: Sequence[str], said: str = "") -> str:
-    """Return in words where a login has the program that a command did not find; empty when it has not."""
+    """Return in words where a login has the program that a command did not find; empty without it."""
     name = missing(argv, said)
     if not name:
         return ""
@@ -222,7 +222,7 @@ def hint(argv: Sequence[str], said: str = "") -> str:
 
 
 def run(command: str) -> int:
-    """Become the login shell that runs a command in a login's environment; returns only when it cannot."""
+    """Exec the login shell that runs a command in a login's environment; returns only on failure."""
     shell = login_shell()
     bare = inherited.variables()
     environment = bare
@@ -260,11 +260,11 @@ def _read() -> int:
 
 
 def _ended(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)  # so that what was started is ended too
+    raise SystemExit(128 + number)  # so that started processes are ended too
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what a verb asks for, and return the exit status."""
+    """Run a verb, and return the exit status."""
     from urllib.parse import unquote
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):

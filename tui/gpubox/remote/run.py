@@ -1,6 +1,6 @@
 """Starts a program of ours from its folder on the box: `run.py MODULE WORD...` calls `main` of MODULE.
 
-Python keeps what it compiled of MODULE and its imports beside them; this file it compiles each time.
+Python caches the bytecode of MODULE and its imports; this file is compiled each time.
 """
 
 import contextlib
@@ -14,5 +14,5 @@ if sys.version_info < (3, 8):
     sys.exit(5)
 sys.path.insert(0, ROOT)
 with contextlib.suppress(OSError):
-    os.utime(ROOT, None)  # what nobody used for a month is removed when something new arrives
+    os.utime(ROOT, None)  # folders unused for a month are removed when a new one arrives
 sys.exit(__import__(sys.argv[1], fromlist=["main"]).main(sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""What runs beside a job and is none of it: its environment's activation, git, and the sampler."""
+"""Helper processes of a job: the activation of its environment, git, and the sampler."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 ACTIVATION = 30.0
-"""Seconds that activating an environment may take; its scripts may ask or call the network."""
+"""Seconds for activating an environment; its scripts may wait for input or the network."""
 GIT = 5.0
-"""Seconds that git may take to tell the commit."""
+"""Seconds for git to return the commit."""
 SAMPLER = "gpubox.remote.gpu_sampler"
 STARTS = 3
-"""How often the sampler is started: a sick driver may kill it each time."""
+"""Most starts of the sampler: a sick driver may kill it each time."""
 
 
 class Inactive(Exception):
-    """An environment could not be activated, in words."""
+    """An environment could not be activated; the text says why."""
 
 
 def run_activation(spec: Row, base: Dict[str, str]) -> Dict[str, str]:
-    """Return the environment with the wished one active; this is where envs.py is called."""
+    """Return the variables with the requested environment active; calls envs.py."""
     try:
         from gpubox.remote import envs
     except ImportError:
@@ -43,9 +43,9 @@ def run_activation(spec: Row, base: Dict[str, str]) -> Dict[str, str]:
 def activated(
     folder: str, spec: Row, ears: signal_waits.SignalWatcher, base: Dict[str, str]
 ) -> Dict[str, str]:
-    """Return the environment with the wished one active, worked out in a child, because scripts may hang.
+    """Return the variables with the requested environment active; a child computes them, as scripts may hang.
 
-    Raises Inactive, also when a stop is asked for meanwhile.
+    Raises Inactive, also when a stop is requested meanwhile.
     """
     log = os.path.join(folder, "activation.log")
     read, write = os.pipe()
@@ -78,7 +78,7 @@ def _activate(path: str, spec: Row, base: Dict[str, str], write: int) -> None:
         os.dup2(log, 2)
         signal_waits.close_others(write)
         said = {"environment": run_activation(spec, base)}
-    except BaseException as error:  # whatever its scripts do ends as words in the record
+    except BaseException as error:  # any failure of its scripts becomes text in the record
         said = {"words": str(error) or type(error).__name__}
     finally:
         with contextlib.suppress(OSError, ValueError):
@@ -92,7 +92,7 @@ def _activate(path: str, spec: Row, base: Dict[str, str], write: int) -> None:
 def commit_of(cwd: str) -> str:
     """Return the git commit of a folder, with a `+` when files differ from it; empty without git.
 
-    Nothing of the repository is run or written: no hooks, no file system monitor, no index refresh.
+    It runs and writes nothing in the repository: no hooks, no file system monitor, no index refresh.
     """
     import subprocess
 
@@ -128,25 +128,25 @@ def commit_of(cwd: str) -> str:
 
 
 class Beside:
-    """The children of a supervisor that are not the job's."""
+    """The children of a supervisor that do not belong to the job."""
 
     def __init__(self, folder: str, ears: signal_waits.SignalWatcher) -> None:
         self.pids: Set[int] = set()
         self.pipes: List[int] = []
-        """What to listen to for the commit."""
+        """Pipes on which the commit arrives."""
         self._folder = folder
         self._ears = ears
         self._sampler = self._starts = 0
 
     def ended(self, pid: int) -> bool:
-        """Note that a child ended; says whether it was one of these."""
+        """Record that a child ended; return whether it was one of these."""
         ours = pid in self.pids
         self.pids.discard(pid)
         self._sampler = 0 if pid == self._sampler else self._sampler
         return ours
 
     def ask_git(self, cwd: str) -> None:
-        """Ask for the commit of a folder; that delays neither the launch nor the command."""
+        """Request the commit of a folder, without delaying the launch or the command."""
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -162,7 +162,7 @@ class Beside:
         self.pids.add(pid)
 
     def commit(self, ready: List[int]) -> str:
-        """Return the commit, if it is among the pipes that can be read; else nothing."""
+        """Return the commit, if its pipe is ready; else ""."""
         if not self.pipes or self.pipes[0] not in ready:
             return ""
         found = os.read(self.pipes[0], 200).decode("utf-8", "replace")
@@ -171,9 +171,9 @@ class Beside:
         return found
 
     def sample(self, request: Row) -> None:
-        """Start the process that samples the job unless it runs; the job goes on without one.
+        """Start the sampler of the job unless it runs; the job does not depend on it.
 
-        It stays in our session, by which it tells itself from the job.
+        It stays in our session, which distinguishes it from the job.
         """
         if self._sampler or self._starts >= STARTS or not bundle.has(SAMPLER):
             return
@@ -195,7 +195,7 @@ class Beside:
         self.pids.add(pid)
 
     def end(self, reap: Callable[[], None]) -> List[Row]:
-        """Let the sampler write its last, for a second at most, and return what it knows of the GPUs."""
+        """Let the sampler finish, for at most a second, and return its results about the GPUs."""
 
         def gone() -> bool:
             reap()

@@ -1,4 +1,4 @@
-"""Waits that a signal ends at once: for time, for pipes, and for a lock that another process holds."""
+"""Waits that a signal interrupts at once: for time, for pipes, and for a lock of another process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Woken(Exception):
 
 
 class SignalWatcher:
-    """Hears signals; `asked` becomes true with TERM or INT and stays so."""
+    """Receives signals; `asked` becomes true with TERM or INT and stays true."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -37,7 +37,7 @@ class SignalWatcher:
             raise _Woken
 
     def wait(self, seconds: float, handles: Optional[List[int]] = None) -> List[int]:
-        """Wait for a signal, for time, or for one of the pipes; returns the pipes that can be read."""
+        """Wait for a signal, a time, or one of the pipes; return the pipes that are ready."""
         ready, _, _ = select.select([self._read, *(handles or ())], [], [], min(max(0.0, seconds), 3600.0))
         if self._read in ready:
             with contextlib.suppress(BlockingIOError):
@@ -45,7 +45,7 @@ class SignalWatcher:
         return [handle for handle in ready if handle != self._read]
 
     def until(self, condition: Callable[[], object], seconds: float) -> bool:
-        """Wait until a condition holds, looked at after each signal; says whether it did in that time."""
+        """Wait until a condition holds, checked after each signal; return whether it did in time."""
         end = time.monotonic() + seconds
         while not condition():
             left = end - time.monotonic()
@@ -55,9 +55,9 @@ class SignalWatcher:
         return True
 
     def during(self, sleep: Callable[[], None], seconds: float) -> None:
-        """Sleep in a call that waits for a lock until it returns, a signal comes, or that time is over.
+        """Run a call that waits for a lock until it returns, a signal arrives, or the time is over.
 
-        This costs nothing meanwhile, and no inotify instance, of which a user has 128.
+        It costs no CPU, and no inotify instance, of which a user has 128.
         """
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
@@ -73,7 +73,7 @@ class SignalWatcher:
 
 
 def collect(handle: int, ears: Optional[SignalWatcher], seconds: float) -> Optional[bytes]:
-    """Return all that comes through a pipe; None when its end takes longer, or a stop was asked."""
+    """Return all bytes of a pipe; None when it does not end in time, or a stop was requested."""
     end = time.monotonic() + seconds
     data = b""
     while True:
@@ -89,7 +89,7 @@ def collect(handle: int, ears: Optional[SignalWatcher], seconds: float) -> Optio
 
 
 def fresh_child() -> None:
-    """Make a child of a fork forget what its parent listens to and holds, but its first three files."""
+    """Reset a forked child: the parent's signal handlers, and its files except the first three."""
     signal.set_wakeup_fd(-1)
     for number in range(1, signal.NSIG):
         with contextlib.suppress(OSError, ValueError):
@@ -98,7 +98,7 @@ def fresh_child() -> None:
 
 
 def close_others(*keep: int) -> None:
-    """Close all files but the first three and those named: a lock is held until its last copy is closed."""
+    """Close all files except the first three and `keep`: a lock lasts until its last copy is closed."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in keep:
             with contextlib.suppress(OSError):

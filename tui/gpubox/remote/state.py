@@ -1,4 +1,4 @@
-"""Where our programs keep their state on the box: a folder for each machine, because a home may be shared."""
+"""The folders of our programs' state on the box: one per machine, because a home may be shared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def root() -> str:
 
 
 def machine() -> str:
-    """Return what tells this machine from others that share its homes."""
+    """Return a name that distinguishes this machine from others that share its homes."""
     try:
         with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
             name = file.read(64).strip()[:12]

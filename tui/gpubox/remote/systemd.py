@@ -1,7 +1,7 @@
-"""Starts a supervisor as a unit of the user's systemd, on boxes that end whatever a login left behind.
+"""Starts a supervisor as a unit of the user's systemd, on boxes that kill the processes of ended logins.
 
-Where logind says KillUserProcesses=yes, a double fork does not help: only what the user's own manager started
-goes on, and that only if the manager itself lingers. Everywhere else this file does nothing.
+With KillUserProcesses=yes in logind's settings a double fork does not help: only units of the user's own
+manager survive, and only if the manager lingers. On other boxes this file does nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 PATIENCE = 10.0
-"""Seconds that systemd may take to start a unit."""
+"""Seconds for systemd to start a unit."""
 WARNING = "This box ends your jobs when you log out; `loginctl enable-linger` there keeps them"
 PLACES = ("/usr/lib/systemd/logind.conf", "/etc/systemd/logind.conf")
 
@@ -33,7 +33,7 @@ def _rooted(path: str) -> str:
 
 
 def ends_at_logout(user: str) -> bool:
-    """Return whether logind ends what a user left behind, as far as its settings tell."""
+    """Return whether logind kills the processes of a user who logs out, judged by its settings."""
     if not os.path.isdir(_rooted("/run/systemd/system")):
         return False
     files = [_rooted(place) for place in PLACES]
@@ -49,12 +49,12 @@ def ends_at_logout(user: str) -> bool:
 
 
 def lingers(user: str) -> bool:
-    """Return whether the user's manager goes on without a login."""
+    """Return whether the user's manager keeps running without a login."""
     return os.path.exists(_rooted("/var/lib/systemd/linger/" + user))
 
 
 def _program() -> str:
-    """Return systemd-run if the user's manager can be reached; else nothing."""
+    """Return systemd-run if the user's manager can be reached; else ""."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or "/run/user/%d" % os.getuid()
     if not any(os.path.exists(os.path.join(_rooted(runtime), name)) for name in ("systemd/private", "bus")):
         return ""
@@ -71,9 +71,9 @@ def needs_unit(user: str) -> bool:
 
 
 def start(folder: str, job: Row, umask: int) -> socket.socket:
-    """Start a supervisor as a unit; returns a connection on which it tells as launcher.py wants it.
+    """Start a supervisor as a unit; return a connection on which it reports, as launcher.py expects.
 
-    The spec goes through a socket, because its secrets may be neither in arguments nor in files. Raises
+    The spec is sent through a socket, because its secrets may be neither in arguments nor in files. Raises
     OSError when systemd does not start it.
     """
     path = os.path.join(gpu_queue.queue_folder(), "begin-%s" % job["id"])
@@ -98,7 +98,7 @@ def start(folder: str, job: Row, umask: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _short_path(path: str) -> Generator[str, None, None]:
-    """Return a short name of a socket: the kernel takes 107 bytes, and a folder may be deep."""
+    """Yield a short path for a socket: the kernel's limit is 107 bytes, and a folder may be deep."""
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
@@ -133,7 +133,7 @@ def _ask(folder: str, job: str, path: str) -> None:
 
 
 def serve(path: str, supervise: Callable[[str, Row, int, Callable[[], None]], None]) -> None:
-    """Be the supervisor that a unit runs: take the spec from the launch, and tell it how far it is."""
+    """Run the supervisor of a unit: receive the spec from the launch, and report the progress to it."""
     line = socket.socket(socket.AF_UNIX)
     with _short_path(path) as short:
         line.connect(short)

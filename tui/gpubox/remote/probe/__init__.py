@@ -1,1 +1,1 @@
-"""The probe: reads a box for as long as somebody listens; see main."""
+"""The probe: samples a box until its reader is gone; see main."""

@@ -1,4 +1,4 @@
-"""Containers: the limits of the one around the probe, and which one a process runs in."""
+"""Containers: the limits of the one that the probe runs in, and the container of a process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def cpu_list(text: str) -> set[int]:
 
 
 class CgroupLimits:
-    """The limits of the container around the probe, by control groups of either version.
+    """The limits of the container that the probe runs in, from control groups of either version.
 
-    At the root of a machine itself version 2 has no such files, and version 1 no limits in them.
+    Outside of a container, version 2 has no such files, and version 1 no limits in them.
     """
 
     def __init__(self) -> None:
@@ -33,21 +33,21 @@ class CgroupLimits:
             self.root += path + "/"
         self.memory: int | None = None
         self.quota: float | None = None
-        """How many CPUs' time it may have, such as 2.5."""
+        """Most CPU time, in CPUs, such as 2.5."""
         self.cpus: set[int] = set()
         self.spent: tuple[float, int] | None = None
 
     def read(self, *names: str) -> str:
-        """Return the first file that there is, as text."""
+        """Return the first existing file, as text."""
         return next(filter(None, (read_text(self.root + name) for name in names)), "")
 
     def number(self, first: str, *others: str) -> int | None:
-        """Return the number in the first file that there is; `max` is none."""
+        """Return the number in the first existing file; None for `max`."""
         text = self.read(first, *others)
         return int(text) if text.isdigit() else None
 
     def find(self) -> None:
-        """Read the limits, which may change while it runs."""
+        """Read the limits, which may change at run time."""
         self.memory = self.number("memory.max", "memory/memory.limit_in_bytes")
         old = self.read("cpu/cpu.cfs_quota_us") + " " + self.read("cpu/cpu.cfs_period_us")
         words = (self.read("cpu.max") or old).split()
@@ -57,12 +57,12 @@ class CgroupLimits:
         self.cpus = cpu_list(self.read(*places))
 
     def memory_facts(self, facts: Row) -> Row:
-        """Return the facts of the machine's memory, or those of the container's when it has less."""
+        """Return the facts of the machine's memory, or of the container's if that is smaller."""
         limit, total = self.memory, facts.get("memory_total")
         used = None if limit is None else self.number("memory.current", "memory/memory.usage_in_bytes")
         if limit is None or used is None or not isinstance(total, int) or limit >= total:
             return dict(facts, memory_limit=None)
-        # Files that nobody reads any more are in it, and go when memory is short.
+        # It includes cached files, which are dropped when memory is short.
         stat = self.read("memory.stat", "memory/memory.stat")
         cache = re.search(r"^total_inactive_file (\d+)$", stat, re.M) or re.search(
             r"^inactive_file (\d+)$", stat, re.M
@@ -72,7 +72,7 @@ class CgroupLimits:
         return dict(facts, memory_total=limit, memory_available=free, memory_limit=limit)
 
     def cpu_share(self, now: float) -> float | None:
-        """Return how busy it kept the CPUs that it may have since the last call, in percent."""
+        """Return the used share of its CPUs since the last call, in percent."""
         spent = re.search(r"^usage_usec (\d+)$", self.read("cpu.stat"), re.M)
         used = int(spent.group(1)) * 1000 if spent else self.number("cpuacct/cpuacct.usage")
         old, self.spent = self.spent, None if used is None else (now, used)
@@ -92,8 +92,8 @@ CONTAINERS = (
 
 
 def container(cgroup: str) -> tuple[str, str] | None:
-    """Return the kind of container and its full name or number, from /proc/PID/cgroup, or None."""
-    # Kubernetes first: below its folder lie the same scopes that containerd and docker use by themselves.
+    """Return the kind of container and its full name or id, from /proc/PID/cgroup, or None."""
+    # Kubernetes first: below its folder are the same scopes that containerd and docker use on their own.
     order = ("k8s", "docker", "podman", "containerd", "lxc", "nspawn")
     patterns = dict(CONTAINERS)
     for kind in order:

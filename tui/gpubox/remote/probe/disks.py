@@ -1,4 +1,4 @@
-"""The disks of a machine and how full they are; one that does not answer holds up nothing."""
+"""The disks of a machine and their usage; one that does not answer delays nothing."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 DISK_WAIT = 2.0
-"""Seconds without an answer for which the last size of a disk still stands."""
+"""Seconds without an answer for which the last size of a disk is valid."""
 NETWORK = re.compile(
     r"(?:nfs4?|lustre|beegfs\w*|virtiofs|cifs|smb3|ceph|gpfs|glusterfs|panfs|wekafs|pvfs2|fuse\.(?:sshfs|glusterfs"
     r"|ceph\S*|juicefs|s3fs|rclone|gcsfuse|mount-s3|blobfuse2?|mfs|lizardfs|quobyte\S*|cvmfs2?))$"
 )
-"""Kinds of file systems that lie on another machine."""
+"""Types of network file systems."""
 
 
 def mounts(text: str) -> list[tuple[str, str, str, bool]]:
-    """Return device, mount point, kind and read-only of real disks, then of those of the network.
+    """Return device, mount point, type and read-only flag of real disks, then of network disks.
 
-    `text` is /proc/self/mounts, in which bytes that are not UTF-8 are surrogates. A device is there once.
+    `text` is /proc/self/mounts, in which bytes that are not UTF-8 are surrogates. Each device is listed once.
     """
     best: dict[str, tuple[str, str, str, bool]] = {}
     for line in text.split("\n"):
@@ -41,7 +41,7 @@ def mounts(text: str) -> list[tuple[str, str, str, bool]]:
             continue
         if kind in ("squashfs", "iso9660", "udf", "devtmpfs"):
             continue
-        key = mount if kind.startswith(("beegfs", "fuse.")) else device  # all of these may have one name
+        key = mount if kind.startswith(("beegfs", "fuse.")) else device  # these may share a device name
         old = best.get(key)
         if old is None or len(mount) < len(old[1]):
             best[key] = (device, mount, kind, "ro" in options.split(","))
@@ -56,7 +56,7 @@ def octal(text: str) -> str:
 
 
 class Mount:
-    """A disk that is asked for its size in a thread of its own, for one that is gone never answers."""
+    """A disk that is measured in a thread of its own, because a dead one never answers."""
 
     def __init__(self, device: str, mount: str, kind: str, read_only: bool) -> None:
         self.path = mount.encode("utf-8", "surrogateescape")
@@ -67,23 +67,23 @@ class Mount:
             "read_only": read_only,
         }
         self.answer: Row | None = {}
-        """Its size, or why it has none; empty before the first answer, None if it is not to be shown."""
+        """Its size, or why it has none; empty before the first answer, None for a hidden disk."""
         self.asked = 0.0
         self.thread: threading.Thread | None = None
 
     def waits(self) -> bool:
-        """Return whether an answer is still to come."""
+        """Return whether an answer is pending."""
         return self.thread is not None and self.thread.is_alive()
 
     def ask(self, now: float) -> None:
-        """Ask for its size, unless the last answer is still to come."""
+        """Request its size, unless an answer is pending."""
         if not self.waits():
             self.asked = now
             self.thread = threading.Thread(target=self.measure, name="disk", daemon=True)
             self.thread.start()
 
     def measure(self) -> None:
-        """Ask for its size; this may take for ever."""
+        """Read its size; this may block forever."""
         try:
             size = os.statvfs(self.path)
             shown = bool(size.f_blocks) and os.path.isdir(self.path)
@@ -94,7 +94,7 @@ class Mount:
         self.answer = (
             {
                 "used": (size.f_blocks - size.f_bfree) * size.f_frsize,
-                # what root keeps for itself is not there for anybody else, as `df` counts
+                # blocks reserved for root do not count, as in `df`
                 "total": (size.f_blocks - size.f_bfree + size.f_bavail) * size.f_frsize,
             }
             if shown
@@ -102,7 +102,7 @@ class Mount:
         )
 
     def row(self, now: float) -> Row | None:
-        """Return it as it goes over the wire, or None if it is not to be shown."""
+        """Return its row for the wire, or None for a hidden disk."""
         answer = self.answer
         if self.waits() and (answer == {} or now - self.asked > DISK_WAIT):
             return dict(self.facts, **(answer or {}), hangs=round(max(0.0, now - self.asked), 1))

@@ -28,7 +28,7 @@ PACKAGE = re.compile(r"Package|Tctl|Tdie", re.I)
 def sensors() -> list[str]:
     """Return the files of the CPU's temperatures.
 
-    Where the chip gives one of the whole package that one is taken: each core's own costs an interrupt.
+    The sensor of the whole package is preferred: reading that of each core costs an interrupt.
     """
     found: list[str] = []
     whole: list[str] = []
@@ -88,7 +88,7 @@ class HostReader:
         self.devices: set[str] = set()
 
     def tick(self, lanes: set[str], now: float) -> Row:
-        """Return the host as it goes over the wire; a part that cannot be read is left out."""
+        """Return the row of the host for the wire; unreadable parts are left out."""
         values = self.values
         for lane, part in (
             ("rare", self.hardware),
@@ -115,7 +115,7 @@ class HostReader:
         return row
 
     def hardware(self, now: float) -> Row:
-        """Find out which interfaces and disks are real; those of containers would count twice."""
+        """Find the real interfaces and disks; those of containers would count twice."""
         links = listing("/sys/class/net")
         real = {name for name in links if os.path.exists("/sys/class/net/%s/device" % name)}
         self.interfaces = real or {name for name in links if name != "lo"}
@@ -126,7 +126,7 @@ class HostReader:
         return {}
 
     def cpu(self, now: float) -> Row:
-        """Read how busy the cores were since the last tick."""
+        """Read the load of the cores since the last tick."""
         old, self.times = self.times, cpu_times(read_all("/proc/stat").decode("ascii", "replace"))
         shares = {name: cpu_share(old.get(name), ticks) for name, ticks in self.times.items()}
         whole, inside = shares.pop("cpu", None), self.container
@@ -154,7 +154,7 @@ class HostReader:
         return self.container.memory_facts(memory_facts(text, read_text(rooted(ARC_STATS))))
 
     def rates(self, now: float) -> Row:
-        """Read what went through network and disks since the last tick."""
+        """Read the traffic of network and disks since the last tick."""
         net = net_bytes(read_text("/proc/net/dev"), self.interfaces.__contains__)
         row = self.rate("net", now, net, ("net_receive", "net_send"))
         if self.devices:
@@ -163,7 +163,7 @@ class HostReader:
         return row
 
     def rate(self, key: str, now: float, new: tuple[int, int], names: tuple[str, str]) -> Row:
-        """Return two counters as bytes a second."""
+        """Return two counters as bytes per second."""
         old = self.counters.get(key)
         self.counters[key] = (now, new[0], new[1])
         if old is None or now <= old[0]:
@@ -180,7 +180,7 @@ class HostReader:
         return {"temperature": max(sane) if sane else None}
 
     def measure(self, now: float) -> Row:
-        """Ask the disks for their sizes; what is not answered at once is in a later sample."""
+        """Request the sizes of the disks; late answers are in a later sample."""
         listed = mounts(read_all(MOUNTS).decode("utf-8", "surrogateescape"))
         waiting = [key for key, disk in self.disks.items() if disk.waits()]
         self.disks = {key: self.disks.get(key) or Mount(*key) for key in listed}

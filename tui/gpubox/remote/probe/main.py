@@ -1,14 +1,14 @@
-"""The probe: reads a box and writes one JSON object a line, for as long as somebody listens.
+"""The probe: samples a box and writes one JSON object per line, until its reader is gone.
 
-Runs ON the box under Python 3.8 or newer with the standard library and pynvml alone. What the fields mean is
-said in gpubox.core.sample; a value that is not given is left out, never 0.
+Runs ON the box under Python 3.8 or newer with only the standard library and pynvml. gpubox.core.sample
+describes the fields; an unknown value is left out, never 0.
 
 Arguments: interval=SECONDS top=NUMBER commands=0|1 pack=0|1 env:NAME=VALUE (percent-encoded).
-Commands, one a line on stdin: beat N, pcie INDEX, pcie off, interval SECONDS, quit.
-Exit codes: 0 asked to end, stdin closed, or 45 s without a heartbeat; 2 wrong arguments;
-6 nobody reads the output; 70 a fault in the probe, said in one line on stderr.
-Environment: GPUBOX_NVML_LIB loads that library, GPUBOX_NVML_MODULE stands in for pynvml, GPUBOX_ROOT goes
-before /proc/driver, /sys, /dev and the library folders (for tests).
+Commands, one per line on stdin: beat N, pcie INDEX, pcie off, interval SECONDS, quit.
+Exit codes: 0 quit, stdin closed, or 45 s without a heartbeat; 2 wrong arguments; 6 nobody reads the output;
+70 a fault in the probe, reported in one line on stderr.
+Environment: GPUBOX_NVML_LIB loads that library, GPUBOX_NVML_MODULE replaces pynvml, GPUBOX_ROOT is a prefix
+of /proc/driver, /sys, /dev and the library folders (for tests).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gpubox.remote.probe.processes import PAGE, ProcessReader
 from gpubox.remote.probe.wire import ProbeWire, Stop, seconds
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing costs 3 ms that the first sample would come later
+if TYPE_CHECKING:  # importing typing would delay the first sample by 3 ms
     from typing import Callable, Dict, TypeVar
 
     from gpubox.remote.probe.portable import PortableHost, PortableProcesses
@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # typing costs 3 ms that the first sample would come later
 
 
 class Schedule:
-    """Says which readings are due: each lane has its own period."""
+    """Schedules the readings: each lane has its own period."""
 
     def __init__(self, periods: dict[str, float]) -> None:
         self.periods = periods
@@ -61,14 +61,14 @@ class Schedule:
 
 
 class ProbeCost:
-    """What the probe itself takes."""
+    """The cost of the probe itself."""
 
     def __init__(self) -> None:
         self.marks: deque[tuple[float, float]] = deque(maxlen=64)
         self.python = "%d.%d.%d" % sys.version_info[:3]
 
     def row(self, now: float, tick: float) -> Row:
-        """Return CPU over the last ten seconds, memory, Python's version and the last reading's length."""
+        """Return CPU over the last ten seconds, memory, Python's version and the time of the last reading."""
         used = time.process_time()
         self.marks.append((now, used))
         while len(self.marks) > 2 and now - self.marks[1][0] >= 10.0:
@@ -86,7 +86,7 @@ class ProbeCost:
 
 
 class Probe:
-    """Puts the readings together, once per interval."""
+    """Builds samples from the readings, once per interval."""
 
     def __init__(self, interval: float, top: int, commands: bool, pack: bool = False) -> None:
         self.interval = interval
@@ -106,11 +106,11 @@ class Probe:
         self.apps: list[App] = []
         self.rows: list[Row] = []
         self.jobs = os.path.join(state.folder("jobs"), ".changed")
-        """The file that is touched whenever a job of ours changes."""
+        """The file that is touched on each change of a job."""
         self.seq = 0
 
     def run(self) -> None:
-        """Read and write until told to stop; raises Stop."""
+        """Sample until stopped; raises Stop."""
         begin = time.monotonic()
         while True:
             self.interval = self.wire.interval or self.interval
@@ -169,7 +169,7 @@ class Probe:
         return row
 
     def guarded(self, part: str, action: Callable[[], T], instead: T, faults: list[Row]) -> T:
-        """Return what a part gives; what we did not foresee in one part must not end the others."""
+        """Return the result of one part; an unexpected error in it must not end the others."""
         try:
             return action()
         except Exception as error:
@@ -202,8 +202,8 @@ def main(arguments: list[str]) -> int:
         code = stop.code
     except KeyboardInterrupt:
         code = 0
-    except Exception as error:  # the last border: it becomes one line on stderr
+    except Exception as error:  # the last boundary: it becomes one line on stderr
         sys.stderr.write("gpubox: the probe found a fault in itself: %s\n" % error_line(error))
     sys.stderr.flush()
-    # A thread may hang in the driver for ever; nothing here needs its end.
+    # A thread may hang in the driver forever; nothing here waits for it.
     os._exit(code)

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 
 class DriverGone(Exception):
-    """The driver went away under us; NVML must be opened anew."""
+    """The driver was unloaded or replaced; NVML must be reopened."""
 
 
 class NvmlDevice:
-    """What is known of one GPU."""
+    """The known facts of one GPU."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -53,7 +53,7 @@ class NvmlDevice:
         self.values: Row = {}
         self.missing: dict[str, str] = {}
         self.resting: dict[str, float] = {}
-        """Readers that this GPU does not have, and when to ask again: MIG and ECC can be switched."""
+        """Readings that this GPU lacks, and when to try again: MIG and ECC can be switched."""
         self.lost_at: float | None = None
         self.fault: str | None = None
         self.xid: int | None = None
@@ -65,7 +65,7 @@ class NvmlDevice:
         self.seen = 0
 
     def fail(self, words: str, lost: bool) -> None:
-        """Take the readings away and keep the row."""
+        """Drop the readings but keep the row."""
         self.fault = words
         if lost and self.lost_at is None:
             self.lost_at = round(time.time(), 3)
@@ -74,7 +74,7 @@ class NvmlDevice:
         self.unified = False
 
     def put(self, field: str, value: object) -> None:
-        """Note a reading, or why there is none."""
+        """Store a reading, or why it is missing."""
         why = "Not given" if value is None else impossible(field, value)
         if why:
             self.values.pop(field, None)
@@ -84,7 +84,7 @@ class NvmlDevice:
             self.missing.pop(field, None)
 
     def row(self, simulated: bool) -> Row:
-        """Return the GPU as it goes over the wire."""
+        """Return the row of the GPU for the wire."""
         row: Row = {"index": self.index}
         row.update(self.identity)
         row.update(self.values)
@@ -101,7 +101,7 @@ class NvmlDevice:
 
 
 class Apps:
-    """Reads who is on a GPU."""
+    """Reads the processes on a GPU."""
 
     def __init__(self, calls: NvmlCalls) -> None:
         self.calls = calls
@@ -109,10 +109,10 @@ class Apps:
         """Versions of the process list, newest first."""
 
     def read(self, card: NvmlDevice, thorough: bool) -> None:
-        """Read one row per process, with its kinds together; raises NVML's errors."""
+        """Read one row per process, with its kinds combined; raises NVML's errors."""
         found = [("C", entry) for entry in self.listed(card, "Compute")]
         found += [("G", entry) for entry in self.listed(card, "Graphics")]
-        if thorough:  # hardly any box runs MPS, and each list costs a driver lock of milliseconds
+        if thorough:  # few boxes run MPS, and each list holds the driver's lock for milliseconds
             card.mps = self.listed(card, "MPSCompute")
         found += [("M", entry) for entry in card.mps]
         busy = self.busy(card) if found else {}
@@ -136,7 +136,7 @@ class Apps:
         except self.calls.errors as error:
             code = self.calls.code(error)
             if code == NVML_ERROR_NO_PERMISSION and card.instances:
-                # Only root may ask the whole of a GPU in slices; each slice may be asked by its user.
+                # Only root may query a whole GPU in MIG mode; each slice may be queried by its user.
                 rows: list[tuple[int, object, object]] = []
                 for handle, row in card.instances:
                     entries = self.listed_on(handle, kind)
@@ -149,7 +149,7 @@ class Apps:
             raise
 
     def listed_on(self, handle: object, kind: str) -> list[tuple[int, object, object]]:
-        """Return a list of processes by the newest structure that the driver knows."""
+        """Return a list of processes in the newest structure that the driver supports."""
         name = "nvmlDeviceGet%sRunningProcesses" % kind
         calls = (*tuple((name + suffix,) for suffix in self.suffixes if suffix), (name,))
         if self.suffixes[-1] == "" and self.calls.chosen.get(calls) is None and self.old(name):
@@ -170,7 +170,7 @@ class Apps:
         return not hasattr(library, name + "_v2") and hasattr(library, name)
 
     def listed_old(self, handle: object, name: str) -> list[tuple[int, object, object]]:
-        """Return a list of processes as drivers before 450 give it."""
+        """Return a list of processes from a driver before 450."""
         count = ctypes.c_uint(0)
         function = getattr(self.calls.n.nvmlLib, name)
         if not function(handle, ctypes.byref(count), None):
@@ -226,7 +226,7 @@ class NvmlEvents:
                 )
 
     def hear(self) -> None:
-        """Take what errors came since the last tick; never waits."""
+        """Receive the errors since the last tick; never waits."""
         for _ in range(16):
             event = self.calls.maybe("nvmlEventSetWait", self.set, 0) if self.set is not None else None
             if event is None:
@@ -273,7 +273,7 @@ class Nvml:
         )
         parts = [int(part) for part in re.findall(r"\d+", str(version))[:2]]
         if [530] <= parts < [535, 98]:
-            # Their `_v3` list has a longer entry than every later one; read with today's it gives nonsense.
+            # Their `_v3` list has longer entries than all later drivers; today's structure would misread it.
             self.apps.suffixes = ("_v2", "")
         self.calls.doing = "nvmlDeviceGetCount"
         self.cards = [NvmlDevice(index) for index in range(n.nvmlDeviceGetCount())]
@@ -282,11 +282,11 @@ class Nvml:
         self.events = NvmlEvents(self.calls, self.cards)
 
     def close(self) -> None:
-        """Let go of the driver, as far as it still listens."""
+        """Close NVML, if the driver still responds."""
         self.calls.maybe("nvmlShutdown")
 
     def attach(self, card: NvmlDevice) -> None:
-        """Get hold of a GPU and of what never changes about it."""
+        """Get the handle and the constant facts of a GPU."""
         try:
             handle = self.calls.call((("nvmlDeviceGetHandleByIndex",),), card.index)
             identity: Row = {
@@ -294,7 +294,7 @@ class Nvml:
                 "name": self.calls.text(self.calls.call((("nvmlDeviceGetName",),), handle)),
             }
             if card.fault:
-                # A driver may tell names of a GPU that is long gone; only a reading proves that it is back.
+                # A driver may still name a lost GPU; only a reading proves that it is back.
                 self.prove(handle)
         except self.calls.errors as error:
             self.failed(card, error)
@@ -309,7 +309,7 @@ class Nvml:
         self.read_card(card, {"once", "rare"}, 0.0, None)
 
     def prove(self, handle: object) -> None:
-        """Raise NVML's error when the GPU gives neither temperature nor memory for being lost."""
+        """Raise NVML's error when a lost GPU gives neither temperature nor memory."""
         try:
             self.calls.call(
                 (("nvmlDeviceGetTemperature", NVML_TEMPERATURE_GPU), ("nvmlDeviceGetMemoryInfo",)), handle
@@ -319,7 +319,7 @@ class Nvml:
                 raise
 
     def remembered(self, card: NvmlDevice) -> Row:
-        """Return what the kernel module still tells of a GPU that NVML cannot reach."""
+        """Return the kernel module's facts of a GPU that NVML cannot reach."""
         folder = rooted("/proc/driver/nvidia/gpus")
         buses = listing(folder)
         taken = {str(other.identity.get("bus", ""))[-12:].lower() for other in self.cards}
@@ -337,11 +337,11 @@ class Nvml:
         )
 
     def failed(self, card: NvmlDevice, error: BaseException) -> None:
-        """Note that a whole GPU does not answer; raises DriverGone when it is the driver."""
+        """Record that a whole GPU does not answer; raises DriverGone when the driver is the cause."""
         code = self.calls.code(error)
         if code in DRIVER_LOST:
             raise DriverGone(self.calls.text(error))
-        # pynvml has words of its own for the second; nvidia-smi's are the ones that people search for.
+        # pynvml words the second differently; users search for nvidia-smi's message.
         words = {NVML_ERROR_GPU_IS_LOST: "GPU is lost", NVML_ERROR_RESET_REQUIRED: "GPU requires reset"}
         card.fail(words.get(code, self.calls.text(error)), code in words)
 
@@ -387,7 +387,7 @@ class Nvml:
             card.values.pop("pcie_tx", None)
 
     def trouble(self, card: NvmlDevice, fields: tuple[str, ...], error: BaseException, now: float) -> bool:
-        """Note why fields have no value; return whether the whole GPU is lost."""
+        """Record why fields have no value; return whether the whole GPU is lost."""
         code = self.calls.code(error)
         if code in (*GPU_LOST, *DRIVER_LOST):
             self.failed(card, error)
@@ -400,7 +400,7 @@ class Nvml:
         return False
 
     def read_memory(self, card: NvmlDevice, now: float) -> None:
-        """Read memory by its new structure, which leaves the driver's own share out as nvidia-smi does."""
+        """Read memory by the new structure, which excludes the driver's share, as nvidia-smi does."""
         if card.handle is None or card.resting.get("memory_used", 0.0) > now:
             return
         version = getattr(self.calls.n, "nvmlMemory_v2", None)
@@ -414,14 +414,14 @@ class Nvml:
             card.unified = self.calls.code(error) == NVML_ERROR_NOT_SUPPORTED and not card.values.get("mig")
             return
         total = getattr(info, "total", 0)
-        # Some drivers of unified parts answer with zeros where others say Not Supported.
+        # On unified memory some drivers answer with zeros, others with Not Supported.
         card.unified = not total
         if total:
             card.put("memory_used", getattr(info, "used", None))
             card.put("memory_total", total)
 
     def read_pcie(self, card: NvmlDevice, now: float) -> None:
-        """Read the rates of one GPU's link; each direction keeps the driver for 20 ms."""
+        """Read the PCIe rates of one GPU; each direction blocks the driver for 20 ms."""
         for field, counter in (("pcie_tx", NVML_PCIE_UTIL_TX_BYTES), ("pcie_rx", NVML_PCIE_UTIL_RX_BYTES)):
             try:
                 answer = self.calls.call((("nvmlDeviceGetPcieThroughput", counter),), card.handle)
@@ -432,14 +432,14 @@ class Nvml:
             card.put(field, int(str(answer)) * 1024)
 
     def read_mig(self, card: NvmlDevice, now: float) -> None:
-        """Read whether the GPU is cut into slices, and which."""
+        """Read whether the GPU is in MIG mode, and its slices."""
         if card.handle is None or card.resting.get("mig", 0.0) > now:
             return
         try:
             mode = self.calls.call((("nvmlDeviceGetMigMode",),), card.handle)
         except self.calls.errors as error:
             if not self.trouble(card, ("mig",), error, now):
-                card.missing.pop("mig", None)  # almost no GPU can; that is no news
+                card.missing.pop("mig", None)  # almost no GPU supports it, so do not report that
             return
         on = bool(mode[0] if isinstance(mode, (list, tuple)) else mode)
         card.values["mig"] = on
@@ -474,7 +474,7 @@ class Nvml:
         return dict(row, **given(possible))
 
     def read_apps(self, card: NvmlDevice, thorough: bool) -> None:
-        """Read who is on a GPU."""
+        """Read the processes on a GPU."""
         if card.handle is None:
             return
         card.missing.pop("processes", None)

@@ -1,4 +1,4 @@
-"""Calls of NVML: which call gives which reading, and what its errors mean; numbers as in nvml.h."""
+"""Calls of NVML: the call for each reading, and the meaning of its errors; numbers as in nvml.h."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GPU_LOST = (NVML_ERROR_GPU_IS_LOST, NVML_ERROR_RESET_REQUIRED)
 DRIVER_LOST = (NVML_ERROR_UNINITIALIZED, NVML_ERROR_DRIVER_NOT_LOADED)
 OLD_DRIVER = (NVML_ERROR_FUNCTION_NOT_FOUND, NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
 NOT_HERE = (NVML_ERROR_NOT_SUPPORTED, NVML_ERROR_NO_PERMISSION, *OLD_DRIVER)
-"""What a driver answers to a reading that this GPU does not have, or not for us."""
+"""Errors for a reading that this GPU lacks, or that needs more permissions."""
 
 NVML_CLOCK_SM = 1
 NVML_CLOCK_MEM = 2
@@ -45,11 +45,11 @@ NVML_PCIE_UTIL_TX_BYTES = 0
 NVML_PCIE_UTIL_RX_BYTES = 1
 NVML_EVENT_TYPE_XID_CRITICAL_ERROR = 8
 NVML_NO_INSTANCE = 0xFFFFFFFF
-"""The number of a MIG slice where there is none."""
+"""NVML's number for no MIG slice."""
 
 
 def one(value: object) -> tuple[object, ...]:
-    """Return a single value as it is."""
+    """Return a single value unchanged."""
     return (value,)
 
 
@@ -59,7 +59,7 @@ def thousandth(value: float) -> tuple[object, ...]:
 
 
 def flag(value: int) -> tuple[object, ...]:
-    """Return NVML's 0 and 1 as a truth."""
+    """Return NVML's 0 and 1 as a bool."""
     return (bool(value),)
 
 
@@ -68,10 +68,10 @@ RETIREMENT_CAUSES = (
     NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR,
 )
 OWN = {"field": "nvmlDeviceGetFieldValues", "retired": "nvmlDeviceGetRetiredPages"}
-"""Calls that need a little work before their answer is one value."""
+"""Calls whose answers need conversion to a single value."""
 COMPUTE_MODES = {0: "Default", 1: "Exclusive Thread", 2: "Prohibited", 3: "Exclusive Process"}
 
-# lane, fields, calls in order of preference, what makes values of an answer.
+# lane, fields, calls in order of preference, converter of an answer to values.
 READERS: tuple[
     tuple[str, tuple[str, ...], tuple[tuple[object, ...], ...], Callable[[Any], tuple[object, ...]]], ...
 ] = (
@@ -152,7 +152,7 @@ READERS: tuple[
 
 
 def address(handle: Any) -> int | None:
-    """Return what a handle of NVML points to; pynvml makes a new object for each."""
+    """Return the address in an NVML handle; pynvml makes a new object each time."""
     return ctypes.cast(handle, ctypes.c_void_p).value
 
 
@@ -163,7 +163,7 @@ class OldProcess(ctypes.Structure):
 
 
 class NvmlCalls:
-    """Asks NVML: by the first name that this driver knows, and sorts its errors."""
+    """Calls NVML by the first name that this driver supports, and classifies its errors."""
 
     def __init__(self, module: ModuleType) -> None:
         self.n = module
@@ -176,26 +176,26 @@ class NvmlCalls:
             if isinstance(kind, type) and issubclass(kind, Exception)
         )
         self.doing = ""
-        """The call that runs now; named when the driver hangs."""
+        """The running call, which is named when the driver hangs."""
         self.chosen: dict[tuple[tuple[object, ...], ...], int] = {}
 
     def text(self, value: object) -> str:
-        """Return NVML's text; old modules give bytes."""
+        """Return NVML's text; old modules return bytes."""
         return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[:NAME_LIMIT]
 
     def code(self, error: BaseException) -> int:
-        """Return NVML's number of an error."""
+        """Return NVML's number for an error."""
         value = getattr(error, "value", None)
-        # pynvml's own "this driver is too old for the structure" has no number.
+        # pynvml's own error about a driver that is too old has no number.
         return value if isinstance(value, int) else NVML_ERROR_FUNCTION_NOT_FOUND
 
     def check(self, code: int) -> None:
-        """Raise NVML's error for a return code that is none."""
+        """Raise NVML's error unless a return code means success."""
         if code:
             raise self.errors[0](code)
 
     def call(self, calls: tuple[tuple[object, ...], ...], handle: object) -> object:
-        """Return the answer of the first call that this driver knows; raises NVML's errors."""
+        """Return the answer of the first call that this driver supports; raises NVML's errors."""
         last: BaseException | None = None
         for place in range(self.chosen.get(calls, 0), len(calls)):
             name = str(calls[place][0])
@@ -220,7 +220,7 @@ class NvmlCalls:
         raise last if last is not None else self.errors[0](NVML_ERROR_FUNCTION_NOT_FOUND)
 
     def maybe(self, name: str, *arguments: object) -> object:
-        """Return the answer of one call, or None."""
+        """Return the answer of a call, or None."""
         function = getattr(self.n, name, None)
         if function is None:
             return None

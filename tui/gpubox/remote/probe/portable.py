@@ -1,4 +1,4 @@
-"""A machine without /proc (macOS, BSD): what psutil or Python itself say of it."""
+"""Reads a machine without /proc (macOS, BSD), through psutil or Python itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def find_psutil() -> ModuleType | None:
-    """Return psutil of the box's own Python; the probe runs without site-packages until here."""
+    """Return psutil of the box's own Python; until here the probe runs without site-packages."""
     import site
 
     site.main()
@@ -41,7 +41,7 @@ class PortableHost:
         }
 
     def tick(self, lanes: set[str], now: float) -> Row:
-        """Return the host as it goes over the wire."""
+        """Return the row of the host for the wire."""
         row = dict(self.facts, load=list(os.getloadavg()))
         p = self.psutil
         if p is None:
@@ -93,7 +93,7 @@ class PortableProcesses:
         return rows + busiest[: self.top]
 
     def row(self, info: Row) -> Row:
-        """Return one process as it goes over the wire."""
+        """Return the row of a process for the wire."""
         words = info["cmdline"]
         line = " ".join(words) if isinstance(words, list) and self.commands else ""
         name = str(info["name"])[:NAME_LIMIT]

@@ -1,4 +1,4 @@
-"""The GPUs through nvidia-smi, where NVML cannot be loaded."""
+"""Reads the GPUs through nvidia-smi, when NVML cannot be loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class ProgramTimeout(Exception):
-    """A program gave no answer in its time."""
+    """A program did not answer in time."""
 
 
 class Smi:
@@ -55,7 +55,7 @@ class Smi:
         self.first = True
 
     def tick(self, now: float) -> None:
-        """Ask nvidia-smi if it is time; a slow one is asked less often, a hung one not until it is gone."""
+        """Run nvidia-smi when it is due: a slow one less often, and not while a hung one still exists."""
         if now < self.next:
             return
         begin = time.monotonic()
@@ -86,7 +86,7 @@ class Smi:
         rows, others, version = smi_gpus(text, self.columns)
         troubles, rest = smi_troubles(others)
         if troubles and not rows:
-            # One GPU that it cannot open ends the whole table; the others are asked for by name.
+            # A single GPU that cannot be opened ends the whole table; the others are queried by name.
             named = [str(row.get("bus", "")) for row in self.known.values()]
             named = named or listing(rooted("/proc/driver/nvidia/gpus"))
             well = [bus for bus in named if bus and short_bus(bus) not in troubles]
@@ -105,7 +105,7 @@ class Smi:
         self.apps = smi_apps(text, index)
 
     def complaint(self, words: str, status: int) -> Row:
-        """Return what nvidia-smi said instead of a table as a fault."""
+        """Return nvidia-smi's message instead of a table as a fault."""
         code = smi_fault(words)
         if code == "mismatch":
             library = DRIVER_VERSION.search(words.partition("NVML library version")[2])
@@ -127,7 +127,7 @@ class Smi:
         }
 
     def remember(self, rows: list[Row], others: list[str]) -> None:
-        """Keep the rows of GPUs that were there and are gone."""
+        """Keep the rows of GPUs that disappeared."""
         seen = set()
         for row in rows:
             uuid = str(row.get("uuid", row["index"]))
@@ -148,7 +148,7 @@ class Smi:
     def run(self, *arguments: str) -> tuple[int, str]:
         """Return exit status and output of nvidia-smi; raises ProgramTimeout and OSError.
 
-        Its output is read by hand: a broken one that prints without end must not fill the memory.
+        Its output is read with a limit: a broken one that prints endlessly must not fill the memory.
         """
         import subprocess
 
@@ -186,7 +186,7 @@ class Smi:
         return process.returncode or 0, data.decode("utf-8", "replace")
 
     def reap(self, process: object) -> None:
-        """End nvidia-smi and what it started; one that cannot be killed is left alone and remembered."""
+        """Kill nvidia-smi and its children; one that cannot be killed is left alone and tracked."""
         import signal
         import subprocess
 

@@ -1,4 +1,4 @@
-"""The probe's channel: commands come in, samples go out, and neither blocks forever."""
+"""The probe's channel: receives commands and sends samples, never blocking forever."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 SILENCE = 45.0
-"""Seconds without a beat, or without a reader, after which the probe ends: the laptop sleeps or is gone."""
+"""Seconds without a heartbeat or a reader after which the probe ends: the laptop sleeps or is gone."""
 
 
 class Stop(Exception):
@@ -28,10 +28,10 @@ class Stop(Exception):
 
 
 class Pack:
-    """Makes a line a tenth as long: all lines are one deflate stream, flushed and in base64 after each.
+    """Compresses lines to a tenth: all lines are one deflate stream, flushed and base64-encoded after each.
 
-    A sample says nearly the same as the one before it: 16 kB become 0.5 kB. sshd could compress too, but
-    then it would everything on the connection, and a tunnel through a fast network would crawl.
+    Successive samples are nearly equal: 16 kB become 0.5 kB. sshd could compress too, but then everything on
+    the connection, which would slow down tunnels over a fast network.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Pack:
         self.flush = zlib.Z_SYNC_FLUSH
         self.encode = base64.b64encode
         self.head = b"Z"
-        """`Z` begins a stream, `z` goes on with it."""
+        """`Z` begins a stream, `z` continues it."""
 
     def line(self, data: bytes) -> bytes:
         """Return the next line, packed."""
@@ -51,13 +51,13 @@ class Pack:
 
 
 def escaped(match: re.Match[str]) -> str:
-    """Return a character as ASCII in JSON; for a byte that is no UTF-8, which Python keeps as one, U+FFFD."""
+    """Return a character as an ASCII escape for JSON; U+FFFD for a surrogate of a byte that is not UTF-8."""
     character = match.group()
     return json.dumps("\ufffd" if "\ud800" <= character <= "\udfff" else character)[1:-1]
 
 
 class ProbeWire:
-    """Both ends of the channel: commands come in, lines go out, and neither blocks for ever."""
+    """Both ends of the channel: receives commands and sends lines, never blocking forever."""
 
     def __init__(self, source: int = 0, sink: int = 1, pack: bool = False) -> None:
         self.source = source
@@ -69,14 +69,14 @@ class ProbeWire:
         self.pcie: int | None = None
         self.interval: float | None = None
         self.hurry = False
-        """Whether something was asked for that shows in the next sample, and should not wait for it."""
+        """Whether a command changed the next sample, which should then come at once."""
 
     def wait(self, until: float) -> None:
-        """Obey commands until a moment; raises Stop."""
+        """Run commands until a moment; raises Stop."""
         while True:
             now = time.monotonic()
             left = min(until - now, self.beat_at + SILENCE - now)
-            # What came in is read before silence is counted: beats may have waited behind a stuck write.
+            # Input is read before silence is judged: heartbeats may have waited behind a blocked write.
             if select.select([self.source], [], [], max(0.0, left))[0]:
                 self.take()
                 if self.hurry:
@@ -88,7 +88,7 @@ class ProbeWire:
                 return
 
     def take(self) -> None:
-        """Read what came in and obey its whole lines; raises Stop at the end of the channel."""
+        """Read input and run its complete lines; raises Stop at the end of the channel."""
         block = os.read(self.source, 4096)
         if not block:
             raise Stop(0)
@@ -98,7 +98,7 @@ class ProbeWire:
             self.obey(line.decode("ascii", "replace").split())
 
     def obey(self, words: list[str]) -> None:
-        """Do what one line says; what nobody knows is for a newer probe and is passed over."""
+        """Run the command of one line; unknown commands are for newer probes, and ignored."""
         verb, value = ([*words, "", ""])[:2]
         if verb == "quit":
             raise Stop(0)
@@ -118,12 +118,12 @@ class ProbeWire:
             self.hurry = True
 
     def send(self, row: Row) -> None:
-        """Write one line; raises Stop when nobody reads for SILENCE seconds, or ever again."""
+        """Write one line; raises Stop when nobody reads for SILENCE seconds, or the reader is gone."""
         text = json.dumps(row, separators=(",", ":"), ensure_ascii=False)
         if not text.isascii():
             text = re.sub("[^\0-\x7f]", escaped, text)
         data = text.encode() + b"\n"
-        if self.pack is not None and "seq" in row:  # an answer to a beat says nothing twice
+        if self.pack is not None and "seq" in row:  # an answer to a heartbeat repeats nothing
             data = self.pack.line(data)
         last = time.monotonic()
         while data:
@@ -133,7 +133,7 @@ class ProbeWire:
             if not select.select([], [self.sink], [], wait)[1]:
                 continue
             try:
-                # A pipe that select calls writable takes 4,096 bytes at once without blocking.
+                # A pipe that select reports as writable accepts 4,096 bytes without blocking.
                 data = data[os.write(self.sink, data[:4096]) :]
             except BrokenPipeError:
                 raise Stop(0) from None
@@ -141,7 +141,7 @@ class ProbeWire:
 
 
 def seconds(text: str) -> float | None:
-    """Return an interval within its bounds, or None for what is no number."""
+    """Return an interval within its bounds, or None if it is not a number."""
     try:
         value = float(text)
     except ValueError:
