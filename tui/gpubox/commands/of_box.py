@@ -30,7 +30,7 @@ class OfBox(click.Group):
         return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
 
     def on_box(self, name: str | None = None, **attributes: Any) -> Callable[[Work], click.Command]:
-        """Make a command of a coroutine function, which gets the connected box and the command's options.
+        """Turn a coroutine function into a command; it gets the connected box and the command's options.
 
         It returns the exit status, or None for 0.
         """

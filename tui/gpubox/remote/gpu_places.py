@@ -1,6 +1,6 @@
-"""Which GPUs a box has and who is on each: for the queue, which must not give one away, and for the sampler.
+"""The GPUs of a box and their processes, for the queue, which must not give away a used GPU, and the sampler.
 
-It asks NVML, or nvidia-smi, with the quirks of drivers as the probe knows them.
+It uses NVML, or nvidia-smi, with the probe's handling of drivers' quirks.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 DESKTOP = 256 * MIB
-"""Memory up to which a process that draws does not count as computing, though it can."""
+"""Memory up to which a process that draws does not count as computing."""
 HIDDEN = 0.25
-"""Share of a GPU's memory that nobody seems to have, above which somebody out of sight must have it."""
+"""Share of a GPU's memory without a visible owner from which an invisible process must have it."""
 
 REASONS = (
     (0x080, "power brake"),
@@ -33,23 +33,23 @@ REASONS = (
     (0x010, "sync boost"),
     (0x100, "display clock"),
 )
-"""Why a clock is low, as gpubox.common.throttle names it; to be idle is none.
+"""Reasons for a low clock, named as in gpubox.common.throttle, except idleness.
 
-A copy, because to import that takes 9 ms and a MiB of memory beside each job.
+A copy, because importing that takes 9 ms and a MiB of memory for each job.
 """
 
 
 class NoAnswer(Exception):
-    """The driver cannot be asked, in words."""
+    """The driver cannot be read; the text says why."""
 
 
 def throttles(mask: object) -> List[str]:
-    """Return what holds the clocks, in words."""
+    """Return the reasons for low clocks, in words."""
     return [name for bit, name in REASONS if isinstance(mask, int) and mask & bit]
 
 
 class NvmlReader:
-    """The GPUs by NVML, with the quirks of drivers as the probe knows them."""
+    """Reads the GPUs through NVML, with the probe's handling of drivers' quirks."""
 
     def __init__(self) -> None:
         path = os.environ.get("GPUBOX_NVML_MODULE", "")
@@ -74,9 +74,9 @@ class NvmlReader:
         return pynvml
 
     def read(self, lanes: Set[str], uuids: Sequence[str] = ()) -> List[Row]:
-        """Read GPUs, or slices of them, and return a row of each; raises NoAnswer.
+        """Read GPUs, or slices of them, and return a row for each; raises NoAnswer.
 
-        `apps` are its processes as the probe has them, `bytes` is None where the driver tells of none.
+        `apps` are its processes as in the probe; `bytes` is None if the driver does not report it.
         """
         rows: List[Row] = []
         try:
@@ -116,7 +116,7 @@ class NvmlReader:
         return [self._slice(row, instance) for instance in values.get("mig_instances") or ()]
 
     def _slice(self, whole: Row, instance: Row) -> Row:
-        """Return a slice of a GPU; readings of the whole GPU are left out where they would mislead."""
+        """Return a slice of a GPU, without readings of the whole GPU that would mislead."""
         apps = [app for app in whole["apps"] if app.get("gpu_instance") == instance.get("gpu_instance")]
         known = {"uuid": instance["uuid"], "name": instance.get("name") or whole["name"], "apps": apps}
         memory = {"total": instance.get("memory_used"), "size": instance.get("memory_total")}
@@ -128,13 +128,13 @@ class NoLibrary(NoAnswer):
 
 
 class People:
-    """Names processes: their program and whose they are."""
+    """Names processes: their program and their user."""
 
     def __init__(self) -> None:
         self.known: Dict[Tuple[int, int], Tuple[str, str]] = {}
 
     def who(self, pid: int) -> Optional[Tuple[str, str]]:
-        """Return program and user of a process, or None when it is not to be seen from here."""
+        """Return program and user of a process, or None when it is invisible from here."""
         start = process_tree.start_of(pid)
         if not start:
             return None
@@ -164,7 +164,7 @@ class People:
 
 
 def counts(app: Row) -> bool:
-    """Return whether a process computes on a GPU; one that draws on the side has little memory there."""
+    """Return whether a process computes on a GPU; one that only draws has little memory there."""
     kind = str(app.get("kind", ""))
     if "M" in kind or kind == "C":
         return True
@@ -173,10 +173,10 @@ def counts(app: Row) -> bool:
 
 
 def places(exclude: Sequence[str], ignore: Sequence[Sequence[int]], jobs: Dict[int, str]) -> List[Row]:
-    """Return the GPUs and who is on them, fields as core.record.GpuPlace; raises NoAnswer in words.
+    """Return the GPUs and their processes, fields as core.record.GpuPlace; raises NoAnswer.
 
-    `ignore` are pids and starts of processes that do not count, `jobs` the processes of our jobs. A GPU
-    named in `exclude` by its uuid or index is left out. A lost GPU has that as its stranger.
+    `ignore` are pids and starts of processes that do not count, `jobs` the processes of our jobs. A GPU that
+    `exclude` names by uuid or index is left out. A lost GPU has its error as a stranger.
     """
     rows = [row for row in all_gpus() if row["uuid"] not in exclude and str(row["index"]) not in exclude]
     people = People()
@@ -184,7 +184,7 @@ def places(exclude: Sequence[str], ignore: Sequence[Sequence[int]], jobs: Dict[i
 
 
 def all_gpus() -> List[Row]:
-    """Return a row of each GPU and each slice of one, from NVML or nvidia-smi; none where there is none."""
+    """Return a row for each GPU and each slice, from NVML or nvidia-smi; empty without GPUs."""
     try:
         return NvmlReader().read({"fast", "slow", "apps"})
     except NoLibrary as error:
@@ -242,10 +242,10 @@ def _ignored(pid: int, ignore: Sequence[Sequence[int]]) -> bool:
 
 
 def _hidden(row: Row) -> int:
-    """Return memory that no process in the driver's list has, where it is too much to be the driver's own.
+    """Return the memory without a process in the driver's list, if it is too much for the driver itself.
 
-    In a container the list may hold none of those outside. On Windows it is always empty, and the desktop
-    takes its share.
+    In a container the list may lack processes outside. On Windows it is always empty, and the desktop uses
+    some memory.
     """
     parts = [app.get("gpu_memory") for app in row["apps"]]
     total, size = row.get("total"), row.get("size")

@@ -1,28 +1,26 @@
-"""GPU leases and places in the queue, which all users of a box see: no daemon, no root, no shared file.
+"""GPU leases and tickets of the queue, readable for all users of a box: no daemon, no root, no shared file.
 
-Users of a box do not trust each other, so nothing here can be taken from them, made in their name, or kept
-from them by somebody else:
+Users of a box do not trust each other, so no user can remove, forge or block the notes of another one:
 
-* Each user has a folder of their own, `gpubox-queue-UID`, in places that anybody may write to and that root
-  keeps sticky, /dev/shm and /tmp. Others read it and cannot change, replace or remove it. Where somebody else
-  took that name, it gets an ending; readers look into every folder of that pattern and believe it only when
-  its owner is the user in its name. So no one name decides where the queue is: making and removing folders
-  splits nothing. A note is written in both places: a logout may clear the one (RemoveIPC of systemd), the
-  other may be full or another one for each user.
-* A note counts while its writer has it locked for writing. Such a lock needs a file open for writing, which
-  only its owner can have; it is taken before the note gets its name, and who looks asks for it with the
-  F_OFD_GETLK of a reader, which no lock of another reader answers. flock would not do: whoever may read a
-  file may hold its flock, for ever. The kernel drops the lock with its process, so no crash leaves a note
-  that counts, unless it names a process that still runs: a job whose supervisor was killed keeps its GPUs.
-* Nothing is locked between users, because whoever can take such a lock, also of a device file that nobody
-  can remove, can keep it. A lease is taken as in Lamport's bakery: first publish it, then look at
-  all others, and withdraw it when another names one of the GPUs. Of two that try at the same time at least
-  the later one sees the other, so both may withdraw and try again a little later, but never both stay.
-* Who is first in the queue follows from the time at which the kernel saw a ticket get its name, which no user
-  can set back. A wrong order would cost fairness, never a GPU given twice.
+* Each user has a folder, `gpubox-queue-UID`, in world-writable places with the sticky bit, /dev/shm and /tmp.
+  Others can read it, but cannot change, replace or remove it. If another user took that name, it gets a
+  suffix; readers read every folder of that pattern and trust it only if its owner is the user in its name. So
+  creating or removing folders cannot split the queue. A note is written in both places: a logout may clear
+  one (RemoveIPC of systemd), the other may be full or private to each user.
+* A note is valid while its writer holds a write lock on it. Such a lock needs a file open for writing, which
+  only its owner can have; it is taken before the note gets its name, and readers test it with F_OFD_GETLK
+  for a read lock, which only a write lock blocks. flock would not work: everybody who can read a file can
+  hold its flock forever. The kernel drops the lock with its process, so no crash leaves a valid note, unless
+  it names a process that still runs: a job whose supervisor was killed keeps its GPUs.
+* There are no locks between users, because a user who can take such a lock, even of a device file, can keep
+  it. A lease is taken as in Lamport's bakery algorithm: publish it, then read all others, and withdraw it if
+  another one names one of the GPUs. Of two concurrent attempts at least the later one sees the other, so both
+  may withdraw and retry a little later, but never do both stay.
+* The order of the queue follows from the time at which the kernel saw a ticket get its name, which no user
+  can set back. A wrong order would cost fairness, but never assign a GPU twice.
 
-What is left to a hostile user is what an honest one can do too: to hold GPUs and a place in the queue as long
-as a process of theirs lives. Everybody sees their name with it, and `--now` does not wait for it.
+A hostile user can only do what an honest one can: hold GPUs and a place in the queue as long as a process
+lives. Everybody sees the user's name with it, and `--now` does not wait for it.
 """
 
 from __future__ import annotations
@@ -50,21 +48,21 @@ PLACES = ("/dev/shm", "/tmp")
 FOLDER = re.compile(r"gpubox-queue-([0-9]{1,10})(?:\.[0-9a-f]+)?")
 NOTE = re.compile(r"[a-z]+-(?:[0-9]{8,12}-)?[A-Za-z0-9_-]{1,80}")
 SIZE = 65536
-"""Bytes that a note may have."""
+"""Most bytes of a note."""
 FOLDERS = 8
-"""Folders of one user that count."""
+"""Most folders of one user that are read."""
 NOTES = 1024
-"""Notes of another user that count, of each kind in each folder."""
+"""Most notes of another user that are read, of each kind in each folder."""
 STALE = 60.0
-"""Seconds after which an unfinished note was left behind by a crash."""
+"""Seconds after which an unfinished note is from a crash."""
 _LOCK = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2): type, whence, start, length, pid."""
 _GETLK, _SETLK, _SETLKW = 36, 37, 38
-"""F_OFD_GETLK and its kin of <linux/fcntl.h>; Python has names for them from 3.9 on."""
+"""F_OFD_GETLK, F_OFD_SETLK and F_OFD_SETLKW of <linux/fcntl.h>; Python names them from 3.9 on."""
 
 
 def _shared(place: str) -> bool:
-    """Return whether nobody but root can take away what is ours in a folder."""
+    """Return whether only root can remove our entries from a folder."""
     try:
         found = os.lstat(place)
     except OSError:
@@ -74,7 +72,7 @@ def _shared(place: str) -> bool:
 
 
 def places() -> List[str]:
-    """Return the folders in which the folders of all users lie; raises Refused when there is none."""
+    """Return the parent folders of all users' folders; raises Refused when there is none."""
     own = os.environ.get("GPUBOX_QUEUE_DIR", "")
     if own:
         own = os.path.abspath(own)
@@ -86,7 +84,7 @@ def places() -> List[str]:
 
 
 def _folders(place: str) -> List[Tuple[int, str]]:
-    """Return the folders of users in a place, with the user number of each; some may have an old mode."""
+    """Return the folders of users in a place, with the uid of each; some may have an old mode."""
     found: Dict[int, List[str]] = {}
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
@@ -105,23 +103,23 @@ def _folders(place: str) -> List[Tuple[int, str]]:
 
 
 def _own_folder(place: str) -> str:
-    """Return our folder in a place, made if need be; raises OSError."""
+    """Return our folder in a place, created if needed; raises OSError."""
     uid = os.getuid()
     folder = next((path for owner, path in _folders(place) if owner == uid), "")
     if not folder:
         folder = os.path.join(place, "gpubox-queue-%d" % uid)
         try:
             os.mkdir(folder, 0o755)
-        except FileExistsError:  # somebody else has the name
+        except FileExistsError:  # another user took the name
             folder += "." + os.urandom(6).hex()
             os.mkdir(folder, 0o755)
-    if os.stat(folder).st_mode & 0o777 != 0o755:  # the mask of a launch lets nobody else in
+    if os.stat(folder).st_mode & 0o777 != 0o755:  # the umask of a launch excludes other users
         os.chmod(folder, 0o755)
     return folder
 
 
 def own_folders() -> List[str]:
-    """Return our folders, one in each place that takes one; raises Refused when none does."""
+    """Return our folders, one in each writable place; raises Refused when there is none."""
     found: List[str] = []
     failed = [_failure(place, lambda place: found.append(_own_folder(place))) for place in places()]
     if not found:
@@ -130,7 +128,7 @@ def own_folders() -> List[str]:
 
 
 def _failure(folder: str, action: Callable[[str], None]) -> str:
-    """Do something in a folder; returns in words why that failed, or nothing."""
+    """Run an action in a folder; return in words why it failed, or ""."""
     try:
         action(folder)
         return ""
@@ -139,7 +137,7 @@ def _failure(folder: str, action: Callable[[str], None]) -> str:
 
 
 def _lock(handle: int, command: int, kind: int) -> int:
-    """Call fcntl for a lock of the whole file; returns the kind of lock that it answers. Raises OSError."""
+    """Call fcntl for a lock of the whole file; return the type of lock in its answer. Raises OSError."""
     return int(_LOCK.unpack(fcntl.fcntl(handle, command, _LOCK.pack(kind, os.SEEK_SET, 0, 0, 0)))[0])
 
 
@@ -149,7 +147,7 @@ def wait(handle: int) -> None:
 
 
 def locked(handle: int) -> bool:
-    """Return whether the writer of an open note is there, as far as the kernel can tell."""
+    """Return whether the writer of an open note lives, as far as the kernel knows."""
     try:
         return _lock(handle, _GETLK, fcntl.F_RDLCK) != fcntl.F_UNLCK
     except OSError:
@@ -157,21 +155,21 @@ def locked(handle: int) -> bool:
 
 
 class Note:
-    """A note of ours that others read; it counts until it is withdrawn, or this process ends."""
+    """A note of ours that others read; valid until it is withdrawn, or this process ends."""
 
     def __init__(self, name: str, value: Row) -> None:
-        """Publish a note; raises Refused when no place takes it."""
+        """Publish a note; raises Refused when it cannot be written anywhere."""
         self.name = name
         self._lines: List[Row] = [dict(value, process=process_tree.identity(os.getpid()))]
         self._files: Dict[str, int] = {}
-        """Where it lies, and the handles that have it locked."""
+        """Its files, and the handles that hold their locks."""
         failed = [_failure(folder, self._write) for folder in own_folders()]
         if not self._files:
             raise records.Refused("No place for the queue on the box", failed[-1], "Make room there")
 
     @property
     def path(self) -> str:
-        """One of the files; whoever waits for us sleeps on it."""
+        """One of the files, for others to sleep on."""
         return next(iter(self._files), "")
 
     def _write(self, folder: str) -> None:
@@ -181,7 +179,7 @@ class Note:
             os.unlink(fresh)
         handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            with contextlib.suppress(OSError):  # a kernel without such locks: then its process is looked for
+            with contextlib.suppress(OSError):  # a kernel without such locks: then its process decides
                 _lock(handle, _SETLK, fcntl.F_WRLCK)
             for line in self._lines:
                 self._append(handle, line)
@@ -201,14 +199,14 @@ class Note:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def add(self, value: Row) -> None:
-        """Add fields; the note keeps its place, or who reads the folder this moment might miss it."""
+        """Add fields in place: a concurrent reader of the folder might miss a replaced file."""
         self._lines.append(value)
         for handle in self._files.values():
             with contextlib.suppress(OSError):
                 self._append(handle, value)
 
     def mend(self) -> None:
-        """Write again what was tidied away: a logout may clear /dev/shm under the feet of a running job."""
+        """Rewrite deleted files: a logout may clear /dev/shm while a job runs."""
         for path, handle in list(self._files.items()):
             with contextlib.suppress(OSError, records.Refused):
                 if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(handle)):
@@ -216,11 +214,11 @@ class Note:
                 place = os.path.dirname(os.path.dirname(path))
                 self._write(_own_folder(place))
                 os.close(handle)
-                if self._files[path] == handle:  # it lies in another folder now
+                if self._files[path] == handle:  # it is in another folder now
                     del self._files[path]
 
     def withdraw(self) -> None:
-        """Take the note back; who sleeps on it wakes."""
+        """Withdraw the note, which wakes processes that sleep on it."""
         for path, handle in self._files.items():
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -229,7 +227,7 @@ class Note:
 
 
 def _of(process: object, uid: int) -> bool:
-    """Return whether a process that a note names still runs, and is its writer's."""
+    """Return whether a process that a note names still runs, and belongs to its writer."""
     if not isinstance(process, dict) or not isinstance(process.get("pid"), int):
         return False
     try:
@@ -239,13 +237,13 @@ def _of(process: object, uid: int) -> bool:
 
 
 def _read(path: str, uid: int) -> Row:
-    """Return a note that counts, with `at`, when it got its name; empty for any other. Raises OSError."""
+    """Return a valid note, with `at`, the time when it got its name; empty for others. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         what = os.fstat(handle)
         if not stat.S_ISREG(what.st_mode) or what.st_uid != uid:
             return {}
-        lines = os.read(handle, SIZE).split(b"\n")[:-1]  # what ends without a line feed is not whole yet
+        lines = os.read(handle, SIZE).split(b"\n")[:-1]  # a line without a newline is incomplete
         note: Row = {}
         for line in lines:
             found = json.loads(line.decode("utf-8", "replace"))
@@ -260,10 +258,10 @@ def _read(path: str, uid: int) -> Row:
 
 
 def notes(kind: str) -> List[Row]:
-    """Return the notes of a kind, such as `lease`, that count: those of all users, each once.
+    """Return the valid notes of a kind, such as `lease`, of all users, each once.
 
-    Besides what its writer wrote, a note has `name`, `job`, `uid`, `path` and `at`, in nanoseconds. What
-    somebody else wrote has any form. Ours that do not count are removed.
+    A note has its writer's fields and `name`, `job`, `uid`, `path` and `at`, in nanoseconds. Fields of other
+    users may have any form. Invalid notes of ours are removed.
     """
     found: Dict[Tuple[int, str], Row] = {}
     for place in places():
@@ -282,7 +280,7 @@ def notes(kind: str) -> List[Row]:
 
 
 def _names(folder: str, uid: int, begin: str) -> Iterator[Tuple[str, str]]:
-    """Return names and paths of notes, sorted; removes what crashes left of ours."""
+    """Yield names and paths of notes, sorted; removes leftovers of our crashes."""
     ours = uid == os.getuid()
     try:
         with os.scandir(folder) as entries:

@@ -1,4 +1,4 @@
-"""Processes of this box: which one is which, who descends from whom, and how a whole tree is ended."""
+"""Processes of this box: their identity, their descendants, and how to end a whole tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def tail(path: str, length: int) -> bytes:
-    """Return the end of a file, or nothing when it cannot be read."""
+    """Return the end of a file, or b"" when it cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - length))
@@ -32,18 +32,18 @@ def stat(pid: int) -> List[bytes]:
 
 
 def start_of(pid: int) -> int:
-    """Return when a process started, in ticks after boot; 0 when it is not there."""
+    """Return when a process started, in ticks after boot; 0 when it does not exist."""
     fields = stat(pid)
     return int(fields[19]) if len(fields) > 19 else 0
 
 
 def boot_id() -> str:
-    """Return what tells this boot of the kernel from others."""
+    """Return the boot id of the kernel."""
     return read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
 def pid_namespace() -> str:
-    """Return the pid namespace that we live in, or nothing where it is unknown."""
+    """Return our pid namespace, or "" when unknown."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -51,14 +51,14 @@ def pid_namespace() -> str:
 
 
 def identity(pid: int) -> Row:
-    """Return a process so that it cannot be mistaken for another; fields as core.record.Process."""
+    """Return the unique identity of a process; fields as core.record.JobProcess."""
     return {"pid": pid, "start": start_of(pid), "boot": boot_id(), "pidns": pid_namespace()}
 
 
 def alive(process: Optional[Row]) -> bool:
-    """Return whether the very process that was noted still runs, as seen from here.
+    """Return whether exactly this process still runs, as seen from here.
 
-    On a box that has no file handle or memory left nothing can be read: then whatever has its number is it.
+    On a box without free file handles or memory nothing can be read: then its pid decides.
     """
     if not process or rebooted(process) or elsewhere(process):
         return False
@@ -69,19 +69,19 @@ def alive(process: Optional[Row]) -> bool:
 
 
 def rebooted(process: Row) -> bool:
-    """Return whether a process was noted under an earlier boot of the kernel."""
+    """Return whether a process is of an earlier boot of the kernel."""
     boot = boot_id()
     return boot != "" and process.get("boot") != boot
 
 
 def elsewhere(process: Row) -> bool:
-    """Return whether a process was noted in another container, whose processes cannot be seen from here."""
+    """Return whether a process is of another container, whose processes are invisible from here."""
     here = pid_namespace()
     return bool(here and process.get("pidns")) and process["pidns"] != here
 
 
 def _there(pid: int) -> bool:
-    """Return whether a process has a number, asked without opening a file."""
+    """Return whether a pid exists, without opening a file."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -98,7 +98,7 @@ def _pids() -> Iterator[int]:
 
 
 def _from_lists(root: int, without: Collection[int]) -> Optional[Iterator[Tuple[int, List[bytes]]]]:
-    """Walk by the kernel's lists of children, where it keeps them: 0.3 ms instead of 10."""
+    """Walk by the kernel's lists of children, if it has them: 0.3 ms instead of 10."""
     if not os.path.exists("/proc/self/task/%d/children" % os.getpid()):
         return None
 
@@ -137,20 +137,20 @@ def _from_scan(root: int, without: Collection[int]) -> Iterator[Tuple[int, List[
 def tree(root: int, without: Collection[int] = ()) -> Dict[int, List[bytes]]:
     """Return all living processes below `root` with their stat fields.
 
-    Complete when root is a child subreaper. Nothing below those in `without` is looked at.
+    Complete when root is a child subreaper. Descendants of those in `without` are left out.
     """
     walk = _from_lists(root, without) or _from_scan(root, without)
     return {pid: fields for pid, fields in walk if fields[0] not in (b"Z", b"X")}
 
 
 def memory(processes: Dict[int, List[bytes]]) -> int:
-    """Return the bytes of memory that processes of `tree` have."""
+    """Return the memory of processes of `tree`, in bytes."""
     page = os.sysconf("SC_PAGE_SIZE")
     return page * sum(int(fields[21]) for fields in processes.values())
 
 
 def of_job(job: str) -> Dict[int, List[bytes]]:
-    """Return processes that carry a job's mark in their environment; for when its supervisor is gone."""
+    """Return the processes with a job's id in their environment; for jobs whose supervisor is gone."""
     mark = b"\0GPUBOX_JOB=" + job.encode() + b"\0"
     found: Dict[int, List[bytes]] = {}
     for pid in _pids():
@@ -162,7 +162,7 @@ def of_job(job: str) -> Dict[int, List[bytes]]:
 
 
 def reaped() -> bool:
-    """Take leave of all our children that ended; says whether there are none left."""
+    """Reap all our children that ended; return whether none are left."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -171,19 +171,19 @@ def reaped() -> bool:
 
 
 def send(pid: int, number: int) -> None:
-    """Signal a process that may have ended meanwhile or belong to somebody else by now."""
+    """Signal a process that may have ended, or may belong to another user by now."""
     with contextlib.suppress(OSError):
         os.kill(pid, number)
 
 
 class Terminator:
-    """Ends processes: TERM and CONT to each once, then KILL to whatever is left."""
+    """Ends processes: TERM and CONT to each once, then KILL to the rest."""
 
     def __init__(self) -> None:
         self._asked: Set[Tuple[int, bytes]] = set()
 
     def ask(self, processes: Dict[int, List[bytes]]) -> None:
-        """Send TERM to those that did not get it yet; CONT too, because a stopped process takes no TERM."""
+        """Send TERM to those that did not get it yet, and CONT, because a stopped process handles no TERM."""
         for pid, fields in processes.items():
             if (pid, fields[19]) not in self._asked:
                 self._asked.add((pid, fields[19]))
@@ -191,7 +191,7 @@ class Terminator:
                 send(pid, signal.SIGCONT)
 
     def kill(self, processes: Dict[int, List[bytes]]) -> None:
-        """Send KILL; stopping all of them first gives those that fork no time for one more."""
+        """Send KILL; all are stopped first, so that none can fork again."""
         for pid in processes:
             send(pid, signal.SIGSTOP)
         for pid in processes:
@@ -199,7 +199,7 @@ class Terminator:
 
 
 def jobs_of_all() -> Dict[int, str]:
-    """Return the job of each process that carries one's mark, as far as its environment can be read."""
+    """Return the job of each process of a job, as far as its environment is readable."""
     found: Dict[int, str] = {}
     for pid in _pids():
         _, mark, rest = (b"\0" + read("/proc/%d/environ" % pid, 1 << 20)).partition(b"\0GPUBOX_JOB=")

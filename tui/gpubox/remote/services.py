@@ -1,9 +1,9 @@
-"""Prints what listens on a box, with what the box's own files say about it, as one JSON object.
+"""Prints the listeners of a box, with facts from the box's own files, as one JSON object.
 
-Runs ON the box under Python 3.8 or newer with the standard library alone, as whoever logged in: it opens no
-connection and starts nothing. What the facts mean for a person is worked out by gpubox.boxes.services.
+Runs ON the box under Python 3.8 or newer with only the standard library, as the user who logged in: it opens
+no connection and starts nothing. gpubox.boxes.services interprets the facts.
 
-Environment: GPUBOX_ROOT goes before /proc, /etc and /tmp (for tests).
+Environment: GPUBOX_ROOT is a prefix of /proc, /etc and /tmp (for tests).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:  # typing costs 3 ms
     Row = Dict[str, Any]
 
 MOST = 500
-"""Listeners, sockets and files of each kind in an answer: a box that runs away must not fill the link."""
+"""Most listeners, sockets and files of each kind in an answer: it must not fill the link."""
 TABLE = 16 * 1024 * 1024
-"""Bytes of a kernel table that are read: 100,000 connections."""
+"""Most bytes of a kernel table: 100,000 connections."""
 NAMES = 40
-"""Programs of another user that are reported, to guess which of them listens."""
+"""Most programs of another user that are reported, to guess which one listens."""
 SECONDS = 2.0
-"""Time of the CPU that looking into processes may take; what is not found by then is reported as unknown."""
+"""CPU seconds for reading processes; owners that are not found by then are unknown."""
 FIRST, LAST = 128, 1024
-"""Open files of a process that are looked at first, and at all: servers listen before they open thousands."""
+"""Open files of a process that are read at first, and at most: servers listen before they open thousands."""
 
 SERVERS = ("jpserver-", "nbserver-")
 TOKEN_FILE = "--connection-token-file"
@@ -48,8 +48,7 @@ def text(data: bytes) -> str:
 def processes() -> List[Tuple[int, int]]:
     """Return pid and uid of each process, the oldest first, but init last.
 
-    A server that passed its socket on to workers is the first of them; init holds what it only starts
-    others for.
+    A server that passes its socket to workers is the oldest of them; init holds sockets for others.
     """
     found: List[Tuple[int, int]] = []
     for name in listing(rooted("/proc")):
@@ -63,7 +62,7 @@ def processes() -> List[Tuple[int, int]]:
 
 
 def holders(by_socket: Dict[str, List[Row]], found: List[Tuple[int, int]], until: float) -> None:
-    """Write the pid into each row whose socket a process holds that may be looked into."""
+    """Add the pid to each row whose socket is held by a readable process."""
     mine = os.geteuid()
     left = set(by_socket)
     more: List[Tuple[int, List[str]]] = []
@@ -83,7 +82,7 @@ def holders(by_socket: Dict[str, List[Row]], found: List[Tuple[int, int]], until
 
 
 def held(pid: int, handles: List[str], by_socket: Dict[str, List[Row]], left: Set[str]) -> None:
-    """Write a pid into the rows of those sockets that are among its open files, and take them off `left`."""
+    """Add a pid to the rows of sockets among its open files, and remove them from `left`."""
     folder = rooted("/proc/%d/fd/" % pid)
     for handle in handles:
         try:
@@ -97,25 +96,25 @@ def held(pid: int, handles: List[str], by_socket: Dict[str, List[Row]], left: Se
 
 
 def words(pid: int) -> List[str]:
-    """Return the command line of a process, cut; none for a thread of the kernel.
+    """Return the command line of a process, cut; empty for a kernel thread.
 
-    A program that names itself leaves one long word with spaces and no zeros in it.
+    A program that sets its title leaves one long word with spaces instead of zero bytes.
     """
     data = contents(rooted("/proc/%d/cmdline" % pid), 8192).rstrip(b"\0")
     return [text(word) for word in data.split(b"\0")[:WORDS]] if data else []
 
 
 def environment(pid: int) -> Dict[str, str]:
-    """Return the environment of a process that one may look into, else nothing."""
+    """Return the environment of a readable process, else an empty one."""
     data = contents(rooted("/proc/%d/environ" % pid), 256 * 1024)
     pairs = (part.partition(b"=") for part in data.split(b"\0"))
     return {text(name): text(value) for name, _, value in pairs if name}
 
 
 def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[str, List[Row]]:
-    """Return the programs of those users whose sockets cannot be looked into, by uid.
+    """Return the programs of users whose processes are not readable, by uid.
 
-    A command line that names the port is as good as an answer: its pid is written into the row.
+    A process whose command line names the port is taken for the listener: its pid is added to the row.
     """
     open_rows = [row for row in rows if "pid" not in row]
     uids = {row["uid"] for row in open_rows}
@@ -139,12 +138,12 @@ def others(rows: List[Row], found: List[Tuple[int, int]], until: float) -> Dict[
 
 
 def named(port: str, line: List[str]) -> bool:
-    """Whether a command line names a port: as a word, or at the end of one after = or a colon."""
+    """Return whether a command line names a port: as a word, or at the end of one after = or a colon."""
     return any(word == port or word.endswith(("=" + port, ":" + port)) for word in line[1:])
 
 
 def runtime_folders(variables: Dict[str, str]) -> Iterator[str]:
-    """Yield where Jupyter keeps what it knows of its servers, by the environment of one process."""
+    """Yield the folders of Jupyter's runtime files, from the environment of a process."""
     home = variables.get("HOME", "")
     if variables.get("JUPYTER_RUNTIME_DIR"):
         yield variables["JUPYTER_RUNTIME_DIR"]
@@ -157,7 +156,7 @@ def runtime_folders(variables: Dict[str, str]) -> Iterator[str]:
 
 
 def jupyter(folder: str) -> Iterator[Row]:
-    """Yield what Jupyter's servers wrote about themselves into a folder."""
+    """Yield the runtime files of Jupyter servers in a folder."""
     for name in listing(folder):
         if name.startswith(SERVERS) and name.endswith(".json"):
             row = loaded(folder + "/" + name)
@@ -166,7 +165,7 @@ def jupyter(folder: str) -> Iterator[Row]:
 
 
 def tensorboard(folder: str) -> Iterator[Row]:
-    """Yield what TensorBoards wrote about themselves below a folder for temporary files."""
+    """Yield the info files of TensorBoards below a temporary folder."""
     inside = folder + "/.tensorboard-info"
     for name in listing(inside):
         if name.startswith("pid-") and name.endswith(".info"):
@@ -176,9 +175,9 @@ def tensorboard(folder: str) -> Iterator[Row]:
 
 
 def loaded(path: str) -> Row:
-    """Return a small JSON object of one's own or of root's, or nothing.
+    """Return the JSON object in a small file of this user or root, else an empty one.
 
-    Anybody may write into /tmp: a file of somebody else could send its reader to a port of theirs.
+    Everybody may write to /tmp: a file of another user could lead its reader to that user's port.
     """
     try:
         owner = os.stat(path).st_uid
@@ -195,7 +194,7 @@ def loaded(path: str) -> Row:
 
 
 def token_of(line: List[str], variables: Dict[str, str]) -> str:
-    """Return the token that an editor in the browser keeps in a file, or nothing."""
+    """Return the token that a browser-based editor stores in a file, or ""."""
     for place, word in enumerate(line):
         if word == TOKEN_FILE and place + 1 < len(line):
             return text(contents(line[place + 1], 1024)).strip()
@@ -207,7 +206,7 @@ def token_of(line: List[str], variables: Dict[str, str]) -> str:
 
 
 def zabbix() -> Row:
-    """Return where the pages of Zabbix are, as far as its packages' own files tell: by nginx or by Apache."""
+    """Return where Zabbix is served by nginx or Apache, from the configuration of its packages."""
     row: Row = {}
     for path in ("/etc/zabbix/nginx.conf", "/etc/nginx/conf.d/zabbix.conf"):
         for line in text(contents(rooted(path))).splitlines():
@@ -248,7 +247,7 @@ class ListeningProcesses:
             "uid": uid,
             "user": users.name(uid),
         }
-        with contextlib.suppress(OSError):  # it belongs to somebody else
+        with contextlib.suppress(OSError):  # it belongs to another user
             row["folder"] = os.readlink(rooted("/proc/%d/cwd" % pid))
         token = token_of(line, variables)
         if token:
@@ -257,7 +256,7 @@ class ListeningProcesses:
 
 
 def look() -> Row:
-    """Return what listens on the box, and what its processes and files say about it."""
+    """Return the listeners of the box, with the facts of their processes and files."""
     until = time.process_time() + SECONDS
     table = text(contents(rooted("/proc/net/tcp"), TABLE)) + text(contents(rooted("/proc/net/tcp6"), TABLE))
     rows = list(listeners(table))[:MOST]
@@ -291,7 +290,7 @@ def look() -> Row:
 
 
 def main(_: List[str]) -> int:
-    """Print what there is; return the exit status."""
+    """Print the facts; return the exit status."""
     try:
         answer = encoded(look())
     except Exception as error:

@@ -1,6 +1,6 @@
-"""What an illegal instruction was: read where the core file says, named by the CPU feature that it needs.
+"""Explains an illegal instruction: reads it from the core file, and names the CPU feature that it needs.
 
-Knows the 64-bit x86 processors; says of others that it is not known. Needs nothing of ours.
+Supports 64-bit x86 processors; on others the feature is unknown. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ HEADER = 56
 PROCESS_STATUS, PROCESS_INFO, MAPPED_FILES = 1, 3, 0x46494C45
 """Kinds of notes in a core file."""
 TRAP = b"\x0f\x0b"
-"""The instruction ud2, which is meant to fail."""
+"""The instruction ud2, which fails on purpose."""
 
 PREFIXES = b"\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0"
 LEVELS = (("avx", "AVX"), ("avx2", "AVX2"), ("fma", "FMA"), ("avx512f", "AVX-512"))
-"""What programs are built for most often, by the kernel's name."""
+"""Features that programs are most often built for, by the kernel's name."""
 
 
 def features(code: bytes) -> Sequence[Tuple[str, str]]:
-    """Return those of LEVELS that the instruction at the beginning of `code` may be of, if any."""
+    """Return those of LEVELS that the first instruction of `code` may need."""
     rest = code.lstrip(PREFIXES)
     return {b"\x62": LEVELS[3:], b"\xc4": LEVELS[:3], b"\xc5": LEVELS[:3]}.get(rest[:1], ())
 
@@ -39,9 +39,9 @@ class Core:
     def __init__(self, path: str) -> None:
         self.pid = 0
         self.address = 0
-        """Where the thread stood that the signal hit."""
+        """The address of the instruction in the thread that got the signal."""
         self.maps: List[Tuple[int, int, int, str]] = []
-        """Beginning, end, place in the file and name of each file that was mapped."""
+        """Start, end, offset in the file and name of each mapped file."""
         self._loads: List[Tuple[int, int, int]] = []
         with open(path, "rb") as file:
             head = file.read(64)
@@ -77,7 +77,7 @@ class Core:
             body = data[place : place + size]
             place += size + 3 & ~3
             if kind == PROCESS_STATUS and not self.address and len(body) >= 248:
-                (self.address,) = struct.unpack_from("<Q", body, 240)  # the first is the thread that was hit
+                (self.address,) = struct.unpack_from("<Q", body, 240)  # the thread that got the signal
             elif kind == PROCESS_INFO and len(body) >= 28:
                 (self.pid,) = struct.unpack_from("<i", body, 24)
             elif kind == MAPPED_FILES and len(body) >= 16:
@@ -91,12 +91,12 @@ class Core:
             self.maps.append((begin, end, offset * page, os.fsdecode(name)))
 
     def file(self) -> str:
-        """Return the file that the instruction came from; empty when it came from none."""
+        """Return the file of the instruction; empty when it is in no file."""
         fit = (name for begin, end, _, name in self.maps if begin <= self.address < end)
         return next(fit, "")
 
     def code(self) -> bytes:
-        """Return the bytes at the instruction: of the core, or of the file, whose code is mostly left out."""
+        """Return the bytes at the instruction, from the core or the file: cores mostly leave out code."""
         for path, begin, end, offset in self._places():
             if begin <= self.address < end:
                 with contextlib.suppress(OSError), open(path, "rb") as file:
@@ -120,7 +120,7 @@ def _flags() -> FrozenSet[str]:
 
 
 def why(core: str, flags: Optional[FrozenSet[str]] = None) -> str:
-    """Return in words what the CPU refused; `core` may be empty, and `flags` are this CPU's by default."""
+    """Return in words what the CPU rejected; `core` may be empty, `flags` default to those of this CPU."""
     known = _flags() if flags is None else flags
     code, place = b"", ""
     with contextlib.suppress(OSError, ValueError, struct.error):
@@ -147,12 +147,12 @@ def why(core: str, flags: Optional[FrozenSet[str]] = None) -> str:
 
 
 def _pattern(text: str, pid: int) -> str:
-    """Return the kernel's pattern for core files as one for glob; what we cannot know fits anything."""
+    """Return the kernel's pattern for core files as a glob; unknown parts match anything."""
     known: Dict[str, str] = {"%": "%", "u": str(os.getuid()), "h": glob.escape(os.uname().nodename)}
     if pid:
         known["p"] = str(pid)
     parts = text.split("%")
-    # A doubled sign leaves an empty part between its two.
+    # A doubled sign leaves an empty part in between.
     out, rest = glob.escape(parts[0]), parts[1:]
     while rest:
         part = rest.pop(0)
@@ -164,10 +164,10 @@ def _pattern(text: str, pid: int) -> str:
 
 
 def core_of(pid: int, cwd: str, since: float) -> Tuple[str, str]:
-    """Return the core file of a process if it is there to be read, and where it lies in words.
+    """Return the core file of a process, if it is readable, and its location in words.
 
-    With pid 0 any that was written after `since`. A core without a pid in its name gets one: the next process
-    that dumps core in that folder would overwrite it.
+    Pid 0 means any core that was written after `since`. A core without a pid in its name gets one: otherwise
+    the next core dump in that folder would overwrite it.
     """
     try:
         with open("/proc/sys/kernel/core_pattern", errors="replace") as file:
@@ -196,7 +196,7 @@ def core_of(pid: int, cwd: str, since: float) -> Tuple[str, str]:
 
 
 def _named(path: str, pid: int) -> str:
-    """Return the name of a core with its process in it, which it gets where that can be."""
+    """Return the name of a core after adding the pid, if it can be renamed."""
     own = "%s.%d" % (path, pid)
     if not pid or str(pid) in os.path.basename(path) or os.path.lexists(own):
         return path

@@ -1,4 +1,4 @@
-"""Names of the users of this box, each looked up once: a directory server may take its time."""
+"""Names of the users of this box, each looked up once: a directory server may be slow."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:  # typing costs 3 ms
     from typing import Dict
 
 LONGEST = 64
-"""Characters of a name."""
+"""Most characters of a name."""
 _known: Dict[int, str] = {}
 
 
 def name(uid: int) -> str:
-    """Return the name of a user, or the number where the box knows no name."""
+    """Return the name of a user, or the number if the box has no name for it."""
     if uid not in _known:
         found = ""
         with contextlib.suppress(KeyError, ImportError, OverflowError):
-            import pwd  # here, because those who wait in the queue need no memory for it
+            import pwd  # imported here, to save memory in jobs that wait in the queue
 
             found = pwd.getpwuid(uid).pw_name[:LONGEST]
         _known[uid] = found or str(uid)

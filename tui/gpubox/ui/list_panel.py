@@ -23,11 +23,11 @@ T = TypeVar("T")
 Row = TypeVar("Row")
 
 LIST = 10.0
-"""Seconds between two looks, while the panel is seen."""
+"""Seconds between two polls while the panel is visible."""
 
 
 class ListPanel(Panel):
-    """Looks while it is seen, and shows what is known whenever that changes, and once a second."""
+    """Polls while it is visible, and draws after each change, and once a second."""
 
     OFFERED: ClassVar[Sequence[str]]
     """Actions whose keys depend on the selection."""
@@ -58,7 +58,7 @@ class ListPanel(Panel):
         raise NotImplementedError
 
     def _without_rows(self, nothing: str) -> str:
-        """Return what stands in place of the rows: `nothing` once it is known that there are none."""
+        """Return the text in place of rows: `nothing` once a poll found none."""
         if not live(self):
             return "Not connected"
         if (trouble := self._poller.trouble) is not None:

@@ -1,4 +1,4 @@
-"""Where NVIDIA's driver, its library and nvidia-smi lie, and why they cannot be used."""
+"""Finds NVIDIA's driver, its library and nvidia-smi, or why they cannot be used."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 HANG = 10.0
-"""Seconds that a call of the driver may take; nvidia-smi on eight GPUs was seen to need 6."""
+"""Seconds for a call of the driver; nvidia-smi on eight GPUs was seen to take 6."""
 HANG_START = 30.0
-"""The same for the first call, which wakes GPUs up."""
+"""The same for the first call, which wakes the GPUs."""
 RETRY = 10.0
-"""Seconds between two tries to open a driver that would not."""
+"""Seconds between two attempts to open a driver that failed."""
 LIBRARY = "libnvidia-ml.so.1"
 LIBRARY_FOLDERS = (
     "/usr/lib/wsl/lib",
@@ -104,7 +104,7 @@ def find_smi() -> str:
 
 
 def no_answer(tried: list[str], library: str, smi: str, detail: str, code: str = "") -> Row:
-    """Return the fault for a box whose GPUs cannot be read, from what lies around on it."""
+    """Return the fault of a box whose GPUs cannot be read, judged by the files on it."""
     here, devices, module = pci_devices(), device_nodes(), kernel_version()
     if not code:
         if not here and not devices and not module:
@@ -129,10 +129,10 @@ def no_answer(tried: list[str], library: str, smi: str, detail: str, code: str =
 
 
 def load_library(tried: list[str]) -> tuple[ctypes.CDLL | None, str, str]:
-    """Return NVML's library, its path, and why none could be loaded; notes each try.
+    """Return NVML's library, its path, and why none could be loaded; adds each attempt to `tried`.
 
-    The file is loaded by its full path: a library that was exchanged under a running probe has the same
-    name, and the loader would hand out the old one again.
+    The file is loaded by its full path: a library that was replaced under a running probe has the same name,
+    and the loader would return the old one again.
     """
     own = os.environ.get("GPUBOX_NVML_LIB", "")
     before = mapped_library()
@@ -160,11 +160,11 @@ def load_library(tried: list[str]) -> tuple[ctypes.CDLL | None, str, str]:
 
 
 def stand_in(path: str) -> ModuleType:
-    """Return a module that stands in for pynvml, from its file."""
+    """Load a module that replaces pynvml from a file."""
     module = type(sys)("pynvml")
     module.__file__ = path
     with open(path, encoding="utf-8") as file:
         source = file.read()
-    sys.modules["pynvml"] = module  # dataclasses and pickling look a class's module up
+    sys.modules["pynvml"] = module  # dataclasses and pickle look up a class's module
     exec(compile(source, path, "exec"), module.__dict__)
     return module

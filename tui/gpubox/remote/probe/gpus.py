@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class GpuReader:
-    """Reads the GPUs in a thread of its own: a driver that hangs must not take the host's readings along."""
+    """Reads the GPUs in a thread of its own: a hanging driver must not stop the host's readings."""
 
     def __init__(self) -> None:
         self.nvml: Nvml | None = None
@@ -61,7 +61,7 @@ class GpuReader:
         threading.Thread(target=self.run, name="gpus", daemon=True).start()
 
     def ask(self, lanes: set[str], pcie: int | None) -> bool:
-        """Begin a reading and return True; while one is under way the lanes are kept for the next."""
+        """Begin a reading and return True; while one is under way, store the lanes for the next."""
         self.pending |= lanes
         self.pcie = pcie
         if self.since is None:
@@ -72,7 +72,7 @@ class GpuReader:
         return False
 
     def result(self, patience: float) -> tuple[list[Row], list[App], Row, list[Row]]:
-        """Wait a while for the reading, and return rows, processes, driver and faults as they are then."""
+        """Wait up to `patience` seconds for the reading; return rows, processes, driver and faults."""
         self.done.wait(patience)
         since = self.since
         waited = time.monotonic() - since if since is not None else 0.0
@@ -86,20 +86,20 @@ class GpuReader:
         return rows, [], self.driver, [{"code": "hang", "detail": words}]
 
     def run(self) -> None:
-        """Read whenever asked, for ever."""
+        """Read on each request, forever."""
         while True:
             self.wake.wait()
             self.wake.clear()
             lanes, self.pending = self.pending, set()
             try:
                 self.tick(lanes, time.monotonic())
-            except Exception as error:  # the border of the lane: an error that nobody foresaw is a fault
+            except Exception as error:  # the boundary of the lane: an unexpected error becomes a fault
                 self.faults = [{"code": "error", "detail": "Reading the GPUs: " + error_line(error)}]
             self.since = None
             self.done.set()
 
     def tick(self, lanes: set[str], now: float) -> None:
-        """Open what can be opened, and read it."""
+        """Open the driver if possible, and read the lanes."""
         if self.nvml is None and now >= self.retry_at and not (self.smi and self.smi.rows):
             self.retry_at = now + driver.RETRY
             self.open()
@@ -117,7 +117,7 @@ class GpuReader:
             if "apps" in lanes:
                 self.cost = time.monotonic() - begin
             self.rows = [card.row(self.nvml.simulated) for card in self.nvml.cards]
-            if "apps" in lanes:  # a new list tells the probe that there is something new in it
+            if "apps" in lanes:  # a new list object tells the probe that it changed
                 self.apps = [app for card in self.nvml.cards for app in card.apps]
         elif self.smi is not None:
             self.smi.tick(now)
@@ -126,7 +126,7 @@ class GpuReader:
             self.driver = given({"source": source, "version": self.smi.version or kernel_version()})
 
     def open(self) -> None:
-        """Try NVML, then nvidia-smi; what went wrong is in `faults`."""
+        """Try NVML, then nvidia-smi; errors are in `faults`."""
         self.smi = self.smi if self.smi and self.smi.stuck else None
         tried: list[str] = []
         detail = ""
@@ -165,7 +165,7 @@ class GpuReader:
             nvml.close()
 
     def refusal(self, nvml: Nvml, error: BaseException, tried: list[str]) -> Row:
-        """Return the fault for an NVML that would not open."""
+        """Return the fault for an NVML that failed to open."""
         code = nvml.calls.code(error)
         words = nvml.calls.text(error)
         if code == NVML_ERROR_LIB_RM_VERSION_MISMATCH:
@@ -181,7 +181,7 @@ class GpuReader:
         return no_answer(tried, nvml.path, "", "%s (NVML %d)" % (words, code), "error")
 
     def disk_version(self) -> str | None:
-        """Return the version of the module on disk, which came with the library."""
+        """Return the version of the kernel module on disk, which was installed with the library."""
         import subprocess
 
         try:

@@ -1,4 +1,4 @@
-"""Files of the kernel and of the system, read without waiting and without raising where that is wanted."""
+"""Reads files of the kernel and the system without blocking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read(path: str, limit: int = 1 << 20) -> bytes:
 
 
 def read_all(path: str, limit: int = 1 << 20) -> bytes:
-    """Return a whole file; of most of /proc one read gives a page at most. Pipes are never waited for.
+    """Return a whole file, although a read in /proc returns at most a page; never waits for a pipe.
 
     Raises OSError.
     """

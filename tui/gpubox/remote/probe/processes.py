@@ -26,7 +26,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def environment_of(executable: str, argument: str, variables: dict[str, str]) -> str | None:
-    """Return the conda or virtual environment of a process, from what it runs and three of its variables."""
+    """Return the conda or virtual environment of a process, from its program and three of its variables."""
     python = re.match(r"(?:i?python|pypy|jupyter)", os.path.basename(executable or argument))
     venv = venv_above(argument)
     if venv:
@@ -45,7 +45,7 @@ def environment_of(executable: str, argument: str, variables: dict[str, str]) ->
 
 
 def venv_above(argument: str) -> str | None:
-    """Return the name of the virtual environment in whose bin folder a program lies."""
+    """Return the name of the virtual environment whose bin folder contains a program."""
     folder, name = os.path.split(argument)
     if not name or os.path.basename(folder) != "bin":
         return None
@@ -54,7 +54,7 @@ def venv_above(argument: str) -> str | None:
 
 
 def venv_name(root: str) -> str:
-    """Return what people call a virtual environment: a folder called .venv is named with its parent."""
+    """Return the usual name of a virtual environment: a folder .venv is named after its parent."""
     parent, name = os.path.split(root.rstrip("/"))
     if name.lstrip(".") in ("venv", "env", "virtualenv"):
         name = os.path.basename(parent) + "/" + name
@@ -62,7 +62,7 @@ def venv_name(root: str) -> str:
 
 
 class UserNames:
-    """Names of users; those that no file knows are asked for beside everything else, for LDAP may be dead."""
+    """Names of users; names that are in no file are looked up in a thread, because LDAP may be dead."""
 
     def __init__(self) -> None:
         self.names: dict[int, str] = {}
@@ -82,7 +82,7 @@ class UserNames:
         return self.names.get(uid, str(uid))
 
     def look(self, uid: int) -> None:
-        """Ask the system for a name."""
+        """Look up a name in the system."""
         self.names[uid] = users.name(uid)
 
 
@@ -125,7 +125,7 @@ class ProcessReader:
         return rows
 
     def scan(self, now: float) -> None:
-        """Read every process once; threads of the kernel only now and then."""
+        """Read every process once, and kernel threads only now and then."""
         begin = time.monotonic()
         if not self.boot:
             found = re.search(rb"^btime (\d+)", read_all("/proc/stat"), re.M)
@@ -147,7 +147,7 @@ class ProcessReader:
         self.leaders = [pid for _, _, pid in busiest[: self.top]]
         alive = {(pid, stat[3], stat[4]) for pid, stat in self.stats.items()}
         self.details = {key: row for key, row in self.details.items() if key in alive}
-        # Half a percent of a core is what a scan may take, and two seconds is as often as anybody looks.
+        # Scans may take half a percent of a core, and need not be more frequent than every two seconds.
         self.period = min(30.0, max(2.0, 200 * (time.monotonic() - begin)))
         self.next = now + self.period - 0.1
 
@@ -190,12 +190,12 @@ class ProcessReader:
         )
 
     def facts(self, pid: int) -> Row:
-        """Return what is known of a process; one that is not to be seen from here has no facts."""
+        """Return the facts of a process; none if it is invisible from here."""
         stat = self.stats.get(pid)
         if stat is None:
             return {}
         share, memory, state, start, name = stat
-        key = (pid, start, name)  # the name too: a shell that becomes python keeps number and start
+        key = (pid, start, name)  # the name too: a shell that execs python keeps pid and start
         row = self.details.get(key)
         if row is None:
             row = self.details[key] = self.look(pid, start, name)
@@ -204,7 +204,7 @@ class ProcessReader:
         return given(dict(facts, user=user, name=name, cpu=share, memory=memory, state=state))
 
     def look(self, pid: int, start: int, name: str) -> Row:
-        """Read what does not change about a process."""
+        """Read the constant facts of a process."""
         folder = "/proc/%d/" % pid
         row: Row = {"started": round(self.boot + start / TICKS, 2)}
         try:
@@ -222,7 +222,7 @@ class ProcessReader:
         return given(row)
 
     def container_name(self, pid: int, kind: str, number: str) -> str:
-        """Return a container by the name that docker keeps or by its own host name, if they may be read."""
+        """Return a container's name from docker's files or its own host name, if they are readable."""
         if len(number) < 64:
             return "%s:%s" % (kind, number[:NAME_LIMIT])
         name = ""
@@ -247,12 +247,12 @@ class ProcessReader:
         if re.match(r"(?:i?python|pypy|jupyter)", os.path.basename(executable or argument)):
             for part in read_text(folder + "environ", 1 << 17).split("\0"):
                 key, _, value = part.partition("=")
-                # Only these three are ever looked at: an environment is full of keys.
+                # Only these three variables are used: an environment is full of secrets.
                 if key in ("VIRTUAL_ENV", "CONDA_DEFAULT_ENV", "CONDA_PREFIX"):
                     variables[key] = value
         return environment_of(executable, os.path.normpath(argument) if argument else "", variables)
 
 
 def name_of(raw: bytes, right: int) -> str:
-    """Return a process's name out of its stat line; it may hold brackets and spaces itself."""
+    """Return a process's name from its stat line; it may contain brackets and spaces itself."""
     return raw[raw.index(b"(") + 1 : right].decode("utf-8", "replace")[:NAME_LIMIT]

@@ -1,4 +1,4 @@
-"""The input below a list or log for the words to filter or search by."""
+"""The input below a list or log for words to filter or search by."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gpubox.ui.widgets.line_input import LineInput
 
 
 class FilterInput(LineInput):
-    """An input that is hidden until its words are asked for."""
+    """An input that is hidden until it is used."""
 
     def __init__(self, *, placeholder: str, id: str | None = None, select_on_focus: bool = False) -> None:
         super().__init__(placeholder=placeholder, id=id, select_on_focus=select_on_focus)
