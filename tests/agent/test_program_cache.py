@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 
 from gpubox.agent import bundle, program_cache
 from gpubox.agent.bundle import Program
-from gpubox.agent.minify import stripped
 from gpubox.agent.program_cache import NoPython
 from gpubox.core.errors import RemoteError
 from gpubox.core.shell import CommandResult
@@ -253,38 +251,6 @@ def test_variables_that_could_not_be_set_are_refused() -> None:
     for name, value in (("A B", ""), ("A", "x\ny"), ("", "x")):
         with pytest.raises(ValueError, match="not a variable"):
             program_cache.command(sample("sh"), "m", environment={name: value})
-
-
-@pytest.mark.parametrize("file", ["services.py", "gpu_queue.py"])
-def test_a_stripped_source_does_the_same(file: str) -> None:
-    text = (Path(program_cache.__file__).parents[1] / "remote" / file).read_text("utf-8")
-    short = stripped(text)
-    assert len(short) < 0.85 * len(text)
-    assert "#" not in short.replace('"#', "").replace("'#", "")
-    assert _without_words(text) == _without_words(short)
-
-
-def test_a_program_that_the_box_has_is_not_made_short_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_text: str) -> str:
-        raise AssertionError("that takes 0.2 s")
-
-    monkeypatch.setattr(bundle, "stripped", never)
-    one = Program("lazy", {"lazy.py": b"print(1)  # one\n"}, "lazy")
-    assert "/lazy-" in program_cache.command(one, "m")
-    monkeypatch.undo()
-    assert "one" not in bundle.sent(one)["lazy.py"]
-
-
-def _without_words(text: str) -> str:
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [
-                part
-                for part in node.body
-                if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-            ]
-    return ast.dump(tree)
 
 
 def test_half_a_program_does_not_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -9,15 +10,15 @@ from gpubox.agent import bundle
 
 
 @cache
-def _files(main: str, minified: bool) -> dict[str, str]:
-    return bundle.sent(bundle.program("test", main, minified=minified))
+def _files(main: str) -> Mapping[str, bytes]:
+    return bundle.program("test", main).files
 
 
-def lay(folder: Path, main: str, *, minified: bool = False) -> Path:
+def lay(folder: Path, main: str) -> Path:
     """Put a program into a folder as it lies on a box, and return the folder."""
-    for name, text in _files(main, minified).items():
+    for name, data in _files(main).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, "utf-8")
+        (folder / name).write_bytes(data)
     return folder
 
 

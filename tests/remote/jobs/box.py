@@ -57,7 +57,7 @@ class Box:
 
     def __post_init__(self) -> None:
         self.program = self.root / "program"
-        lay(self.program, "gpubox.remote.api", minified=True)
+        lay(self.program, "gpubox.remote.api")
         for name in ("gpu_sampler.py", "gpu_places.py", "envs.py"):  # a test puts its own there
             remote(self.program, name).unlink()
         self.home = self.root / "home"
@@ -73,7 +73,7 @@ class Box:
 
     def command(self, *words: str) -> list[str]:
         """Return the command of a request."""
-        return [self.python, "-I", "-S", str(self.program / "run.py"), "gpubox.remote.api", *words]
+        return [self.python, "-I", "-S", "-OO", str(self.program / "run.py"), "gpubox.remote.api", *words]
 
     def raw(self, *words: str, request: object = None) -> bytes:
         """Send a request and return what was answered, whatever it was."""

@@ -25,8 +25,8 @@ _SHELL = 'echo %%s SH; s=$(dd bs=1 count=%d 2>/dev/null); eval "$s"'
 
 
 def program() -> bundle.Program:
-    """Return the probe, not minified: that would take longer than it saves."""
-    return bundle.program("probe", "gpubox.remote.probe.main", minified=False)
+    """Return the probe."""
+    return bundle.program("probe", "gpubox.remote.probe.main")
 
 
 def prepare() -> None:

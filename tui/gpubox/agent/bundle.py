@@ -17,11 +17,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
-from gpubox.agent.minify import stripped
 from gpubox.core.errors import ConfigError
 
 _PACKAGE = str(Path(__file__).parents[1])
 _NVML = "pynvml.py"
+PYTHON = "-I -S -OO"
+"""Options of Python for all programs; docstrings take memory on the box."""
 STARTER = "run.py"
 """The file that starts a Python program; it is beside the packages."""
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:gpubox|pynvml)\b[^\n(]*(?:\([^)]*\))?", re.M)
@@ -44,14 +45,10 @@ class Program:
     """The module whose function `main` runs; for sh, the only file."""
     interpreter: Literal["python", "sh"] = "python"
     """A program for sh has its text in $s when it was just sent, otherwise in $0 with $s unset."""
-    minified: bool = True
-    """Whether comments and docstrings of Python are removed, because they take memory on the box."""
 
 
 @cache
-def program(
-    name: str, main: str, *, interpreter: Literal["python", "sh"] = "python", minified: bool = True
-) -> Program:
+def program(name: str, main: str, *, interpreter: Literal["python", "sh"] = "python") -> Program:
     """Return the program with the main module `main`, such as gpubox.remote.api, and everything it imports.
 
     For sh, `main` is one file of gpubox.remote. Raises ConfigError when NVML's module is needed and missing.
@@ -59,10 +56,11 @@ def program(
     if not re.fullmatch("[a-z]+", name):
         raise ValueError(f"not the name of a program: {name}")
     if interpreter == "sh":
-        text = stripped(_text(f"remote/{main}"), "sh")
+        lines = _text(f"remote/{main}").splitlines()
+        text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))  # dd reads by the byte
         return Program(name, {main: text.encode()}, main, interpreter)
     files = {path: text.encode() for path, text in sorted(_followed(main).items())}
-    return Program(name, {STARTER: _text(f"remote/{STARTER}").encode(), **files}, main, minified=minified)
+    return Program(name, {STARTER: _text(f"remote/{STARTER}").encode(), **files}, main)
 
 
 def imports(source: str) -> Iterator[str]:
@@ -133,33 +131,22 @@ def pynvml_source() -> str:
 
 @lru_cache(64)
 def folder(program: Program) -> str:
-    """Return the name of its folder on the box.
-
-    It is a hash of the files before minifying, which takes 0.2 s: the box mostly has them already.
-    """
+    """Return the name of its folder on the box, which holds a hash of the files."""
     digest = hashlib.sha256()
     for name, data in program.files.items():
         digest.update(f"{name} {len(data)}\n".encode() + data)
     return f"{program.name}-{digest.hexdigest()[:16]}"
 
 
-def sent(program: Program) -> dict[str, str]:
-    """Return the files of a Python program as they are sent; NVML's module keeps its license text."""
-    return {
-        name: stripped(data.decode()) if program.minified and name != _NVML else data.decode()
-        for name, data in program.files.items()
-    }
-
-
 @lru_cache(64)
 def payload(program: Program) -> bytes:
-    """Return the first bytes of stdin for a box without the program; minifying takes 0.2 s the first time.
+    """Return the first bytes of stdin for a box without the program.
 
     For Python: the size of the rest in eight digits, the sha256 of the JSON, and the JSON, compressed.
     """
     if program.interpreter == "sh":
         return program.files[program.main].strip()
-    packed = json.dumps(sent(program)).encode()
+    packed = json.dumps({name: data.decode() for name, data in program.files.items()}).encode()
     data = hashlib.sha256(packed).hexdigest().encode() + zlib.compress(packed, 9)
     return b"%08d" % len(data) + data
 

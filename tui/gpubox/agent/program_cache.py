@@ -161,12 +161,12 @@ def execute(program: Program, words: tuple[str, ...] | list[str] = ()) -> str:
     """Return the command that execs the program in its folder."""
     if program.interpreter == "sh":
         return f'exec sh "$f/{program.main}" {_plain(words)}'
-    return f'exec "$p" -I -S "$f/{STARTER}" {program.main} {_plain(words)}'
+    return f'exec "$p" {bundle.PYTHON} "$f/{STARTER}" {program.main} {_plain(words)}'
 
 
 def take(program: Program, words: str, *, only_keep: bool = False) -> str:
     """Return the command that execs a Python program from stdin; $0 must be bundle.stub()."""
-    return f'exec "$p" -I -S -c "$0" "$f" "$h" {"-" if only_keep else program.main} {words}'
+    return f'exec "$p" {bundle.PYTHON} -c "$0" "$f" "$h" {"-" if only_keep else program.main} {words}'
 
 
 def _behind(script: str) -> str:

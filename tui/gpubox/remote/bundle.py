@@ -17,7 +17,7 @@ STARTER = os.path.join(ROOT, "run.py")
 
 def command(module: str, *words: str) -> List[str]:
     """Return the command that runs `main` of a module in a process of its own."""
-    return [sys.executable, "-I", "-S", STARTER, module, *words]
+    return [sys.executable, "-I", "-S", "-OO", STARTER, module, *words]
 
 
 def has(module: str) -> bool:

@@ -29,7 +29,7 @@ OURS = (
 _ASK = """\
 case $- in *u*) __gpubox_u=1 ;; *) __gpubox_u= ;; esac; set +u
 case $- in *e*) __gpubox_e=1 ;; *) __gpubox_e= ;; esac; set +e
-eval "$("$%s" -I -S "$%s" gpubox.remote.env hook {shell})"
+eval "$("$%s" -I -S -OO "$%s" gpubox.remote.env hook {shell})"
 [ -z "$__gpubox_u" ] || set -u; [ -z "$__gpubox_e" ] || set -e; unset __gpubox_u __gpubox_e
 """ % (PYTHON, PROGRAM)
 
@@ -59,7 +59,7 @@ ZDOTDIR=$GPUBOX_ENV_FILE"""
 # Command substitution loses newlines in csh, so the hook names a file, which removes itself.
 CSH_ASK = """\
 if ( $?prompt ) setenv GPUBOX_ENV_PROMPT "$prompt"
-set __gpubox = `"$%s" -I -S "$%s" gpubox.remote.env hook csh`
+set __gpubox = `"$%s" -I -S -OO "$%s" gpubox.remote.env hook csh`
 if ( "$__gpubox" != "" ) source "$__gpubox"
 unset __gpubox
 """ % (PYTHON, PROGRAM)
@@ -266,7 +266,7 @@ def _zsh(shell: str, environment: Dict[str, str]) -> List[str]:
     return [shell, "-l", "-i"]
 
 
-_FISH = "$%s -I -S $%s gpubox.remote.env hook fish | source" % (PYTHON, PROGRAM)
+_FISH = "$%s -I -S -OO $%s gpubox.remote.env hook fish | source" % (PYTHON, PROGRAM)
 
 
 def _fish(shell: str, environment: Dict[str, str]) -> List[str]:
