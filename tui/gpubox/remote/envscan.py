@@ -47,6 +47,14 @@ VENV_FOLDERS = (
 )
 LIKELY = re.compile(r"\.?(?:v|virtual)?env(?:s|\d*)?|\.?(?:v|virtual)env[-_.].*|.*[-_.]v?env|\.pixi|\.?conda")
 """Names of folders in a project that are probably environments."""
+MODULE_SYSTEMS = (
+    ("Lmod", "LMOD_VERSION", "LMOD_PKG", "/usr/share/lmod/lmod /opt/apps/lmod/lmod"),
+    (
+        *("Environment Modules", "MODULES_VERSION", "MODULESHOME"),
+        "/usr/share/modules/init /usr/share/Modules/init /usr/lib/environment-modules/init",
+    ),
+)
+"""Name, variables of its version and of its folder, and where it usually is."""
 SKIPPED = frozenset(
     (
         *("node_modules", "__pycache__", "site-packages", "snap", "proc", "sys", "dev", "pkgs", "conda-meta"),
@@ -387,29 +395,9 @@ class Look:
 
 def modules() -> str:
     """Return the name of the module system, judged by its files; empty without one."""
-    version = os.environ.get("LMOD_VERSION", "")
-    for place in (
-        "/usr/share/lmod/lmod",
-        "/opt/apps/lmod/lmod",
-        "/usr/share/lmod/lmod/libexec",
-        os.environ.get("LMOD_PKG", ""),
-    ):
-        if place and os.path.isdir(place):
-            text = envs.read(place + "/libexec/Version.lua")
-            found = re.search(r'return\s+"([\d.]+)', text)
-            return ("Lmod %s" % (version or (found.group(1) if found else ""))).strip()
-    for place in (
-        "/usr/share/modules",
-        "/usr/share/Modules",
-        "/usr/lib/environment-modules",
-        os.environ.get("MODULESHOME", ""),
-    ):
-        if place and os.path.isdir(place + "/init"):
-            found = re.search(
-                r"(?:MODULES_VERSION|module_version)\D{1,40}([\d.]+\d)",
-                envs.read(place + "/init/bash") + envs.read(place + "/ChangeLog", 2000),
-            )
-            return ("Environment Modules %s" % (found.group(1) if found else "")).strip()
+    for name, version, folder, usual in MODULE_SYSTEMS:
+        if any(map(os.path.isdir, [os.environ.get(folder, ""), *usual.split()])):
+            return ("%s %s" % (name, os.environ.get(version, ""))).strip()
     return ""
 
 

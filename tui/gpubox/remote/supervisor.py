@@ -23,6 +23,7 @@ from gpubox.remote import (
     sidecars,
     signal_waits,
 )
+from gpubox.remote.probe.kernel_files import cpu_model
 from gpubox.remote.runner import Command, NotStarted, keep_orphans
 
 TYPE_CHECKING = False
@@ -35,15 +36,6 @@ RESULTS = 5.0
 """Seconds for which results are looked for."""
 MOST_RESULTS = 200
 """Results that a record names."""
-
-
-def cpu_model() -> str:
-    """Return what the kernel calls the CPU."""
-    for line in process_tree.read("/proc/cpuinfo", 4096).decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("model name", "Model", "cpu"):
-            return value.strip()
-    return os.uname().machine
 
 
 class _Late(Exception):
@@ -194,7 +186,7 @@ class Supervisor:
             host=os.uname().nodename,
             user=launcher.user(),
             warning=self.warning,
-            cpu_model=cpu_model(),
+            cpu_model=cpu_model() or os.uname().machine,
         )
         refusal = None if noted else records.refusal(self.folder, self.record)
         if refusal is not None:

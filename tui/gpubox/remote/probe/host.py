@@ -10,7 +10,7 @@ from gpubox.common.proc import cpu_share, cpu_times, disk_bytes, memory_facts, n
 from gpubox.common.sample_format import NAME_LIMIT, given
 from gpubox.remote.probe.containers import CgroupLimits
 from gpubox.remote.probe.disks import Mount, mounts
-from gpubox.remote.probe.kernel_files import listing, read_all, read_text, rooted
+from gpubox.remote.probe.kernel_files import cpu_model, listing, read_all, read_text, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,14 +57,6 @@ def distribution() -> str:
     return ""
 
 
-def cpu_model() -> str:
-    """Return the name of the processor."""
-    text = read_text("/proc/cpuinfo", 8192)
-    found = re.search(r"^(?:model name|Model|Hardware|cpu model)\s*:\s*(.+)$", text, re.M)
-    name = found.group(1) if found else read_text("/proc/device-tree/model", 256)
-    return re.sub(r"\s+", " ", name)[:NAME_LIMIT].strip()
-
-
 class HostReader:
     """Reads the machine from /proc and /sys, within the limits of a container."""
 
@@ -75,7 +67,7 @@ class HostReader:
             "kernel": system.release[:NAME_LIMIT],
             "machine": system.machine,
             "distribution": distribution(),
-            "cpu_model": cpu_model(),
+            "cpu_model": cpu_model()[:NAME_LIMIT],
             "boot_id": read_text("/proc/sys/kernel/random/boot_id", 64),
         }
         self.values: Row = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 
 def read(path: str, limit: int = 1 << 20) -> bytes:
@@ -65,3 +66,11 @@ def error_line(error: BaseException) -> str:
         trace = trace.tb_next
     place = " (line %d)" % trace.tb_lineno if trace is not None else ""
     return "%s: %s%s" % (type(error).__name__, str(error)[:200], place)
+
+
+def cpu_model() -> str:
+    """Return the name of the processor."""
+    text = read_text("/proc/cpuinfo", 8192)
+    found = re.search(r"^(?:model name|Model|Hardware|cpu model)\s*:\s*(.+)$", text, re.M)
+    name = found.group(1) if found else read_text("/proc/device-tree/model", 256)
+    return re.sub(r"\s+", " ", name).strip()
