@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 
-from gpubox.remote import inherited, process_tree
+from gpubox.remote import inherited, process_tree, signal_waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,17 +123,13 @@ def _asked(shell: str, interactive: bool, seconds: float) -> Tuple[Optional[byte
 def _become(shell: str, words: List[str], end: int, seconds: float) -> NoReturn:
     """Exec the shell in this child: in a session of its own, without a terminal, with empty input."""
     try:
-        signal.set_wakeup_fd(-1)
-        for number in range(1, signal.NSIG):
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        signal_waits.fresh_child()
         signal.alarm(int(seconds) + 2)  # in case we are killed
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for source, place in ((null, 0), (end, 1), (null, 2)):
             os.dup2(source, place)
-        os.closerange(3, 1024)
+        signal_waits.close_others()
         environment = dict(inherited.variables(), TERM="dumb")
         environment[MARK] = "1"
         with contextlib.suppress(OSError):
