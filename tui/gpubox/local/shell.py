@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gpubox.common.units import duration
 from gpubox.core.errors import CommandEnded, RemoteError
+from gpubox.core.line_buffer import LineBuffer
 from gpubox.core.shell import Channel, CommandResult
 from gpubox.core.tasks import in_time
 
@@ -98,7 +99,7 @@ class LocalChannel:
         assert process.stderr is not None
         self._process = process
         self._stdin, self._stdout = process.stdin, process.stdout
-        self._buffer = bytearray()
+        self._lines = LineBuffer()
         self._stderr = process.stderr
         self._words = b""
 
@@ -117,31 +118,12 @@ class LocalChannel:
 
     async def read_line(self, limit: int) -> bytes:
         """Return the next line with its newline, or b"" at the end; a longer one comes cut to `limit`."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched > limit:
-                line = bytes(self._buffer[:limit])
-                await self._skip_line()
-                return line
-            chunk = await self._stdout.read(_CHUNK)
-            if not chunk:
-                line = bytes(self._buffer)
-                self._buffer.clear()
-                return line
-            self._buffer += chunk
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        return line if len(line) <= limit else line[:limit]
-
-    async def _skip_line(self) -> None:
-        while (end := self._buffer.find(b"\n")) < 0:
-            self._buffer.clear()
-            chunk = await self._stdout.read(_CHUNK)
-            if not chunk:
-                return
-            self._buffer += chunk
-        del self._buffer[: end + 1]
+        while (line := self._lines.take(limit)) is None:
+            if chunk := await self._stdout.read(_CHUNK):
+                self._lines.feed(chunk)
+            else:
+                self._lines.end()
+        return line
 
     async def read_stderr(self) -> bytes:
         """Return the last 4 KiB of what the command wrote to stderr so far; never waits."""

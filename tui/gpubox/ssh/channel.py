@@ -10,9 +10,9 @@ import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
 from gpubox.core.errors import CommandEnded, Dropped
+from gpubox.core.line_buffer import LineBuffer
 from gpubox.core.shell import CommandResult
 from gpubox.core.tasks import in_time
-from gpubox.ssh.line_buffer import LineBuffer
 
 STDERR_TAIL = 4096
 """Bytes of stderr that are remembered: its end says why something failed."""

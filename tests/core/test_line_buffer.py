@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.ssh.line_buffer import LineBuffer
+from gpubox.core.line_buffer import LineBuffer
 
 pieces = st.lists(st.binary(max_size=60).map(lambda data: data.replace(b"\x01", b"\n")), max_size=30)
 
