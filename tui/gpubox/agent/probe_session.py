@@ -71,7 +71,7 @@ _PONG_DECODER = msgspec.json.Decoder(_Pong)
 
 
 class ProbeSession:
-    """One probe on one channel; made anew for each start."""
+    """One probe on one channel; each start makes a new one."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The features of a box that commands use; each is imported when it is asked for, so that help is instant."""
+"""The features of a box that commands use; each is imported on first use, so that help is instant."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def smi_value(text: str, kind: str) -> object:
 def smi_gpus(text: str, columns: Sequence[tuple[str, str, str]]) -> tuple[list[Row], list[str], str]:
     """Return the GPUs of nvidia-smi's CSV, the lines that are no table, and the driver's version.
 
-    A line counts only with exactly the columns that were asked for and a whole number as its index.
+    A line counts only if it has exactly the requested columns and a whole number as its index.
     """
     rows: list[Row] = []
     others: list[str] = []
@@ -170,7 +170,7 @@ def smi_troubles(others: list[str]) -> tuple[dict[str, str], list[str]]:
     rest: list[str] = []
     for line in others:
         bus = SMI_BUS.search(line)
-        if bus is None or re.match(r"\d+\s*,", line):  # a row of another table than was asked for
+        if bus is None or re.match(r"\d+\s*,", line):  # a row of another table
             rest.append(line)
             continue
         after = line[bus.end() :].strip(" :.")

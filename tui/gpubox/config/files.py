@@ -1,7 +1,7 @@
 """Loads the settings; a flag beats GPUBOX_… variables, those beat the user's file, that beats the default.
 
-Nothing in a file stops the program. What cannot be used is left at its default and told in one line;
-a [[box]] with something wrong in it is left out, because half of an address leads to the wrong box.
+No fault in a file stops the program. An invalid value is replaced by its default and reported in one line; a
+[[box]] with a fault is left out, because half of an address leads to the wrong box.
 """
 
 from __future__ import annotations

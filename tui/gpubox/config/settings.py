@@ -47,7 +47,7 @@ PER_BOX = Overrides.__struct_fields__
 
 
 class BoxEntry(Overrides, frozen=True, kw_only=True):
-    """A box of one's own; everything not named here comes from ~/.ssh/config."""
+    """A box of your own; everything not set here comes from ~/.ssh/config."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\s/]+$")]
     """What you call it: `gpubox-tui NAME`."""
@@ -64,7 +64,7 @@ class BoxEntry(Overrides, frozen=True, kw_only=True):
     python: str = ""
     """Python on the box to run the probe with; empty finds one."""
     tunnels: tuple[str, ...] = ()
-    """Opened by themselves: a service's name, PORT, LOCAL:HOST:PORT, /SOCKET, remote:PORT, socks:PORT."""
+    """Opened automatically: a service's name, PORT, LOCAL:HOST:PORT, /SOCKET, remote:PORT, socks:PORT."""
     tags: tuple[Tag, ...] = ()
     """Tags whose [tag.NAME] settings it takes; of two that set the same key, the later one counts."""
 
@@ -94,20 +94,20 @@ class ProbeSettings(Section, frozen=True, kw_only=True):
 
 
 class SshSettings(Section, frozen=True, kw_only=True):
-    """How the link is made and kept."""
+    """How the link connects and reconnects."""
 
     connect_timeout: Annotated[float, Meta(ge=1, le=300)] = 15.0
     """Seconds to reach a box and complete the handshake; time spent on prompts does not count."""
     keepalive: Annotated[float, Meta(ge=1, le=60)] = 2.0
     """Seconds between keep-alives; three unanswered ones end the link."""
     retry_first: Annotated[float, Meta(ge=0.1, le=60)] = 0.5
-    """Seconds before the first new try after a loss; doubles each time."""
+    """Seconds before the first attempt to reconnect; doubles each time."""
     retry_cap: Annotated[float, Meta(ge=1, le=3600)] = 30.0
-    """Most seconds between two tries."""
+    """Most seconds between two attempts."""
 
 
 class Thresholds(Section, frozen=True, kw_only=True):
-    """From where a reading is marked: [warn, alarm]."""
+    """Thresholds from which a reading is marked: [warn, alarm]."""
 
     temperature: tuple[Celsius, Celsius] = DEFAULTS.temperature
     """Degrees Celsius; a card's own slowdown threshold lowers the alarm."""
@@ -120,10 +120,10 @@ class Thresholds(Section, frozen=True, kw_only=True):
 
 
 class HistorySettings(Section, frozen=True, kw_only=True):
-    """What is kept on this machine's disk."""
+    """The history on this machine's disk."""
 
     keep: bool = True
-    """Whether readings are kept on disk, so that a restart shows what was seen."""
+    """Whether readings are stored on disk, so that a restart shows earlier ones."""
     days: Annotated[int, Meta(ge=1, le=365)] = 7
     """Days for which ten-second means stay; five-minute ones stay 30 days, hourly ones a year."""
 
@@ -163,7 +163,7 @@ class JobSettings(Section, frozen=True, kw_only=True):
 
 
 class JobEntry(Section, frozen=True, kw_only=True):
-    """A job of one's own, ready to run."""
+    """A job of your own, ready to run."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """What you call it: `gpubox-tui run BOX --template NAME`."""
@@ -178,20 +178,20 @@ class JobEntry(Section, frozen=True, kw_only=True):
     folder: str = ""
     """Folder to run in; empty is the home folder."""
     limit: str = ""
-    """Time that it may run, such as 2h30m; empty is for ever."""
+    """Time limit, such as 2h30m; empty for none."""
     results: tuple[str, ...] = ()
-    """Files to fetch in the end."""
+    """Files to fetch after it ended."""
     variables: dict[str, str] = {}
-    """Names in the command, and what they are when nobody says otherwise."""
+    """Names in the command, and their default values."""
     environment: dict[str, str] = {}
     """Environment variables that are set for it."""
 
 
 class EnvSettings(Section, frozen=True, kw_only=True):
-    """Where software environments are looked for."""
+    """Where software environments are searched for."""
 
     folders: Annotated[tuple[FolderPath, ...], Meta(max_length=50)] = ()
-    """Folders of the boxes with projects in them, besides the home: full paths, or ~/ and more."""
+    """Folders with projects on the boxes, besides the home: absolute paths, or ~/ and more."""
 
 
 class Settings(Section, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ _GAP = 0xFFFF
 """The slot of a second without a reading."""
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
-"""Series of one box: 200 GPUs. A box that names its GPUs anew every second must not fill this machine."""
+"""Most series of one box: 200 GPUs. A box that keeps renaming its GPUs must not fill this machine."""
 _GPU, _HOST = recorded(GPU), recorded(HOST)
 """Metrics that have a series."""
 

@@ -26,7 +26,7 @@ class TunnelSpec:
     name: str
     """Its name; never empty."""
     spec: Forward | None
-    """None for a service that is to be found by its name."""
+    """None for a service that is resolved by its name."""
 
 
 def parse(text: str) -> TunnelSpec:
@@ -116,5 +116,5 @@ def short(spec: Forward) -> str:
 
 
 def at_home(spec: Forward) -> bool:
-    """Whether connections come out on a port of the box itself, where a listener can be looked for."""
+    """Return whether the destination is a port of the box itself, whose listener can be checked."""
     return spec.way is Direction.LOCAL and not spec.path and spec.host in _LOOPBACK

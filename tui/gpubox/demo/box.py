@@ -30,11 +30,11 @@ class Work(NamedTuple):
     script: str
     gpu: int
     kind: str
-    """Which load it gives; see demo/simulated.py."""
+    """The kind of its load; see demo/simulated.py."""
     age: float
-    """Seconds that it seems to have run for already, so that the first picture is warm."""
+    """Its apparent run time at the start in seconds, so that the GPUs are warm at once."""
     words: tuple[str, ...]
-    """Its arguments, for people to read."""
+    """Its arguments, for display."""
 
 
 WORKS = (
@@ -44,7 +44,7 @@ WORKS = (
 
 # It outlives this program by a second and takes the folder with it; in a session of its own, so that neither
 # Ctrl-C nor a closed terminal reaches it. On a normal end the folder is gone before.
-# Jobs outlive whoever began them, as they should elsewhere; here they are known by their environment.
+# Jobs outlive their launcher, as on any box; here they are found by their environment.
 KEEPER = """
 while read -r _; do :; done
 sleep 1
@@ -77,7 +77,7 @@ class Demo:
     spec: HostSpec
     """How to log in to it."""
     environment: Mapping[str, str]
-    """What its commands find in their environment."""
+    """The environment of its commands."""
     home: Path
     """Its home folder."""
     processes: Mapping[str, int]
@@ -86,9 +86,9 @@ class Demo:
 
 @asynccontextmanager
 async def demo_box() -> AsyncGenerator[Demo]:
-    """Serve a demo box for as long as the block lasts; nothing is left of it afterwards, even when killed.
+    """Serve a demo box until the block is left; nothing remains afterwards, even after a kill.
 
-    Raises GpuBoxError when this machine has no room for its folder or starts no process.
+    Raises GpuBoxError when its folder cannot be written or its processes cannot be started.
     """
     root = _folder()
     read_end, write_end = os.pipe()  # its end ends the processes, however this program ends
@@ -168,7 +168,7 @@ def _cannot(error: OSError) -> GpuBoxError:
 
 
 def _furnish(root: Path) -> Path:
-    """Make the home folder: a project, and environments whose Python is this one."""
+    """Create the home folder: a project, and environments with this Python."""
     home = root / "home"
     project = home / "project"
     project.mkdir(parents=True)
@@ -197,7 +197,7 @@ def _environment(root: Path, home: Path) -> dict[str, str]:
 
 
 def _loads(pids: Mapping[str, int]) -> list[tuple[int, int, str, float]]:
-    """Return the works as demo/simulated.py reads them."""
+    """Return the works in the form of demo/simulated.py."""
     now = time.time()
     return [(pids[work.script], work.gpu, work.kind, now - work.age) for work in WORKS]
 
@@ -222,9 +222,9 @@ def _clear(root: Path) -> None:
 
 
 def _end_jobs(root: Path) -> None:
-    """End the jobs of the demo box and all that they began; see KEEPER."""
+    """End the jobs of the demo box with all their processes; see KEEPER."""
     mark = f"GPUBOX_STATE_DIR={root}/".encode()
-    for _ in range(3):  # one may have begun another meanwhile
+    for _ in range(3):  # one may have started another meanwhile
         found = [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _read(path)]
         for path in found:
             with suppress(OSError):
@@ -265,6 +265,6 @@ async def _work(home: Path, work: Work, stdin: int) -> asyncio.subprocess.Proces
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a process of ours, also when somebody has stopped it."""
+    """Kill a process of ours, even a stopped one."""
     if process.returncode is None:
         process.kill()

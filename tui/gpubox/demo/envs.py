@@ -1,4 +1,4 @@
-"""Environments of the demo box: folders that work, with stubs in place of frameworks that say so."""
+"""Environments of the demo box: working folders, with marked stubs instead of frameworks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Made(NamedTuple):
 
     name: str
     packages: tuple[tuple[str, str, str], ...]
-    """Name, version and build; what is a stub has `simulated` in it."""
+    """Name, version and build; stubs contain `simulated`."""
     stub: str = ""
-    """What stands in `tensorflow`."""
+    """The content of the module `tensorflow`."""
 
 
 ENVS = (
@@ -46,7 +46,7 @@ ENVS = (
 
 
 def furnish(home: Path) -> None:
-    """Make the environments below a home; raises OSError. It takes 3 ms."""
+    """Create the environments below a home, which takes 3 ms; raises OSError."""
     for made in ENVS:
         prefix = home / "miniconda3" / "envs" / made.name
         site = _python(prefix)
@@ -67,7 +67,7 @@ def furnish(home: Path) -> None:
 
 
 def _python(prefix: Path) -> Path:
-    """Make a folder whose python is this one, as `python -m venv` does; return that of its packages."""
+    """Create an environment with this Python, as `python -m venv` does; return its packages' folder."""
     site = prefix / "lib" / f"python{SHORT}" / "site-packages"
     site.mkdir(parents=True)
     (prefix / "bin").mkdir()

@@ -1,7 +1,7 @@
-"""What loads the simulated GPUs of the demo box: real processes, its trainings and the jobs that hold one.
+"""The load of the demo box's simulated GPUs: real processes, its trainings and the jobs that lease one.
 
-It runs inside the probe, beside simulated.py (Python 3.8 or newer, standard library only). A job is known by
-its processes: GPUBOX_JOB and the UUID of a GPU in CUDA_VISIBLE_DEVICES, and GPUBOX_DEMO_WORK as here.
+It runs inside the probe, beside simulated.py (Python 3.8 or newer, standard library only). Processes of a job
+have GPUBOX_JOB, the UUID of a GPU in CUDA_VISIBLE_DEVICES, and the same GPUBOX_DEMO_WORK.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import os
 import time
 
 SETTLED = 2.0
-"""Seconds after which a process keeps the environment that it has: it may exec before."""
+"""Seconds after which the environment of a process is final: it may exec before."""
 WRAPPERS = frozenset(
     ["sh", "bash", "dash", "zsh", "ksh", "fish", "env", "nice", "nohup", "time", "timeout", "script", "make"]
 )
-"""Programs that only begin others."""
+"""Programs that only start others."""
 
 
 class Load:
-    """What work asks of a GPU at one moment; 1 is all of it."""
+    """The load on a GPU at one moment, as shares of 1."""
 
     def __init__(
         self, util: float = 0.0, power: float = 0.0, memory: float = 0.0, copies: float = 0.0
@@ -32,7 +32,7 @@ class Load:
 
 
 def noise(moment: float, seed: int) -> float:
-    """Return a number from 0 to 1 that depends on the moment alone, new every quarter of a second."""
+    """Return a number from 0 to 1 that depends only on the moment, and changes every quarter of a second."""
     number = (int(moment * 4) * 0x9E3779B1 + seed * 0x85EBCA6B) & 0xFFFFFFFF
     for factor in (0x7FEB352D, 0x846CA68B):
         number = ((number ^ (number >> 15)) * factor) & 0xFFFFFFFF
@@ -55,7 +55,7 @@ def training(age: float) -> Load:
 
 
 def sweep(age: float) -> Load:
-    """Return the load of small runs one after the other, held up by the CPU that prepares their data."""
+    """Return the load of successive small runs that wait for the CPU to prepare their data."""
     place = age % 150
     if place < 9:
         return Load(0.02 * noise(age, 7), 0.08, 640.0 if place < 5 else 6900.0, 0.01)
@@ -77,19 +77,19 @@ KINDS = {"training": training, "sweep": sweep, "job": job}
 
 
 class Job:
-    """A process of a job, with the GPUs that it was given."""
+    """A process of a job, with its GPUs."""
 
     def __init__(self, pid: int, name: str, uuids: list[str]) -> None:
         self.pid = pid
         self.job = name
         self.uuids = uuids
         self.start = start_of(pid)
-        """Clock ticks since the machine began, and the same on the clock."""
+        """Its start in clock ticks after boot, and as a time."""
         self.began = clock_of(self.start)
 
 
 class Workload:
-    """The processes that give the load."""
+    """The processes that cause the load."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -102,10 +102,10 @@ class Workload:
         self.jobs: list[Job] = []
         """The process of each job that loads its GPUs."""
         self._seen: dict[int, tuple[float, Job | None]] = {}
-        """Of each process: when it was seen first, and what it was found to be."""
+        """By pid: when a process was first seen, and its job, if any."""
 
     def look(self, now: float) -> None:
-        """Look which processes are alive, and which of them somebody stopped; once a reading is enough."""
+        """Update the living and the stopped processes; once per reading is enough."""
         if not 0 <= now - self.looked < 0.2:
             self.looked = now
             self.jobs = self._workers(now) if self.path else []
@@ -113,7 +113,7 @@ class Workload:
             self.states = {pid: state(pid) for pid in pids}
 
     def _workers(self, now: float) -> list[Job]:
-        """Return one process of each job: the oldest that is more than a wrapper."""
+        """Return one process of each job: the oldest that is not a wrapper."""
         rows: dict[str, list[Job]] = {}
         for found in self._processes(now):
             rows.setdefault(found.job, []).append(found)
@@ -124,7 +124,7 @@ class Workload:
         return workers
 
     def _processes(self, now: float) -> list[Job]:
-        """Return the processes of jobs; what was looked at once is not read again."""
+        """Return the processes of jobs; known processes are not read again."""
         try:
             pids = [int(word) for word in os.listdir("/proc") if word.isdigit()]
         except OSError:  # no /proc: no jobs either
@@ -143,7 +143,7 @@ class Workload:
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 rows = file.read().decode("utf-8", "replace").split("\0")
-        except OSError:  # it ended, or is somebody else's
+        except OSError:  # it ended, or belongs to another user
             return None
         variables = {row.partition("=")[0]: row.partition("=")[2] for row in rows}
         uuids = [word for word in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if word]
@@ -152,7 +152,7 @@ class Workload:
         return Job(pid, variables["GPUBOX_JOB"], uuids)
 
     def on(self, index: int, uuid: str) -> list[tuple[int, str, str, float]]:
-        """Return pid, state, kind and beginning of the living work on a GPU."""
+        """Return pid, state, kind and start of the living work on a GPU."""
         rows = [
             (pid, self.states.get(pid, ""), kind, began)
             for pid, gpu, kind, began in self.items
@@ -166,7 +166,7 @@ class Workload:
         return [row for row in rows if row[1]]
 
     def load(self, index: int, uuid: str, moment: float) -> Load:
-        """Return the load on a GPU at a moment, if the processes were as they are now."""
+        """Return the load on a GPU at a moment, from the present processes."""
         total = Load()
         for _, doing, kind, began in self.on(index, uuid):
             if moment < began and kind == "job":
@@ -180,7 +180,7 @@ class Workload:
 
 
 def state(pid: int) -> str:
-    """Return the kernel's letter of a process, or nothing when it is gone or a zombie."""
+    """Return the kernel's state letter of a process, or "" when it is gone or a zombie."""
     try:
         os.kill(pid, 0)
     except OSError:
@@ -192,13 +192,13 @@ def state(pid: int) -> str:
 
 
 def start_of(pid: int) -> int:
-    """Return when a process began, in clock ticks since the machine did; 0 when it is gone."""
+    """Return when a process started, in clock ticks after boot; 0 when it is gone."""
     fields = stat(pid)
     return int(fields[19]) if len(fields) > 19 else 0
 
 
 def clock_of(start: int) -> float:
-    """Return the time on the clock of a moment in clock ticks since the machine began."""
+    """Return the time of a moment in clock ticks after boot."""
     since = time.clock_gettime(time.CLOCK_BOOTTIME) - start / os.sysconf("SC_CLK_TCK")
     return time.time() - since
 
@@ -213,7 +213,7 @@ def name(pid: int) -> str:
 
 
 def stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on; none when there is no such process."""
+    """Return the fields of /proc/PID/stat from the state on; empty when there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].decode().split()

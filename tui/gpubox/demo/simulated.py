@@ -1,9 +1,9 @@
-"""Stands in for pynvml on the demo box: three GPUs that do not exist, loaded as trainings would load them.
+"""Replaces pynvml on the demo box: three simulated GPUs with the load of trainings.
 
 It runs inside the probe (Python 3.8 or newer, standard library only), with load.py beside it. The load is a
-function of time, so that a new probe goes on where the last one ended; only heat has a memory. The processes
-are real: one that ends takes its load and its memory with it, and one that is stopped holds its memory and
-does nothing. The last GPU idles until a job takes it.
+function of time, so that a new probe continues where the last one ended; only heat has a state. The processes
+are real: load and memory end with them, and a stopped one keeps its memory without load. The last GPU idles
+until a job leases it.
 
 Environment: GPUBOX_DEMO_WORK names a file, a JSON list of {"pid", "gpu", "kind", "began"}.
 """
@@ -28,20 +28,20 @@ else:
         exec(compile(file.read(), file.name, "exec"), loads.__dict__)
 
 SIMULATED = True
-"""The probe passes it on; everything read from here is marked."""
+"""The probe reports it, so that readings from here are marked."""
 
 MIB = 1024 * 1024
 IDLE, POWER_CAP = 0x1, 0x4
 """Bits of nvmlClocksEventReasons."""
 NOT_FOUND, NOT_SUPPORTED = 6, 3
 NO_INSTANCE = 0xFFFFFFFF
-"""What NVML gives for a process on a whole GPU."""
+"""NVML's number for a process on a whole GPU."""
 WARM = 600
-"""Seconds of the past that heat is computed from; the slow half forgets in 70."""
+"""Past seconds from which heat is computed; the slow part has a time constant of 70."""
 
 
 class NVMLError(Exception):
-    """An error as NVML numbers it."""
+    """An error of NVML."""
 
     def __init__(self, value: int) -> None:
         super().__init__({NOT_FOUND: "Not Found", NOT_SUPPORTED: "Not Supported"}.get(value, "Unknown Error"))
@@ -49,7 +49,7 @@ class NVMLError(Exception):
 
 
 class SimulatedGpu:
-    """A model of GPU, and how warm this one is."""
+    """A simulated GPU with its temperature."""
 
     def __init__(
         self, index: int, name: str, memory: int, limit: float, clocks: tuple[int, int, int], modern: bool
@@ -57,22 +57,22 @@ class SimulatedGpu:
         self.index, self.name, self.memory, self.limit = index, name, memory, limit
         self.uuid = f"GPU-51d0{index:04x}-0000-4000-8000-00000000demo"
         self.clocks = clocks
-        """MHz: SM at most, SM under load, memory at most."""
+        """MHz: SM maximum, SM under load, memory maximum."""
         self.modern = modern
-        """Whether it is of this decade; the other one is a Pascal card."""
+        """Whether it is a recent card; the other one is a Pascal card."""
         self.idle = 0.04 * limit if modern else 8.0
         self.heat = (41 if modern else 50) / limit
-        """Degrees above the room that a watt gives, once everything is warm."""
+        """Degrees above room temperature per watt, in the steady state."""
         self.until = 0.0
         self.fast = self.slow = self.idle
-        """Watts as the chip and as its cooler remember them."""
+        """Power in watts, averaged with the time constants of chip and cooler."""
 
     def power(self, load: Load) -> float:
-        """Return watts under a load; the limit holds."""
+        """Return watts under a load, up to the limit."""
         return min(self.limit - 0.4, self.idle + (self.limit - self.idle) * max(0.0, load.power))
 
     def warm(self, work: loads.Workload, now: float) -> None:
-        """Let the heat follow the load up to now, in steps of at most a second."""
+        """Update the heat from the load up to now, in steps of at most a second."""
         moment = max(self.until, now - WARM)
         while moment < now:
             step = min(1.0, now - moment)
@@ -83,11 +83,11 @@ class SimulatedGpu:
         self.until = now
 
     def temperature(self) -> float:
-        """Return degrees Celsius: a third of the heat is the chip's, the rest the cooler's."""
+        """Return degrees Celsius: a third from the chip, the rest from the cooler."""
         return 29 + self.heat * (0.35 * self.fast + 0.65 * self.slow)
 
     def fan(self) -> int:
-        """Return percent; a modern card stands still while it is cool."""
+        """Return percent; the fan of a recent card stops while it is cool."""
         over = self.temperature() - 42
         if self.modern and over < 4:
             return 0
@@ -103,12 +103,12 @@ WORK = loads.Workload(os.environ.get("GPUBOX_DEMO_WORK", ""))
 
 
 def utilization(card: SimulatedGpu, load: Load, which: int) -> object:
-    """Return percent of time: kernels ran, memory was read or written."""
+    """Return percent of time in which kernels ran, or memory was read or written."""
     return Entry(gpu=round(100 * load.util), memory=round(load.util * (58 if card.modern else 41)))
 
 
 def memory(card: SimulatedGpu, load: Load, which: int) -> object:
-    """Return bytes; the desktop keeps a little of the first card."""
+    """Return bytes; the desktop uses a little of the first card."""
     used = int(min(card.memory, load.memory + (0 if card.modern else 58))) * MIB
     return Entry(total=card.memory * MIB, used=used, free=card.memory * MIB - used)
 
@@ -122,12 +122,12 @@ def clock(card: SimulatedGpu, load: Load, which: int) -> object:
 
 
 def reasons(card: SimulatedGpu, load: Load, which: int) -> object:
-    """Return why the clock is not at its highest."""
+    """Return why the clock is below its maximum."""
     return IDLE if not load.power else POWER_CAP if card.power(load) > card.limit - 3 else 0
 
 
 def processes(card: SimulatedGpu, load: Load, which: int) -> object:
-    """Return the processes with what each of them holds."""
+    """Return the processes with the memory of each."""
     now = time.time()
     return [
         Entry(
@@ -138,7 +138,7 @@ def processes(card: SimulatedGpu, load: Load, which: int) -> object:
 
 
 def busy(card: SimulatedGpu, load: Load, which: int) -> object:
-    """Return the share of the SMs that each process takes; raises NVMLError when there is none."""
+    """Return each process's share of the SMs; raises NVMLError without any process."""
     working = [pid for pid, doing, _, _ in WORK.on(card.index, card.uuid) if doing != "T"]
     if not working:
         raise NVMLError(NOT_FOUND)
@@ -183,7 +183,7 @@ DEVICE: dict[str, Callable[[SimulatedGpu, Load, int], object]] = {
     "ComputeRunningProcesses": processes,
     "ProcessUtilization": busy,
 }
-"""What nvmlDeviceGet… answers, as far as the probe asks; names, arguments and units are pynvml's."""
+"""Answers of nvmlDeviceGet…, as far as the probe calls it; names, arguments and units as in pynvml."""
 REFUSED = (
     "TotalEccErrors",
     "RemappedRows",
@@ -192,7 +192,7 @@ REFUSED = (
     "FieldValues",
     "TotalEnergyConsumption",
 )
-"""What it says NVMLError_NotSupported to."""
+"""Calls that raise NVMLError_NotSupported."""
 
 
 def __getattr__(name: str) -> Callable[..., object]:

@@ -1,13 +1,12 @@
-"""A training that trains nothing, for the demo box: a real process, to be seen, compared, stopped and ended.
+"""A fake training for the demo box: a real process to watch, compare, pause and stop.
 
-`python train.py --epochs 3` shows its progress as trainings do, and writes a checkpoint after every epoch;
-`python diverge.py` is the same and aborts in its second epoch, as a failed assertion does. It takes a little
-of a CPU where it was given a GPU, and most of one where it was not. What it says of loss and speed is
-invented, and it says so.
+`python train.py --epochs 3` shows its progress and writes a checkpoint after every epoch; `python diverge.py`
+is the same, but aborts in its second epoch, like a failed assertion. It uses little CPU with a GPU, and most
+of one CPU without. Its loss and speed are invented, and it says so.
 
-With GPUBOX_DEMO_HELD it is one of the trainings that the demo box begins with: it writes a line of log every
-few seconds, takes no CPU in between, and ends when its stdin does: the demo holds the other end, so that
-nothing outlives it however it ends.
+With GPUBOX_DEMO_HELD it is one of the initial trainings of the demo box: it writes a line of log every few
+seconds, uses no CPU in between, and ends with its stdin: the demo holds the other end, so that no training
+outlives it.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ import sys
 import time
 
 SECONDS = 5.0
-"""Between two lines of the log of a training that is held."""
+"""Seconds between two lines of log of an initial training."""
 STEPS = 40
-"""Steps of an epoch."""
+"""Steps per epoch."""
 PACE = {True: 0.11, False: 0.34}
-"""Seconds of a step with a GPU, and without one."""
+"""Seconds per step with a GPU, and without one."""
 SHARE = {True: 0.2, False: 0.85}
-"""How much of that it computes."""
+"""The share of that in which it computes."""
 BAR = 24
-"""Cells of the bar."""
+"""Cells of the progress bar."""
 
 
 def held() -> None:
@@ -42,12 +41,12 @@ def held() -> None:
 
 
 def loss(step: int) -> float:
-    """Return a loss that falls as losses do."""
+    """Return a plausibly falling loss."""
     return 0.4 + 2 * math.exp(-step / 4000)
 
 
 def work(seconds: float, share: float) -> None:
-    """Compute for a share of some seconds, and wait for the rest as one does for a GPU."""
+    """Compute for a share of some seconds, and sleep for the rest, as if waiting for a GPU."""
     end = time.perf_counter() + seconds
     busy = time.perf_counter() + seconds * share
     total = 0.0
@@ -57,7 +56,7 @@ def work(seconds: float, share: float) -> None:
 
 
 def epoch(number: int, epochs: int, pace: float, share: float) -> float:
-    """Run an epoch with its bar; returns the loss at its end."""
+    """Run an epoch with a progress bar; return the loss at its end."""
     value = 0.0
     for step in range(1, STEPS + 1):
         work(pace, share)
@@ -72,7 +71,7 @@ def epoch(number: int, epochs: int, pace: float, share: float) -> float:
 
 
 def train(epochs: int, fail_at: int, pace: float = 0.0) -> None:
-    """Run a training from the first epoch to the last, or to where it is to fail."""
+    """Run a training from the first epoch to the last, or to the one that fails."""
     gpus = [uuid for uuid in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if uuid]
     print("A rehearsal: nothing is trained, loss and speed are simulated.")
     print("device:", f"simulated GPU {gpus[0]}" if gpus else "cpu (no GPU was given)")
@@ -88,7 +87,7 @@ def train(epochs: int, fail_at: int, pace: float = 0.0) -> None:
 
 
 def main() -> None:
-    """Do as the command line says; under the name of diverge.py, fail where it says nothing of that."""
+    """Run as the command line says; as diverge.py it fails by default."""
     if "GPUBOX_DEMO_HELD" in os.environ:
         held()
         return
@@ -98,7 +97,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, help="epochs of a few seconds each")
     parser.add_argument("--fail-at", type=int, default=fail_at, metavar="EPOCH", help="abort after this one")
     parser.add_argument("--pace", type=float, default=0.0, metavar="SECONDS", help="time of a step")
-    known, _ = parser.parse_known_args()  # the words of others are for people to read
+    known, _ = parser.parse_known_args()  # unknown arguments are for display
     train(known.epochs, known.fail_at, known.pace)
 
 

@@ -62,7 +62,7 @@ class Forwarding:
         return socket_end
 
     def _begin(self, socket_end: SocketEnd) -> None:
-        # The connection owns the task: a channel whose opening is cancelled stays open on the box for ever,
+        # The connection owns the task: a channel whose opening is cancelled stays open on the box forever,
         # and opening one to a silent host takes minutes, so nobody here can wait for it.
         self._connection.create_task(self._open(socket_end))
 

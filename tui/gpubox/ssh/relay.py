@@ -143,7 +143,7 @@ class SocketEnd(asyncio.Protocol):
         """Forward the program's EOF; it may still read."""
         self._ended_here = True
         if self._channel_end is None:
-            return self._greeting is None or self.spec is not None  # it is told on when the ends are joined
+            return self._greeting is None or self.spec is not None  # passed on when the ends are joined
         self._channel_end.write_eof()
         return not self._ended_there
 

@@ -184,7 +184,7 @@ class _Processes:
 
     @asynccontextmanager
     async def _started(self, command: str | None) -> AsyncGenerator[asyncio.subprocess.Process]:
-        """Start the login shell; its pipes are closed at the end of the block, whoever holds them."""
+        """Start the login shell; its pipes are closed at the end of the block, even if others hold them."""
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.subprocess_exec(
             lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_PIECE, loop=loop),

@@ -29,9 +29,9 @@ class _Words(NamedTuple):
 
 
 _SAID = "{said}"
-"""Stands for the driver's own words after a colon, where it gave any."""
+"""Replaced by the driver's own words after a colon, if there are any."""
 _PLACES = "{looked_at}"
-"""Stands for the same, and for what was looked at."""
+"""Replaced by the same, and by the searched places."""
 
 _WORDS: dict[str, _Words] = {
     "no-device": _Words(

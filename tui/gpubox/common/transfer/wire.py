@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 FRAME = 1 << 20
 """Bytes sent at a time."""
 ASK = 1 << 20
-"""Size from which a file is asked for before it is sent."""
+"""Size from which the receiver is asked what it has of a file before it is sent."""
 TOGETHER = 1 << 16
-"""Bytes that are sent together rather than each for itself."""
+"""Bytes up to which small pieces are sent together."""
 LINE = 64 << 20
-"""Bytes that a line may have: the list of what is there already may be long."""
+"""Most bytes of a line: the list of existing files may be long."""
 END, FAILED = 0, 0xFFFFFFFF
 SAME, UNWANTED = -1, -2
 """Instead of an offset: reasons why nothing of a file is sent."""
