@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 import asyncssh
 import pytest
+from asyncssh.auth import ClientAuth, _ClientPublicKeyAuth
 from textual._context import active_message_pump
 from textual.app import App
 from textual.command import Provider
@@ -106,6 +107,12 @@ def test_asyncssh_still_ignores_a_full_transport(name: str) -> None:
     # ssh/backpressure.py replaces both on each connection; a body of theirs would be lost.
     body = getattr(asyncssh.SSHClientConnection, name).__code__
     assert (body.co_names, body.co_argcount) == ((), 1)
+
+
+def test_asyncssh_sends_a_key_by_the_method_that_we_wrap() -> None:
+    # ssh/sign_at_once.py replaces it on each connection, and turns the first part of a key's request to True.
+    assert calls(ClientAuth.send_request, "send_userauth_request(self._method, *args, key=key")
+    assert "send_request(Boolean(False)," in inspect.getsource(_ClientPublicKeyAuth._start)
 
 
 def test_asyncssh_searches_its_libraries_by_the_function_that_we_replace() -> None:

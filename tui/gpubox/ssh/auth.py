@@ -12,7 +12,7 @@ import asyncssh
 
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import clean
-from gpubox.ssh.keys import Offer, offers
+from gpubox.ssh.keys import FileKey, Offer, offers
 from gpubox.ssh.resolve import Resolved
 
 TRIES = 3
@@ -68,6 +68,11 @@ class LoginAttempt:
         """Named key files that do not exist, in words; empty when all exist."""
         names = ", ".join(clean(str(file), 120) for file in self.where.missing[:3])
         return f"There is no key file {names}" if names else ""
+
+    @property
+    def ready_key(self) -> FileKey | None:
+        """The key that is offered, if it signs without asking anybody."""
+        return self._offered if isinstance(self._offered, FileKey) and self._offered.ready else None
 
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """Return the next key to offer, or None when there is no further one."""

@@ -11,6 +11,7 @@ from gpubox.core.sanitize import clean
 from gpubox.ssh.auth import LoginAttempt
 from gpubox.ssh.errors import Stage
 from gpubox.ssh.host_key import HostKeyPolicy
+from gpubox.ssh.sign_at_once import sign_at_once
 
 
 class Client(asyncssh.SSHClient):
@@ -33,6 +34,7 @@ class Client(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Record that the server answered."""
         self._connection = conn
+        sign_at_once(conn, self._login)
         self._reached(Stage.HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:

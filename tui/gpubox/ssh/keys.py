@@ -14,6 +14,9 @@ from gpubox.ssh.resolve import Resolved
 
 _LOG = logging.getLogger(__name__)
 
+_UNLOCKED = b"b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"
+"""How a key of OpenSSH begins that has no passphrase: its cipher is `none`."""
+
 Unlock = Callable[[Path], Awaitable[asyncssh.SSHKey]]
 """Reads a private key file, asking for its passphrase if it has one; raises ValueError when it stays
 locked."""
@@ -39,8 +42,15 @@ class FileKey(asyncssh.SSHKeyPair):
         self._file = file
         self._unlock = unlock
 
+    @property
+    def ready(self) -> bool:
+        """Whether it signs without asking anybody: no passphrase, no security key to touch."""
+        head = _head(self._file)
+        locked = b"ENCRYPTED" in head or (b"OPENSSH" in head and _UNLOCKED not in head)
+        return b"PRIVATE KEY" in head and not locked and not self.algorithm.startswith(b"sk-")
+
     async def sign_async(self, data: bytes) -> bytes:
-        """Sign, once the box said that it accepts this key; raises ValueError when it stays locked."""
+        """Sign; raises ValueError when the key stays locked."""
         key = await self._unlock(self._file)
         # An RSA signature takes milliseconds, a security key waits for a touch.
         return await asyncio.to_thread(key.sign, data, self.sig_algorithm)
@@ -105,7 +115,7 @@ def _of_files(
                 found.append(_with_certificate(in_agent, cert))
         if in_agent is not None:
             found.append(in_agent)
-        elif _is_private(file):
+        elif b"PRIVATE KEY" in _head(file):
             found.append(FileKey(file, public, unlock))
     return found
 
@@ -148,11 +158,11 @@ def public_part(file: Path) -> asyncssh.SSHKey | None:
     return None
 
 
-def _is_private(file: Path) -> bool:
+def _head(file: Path) -> bytes:
     try:
-        return b"PRIVATE KEY" in file.read_bytes()[:4096]
+        return file.read_bytes()[:4096]
     except OSError:
-        return False
+        return b""
 
 
 def _certificates_of(file: Path, extra: Sequence[asyncssh.SSHCertificate]) -> list[asyncssh.SSHCertificate]:
