@@ -153,6 +153,6 @@ def test_a_status_loads_no_screen_no_feature_and_no_other_kind_of_box() -> None:
     assert done.stdout.decode() == "[] 1 True\n"
 
 
-def test_one_reading_takes_its_rates_over_a_quarter_of_a_second() -> None:
+def test_one_reading_asks_for_the_shortest_interval() -> None:
     ran = apart("status", "local", "--json", "--set", "probe.interval=30")
     assert json.loads(ran.out)["sample"]["interval"] == 0.25

@@ -19,7 +19,7 @@ from tests.remote.running import PROBE
 
 def test_a_heartbeat_is_answered_between_samples_and_in_the_next(machine: Machine, python: str) -> None:
     probe = machine.start("interval=60", python=python)
-    assert probe.sample().pong is None
+    assert [probe.sample().pong for _ in range(2)] == [None, None]
     probe.send("beat 41")
     assert msgspec.json.decode(probe.line()) == {"pong": 41}
     probe.send("beat 42")
@@ -64,9 +64,16 @@ def test_heartbeats_keep_it_alive_past_the_silence(machine: Machine) -> None:
     assert probe.end() == 0
 
 
+def test_rates_are_there_long_before_the_second_interval(machine: Machine) -> None:
+    probe = machine.start("interval=60")
+    first, second = probe.sample(), probe.sample()
+    assert (first.host.cpu, second.host.cpu is None) == (None, False)
+    assert second.time - first.time < 60
+
+
 def test_the_interval_can_be_changed(machine: Machine) -> None:
     probe = machine.start("interval=60")
-    assert probe.sample().interval == 60
+    assert [probe.sample().interval for _ in range(2)] == [60, 60]
     probe.send("interval 0.25")
     # The sample that was due in a minute comes at once, or nobody would see the change for so long.
     assert probe.sample().interval == 0.25

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from gpubox.core.target import Target
 
 ONE_SHOT = 0.25
-"""Seconds between the two readings that a single sample's rates need: the shortest interval of the probe.
+"""Seconds between the two readings that a single sample's rates need, on a box without Python.
 
-The kernel counts processor time in steps of 10 ms on each core, which is 4% of it or less.
+The probe of Python takes its second reading sooner, whatever its interval is.
 """
 
 
