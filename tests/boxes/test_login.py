@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from gpubox.boxes.jobs.backends.slurm.commands import exports
 from gpubox.boxes.jobs.box_backend import BoxBackend
-from gpubox.boxes.jobs.slurm.commands import exports
 from gpubox.boxes.jobs.spec_parsing import new_id, program_of
 from gpubox.boxes.login import Login
 from gpubox.core.channels import Channels

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gpubox.boxes.jobs.backends.slurm.backend import Slurm
 from gpubox.boxes.jobs.box_backend import BoxBackend
-from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.boxes.jobs.spec_parsing import new_id
 from gpubox.core.channels import Channels
 from gpubox.core.feed import Feed

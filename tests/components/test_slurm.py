@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.backends.slurm.backend import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import GpuRequest
 from gpubox.core.record import exit_status

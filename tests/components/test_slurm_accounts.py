@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm import commands
+from gpubox.boxes.jobs.backends.slurm import commands
 from gpubox.local.shell import LocalShell
 from tests.components.slurm_jobs import ONE, behind, ended, spec, until
 from tests.components.slurms import SlurmTest, slurm

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.backends.slurm.backend import Slurm
 from gpubox.boxes.login import Login
 from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell

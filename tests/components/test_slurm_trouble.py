@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.backends.slurm.backend import Slurm
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
 from tests.components.parts import program
@@ -41,7 +41,7 @@ async def test_a_dead_controller_costs_words_and_not_the_list(
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         backend = behind(tmp_path, monkeypatch)
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm.commands.LIMIT", 1)
+        monkeypatch.setattr("gpubox.boxes.jobs.backends.slurm.commands.LIMIT", 1)
         record = await backend.launch(spec("sleep 100", gpus=ONE))
         waiting = await backend.launch(spec("sleep 100", gpus=ONE))
         await until(backend, record, lambda record: record.state == "running")
@@ -50,8 +50,8 @@ async def test_a_dead_controller_costs_words_and_not_the_list(
         records = {record.id: record for record in await backend.list()}
         assert records[record.id].state == "running"
         assert "contact" in records[waiting.id].waits.lower() or "nothing" in records[waiting.id].waits
-        assert backend.view.value is not None
-        assert backend.view.value.trouble
+        assert backend.queue.value is not None
+        assert backend.queue.value.trouble
         stopped = await backend._supervised.stop(record.id, "ada@laptop")
         assert stopped.state in ("stopping", "ended")
         made.begin("slurmctld")  # or nobody would take what is left of the job away
@@ -76,7 +76,7 @@ async def test_a_job_that_slurm_forgot_is_told_as_such(
     with slurm(tmp_path / "own") as made:
         backend, record = await forgotten(tmp_path, monkeypatch, made)
         assert (await backend.show(record.id)).state == "queued", "it may still come"
-        monkeypatch.setattr("gpubox.boxes.jobs.slurm.backend.FORGOTTEN", 0.0)
+        monkeypatch.setattr("gpubox.boxes.jobs.backends.slurm.backend.FORGOTTEN", 0.0)
         ending = await ended(backend, record)
         assert (ending.how, ending.words) == ("queue", f"Slurm no longer knows its job {record.queue_id}")
 
@@ -100,7 +100,7 @@ async def test_accounting_is_asked_where_there_is_one(
 
 
 async def test_a_box_without_slurm_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpubox.boxes.jobs.slurm.commands._FIND", "true")
+    monkeypatch.setattr("gpubox.boxes.jobs.backends.slurm.commands._FIND", "true")
     backend = behind(tmp_path, monkeypatch)
     assert not await backend.find()
     assert await backend.look() is None

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import Feature
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm.backend import SlurmState
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.job import GpuRequest, JobSpec
@@ -134,7 +134,7 @@ class FakeJobs(FakeLogs, Feature):
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         self.looked = True
         self.past: tuple[str, ...] = ()
-        self.slurm = SimpleNamespace(view=Feed[SlurmState | None](None))
+        self.backends = {"slurm": SimpleNamespace(queue=Feed[QueueView | None](None))}
         self.done: list[str] = []
         self.launched: list[JobSpec] = []
         self.seconds: tuple[Tick, ...] = ticks(60)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from gpubox.boxes.desktops import discovery
 from gpubox.boxes.desktops.remote_script import ScriptLine as Said
+from gpubox.boxes.jobs.backends.slurm import parse
 from gpubox.boxes.jobs.compare.comparison import compare
 from gpubox.boxes.jobs.compare.export import export
 from gpubox.boxes.jobs.list_decoder import ListDecoder
-from gpubox.boxes.jobs.slurm import parse
-from gpubox.boxes.jobs.slurm.backend import SlurmState
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.commands import env_report, job_report, report
 from gpubox.config.settings import Settings, Thresholds
 from gpubox.core.decode import decode
@@ -38,7 +38,7 @@ from gpubox.ui.panels.host import text as host_text
 from gpubox.ui.panels.jobs import (
     compare_graphs,
     curves,
-    slurm_queue,
+    queue_window,
 )
 from gpubox.ui.panels.jobs import (
     details as job_details,
@@ -222,9 +222,9 @@ def cells(fields: str) -> st.SearchStrategy[list[str]]:
 )
 def test_every_queue_of_slurm_can_be_drawn(jobs: list[list[str]], nodes: list[list[str]]) -> None:
     rows = parse.queue(jobs)
-    view = SlurmState(parse.partitions(nodes, rows), rows, NOW)
+    view = QueueView(parse.partitions(nodes, rows), rows, NOW)
     for width in WIDTHS:
-        slurm_queue.draw_queue(view, width)
+        queue_window.draw_queue(view, width)
     parse.accounted("|".join(["7", *(line[0] for line in jobs), "0:0"]), "7")
 
 

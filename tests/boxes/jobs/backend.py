@@ -10,6 +10,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
@@ -46,6 +47,7 @@ class ScriptedBackend:
     """A backend with records and one log; `fails` has what the next questions raise, one after the other."""
 
     def __init__(self, *records: Record) -> None:
+        self.queue: Feed[QueueView | None] = Feed(None)
         self.records = {record.id: record for record in records}
         self.now = 5000.0
         self.log = b""
@@ -72,6 +74,12 @@ class ScriptedBackend:
         if self.gate is not None:
             await self.gate.wait()
         return found
+
+    async def refresh(self, age: float = 0.0) -> None:
+        return
+
+    async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        return tuple(records)
 
     async def launch(self, spec: JobSpec) -> Record:
         self._ask("launch")

@@ -10,7 +10,6 @@ from typing import cast
 from gpubox.boxes.context import Purpose
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.boxes.sshd_policy import SshdPolicy
 from gpubox.config.settings import JobSettings
 from gpubox.core.channels import Channels
@@ -24,13 +23,6 @@ from tests.boxes.jobs.backend import ScriptedBackend, link
 from tests.boxes.scripted import ScriptedShell
 
 BUSY = RemoteError("No channel", "The box opens no further one")
-
-
-class Without(Slurm):
-    """A box without Slurm."""
-
-    async def find(self) -> bool:
-        return False
 
 
 class Kept:
@@ -54,7 +46,7 @@ class Kept:
         )
         self.backend = ScriptedBackend(*records)
         self.jobs.box_backend = cast("BoxBackend", self.backend)
-        self.jobs.slurm = Without("xub", self.jobs.box_backend)
+        self.jobs.backends = {"box": self.backend}
 
     def change(self, at: float) -> None:
         """Let the probe say that a job changed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from gpubox.boxes.jobs.backends import title_of
 from gpubox.commands.output import plain
 from gpubox.common.units import DASH, duration, percent, size
 from gpubox.core.job_outcome import outcome
@@ -97,7 +98,7 @@ def details(record: Record) -> list[str]:
         ("started", _clock(record.started)),
         ("ended", _clock(record.ended)),
         ("for", duration(_took(record)) if usage is None else ""),
-        ("Slurm", clean(record.queue_id, 40)),
+        (title_of(spec.backend), clean(record.queue_id, 40)),
         ("commit", clean(record.commit, 60)),
         ("record", clean(record.folder, 300)),
         ("log", size(record.log_bytes)),

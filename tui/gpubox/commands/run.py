@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption, kinds
 from gpubox.commands.common import common_options, complain, complete_box, no_login
 from gpubox.commands.features import envs_of, jobs_of
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
@@ -19,10 +21,29 @@ if TYPE_CHECKING:
     from gpubox.core.job import GpuRequest, JobSpec
     from gpubox.core.record import Record
 
+F = TypeVar("F", bound=Callable[..., object])
 NO_ANSWER = 125
 """Exit status with --wait when the job's own is unknown: the box failed, or the job never started."""
 WITHOUT = "none"
 """Stands for no environment where one is named."""
+
+
+def _options() -> dict[str, list[tuple[BackendKind, BackendOption]]]:
+    """Return what backends can be asked for besides, by the names of the options."""
+    found: dict[str, list[tuple[BackendKind, BackendOption]]] = {}
+    for kind in kinds():
+        for option in kind.options:
+            found.setdefault(option.name, []).append((kind, option))
+    return found
+
+
+def backend_options(function: F) -> F:
+    """Give a command --backend, and the options of every backend."""
+    for name, having in reversed(_options().items()):
+        words = "; ".join(f"{kind.title} only: {option.help}" for kind, option in having)
+        function = click.option(f"--{name}", metavar="NAME", default="", help=f"{words}.")(function)
+    names = [kind.name for kind in kinds()]
+    return click.option("--backend", type=click.Choice(names), default=BOX, help="What runs it.")(function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,8 @@ class RunOptions:
     template: str
     variables: tuple[str, ...]
     backend: str
-    partition: str
+    options: dict[str, str]
+    """What the backends are asked for besides, by the names of their options."""
     notify: bool
     login: bool
 
@@ -71,8 +93,7 @@ class RunOptions:
 @click.option("--result", "results", multiple=True, metavar="PATTERN", help="Files to fetch in the end.")
 @click.option("--template", metavar="NAME", default="", help="A job that is ready to run.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A variable of the template.")
-@click.option("--backend", type=click.Choice(["box", "slurm"]), default="box", help="What runs it.")
-@click.option("--partition", metavar="NAME", default="", help="Slurm only: where it is queued.")
+@backend_options
 @click.option("--no-notify", "notify", flag_value=False, default=True, help="Say nothing at its end.")
 @no_login
 @click.option("--wait", is_flag=True, help="Show its log and end as it ends.")
@@ -98,7 +119,8 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     from gpubox.core.record import exit_status
     from gpubox.core.sanitize import clean
 
-    words = RunOptions(**given)  # pyright: ignore[reportArgumentType] - click made them of the options above
+    options = {name: text for name in _options() if (text := str(given.pop(name)))}
+    words = RunOptions(**given, options=options)  # pyright: ignore[reportArgumentType] - made by click
     _check(words)
 
     async def work(opened: Box, settings: Settings) -> int:
@@ -125,8 +147,10 @@ def _check(given: RunOptions) -> None:
         raise no_template()
     if given.after and given.after_any:
         raise ConfigError("One job before it", "--after and --after-any exclude each other")
-    if given.partition and given.backend != "slurm":
-        raise ConfigError("No partition", "--partition goes with --backend slurm")
+    for name in given.options:
+        names = [kind.name for kind, _ in _options()[name]]
+        if given.backend not in names:
+            raise ConfigError(f"No {name}", f"--{name} goes with --backend {' or '.join(names)}")
 
 
 def no_template() -> ConfigError:
@@ -169,7 +193,7 @@ async def requested(box: Box, settings: Settings, given: RunOptions) -> JobSpec:
         notify=given.notify and spec.notify,
         login=given.login,
         backend=given.backend,
-        options={"partition": given.partition} if given.partition else {},
+        options=given.options,
     )
 
 

@@ -12,6 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from gpubox.boxes.jobs.queue_view import Partition, QueueView
 from gpubox.config.settings import JobSettings
 from gpubox.core.env import Build, Env
 from gpubox.core.job import GpuRequest, JobSpec
@@ -177,7 +178,7 @@ def test_a_job_that_is_edited_keeps_what_nobody_changed() -> None:
 
 
 def test_with_slurm_the_form_asks_who_runs_it_and_where() -> None:
-    known = changed(KNOWN, slurm=True, partitions=(("gpu", "3 of 4 nodes idle"),), places=())
+    known = changed(KNOWN, queues={"slurm": QueueView((Partition("gpu", nodes=4, idle=3),))}, places=())
     made = Draft(known, None)
     made.texts.update(command="true", backend="slurm", partition="gpu", gpus="2")
     spec = made.spec()

@@ -9,8 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
-from gpubox.boxes.jobs.slurm.backend import SlurmState
-from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
+from gpubox.boxes.jobs.queue_view import Partition, QueueRow, QueueView
 from gpubox.core.errors import RemoteError
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.record import Ending
@@ -19,7 +18,7 @@ from gpubox.ui.log.pane import LogPane
 from gpubox.ui.panels.jobs.form import JobForm
 from gpubox.ui.panels.jobs.job_screen import JobScreen
 from gpubox.ui.panels.jobs.panel import JobsPanel
-from gpubox.ui.panels.jobs.slurm_queue import draw_queue
+from gpubox.ui.panels.jobs.queue_window import draw_queue
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.details import Details
 from tests import samples
@@ -226,7 +225,7 @@ async def test_the_picture_of_jobs(width: int, clock: Clock, snapshot: SnapshotA
 
 
 def test_slurms_queue_has_ones_own_and_the_running_jobs_first_and_says_why_a_node_is_out() -> None:
-    view = SlurmState(
+    view = QueueView(
         (Partition("gpu", reasons=("node7 drained: GPU fell off the bus",)),),
         (
             QueueRow("1", "PENDING", user="bob", name="wait"),
@@ -247,8 +246,8 @@ def test_slurms_queue_has_ones_own_and_the_running_jobs_first_and_says_why_a_nod
 
 async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: SnapshotAssertion) -> None:
     jobs = FakeJobs(*ALL)
-    jobs.slurm.view.put(
-        SlurmState(
+    jobs.backends["slurm"].queue.put(
+        QueueView(
             (Partition("gpu", default=True, limit=3600.0, nodes=4, idle=1, cpus=64, gpus=8, gpus_used=6),),
             (QueueRow("71", "RUNNING", "gpu", "ada", "train", job="x", ran=75.0, gpus=2, where="node1"),),
             NOW,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.slurm.backend import SlurmState
-from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
+from gpubox.boxes.jobs.queue_view import Partition, QueueRow, QueueView
 from gpubox.core.record import Ending, GpuUse, Tick
 from gpubox.ui.draw.spans import Line
 from gpubox.ui.panels.jobs import text as job_text
 from gpubox.ui.panels.jobs.compare_graphs import on_axis
 from gpubox.ui.panels.jobs.curves import draw_curves, resampled
 from gpubox.ui.panels.jobs.details import draw_all, draw_head
-from gpubox.ui.panels.jobs.slurm_queue import draw_queue
+from gpubox.ui.panels.jobs.queue_window import draw_queue, draw_queues
 from tests.parts import NOW
 from tests.ui.jobs import DONE, RUNNING, WAITING, queued, record, ticks
 
@@ -124,7 +123,7 @@ def test_a_job_that_begins_is_told_in_a_sentence() -> None:
 
 
 def test_slurms_partitions_and_queue_are_told_in_words() -> None:
-    view = SlurmState(
+    view = QueueView(
         (Partition("gpu", default=True, limit=3600.0, nodes=4, idle=1, cpus=64, gpus=8, gpus_used=6),
             Partition("old", up=False)),
         (QueueRow("71", "RUNNING", "gpu", "ada", "train", job="x", ran=75.0, gpus=2, where="node1"),
@@ -140,8 +139,8 @@ def test_slurms_partitions_and_queue_are_told_in_words() -> None:
     assert text.split("running")[1].split()[:4] == ["1m", "15s", "2", "node1"]
     assert text.split("pending")[1].split()[:4] == ["1m", "05s", "–", "Resources"]
     assert "\x1b" not in text
-    assert "no Slurm" in plain(draw_queue(None, 80))
-    assert "! sinfo does not answer" in plain(draw_queue(SlurmState(trouble="sinfo does not answer"), 80))
+    assert "no queue" in plain(draw_queues({}, 80, ""))
+    assert "! sinfo does not answer" in plain(draw_queue(QueueView(trouble="sinfo does not answer"), 80))
 
 
 def test_a_number_of_gpus_is_not_mistaken_for_the_index_of_one() -> None:

@@ -1,1 +1,1 @@
-"""Jobs of a box: launched, followed, compared; by our own supervisor or by Slurm."""
+"""Jobs of a box: launched, followed, compared; by our own supervisor or a queue of the box."""

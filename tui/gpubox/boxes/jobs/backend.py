@@ -1,15 +1,17 @@
-"""The protocol of a job backend: our own supervisor, or Slurm."""
+"""The protocol of a job backend: our own supervisor, or a queue of the box."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.core.bounds import Whole
+from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
 from gpubox.core.record import Record, Tick
 
@@ -81,6 +83,22 @@ class LogStream(Protocol):
 class Backend(Protocol):
     """Runs jobs; every method raises RemoteError, and Dropped when the link ends."""
 
+    @property
+    def queue(self) -> Feed[QueueView | None]:
+        """Its queue of everybody's jobs as last polled; None while the box is not known to have it."""
+        ...
+
+    async def refresh(self, age: float = 0.0) -> None:
+        """Poll `queue` when the last poll is older than some seconds; a failure is in it. Raises Dropped."""
+        ...
+
+    async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        """Add to records what only the backend knows of its own: what a job waits for, how it ended.
+
+        If it does not answer, they stay as they are. Raises Dropped.
+        """
+        ...
+
     async def launch(self, spec: JobSpec) -> Record:
         """Start or queue a job and return its record; submitting the same id again starts nothing."""
         ...
@@ -123,3 +141,8 @@ class Backend(Protocol):
     async def remove(self, jobs: Sequence[str]) -> None:
         """Delete the records and logs of ended jobs."""
         ...
+
+
+def queues(backends: Mapping[str, Backend]) -> dict[str, QueueView]:
+    """Return the queues that the box has besides its own, by the names of their backends."""
+    return {name: view for name, one in backends.items() if (view := one.queue.value) is not None}

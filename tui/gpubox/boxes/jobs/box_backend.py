@@ -15,6 +15,7 @@ from gpubox.agent.bundle import Program
 from gpubox.agent.program_pipes import ProgramPipes, piped
 from gpubox.boxes.jobs.backend import Counted, Found, Page, Search
 from gpubox.boxes.jobs.list_decoder import WORDING, ListDecoder, about, named_safely
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.boxes.login import Login
 from gpubox.core.bounds import Whole
 from gpubox.core.channels import Channels
@@ -68,6 +69,8 @@ class BoxBackend:
         self._wording = replace(WORDING, box=box)
         self.environment = dict(environment or {})
         """Variables that our program gets on the box."""
+        self.queue: Feed[QueueView | None] = Feed(None)
+        """Always None: its jobs are all that there are."""
         self.login = login
         """What reads the environment of a login, which jobs begin with; None where this process has it."""
 
@@ -126,6 +129,13 @@ class BoxBackend:
         if len(data) < _LARGE:
             return self._reader.read(data)
         return await asyncio.to_thread(self._reader.read, data)
+
+    async def refresh(self, age: float = 0.0) -> None:
+        """Do nothing: no queue but ours is polled."""
+
+    async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
+        """Return the records as they are: the box knows no more; see Backend.settle."""
+        return tuple(records)
 
     async def list(self) -> tuple[Record, ...]:
         """Return all records, newest first."""

@@ -15,14 +15,13 @@ import msgspec
 
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.files.transfer import Files, TransferProgress
-from gpubox.boxes.jobs import hooks, logs, results, spec_builder
+from gpubox.boxes.jobs import backends, hooks, logs, results, spec_builder
 from gpubox.boxes.jobs.backend import Backend, Counted, Found, LogStream, Page, Search
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.merge import merged
 from gpubox.boxes.jobs.notified import NotifiedJobs
 from gpubox.boxes.jobs.poller import JobPoller
 from gpubox.boxes.jobs.selectors import choose
-from gpubox.boxes.jobs.slurm.backend import Slurm
 from gpubox.boxes.jobs.spec_parsing import hidden, secrets_needed, tells_secret
 from gpubox.boxes.login import Login
 from gpubox.boxes.sshd_policy import SshdLimits, SshdPolicy
@@ -74,8 +73,10 @@ class Jobs(Feature):
         self.box_backend = BoxBackend(box, shell, channels, python=python, environment=environment,
             login=login)  # fmt: skip
         """The backend of the box itself."""
-        self.slurm = Slurm(box, self.box_backend)
-        """The backend of a box with Slurm; its `view` is None elsewhere."""
+        self.backends: Mapping[str, Backend] = {
+            kind.name: kind.make(box, self.box_backend) for kind in backends.kinds()
+        }
+        """Every backend by its name, also those that the box lacks."""
         self.settings = settings or JobSettings()
         self._box, self._channels = box, channels
         self._store = store
@@ -111,7 +112,9 @@ class Jobs(Feature):
             self._meanwhile.clear()
             try:
                 listing = await self.box_backend.look(gpus=gpus)
-                records = await self.slurm.settle(listing.jobs)
+                records = listing.jobs
+                for backend in self.backends.values():
+                    records = await backend.settle(records)
             except Dropped:
                 raise
             except GpuBoxError as error:
@@ -263,11 +266,11 @@ class Jobs(Feature):
 
     def backend(self, name: str) -> Backend:
         """Return a backend by its name; raises RemoteError for one that the box lacks."""
-        if name == "box":
-            return self.box_backend
-        if name == "slurm":
-            return self.slurm
-        raise RemoteError("No such queue", f"{self._box} has no {name}", "Leave it to the box itself")
+        if name not in self.backends:
+            raise RemoteError(
+                "No such queue", f"{self._box} has no {clean(name, 40)}", "Leave it to the box itself"
+            )
+        return self.backends[name]
 
     def _backend_of(self, job: str) -> Backend:
         record = next((one for one in self.feed.value if one.id == job), None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from gpubox.agent.program_cache import NoPython
-from gpubox.boxes.jobs.slurm.backend import Slurm
+from gpubox.boxes.jobs.backend import Backend
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.record import ACTIVE, Record
@@ -25,7 +25,7 @@ SETTLE = 2.0
 WATCHED = 2.0
 """Seconds between two polls while somebody watches and a job is active."""
 QUEUE = 10.0
-"""Seconds between two polls of Slurm's queue while somebody watches and no job of ours is in it."""
+"""Seconds between two polls of a queue of the box while somebody watches and no job of ours is in it."""
 AGAIN, SELDOM = 5.0, 300.0
 """First and longest back-off in seconds after a failed poll; each doubles the last."""
 
@@ -36,7 +36,7 @@ class PolledJobs(Protocol):
     feed: Feed[tuple[Record, ...]]
     trouble: Feed[GpuBoxError | None]
     looked: bool
-    slurm: Slurm
+    backends: Mapping[str, Backend]
 
     async def look(self) -> tuple[Record, ...]:
         """Poll all jobs; raises GpuBoxError."""
@@ -92,7 +92,8 @@ class JobPoller:
             await asyncio.sleep(SETTLE if sample.value is None else 0)
             if shell is self._shell.value:
                 await self.look_again()
-                await self._look_at_slurm(0.0)
+                for backend in self._jobs.backends.values():
+                    await self._refresh(backend, 0.0)
 
     async def _on_changes(self, sample: Feed[Sample | None]) -> None:
         """Poll when a job changed; the first reported time is that of an old change."""
@@ -123,12 +124,12 @@ class JobPoller:
             at_work = any(record.state in ACTIVE for record in self._jobs.feed.value)
             if self._jobs.trouble.value is None and (at_work or not self._jobs.looked):
                 await self.look_again()
-            if self._jobs.slurm.view.value is not None:
-                await self._look_at_slurm(QUEUE)
+            for backend in self._jobs.backends.values():
+                if backend.queue.value is not None:
+                    await self._refresh(backend, QUEUE)
             await asyncio.sleep(max(WATCHED, 10 * (time.monotonic() - began)))
 
-    async def _look_at_slurm(self, age: float) -> None:
-        """Poll Slurm's queue, where there is one, when the last poll is older than some seconds."""
+    async def _refresh(self, backend: Backend, age: float) -> None:
         with suppress(Dropped):
             if self._shell.value is not None:
-                await self._jobs.slurm.refresh(age)
+                await backend.refresh(age)

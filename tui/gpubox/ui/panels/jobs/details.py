@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from gpubox.boxes.jobs.backends import title_of
 from gpubox.common import units
 from gpubox.core.record import GpuUse, Record, Usage
 from gpubox.core.sanitize import clean
@@ -52,14 +53,8 @@ def _place(record: Record) -> list[Span]:
         parts.append(Span("CPU only", "muted"))
     parts.append(Span(f"by {clean(spec.by, 40)}", "muted"))
     if record.queue_id:
-        parts.append(
-            Span(
-                " ".join(
-                    ("Slurm", clean(record.queue_id, 20), *(clean(one, 20) for one in spec.options.values()))
-                ),
-                "muted",
-            )
-        )
+        words = (title_of(spec.backend), record.queue_id, *spec.options.values())
+        parts.append(Span(" ".join(clean(word, 20) for word in words), "muted"))
     return parts
 
 

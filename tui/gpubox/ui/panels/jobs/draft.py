@@ -9,14 +9,16 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs import spec_builder, spec_parsing
+from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption
 from gpubox.common import units
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 from gpubox.core.sanitize import clean
+from gpubox.ui.panels.jobs import fields
 from gpubox.ui.panels.jobs import text as job_text
-from gpubox.ui.panels.jobs.fields import FIELDS, NONE, Choice, Context, FieldError, env_words, who
+from gpubox.ui.panels.jobs.fields import NONE, Choice, Context, FieldError
 
 T = TypeVar("T")
 
@@ -56,7 +58,8 @@ class Draft:
 
     def meaning(self, field: str) -> str:
         """Return what a field means, in words; raises Wrong."""
-        return _READ[field](self)[1]
+        option = fields.options().get(field)
+        return (self._option(option) if option is not None else _READ[field](self))[1]
 
     def spec(self) -> JobSpec:
         """Return the job; raises Wrong."""
@@ -64,7 +67,7 @@ class Draft:
         variables, hidden = self._variables()[0]
         now, after, after_any = self._when()[0]
         line = self._command()[0]
-        context = self._context
+        backend = self._backend()[0]
         written = spec_builder.with_line(spec_builder.in_env(begin, self._env()[0]), line)
         return replace(
             spec_builder.again(written),
@@ -80,8 +83,8 @@ class Draft:
             limit=self._limit()[0],
             results=self._results()[0],
             notify=self._notify()[0],
-            backend="slurm" if context.slurm and self._backend()[0] == "slurm" else "box",
-            options={"partition": partition} if context.slurm and (partition := self._partition()[0]) else {},
+            backend=backend.name,
+            options={option.name: text for option in backend.options if (text := self._option(option)[0])},
         )
 
     # Each reader returns what a field holds and what that means, or raises Wrong.
@@ -111,7 +114,7 @@ class Draft:
             raise FieldError("env", f"{len(found)} are called so: write its path")
         if found[0].broken:
             raise FieldError("env", clean(found[0].broken, 60))
-        return found[0], env_words(found[0])
+        return found[0], fields.env_words(found[0])
 
     def _login(self) -> tuple[bool, str]:
         return _yes_or_no(
@@ -126,7 +129,7 @@ class Draft:
             if text
             else spec_builder.default_gpus(self._context.settings, places)
         )
-        if spec.mode in ("count", "chosen") and not places and self.texts["backend"].strip() != "slurm":
+        if spec.mode in ("count", "chosen") and not places and self.texts["backend"].strip() in ("", BOX):
             raise FieldError("gpus", "the box shows no GPU: none")
         match spec.mode:
             case "none":
@@ -140,7 +143,7 @@ class Draft:
                 return spec, f"{free} of {len(places)} free" if places else ""
             case "chosen":
                 busy = [place for place in places if place.uuid in spec.uuids and not place.free]
-                return spec, f"GPU {busy[0].index}: {who(busy[0])}" if busy else "free"
+                return spec, f"GPU {busy[0].index}: {fields.who(busy[0])}" if busy else "free"
 
     def _name(self) -> tuple[str, str]:
         return self.texts["name"].strip(), ""
@@ -195,22 +198,23 @@ class Draft:
     def _notify(self) -> tuple[bool, str]:
         return _yes_or_no("notify", self.texts["notify"], "a toast when it ended", "")
 
-    def _backend(self) -> tuple[str, str]:
-        text = self.texts["backend"].strip()
-        if text not in ("", "box", "slurm"):
-            raise FieldError("backend", "box or slurm")
-        return text or "box", "sbatch queues it" if text == "slurm" else "our own supervisor"
+    def _backend(self) -> tuple[BackendKind, str]:
+        known = {kind.name: kind for kind in fields.offered(self._context)}
+        text = (self.texts["backend"].strip() if len(known) > 1 else "") or BOX
+        if text not in known:
+            raise FieldError("backend", " or ".join(known))
+        return known[text], known[text].about
 
-    def _partition(self) -> tuple[str, str]:
-        text = self.texts["partition"].strip()
-        known = dict(self._context.partitions)
+    def _option(self, option: BackendOption) -> tuple[str, str]:
+        text = self.texts[option.name].strip()
+        known = {choice.text: choice.words for choice in fields.choices(option.name, self._context)}
         if text and known and text not in known:
-            raise FieldError("partition", f"there is {', '.join(list(known)[:4])}")
-        return text, clean(known.get(text, ""), 40) if text else "Slurm's default"
+            raise FieldError(option.name, f"there is {', '.join(list(known)[:4])}")
+        return text, clean(known.get(text, ""), 40) if text else option.default
 
 
 _READ: dict[str, Callable[[Draft], tuple[object, str]]] = {
-    field.name: getattr(Draft, f"_{field.name}") for field in FIELDS
+    field.name: getattr(Draft, f"_{field.name}") for field in fields.FIELDS
 }
 
 
@@ -260,7 +264,7 @@ def _texts(spec: JobSpec | None, context: Context) -> dict[str, str]:
         "results": " ".join(spec.results) if _plain(spec.results) else shlex.join(spec.results),
         "notify": "yes" if spec.notify else "no",
         "backend": spec.backend,
-        "partition": spec.options.get("partition", ""),
+        **{name: spec.options.get(name, "") for name in fields.options()},
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption, kinds
+from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.config.settings import JobSettings
 from gpubox.core.env import Env
 from gpubox.core.job import JobSpec
@@ -42,9 +44,8 @@ class Context:
     """Commands that were run before, newest first."""
     templates: Sequence[tuple[str, JobSpec]] = ()
     """Jobs that are ready to run, each under its title."""
-    partitions: Sequence[tuple[str, str]] = ()
-    """Slurm's partitions with a word about each; none without Slurm."""
-    slurm: bool = False
+    queues: Mapping[str, QueueView] = field(default_factory=dict[str, QueueView])
+    """The queues that the box has besides its own, by the names of their backends."""
     login: bool = False
     """Whether the environment of a login is read, which jobs begin with."""
     settings: JobSettings = field(default_factory=JobSettings)
@@ -85,10 +86,26 @@ FIELDS: Sequence[Field] = (
     Field("limit", "Time limit", "none"),
     Field("results", "Results", "*.png out/"),
     Field("notify", "Notify", "yes"),
-    Field("backend", "Runs by", "box", lambda context: context.slurm),
-    Field("partition", "Partition", "", lambda context: context.slurm),
+    Field("backend", "Runs by", BOX, lambda context: bool(context.queues)),
 )
-"""The fields, in their order."""
+"""The fields that every job has, in their order; those of its backend follow."""
+
+
+def fields(context: Context) -> Sequence[Field]:
+    """Return the fields that a job can have on this box."""
+    own = {option.name: option for kind in offered(context) for option in kind.options}
+    options = (Field(name, option.label, "") for name, option in own.items())
+    return [*(field for field in FIELDS if field.offered(context)), *options]
+
+
+def options() -> dict[str, BackendOption]:
+    """Return what the backends can be asked for besides, by the names of the fields."""
+    return {option.name: option for kind in kinds() for option in kind.options}
+
+
+def offered(context: Context) -> Sequence[BackendKind]:
+    """Return the backends that can run a job on this box."""
+    return [kind for kind in kinds() if kind.name == BOX or kind.name in context.queues]
 
 
 def choices(field: str, context: Context) -> Sequence[Choice]:
@@ -121,11 +138,15 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
         case "notify":
             return [Choice("yes", "tell when it ended"), Choice("no")]
         case "backend":
-            return [Choice("box", "our own supervisor, at once"), Choice("slurm", "sbatch queues it")]
-        case "partition":
-            return [Choice(name, words) for name, words in context.partitions]
+            return [Choice(kind.name, kind.about) for kind in offered(context)]
         case _:
-            return ()
+            return [
+                Choice(name, words)
+                for kind in kinds()
+                for option in kind.options
+                if option.name == field and kind.name in context.queues
+                for name, words in option.choices(context.queues[kind.name])
+            ]
 
 
 def _gpu_choices(places: Sequence[GpuPlace]) -> Iterator[Choice]:

@@ -21,7 +21,7 @@ from gpubox.ui.draw.spans import Line, Span, cut, length, spread
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.form_keys import BACK, NEXT
 from gpubox.ui.panels.jobs.draft import Draft
-from gpubox.ui.panels.jobs.fields import FIELDS, Choice, Context, FieldError, choices
+from gpubox.ui.panels.jobs.fields import Choice, Context, FieldError, choices, fields
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.line_input import CommandInput, LineInput
 from gpubox.ui.widgets.secret_input import SecretInput
@@ -74,9 +74,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         """Make a row for each field that the box knows."""
         with Vertical(id="job-form") as frame:
             set_title(frame, self._heading, self._known.box)
-            for field in FIELDS:
-                if not field.offered(self._known):
-                    continue
+            for field in fields(self._known):
                 kind = _KINDS.get(field.name, LineInput)
                 self._inputs[field.name] = kind(
                     self._draft.texts[field.name],

@@ -8,9 +8,8 @@ from contextlib import suppress
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.jobs import templates
+from gpubox.boxes.jobs.backend import queues
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm.parse import Partition
-from gpubox.common import units
 from gpubox.config.settings import Settings
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError, GpuBoxError
@@ -23,12 +22,10 @@ async def context(box: Box, settings: Settings) -> Context:
     """Return what is known now; nothing is asked of the box, so that the form is there at once."""
     jobs, environments = box.use(Jobs), box.use(Environments)
     envs, chosen, places = environments.feed.value, environments.chosen.value, jobs.gpus.value
-    slurm = jobs.slurm.view.value
     return Context(
         box=box.name,
-        slurm=slurm is not None,
+        queues=queues(jobs.backends),
         login=box.context.has_login,
-        partitions=[(one.name, _words(one)) for one in slurm.partitions] if slurm is not None else (),
         envs=envs.envs if envs is not None else (),
         chosen=chosen,
         places=places,
@@ -37,17 +34,6 @@ async def context(box: Box, settings: Settings) -> Context:
         templates=tuple(_templates(settings, chosen, places)),
         settings=settings.jobs,
     )
-
-
-def _words(partition: Partition) -> str:
-    """Return what tells whether a job would begin soon in a partition of Slurm."""
-    parts = [f"{partition.idle} of {partition.nodes} nodes idle"]
-    if partition.gpus:
-        parts.append(f"{partition.gpus - partition.gpus_used} of {partition.gpus} GPUs free")
-    parts += [f"at most {units.duration(partition.limit)}"] if partition.limit is not None else []
-    parts += ["the default"] if partition.default else []
-    parts += [] if partition.up else ["closed"]
-    return ", ".join(parts)
 
 
 async def learned(box: Box, settings: Settings) -> Context:

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.backend import queues
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
 from gpubox.core.record import Record
@@ -22,7 +23,7 @@ from gpubox.ui.error_boundary import guarded
 from gpubox.ui.panel import Panel
 from gpubox.ui.panels.jobs import text
 from gpubox.ui.panels.jobs.actions import VERBS, JobActions
-from gpubox.ui.panels.jobs.slurm_queue import QueueWindow
+from gpubox.ui.panels.jobs.queue_window import QueueWindow
 from gpubox.ui.panels.jobs.table import COLUMNS, JobRow, matches, summary
 from gpubox.ui.poller import VisibleWatch, live
 from gpubox.ui.widgets.filter_input import FilterInput
@@ -60,7 +61,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             "g", "do('results')", "Results", id="jobs.results", tooltip="Look at its files, and fetch them"
         ),
         Binding("o", "do('folder')", "Folder", id="jobs.folder", tooltip="Open a shell in its folder"),
-        Binding("p", "queue", "Slurm queue", id="jobs.queue", tooltip="Show Slurm's partitions and queue"),
+        Binding("p", "queue", "Queue", id="jobs.queue", tooltip="Show partitions and everybody's jobs"),
         Binding("slash", "filter", "Filter", id="jobs.filter", tooltip="Show only rows with these words"),
         replace(SORT, id="jobs.sort"),
         replace(REVERSE, id="jobs.reverse"),
@@ -156,7 +157,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             case "do":
                 return record is not None and self._verbs.can(str(parameters[0]), record)
             case "queue":
-                return self._jobs.slurm.view.value is not None
+                return bool(queues(self._jobs.backends))
             case "compare":
                 return len(self._marked) > 1
             case "clear":
@@ -196,7 +197,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             self.notify(f"{text.greeting(record)} · j shows it", title=self.box.name, markup=False)
 
     def action_queue(self) -> None:
-        """Show Slurm's partitions, and everybody's jobs."""
+        """Show the partitions and everybody's jobs of the queues that the box has."""
         program(self).push_screen(QueueWindow(self.box))
 
     def action_do(self, verb: str) -> None:

@@ -7,12 +7,13 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
+from gpubox.boxes.jobs.backends.slurm import commands
+from gpubox.boxes.jobs.backends.slurm.backend import Slurm
+from gpubox.boxes.jobs.backends.slurm.commands import Place, Queue
+from gpubox.boxes.jobs.backends.slurm.endings import COMPLETING
+from gpubox.boxes.jobs.backends.slurm.parse import AccountedJob
 from gpubox.boxes.jobs.box_backend import BoxBackend
-from gpubox.boxes.jobs.slurm import commands
-from gpubox.boxes.jobs.slurm.backend import Slurm
-from gpubox.boxes.jobs.slurm.commands import Place, Queue
-from gpubox.boxes.jobs.slurm.endings import COMPLETING
-from gpubox.boxes.jobs.slurm.parse import AccountedJob, QueueRow
+from gpubox.boxes.jobs.queue_view import QueueRow
 from gpubox.core.record import Ending, Record
 from tests.boxes.jobs.backend import ScriptedBackend, job
 from tests.boxes.scripted import ScriptedShell

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from types import MappingProxyType
 
-from gpubox.boxes.jobs.slurm import gpus, parse
-from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow
+from gpubox.boxes.jobs.backends.slurm import gpus, parse
+from gpubox.boxes.jobs.backends.slurm.parse import AccountedJob
+from gpubox.boxes.jobs.queue_view import Partition, QueueRow
 from gpubox.core.errors import RemoteError
 from gpubox.core.sanitize import as_bytes, clean_bytes, last_line
 from gpubox.core.shell import CommandResult, Shell

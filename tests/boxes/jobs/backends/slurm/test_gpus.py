@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.boxes.jobs.slurm import gpus
+from gpubox.boxes.jobs.backends.slurm import gpus
 
 
 @pytest.mark.parametrize(

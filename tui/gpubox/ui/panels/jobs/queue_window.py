@@ -1,7 +1,8 @@
-"""Slurm's partitions and its queue of everybody's jobs, as lines."""
+"""The queues that a box has besides its own: partitions and everybody's jobs, as lines."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -9,9 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs.backend import queues
+from gpubox.boxes.jobs.backends import title_of
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.boxes.jobs.slurm.backend import SlurmState
-from gpubox.boxes.jobs.slurm.parse import Partition, QueueRow
+from gpubox.boxes.jobs.queue_view import Partition, QueueRow, QueueView
 from gpubox.common import units
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.line_view import LineView
@@ -23,20 +25,20 @@ _STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
 
 
 class QueueWindow(Details, inherit_bindings=False):
-    """Slurm's partitions and everybody's jobs, kept up to date, narrowed to some words."""
+    """The partitions and everybody's jobs, kept up to date, narrowed to some words."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "Close", id="slurm-queue.close", tooltip="Drop the filter, or go back"),
+        Binding("escape", "clear", "Close", id="queue.close", tooltip="Drop the filter, or go back"),
         Binding("enter,q", "close", "Close", id="details.close", tooltip="Go back", show=False),
-        Binding(
-            "slash", "filter", "Filter", id="slurm-queue.filter", tooltip="Show only jobs with these words"
-        ),
+        Binding("slash", "filter", "Filter", id="queue.filter", tooltip="Show only jobs with these words"),
     ]
 
     def __init__(self, box: Box) -> None:
-        view = box.use(Jobs).slurm.view
+        backends = box.use(Jobs).backends
         super().__init__(
-            "Slurm", box.sample, lambda width, _: draw_queue(view.value, width, self._words.value)
+            ", ".join(map(title_of, queues(backends))),
+            box.sample,
+            lambda width, _: draw_queues(queues(backends), width, self._words.value),
         )
         self._words = FilterInput(placeholder="words in user, name, state, partition …")
 
@@ -67,13 +69,23 @@ class QueueWindow(Details, inherit_bindings=False):
         self.query_one(LineView).focus()
 
 
-def draw_queue(view: SlurmState | None, width: int, words: str = "") -> list[Line]:
+def draw_queues(views: Mapping[str, QueueView], width: int, words: str) -> list[Line]:
+    """Return each queue, below its name where there are several."""
+    if not views:
+        return [(Span("The box has no queue but its own", "muted"),)]
+    out: list[Line] = []
+    for name, view in views.items():
+        if len(views) > 1:
+            out += [*([EMPTY] if out else []), (Span(title_of(name), "accent"),)]
+        out += draw_queue(view, width, words)
+    return out
+
+
+def draw_queue(view: QueueView, width: int, words: str = "") -> list[Line]:
     """Return partitions and why nodes are out of use; then who runs and who waits, and why.
 
     Jobs of one's own come first, with a mark, then those that run; `words` are in each job that is shown.
     """
-    if view is None:
-        return [(Span("The box has no Slurm", "muted"),)]
     out: list[Line] = [(Span(f"! {clean(view.trouble, 200)}", "warn"),)] if view.trouble else []
     out.append((Span(f"{'PARTITION':<16} {'NODES':>12} {'CPUS':>14} {'GPUS':>10} {'LIMIT':>9}", "muted"),))
     for one in view.partitions:

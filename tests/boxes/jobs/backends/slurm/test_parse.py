@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.boxes.jobs.slurm import messages as words
-from gpubox.boxes.jobs.slurm import parse as text
-from gpubox.boxes.jobs.slurm.parse import AccountedJob, QueueRow
+from gpubox.boxes.jobs.backends.slurm import messages as words
+from gpubox.boxes.jobs.backends.slurm import parse as text
+from gpubox.boxes.jobs.backends.slurm.parse import AccountedJob
+from gpubox.boxes.jobs.queue_view import QueueRow
 from gpubox.core.record import Ending, exit_status
 from tests.boxes.jobs.backend import job
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from gpubox.boxes.jobs.slurm.parse import AccountedJob, QueueRow
+from gpubox.boxes.jobs.backends.slurm.parse import AccountedJob
+from gpubox.boxes.jobs.queue_view import QueueRow
 from gpubox.core.record import Record
 
 _SANE = 7 * 86400.0

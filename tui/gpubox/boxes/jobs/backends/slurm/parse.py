@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpubox.boxes.jobs.slurm.gpus import NEVER, gpus, whole
+from gpubox.boxes.jobs.backends.slurm.gpus import NEVER, gpus, whole
+from gpubox.boxes.jobs.queue_view import Partition, QueueRow
 from gpubox.core.sanitize import clean
 
 QUEUE = "%i %T %P %u %k %r %M %l %D %C %b %N %S %V %j"
@@ -18,61 +19,6 @@ ACCOUNT = "JobIDRaw State ExitCode End Start NodeList"
 
 _MOST_HOSTS = 10_000
 _NO_REASON = ("", "none", "(null)", "n/a")
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """A partition: a set of nodes that jobs queue for."""
-
-    name: str
-    default: bool = False
-    up: bool = True
-    limit: float | None = None
-    """Most seconds that a job may run there; None for no limit."""
-    nodes: int = 0
-    idle: int = 0
-    """Nodes on which nothing runs."""
-    down: int = 0
-    """Nodes that take no jobs now."""
-    cpus: int = 0
-    cpus_used: int = 0
-    gpus: int = 0
-    gpus_used: int = 0
-    """GPUs in use, reported by the nodes, else summed over the jobs in the queue."""
-    kinds: tuple[str, ...] = ()
-    """Models of GPUs, as the administrator named them."""
-    reasons: tuple[str, ...] = ()
-    """Why nodes take no jobs: the nodes, their state and the recorded reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """A job in Slurm's queue, of any user."""
-
-    id: str
-    state: str
-    """As Slurm names it: PENDING, RUNNING, COMPLETING, TIMEOUT..."""
-    partition: str = ""
-    user: str = ""
-    name: str = ""
-    job: str = ""
-    """The id of our record, for a job of ours."""
-    reason: str = ""
-    """Why it does not run, in Slurm's one word."""
-    ran: float | None = None
-    """Run time in seconds."""
-    limit: float | None = None
-    nodes: int = 0
-    cpus: int = 0
-    gpus: int = 0
-    """On all of its nodes together."""
-    where: str = ""
-    """The nodes that it has."""
-    start: float | None = None
-    """When it started, or is expected to."""
-    submitted: float | None = None
-    own: bool = False
-    """Whether it belongs to the user who logged in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
-from gpubox.boxes.jobs.slurm.commands import LIMIT, exports
+from gpubox.boxes.jobs.backends.slurm.commands import LIMIT, exports
 from gpubox.core.errors import RemoteError
 from gpubox.core.job import JobSpec
 from gpubox.core.sanitize import clean

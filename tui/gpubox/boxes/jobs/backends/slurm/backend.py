@@ -6,18 +6,19 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import token_hex
 
 import msgspec
 
 from gpubox.agent import program_cache
 from gpubox.boxes.jobs.backend import Counted, Found, LogStream, Page, Search
+from gpubox.boxes.jobs.backends.slurm import commands, endings, messages, submit
+from gpubox.boxes.jobs.backends.slurm.commands import Place
+from gpubox.boxes.jobs.backends.slurm.parse import AccountedJob
 from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.list_decoder import about
-from gpubox.boxes.jobs.slurm import commands, endings, messages, submit
-from gpubox.boxes.jobs.slurm.commands import Place
-from gpubox.boxes.jobs.slurm.parse import AccountedJob, Partition, QueueRow
+from gpubox.boxes.jobs.queue_view import QueueRow, QueueView
 from gpubox.core.bounds import Moment
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
@@ -28,19 +29,6 @@ from gpubox.core.shell import Shell
 
 FORGOTTEN = 60.0
 """Seconds after which a job that Slurm does not know is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlurmState:
-    """Slurm on a box."""
-
-    partitions: tuple[Partition, ...] = ()
-    queue: tuple[QueueRow, ...] = ()
-    """Waiting and running jobs of all users."""
-    now: float = 0.0
-    """The box's clock then."""
-    trouble: str = ""
-    """Why the query failed, in words; the other fields are those of the last success."""
 
 
 class _Settled(msgspec.Struct, frozen=True):
@@ -62,8 +50,8 @@ class Slurm:
     """See backend.Backend. Without Slurm on the box each method raises RemoteError."""
 
     def __init__(self, box: str, supervised: BoxBackend) -> None:
-        self.view: Feed[SlurmState | None] = Feed(None)
-        """Partitions and queue as last polled; None on a box without Slurm."""
+        self.queue: Feed[QueueView | None] = Feed(None)
+        """See Backend.queue."""
         self._box = box
         self._supervised = supervised
         self._place: Place | None = None
@@ -80,25 +68,25 @@ class Slurm:
         if shell is not self._found_by:
             self._place = await commands.find(shell, await self._supervised.variables())
             self._found_by = shell
-            if self._place is None and self.view.value is not None:
-                self.view.put(None)
+            if self._place is None and self.queue.value is not None:
+                self.queue.put(None)
         return self._place is not None
 
-    async def look(self) -> SlurmState | None:
+    async def look(self) -> QueueView | None:
         """Poll partitions and queue; None on a box without Slurm. Raises RemoteError and Dropped."""
         if not await self.find():
             return None
         found = await commands.ask(self._supervised.shell(), self._there())
         queue = tuple(row for row in found.rows if messages.phase(row.state) != "ended")
-        view = SlurmState(found.partitions, queue, found.now)
+        view = QueueView(found.partitions, queue, found.now)
         self._rows, self._looked_at = found.rows, time.monotonic()
-        self.view.put(view)
+        self.queue.put(view)
         return view
 
     async def refresh(self, age: float = 0.0) -> None:
-        """Poll when the last poll is older than some seconds; a failure is in `view`. Raises Dropped."""
+        """Poll when the last poll is older than some seconds; a failure is in `queue`. Raises Dropped."""
         try:
-            if await self.find() and (time.monotonic() - self._looked_at > age or self.view.value is None):
+            if await self.find() and (time.monotonic() - self._looked_at > age or self.queue.value is None):
                 await self.look()
         except RemoteError as error:
             self._silent(error)
@@ -106,12 +94,12 @@ class Slurm:
     def _silent(self, error: RemoteError) -> None:
         self._looked_at = time.monotonic()
         if self._place is not None:
-            self.view.put(replace(self.view.value or SlurmState(), trouble=error.text))
+            self.queue.put(replace(self.queue.value or QueueView(), trouble=error.text))
 
     async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
         """Add to records what only Slurm knows: what a job waits for, and how it ended without a record.
 
-        If Slurm does not answer, they stay as they are, and `view` says so. Raises Dropped.
+        If Slurm does not answer, they stay as they are, and `queue` says so. Raises Dropped.
         """
         if not any(self._open(record) for record in records):
             return tuple(records)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from gpubox.boxes.jobs.slurm import messages
-from gpubox.boxes.jobs.slurm.parse import QueueRow
-from gpubox.boxes.jobs.slurm.submit import CANCELER
+from gpubox.boxes.jobs.backends.slurm import messages
+from gpubox.boxes.jobs.backends.slurm.submit import CANCELER
+from gpubox.boxes.jobs.queue_view import QueueRow
 from gpubox.core.record import Record
 
 RECENT = 600.0

@@ -1,1 +1,0 @@
-"""Tests of gpubox.boxes.jobs.slurm."""

@@ -1,1 +1,0 @@
-"""Jobs that Slurm queues: commands, parsers and the backend."""
