@@ -1,4 +1,4 @@
-"""Job specs: what a person asks for; core.record holds what came of it.
+"""Job specs: the requests of the user; core.record has their outcome.
 
 All times are seconds since the epoch by the box's clock; all durations are seconds, all sizes bytes.
 Unknown fields are ignored and new ones have defaults, so that old records stay readable.
@@ -15,7 +15,7 @@ from gpubox.core.bounds import Number, Whole
 
 
 class GpuRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which GPUs a job asks for."""
+    """The GPUs that a job requests."""
 
     mode: Literal["count", "chosen", "none", "any"] = "count"
     """A number of free ones; those named; none, with CUDA_VISIBLE_DEVICES empty; or all, without a lease."""
@@ -32,23 +32,23 @@ class Ignored(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person asks a job to be. Values of secrets in `environment` never reach the box's disk."""
+    """The request for a job. Values of secrets in `environment` never reach the box's disk."""
 
     id: str
     """`YYYYMMDD-HHMMSS-xxxx`; made by the client, so that submitting it twice starts one job."""
     argv: tuple[str, ...]
     """The program and its arguments."""
     line: str = ""
-    """What a person typed, for showing and editing; empty when `argv` was given."""
+    """The line that the user typed, for display and editing; empty when `argv` was given."""
     name: str = ""
     cwd: str = ""
-    """Working folder; `~` and relative ones are taken from the home folder; empty is the home folder."""
+    """Working folder; `~` and relative paths start at the home folder, which is also the default."""
     prefix: str = ""
     """The environment's folder; empty runs without one."""
     kind: str = ""
     """The environment's kind; see core.env.Kind."""
     env: str = ""
-    """The environment's name, for showing."""
+    """The environment's name, for display."""
     changes: tuple[str, ...] = ()
     """Folders of environments that no other job may change meanwhile; it waits for those that do."""
     removes: bool = False
@@ -58,7 +58,7 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     variables of its software environment and `environment` come on top.
     """
     environment: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    """Variables that are set on top."""
+    """Additional variables."""
     hidden: tuple[str, ...] = ()
     """Names in `environment` whose values were left out of the record, because they look like secrets."""
     gpus: GpuRequest = GpuRequest(mode="none")
@@ -70,9 +70,9 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     after: str = ""
     """Id of a job that must end first."""
     after_any: bool = False
-    """Whether that job may fail; else it must end with exit code 0."""
+    """Whether that job may fail; otherwise it must end with exit code 0."""
     limit: Number | None = None
-    """Seconds that it may run."""
+    """Time limit in seconds; None for no limit."""
     grace: Number = 10.0
     """Seconds between TERM and KILL when it is stopped."""
     results: tuple[str, ...] = ()
@@ -97,5 +97,5 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def command(self) -> str:
-        """Its command, as a person types it."""
+        """Its command, as a user types it."""
         return self.line or shlex.join(self.argv)

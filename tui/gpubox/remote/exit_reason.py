@@ -1,4 +1,4 @@
-"""Why a job ended, as exactly as the box can tell: what the kernel says, and what follows from it."""
+"""Why a job ended, as precisely as the box knows: the facts of the kernel, and conclusions from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FULL = 65536
 
 
 def execute(argv: Sequence[str], environment: Dict[str, str]) -> None:
-    """Become a program, looked for in the PATH of its own environment; raises OSError."""
+    """Exec a program, searched in the PATH of its own environment; raises OSError."""
     if "/" in argv[0]:
         os.execve(argv[0], list(argv), environment)
     tries = [_attempt(folder, argv, environment) for folder in environment.get("PATH", os.defpath).split(":")]
@@ -31,7 +31,7 @@ def execute(argv: Sequence[str], environment: Dict[str, str]) -> None:
 
 
 def _attempt(folder: str, argv: Sequence[str], environment: Dict[str, str]) -> Optional[OSError]:
-    """Become a program of one folder; returns why that failed, and None when it simply is not there."""
+    """Exec a program of a folder; return the error, or None when it does not exist."""
     try:
         os.execve(os.path.join(folder or ".", argv[0]), list(argv), environment)
     except OSError as error:
@@ -39,7 +39,7 @@ def _attempt(folder: str, argv: Sequence[str], environment: Dict[str, str]) -> O
 
 
 def exec_words(program: str, environment: Dict[str, str], error: BaseException) -> str:
-    """Return in words why a program could not be started; asked in its working folder."""
+    """Return in words why a program could not be started; call it in its working folder."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and "/" not in program:
         words = "%s: no such program in PATH; check its name, and the environment. PATH is %s"
@@ -61,7 +61,7 @@ def exec_words(program: str, environment: Dict[str, str], error: BaseException) 
 
 
 def stopped_by(folder: str, canceler: str) -> Tuple[str, str]:
-    """Return who asked for a job's end, and what else is known of it.
+    """Return who requested the stop of a job, and other known facts.
 
     `canceler` is the command that cancels jobs of the queue that runs this one; empty without a queue.
     """
@@ -76,18 +76,18 @@ def stopped_by(folder: str, canceler: str) -> Tuple[str, str]:
 
 
 def not_found(ended: Row) -> bool:
-    """Return whether a command was not found, or did not find one, as shells say by 127."""
+    """Return whether a program was not found, which shells report as status 127."""
     return ended.get("how") == "exec" or ended.get("code") == 127
 
 
 def last_line(path: str) -> str:
-    """Return the last line of a small text file that is not empty."""
+    """Return the last non-empty line of a small text file."""
     lines = [line for line in process_tree.read(path).decode("utf-8", "replace").splitlines() if line.strip()]
     return lines[-1].strip()[:300] if lines else ""
 
 
 def refusal(record: Row) -> str:
-    """Return in words why a job that waited for this ended one does not start; empty when it may."""
+    """Return in words why a job after this ended one does not start; empty when it may."""
     ending = record.get("ending") or {}
     if ending.get("how") == "exit" and ending.get("code") == 0:
         return ""
@@ -103,7 +103,7 @@ def refusal(record: Row) -> str:
 
 
 def peak_of_self() -> int:
-    """Return the most memory that this process had: a child's peak never reads lower, even after exec."""
+    """Return the peak memory of this process: that of a child is never lower, even after exec."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -125,7 +125,7 @@ def ending(status: int) -> Row:
 
 
 def _memory_events() -> List[str]:
-    """Return the files in which our cgroup, of either version, counts processes ended for lack of memory."""
+    """Return the files in which our cgroup, of either version, counts processes killed for lack of memory."""
     found: List[str] = []
     for line in process_tree.read("/proc/self/cgroup").decode("utf-8", "replace").splitlines():
         number, _, rest = line.partition(":")
@@ -146,12 +146,12 @@ def _count(path: str) -> int:
 
 
 def counters() -> Row:
-    """Return how many processes were ended so far for lack of memory: in our cgroup, and on the whole box."""
+    """Return the processes killed for lack of memory so far: in our cgroup, and on the whole box."""
     return {path: _count(path) for path in [*_memory_events(), "/proc/vmstat"]}
 
 
 def out_of_memory(before: Row, itself: bool = True) -> str:
-    """Return in words whether lack of memory may have ended a job; empty when nothing tells so.
+    """Return in words whether lack of memory may have ended a job; empty without a sign of it.
 
     Without `itself` it was not the command that was killed, but perhaps one of its processes.
     """
@@ -174,7 +174,7 @@ def out_of_memory(before: Row, itself: bool = True) -> str:
 
 
 def full_disk(*paths: str) -> str:
-    """Return in words which of these places lies on a full disk; empty when none does."""
+    """Return in words which of these places is on a full disk; empty if none is."""
     for path in paths:
         try:
             room = os.statvfs(path)
@@ -190,7 +190,7 @@ def full_disk(*paths: str) -> str:
 def explain(
     found: Row, pid: int, cwd: str, since: float, before: Row, argv: Sequence[str], folder: str
 ) -> None:
-    """Add to an Ending where the core lies and what is known of the cause."""
+    """Add the core file and the known cause to an Ending."""
     code = found.get("code") or 0
     if found["how"] == "exit" and code == 0:
         return

@@ -1,4 +1,4 @@
-"""Starts a supervisor that outlives the login, and exactly one for each job, however often it is asked."""
+"""Starts a supervisor that outlives the login, exactly one per job, even for repeated requests."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 BEGIN = 10.0
-"""Seconds that a supervisor may take for its first record."""
+"""Seconds for a supervisor to write its first record."""
 READY = b"."
-"""What a supervisor tells when its record is there; anything else are words of why it is not."""
+"""Sent by a supervisor once its record exists; anything else is the reason why it does not."""
 PATIENCE = 0.5
-"""Seconds for which a launch waits for the command itself, once its record is there."""
+"""Seconds for which a launch waits for the command itself, once its record exists."""
 FILES = 8 << 20
-"""Bytes of small programs that may travel with a job."""
+"""Most bytes of small programs that are sent with a job."""
 STUBBORN = 60.0
-"""Seconds of KILL after which processes are left alone that a driver does not let end; as in command.py."""
+"""Seconds of KILL after which processes that hang in a driver are abandoned; as in runner.py."""
 
 
 def _wrong(text: str) -> records.Refused:
@@ -51,7 +51,7 @@ def _table(value: object, what: str) -> Dict[str, str]:
 
 
 def checked(spec: object) -> Row:
-    """Return a spec whose fields can be relied on; raises Refused. What we do not know stays in it."""
+    """Return a validated spec; raises Refused. Unknown fields stay in it."""
     if not isinstance(spec, dict):
         raise _wrong("There is no wish")
     if not isinstance(spec.get("id"), str) or not records.ID.fullmatch(spec["id"]):
@@ -73,7 +73,7 @@ def checked(spec: object) -> Row:
     for name in files:
         if "/" in name or name in ("", ".", ".."):
             raise _wrong("%s is not a plain file name" % ascii(name)[:80])
-    # What is left out of the spec for GPUs has its default, one of them; without any spec there is none.
+    # Fields missing in the request for GPUs have their defaults, one GPU; without a request there are none.
     gpus: Any = spec.get("gpus")
     if gpus is None:
         gpus = {"mode": "none"}
@@ -93,7 +93,7 @@ def checked(spec: object) -> Row:
 
 
 def prepare_folder(job: str) -> str:
-    """Return the record folder of a job, made if need be; raises Refused."""
+    """Return the record folder of a job, created if needed; raises Refused."""
     folder = os.path.join(records.jobs_folder(), job)
     with contextlib.suppress(FileExistsError):
         _noting(folder, lambda: os.mkdir(folder, 0o700))
@@ -121,7 +121,7 @@ def _room(folder: str) -> str:
 
 
 def prepare(folder: str, spec: Row) -> None:
-    """Write a spec and what travels with it into its record folder; raises Refused."""
+    """Write a spec and the files that are sent with it into its record folder; raises Refused."""
 
     def write() -> None:
         for name, text in (spec.get("files") or {}).items():
@@ -138,8 +138,8 @@ def prepare(folder: str, spec: Row) -> None:
 def launch(spec: object) -> Row:
     """Start or queue a job and return its record; raises Refused.
 
-    Sent again it starts nothing more: whoever has the lock of the record folder and finds no status begins
-    the job, also when an earlier launch was cut half-way.
+    A repeated request starts nothing more: the launch that holds the lock of the record folder and finds no
+    status starts the job, even after an interrupted launch.
     """
     job = checked(spec)
     umask = os.umask(0o077)
@@ -169,7 +169,7 @@ def launch(spec: object) -> Row:
 
 
 def _locked(folder: str) -> Optional[int]:
-    """Wait for the lock of a record folder and return its handle; raises Refused where it cannot be made."""
+    """Wait for the lock of a record folder and return its handle; raises Refused without one."""
     try:
         return gpu_queue.lock(os.path.join(folder, "lock"), fcntl.LOCK_EX)
     except OSError as error:
@@ -177,7 +177,7 @@ def _locked(folder: str) -> Optional[int]:
 
 
 def _forget(folder: str) -> None:
-    """Remove a record of which nothing began, or it would stand in the list for good."""
+    """Remove a record whose job never started, or the list would show it forever."""
     if not os.path.exists(os.path.join(folder, "status.json")):
         import shutil
 
@@ -217,14 +217,14 @@ def _warn(job: Row, words: str) -> None:
 
 
 def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) -> None:
-    """Start the supervisor by two forks; until its first record it holds the lock with us."""
+    """Start the supervisor by two forks; until its first record it shares our lock."""
     pid = os.fork()
     if pid == 0:
         held = [] if lock is None else [lock]
         try:
             _detach(folder, write, *held)
             supervise(folder, job, umask, lambda: _notify(write, held))
-        except OSError as error:  # nobody else hears it where supervisor.log cannot be written
+        except OSError as error:  # the only report when supervisor.log cannot be written
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             words = "The disk is full" if full else error.strerror or str(error)
             _notify(write, held, ("%s: %s" % (error.filename or folder, words)).encode("utf-8", "replace"))
@@ -234,9 +234,9 @@ def _fork(folder: str, job: Row, umask: int, lock: Optional[int], write: int) ->
 
 
 def _hear(folder: str, line: int) -> None:
-    """Wait for the first record, and a moment for what follows it; raises Refused when it does not come."""
+    """Wait for the first record, and a moment for the command; raises Refused when no record arrives."""
     if not select.select([line], [], [], BEGIN)[0]:
-        return  # it is slow, and may come yet
+        return  # it is slow, and may still arrive
     first = os.read(line, 4096)
     if not first.startswith(READY):
         from gpubox.remote import exit_reason
@@ -246,7 +246,7 @@ def _hear(folder: str, line: int) -> None:
             raise records.Refused("The job could not be noted", full, _room(folder))
         said = exit_reason.last_line(os.path.join(folder, "supervisor.log"))
         raise records.Refused("The job did not start", said or "Its supervisor did not come up")
-    # The command itself follows within milliseconds, or the word that it waits, unless its environment or
+    # The command itself, or the report that it waits, follows within milliseconds, unless its environment or
     # the driver takes time.
     select.select([line], [], [], PATIENCE)
 
@@ -266,10 +266,10 @@ def _detach(folder: str, *keep: int) -> None:
 
 
 def _notify(write: int, held: List[int], words: bytes = READY) -> None:
-    while held:  # the record is there: whoever launches it again finds it
+    while held:  # the record exists: a repeated launch finds it
         os.close(held.pop())
     with contextlib.suppress(OSError):
-        os.write(write, words)  # whoever launched it may be gone
+        os.write(write, words)  # the launch may be gone
 
 
 def supervise(folder: str, job: Row, umask: int, notify: Callable[[], None]) -> None:
@@ -286,7 +286,7 @@ def supervise(folder: str, job: Row, umask: int, notify: Callable[[], None]) -> 
 
 
 def stop(job: object, by: object) -> Row:
-    """Ask for the end of a job and all its processes; returns its record as it is a moment later."""
+    """Request the stop of a job with all its processes; return its record a moment later."""
     folder = records.folder_of(job)
     record = records.current(folder) or {}
     if record.get("state") not in records.ACTIVE:
@@ -329,14 +329,14 @@ def prepared(spec: object) -> Row:
 def payload(job: str, variable: str, canceler: str) -> int:
     """Run a prepared job for a queue, in the foreground, and end as it ended, signals included.
 
-    The queue says in an environment variable which of its jobs this is, and cancels jobs by `canceler`.
+    The environment variable has the queue's id of this job; `canceler` is the command that cancels jobs.
     """
     folder = records.folder_of(job, anywhere=True)
     spec = records.load(os.path.join(folder, "spec.json"))
     if spec is None:
         raise records.Refused("The job cannot be run", "There is no spec.json in %s" % folder)
     umask = os.umask(0o077)
-    # Hidden variables are not in the record; the queue hands on those that it was given.
+    # Hidden variables are not in the record; the queue passes on those that it got.
     number = os.environ.get(variable, "") or "0"
     from gpubox.remote import supervisor
 
@@ -351,24 +351,24 @@ def payload(job: str, variable: str, canceler: str) -> int:
 
 
 def user() -> str:
-    """Return who we are."""
+    """Return the name of this user."""
     name = users.name(os.getuid())
     return os.environ.get("USER", name) if name.isdigit() else name
 
 
 def _end_orphan(folder: str, record: Row, by: str) -> None:
-    """End a job whose supervisor was killed, from a process of our own: TERM, the grace, KILL.
+    """Stop a job whose supervisor was killed, from a separate process: TERM, the grace, KILL.
 
-    A process that a driver does not let end is left alone after a while, as the supervisor does it.
+    Processes that hang in a driver are abandoned after a while, as by the supervisor.
     """
     if os.fork() != 0:
         return
     try:
         _detach(folder)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks once more sends it to us by now
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a repeated stop now sends it to us
         status = os.path.join(folder, "status.json")
         current = records.load(status) or record
-        # We take the place of its supervisor, so that it does not count as lost before we are done.
+        # We replace its supervisor, so that the job does not count as lost before we are done.
         records.save(folder, dict(current, state="stopping", supervisor=process_tree.identity(os.getpid())))
         press = process_tree.Terminator()
         kill = time.monotonic() + float((record.get("spec") or {}).get("grace", 10.0))
@@ -392,7 +392,7 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
 
 
 def _left(record: Row) -> Dict[int, List[bytes]]:
-    """Return what still runs of a job that has no supervisor."""
+    """Return the living processes of a job without a supervisor."""
     left = process_tree.of_job(record["id"])
     main = record.get("main")
     if main and process_tree.alive(main):

@@ -1,8 +1,8 @@
-"""Records of jobs on the box's disk: where they lie, how they are written, and what is true of them now.
+"""Records of jobs on the box's disk: where they are, how they are written, and their present state.
 
-A record is a folder: spec.json (the wish), status.json (a Record, see gpubox.core.record), log, samples,
-gpus.json, activation.log, supervisor.log, files/, stop.json (who asked for its end) and reserve (blocks for
-the last write on a full disk).
+A record is a folder: spec.json, status.json (a Record, see gpubox.core.record), log, samples, gpus.json,
+activation.log, supervisor.log, files/, stop.json (who requested the stop) and reserve (blocks for the last
+write on a full disk).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4,40}")
 RESERVE = 65536
 ACTIVE = ("queued", "starting", "running", "stopping")
 DAWN = 10.0
-"""Seconds after which a record without a status is a launch that was cut."""
+"""Seconds after which a record without a status is an interrupted launch."""
 
 
 class Refused(Exception):
-    """A request that cannot be served, in words."""
+    """A request is refused, with title, text and hint."""
 
     def __init__(self, title: str, text: str, hint: str = "") -> None:
         super().__init__(text)
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 def private(folder: str) -> str:
-    """Make a folder of ours that nobody else can enter, and return it; raises Refused when it is not ours."""
+    """Create a private folder, and return it; raises Refused when it belongs to another user."""
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         found = os.lstat(folder)
@@ -70,10 +70,10 @@ def jobs_folder() -> str:
 
 
 def folder_of(job: object, *, anywhere: bool = False) -> str:
-    """Return where a job's record lies; raises Refused for what cannot be an id, and when there is none.
+    """Return the folder of a job's record; raises Refused for an invalid id, and without a record.
 
-    `anywhere` looks among the records of other machines too: a queue may run a job on another one than
-    the one that took it.
+    With `anywhere` it searches the records of other machines too: a queue may run a job on another machine
+    than the one that accepted it.
     """
     if not isinstance(job, str) or not ID.fullmatch(job):
         raise Refused("Not a job's id", "%s is not of the form YYYYMMDD-HHMMSS-xxxx" % ascii(job)[:80])
@@ -90,7 +90,7 @@ def folder_of(job: object, *, anywhere: bool = False) -> str:
 
 
 def _status(folder: str) -> Optional[Row]:
-    """Return the status of a job as it was written last, or None when there is none, or none of any use."""
+    """Return the last written status of a job, or None when it is missing or unusable."""
     found = load(os.path.join(folder, "status.json"))
     if found is None or not isinstance(found.get("id"), str) or not isinstance(found.get("state"), str):
         return None
@@ -98,7 +98,7 @@ def _status(folder: str) -> Optional[Row]:
 
 
 def load(path: str) -> Optional[Row]:
-    """Return a JSON object of the disk, or None when there is none or it is damaged."""
+    """Return the JSON object in a file, or None when it is missing or damaged."""
     try:
         with open(path, "rb") as file:
             found = json.loads(file.read().decode("utf-8", "surrogateescape"))
@@ -108,10 +108,10 @@ def load(path: str) -> Optional[Row]:
 
 
 def store(path: str, value: object, reserve: str = "") -> bool:
-    """Write JSON so that a reader finds the old or the new one; says whether the disk took it.
+    """Write JSON atomically; return whether it was written.
 
-    On a full disk the file `reserve` is given up for it. Only with one it is waited for the platters, which
-    may take longer than a launch.
+    On a full disk the file `reserve` is deleted to make room. Only with `reserve` it waits until the data is
+    on the disk, which may take longer than a launch.
     """
     data = (json.dumps(value, indent=1) + "\n").encode()
     number = _replace(path, data, bool(reserve))
@@ -123,7 +123,7 @@ def store(path: str, value: object, reserve: str = "") -> bool:
 
 
 def _replace(path: str, data: bytes, settled: bool) -> int:
-    """Put bytes in the place of a file; returns the number of the error, or 0."""
+    """Replace a file; return the errno, or 0."""
     fresh = "%s.%d.tmp" % (path, os.getpid())
     try:
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -143,7 +143,7 @@ def _replace(path: str, data: bytes, settled: bool) -> int:
 
 
 def touch(jobs: str) -> None:
-    """Note that something changed: the probe tells of this file's time."""
+    """Mark a change: the probe reports the time of this file."""
     path = os.path.join(jobs, ".changed")
     try:
         os.utime(path, None)
@@ -153,7 +153,7 @@ def touch(jobs: str) -> None:
 
 
 def save(folder: str, record: Row, *, last: bool = False) -> bool:
-    """Write a job's status; `last` gives up the reserve for it. Says whether the disk took it."""
+    """Write a job's status, with `last` into the reserve if needed; return whether it was written."""
     times = {}
     for name in ("submitted", "started", "ended"):
         if record.get(name):
@@ -166,7 +166,7 @@ def save(folder: str, record: Row, *, last: bool = False) -> bool:
 
 
 def serial(folder: str) -> int:
-    """Return the number of the next job of this box: clocks are set back, this goes on. 0 on a full disk."""
+    """Return the number of the next job of this box, independent of clocks; 0 on a full disk."""
     try:
         handle = os.open(
             os.path.join(os.path.dirname(folder), ".serial"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -186,14 +186,14 @@ def serial(folder: str) -> int:
 
 
 def refusal(folder: str, record: Row) -> Optional[OSError]:
-    """Return why a job's status cannot be written, asked by writing it; None when it can."""
+    """Return why a job's status cannot be written, by trying it; None when it can."""
     path = os.path.join(folder, "status.json")
     number = _replace(path, json.dumps(record).encode(), False)
     return OSError(number, os.strerror(number), path) if number else None
 
 
 def publishable(spec: Row) -> Row:
-    """Return a spec as it may lie on a disk: without secrets' values and a login's variables."""
+    """Return the spec for the disk: without values of secrets and variables of a login."""
     spec = {name: value for name, value in spec.items() if name != "base"}
     given = spec.get("environment") or {}
     names = set(spec.get("hidden") or ())
@@ -204,7 +204,7 @@ def publishable(spec: Row) -> Row:
 
 
 def size(path: str) -> int:
-    """Return how long a file is; 0 when there is none."""
+    """Return the size of a file; 0 without one."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -220,9 +220,9 @@ def _changed(folder: str, *names: str) -> float:
 
 
 def _unborn(folder: str, job: str) -> Optional[Row]:
-    """Return the record of a folder without a status: it is being begun, or its launch was cut.
+    """Return the record of a folder without a status: its launch is under way, or was interrupted.
 
-    A status that is there and cannot be read is what a disk makes of it when the power goes.
+    An unreadable status comes from a power failure.
     """
     spec = load(os.path.join(folder, "spec.json"))
     try:
@@ -236,7 +236,7 @@ def _unborn(folder: str, job: str) -> Optional[Row]:
     except FileNotFoundError:
         damaged = False
     except OSError:
-        return None  # it cannot be read now, which says nothing of the job
+        return None  # it cannot be read now, which says nothing about the job
     if damaged or time.time() - begun > DAWN:
         words = "Its launch was cut before it began; nothing of it ran"
         if damaged:
@@ -246,7 +246,7 @@ def _unborn(folder: str, job: str) -> Optional[Row]:
 
 
 def _derive(folder: str, record: Row) -> None:
-    """Correct a status by what is true now: a supervisor that was killed cannot write that it was."""
+    """Correct a status by the present processes: a killed supervisor cannot write its own end."""
     if record.get("state") not in ACTIVE:
         return
     supervisor, main = record.get("supervisor") or {}, record.get("main")
@@ -272,9 +272,9 @@ def _derive(folder: str, record: Row) -> None:
 
 
 def current(folder: str, *, figures: bool = True) -> Optional[Row]:
-    """Return a job's record as it is true now; None when there is nothing to be read.
+    """Return a job's current record; None when there is nothing to read.
 
-    Without `figures` the samples of a running job are not looked at.
+    Without `figures` the samples of a running job are not read.
     """
     record = _status(folder)
     if record is None:
@@ -282,7 +282,7 @@ def current(folder: str, *, figures: bool = True) -> Optional[Row]:
         if record is None:
             return None
     elif record.get("state") in ACTIVE and not process_tree.alive(record.get("supervisor")):
-        record = _status(folder) or record  # it may have written its last and gone just after we read
+        record = _status(folder) or record  # it may have ended right after we read its status
         _derive(folder, record)
     if not record.get("queue_id"):
         number = process_tree.read(os.path.join(folder, "queue_id"), 64).decode("ascii", "replace").strip()
@@ -296,7 +296,7 @@ def current(folder: str, *, figures: bool = True) -> Optional[Row]:
 
 
 def gpus(folder: str) -> List[Row]:
-    """Return what the sampler wrote of the job's GPUs; fields as core.record.GpuUse."""
+    """Return the sampler's results about the job's GPUs; fields as core.record.GpuUse."""
     try:
         with open(os.path.join(folder, "gpus.json"), "rb") as file:
             found = json.loads(file.read().decode("utf-8", "replace"))
@@ -308,7 +308,7 @@ def gpus(folder: str) -> List[Row]:
 
 
 def _busy(line: bytes) -> Optional[List[float]]:
-    """Return time and how busy it was of one line of samples, or None for a line that is cut."""
+    """Return time and load of a line of samples, or None for an incomplete line."""
     try:
         tick = json.loads(line.decode("utf-8", "replace"))
         utils = [gpu["util"] for gpu in tick.get("gpus") or () if gpu.get("util") is not None]
@@ -319,9 +319,9 @@ def _busy(line: bytes) -> Optional[List[float]]:
 
 
 def spark(folder: str, width: int = 20) -> List[Optional[float]]:
-    """Return up to `width` means of what the job kept busy, 0 to 100.
+    """Return up to `width` means of the job's load, 0 to 100.
 
-    Reads a few lines in each part of the samples instead of all: a job of a day has megabytes of them.
+    It reads only a few lines in each part of the samples: a job of a day has megabytes of them.
     """
     path = os.path.join(folder, "samples")
     total = size(path)

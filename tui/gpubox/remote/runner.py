@@ -1,4 +1,4 @@
-"""A job's command while it runs: started, watched, measured, stopped with all its processes, and judged."""
+"""The command of a job: starts, watches, measures and stops it with all its processes, and judges its end."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 FIRST = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
-"""Seconds after the start of the first looks at the job's memory: short jobs have a peak too."""
+"""Seconds after the start at which memory is first measured: short jobs have a peak too."""
 BEFORE_EXEC = 1 << 20
-"""Bytes of memory that a child may take beyond ours before it becomes the command."""
+"""Most memory, in bytes, that a child uses beyond ours before it execs the command."""
 STUBBORN = 60.0
-"""Seconds after the first KILL at which processes are left alone that a driver does not let end."""
+"""Seconds after the first KILL at which processes that hang in a driver are abandoned."""
 
 
 class NotStarted(Exception):
-    """A job ends before its command began."""
+    """A job ends before its command started."""
 
     def __init__(self, how: str, words: str, **fields: object) -> None:
         super().__init__(words)
@@ -36,9 +36,9 @@ class NotStarted(Exception):
 
 
 def keep_orphans() -> None:
-    """Become the parent of every process below us whose own parent ends, so that none gets out of sight.
+    """Become the parent of every orphaned descendant, so that none gets lost.
 
-    ctypes is loaded only now, because those who wait in the queue need no memory for it.
+    ctypes is imported here, to save memory in jobs that wait in the queue.
     """
     import ctypes
 
@@ -51,7 +51,7 @@ def keep_orphans() -> None:
 def become(
     argv: Sequence[str], environment: Dict[str, str], cwd: str, umask: int, log: int, report: int
 ) -> None:
-    """Turn this child into the job's command; never returns. What fails is written to `report` as JSON."""
+    """Exec the job's command in this child; never returns. Errors are written to `report` as JSON."""
     said: Row = {}
     try:
         signal_waits.fresh_child()
@@ -77,7 +77,7 @@ def become(
 
 
 class Command:
-    """One command: what became of it, and all that was measured."""
+    """One command: its outcome, and its measurements."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Command:
         self.canceler = canceler
         self.main = 0
         self.status = -1
-        """Its raw wait status; -1 as long as there is none."""
+        """Its raw wait status; -1 while there is none."""
         self.ended = 0.0
         self.usage: Optional[Row] = None
         self.leftovers: List[int] = []
@@ -104,7 +104,7 @@ class Command:
         self._peak = self._floor = 0
         self._others = [0.0, 0.0]
         self._stop: Row = {}
-        """How it is being ended and from when on by KILL, once it is."""
+        """How it is being stopped, and when KILL follows; empty before."""
         self._press = process_tree.Terminator()
         self._before: Row = {}
         self.beside = sidecars.Beside(folder, ears)
@@ -112,7 +112,7 @@ class Command:
         self._cwd = ""
 
     def start(self, environment: Dict[str, str], umask: int, lease: gpu_queue.Lease) -> None:
-        """Start it; raises Over in words when it cannot be."""
+        """Start it; raises Over when that fails."""
         keep_orphans()
         cwd = os.path.expanduser((self.spec.get("cwd") or "~").replace("{folder}", self.folder))
         cwd = os.path.normpath(os.path.join(os.path.expanduser("~"), cwd))
@@ -145,7 +145,7 @@ class Command:
         )
 
     def attend(self, lease: gpu_queue.Lease) -> Row:
-        """Watch it until it and all its processes have ended; returns its Ending."""
+        """Watch it until it and all its processes have ended; return its Ending."""
         self.beside.ask_git(self._cwd)
         self._sample(lease)
         schedule = [self._zero + after for after in FIRST]
@@ -173,7 +173,7 @@ class Command:
             if now >= schedule[0]:
                 schedule.pop(0)
                 cost = self._look()
-                # Where the kernel keeps no lists of children, a look costs 10 ms and more on a busy box.
+                # Without the kernel's lists of children, a look costs 10 ms and more on a busy box.
                 schedule = schedule or [now + max(1.0, 100 * cost)]
             if now >= mend:
                 mend = now + 10
@@ -183,7 +183,7 @@ class Command:
                 return self._ending()
 
     def _not_begun(self, said: Optional[bytes]) -> None:
-        """Raise Over for a child that did not become the command: it failed, or hangs before a dead disk."""
+        """Raise Over for a child that did not exec the command: it failed, or hangs on a dead disk."""
         process_tree.send(self.main, signal.SIGKILL)
         self.ears.until(lambda: process_tree.reaped() and not process_tree.start_of(self.main), 2.0)
         self.main = 0
@@ -227,7 +227,7 @@ class Command:
         self.save(state="stopping")
 
     def _ends(self, now: float) -> bool:
-        """Go on with ending what is to be ended; says whether nothing is left."""
+        """Continue to stop processes; return whether none are left."""
         left = self._tree() if self._stop or self.status >= 0 else {}
         if self.status >= 0 and not left:
             return True
@@ -242,7 +242,7 @@ class Command:
         return False
 
     def reap(self) -> None:
-        """Take leave of all children that ended, and note what the command took."""
+        """Reap all children that ended, and record the usage of the command."""
         while True:
             try:
                 pid, status, took = os.wait4(-1, os.WNOHANG)
@@ -275,7 +275,7 @@ class Command:
 
     def _ending(self) -> Row:
         if self.usage is not None:
-            # A peak between two looks only the kernel sees; below the floor its figure is not the job's.
+            # Only the kernel sees a peak between two looks; below the floor its figure is not the job's.
             largest = self.usage["max_rss"] if self.usage["max_rss"] > self._floor else 0
             self.usage["peak_tree"] = max(self._peak, largest) or None
             self.usage["others_user"], self.usage["others_sys"] = (round(part, 6) for part in self._others)
@@ -295,7 +295,7 @@ class Command:
         return ending
 
     def abandon(self) -> None:
-        """End everything at once; for when the supervisor itself fails."""
+        """Kill everything at once, when the supervisor itself fails."""
         while self.main and self.status < 0 and process_tree.start_of(self.main):
             self._press.kill(self._tree())
             self.ears.wait(0.1)

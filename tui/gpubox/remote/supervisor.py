@@ -1,7 +1,7 @@
-"""Runs one job on the box, from its place in the queue to its last line in the record.
+"""Runs one job on the box, from the queue to the last line of its record.
 
-Lives as a process of its own, away from any login (see launcher.py): a child subreaper, so that nothing that
-the job starts gets out of sight. It never asks a GPU driver for anything itself: a sick one never answers.
+It is a separate process, detached from any login (see launcher.py): a child subreaper, so that no descendant
+of the job gets lost. It never calls a GPU driver itself: a sick one never answers.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 RESULTS = 5.0
-"""Seconds for which results are looked for."""
+"""Seconds for the search of results."""
 MOST_RESULTS = 200
-"""Results that a record names."""
+"""Most results in a record."""
 
 
 class _Late(Exception):
-    """Looking for results takes too long."""
+    """The search of results takes too long."""
 
 
 def results(patterns: Sequence[str], cwd: str) -> List[str]:
-    """Return the files that fit the wished names, absolute; 200 at most, looked for during 5 s at most.
+    """Return the files that match the patterns, absolute; at most MOST_RESULTS, within RESULTS seconds.
 
-    An alarm ends it: a pattern that nothing fits is looked for in every folder before it gives a path back.
+    An alarm ends the search: a pattern without a match walks every folder before glob returns.
     """
-    import glob  # here, because those who wait in the queue need no memory for it
+    import glob  # imported here, to save memory in jobs that wait in the queue
 
     def late(*_: object) -> None:
         raise _Late
@@ -80,14 +80,14 @@ class Supervisor:
         self.folder = folder
         self.spec = spec
         self.warning = str(spec.pop("warning", ""))
-        """What endangers the job on this box, in words."""
+        """A risk for the job on this box, in words."""
         self.base: Row = spec.pop("base", None) or {}
-        """The environment of a login, which the command begins with; empty takes that of this process."""
+        """The login environment for the command; empty takes that of this process."""
         self.without = not spec.get("login", True) or bool(spec.get("unread"))
         """Whether a login may find more programs than the job."""
         self.umask = umask
         self.notify = notify
-        """Called when the launch may be answered, and again when the command runs or is known to wait."""
+        """Called when the launch may be answered, and again when the command runs or waits."""
         self.queue_id, self.canceler = batch
         """Our id in the queue that runs us, which then chooses when and on which GPUs; what cancels us."""
         self.ears = signal_waits.SignalWatcher()
@@ -98,7 +98,7 @@ class Supervisor:
         self.mode = str((spec.get("gpus") or {}).get("mode", "none"))
 
     def path(self, name: str) -> str:
-        """Return a file of the record."""
+        """Return the path of a file of the record."""
         return os.path.join(self.folder, name)
 
     def save(self, *, last: bool = False, **fields: object) -> bool:
@@ -107,7 +107,7 @@ class Supervisor:
         return records.save(self.folder, self.record, last=last)
 
     def run(self) -> int:
-        """Run the job and return its raw wait status; -1 when its command never began."""
+        """Run the job and return its raw wait status; -1 when its command never started."""
         self.begin()
         live = gpu_queue.live(self.spec["id"])
         command = Command(self.folder, self.spec, self.ears, self.save, canceler=self.canceler)
@@ -136,7 +136,7 @@ class Supervisor:
         return command.status
 
     def explain(self) -> None:
-        """Note where a login finds what the job did not find; nobody waits for that any more."""
+        """Record where a login finds a program that the job did not find; the launch no longer waits."""
         if not self.record.pop("explaining", False):
             return
         from gpubox.remote import login  # here, because those who wait in the queue need no memory for it
@@ -149,7 +149,7 @@ class Supervisor:
         self.save(last=True)
 
     def finish(self, ending: Row, command: Command) -> None:
-        """Write the last record; a full disk may be emptied within ten minutes."""
+        """Write the last record; on a full disk, retries for ten minutes."""
         gpus = command.beside.end(command.reap) or self.record.get("gpus") or []
         fields: Row = {
             "state": "ended",
@@ -198,13 +198,13 @@ class Supervisor:
         return self.mode in ("count", "chosen") and not self.spec.get("now") and not self.queue_id
 
     def check_asked(self) -> None:
-        """Raise Over when somebody asked for the end before the command began."""
+        """Raise Over when a stop was requested before the command started."""
         if self.ears.asked or os.path.exists(self.path("stop.json")):
             by, why = exit_reason.stopped_by(self.folder, self.canceler)
             raise NotStarted("stopped", "It was stopped before its command began", by=by, why=why)
 
     def waits(self, words: str) -> None:
-        """Write what is waited for, when that changed; keeps the program's folder young."""
+        """Record what the job waits for, if that changed; touches the program's folder."""
         bundle.touch()
         self.check_asked()
         if self.record.get("waits") != words:
@@ -232,7 +232,7 @@ class Supervisor:
             self.check_asked()
 
     def wait_for_environments(self) -> None:
-        """Wait until no other job changes the environments of this one; raises Over if that cannot be."""
+        """Wait until no other job changes the environments of this one; raises Over if that is impossible."""
         try:
             while True:
                 words, sign = self.hold.attempt(self.record["submitted"])
@@ -246,7 +246,7 @@ class Supervisor:
             raise NotStarted("env", str(error)) from None
 
     def wait_for_gpus(self) -> None:
-        """Wait in the queue until the GPUs are ours; raises Over when they can never be."""
+        """Wait in the queue for the GPUs; raises Over when the request can never be satisfied."""
         if self.mode not in ("count", "chosen") or self.queue_id:
             return
         turn = gpu_queue.QueueTicket(self.spec["id"], self.spec)
@@ -266,7 +266,7 @@ class Supervisor:
             turn.leave()
 
     def queue(self, turn: gpu_queue.QueueTicket) -> None:
-        """Stay in the queue until it is our turn; a driver that is silent is asked again and again."""
+        """Stay in the queue until it is our turn; a silent driver is asked again and again."""
         pause, silent = 0.5, 0
         while True:
             try:
