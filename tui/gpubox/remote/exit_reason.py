@@ -207,7 +207,7 @@ def explain(
     if name == "ILL":
         why.append(sigill.why(core))
     if name == "KILL":
-        why.append(out_of_memory(before) or ("Who sent the signal is not told by the kernel" if pid else ""))
+        why.append(out_of_memory(before) or ("The kernel does not say who sent the signal" if pid else ""))
     elif found["how"] == "exit":
         why.append(out_of_memory(before, itself=False))
     why.append(full_disk(cwd, folder))

@@ -53,7 +53,7 @@ def _table(value: object, what: str) -> Dict[str, str]:
 def checked(spec: object) -> Row:
     """Return a validated spec; raises Refused. Unknown fields stay in it."""
     if not isinstance(spec, dict):
-        raise _wrong("There is no wish")
+        raise _wrong("There is no job spec")
     if not isinstance(spec.get("id"), str) or not records.ID.fullmatch(spec["id"]):
         raise _wrong("%s is not an id of the form YYYYMMDD-HHMMSS-xxxx" % ascii(spec.get("id"))[:80])
     if not _words(spec.get("argv"), "The command") or not spec["argv"][0]:
@@ -69,7 +69,7 @@ def checked(spec: object) -> Row:
         _words(spec.get(name) or [], name)
     files = _table(spec.get("files") or {}, "The files")
     if sum(map(len, files.values())) > FILES:
-        raise _wrong("The files that travel along are larger than %d MiB" % (FILES >> 20))
+        raise _wrong("The files that are sent along are larger than %d MiB" % (FILES >> 20))
     for name in files:
         if "/" in name or name in ("", ".", ".."):
             raise _wrong("%s is not a plain file name" % ascii(name)[:80])
@@ -78,8 +78,8 @@ def checked(spec: object) -> Row:
     if gpus is None:
         gpus = {"mode": "none"}
     if not isinstance(gpus, dict) or gpus.get("mode", "count") not in ("count", "chosen", "none", "any"):
-        raise _wrong("The wish for GPUs is not understood")
-    _words(gpus.get("uuids") or [], "The wish for GPUs")
+        raise _wrong("The request for GPUs is not understood")
+    _words(gpus.get("uuids") or [], "The request for GPUs")
     count = gpus.get("count", 1)
     if not isinstance(count, int) or not 0 < count < 10000:
         raise _wrong("The number of GPUs is not understood")
