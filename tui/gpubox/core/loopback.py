@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.errors import PortTaken
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 LOOPBACK = "127.0.0.1"
 """Here and on a box. For `localhost`, sshd binds whichever of 127.0.0.1 and ::1 it gets, and stays silent
@@ -43,3 +45,41 @@ async def serving(server: asyncio.Server) -> AsyncGenerator[None]:
         yield
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def streaming(port: int, serve: Serve, *, limit: int = 65536) -> AsyncGenerator[int]:
+    """Serve each connection to `port` of loopback in a task of its own, and yield the port that listens.
+
+    All connections are cut when the block is left. Raises PortTaken.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await serve(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # streams report a cancelled connection as a fault
+        finally:
+            tasks.discard(task)
+            await closed(writer)
+
+    listener = listen(port)
+    server = await asyncio.start_server(connected, sock=listener, limit=limit, start_serving=False)
+    try:
+        async with serving(server):
+            yield int(listener.getsockname()[1])
+    finally:
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a stream."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

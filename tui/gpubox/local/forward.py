@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gpubox.core.channels import Direction, Forward, Traffic
 from gpubox.core.errors import RemoteError
-from gpubox.core.loopback import listen, serving
+from gpubox.core.loopback import closed, streaming
 from gpubox.core.sanitize import clean
 
 _PIECE = 65536
@@ -23,23 +23,15 @@ class LocalForward:
         self.traffic = Traffic()
         """Live counts; zero for a program that is reached at its own port."""
         self._spec = spec
-        self._jobs: set[asyncio.Task[None]] = set()
 
     async def near(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection to its end."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._jobs.add(task)
         self.traffic.open += 1
         self.traffic.total += 1
         try:
             await self._carry(reader, writer)
-        except asyncio.CancelledError:
-            writer.transport.abort()  # streams report a cancelled connection as a fault
         finally:
             self.traffic.open -= 1
-            self._jobs.discard(task)
-            await _closed(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         spec = self._spec
@@ -57,7 +49,7 @@ class LocalForward:
                 group.create_task(self._pump(reader, target, sent=True))
                 group.create_task(self._pump(source, writer, sent=False))
         finally:
-            await _closed(target)
+            await closed(target)
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, sent: bool) -> None:
         with suppress(OSError):
@@ -71,18 +63,6 @@ class LocalForward:
             if target.can_write_eof():
                 target.write_eof()
 
-    async def close(self) -> None:
-        """Cut every connection."""
-        for job in tuple(self._jobs):
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
-
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-
 
 @asynccontextmanager
 async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
@@ -93,11 +73,5 @@ async def forward(spec: Forward) -> AsyncGenerator[LocalForward]:
     if not spec.path and spec.listen_port in (0, spec.port):
         yield made
         return
-    listener = listen(spec.listen_port)
-    made.port = int(listener.getsockname()[1])
-    server = await asyncio.start_server(made.near, sock=listener, start_serving=False)
-    try:
-        async with serving(server):
-            yield made
-    finally:
-        await made.close()
+    async with streaming(spec.listen_port, made.near) as made.port:
+        yield made

@@ -14,7 +14,7 @@ from secrets import token_hex, token_urlsafe
 from urllib.parse import quote, unquote, urlsplit
 
 from gpubox.core.errors import RemoteError, ToolMissing
-from gpubox.core.loopback import LOOPBACK, listen, serving
+from gpubox.core.loopback import LOOPBACK, closed, streaming
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -83,16 +83,10 @@ async def page(files: Mapping[str, bytes], port: Callable[[], int], password: st
     behind its `#`, which browsers keep to themselves.
     """
     site = _Site(files, port)
-    listener = listen(0)
-    at = int(listener.getsockname()[1])
-    server = await asyncio.start_server(site.serve, sock=listener, limit=_LONGEST_HEAD, start_serving=False)
     words = f"autoconnect=1&resize=scale&path={quote(f'{site.token}/websockify', safe='')}"
     secret = f"#password={quote(password, safe='')}" if password else ""
-    try:
-        async with serving(server):
-            yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
-    finally:
-        await site.close()
+    async with streaming(0, site.serve, limit=_LONGEST_HEAD) as at:
+        yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
 
 
 class _Site:
@@ -102,30 +96,12 @@ class _Site:
         self.token = token_urlsafe(16)
         self._files = files
         self._port = port
-        self._serving: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for task in tuple(self._serving):
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close; a WebSocket stays."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving.add(task)
-        try:
-            # A cancelled task is what asyncio's streams report as a fault of the server.
-            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError, TimeoutError):
-                await self._answer(reader, writer)
-        except (asyncio.LimitOverrunError, ValueError):
-            pass  # no browser writes that
-        finally:
-            self._serving.discard(task)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        # The last two are of what no browser writes.
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            await self._answer(reader, writer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_HEAD_SECONDS):
@@ -177,9 +153,7 @@ async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ke
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-        out.close()
-        with suppress(OSError):
-            await out.wait_closed()
+        await closed(out)
 
 
 async def _inward(
