@@ -6,14 +6,17 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
+from gpubox.boxes.context import BoxContext
 from gpubox.core.errors import CommandEnded, Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Channel, CommandResult, Work
+from gpubox.core.target import Target
 from tests.hang import LIMIT
 
 _ENCODER = msgspec.json.Encoder()
@@ -31,6 +34,11 @@ async def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110  # anything may be waited for
             await asyncio.sleep(0.002)
+
+
+def context(name: str, **given: Any) -> BoxContext:
+    """What the features of a box are made with."""
+    return BoxContext(Target(name, "ssh"), **given)
 
 
 class ScriptedChannel:

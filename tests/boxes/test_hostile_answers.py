@@ -16,13 +16,13 @@ from gpubox.boxes.jobs.box_backend import BoxBackend
 from gpubox.boxes.jobs.list_decoder import WORDING
 from gpubox.boxes.login import Login
 from gpubox.boxes.services import Services
-from gpubox.config.settings import DesktopSettings
 from gpubox.core.channels import Channels
 from gpubox.core.env import Env
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import CommandResult, Shell
 from tests.boxes.jobs.backend import job
+from tests.boxes.scripted import context
 
 ID = job(1).id
 SECRET = b"hf_s3cret"
@@ -48,7 +48,7 @@ def shells(shell: Hostile) -> Feed[Shell | None]:
 
 
 def envs(shell: Hostile) -> Environments:
-    return Environments("xub", shells(shell))
+    return Environments(context("xub", shell=shells(shell)))
 
 
 def jobs(shell: Hostile) -> BoxBackend:
@@ -70,11 +70,9 @@ CALLS: dict[str, Callable[[Hostile], Awaitable[object]]] = {
     "jobs page": lambda shell: jobs(shell).page(ID, 0, 100),
     "jobs search": lambda shell: jobs(shell).search(ID, Search("x"), 0),
     "jobs count": lambda shell: jobs(shell).count(ID, Search("x"), 0, None),
-    "services": lambda shell: Services("xub", shells(shell)).find(),
+    "services": lambda shell: Services(context("xub", shell=shells(shell))).find(),
     "login": lambda shell: Login("xub", shells(shell)).read(),
-    "desktops": lambda shell: Desktops(
-        shells(shell), Feed[Channels | None](None), DesktopSettings(), box="xub"
-    ).list(),
+    "desktops": lambda shell: Desktops(context("xub", shell=shells(shell))).list(),
 }
 ANSWERS = {
     "nothing": b"",

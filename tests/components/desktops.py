@@ -20,6 +20,7 @@ from gpubox.core.shell import Shell
 from gpubox.rfb.image import Picture
 from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
+from tests.boxes.scripted import context
 from tests.components.desk import Desk, working
 from tests.components.parts import program
 from tests.components.servers import sshd
@@ -33,7 +34,8 @@ def desktops_of(shell: Shell, **wanted: str) -> Desktops:
     assert isinstance(shell, SshShell)
     ways: Feed[Channels | None] = Feed(cast("Channels", SshChannels(shell)))
     chosen = settings.DesktopSettings(**{"session": "openbox", **wanted})  # pyright: ignore[reportArgumentType]
-    return Desktops(Feed(shell), ways, chosen, environment=ENVIRONMENT)
+    box = context("The box", shell=Feed(shell), channels=ways, settings=settings.Settings(desktop=chosen))
+    return Desktops(box, environment=ENVIRONMENT)
 
 
 @asynccontextmanager

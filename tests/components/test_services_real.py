@@ -27,7 +27,7 @@ from gpubox.core.shell import Shell
 from gpubox.core.target import Target
 from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
-from tests.boxes.scripted import until
+from tests.boxes.scripted import context, until
 from tests.commands.run import PROGRAM, environment
 from tests.components import served
 from tests.components.desk import Desk, working
@@ -172,7 +172,7 @@ async def test_a_real_box_without_python_tells_what_listens(
     home.mkdir()
 
     async def check(shell: Shell) -> None:
-        services = Services("xub", Feed(shell))
+        services = Services(context("xub", shell=Feed(shell)))
         with socket.create_server(("127.0.0.1", 0)) as listening:
             await services.find()
             service = services.named(str(listening.getsockname()[1]))

@@ -18,6 +18,7 @@ from gpubox.core.feed import Feed
 from gpubox.core.shell import Shell
 from gpubox.ssh.channels import SshChannels
 from gpubox.ssh.shell import SshShell
+from tests.boxes.scripted import context
 from tests.components.desk import Desk, working
 from tests.components.parts import program
 from tests.components.servers import sshd
@@ -181,7 +182,7 @@ async def test_windows_of_the_box_open_here_and_close(
         look(monkeypatch, display)
 
         async def check(_: SshShell, channels: SshChannels) -> None:
-            opened = Windows("box", Feed[Channels | None](channels))
+            opened = Windows(context("box", channels=Feed[Channels | None](channels)))
             async with opened.started(eyes):
                 await shows(display, "xeyes")
                 async with opened.started("xclock & xlogo; echo done"):
@@ -199,7 +200,7 @@ async def test_windows_of_the_box_open_here_and_close(
 async def failed(channels: SshChannels, command: str = "xeyes") -> GpuBoxError:
     with pytest.raises(GpuBoxError) as raised:
         async with asyncio.timeout(LIMIT):
-            await Windows("box", Feed[Channels | None](channels)).run(command)
+            await Windows(context("box", channels=Feed[Channels | None](channels))).run(command)
     return raised.value
 
 

@@ -23,6 +23,7 @@ from gpubox.core.channels import Channels, Forward, Listening, Traffic
 from gpubox.core.feed import Feed
 from gpubox.core.loopback import listen, serving
 from gpubox.core.shell import Channel, CommandResult, Shell
+from tests.boxes.scripted import context
 from tests.hang import LIMIT
 
 PACKAGES = Path(__file__).parents[3]
@@ -175,7 +176,8 @@ class Place:
             cast("Channels", channels or LocalChannels())
         )  # only forwards are asked for
         chosen = settings.DesktopSettings(**{"session": "sleep 600", **wanted})  # pyright: ignore[reportArgumentType]
-        return Desktops(shell, ways, chosen, environment={"PATH": str(self.programs), "DISPLAY": ":9"})
+        box = context("The box", shell=shell, channels=ways, settings=settings.Settings(desktop=chosen))
+        return Desktops(box, environment={"PATH": str(self.programs), "DISPLAY": ":9"})
 
     async def here(self, desktops: Desktops) -> list[DesktopSession]:
         """The desktops of this home; other tests may have theirs."""

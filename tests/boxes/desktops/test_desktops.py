@@ -257,7 +257,7 @@ async def test_the_script_runs_behind_every_login_shell(place: Place, shell: str
 
 async def test_while_the_link_is_down_everything_says_so(place: Place) -> None:
     desktops = place.desktops()
-    desktops._shell.put(None)
+    desktops._context.shell.put(None)
     with pytest.raises(Dropped, match="Not connected"):
         await desktops.list()
     with pytest.raises(Dropped, match="Not connected"):

@@ -105,9 +105,9 @@ async def test_after_a_loss_the_way_comes_back_on_the_same_port(place: Place) ->
     viewing: Viewing = await desktops.open(await desktops.start())
     waiting = asyncio.ensure_future(viewing.wait())
     port = viewing.port
-    channels = desktops._channels
+    channels = desktops._context.channels
     channels.put(None)
-    again = place.desktops()._channels.value
+    again = place.desktops()._context.channels.value
     channels.put(again)
     async with asyncio.timeout(LIMIT):
         while viewing._through is not again or not await client.answers(port):  # noqa: ASYNC110

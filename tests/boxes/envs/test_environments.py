@@ -19,7 +19,7 @@ from gpubox.core.shell import CommandResult, Shell
 from gpubox.core.target import Target
 from gpubox.store.store import Store
 from tests import samples
-from tests.boxes.scripted import ScriptedShell
+from tests.boxes.scripted import ScriptedShell, context
 from tests.hang import LIMIT
 
 X = Env(prefix="/c/envs/x", name="x", kind="conda", python="3.11")
@@ -49,7 +49,7 @@ def box() -> Answering:
 
 def environments(box: Answering, store: Store | None = None) -> Environments:
     shell: Feed[Shell | None] = Feed(box)
-    return Environments("box", shell, store)
+    return Environments(context("box", shell=shell, store=store))
 
 
 async def test_nothing_is_known_before_the_first_look(box: Answering) -> None:
@@ -199,7 +199,7 @@ async def test_what_is_no_answer_is_an_error_in_words(box: Answering) -> None:
         await envs.size(X)
     lost: Feed[Shell | None] = Feed(None)
     with pytest.raises(Dropped, match="Not connected"):
-        await Environments("box", lost).find()
+        await Environments(context("box", shell=lost)).find()
 
 
 async def test_the_size_is_shown_in_the_feed(box: Answering) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gpubox.boxes.envs import Environments, difference, operations, tools
 from gpubox.core.env import Env, Envs, Package, Root
 from gpubox.core.errors import ConfigError, RemoteError, ToolMissing
-from gpubox.core.feed import Feed
+from tests.boxes.scripted import context
 
 BASE = Env(prefix="/c", name="base", kind="conda", base=True, tool="/c/bin/conda", root="/c", python="3.11")
 CONDA = Env(prefix="/c/envs/x", name="x", kind="conda", tool="/c/bin/conda", root="/c", python="3.11")
@@ -22,7 +22,7 @@ PIXI = Env(prefix="/g/.pixi/envs/cuda", name="g:cuda", kind="pixi", tool="/bin/p
 
 @pytest.fixture
 def envs() -> Environments:
-    made = Environments("box", Feed(None))
+    made = Environments(context("box"))
     roots = (Root("/c", "miniconda", "/c/bin/conda", "/c/envs"), Root("/bin", "pixi", "/bin/pixi"))
     made.feed.put(Envs(envs=(BASE, CONDA, VENV), roots=roots))
     return made

@@ -11,17 +11,18 @@ from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.jobs import spec_builder
 from gpubox.boxes.jobs.templates import Template, fill
-from gpubox.config.settings import JobSettings
+from gpubox.config.settings import JobSettings, Settings
 from gpubox.core.env import Env
 from gpubox.core.errors import ConfigError
-from gpubox.core.feed import Feed
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 from gpubox.ui.panels.jobs.draft import Draft
 from gpubox.ui.panels.jobs.fields import Context
+from tests.boxes.scripted import context
 
 ENV = Env("/envs/x", "x", "conda", tool="conda", python="3.12")
 SETTINGS = JobSettings(grace=3.0, notify=False)
+BOX = context("xub", settings=Settings(jobs=SETTINGS))
 NONE = GpuRequest(mode="none")
 PLACES = (GpuPlace("GPU-1", 0), GpuPlace("GPU-2", 1))
 
@@ -39,8 +40,8 @@ def of_form() -> JobSpec:
         (lambda: spec_builder.build(("train",), ENV, SETTINGS), True),
         (lambda: fill(Template(name="t", command="train"), env=ENV, gpus=NONE, values={}, settings=SETTINGS),
          True),
-        (lambda: Environments("xub", Feed(None), jobs=SETTINGS).probe_gpu(ENV), True),
-        (lambda: Environments("xub", Feed(None), jobs=SETTINGS).install(ENV, ["numpy"]), False),
+        (lambda: Environments(BOX).probe_gpu(ENV), True),
+        (lambda: Environments(BOX).install(ENV, ["numpy"]), False),
     ],
     ids=["form", "command", "template", "GPU check", "environment"],
 )  # fmt: skip

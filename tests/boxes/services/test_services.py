@@ -17,7 +17,7 @@ from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import CommandResult, Shell
-from tests.boxes.scripted import ScriptedShell
+from tests.boxes.scripted import ScriptedShell, context
 from tests.boxes.services.samples import Told
 from tests.boxes.services.test_collect import answering
 from tests.boxes.tunnels.test_tunnels import ScriptedChannels, kept
@@ -85,9 +85,9 @@ def jupyter(port: int) -> Told:
 async def services_of(told: Told) -> AsyncGenerator[tuple[Services, Feed[Shell | None], Tunnels]]:
     """Services over a link that is up."""
     shell: Feed[Shell | None] = Feed(box_with(told))
-    tunnels = Tunnels("xub")
-    async with kept(tunnels, ScriptedChannels()):
-        yield Services("xub", shell, tunnels), shell, tunnels
+    box = context("xub", shell=shell)
+    async with kept(box.use(Tunnels), ScriptedChannels()):
+        yield Services(box), shell, box.use(Tunnels)
 
 
 async def test_what_is_found_is_in_the_feed_and_stays_when_the_link_drops() -> None:
@@ -164,4 +164,4 @@ async def test_a_link_that_drops_meanwhile_is_told() -> None:
 
     shell.answer = answer
     with pytest.raises(Dropped):
-        await Services("xub", Feed(shell)).find()
+        await Services(context("xub", shell=Feed(shell))).find()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.tunnels.local_ports import Ports, candidates, holder
+from gpubox.boxes.tunnels.local_ports import candidates, holder
 from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.config.settings import HistorySettings
 from gpubox.core.channels import Direction, Forward
 from gpubox.store.store import Store
+from tests.boxes.scripted import context
 from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept, taken
 from tests.hang import LIMIT
 
@@ -27,14 +28,14 @@ async def remembered(store: Store, box: str, port: int) -> None:
 async def test_ports_are_remembered_by_box_and_name(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     with Store(path, HistorySettings()) as store:
-        attic, lab = (Tunnels(name, ports=Ports(name, store)) for name in ("attic", "lab"))
+        attic, lab = (Tunnels(context(name, store=store)) for name in ("attic", "lab"))
         async with kept(attic, ScriptedChannels()), kept(lab, ScriptedChannels({8888: taken(8888)})):
             assert (await attic.open(JUPYTER, "jupyter")).port == 8888
             assert (await lab.open(JUPYTER, "jupyter")).port == 8889
             await remembered(store, "attic", 8888)
             await remembered(store, "lab", 8889)
     with Store(path, HistorySettings()) as store:
-        lab = Tunnels("lab", ports=Ports("lab", store))
+        lab = Tunnels(context("lab", store=store))
         async with kept(lab, ScriptedChannels()):
             assert (await lab.open(JUPYTER, "jupyter")).port == 8889
             # 8888 is free now, but it is attic's.
@@ -44,11 +45,11 @@ async def test_ports_are_remembered_by_box_and_name(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_for_once_is_not_forgotten(tmp_path: Path) -> None:
     with Store(tmp_path / "history.sqlite", HistorySettings()) as store:
         for errors, port in (({}, 8888), ({8888: taken(8888)}, 8889), ({}, 8888)):
-            tunnels = Tunnels("attic", ports=Ports("attic", store))
+            tunnels = Tunnels(context("attic", store=store))
             async with kept(tunnels, ScriptedChannels(errors)):
                 assert (await tunnels.open(JUPYTER, "jupyter")).port == port
                 await remembered(store, "attic", 8888)
-        tunnels = Tunnels("attic", ports=Ports("attic", store))
+        tunnels = Tunnels(context("attic", store=store))
         async with kept(tunnels, ScriptedChannels()):
             assert (await tunnels.open(replace(JUPYTER, listen_port=7000), "jupyter")).port == 7000
             await remembered(store, "attic", 7000)

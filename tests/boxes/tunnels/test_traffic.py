@@ -12,7 +12,7 @@ from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.shell import CommandResult
-from tests.boxes.scripted import ScriptedShell, until
+from tests.boxes.scripted import ScriptedShell, context, until
 from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept
 
 ROW = b"0: 0100007F:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1\n"
@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_counts_are_shown_and_go_on_over_a_new_link() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         await tunnels.open(JUPYTER)
@@ -54,7 +54,7 @@ async def test_counts_are_shown_and_go_on_over_a_new_link() -> None:
 async def test_a_refusal_is_told_until_something_comes_back(
     spec: Forward, forbidden: bool, title: str, hint: str
 ) -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         await tunnels.open(spec, "it")
@@ -70,7 +70,7 @@ async def test_a_refusal_is_told_until_something_comes_back(
 
 
 async def test_one_of_many_places_that_a_socks_program_does_not_reach_is_no_trouble() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         await tunnels.open(Forward(Direction.SOCKS), "socks")
@@ -88,7 +88,7 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
 
     shell = ScriptedShell()
     shell.answer = answer
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels()) as box:
         box.shell.put(shell)
         await tunnels.open(JUPYTER)
@@ -109,7 +109,7 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
 async def test_a_box_that_does_not_tell_who_listens_is_believed(answer: CommandResult | GpuBoxError) -> None:
     shell = ScriptedShell()
     shell.answer = lambda _: answer
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels()) as box:
         box.shell.put(shell)
         await tunnels.open(JUPYTER)

@@ -13,7 +13,7 @@ from gpubox.boxes.tunnels.tunnel import TunnelPhase
 from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Cancelled, Dropped, PortTaken, RemoteError
-from tests.boxes.scripted import until
+from tests.boxes.scripted import context, until
 from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept, taken
 
 
@@ -24,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_wish_waits_for_the_link_and_opens_with_it() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     tunnels.add(JUPYTER)
     channels = ScriptedChannels()
     async with kept(tunnels, None) as box:
@@ -37,7 +37,7 @@ async def test_a_wish_waits_for_the_link_and_opens_with_it() -> None:
 
 
 async def test_a_tunnel_comes_back_on_the_port_that_it_had() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels({8888: taken(8888)})) as box:
         first = await tunnels.open(JUPYTER, "jupyter")
         assert first.port == 8889
@@ -54,7 +54,7 @@ async def test_a_taken_port_moves_to_the_next_and_says_who_has_it() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = int(other.getsockname()[1])
-        tunnels = Tunnels("attic")
+        tunnels = Tunnels(context("attic"))
         async with kept(tunnels, ScriptedChannels({port: taken(port), port + 1: taken(port + 1)})):
             opened = await tunnels.open(replace(JUPYTER, listen_port=port))
             by = "another tunnel of this program"
@@ -70,14 +70,14 @@ async def test_a_port_without_a_known_holder_is_told_with_what_was_said(
 
     monkeypatch.setattr("gpubox.boxes.tunnels.local_ports.holder", nobody)
     itself = PortTaken("Port 8888 taken", "xub is this machine, so the tunnel would lead to itself")
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels({8888: itself})):
         opened = await tunnels.open(JUPYTER)
         assert opened.note == f"port 8888 cannot be used here: {itself.text}; 8889 is used instead"
 
 
 async def test_a_restart_tries_its_own_port_again() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels({8080: taken(8080)})
     async with kept(tunnels, channels) as box:
         opened = await tunnels.open(replace(JUPYTER, listen_port=8080))
@@ -90,7 +90,7 @@ async def test_a_restart_tries_its_own_port_again() -> None:
 
 
 async def test_when_every_port_is_taken_that_is_said() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels({port: taken(port) for port in (0, *range(8888, 9000))})):
         with pytest.raises(PortTaken) as raised:
             await tunnels.open(JUPYTER)
@@ -99,7 +99,7 @@ async def test_when_every_port_is_taken_that_is_said() -> None:
 
 
 async def test_the_trouble_of_one_tunnel_ends_no_other() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     no = RemoteError("Remote forwards are not allowed")
     async with kept(tunnels, ScriptedChannels({9000: no})) as box:
         await tunnels.open(JUPYTER)
@@ -112,7 +112,7 @@ async def test_the_trouble_of_one_tunnel_ends_no_other() -> None:
 
 async def test_opening_without_a_link_says_so_and_keeps_the_wish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, None) as box:
         with pytest.raises(Dropped, match="Not connected"):
             await tunnels.open(JUPYTER)
@@ -121,7 +121,7 @@ async def test_opening_without_a_link_says_so_and_keeps_the_wish(monkeypatch: py
 
 
 async def test_a_tunnel_that_is_stopped_before_it_is_open_is_waited_for_no_longer() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, None):
         opening = asyncio.create_task(tunnels.open(JUPYTER))
         await until(lambda: tunnels.feed.value)
@@ -132,7 +132,7 @@ async def test_a_tunnel_that_is_stopped_before_it_is_open_is_waited_for_no_longe
 
 
 async def test_the_same_wish_is_one_tunnel() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels()):
         first = await tunnels.open(JUPYTER)
         assert (await tunnels.open(JUPYTER)).id == first.id
@@ -140,7 +140,7 @@ async def test_the_same_wish_is_one_tunnel() -> None:
 
 
 async def test_a_stopped_tunnel_stays_stopped_until_it_is_wanted_again() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         number = (await tunnels.open(JUPYTER)).id
@@ -167,7 +167,7 @@ async def test_a_stopped_tunnel_stays_stopped_until_it_is_wanted_again() -> None
 
 
 async def test_a_failed_tunnel_is_tried_again_with_the_next_link() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels({9000: RemoteError("No")})) as box:
         tunnels.add(Forward(Direction.REMOTE, 9000, port=1), "web")
         await box.phase("web", TunnelPhase.FAILED)
@@ -176,7 +176,7 @@ async def test_a_failed_tunnel_is_tried_again_with_the_next_link() -> None:
 
 
 async def test_a_link_that_goes_while_a_tunnel_opens_leaves_it_waiting() -> None:
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels({8888: Dropped("DriverGone")})) as box:
         tunnels.add(JUPYTER)
         await box.phase("8888", TunnelPhase.WAITING)
@@ -186,7 +186,7 @@ async def test_the_box_listens_where_it_did_once_it_forgot_the_earlier_link(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gpubox.boxes.tunnels.tunnel._AGAIN", 0.01)
-    tunnels = Tunnels("attic")
+    tunnels = Tunnels(context("attic"))
     async with kept(tunnels, ScriptedChannels()) as box:
         tunnels.add(Forward(Direction.REMOTE, port=3000), "web")
         assert (await box.phase("web", TunnelPhase.OPEN)).port == 50_000
@@ -207,7 +207,8 @@ async def test_a_service_is_found_by_name_and_anew_with_each_link() -> None:
             raise RemoteError("No such service", "jupyter does not run on attic")
         return Forward(Direction.LOCAL, port=places.pop(0))
 
-    tunnels = Tunnels("attic", find=find)
+    tunnels = Tunnels(context("attic"))
+    tunnels.find_by(find)
     channels = ScriptedChannels()
     async with kept(tunnels, channels) as box:
         first = await tunnels.open(None, "jupyter")

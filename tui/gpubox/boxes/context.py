@@ -38,10 +38,13 @@ class Purpose(Enum):
 class Feature:
     """A capability of one box. A box has one of each kind, made when it is first requested."""
 
+    def __init__(self, context: BoxContext) -> None:
+        self._context = context
+
     @classmethod
     def of(cls, context: BoxContext) -> Self:
         """Make it for a box."""
-        raise NotImplementedError
+        return cls(context)
 
     async def background(self, purpose: Purpose) -> None:
         """Run the feature's background work while the box is open, until cancelled."""

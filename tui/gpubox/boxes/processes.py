@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from math import floor
-from typing import Self
 
-from gpubox.boxes.context import BoxContext, Feature
+from gpubox.boxes.context import Feature
 from gpubox.core.errors import RemoteError
-from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
 from gpubox.core.sample import Process
 from gpubox.core.sanitize import clean, clean_bytes, last_line
@@ -93,22 +91,13 @@ def check(process: Process, name: str, result: CommandResult) -> None:
 class ProcessSignals(Feature):
     """Sends signals to processes of one box."""
 
-    def __init__(self, box: str, shell: Feed[Shell | None]) -> None:
-        self._box = box
-        self._shell = shell
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box."""
-        return cls(context.name, context.shell)
-
     async def send(self, process: Process, name: str) -> None:
         """Send a process a signal such as `TERM`, after making sure that it still is the same process.
 
         Raises RemoteError when it is gone, when its number belongs to another process by now, or when it
         belongs to another user; Dropped when the box is not connected, and when the link ends meanwhile.
         """
-        await signal(connected(self._shell, self._box), process, name)
+        await signal(connected(self._context.shell, self._context.name), process, name)
 
 
 async def signal(shell: Shell, process: Process, name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.sshd_config import Config, parse
@@ -94,13 +93,8 @@ class SshdLimits(Feature):
     """What the sshd of a box allows, read once per link."""
 
     def __init__(self, context: BoxContext) -> None:
+        super().__init__(context)
         self.feed: Feed[SshdPolicy] = Feed(SshdPolicy())
-        self._context = context
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box."""
-        return cls(context)
 
     async def background(self, purpose: Purpose) -> None:
         """Read what each new link allows; see Feature."""

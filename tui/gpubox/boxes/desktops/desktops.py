@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
@@ -15,7 +14,6 @@ from gpubox.boxes.desktops.launcher import LaunchedDesktop, State
 from gpubox.boxes.desktops.remote_script import ask
 from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
 from gpubox.boxes.desktops.viewing import Viewing, forward_to
-from gpubox.config import settings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -41,30 +39,15 @@ _LOOK = 15.0
 class Desktops(Feature):
     """The desktops of one box; every method raises Dropped while the link is down, and when it drops."""
 
-    def __init__(
-        self,
-        shell: Feed[Shell | None],
-        channels: Feed[Channels | None],
-        defaults: settings.DesktopSettings,
-        *,
-        box: str = "The box",
-        environment: Mapping[str, str] = os.environ,
-    ) -> None:
+    def __init__(self, context: BoxContext, *, environment: Mapping[str, str] = os.environ) -> None:
+        super().__init__(context)
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
         """The desktops as last listed; kept when the link drops."""
         self.mortal = False
         """Whether the box is known to kill the programs of users who log out."""
-        self._box = box
-        self._shell = shell
-        self._channels = channels
-        self._defaults = defaults
+        self._defaults = context.settings.desktop
         self._environment = environment
         self._transport: Transport = "socket"
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box."""
-        return cls(context.shell, context.channels, context.settings.desktop, box=context.name)
 
     async def list(self) -> tuple[DesktopSession, ...]:
         """Return the desktops that run on the box, the user's own first."""
@@ -181,7 +164,7 @@ class Desktops(Feature):
             if session.ours:
                 await password.write(self._open_shell(), session, secret)
 
-        viewing = Viewing(session, self._channels, program, secret, renew)
+        viewing = Viewing(session, self._context.channels, program, secret, renew)
         pages = await novnc.fetch(self._open_shell()) if setting == "browser" else None
         await viewing.begin(self._open_channels())
         if pages is not None:
@@ -277,10 +260,10 @@ class Desktops(Feature):
             )
 
     def _open_shell(self) -> Shell:
-        return connected(self._shell, self._box)
+        return connected(self._context.shell, self._context.name)
 
     def _open_channels(self) -> Channels:
-        return connected(self._channels, self._box)
+        return connected(self._context.channels, self._context.name)
 
 
 class _Forbidden(Exception):

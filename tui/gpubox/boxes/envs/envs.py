@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,19 +16,13 @@ from gpubox.boxes.envs import operations
 from gpubox.boxes.envs.selectors import choose, root_for
 from gpubox.boxes.envs.validation import harmless
 from gpubox.boxes.jobs.spec_builder import with_settings
-from gpubox.config.settings import JobSettings
 from gpubox.core.bounds import Whole
 from gpubox.core.env import Env, Envs, Kind, Package
 from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
 from gpubox.core.retry import connected
-from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
-from gpubox.core.shell import Shell
-
-if TYPE_CHECKING:
-    from gpubox.store.store import Store
 
 T = TypeVar("T")
 """An answer of the environments program."""
@@ -56,31 +50,18 @@ class _Text(msgspec.Struct, frozen=True):
 class Environments(Feature):
     """The environments of one box, and the one that its shells and jobs run in."""
 
-    def __init__(
-        self,
-        box: str,
-        shell: Feed[Shell | None],
-        store: Store | None = None,
-        *,
-        python: str = "",
-        folders: Sequence[str] = (),
-        jobs: JobSettings | None = None,
-        sample: Feed[Sample | None] | None = None,
-    ) -> None:
+    def __init__(self, context: BoxContext) -> None:
+        super().__init__(context)
         self.feed: Feed[Envs | None] = Feed(None)
         """The result of the newest scan; None before the first."""
         self.chosen: Feed[Env | None] = Feed(None)
         """The one that shells and jobs run in; None for none. It is stored per box."""
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """Why the chosen one is no longer used: it is gone, or broken; None when nothing is wrong."""
-        self._box = box
+        self._box = box = context.name
         self._wording = Wording("Environments cannot be read", "an answer about environments", box=box)
-        self._shell = shell
-        self._store = store
-        self._python = python
-        self._folders = tuple(folders)
-        self._jobs = jobs or JobSettings()
-        self._sample = sample or Feed(None)
+        self._shell, self._store, self._sample = context.shell, context.store, context.sample
+        self._folders, self._jobs = context.settings.envs.folders, context.settings.jobs
         self._choice = ""
         """Folder of the chosen one; empty for none."""
         self._stored = ""
@@ -90,14 +71,6 @@ class Environments(Feature):
         self._renamed: dict[str, str] = {}
         """New folders of environments that are being renamed, by the old ones."""
         self._looking = asyncio.Lock()
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box."""
-        return cls(
-            context.name, context.shell, context.store, python=context.python,
-            folders=context.settings.envs.folders, jobs=context.settings.jobs, sample=context.sample,
-        )  # fmt: skip
 
     async def background(self, purpose: Purpose) -> None:
         """Restore the chosen environment; see Feature."""
@@ -175,8 +148,8 @@ class Environments(Feature):
         words = ["shell", harmless(env.prefix), env.kind]
         if command is not None:
             words.append(harmless(command))
-        await program_cache.ensure(shell, self._program, self._python)
-        return program_cache.quiet(self._program, words, self._python)
+        await program_cache.ensure(shell, self._program, self._context.python)
+        return program_cache.quiet(self._program, words, self._context.python)
 
     def create(
         self, name: str, packages: Sequence[str], where: str = "", kind: Kind = "conda", tool: str = ""
@@ -296,5 +269,5 @@ class Environments(Feature):
     async def _ask(self, verb: str, asked: object, answer: type[T], *, timeout: float = _PATIENCE) -> T:
         return await call(
             connected(self._shell, self._box), self._program, asked, answer, self._wording, words=(verb,),
-            python=self._python, timeout=timeout,
+            python=self._context.python, timeout=timeout,
         )  # fmt: skip

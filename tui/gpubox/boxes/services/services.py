@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Sequence
-from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.services.classify import read
@@ -18,7 +17,6 @@ from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
-from gpubox.core.shell import Shell
 
 _NAMED = 8
 """Services that an error names."""
@@ -27,23 +25,14 @@ _NAMED = 8
 class Services(Feature):
     """The services of one box."""
 
-    def __init__(
-        self, box: str, shell: Feed[Shell | None], tunnels: Tunnels | None = None, *, python: str = ""
-    ) -> None:
+    def __init__(self, context: BoxContext) -> None:
+        super().__init__(context)
         self.feed: Feed[tuple[Service, ...]] = Feed(())
         """The services of the last scan; kept when the link drops."""
-        self._box = box
-        self._shell = shell
-        self._tunnels = tunnels or Tunnels(box)
-        self._python = python
+        self._box = context.name
+        self._tunnels = context.use(Tunnels)
+        self._tunnels.find_by(self.place)
         self._looking = asyncio.Lock()
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box; its tunnels may go by the names of services from then on."""
-        made = cls(context.name, context.shell, context.use(Tunnels), python=context.python)
-        made._tunnels.find_by(made.place)
-        return made
 
     async def find(self) -> tuple[Service, ...]:
         """Scan the box for services and return them: one's own pages first, system services last.
@@ -52,7 +41,7 @@ class Services(Feature):
         ends meanwhile.
         """
         async with self._looking:
-            facts = await ask(connected(self._shell, self._box), self._python)
+            facts = await ask(connected(self._context.shell, self._box), self._context.python)
             # Hundreds of listeners against fifty expressions take 10 ms: keys must not wait for them.
             found = await asyncio.to_thread(read, facts)
             if found != self.feed.value:

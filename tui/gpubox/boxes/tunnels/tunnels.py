@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.boxes.tunnels.listening_ports import listening
@@ -29,37 +28,23 @@ LISTEN = 5.0
 class Tunnels(Feature):
     """Specs of tunnels, and the state of each."""
 
-    def __init__(
-        self,
-        box: str,
-        *,
-        ports: Ports | None = None,
-        find: Find | None = None,
-        channels: Feed[Channels | None] | None = None,
-        shell: Feed[Shell | None] | None = None,
-    ) -> None:
+    def __init__(self, context: BoxContext) -> None:
+        """Make it with the tunnels of the box's settings; raises ConfigError for a bad line."""
+        super().__init__(context)
         self.feed: Feed[tuple[Tunnel, ...]] = Feed(())
         """All tunnels in the order of their specs, with counters that are at most TICK seconds old."""
-        self._box = box
-        self._ports = ports or Ports(box)
-        self._around = TunnelContext(box, self._ports, find, self._publish)
-        self._links, self._shell = channels or Feed(None), shell
+        self._box = context.name
+        self._ports = Ports(context.name, context.store)
+        self._around = TunnelContext(context.name, self._ports, None, self._publish)
         self._held: dict[int, TunnelWorker] = {}
         self._number = 0
         self._channels: Channels | None = None
         self._group: asyncio.TaskGroup | None = None
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box, with the tunnels of its settings; raises ConfigError for a bad line."""
-        ports = Ports(context.name, context.store)
-        made = cls(context.name, ports=ports, channels=context.channels, shell=context.shell)
-        made.spec(context.tunnels)
-        return made
+        self.spec(context.tunnels)
 
     async def background(self, purpose: Purpose) -> None:
         """Hold the tunnels open; see Feature."""
-        await self.keep(self._links, self._shell)
+        await self.keep(self._context.channels, self._context.shell)
 
     def find_by(self, find: Find) -> None:
         """Resolve tunnels that go by a service's name."""

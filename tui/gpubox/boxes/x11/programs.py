@@ -8,17 +8,14 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
 
 from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.x11.xauth import check
-from gpubox.core.channels import Channels, Display, exit_status
+from gpubox.core.channels import Display, exit_status
 from gpubox.core.errors import RemoteError, ToolMissing
-from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean, last_line
 from gpubox.core.shell import Channel, lines
-from gpubox.store.store import Store
 
 AT_ONCE = 10.0
 """Seconds within which a failure of a program is reported; after that its windows have appeared."""
@@ -51,16 +48,10 @@ class ProgramExit:
 class Windows(Feature):
     """The graphical programs of one box."""
 
-    def __init__(self, box: str, channels: Feed[Channels | None], store: Store | None = None) -> None:
-        self._box = box
-        self._channels = channels
-        self._store = store
+    def __init__(self, context: BoxContext) -> None:
+        super().__init__(context)
+        self._box, self._store = context.name, context.store
         self._past: list[str] = []
-
-    @classmethod
-    def of(cls, context: BoxContext) -> Self:
-        """Make it for a box."""
-        return cls(context.name, context.channels, context.store)
 
     async def past(self) -> list[str]:
         """Return the commands that were run before, last used first."""
@@ -76,7 +67,7 @@ class Windows(Feature):
         """
         here = display()
         await check(here)
-        channels = connected(self._channels, self._box)
+        channels = connected(self._context.channels, self._box)
         self._past = [command, *(each for each in self._past if each != command)]
         if self._store is not None and not command.startswith(" "):  # as in shells: keep it off the disk
             await self._store.state.add_program(self._box, command)
