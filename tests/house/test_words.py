@@ -1,7 +1,9 @@
 """Every room, every setting and every reactive says what it is for."""
 
 import ast
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
 
@@ -89,6 +91,10 @@ GONE = {
     *("coming", "told", "tell", "kept"),
 }
 """Words of a private language that identifiers had; ARCHITECTURE.md has the field's word for each thing."""
+GONE_PROSE = re.compile(
+    r"\b(persons?|whoever|whomever|wish(?:e[sd])?|told|tell whether|for ever)\b", re.IGNORECASE
+)
+"""The same, in docstrings and comments: who uses the program is the user, and functions return whether."""
 REASONS: dict[str, str] = {}
 """Public names of classes that stand for two things, and why; at most five."""
 
@@ -123,6 +129,36 @@ def test_words_of_the_private_language_do_not_come_back() -> None:
 def test_a_word_in_any_identifier_is_found() -> None:
     body = "class JobWish:\n  doors: int\n  def was_told(self, wishes): self.kept = told = 1\nf(coming=1)"
     assert identifiers(ast.parse(body)) >= {"wish", "doors", "told", "wishes", "kept", "coming"}
+
+
+def prose(source: str) -> Iterator[str]:
+    """Yield the comments, and the strings that stand alone: docstrings, and what is under attributes."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield text
+            case _:
+                pass
+
+
+def test_docstrings_and_comments_read_as_the_field_writes() -> None:
+    found = {
+        f"{tree.name(path)}: {match.group()}"
+        for path in tree.sources()
+        if path.is_relative_to(tree.PACKAGE)
+        for text in prose(path.read_text())
+        for match in GONE_PROSE.finditer(text)
+    }
+    assert found == set()
+
+
+def test_a_word_in_any_docstring_or_comment_is_found() -> None:
+    source = 'def f():\n  """Tell whether."""\n  a = "a person"\n  """Told."""\nb = 1  # whoever wished\n'
+    words = [match.group().lower() for text in prose(source) for match in GONE_PROSE.finditer(text)]
+    assert sorted(words) == ["tell whether", "told", "whoever", "wished"]
 
 
 def class_names(room: str) -> Iterator[str]:

@@ -15,11 +15,11 @@ from gpubox.core.sanitize import aligned, clean
 _HEAD = ("ID", "NAME", "STATE", "ENV", "GPUS", "TIME", "STARTED")
 _LONGEST = 40
 _WIDEST = 60
-"""Characters of a job's state in a list; `show` has all of it."""
+"""Most characters of a job's state in a list; `show` prints all of it."""
 
 
 def rows(records: Sequence[Record]) -> list[str]:
-    """Return jobs as aligned lines below a head."""
+    """Return jobs as aligned lines below a header."""
     table = [_HEAD, *map(_row, records)]
     return aligned(table)
 
@@ -51,7 +51,7 @@ def why(record: Record) -> str:
 
 
 def gpus(record: Record) -> str:
-    """Return which GPUs a job has, or how many it asks for."""
+    """Return the GPUs of a job, or how many it requests."""
     if record.gpus:
         return ",".join(str(gpu.index) if gpu.index >= 0 else clean(gpu.uuid, 60) for gpu in record.gpus)
     spec = record.spec.gpus
@@ -79,7 +79,7 @@ def _clock(at: float | None) -> str:
 
 
 def details(record: Record) -> list[str]:
-    """Return the details of one job, a line each."""
+    """Return the details of one job, one per line."""
     spec, usage = record.spec, record.usage
     facts = [
         ("job", record.id),
@@ -122,7 +122,7 @@ def details(record: Record) -> list[str]:
 
 
 def to_json(record: Record) -> dict[str, object]:
-    """Return a record as JSON has it: every field of it, and the exit status that a shell would give."""
+    """Return the JSON form of a record: every field, and the exit status that a shell would give."""
     found = plain(record)
     assert isinstance(found, dict)
     status = exit_status(record) if record.state == "ended" else None
@@ -130,5 +130,5 @@ def to_json(record: Record) -> dict[str, object]:
 
 
 def place_to_json(place: GpuPlace) -> object:
-    """Return a GPU of the queue as JSON has it."""
+    """Return the JSON form of a GPU of the queue."""
     return plain(place)

@@ -29,7 +29,7 @@ WITHOUT = "none"
 
 
 def _options() -> dict[str, list[tuple[BackendKind, BackendOption]]]:
-    """Return what backends can be asked for besides, by the names of the options."""
+    """Return the additional options of backends, by name."""
     found: dict[str, list[tuple[BackendKind, BackendOption]]] = {}
     for kind in kinds():
         for option in kind.options:
@@ -66,7 +66,7 @@ class RunOptions:
     variables: tuple[str, ...]
     backend: str
     options: dict[str, str]
-    """What the backends are asked for besides, by the names of their options."""
+    """Values of the backends' options, by name."""
     notify: bool
     login: bool
 
@@ -100,13 +100,13 @@ class RunOptions:
 @common_options
 @click.pass_context
 def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
-    """Start COMMAND as a job on BOX and print its id; it goes on when this machine sleeps or leaves.
+    """Start COMMAND as a job on BOX and print its id; it keeps running when this machine sleeps or leaves.
 
-    COMMAND is run as it stands, word for word, without a shell; for pipes and such: -- sh -c '...'. It begins
-    with the environment of a login shell on BOX, its PATH above all; --no-login takes the bare one of ssh.
+    COMMAND runs without a shell, word for word; for pipes and such: -- sh -c '...'. It gets the environment
+    of a login shell on BOX, above all its PATH; with --no-login it gets the bare one of ssh.
 
-    With --wait the log comes to stdout as it grows, and what else there is to say to stderr; Ctrl-C leaves
-    the job running.
+    With --wait the log is written to stdout as it grows, and messages to stderr; Ctrl-C leaves the job
+    running.
 
     Exit status: 0 started, 1 the box failed, 2 usage error; 127 or 125 it could not be started. With --wait
     the job's own; 128 + n when signal n ended it; 124 its time limit; 127 it could not be started; 125 it
@@ -154,7 +154,7 @@ def _check(given: RunOptions) -> None:
 
 
 def no_template() -> ConfigError:
-    """Return the error for variables without a template that has them."""
+    """Return the error for variables without a template."""
     return ConfigError("No template", "--var sets a variable of a --template", "Did you mean --set-env?")
 
 
@@ -211,7 +211,7 @@ async def _env(box: Box, name: str | None) -> Env | None:
 
 
 def _plain_gpus(given: RunOptions, settings: Settings) -> bool:
-    """Tell whether the GPUs need not be queried, which takes NVML a moment."""
+    """Return whether the request works without a scan of the GPUs, which takes NVML a moment."""
     word = (given.gpus or "").strip().lower()
     if not word:
         return not given.template and settings.jobs.gpus == 0
@@ -267,7 +267,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
             complain(error, box.name)
         record = await completion.wait(jobs, box.shell, record.id)
     except asyncio.CancelledError:
-        if box.target.kind != "demo":  # that one ends with this command
+        if box.target.kind != "demo":  # the demo box ends with this command
             click.echo(f"It goes on. To end it: {_words(box, 'stop', record.id)}", err=True)
         raise
     status = exit_status(record)

@@ -199,7 +199,7 @@ def explain(
     if os.path.basename(argv[0]) in SHELLS and 128 < code < 192:
         name, pid = signal_name(code - 128), 0
         why.append("Exit %d from a shell means that its command was killed by SIG%s" % (code, name))
-    from gpubox.remote import sigill  # here, because those who wait in the queue need no memory for it
+    from gpubox.remote import sigill  # here, to save memory in jobs that wait
 
     core = ""
     if found.get("core") or (not pid and name in CORES):

@@ -139,7 +139,7 @@ class Supervisor:
         """Record where a login finds a program that the job did not find; the launch no longer waits."""
         if not self.record.pop("explaining", False):
             return
-        from gpubox.remote import login  # here, because those who wait in the queue need no memory for it
+        from gpubox.remote import login  # here, to save memory in jobs that wait
 
         why = login.hint(
             self.spec["argv"], process_tree.tail(self.path("log"), 4096).decode("utf-8", "replace")

@@ -72,11 +72,11 @@ class LogStream(Protocol):
 
     @property
     def offset(self) -> int:
-        """Where the next piece begins in the file; what a new stream resumes at."""
+        """The offset of the next piece, at which a new stream can resume."""
         ...
 
     async def read(self) -> bytes:
-        """Return the next piece, or b"" when all was read (and the job has ended); raises Dropped."""
+        """Return the next piece, or b"" at the end (when the job has ended); raises Dropped."""
         ...
 
 
@@ -120,7 +120,7 @@ class Backend(Protocol):
         ...
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
-        """Read the log from a byte on, until the job has ended, or without `wait` as far as it goes now.
+        """Read the log from an offset until the job has ended, or without `wait` to its present end.
 
         A negative offset counts from the end.
         """

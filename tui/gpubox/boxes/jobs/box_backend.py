@@ -28,13 +28,13 @@ from gpubox.core.shell import Shell
 
 T = TypeVar("T")
 PAGE = 4 * 1024 * 1024
-"""Most bytes of log that are fetched at once."""
+"""Most bytes of log per request."""
 _TICKS = 512 * 1024
-"""An answer with fewer bytes of samples than this had the last of them."""
+"""An answer with fewer bytes of samples than this is the last one."""
 _LARGE = 128 * 1024
 """A list of more bytes is read in a thread: 1000 jobs take 10 ms."""
 _HEAD = 64 * 1024
-"""Bytes in which the first line of a log stream must come."""
+"""Most bytes of the first line of a log stream."""
 
 
 class _Ticks(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class BoxBackend:
-    """See backend.Backend. It works over whatever link there is now."""
+    """See backend.Backend. It works over the present link."""
 
     def __init__(
         self,
@@ -61,37 +61,37 @@ class BoxBackend:
         login: Login | None = None,
     ) -> None:
         self.python = python
-        """The Python of the box that the person named, or nothing."""
+        """The Python of the box that the user named, or ""."""
         self._box = box
         self._shell = shell
         self._channels = channels
         self._reader = ListDecoder()
         self._wording = replace(WORDING, box=box)
         self.environment = dict(environment or {})
-        """Variables that our program gets on the box."""
+        """Variables for our program on the box."""
         self.queue: Feed[QueueView | None] = Feed(None)
         """Always None: its jobs are all that there are."""
         self.login = login
-        """What reads the environment of a login, which jobs begin with; None where this process has it."""
+        """Reads the login environment for jobs; None when this process already has it."""
 
     @property
     def program(self) -> Program:
-        """The program as the box keeps it."""
+        """The program on the box."""
         return bundle.program("jobs", "gpubox.remote.api")
 
     def shell(self) -> Shell:
-        """Return the shell of the link there is now; raises Dropped without one."""
+        """Return the shell of the present link; raises Dropped without one."""
         return connected(self._shell, self._box)
 
     async def call(self, verb: str, asked: object, answer: type[T]) -> T:
-        """Ask the program for something and return its answer; raises RemoteError in words, and Dropped."""
+        """Send a request to the program and return its answer; raises RemoteError and Dropped."""
         return await call.call(
             self.shell(), self.program, asked, answer, self._wording, words=(verb,),
             python=self.python, environment=self.environment,
         )  # fmt: skip
 
     async def _raw(self, verb: str, asked: object) -> bytes:
-        """Return an answer as it came, unless it says why not; raises as `call`."""
+        """Return a raw answer; raises RemoteError for a refusal, and as `call`."""
         result = await call.run(
             self.shell(), self.program, verb, wording=self._wording, stdin=call.encode(asked),
             python=self.python, environment=self.environment,
@@ -104,17 +104,17 @@ class BoxBackend:
         return about(spec.id, await self.call("launch", {"spec": spec, **await self._begin(spec)}, Record))
 
     async def prepare(self, spec: JobSpec) -> Record:
-        """Make a job's record without starting it: another queue runs its payload."""
+        """Write a job's record without starting it: another queue runs its payload."""
         found = await self._begin(spec)
         asked = {"spec": spec, "unread": found["unread"]} if "unread" in found else {"spec": spec}
         return about(spec.id, await self.call("prepare", asked, Record))
 
     async def variables(self) -> Mapping[str, str]:
-        """Return the environment of a login of the box; empty where it is not read. Raises Dropped."""
+        """Return the environment of a login of the box; empty if it is not read. Raises Dropped."""
         return (await self.login.read()).variables if self.login is not None else {}
 
     async def _begin(self, spec: JobSpec) -> dict[str, object]:
-        """Return what goes along with a spec and into no record: what a login has, or why that is missing."""
+        """Return the unrecorded part of a request: the login environment, or why it is missing."""
         if self.login is None or not spec.login:
             return {}
         found = await self.login.read()
@@ -124,7 +124,7 @@ class BoxBackend:
         return {"unread": words}
 
     async def look(self, *, gpus: bool = True) -> Listing:
-        """Return all records, newest first, and the GPUs unless they are not wanted: asking takes longer."""
+        """Return all records, newest first, and with `gpus` the GPUs, which takes longer."""
         data = await self._raw("list", {"gpus": gpus})
         if len(data) < _LARGE:
             return self._reader.read(data)
@@ -142,11 +142,11 @@ class BoxBackend:
         return (await self.look(gpus=False)).jobs
 
     async def show(self, job: str) -> Record:
-        """Return one record as it is now, with the files that travel with it."""
+        """Return one current record, with the files that are sent along."""
         return about(job, await self.call("show", {"id": job}, Record))
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        """Return its seconds from a byte of their file on; see Backend.ticks."""
+        """Return its ticks from an offset of their file; see Backend.ticks."""
         found: list[Tick] = []
         while True:
             answer = await self.call("ticks", {"id": job, "start": start}, _Ticks)
@@ -156,7 +156,7 @@ class BoxBackend:
             start = answer.next
 
     async def page(self, job: str, offset: int, length: int) -> Page:
-        """Return a piece of the log, of PAGE bytes at most; see Backend.page."""
+        """Return a piece of the log, at most PAGE bytes; see Backend.page."""
         asked = {"id": job, "offset": offset, "length": min(length, PAGE)}
         head, newline, data = (await self._raw("page", asked)).partition(b"\n")
         header = call.decode(head + newline, _Header, self._wording)
@@ -178,12 +178,12 @@ class BoxBackend:
         return await self.call("search", {**asked, "offset": offset}, Found)
 
     async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
-        """Count for about a second what a search would find; see Backend.count."""
+        """Count matching lines for about a second; see Backend.count."""
         asked = {"id": job, "words": query.words, "exact": query.exact}
         return await self.call("count", {**asked, "offset": offset, "end": end}, Counted)
 
     async def stop(self, job: str, by: str) -> Record:
-        """Ask for the end of a job; see Backend.stop."""
+        """Request the stop of a job; see Backend.stop."""
         return about(job, await self.call("stop", {"id": job, "by": by}, Record))
 
     async def remove(self, jobs: Sequence[str]) -> None:
@@ -191,7 +191,7 @@ class BoxBackend:
         await self.call("remove", {"ids": list(jobs)}, dict[str, object])
 
     async def ignore(self, process: Ignored) -> None:
-        """Let a process no longer count as using a GPU."""
+        """Stop counting a process as a user of a GPU."""
         await self.call("ignore", {"pid": process.pid, "start": process.start}, dict[str, object])
 
 
@@ -200,14 +200,14 @@ class Stream:
 
     def __init__(self, pipes: ProgramPipes) -> None:
         self.offset = 0
-        """Where the next piece begins in the file."""
+        """The offset of the next piece."""
         self.size = 0
         """Bytes of the log when the stream began."""
         self._pipes = pipes
         self._early = b""
 
     async def begin(self) -> None:
-        """Read up to the first byte of the log; raises RemoteError in words."""
+        """Read up to the first byte of the log; raises RemoteError."""
         seen = b""
         while b"\n" not in seen:
             piece = await self._pipes.read()
@@ -220,12 +220,12 @@ class Stream:
         self.offset, self.size = header.offset, header.size
 
     async def read(self) -> bytes:
-        """Return what came next, or b"" at the end; see LogStream.read."""
+        """Return the next piece, or b"" at the end; see LogStream.read."""
         piece, self._early = self._early, b""
         if not piece:
             piece = await self._pipes.read()
         if not piece and (status := await self._pipes.wait()):
-            # The reader of the box went before the job did: killed, or its login was.
+            # The program on the box ended before the job did: it was killed, or its login was.
             said = self._pipes.last_words or f"The reader on the box ended with {status}"
             raise Dropped("The log stopped coming", said)
         self.offset += len(piece)

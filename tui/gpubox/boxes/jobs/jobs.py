@@ -1,4 +1,4 @@
-"""The jobs of one box: polled when something changed, started, stopped, followed, announced when they end."""
+"""The jobs of one box: polls, starts, stops and follows them, and announces their ends."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Jobs(Feature):
         sample: Feed[Sample | None] | None = None,
     ) -> None:
         self.feed: Feed[tuple[Record, ...]] = Feed(())
-        """All jobs, newest first, as last polled; kept when the link drops."""
+        """All jobs, newest first, as last polled; unchanged while the link is down."""
         self.gpus: Feed[tuple[GpuPlace, ...]] = Feed(())
         """The GPUs of the box as the queue sees them."""
         self.finished: Feed[tuple[Record, ...]] = Feed(())
-        """Jobs that ended and were not announced yet on this machine; `told` removes them."""
+        """Ended jobs that were not announced yet on this machine; `claim_endings` removes them."""
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """Why polling fails while the link is live; None when it succeeds."""
         self.looked = False
@@ -166,15 +166,15 @@ class Jobs(Feature):
             exclude=tuple(dict.fromkeys((*spec.exclude, *self.settings.exclude))),
         )
         record = await self.backend(spec.backend).launch(spec)
-        await self._notified.begin(record.submitted)  # also on a box that is new here, its end is news
-        if not spec.template:  # those are offered as what they are, and changes of environments never again
+        await self._notified.begin(record.submitted)  # its end is announced even on a new box
+        if not spec.template:  # templates have a list of their own
             await self._remember(spec.command)
         await self._changed(record)
         return record
 
     async def _remember(self, line: str) -> None:
         if self._store is None or not line.isprintable() or tells_secret(line):
-            return  # bytes that are no text, several lines, a secret: nothing to be offered again
+            return  # bytes that are not text, several lines, a secret: not offered again
         await self._store.state.add_command(self._box, line)
 
     async def stop(self, job: str) -> Record:
@@ -188,7 +188,7 @@ class Jobs(Feature):
         try:
             await self.box_backend.remove(jobs)
         except RemoteError:
-            await self._keeping.look_again()  # those before it are deleted
+            await self._keeping.look_again()  # the jobs before it are already deleted
             raise
         await self.claim_endings(jobs)
         gone: dict[str, Record | None] = dict.fromkeys(jobs)
@@ -209,14 +209,14 @@ class Jobs(Feature):
     def spec_again(self, record: Record) -> JobSpec:
         """Return the spec of a job with a new id; values of its secrets are not in it.
 
-        Small programs that travelled along are in records of `show`, not in those of a list.
+        Small programs that were sent along are in records of `show`, not in those of a list.
         """
         return spec_builder.again(record.spec)
 
     async def fetch(self, record: Record, progress: Callable[[TransferProgress], None] | None = None) -> Path:
         """Copy the results of an ended job to this machine, and return their folder here.
 
-        Raises RemoteError in words: when there are none, when one cannot be read there or written here.
+        Raises RemoteError when there are none, or when one cannot be read there or written here.
         """
         if not record.results:
             record = await self.show(record.id)
@@ -228,15 +228,15 @@ class Jobs(Feature):
         await self._keeping.look_again()
 
     def named(self, name: str) -> Record:
-        """Return the job that a name means, among those last polled; see selectors.choose."""
+        """Return the job that a name selects, among those last polled; see selectors.choose."""
         return choose(self.feed.value, name, self._box)
 
     async def show(self, job: str) -> Record:
-        """Return one record as it is now."""
+        """Return one current record."""
         return await self._backend_of(job).show(job)
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        """Return a job's ticks from a byte of their file, and the offset of the next ones."""
+        """Return a job's ticks from an offset of their file, and the offset of the next ones."""
         return await self._backend_of(job).ticks(job, start)
 
     async def page(self, job: str, offset: int, length: int) -> Page:
@@ -244,7 +244,7 @@ class Jobs(Feature):
         return await self._backend_of(job).page(job, offset, length)
 
     async def search(self, job: str, query: Search, offset: int) -> Found:
-        """Search a job's log on the box for about a second, from where a line begins on."""
+        """Search a job's log on the box for about a second, from the start of a line."""
         return await self._backend_of(job).search(job, query, offset)
 
     async def count(self, job: str, query: Search, offset: int, end: int | None = None) -> Counted:
@@ -252,16 +252,16 @@ class Jobs(Feature):
         return await self._backend_of(job).count(job, query, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
-        """Read a job's log from a byte on, through drops of the link: each byte comes once.
+        """Read a job's log from an offset, through drops of the link: each byte comes once.
 
-        It ends when the job has ended, or without `wait` where the log ends now.
+        It ends when the job has ended, or without `wait` at the present end of the log.
         """
         limit = self._limits.value.sessions if self._limits is not None else None
         scarce = limit is not None and limit <= _SCARCE
         return logs.follow(self._backend_of(job), self._channels, job, offset, wait=wait, paged=scarce)
 
     async def history(self) -> tuple[str, ...]:
-        """Return the commands that were run on this box from here, newest first."""
+        """Return the commands that were run on this box from this machine, newest first."""
         return tuple(await self._store.state.commands(self._box)) if self._store is not None else ()
 
     def backend(self, name: str) -> Backend:
@@ -290,7 +290,7 @@ class Jobs(Feature):
 
 
 def whoami() -> str:
-    """Return who this is, for the record: `ada@laptop`."""
+    """Return the submitter for records: `ada@laptop`."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Decides when to poll the jobs of a box: on each new link, when one changed, and while somebody watches."""
+"""Decides when to poll the jobs of a box: on each new link, when one changed, and while one is watched."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from gpubox.core.tasks import together
 log = logging.getLogger("gpubox.jobs")
 
 SETTLE = 2.0
-"""Seconds after which the first sample of a new link is there, and there is time for what can wait."""
+"""Seconds after which a new link has brought its first sample, and deferred work may start."""
 WATCHED = 2.0
-"""Seconds between two polls while somebody watches and a job is active."""
+"""Seconds between two polls while the jobs are watched and one is active."""
 QUEUE = 10.0
 """Seconds between two polls of a queue of the box while somebody watches and no job of ours is in it."""
 AGAIN, SELDOM = 5.0, 300.0
@@ -31,7 +31,7 @@ AGAIN, SELDOM = 5.0, 300.0
 
 
 class PolledJobs(Protocol):
-    """What is polled: Jobs."""
+    """The polled object: Jobs."""
 
     feed: Feed[tuple[Record, ...]]
     trouble: Feed[GpuBoxError | None]
@@ -55,7 +55,7 @@ class JobPoller:
 
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[None]:
-        """Have running jobs looked at every two seconds while the block lasts."""
+        """Poll running jobs every two seconds while the block lasts."""
         self._watchers += 1
         self._watched.set()
         try:
@@ -72,14 +72,14 @@ class JobPoller:
         )
 
     async def look_again(self) -> None:
-        """Poll; a failure is in `trouble`. A box without Python is not polled again over the same link."""
+        """Poll; errors are in `trouble`. A box without Python is not polled again over the same link."""
         shell = self._shell.value
         if shell is None or shell is self._hopeless:
             return
         try:
             await self._jobs.look()
         except Dropped:
-            return  # the next link is a reason to look again
+            return  # the next link is a reason to poll again
         except GpuBoxError as error:
             if isinstance(error, NoPython):
                 self._hopeless = shell

@@ -1,4 +1,4 @@
-"""The queue of a backend, as people are shown it: partitions, and everybody's jobs."""
+"""The queue of a backend for display: partitions, and everybody's jobs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class QueueView:
 
 
 def partition_choices(view: QueueView) -> Sequence[tuple[str, str]]:
-    """Return the partitions, with what tells whether a job would begin there soon."""
+    """Return the partitions, with a note on whether a job would start there soon."""
     return [(one.name, _words(one)) for one in view.partitions]
 
 

@@ -1,4 +1,4 @@
-"""Job backends: a file or a folder each, whose `BACKEND` says what it is; no list names them."""
+"""Job backends: each is a file or folder with a `BACKEND`; no list names them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.jobs.queue_view import QueueView
 
 BOX = "box"
-"""The backend that each box has."""
+"""The backend that every box has."""
 
 
 def _nothing(_: QueueView) -> Sequence[tuple[str, str]]:
@@ -24,16 +24,16 @@ def _nothing(_: QueueView) -> Sequence[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class BackendOption:
-    """What a job may ask of one backend besides, such as a partition."""
+    """An additional option of one backend, such as a partition."""
 
     name: str
     label: str
     help: str
-    """What it is, in words that follow the backend's title."""
+    """Its meaning, in words that follow the backend's title."""
     default: str
-    """What an empty one stands for."""
+    """The meaning of an empty value."""
     choices: Callable[[QueueView], Sequence[tuple[str, str]]] = _nothing
-    """Returns what it can be on a box, with a few words about each; nothing allows any text."""
+    """Returns its values on a box, with a few words about each; an empty result allows any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class BackendKind:
     """A job backend, before it is made for a box."""
 
     name: str
-    """As `run --backend` takes it and records have it."""
+    """Its name in `run --backend` and in records."""
     title: str
-    """As people call it."""
+    """Its display name."""
     about: str
     """What it does with a job, in a few words."""
     make: Callable[[str, BoxBackend], Backend]
@@ -53,12 +53,12 @@ class BackendKind:
 
 @cache
 def kinds() -> Sequence[BackendKind]:
-    """Return every kind of backend, the box's own first; none of them is loaded by that."""
+    """Return every kind of backend, the box's own first, without importing them."""
     names = sorted(found.name for found in iter_modules(__path__))
     found = [cast("BackendKind", import_module(f"{__name__}.{name}").BACKEND) for name in names]
     return sorted(found, key=lambda kind: kind.name != BOX)
 
 
 def title_of(name: str) -> str:
-    """Return what people call a backend; its name where this program does not know it."""
+    """Return the display name of a backend; its name if this program does not know it."""
     return next((kind.title for kind in kinds() if kind.name == name), name)

@@ -1,4 +1,4 @@
-"""Everything known of a job: a few lines over its log, or all of it in a window."""
+"""The facts of a job: a few lines above its log, or all of them in a window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LABEL = 13
 
 
 def draw_head(record: Record, at: float, width: int, *, tall: bool) -> list[Line]:
-    """Return what is shown over the log: state and time, command, where it runs, and what it took."""
+    """Return the lines above the log: state and time, command, place, and usage."""
     sign, words, tone = text.phrase(record)
     state: list[Span] = [Span(f"{sign} {words}", tone)]
     took = text.seconds(record, at)
@@ -74,7 +74,7 @@ def _usage(usage: Usage) -> list[str]:
 
 
 def precise(seconds: float) -> str:
-    """Return a span as people compare them: `13.20 s` under two minutes, else in its largest units."""
+    """Format a span for comparison: `13.20 s` under two minutes, else in its largest units."""
     return f"{seconds:.2f} s" if seconds < 120 else units.duration(seconds)
 
 
@@ -106,7 +106,7 @@ def energy(joules: float) -> str:
 
 
 def _notes(gpu: GpuUse) -> Iterator[str]:
-    """Say what makes the figures of a GPU less than they seem."""
+    """Yield the caveats of a GPU's figures."""
     name = f"GPU {gpu.index}" if gpu.index >= 0 else "the GPU"
     if not gpu.used and gpu.mean_util is not None:
         yield f"! it never used {name}"
@@ -121,7 +121,7 @@ def _notes(gpu: GpuUse) -> Iterator[str]:
 
 
 def draw_all(record: Record, width: int) -> list[Line]:
-    """Return everything, a fact a line."""
+    """Return all facts, one per line."""
     out: list[Line] = []
     for label, value in _facts(record):
         tone: Tone = "text" if value else "faint"

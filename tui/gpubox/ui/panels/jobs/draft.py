@@ -1,4 +1,4 @@
-"""A job as it is being written: the text of each field, what it means, and what is wrong with it."""
+"""The draft of a job: the text of each field, its meaning, and its errors."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ T = TypeVar("T")
 
 
 class Draft:
-    """The texts of a form, and what they come to."""
+    """The texts of a form, and the job that they describe."""
 
     def __init__(self, context: Context, begin: JobSpec | None) -> None:
         self._context = context
         self._begin = begin
         self.texts: dict[str, str] = _texts(begin, context)
-        """What stands in each field, by its name."""
+        """The text of each field, by name."""
         self._first = dict(self.texts)
 
     def learn(self, context: Context) -> Sequence[str]:
-        """Take what is known by now; returns the fields that nobody wrote in and that begin otherwise."""
+        """Update the context; return the unedited fields whose initial text changed."""
         self._context = context
         first = _texts(self._begin, context)
         changed = [
@@ -48,7 +48,7 @@ class Draft:
         return changed
 
     def take(self, field: str, choice: Choice) -> Sequence[str]:
-        """Fill the other fields where a whole job was chosen; returns which were."""
+        """Fill the other fields if a whole job was chosen; return which ones."""
         if choice.spec is None:
             return ()
         self._first = _texts(choice.spec, self._context)
@@ -57,12 +57,12 @@ class Draft:
         return [name for name in self.texts if name != field]
 
     def meaning(self, field: str) -> str:
-        """Return what a field means, in words; raises Wrong."""
+        """Return the meaning of a field, in words; raises FieldError."""
         option = fields.options().get(field)
         return (self._option(option) if option is not None else _READ[field](self))[1]
 
     def spec(self) -> JobSpec:
-        """Return the job; raises Wrong."""
+        """Return the job; raises FieldError."""
         begin = self._begin or _new(self._context)
         variables, hidden = self._variables()[0]
         now, after, after_any = self._when()[0]
@@ -87,7 +87,7 @@ class Draft:
             options={option.name: text for option in backend.options if (text := self._option(option)[0])},
         )
 
-    # Each reader returns what a field holds and what that means, or raises Wrong.
+    # Each reader returns the value of a field and its meaning, or raises FieldError.
 
     def _command(self) -> tuple[str, str]:
         line = self.texts["command"].strip()
@@ -233,16 +233,16 @@ def _yes_or_no(field: str, text: str, yes: str, no: str) -> tuple[bool, str]:
 
 
 def _new(context: Context) -> JobSpec:
-    """Return the job that an empty form begins with."""
+    """Return the initial job of an empty form."""
     env = context.chosen if context.chosen is not None and not context.chosen.broken else None
-    # Templates and changes of environments have folders of their own, which may be gone by now.
+    # Templates and changes of environments have folders of their own, which may be gone.
     folder = next((one.spec.cwd for one in context.records if not one.spec.template), "")
     gpus = spec_builder.default_gpus(context.settings, context.places)
     return replace(spec_builder.build((), env, context.settings), cwd=folder, gpus=gpus)
 
 
 def _texts(spec: JobSpec | None, context: Context) -> dict[str, str]:
-    """Return what the fields begin with."""
+    """Return the initial texts of the fields."""
     spec = spec or _new(context)
     variables = {**spec.environment, **{name: spec.environment.get(name, "") for name in spec.hidden}}
     return {
@@ -269,12 +269,12 @@ def _texts(spec: JobSpec | None, context: Context) -> dict[str, str]:
 
 
 def _plain(words: Sequence[str]) -> bool:
-    """Tell whether patterns may stand without quotes: they are no business of a shell."""
+    """Return whether patterns need no quotes: no shell interprets them."""
     return not any(sign in word for word in words for sign in " \t'\"\\")
 
 
 def _span(seconds: float | None) -> str:
-    """Return a time limit as it is written."""
+    """Format a time limit as input."""
     if seconds is None:
         return "none"
     whole = int(seconds)

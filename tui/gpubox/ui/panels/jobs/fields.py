@@ -1,4 +1,4 @@
-"""The fields of the form for a job: what they are called, and what can be chosen for each."""
+"""The fields of the job form: their names, and the choices for each."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One thing that a field can hold."""
+    """A value of a field."""
 
     text: str
     words: str = ""
-    """What it is, or who has it."""
+    """A note on it, such as who uses it."""
     spec: JobSpec | None = None
     """A whole job that fills the other fields too, as a template does."""
     title: str = ""
-    """What is listed in its place, where it is long and says little by itself."""
+    """Listed instead of a long value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of the box while a job is written."""
+    """The known facts of the box for the form."""
 
     box: str
     envs: Sequence[Env] = ()
@@ -43,24 +43,24 @@ class Context:
     past: Sequence[str] = ()
     """Commands that were run before, newest first."""
     templates: Sequence[tuple[str, JobSpec]] = ()
-    """Jobs that are ready to run, each under its title."""
+    """Jobs of templates, by title."""
     queues: Mapping[str, QueueView] = field(default_factory=dict[str, QueueView])
     """The queues that the box has besides its own, by the names of their backends."""
     login: bool = False
-    """Whether the environment of a login is read, which jobs begin with."""
+    """Whether jobs get the environment of a login."""
     settings: JobSettings = field(default_factory=JobSettings)
-    """What a new job takes from the settings of the box."""
+    """The settings of the box for jobs."""
 
 
 class FieldError(Exception):
-    """A field cannot be understood."""
+    """The text of a field is invalid."""
 
     def __init__(self, field: str, words: str) -> None:
         super().__init__(words)
         self.field = field
-        """Which one."""
+        """The name of the field."""
         self.words = words
-        """What is wrong with it, in words."""
+        """The error, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Field:
     label: str
     example: str
     offered: Callable[[Context], bool] = lambda _: True
-    """Whether the box knows it."""
+    """Returns whether the box supports it."""
 
 
 FIELDS: Sequence[Field] = (
@@ -99,7 +99,7 @@ def fields(context: Context) -> Sequence[Field]:
 
 
 def options() -> dict[str, BackendOption]:
-    """Return what the backends can be asked for besides, by the names of the fields."""
+    """Return the additional options of the backends, by field name."""
     return {option.name: option for kind in kinds() for option in kind.options}
 
 
@@ -109,7 +109,7 @@ def offered(context: Context) -> Sequence[BackendKind]:
 
 
 def choices(field: str, context: Context) -> Sequence[Choice]:
-    """Return what a field could hold."""
+    """Return the choices for a field."""
     match field:
         case "command":
             templates = [
@@ -164,7 +164,7 @@ def _gpu_choices(places: Sequence[GpuPlace]) -> Iterator[Choice]:
 
 
 def who(place: GpuPlace) -> str:
-    """Return who is on a GPU."""
+    """Return the users of a GPU, in words."""
     if place.strangers:
         return clean("; ".join(place.strangers), 60)
     if place.job:
@@ -173,7 +173,7 @@ def who(place: GpuPlace) -> str:
 
 
 def env_words(env: Env) -> str:
-    """Return what tells an environment from others, in a few words."""
+    """Return a few words that distinguish an environment from others."""
     if env.broken:
         return f"broken: {clean(env.broken, 60)}"
     builds = [f"{one.framework} {clean(one.version, 16)} {one.target}" for one in env.builds]

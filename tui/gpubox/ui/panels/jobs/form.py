@@ -1,4 +1,4 @@
-"""A window to write a job in: a field a row, its meaning beside it, and what can be chosen for it below."""
+"""The job form: one field per row, its meaning beside it, and the choices below."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from gpubox.ui.widgets.secret_input import SecretInput
 from gpubox.ui.widgets.titles import set_title
 
 _CHOICES = 6
-"""Rows for what can be chosen."""
+"""Rows of choices."""
 _WRITTEN = ("command", "name", "variables")
-"""Fields in which one goes on writing; what stands in the others is replaced by what is typed."""
+"""Fields in which typing continues the text; in the others it replaces it."""
 _KINDS: Mapping[str, type[LineInput]] = {"command": CommandInput, "variables": SecretInput}
 
 
 class JobForm(ModalScreen[JobSpec | None]):
-    """Returns the job that was written, or None."""
+    """Its result is the spec of a job, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", id="new-job.start", tooltip="Start or queue it", priority=True),
@@ -55,7 +55,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         title: str,
         learn: Callable[[], Awaitable[Context]] | None = None,
     ) -> None:
-        """Take what is known of the box, the job that it begins with, and how to learn more meanwhile."""
+        """Set the known facts of the box, the initial job, and how to learn more meanwhile."""
         super().__init__()
         self._learn = learn
         self._known = context
@@ -71,7 +71,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         self._choices.can_focus = False
 
     def compose(self) -> ComposeResult:
-        """Make a row for each field that the box knows."""
+        """Compose a row for each field that the box supports."""
         with Vertical(id="job-form") as frame:
             set_title(frame, self._heading, self._known.box)
             for field in fields(self._known):
@@ -92,7 +92,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Begin with the command."""
+        """Focus the command."""
         self._inputs["command"].focus()
         for name in self._inputs:
             self._explain(name)
@@ -101,10 +101,10 @@ class JobForm(ModalScreen[JobSpec | None]):
             self.run_worker(guarded(self, self._know(self._learn)), exit_on_error=False)
 
     async def _know(self, learn: Callable[[], Awaitable[Context]]) -> None:
-        """Take what the box answers while somebody writes already; what was written stays."""
+        """Apply the box's answers while the user is already typing; edited fields stay."""
         self._known = await learn()
         for name, field in self._inputs.items():
-            self._draft.texts[name] = field.value  # keys may have come whose messages are on their way
+            self._draft.texts[name] = field.value  # messages of typed keys may still be queued
         for name in self._draft.learn(self._known):
             if name in self._inputs:
                 with self.prevent(LineInput.Changed):
@@ -115,7 +115,7 @@ class JobForm(ModalScreen[JobSpec | None]):
 
     @property
     def _field(self) -> str:
-        """The field that has the keyboard."""
+        """The focused field."""
         return next((name for name, field in self._inputs.items() if field.has_focus), "command")
 
     @on(LineInput.Changed)
@@ -132,7 +132,7 @@ class JobForm(ModalScreen[JobSpec | None]):
 
     @on(LineInput.Joined)
     def _pasted(self, event: LineInput.Joined) -> None:
-        event.stop()  # it stands beside the field
+        event.stop()  # the note is beside the field
         for name in self._inputs:
             self._explain(name)
 
@@ -144,7 +144,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         self._offer()
 
     def _offer(self) -> None:
-        """List what fits what was typed; all of it where nothing or a whole choice stands there."""
+        """List the choices that match the text; all if it is empty or a whole choice."""
         offered = choices(self._field, self._known)
         words = self._typed.strip().lower()
         fits = [one for one in offered if words in f"{one.text} {one.title} {one.words}".lower()]
@@ -153,7 +153,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         self._choices.redraw()
 
     def _explain(self, name: str) -> None:
-        """Say beside a field what is meant, or what is wrong; an empty command is no mistake yet."""
+        """Show the meaning or the error beside a field; an empty command is not an error yet."""
         try:
             meaning = self._draft.meaning(name)
             words, style = self._inputs[name].note or meaning, "$foreground-muted"
@@ -177,7 +177,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         return out
 
     def action_choose(self, step: int) -> None:
-        """Take the next thing that can be chosen; before the first comes what was typed."""
+        """Take the next choice; the typed text comes before the first."""
         if not self._offered:
             return
         self._at = max(-1, min(self._at + step, len(self._offered) - 1))
@@ -198,7 +198,7 @@ class JobForm(ModalScreen[JobSpec | None]):
         self._choices.redraw()
 
     def action_start(self) -> None:
-        """Give the job back, or go to the field that is wrong and say why."""
+        """Close with the job, or focus the wrong field and show its error."""
         for name, field in self._inputs.items():
             self._draft.texts[name] = field.value
         try:

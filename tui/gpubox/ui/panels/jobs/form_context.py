@@ -1,4 +1,4 @@
-"""Gathers what the form for a job has to know of a box."""
+"""Gathers the facts of a box for the job form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gpubox.ui.panels.jobs.fields import Context
 
 
 async def context(box: Box, settings: Settings) -> Context:
-    """Return what is known now; nothing is asked of the box, so that the form is there at once."""
+    """Return the known facts without a request to the box, so that the form opens at once."""
     jobs, environments = box.use(Jobs), box.use(Environments)
     envs, chosen, places = environments.feed.value, environments.chosen.value, jobs.gpus.value
     return Context(
@@ -37,7 +37,7 @@ async def context(box: Box, settings: Settings) -> Context:
 
 
 async def learned(box: Box, settings: Settings) -> Context:
-    """Return what is known once the box was asked for what was never looked at."""
+    """Return the facts after requesting the missing ones from the box."""
     jobs = box.use(Jobs)
     envs = box.use(Environments)
     if envs.feed.value is None:
@@ -52,11 +52,11 @@ async def learned(box: Box, settings: Settings) -> Context:
 def _templates(
     settings: Settings, env: Env | None, places: Sequence[GpuPlace]
 ) -> Iterator[tuple[str, JobSpec]]:
-    """Yield the jobs of templates that can run here, each under its title."""
+    """Yield the jobs of templates that can run here, with their titles."""
     for template in templates.known(settings):
         try:
             gpus = templates.gpus_for(template, env, places)
             spec = templates.fill(template, env=env, gpus=gpus, values={}, settings=settings.jobs)
             yield template.title or template.name, spec
         except ConfigError:
-            continue  # what is wrong with it is told where it is used by its name
+            continue  # its error is reported when it is used by name

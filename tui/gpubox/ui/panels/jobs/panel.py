@@ -1,4 +1,4 @@
-"""The jobs of the box: what runs, what waits, how each ended; start, look into, stop, repeat, compare."""
+"""The jobs of the box: list, start, inspect, stop, rerun and compare them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from gpubox.ui.widgets.filter_input import FilterInput
 from gpubox.ui.widgets.titles import set_caption
 
 _CHANGING = (("open",), ("stop",), ("compare",), ("clear",), *(("do", verb) for verb in VERBS))
-"""Actions that work on some jobs only, with their parameters."""
+"""Actions that only some jobs support, with their parameters."""
 
 
 class JobsPanel(Panel):
-    """One list of all jobs: those at work first, then those that wait, then the newest."""
+    """One list of all jobs: running ones first, then queued ones, then the newest."""
 
     NAME = "jobs"
     TITLE = "Jobs"
@@ -79,12 +79,12 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._words = FilterInput(placeholder="words in name, command, env …", id="words")
 
     def compose(self) -> ComposeResult:
-        """Make the list and the filter's line."""
+        """Compose the list and the filter's line."""
         yield self._list
         yield self._words
 
     def on_mount(self) -> None:
-        """Follow the list, and have it looked at more often while it is seen."""
+        """Follow the list, and poll more often while it is visible."""
         jobs = self._jobs
         for feed in (jobs.feed.follow(), jobs.trouble.follow(), self.box.link.health.follow()):
             self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
@@ -99,11 +99,11 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._show()
 
     def catch_up(self) -> None:
-        """Draw what was missed."""
+        """Draw what changed while hidden."""
         self._tick()
 
     def watch_sample(self, _sample: Sample | None) -> None:
-        """Let times go on."""
+        """Update the run times."""
         if self.is_mounted:
             self._show()
 
@@ -119,7 +119,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     @property
     def words(self) -> str:
-        """What the list is narrowed to."""
+        """The filter of the list."""
         return self._words.value.strip()
 
     def _show(self) -> None:
@@ -138,14 +138,14 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._offer()
 
     def _offer(self) -> None:
-        """Have the keys shown that work on the chosen job."""
+        """Update the keys that work on the chosen job."""
         could = tuple(bool(self.check_action(name, tuple(words))) for name, *words in _CHANGING)
         if could != self._could:
             self._could = could
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say what can be done now."""
+        """Return whether an action is available now."""
         record = self.chosen
         match action:
             case "open" | "mark":
@@ -166,15 +166,15 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
                 return True
 
     def on_table_chosen(self) -> None:
-        """Show the keys that work on the row that the cursor came to."""
+        """Update the keys for the row under the cursor."""
         self._offer()
 
     def on_table_opened(self) -> None:
-        """Open what was clicked twice."""
+        """Open the double-clicked job."""
         self.action_open()
 
     def summon(self, *, again: bool) -> None:
-        """Look now."""
+        """Poll now."""
         if again and live(self):
             self.attempt(self._jobs.look())
 
@@ -201,7 +201,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         program(self).push_screen(QueueWindow(self.box))
 
     def action_do(self, verb: str) -> None:
-        """Do what JobActions does to the chosen job."""
+        """Run an action of JobActions on the chosen job."""
         if (record := self.chosen) is not None:
             self.open_window(lambda: self._do(verb, record))
 
@@ -219,7 +219,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             self.open_window(lambda: self._verbs.stop(record))
 
     def action_remove(self) -> None:
-        """Remove the chosen job, or with it the marked ones that have ended."""
+        """Remove the chosen job, or the marked jobs that have ended."""
         if (record := self.chosen) is not None:
             over = (one for one in self.marked if not text.active(one))
             records = list(over) if record.id in self._marked else [record]
@@ -231,14 +231,14 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             self._show()
 
     def action_mark(self) -> None:
-        """Mark the chosen job or not, and go to the next."""
+        """Mark or unmark the chosen job, and move to the next."""
         if (record := self.chosen) is not None:
             self._marked ^= {record.id}
             self._list.action_move(1)
             self._show()
 
     def action_compare(self) -> None:
-        """Put the marked jobs side by side."""
+        """Compare the marked jobs."""
         from gpubox.ui.panels.jobs.compare_screen import CompareScreen
 
         program(self).push_screen(CompareScreen(self.box, self.marked))
@@ -252,7 +252,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._list.reverse()
 
     def action_filter(self) -> None:
-        """Ask for words."""
+        """Open the filter."""
         self._words.add_class("-shown")
         self._words.focus(scroll_visible=False)
 
@@ -267,7 +267,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._list.focus(scroll_visible=False)
 
     def action_clear(self) -> None:
-        """Drop the filter; the marks once there is none."""
+        """Drop the filter; without one, the marks."""
         if not self._words.has_class("-shown"):
             self._marked.clear()
         self._words.value = ""
@@ -277,7 +277,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
 
 def _empty(panel: JobsPanel, some: bool) -> str:
-    """Return what stands in place of a list without rows."""
+    """Return the text in place of an empty list."""
     if some:
         return "No job matches"
     if not live(panel):

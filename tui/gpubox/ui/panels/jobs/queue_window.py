@@ -1,4 +1,4 @@
-"""The queues that a box has besides its own: partitions and everybody's jobs, as lines."""
+"""The queues of a box besides its own: partitions and everybody's jobs, as lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
 
 
 class QueueWindow(Details, inherit_bindings=False):
-    """The partitions and everybody's jobs, kept up to date, narrowed to some words."""
+    """Partitions and everybody's jobs, updated and filtered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "Close", id="queue.close", tooltip="Drop the filter, or go back"),
@@ -43,7 +43,7 @@ class QueueWindow(Details, inherit_bindings=False):
         self._words = FilterInput(placeholder="words in user, name, state, partition …")
 
     def compose(self) -> ComposeResult:
-        """Make the window with the line of its filter."""
+        """Compose the window with the line of its filter."""
         yield from super().compose()
         yield self._words
 
@@ -57,11 +57,11 @@ class QueueWindow(Details, inherit_bindings=False):
         self.query_one(LineView).focus()
 
     def action_filter(self) -> None:
-        """Ask for words."""
+        """Open the filter."""
         self._words.ask()
 
     def action_clear(self) -> None:
-        """Drop the filter, or go back where there is none."""
+        """Drop the filter; without one, go back."""
         if not self._words.shown:
             self.dismiss()
             return
@@ -70,7 +70,7 @@ class QueueWindow(Details, inherit_bindings=False):
 
 
 def draw_queues(views: Mapping[str, QueueView], width: int, words: str) -> list[Line]:
-    """Return each queue, below its name where there are several."""
+    """Return each queue, with its name if there are several."""
     if not views:
         return [(Span("The box has no queue but its own", "muted"),)]
     out: list[Line] = []
@@ -82,9 +82,9 @@ def draw_queues(views: Mapping[str, QueueView], width: int, words: str) -> list[
 
 
 def draw_queue(view: QueueView, width: int, words: str = "") -> list[Line]:
-    """Return partitions and why nodes are out of use; then who runs and who waits, and why.
+    """Return partitions and why nodes are down; then running and waiting jobs, with the reasons.
 
-    Jobs of one's own come first, with a mark, then those that run; `words` are in each job that is shown.
+    The user's own jobs come first, marked, then running ones; only jobs that contain `words` are shown.
     """
     out: list[Line] = [(Span(f"! {clean(view.trouble, 200)}", "warn"),)] if view.trouble else []
     out.append((Span(f"{'PARTITION':<16} {'NODES':>12} {'CPUS':>14} {'GPUS':>10} {'LIMIT':>9}", "muted"),))

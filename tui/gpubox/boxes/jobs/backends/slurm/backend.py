@@ -28,17 +28,17 @@ from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
 FORGOTTEN = 60.0
-"""Seconds after which a job that Slurm does not know is given up."""
+"""Seconds after which a job that Slurm does not know counts as lost."""
 
 
 class _Settled(msgspec.Struct, frozen=True):
     id: str
     ending: dict[str, object]
     ran: bool = True
-    """Whether it ran on a node; then its own record may still be on its way through a network disk."""
+    """Whether it ran on a node; its record may then still arrive through a network disk."""
     ended: Moment = 0.0
     forced: bool = False
-    """Whether Slurm knows better than a status that the job itself ended with."""
+    """Whether Slurm's outcome overrides the job's own exit status."""
     canceler: str = submit.CANCELER
 
 
@@ -99,7 +99,7 @@ class Slurm:
     async def settle(self, records: Sequence[Record]) -> tuple[Record, ...]:
         """Add to records what only Slurm knows: what a job waits for, and how it ended without a record.
 
-        If Slurm does not answer, they stay as they are, and `queue` says so. Raises Dropped.
+        If Slurm does not answer, they stay unchanged, and the error is in `queue`. Raises Dropped.
         """
         if not any(self._open(record) for record in records):
             return tuple(records)
@@ -163,7 +163,7 @@ class Slurm:
         asked = _Settled(record.id, _ending(how, words), ran, ended, forced)
         settled = about(record.id, await self._supervised.call("settle", asked, Record))
         settled = msgspec.structs.replace(settled, queue_id=settled.queue_id or record.queue_id)
-        # Its supervisor lives for a moment after it wrote how it ended, and has the last word until then.
+        # Its supervisor lives for a moment after it wrote the ending, and may still change it.
         refused = settled.ending is not None and settled.ending.words != words
         return endings.completing(settled) if forced and refused else settled
 
@@ -211,11 +211,11 @@ class Slurm:
         return await self.settle(await self._supervised.list())
 
     async def show(self, job: str) -> Record:
-        """Return one record as it is now; see Backend.show."""
+        """Return one current record; see Backend.show."""
         return (await self.settle((await self._supervised.show(job),)))[0]
 
     async def ticks(self, job: str, start: int = 0) -> tuple[tuple[Tick, ...], int]:
-        """Return its seconds; see Backend.ticks."""
+        """Return its ticks; see Backend.ticks."""
         return await self._supervised.ticks(job, start)
 
     async def page(self, job: str, offset: int, length: int) -> Page:
@@ -227,7 +227,7 @@ class Slurm:
         return await self._supervised.search(job, query, offset)
 
     async def count(self, job: str, query: Search, offset: int, end: int | None) -> Counted:
-        """Count for about a second what a search would find; see Backend.count."""
+        """Count matching lines for about a second; see Backend.count."""
         return await self._supervised.count(job, query, offset, end)
 
     def follow(self, job: str, offset: int, *, wait: bool = True) -> AbstractAsyncContextManager[LogStream]:
@@ -235,7 +235,7 @@ class Slurm:
         return self._supervised.follow(job, offset, wait=wait)
 
     async def stop(self, job: str, by: str) -> Record:
-        """Request the stop of a job, first as of any other, then by scancel; see Backend.stop."""
+        """Request the stop of a job, first from its supervisor, then by scancel; see Backend.stop."""
         place = await self._required()
         record = await self.show(job)
         if record.state in ACTIVE:
@@ -263,7 +263,7 @@ class Slurm:
         return self._place
 
     def _open(self, record: Record) -> bool:
-        """Return whether Slurm may know more of a job than its record."""
+        """Return whether Slurm may know more about a job than its record."""
         if record.spec.backend != "slurm" or record.id in self._clear:
             return False
         return record.state in ACTIVE or endings.unclear(record)

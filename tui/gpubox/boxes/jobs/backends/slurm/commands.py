@@ -71,7 +71,7 @@ class Place:
     """Slurm on a box."""
 
     folder: str
-    """That of its commands."""
+    """The folder of its commands."""
     variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Variables of a login for Slurm's commands, such as SLURM_CONF; one may be a secret, SLURM_JWT."""
 
@@ -90,9 +90,9 @@ class Queue:
 async def find(shell: Shell, login: Mapping[str, str] = _NONE) -> Place | None:
     """Find Slurm; None on a box without it. Raises Dropped and RemoteError.
 
-    It is looked for as a login of the box finds it, whose environment is `login`: modules may bring it.
-    Its programs alone, as a distribution installs them, are no cluster: `scontrol ping` finds no
-    configuration then. A cluster whose controller is down is one.
+    It is searched in the login environment, `login`, because modules may provide it. Installed programs
+    without a configuration, for which `scontrol ping` fails, are no cluster. A cluster whose controller is
+    down is one.
     """
     variables = {name: value for name, value in login.items() if _OF_SLURM.fullmatch(name)}
     path = f"PATH={shlex.quote(login['PATH'])}:$PATH; export PATH\n" if login.get("PATH") else ""
