@@ -14,7 +14,7 @@ import pytest
 from gpubox.boxes.desktops import DesktopSession, DesktopSpec
 from gpubox.boxes.desktops.remote_script import ask
 from gpubox.boxes.desktops.session_types import KINDS
-from gpubox.core.errors import Dropped, RemoteError, ToolMissing
+from gpubox.core.errors import ConfigError, Dropped, RemoteError, ToolMissing
 from tests.boxes.desktops.fake_vnc import stripes
 from tests.boxes.desktops.places import PACKAGES, LocalChannels, Place, free_display, ignored, mode, there
 from tests.boxes.scripted import until
@@ -218,6 +218,12 @@ async def test_when_sshd_forwards_nothing_the_words_name_the_setting(place: Plac
 async def test_a_box_without_the_server_that_was_asked_for_says_so(place: Place) -> None:
     with pytest.raises(ToolMissing, match="No TurboVNC"):
         await place.desktops(server="turbovnc").start()
+
+
+async def test_a_server_of_no_known_kind_is_refused_with_those_that_there_are(place: Place) -> None:
+    with pytest.raises(ConfigError, match="tigervnd is none of auto, tigervnc, turbovnc"):
+        await place.desktops(server="tigervnd").start()
+    assert not place.running()
 
 
 async def test_a_session_that_the_box_lacks_is_told_before_anything_starts(place: Place) -> None:

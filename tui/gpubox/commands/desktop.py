@@ -59,7 +59,7 @@ def _size(_ctx: object, _option: object, text: str) -> str:
 @click.option("--geometry", metavar="WxH", default="", callback=_size, help="Pixels, such as 1600x900.")
 @click.option("--depth", type=click.Choice(["16", "24"]), help="Bits of a pixel.")
 @click.option("--session", metavar="NAME", default="", help="auto, xfce4, openbox ... or a command.")
-@click.option("--server", type=click.Choice(["auto", "tigervnc", "turbovnc"]), help="VNC server.")
+@click.option("--server", metavar="NAME", default="", help="VNC server: auto, or one such as tigervnc.")
 @click.option("--display", metavar=":N", default="", help="X display; without it a free one.")
 @as_json
 async def start(
@@ -67,14 +67,14 @@ async def start(
     geometry: str,
     depth: str | None,
     session: str,
-    server: str | None,
+    server: str,
     display: str,
     as_json: bool,
 ) -> None:
     """Start a desktop and wait until its session has run for three seconds."""
     from gpubox.boxes.desktops import DesktopSpec
 
-    spec = DesktopSpec(geometry, int(depth or 0), session, server or "", display)
+    spec = DesktopSpec(geometry, int(depth or 0), session, server, display)
     desktops = desktops_of(box)
     started = await desktops.start(spec)
     await retry(box, lambda: desktops.settled(started))

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
@@ -144,8 +143,9 @@ class Desktops(Feature):
                 "Stop it and start one",
             )
         await self.stop(session)
-        spec = DesktopSpec(session.geometry, session.depth or 0, session.session, "", session.display)
-        return await self.start(replace(spec, server=session.server.lower()))
+        geometry, depth = session.geometry, session.depth or 0
+        spec = DesktopSpec(geometry, depth, session.session, session.server, session.display)
+        return await self.start(spec)
 
     async def open(self, session: DesktopSession, *, viewer: str = "") -> Viewing:
         """Show a desktop in a viewer of this machine; without a viewer, provide its address.

@@ -10,7 +10,7 @@ from gpubox.boxes.desktops.remote_script import SEPARATOR, ScriptLine, ask
 from gpubox.boxes.desktops.servers import servers
 from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
 from gpubox.core.bounds import whole
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.errors import ConfigError, GpuBoxError, RemoteError
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 
@@ -58,13 +58,17 @@ class DisplayTaken(RemoteError):
 async def begin(shell: Shell, spec: DesktopSpec, way: Transport) -> LaunchedDesktop:
     """Request the start of a desktop; returns before it is up.
 
-    Raises ToolMissing with the line that installs what the box lacks, and RemoteError when the display is
-    taken or no folder can be made.
+    Raises ConfigError for a server of no known kind, ToolMissing with the line that installs what the box
+    lacks, and RemoteError when the display is taken or no folder can be made.
     """
     display = spec.display.lstrip(":")
     if spec.display and whole(display) is None:
         raise RemoteError("No such display", f"{clean(spec.display, 20)} is none; they look like :1")
     startable = [server for server in servers() if server.brand]
+    chosen = next((one.key for one in startable if spec.server in (one.key, one.name)), spec.server)
+    known = ("auto", *(one.key for one in startable))
+    if chosen and chosen not in known:
+        raise ConfigError("No such VNC server", f"{clean(chosen, 32)} is none of {', '.join(known)}")
     lines = await ask(
         shell,
         "start",
@@ -72,7 +76,7 @@ async def begin(shell: Shell, spec: DesktopSpec, way: Transport) -> LaunchedDesk
         way=way,
         geometry=spec.geometry,
         depth=str(spec.depth),
-        server=spec.server,
+        server=chosen,
         servers="\n".join(" ".join((one.key, one.brand, *one.programs)) for one in startable),
         session=spec.session,
         sessions=session_types.table(),

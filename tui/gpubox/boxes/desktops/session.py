@@ -69,7 +69,7 @@ class DesktopSpec:
     session: str = ""
     """A name such as `xfce4`, a command, or `auto`."""
     server: str = ""
-    """`tigervnc`, `turbovnc` or `auto`."""
+    """Key or name of a server, such as `tigervnc`, or `auto`."""
     display: str = ""
     """X display: `:3`; empty takes the first free one."""
 
