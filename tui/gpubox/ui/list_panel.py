@@ -10,6 +10,7 @@ from textual.geometry import Size
 
 from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings
+from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.line_view import LineView
@@ -27,43 +28,42 @@ LIST = 10.0
 
 
 class ListPanel(Panel):
-    """Polls while it is visible, and draws after each change, and once a second."""
+    """Draws after each change of what it follows, and once a second."""
 
     OFFERED: ClassVar[Sequence[str]]
     """Actions whose keys depend on the selection."""
 
-    def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, box: Box, settings: Settings) -> None:
         super().__init__(box, settings)
-        self._poller = Poller(self, LIST, look)
         self._could: tuple[tuple[bool, str | None], ...] = ()
 
     def on_mount(self) -> None:
-        """Poll and show once a second; `_poller` fetches only when it is time."""
+        """Poll and show once a second."""
         self.set_interval(1.0, self._tick)
 
     def catch_up(self) -> None:
         """Draw what changed while hidden."""
         self._tick()
 
-    def summon(self, *, again: bool) -> None:
-        """Poll now."""
-        self._poller.soon()
-
     def _tick(self) -> None:
-        self._poller.tick()
+        self._poll()
         self._show()
+
+    def _poll(self) -> None:
+        """Ask the box, if it is time to; called once a second."""
+        raise NotImplementedError
 
     def _show(self) -> None:
         """Draw the current state; also called while the panel is hidden."""
         raise NotImplementedError
 
-    def _without_rows(self, nothing: str) -> str:
-        """Return the text in place of rows: `nothing` once a poll found none."""
+    def _without_rows(self, nothing: str, *, known: bool, trouble: GpuBoxError | None) -> str:
+        """Return the text in place of rows: `nothing` once it is known that there are none."""
         if not live(self):
             return "Not connected"
-        if (trouble := self._poller.trouble) is not None:
+        if trouble is not None:
             return clean(str(trouble))
-        return nothing if self._poller.done else "Looking …"
+        return nothing if known else "Looking …"
 
     def _follow(self, feed: Feed[T]) -> None:
         """Show each change of a feed."""
@@ -85,7 +85,26 @@ class ListPanel(Panel):
             self.refresh_bindings()
 
 
-class ExplainedListPanel(ListPanel, Generic[Row]):
+class PolledListPanel(ListPanel):
+    """Polls while it is visible."""
+
+    def __init__(self, box: Box, settings: Settings, look: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(box, settings)
+        self._poller = Poller(self, LIST, look)
+
+    def summon(self, *, again: bool) -> None:
+        """Poll now."""
+        self._poller.soon()
+
+    def _poll(self) -> None:
+        self._poller.tick()
+
+    def _empty(self, nothing: str) -> str:
+        """Return the text in place of rows: `nothing` once a poll found none."""
+        return self._without_rows(nothing, known=self._poller.done, trouble=self._poller.trouble)
+
+
+class ExplainedListPanel(PolledListPanel, Generic[Row]):
     """A list as high as its rows, and lines below it about the row under the cursor."""
 
     DEFAULT_CSS = """

@@ -18,7 +18,7 @@ from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import asker
 from gpubox.ui.draw.table import Table
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.list_panel import ListPanel
+from gpubox.ui.list_panel import PolledListPanel
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panels.desktop.form import DesktopForm
 from gpubox.ui.panels.desktop.picture import DesktopPicture
@@ -35,7 +35,7 @@ _SHAPE = 3.5
 """Cells of width per row of a usual screen's picture."""
 
 
-class DesktopPanel(ListPanel):
+class DesktopPanel(PolledListPanel):
     """The list, and the picture below or beside it."""
 
     NAME = "desktop"
@@ -114,7 +114,7 @@ chosen one as it is now.
         found = self._desktops.feed.value
         forbidden = self._forbidden()
         nothing = "No desktop runs · v starts one and opens it" if forbidden is None else str(forbidden)
-        self._list.empty = self._without_rows(nothing)
+        self._list.empty = self._empty(nothing)
         self._list.show(found)
         mine = sum(one.mine for one in found)
         parts = [self._doing] if self._doing else []

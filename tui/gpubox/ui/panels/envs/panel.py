@@ -98,7 +98,7 @@ GPUs is answered by `g`. Mark two with `space` and `c` shows in which packages t
         """Draw the present state."""
         if not self.seen:
             return
-        self._list.empty = self._without_rows("No environment was found · n makes one")
+        self._list.empty = self._empty("No environment was found · n makes one")
         envs = self._envs
         if envs.feed.value is not None and not envs.feed.value.partial:
             self._marked &= {env.prefix for env in envs.feed.value.envs}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,11 +15,9 @@ from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
 from gpubox.core.record import Record
 from gpubox.core.sample import Sample
-from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import program
 from gpubox.ui.draw.table import REVERSE, SORT, Table
-from gpubox.ui.error_boundary import guarded
-from gpubox.ui.panel import Panel
+from gpubox.ui.list_panel import ListPanel
 from gpubox.ui.panels.jobs import text
 from gpubox.ui.panels.jobs.actions import VERBS, JobActions
 from gpubox.ui.panels.jobs.queue_window import QueueWindow
@@ -29,11 +26,8 @@ from gpubox.ui.poller import VisibleWatch, live
 from gpubox.ui.widgets.filter_input import FilterInput
 from gpubox.ui.widgets.titles import set_caption
 
-_CHANGING = (("open",), ("stop",), ("compare",), ("clear",), *(("do", verb) for verb in VERBS))
-"""Actions that only some jobs support, with their parameters."""
 
-
-class JobsPanel(Panel):
+class JobsPanel(ListPanel):
     """One list of all jobs: running ones first, then queued ones, then the newest."""
 
     NAME = "jobs"
@@ -41,6 +35,7 @@ class JobsPanel(Panel):
     ORDER = 8
     PLACE = "main"
     ROWS = 6
+    OFFERED = ("open", "stop", "compare", "clear", *VERBS)
     HELP = """\
 Programs that run on the box whether you are connected or not. `n` starts one, `enter` shows its log as it
 grows. **BUSY** is what its GPUs (or the CPU, without one) did so far. `▶` runs, `◌` waits, `✔` ended with
@@ -72,7 +67,6 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         super().__init__(box, settings)
         self._jobs = box.use(Jobs)
         self._marked: set[str] = set()
-        self._could: tuple[bool, ...] = ()
         self._watching = VisibleWatch(self, self._jobs.watch)
         self._verbs = JobActions(self, box, settings)
         self._list: Table[JobRow] = Table(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
@@ -84,23 +78,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         yield self._words
 
     def on_mount(self) -> None:
-        """Follow the list, and poll more often while it is visible."""
-        jobs = self._jobs
-        for feed in (jobs.feed.follow(), jobs.trouble.follow(), self.box.link.health.follow()):
-            self.run_worker(guarded(self, self._follow(feed)), exit_on_error=False)
-        self.set_interval(1.0, self._tick)
+        """Follow the list, and poll more often while it is seen."""
+        self._follow(self._jobs.feed)
+        self._follow(self._jobs.trouble)
+        self._follow(self.box.link.health)
 
-    async def _follow(self, changes: AsyncGenerator[object]) -> None:
-        async for _ in changes:
-            self._show()
-
-    def _tick(self) -> None:
+    def _poll(self) -> None:
         self._watching.tick()
-        self._show()
-
-    def catch_up(self) -> None:
-        """Draw what changed while hidden."""
-        self._tick()
 
     def watch_sample(self, _sample: Sample | None) -> None:
         """Update the run times."""
@@ -128,7 +112,10 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         records = self._jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
         words = self.words.lower().split()
-        self._list.empty = _empty(self, bool(records))
+        nothing = "No job yet · n starts one"
+        trouble = self._jobs.trouble.value
+        empty = self._without_rows(nothing, known=self._jobs.looked, trouble=trouble)
+        self._list.empty = "No job matches" if records else empty
         self._list.show(
             JobRow(record, record.id in self._marked, text.now(record, seen))
             for record in records
@@ -137,31 +124,24 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         set_caption(self, summary(records, len(self.marked), self._list, self.words))
         self._offer()
 
-    def _offer(self) -> None:
-        """Update the keys that work on the chosen job."""
-        could = tuple(bool(self.check_action(name, tuple(words))) for name, *words in _CHANGING)
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is available now."""
         record = self.chosen
-        match action:
+        match str(parameters[0]) if action == "do" else action:
             case "open" | "mark":
                 return record is not None
             case "stop":
                 return record is not None and text.active(record)
             case "remove":
                 return record is not None and not text.active(record)
-            case "do":
-                return record is not None and self._verbs.can(str(parameters[0]), record)
+            case verb if verb in VERBS:
+                return record is not None and self._verbs.can(verb, record)
             case "queue":
                 return bool(queues(self._jobs.backends))
             case "compare":
                 return len(self._marked) > 1
             case "clear":
-                return bool(self.words or self._marked) or self._words.has_class("-shown")
+                return bool(self.words or self._marked) or self._words.shown
             case _:
                 return True
 
@@ -253,8 +233,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def action_filter(self) -> None:
         """Open the filter."""
-        self._words.add_class("-shown")
-        self._words.focus(scroll_visible=False)
+        self._words.ask()
 
     @on(FilterInput.Changed)
     @on(Table.Sorted)
@@ -263,25 +242,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
 
     def on_input_submitted(self) -> None:
         """Keep the filter and go back to the list."""
-        self._words.set_class(bool(self.words), "-shown")
+        self._words.keep()
         self._list.focus(scroll_visible=False)
 
     def action_clear(self) -> None:
         """Drop the filter; without one, the marks."""
-        if not self._words.has_class("-shown"):
+        if not self._words.shown:
             self._marked.clear()
-        self._words.value = ""
-        self._words.remove_class("-shown")
+        self._words.drop()
         self._list.focus(scroll_visible=False)
         self._show()
-
-
-def _empty(panel: JobsPanel, some: bool) -> str:
-    """Return the text in place of an empty list."""
-    if some:
-        return "No job matches"
-    if not live(panel):
-        return "Not connected"
-    if (trouble := panel.box.use(Jobs).trouble.value) is not None:
-        return clean(str(trouble))
-    return "No job yet · n starts one" if panel.box.use(Jobs).looked else "Looking …"

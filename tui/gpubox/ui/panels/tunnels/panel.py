@@ -77,7 +77,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         self._rates.note(tunnels)
         if not self.seen:
             return
-        self._list.empty = self._without_rows("Nothing listens on the box · n opens a tunnel by hand")
+        self._list.empty = self._empty("Nothing listens on the box · n opens a tunnel by hand")
         services = self._services
         self._list.show(
             row
