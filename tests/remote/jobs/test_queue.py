@@ -269,7 +269,7 @@ def test_a_lease_is_mended_when_its_file_is_tidied_away(box: Box) -> None:
     script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import gpu_queue; "
     script += "l = gpu_queue.Lease('x'); "
     script += "g = {'uuid': 'GPU-1'}; l.take([g]); import shutil; shutil.rmtree(gpu_queue.queue_folder()); "
-    script += "l.mend(); print(gpu_queue.with_leases([g])[0]['job'], gpu_queue.Lease('y').take([g]))"
+    script += "l.rewrite(); print(gpu_queue.with_leases([g])[0]['job'], gpu_queue.Lease('y').take([g]))"
     environment = {"GPUBOX_QUEUE_DIR": str(box.root / "queue"), "PATH": os.environ["PATH"]}
     words = [sys.executable, "-I", "-c", script, str(box.program)]
     done = subprocess.run(words, env=environment, capture_output=True, check=True, text=True)

@@ -126,7 +126,7 @@ def _host(sample: Sample, limits: Limits) -> str:
 
 
 def _titles(findings: Sequence[Finding]) -> list[str]:
-    """Return what is wrong, in a few words each."""
+    """Return the titles of warnings and critical findings."""
     return [finding.title for finding in findings if finding.severity >= Severity.WARNING]
 
 

@@ -17,7 +17,7 @@ E = TypeVar("E", bound=Section)
 RESERVED = ("demo", "local")
 """Names of boxes that are built in."""
 LEFT_OUT = "It is left out"
-"""What happens to most of what is wrong."""
+"""The usual consequence of a fault."""
 
 
 def fields(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:

@@ -91,7 +91,7 @@ class JobSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     backend: str = "box"
     """What runs it, by its name; see boxes.jobs.backends."""
     options: dict[str, str] = msgspec.field(default_factory=dict[str, str])
-    """What its backend is asked for besides, such as a partition, by the names of its options."""
+    """Values of its backend's own options, such as a partition, by name."""
     by: str = ""
     """Who submitted it: `user@laptop`."""
 

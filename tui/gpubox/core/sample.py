@@ -209,7 +209,7 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """What the probe itself costs on the box."""
+    """The cost of the probe itself on the box."""
 
     cpu: Number | None = None
     """Percent of one core, over the last ten seconds."""

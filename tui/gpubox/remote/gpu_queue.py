@@ -126,7 +126,7 @@ _hung: List[int] = []
 """Killed children that asked a silent driver: a process inside of the driver does not end yet."""
 
 
-def _bury() -> None:
+def _reap() -> None:
     """Reap those that ended: a job may wait for days, and ask a silent driver every 20 seconds."""
     for pid in list(_hung):
         try:
@@ -138,7 +138,7 @@ def _bury() -> None:
 
 
 def look(
-    ears: Optional[signal_waits.SignalWatcher], skip: Sequence[Sequence[int]] = (), limit: float = LOOK
+    watcher: Optional[signal_waits.SignalWatcher], skip: Sequence[Sequence[int]] = (), limit: float = LOOK
 ) -> List[Row]:
     """Return the GPUs and their processes, fields as core.record.GpuPlace; a child asks, as it may hang.
 
@@ -156,11 +156,11 @@ def look(
             os._exit(0)
     os.close(write)
     try:
-        data = signal_waits.collect(read, ears, limit)
+        data = signal_waits.collect(read, watcher, limit)
     finally:
         os.close(read)
         process_tree.send(pid, signal.SIGKILL)
-    _bury()
+    _reap()
     if data is None:
         _hung.append(pid)
         raise Unanswered(NO_ANSWER)
@@ -178,7 +178,7 @@ def look(
 
 def places(
     folder: str,
-    ears: Optional[signal_waits.SignalWatcher],
+    watcher: Optional[signal_waits.SignalWatcher],
     age: float,
     skip: Sequence[Sequence[int]] = (),
     limit: float = LOOK,
@@ -194,10 +194,10 @@ def places(
     if not -1 < time.time() - cached.get("at", 0.0) < age:
         cached = {"at": time.time()}
         try:
-            cached["places"] = look(ears, [*skip, *ignored(folder)], limit)
+            cached["places"] = look(watcher, [*skip, *ignored(folder)], limit)
         except Unanswered as error:
             cached["error"] = str(error)
-        if not skip and not (ears and ears.asked):
+        if not skip and not (watcher and watcher.asked):
             records.store(path, cached)
     if "error" in cached:
         raise Unanswered(cached["error"])
@@ -303,10 +303,10 @@ class Lease:
         if self._note is not None:
             self._note.add({"main": main})
 
-    def mend(self) -> None:
+    def rewrite(self) -> None:
         """Rewrite the lease if it was deleted."""
         if self._note is not None:
-            self._note.mend()
+            self._note.rewrite()
 
     def release(self) -> None:
         """Release the GPUs."""
@@ -378,7 +378,7 @@ class QueueTicket:
         claims: Set[str] = set()
         sleep_on = owner = ""
         if self._ticket is not None:
-            self._ticket.mend()
+            self._ticket.rewrite()
         for ticket in tickets():
             if self._ticket and (ticket["uid"], ticket["name"]) == (os.getuid(), self._ticket.name):
                 break
@@ -392,12 +392,12 @@ class QueueTicket:
                 owner = "" if ticket["uid"] == os.getuid() else leases.user_name(ticket["uid"])
         return sleep_on, owner, claims
 
-    def attempt(self, ears: signal_waits.SignalWatcher) -> str:
+    def attempt(self, watcher: signal_waits.SignalWatcher) -> str:
         """Lease the GPUs if they are free; else return in words what the job waits for.
 
         Raises Unanswered, and Refused when the request can never be satisfied.
         """
-        known = places(self.folder, ears, 60.0)
+        known = places(self.folder, watcher, 60.0)
         words = missing(self.want, known)
         if words:
             raise records.Refused("GPUs not available", words)
@@ -410,16 +410,16 @@ class QueueTicket:
         held = _leases()
         if sum(place["uuid"] not in claims and place["uuid"] not in held for place in fit) >= need:
             self.looked = True
-            known = places(self.folder, ears, FRESH, self.skip)
+            known = places(self.folder, watcher, FRESH, self.skip)
             fit = [place for place in candidates(self.want, known)[0] if place["uuid"] not in claims]
             free = [place for place in with_leases(fit) if place["free"]]
             if len(free) >= need and self.lease.take(free[:need]):
                 return ""
         return _sentence(self.want, with_leases(known))
 
-    def at_once(self, ears: signal_waits.SignalWatcher) -> None:
+    def at_once(self, watcher: signal_waits.SignalWatcher) -> None:
         """Lease GPUs without waiting, shared ones if none is free; raises as `attempt`."""
-        known = places(self.folder, ears, FRESH, self.skip)
+        known = places(self.folder, watcher, FRESH, self.skip)
         words = missing(self.want, known)
         if words:
             raise records.Refused("GPUs not available", words)
@@ -449,7 +449,7 @@ def held(path: str) -> bool:
 
 
 def sleep_on(
-    path: str, ears: signal_waits.SignalWatcher, seconds: float = 60.0, *, flocked: bool = False
+    path: str, watcher: signal_waits.SignalWatcher, seconds: float = 60.0, *, flocked: bool = False
 ) -> bool:
     """Sleep until the writer of a note, such as a ticket, is gone; return whether it was there.
 
@@ -460,10 +460,10 @@ def sleep_on(
         return False
     try:
         if leases.locked(handle):
-            ears.during(lambda: leases.wait(handle), seconds)
+            watcher.during(lambda: leases.wait(handle), seconds)
             return True
         if flocked:
-            ears.during(lambda: fcntl.flock(handle, fcntl.LOCK_SH), seconds)
+            watcher.during(lambda: fcntl.flock(handle, fcntl.LOCK_SH), seconds)
         return flocked
     finally:
         os.close(handle)

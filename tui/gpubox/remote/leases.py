@@ -205,7 +205,7 @@ class Note:
             with contextlib.suppress(OSError):
                 self._append(handle, value)
 
-    def mend(self) -> None:
+    def rewrite(self) -> None:
         """Rewrite deleted files: a logout may clear /dev/shm while a job runs."""
         for path, handle in list(self._files.items()):
             with contextlib.suppress(OSError, records.Refused):

@@ -83,14 +83,14 @@ class Command:
         self,
         folder: str,
         spec: Row,
-        ears: signal_waits.SignalWatcher,
+        watcher: signal_waits.SignalWatcher,
         save: Callable[..., bool],
         *,
         canceler: str = "",
     ) -> None:
         self.folder = folder
         self.spec = spec
-        self.ears = ears
+        self.watcher = watcher
         self.save = save
         """Writes the record with some fields changed."""
         self.canceler = canceler
@@ -107,7 +107,7 @@ class Command:
         """How it is being stopped, and when KILL follows; empty before."""
         self._press = process_tree.Terminator()
         self._before: Row = {}
-        self.beside = sidecars.Beside(folder, ears)
+        self.beside = sidecars.Beside(folder, watcher)
         self._environment: Dict[str, str] = {}
         self._cwd = ""
 
@@ -130,7 +130,7 @@ class Command:
         lease.belongs(process_tree.identity(self.main))
         os.close(write)
         os.close(log)
-        said = signal_waits.collect(report, self.ears, float("inf"))
+        said = signal_waits.collect(report, self.watcher, float("inf"))
         os.close(report)
         if said != b"":
             self._not_begun(said)
@@ -150,7 +150,7 @@ class Command:
         self._sample(lease)
         schedule = [self._zero + after for after in FIRST]
         limit = self.spec.get("limit")
-        mend = self._zero + 10
+        rewrite_at = self._zero + 10
         while True:
             now = time.monotonic()
             due = [
@@ -160,12 +160,12 @@ class Command:
             pause = min(due) - now
             if self._stop:
                 pause = min(pause, 0.05 if now >= self._stop["kill"] else 0.2)
-            commit = self.beside.commit(self.ears.wait(pause, self.beside.pipes))
+            commit = self.beside.commit(self.watcher.wait(pause, self.beside.pipes))
             if commit and not self._stop:
                 self.save(commit=commit)
             self.reap()
             now = time.monotonic()
-            if self.ears.asked and not self._stop and self.status < 0:
+            if self.watcher.asked and not self._stop and self.status < 0:
                 by, why = exit_reason.stopped_by(self.folder, self.canceler)
                 self._begin_stop("stopped", by=by, why=why)
             if limit and now >= self._zero + limit and not self._stop and self.status < 0:
@@ -175,9 +175,9 @@ class Command:
                 cost = self._look()
                 # Without the kernel's lists of children, a look costs 10 ms and more on a busy box.
                 schedule = schedule or [now + max(1.0, 100 * cost)]
-            if now >= mend:
-                mend = now + 10
-                lease.mend()
+            if now >= rewrite_at:
+                rewrite_at = now + 10
+                lease.rewrite()
                 self._sample(lease)
             if self._ends(now):
                 return self._ending()
@@ -185,7 +185,7 @@ class Command:
     def _not_begun(self, said: Optional[bytes]) -> None:
         """Raise Over for a child that did not exec the command: it failed, or hangs on a dead disk."""
         process_tree.send(self.main, signal.SIGKILL)
-        self.ears.until(lambda: process_tree.reaped() and not process_tree.start_of(self.main), 2.0)
+        self.watcher.until(lambda: process_tree.reaped() and not process_tree.start_of(self.main), 2.0)
         self.main = 0
         if said is None:
             by, why = exit_reason.stopped_by(self.folder, self.canceler)
@@ -298,5 +298,5 @@ class Command:
         """Kill everything at once, when the supervisor itself fails."""
         while self.main and self.status < 0 and process_tree.start_of(self.main):
             self._press.kill(self._tree())
-            self.ears.wait(0.1)
+            self.watcher.wait(0.1)
             self.reap()

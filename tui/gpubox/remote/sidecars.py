@@ -41,7 +41,7 @@ def run_activation(spec: Row, base: Dict[str, str]) -> Dict[str, str]:
 
 
 def activated(
-    folder: str, spec: Row, ears: signal_waits.SignalWatcher, base: Dict[str, str]
+    folder: str, spec: Row, watcher: signal_waits.SignalWatcher, base: Dict[str, str]
 ) -> Dict[str, str]:
     """Return the variables with the requested environment active; a child computes them, as scripts may hang.
 
@@ -53,11 +53,11 @@ def activated(
     if pid == 0:
         _activate(log, spec, base, write)
     os.close(write)
-    data = signal_waits.collect(read, ears, ACTIVATION)
+    data = signal_waits.collect(read, watcher, ACTIVATION)
     os.close(read)
     for process in [pid, *process_tree.tree(pid), *process_tree.tree(os.getpid())]:
         process_tree.send(process, signal.SIGKILL)
-    ears.until(process_tree.reaped, 2.0)
+    watcher.until(process_tree.reaped, 2.0)
     if data is None:
         raise Inactive("Activating %s took longer than %d s" % (spec["prefix"], ACTIVATION))
     found: Row = {}
@@ -130,12 +130,12 @@ def commit_of(cwd: str) -> str:
 class Beside:
     """The children of a supervisor that do not belong to the job."""
 
-    def __init__(self, folder: str, ears: signal_waits.SignalWatcher) -> None:
+    def __init__(self, folder: str, watcher: signal_waits.SignalWatcher) -> None:
         self.pids: Set[int] = set()
         self.pipes: List[int] = []
         """Pipes on which the commit arrives."""
         self._folder = folder
-        self._ears = ears
+        self._watcher = watcher
         self._sampler = self._starts = 0
 
     def ended(self, pid: int) -> bool:
@@ -203,7 +203,7 @@ class Beside:
 
         if self._sampler:
             process_tree.send(self._sampler, signal.SIGTERM)
-            self._ears.until(gone, 1.0)
+            self._watcher.until(gone, 1.0)
         for pid in self.pids:
             process_tree.send(pid, signal.SIGKILL)
         return records.gpus(self._folder)

@@ -72,15 +72,17 @@ class SignalWatcher:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def collect(handle: int, ears: Optional[SignalWatcher], seconds: float) -> Optional[bytes]:
+def collect(handle: int, watcher: Optional[SignalWatcher], seconds: float) -> Optional[bytes]:
     """Return all bytes of a pipe; None when it does not end in time, or a stop was requested."""
     end = time.monotonic() + seconds
     data = b""
     while True:
         left = end - time.monotonic()
-        if left <= 0 or (ears and ears.asked):
+        if left <= 0 or (watcher and watcher.asked):
             return None
-        ready = ears.wait(left, [handle]) if ears else select.select([handle], [], [], min(left, 3600.0))[0]
+        ready = (
+            watcher.wait(left, [handle]) if watcher else select.select([handle], [], [], min(left, 3600.0))[0]
+        )
         if handle in ready:
             block = os.read(handle, 65536)
             if not block:

@@ -90,7 +90,7 @@ class Supervisor:
         """Called when the launch may be answered, and again when the command runs or waits."""
         self.queue_id, self.canceler = batch
         """Our id in the queue that runs us, which then chooses when and on which GPUs; what cancels us."""
-        self.ears = signal_waits.SignalWatcher()
+        self.watcher = signal_waits.SignalWatcher()
         self.lease = gpu_queue.Lease(spec["id"])
         self.hold = envlock.Hold(spec)
         self.record: Row = {"v": 1, "id": spec["id"], "state": "starting", "queue_id": self.queue_id}
@@ -110,7 +110,7 @@ class Supervisor:
         """Run the job and return its raw wait status; -1 when its command never started."""
         self.begin()
         live = gpu_queue.live(self.spec["id"])
-        command = Command(self.folder, self.spec, self.ears, self.save, canceler=self.canceler)
+        command = Command(self.folder, self.spec, self.watcher, self.save, canceler=self.canceler)
         try:
             self.check_asked()
             self.wait_for_job()
@@ -199,7 +199,7 @@ class Supervisor:
 
     def check_asked(self) -> None:
         """Raise Over when a stop was requested before the command started."""
-        if self.ears.asked or os.path.exists(self.path("stop.json")):
+        if self.watcher.asked or os.path.exists(self.path("stop.json")):
             by, why = exit_reason.stopped_by(self.folder, self.canceler)
             raise NotStarted("stopped", "It was stopped before its command began", by=by, why=why)
 
@@ -227,8 +227,8 @@ class Supervisor:
                     raise NotStarted("after", words)
                 return
             self.waits("job %s to end" % (found["spec"].get("name") or other))
-            if not gpu_queue.sleep_on(gpu_queue.live_path(other), self.ears):
-                self.ears.wait(1.0)
+            if not gpu_queue.sleep_on(gpu_queue.live_path(other), self.watcher):
+                self.watcher.wait(1.0)
             self.check_asked()
 
     def wait_for_environments(self) -> None:
@@ -239,8 +239,8 @@ class Supervisor:
                 if not words:
                     return
                 self.waits(words)
-                if not sign or not gpu_queue.sleep_on(sign, self.ears, flocked=True):
-                    self.ears.wait(1.0)
+                if not sign or not gpu_queue.sleep_on(sign, self.watcher, flocked=True):
+                    self.watcher.wait(1.0)
                 self.check_asked()
         except (envlock.Unusable, records.Refused) as error:
             raise NotStarted("env", str(error)) from None
@@ -253,7 +253,7 @@ class Supervisor:
         self.lease = turn.lease
         try:
             if self.spec.get("now"):
-                turn.at_once(self.ears)
+                turn.at_once(self.watcher)
                 return
             turn.enter()
             self.queue(turn)
@@ -270,7 +270,7 @@ class Supervisor:
         pause, silent = 0.5, 0
         while True:
             try:
-                words = turn.attempt(self.ears)
+                words = turn.attempt(self.watcher)
                 silent = 0
             except gpu_queue.Unanswered as error:
                 silent += 1
@@ -280,13 +280,13 @@ class Supervisor:
             if not words:
                 return
             self.waits(words)
-            if turn.behind and not silent and gpu_queue.sleep_on(turn.behind, self.ears):
+            if turn.behind and not silent and gpu_queue.sleep_on(turn.behind, self.watcher):
                 pause = 0.2
             else:
                 # To look at leases costs nothing; to ask the driver who else is there does. Two that try for
                 # one GPU at the same time withdraw both, and are not to come back at the same time again.
                 part = 0.7 + 0.3 * os.urandom(1)[0] / 255
-                self.ears.wait(part * (pause if turn.looked else 0.3))
+                self.watcher.wait(part * (pause if turn.looked else 0.3))
                 pause = min(3.0, pause * 1.5)
             self.check_asked()
 
@@ -303,7 +303,7 @@ class Supervisor:
             begun = time.monotonic()
             keep_orphans()
             try:
-                base = sidecars.activated(self.folder, spec, self.ears, base)
+                base = sidecars.activated(self.folder, spec, self.watcher, base)
             except sidecars.Inactive as error:
                 self.check_asked()
                 raise NotStarted("env", str(error)) from None

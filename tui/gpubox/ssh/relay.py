@@ -39,7 +39,7 @@ class SocketEnd(asyncio.Protocol):
         greeting: Greeting | None = None,
     ) -> None:
         self.spec: SocksRequest | None = None
-        """The destination that a SOCKS program asked for."""
+        """The destination that a SOCKS program requested."""
         self._traffic = traffic
         self._line = line
         self._ready = ready
@@ -167,7 +167,7 @@ class SocketEnd(asyncio.Protocol):
             self._channel_end.pause(paused=False)
 
     def deliver(self, data: bytes) -> None:
-        """Hand the program what came from the box."""
+        """Pass bytes from the box to the program."""
         self._traffic.received += len(data)
         if self._transport is not None:
             self._transport.write(data)

@@ -36,7 +36,7 @@ class LaunchedJobs(Protocol):
         ...
 
     async def show(self, job: str) -> Record:
-        """Return one record as it is now."""
+        """Return one current record."""
         ...
 
     async def page(self, job: str, offset: int, length: int) -> Page:

@@ -70,7 +70,7 @@ class ResumableStream:
         return stream
 
     async def read(self) -> bytes:
-        """Return what came next, or b"" when the job has ended and all was read; waits out drops."""
+        """Return the next piece, or b"" once the job has ended and all was read; waits out drops."""
         tries = 0
         while True:
             try:
@@ -116,7 +116,7 @@ class PagedStream:
         self.offset = self._first.offset
 
     async def read(self) -> bytes:
-        """Return what came next, or b"" when the job has ended and all was read; waits out drops."""
+        """Return the next piece, or b"" once the job has ended and all was read; waits out drops."""
         pause, tries = _SOON, 0
         while True:
             over = self._channels.value

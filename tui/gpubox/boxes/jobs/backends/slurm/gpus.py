@@ -16,7 +16,7 @@ TRES = (
     "tres-per-task",
     "tres-per-socket",
 )
-"""Fields of `squeue -O`: GPUs may be asked for a job, node, task or socket, and only sites that account for
+"""Fields of `squeue -O`: GPUs may be requested per job, node, task or socket, and only sites that account for
 them print them in tres-alloc."""
 NODES = ("NodeHost", "GresUsed")
 """Fields of `sinfo -N -O`: what is in use on each node, by jobs that one may not see too."""
