@@ -52,12 +52,13 @@ def test_a_name_that_is_no_address_is_refused_before_anything_is_opened() -> Non
         open_box(Target("-oProxyCommand=id", "ssh", "typed"), SETTINGS, Nobody())
 
 
-def test_naming_and_opening_boxes_without_ssh_imports_no_asyncssh() -> None:
+def test_naming_and_opening_boxes_imports_no_asyncssh() -> None:
     program = (
         "import sys; from gpubox.boxes.factory import open_box;"
         "from gpubox.boxes.targets import known, parse;"
         "from gpubox.config.settings import Settings; from gpubox.core.prompts import Nobody;"
-        "s = Settings(); known(s); [open_box(parse(name, s), s, Nobody()) for name in ('local', 'demo')];"
+        "s = Settings(); known(s); "
+        "[open_box(parse(name, s), s, Nobody()) for name in ('local', 'demo', 'ada@host')];"
         "sys.exit(any(name.split('.')[0] in ('asyncssh', 'textual', 'cryptography') for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT)

@@ -32,7 +32,7 @@ QUICK = SshSettings(connect_timeout=10.0, keepalive=0.2, retry_first=0.05, retry
 class Person(Asker):
     """Answers by the title of the question; answers in a list are given one after the other."""
 
-    answers: Mapping[str, str | list[str | None] | None] = field(default_factory=dict[str, str])
+    answers: Mapping[str, str | list[str | None] | None] = field(default_factory=dict[str, str], repr=False)
     asked: list[Question] = field(default_factory=list[Question])
     thinks: float = 0.0
     """Seconds before each answer."""

@@ -63,10 +63,6 @@ def _local_channels(shell: Shell) -> Channels:
 
 
 def _over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) -> Link:
-    # asyncssh takes 0.1 s and more to import: the screen is painted first.
-    from gpubox.ssh.fast_import import load
-
-    load()
     from gpubox.ssh.host_spec import HostSpec
     from gpubox.ssh.link import SshLink
 

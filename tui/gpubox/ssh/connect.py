@@ -131,12 +131,14 @@ class Dialer:
         self._asker = asker
         self._settings = settings
 
-    async def dial(self) -> Connection:
-        """Return a new connection; raises GpuBoxError."""
+    async def dial(self, where: Resolved | GpuBoxError | None = None) -> Connection:
+        """Return a new connection, to where `resolve` just led, if it was called; raises GpuBoxError."""
         self.stage = Stage.REACHING
         self.unmet = False
         self._report("resolving", "")
-        where = await resolve(self._spec)
+        if isinstance(where, GpuBoxError):
+            raise where
+        where = where or await resolve(self._spec)
         opened: list[Hop] = []
         try:
             for hop in (*where.jumps, where):

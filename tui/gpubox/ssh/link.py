@@ -7,6 +7,8 @@ import logging
 import random
 import time
 from collections.abc import Coroutine
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from gpubox.config.settings import SshSettings
 from gpubox.core.errors import GpuBoxError, LinkError
@@ -14,10 +16,12 @@ from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.prompts import Asker
 from gpubox.core.shell import Link, Work
-from gpubox.ssh import port_probe, suspend_detector
-from gpubox.ssh.connect import UNANSWERED, Connection, Dialer
-from gpubox.ssh.resolve import HostSpec
-from gpubox.ssh.shell import SshShell
+from gpubox.ssh import fast_import, port_probe, suspend_detector
+from gpubox.ssh.resolve import HostSpec, Resolved, resolve
+
+if TYPE_CHECKING:  # asyncssh is imported when the link is kept, beside the network
+    from gpubox.ssh.connect import Connection, Dialer
+    from gpubox.ssh.shell import SshShell
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +49,9 @@ class SshLink(Link):
         self._settings = settings
         self._clocks = clocks or suspend_detector.Clocks()
         self._health: Feed[Health] = Feed(Health(since=time.monotonic()))
-        self._dialer = Dialer(name, options, asker, settings, self._step)
+        self._options = options
+        self._asker = asker
+        self._dialer: Dialer | None = None
         self._connection: Connection | None = None
         self._calm: asyncio.TimerHandle | None = None
         self._again = asyncio.Event()
@@ -80,10 +86,29 @@ class SshLink(Link):
         finally:
             self._put(Phase.IDLE)
 
+    async def _begin(self) -> tuple[Dialer, Resolved | GpuBoxError | None]:
+        """Import what logs in, which takes 0.1 s, while ssh says how to reach the box."""
+        self._step("resolving", "")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(_load))
+            resolving = group.create_task(self._resolved())
+        from gpubox.ssh.connect import Dialer
+
+        dialer = self._dialer or Dialer(self._name, self._options, self._asker, self._settings, self._step)
+        return dialer, resolving.result()
+
+    async def _resolved(self) -> Resolved | GpuBoxError:
+        try:
+            return await resolve(self._options)
+        except GpuBoxError as error:
+            return error
+
     async def _forever(self, work: Work) -> None:
+        self._dialer, resolved = await self._begin()
         while True:
+            where, resolved = resolved, None
             try:
-                connection = await self._dialer.dial()
+                connection = await self._dialer.dial(where)
             except GpuBoxError as error:
                 _LOG.info("%s: attempt %d: %s", self._name, self._failures + 1, error)
                 await self._rest(error, None)
@@ -94,6 +119,8 @@ class SshLink(Link):
 
     async def _use(self, connection: Connection, work: Work) -> GpuBoxError:
         """Run the work until the connection ends; returns why it ended."""
+        from gpubox.ssh.shell import SshShell
+
         self._connection, self._peer = connection, connection.peer
         shell = SshShell(self._name, connection)
         try:
@@ -134,6 +161,7 @@ class SshLink(Link):
         """Wait until the next retry; with a connection, only the work is retried."""
         self._failures += 1
         self._again.clear()
+        assert self._dialer is not None
         if connection is None and error.again and self._dialer.cache.second_factor:
             # The next login would ask for a code: not while nobody is looking.
             error = LinkError(
@@ -177,6 +205,8 @@ class SshLink(Link):
         self._calm = later(CHECK_LIMIT + port_probe.LIMIT, self._calm_down, connection)
 
     def _calm_down(self, connection: Connection) -> None:
+        from gpubox.ssh.connect import UNANSWERED
+
         self._calm = None
         if not connection.ssh.is_closed():
             connection.ssh.set_keepalive(self._settings.keepalive, UNANSWERED)
@@ -196,6 +226,13 @@ class SshLink(Link):
         before = self._health.value
         since = before.since if before.phase is phase else time.monotonic()
         self._health.put(Health(phase, since, step, retry_at, self._failures, reason, self._address))
+
+
+def _load() -> None:
+    """Import asyncssh and what needs it."""
+    fast_import.load()
+    import_module("gpubox.ssh.connect")
+    import_module("gpubox.ssh.shell")
 
 
 async def _until_first(*coroutines: Coroutine[object, object, object] | asyncio.Future[None]) -> None:
