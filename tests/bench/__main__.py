@@ -199,7 +199,7 @@ async def asking(bench: Bench) -> None:
             value, login = await measures.alternating(starts, bench.runs)
             what = f"gpubox-tui status BOX, RTT {milliseconds} ms"
             bench.add(Row(what, "s", value, peers={"ssh BOX true": login}))
-            why = "asyncssh takes 0.1 s to import, and rates need a second reading 0.25 s after the first"
+            why = "asyncssh takes 0.1 s to import, and rates need a second reading 0.15 s after the first"
             bench.add(Row(f"{what}, to ssh BOX true", "times", value / login, 2.2, why=why))
 
 
