@@ -12,7 +12,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 def _stat(pid: int) -> list[str] | None:
     """Return the fields of /proc/PID/stat behind the name: state, parent, ...; None when it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")[2].split()
     except OSError:
         return None
 

@@ -124,7 +124,8 @@ class BoxScreen(Screen[None]):
         program(self).run_worker(guarded(self, keeping), name=f"keep {box.name}", exit_on_error=False)
         endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
         program(self).run_worker(guarded(self, endings), exit_on_error=False)
-        await self._board.fill([panel(box, box.settings) for panel in panel_classes()])
+        classes = await asyncio.to_thread(panel_classes)  # imports them, while the link begins
+        await self._board.fill([panel(box, box.settings) for panel in classes])
         for follow in (
             self._follow(box.link.health, self._show_health),
             self._follow(box.channels, lambda _: self.refresh_bindings()),
