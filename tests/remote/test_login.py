@@ -151,6 +151,31 @@ def test_a_reading_that_is_cut_ends_what_it_started(program: Path, tmp_path: Pat
     assert not Path(f"/proc/{(home / 'pid').read_text().strip()}").exists()
 
 
+CUT_AT_ONCE = """
+import os, signal, sys
+from gpubox.remote import login
+fork = os.fork
+def cut():
+    pid = fork()
+    if pid:
+        print(pid, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+    return pid
+os.fork = cut
+sys.exit(login.main(["read"]))
+"""
+
+
+def test_a_reading_that_is_cut_as_it_starts_a_shell_ends_that_too(tmp_path: Path) -> None:
+    home = home_of(tmp_path, {".profile": "sleep 3600\n"})
+    environment = {"HOME": str(home), "SHELL": "/bin/sh", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.run(
+        [sys.executable, "-c", CUT_AT_ONCE], env=environment, capture_output=True, timeout=LIMIT, check=False
+    )
+    assert process.returncode == 128 + signal.SIGTERM, process.stderr
+    assert not Path(f"/proc/{int(process.stdout)}").exists()
+
+
 @pytest.mark.parametrize(
     ("shell", "profile", "words"),
     [

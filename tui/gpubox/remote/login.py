@@ -36,6 +36,8 @@ LARGEST = 16 << 20
 """Most bytes that start files may print."""
 MARK = "GPUBOX_LOGIN"
 """A variable that is set to 1, so that start files can distinguish this from a user's login."""
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""Signals that end a reading; see main."""
 OWN = (*inherited.LINK, "PWD", "SHLVL", "TERM", "LINES", "COLUMNS")
 """Variables that a command gets from its own channel, not from the login."""
 _SAID = (
@@ -109,15 +111,21 @@ def _asked(shell: str, interactive: bool, seconds: float) -> Tuple[Optional[byte
     python = "'%s'" % sys.executable.replace("'", "'\\''")
     command = "exec %s -I -S -c '%s'" % (python, code % (first, second))
     handle, end = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until the session is sure to be ended
     pid = os.fork()
     if pid == 0:
         _become(shell, _words(shell, interactive, command), end, seconds)
     os.close(end)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return _between(handle, (first + second).encode(), seconds)
     finally:
-        os.close(handle)
-        end_session(pid)
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        finally:
+            os.close(handle)
+            end_session(pid)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _become(shell: str, words: List[str], end: int, seconds: float) -> NoReturn:
@@ -231,7 +239,7 @@ def run(command: str) -> int:
             "--no-login says nothing of it\n" % error
         )
         sys.stderr.flush()
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(shell, [shell, "-c", command], environment)
@@ -263,7 +271,7 @@ def main(words: Sequence[str]) -> int:
     """Run a verb, and return the exit status."""
     from urllib.parse import unquote
 
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, _ended)
     verb, *rest = [unquote(word, errors="surrogateescape") for word in words]
     if verb == "run":
