@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,15 +97,16 @@ async def test_a_probe_that_does_not_listen_is_started_anew(
 async def test_a_program_that_slept_itself_blames_no_probe(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_session, "BEAT", 0.05)
-    monkeypatch.setattr(probe_session, "SILENCE_LIMIT", 0.15)
-    monkeypatch.setattr(probe_session, "MISSED", 0)
+    passed = 0.0
+    monkeypatch.setattr(
+        probe_session, "time", SimpleNamespace(monotonic=lambda: 1e6 + passed, time=time.time)
+    )
     async with opened() as (box, shell):
         shell.channel.sample(training_box())
         await until(lambda: box.sample.value)
-        time.sleep(0.4)  # noqa: ASYNC251  # the whole program stands still, as in a suspended terminal
-        await asyncio.sleep(0.02)  # what the box sent meanwhile is read only now
-        before = box.sample.value
-        shell.channel.sample(training_box())
+        before, beats = box.sample.value, len(shell.channel.beats)
+        passed += 2 * probe_session.SILENCE_LIMIT  # the whole program stood still, as in a suspended terminal
+        await until(lambda: len(shell.channel.beats) > beats)
+        shell.channel.sample(training_box())  # what the box sent meanwhile is read only now
         await until(lambda: box.sample.value is not before)
         assert failures(box) == []

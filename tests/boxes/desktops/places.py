@@ -204,7 +204,8 @@ class Place:
                         os.kill(pid, signal.SIGKILL)
                 await asyncio.sleep(0.02)
         for told in self.home.glob(".local/state/gpubox/desktops/*/*/folder"):
-            shutil.rmtree(told.read_text().strip())  # nobody was left to do it
+            with suppress(FileNotFoundError):  # unless the keeper was just at it
+                shutil.rmtree(told.read_text().strip())  # nobody was left to do it
 
 
 def mode(path: str | Path) -> str:
