@@ -77,7 +77,7 @@ def answer(url: str) -> object:
 async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
     desk: Desk, tmp_path: Path
 ) -> None:
-    project, runtime = tmp_path / "cats", tmp_path / "runtime"
+    project, runtime = tmp_path / "whales", tmp_path / "runtime"
     project.mkdir()
     runtime.mkdir()
     port = free_port()
@@ -86,12 +86,12 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
     told_it = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
     async with serving(words, project, told_it) as process, connected(desk, tmp_path / "box") as box:
         service = await found(box, lambda one: one.port == port and bool(one.token))
-        assert (service.key, service.pid, service.mine) == ("jupyter-cats", process.pid, True)
+        assert (service.key, service.pid, service.mine) == ("jupyter-whales", process.pid, True)
         assert (service.access, service.base, service.folder) == (Access.TOKEN, "/lab7/", str(project))
         assert TOKEN not in repr(box.use(Services).feed.value)
 
         tunnel = await box.use(Services).open(box.use(Services).named("jupyter"))
-        assert tunnel.name == "jupyter-cats"
+        assert tunnel.name == "jupyter-whales"
         base, _, query = service.url(tunnel.port).partition("?")
         told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
         assert isinstance(told, dict)
