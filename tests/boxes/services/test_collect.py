@@ -28,7 +28,7 @@ NUMBERS = ("0", "22B8", "-1", "²", "1e999", "9" * 19, "9" * 400, "9" * 5000, "[
 SERVE = (
     "import json,os,socket,sys\n"
     "s=socket.create_server(('127.0.0.1',0)); port=s.getsockname()[1]\n"
-    "told={'pid':os.getpid(),'port':port,'token':'s3cret','root_dir':'/home/ada/cats','base_url':'/'}\n"
+    "told={'pid':os.getpid(),'port':port,'token':'s3cret','root_dir':'/home/ada/cats%d'%port,'base_url':'/'}\n"
     "open(os.environ['JUPYTER_RUNTIME_DIR']+'/jpserver-1.json','w').write(json.dumps(told,indent=1))\n"
     "print(port,flush=True); sys.stdin.read()"
 )
@@ -76,14 +76,14 @@ async def seen(shell: LoginShell, port: int) -> Service:
 
 
 def as_jupyter(service: Service) -> tuple[str, str, str, bool]:
-    name = service.key.removesuffix(f"-{service.port}")  # that of another test may be called the same
-    return name, service.name, service.url(5), service.mine
+    return service.key, service.name, service.url(5), service.mine
 
 
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "tcsh", "fish"])
 async def test_every_login_shell_takes_the_command(tmp_path: Path, jupyter: int, shell: str) -> None:
     service = await seen(LoginShell(tmp_path, needs(shell)), jupyter)
-    assert as_jupyter(service) == ("jupyter-cats", "Jupyter Lab", "http://127.0.0.1:5/?token=s3cret", True)
+    name = f"jupyter-cats{jupyter}"  # its own, because the tests of another worker serve one too
+    assert as_jupyter(service) == (name, "Jupyter Lab", "http://127.0.0.1:5/?token=s3cret", True)
 
 
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "tcsh", "fish"])
