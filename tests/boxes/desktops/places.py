@@ -21,7 +21,7 @@ from gpubox.boxes.desktops import Desktops, DesktopSession
 from gpubox.config import settings
 from gpubox.core.channels import Channels, Forward, Listening, Traffic
 from gpubox.core.feed import Feed
-from gpubox.core.loopback import listen, serving
+from gpubox.core.loopback import streaming
 from gpubox.core.shell import Channel, CommandResult, Shell
 from tests.boxes.scripted import context
 from tests.hang import LIMIT
@@ -52,37 +52,20 @@ class LocalChannels:
 
     @asynccontextmanager
     async def forward(self, spec: Forward) -> AsyncGenerator[Listening]:
-        jobs: set[asyncio.Task[None]] = set()
+        pipe = Pipe(0)
 
-        async def near(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            jobs.add(task)
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             pipe.traffic.open += 1
             pipe.traffic.total += 1
             try:
-                with suppress(
-                    OSError, asyncio.CancelledError
-                ):  # streams report a cancelled server as a fault
+                with suppress(OSError):
                     await self._carry(spec, reader, writer)
             finally:
                 pipe.traffic.open -= 1
-                jobs.discard(task)
-                writer.close()
-                with suppress(OSError):
-                    await writer.wait_closed()
 
-        server = await asyncio.start_server(near, sock=listen(spec.listen_port), start_serving=False)
-        async with serving(server):
-            pipe = Pipe(int(server.sockets[0].getsockname()[1]))
+        async with streaming(spec.listen_port, carry) as pipe.port:
             self.opened.append(pipe.port)
-            try:
-                yield pipe
-            finally:
-                server.close()
-                for job in tuple(jobs):
-                    job.cancel()
-                await asyncio.gather(*jobs, return_exceptions=True)
+            yield pipe
 
     async def _carry(self, spec: Forward, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not (self.sockets if spec.path else self.ports):
