@@ -86,7 +86,7 @@ class SshLink(Link):
         finally:
             self._put(Phase.IDLE)
 
-    async def _begin(self) -> tuple[Dialer, Resolved | GpuBoxError | None]:
+    async def _begin(self) -> tuple[Dialer, Resolved | GpuBoxError]:
         """Import what logs in, which takes 0.1 s, while ssh says how to reach the box."""
         self._step("resolving", "")
         async with asyncio.TaskGroup() as group:
