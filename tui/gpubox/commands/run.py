@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption, kinds
+from gpubox.boxes.jobs import backends
 from gpubox.commands.common import common_options, complain, complete_box, no_login
 from gpubox.commands.features import envs_of, jobs_of
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
@@ -28,22 +28,15 @@ WITHOUT = "none"
 """Stands for no environment where one is named."""
 
 
-def _options() -> dict[str, list[tuple[BackendKind, BackendOption]]]:
-    """Return the additional options of backends, by name."""
-    found: dict[str, list[tuple[BackendKind, BackendOption]]] = {}
-    for kind in kinds():
-        for option in kind.options:
-            found.setdefault(option.name, []).append((kind, option))
-    return found
-
-
 def backend_options(function: F) -> F:
     """Give a command --backend, and the options of every backend."""
-    for name, having in reversed(_options().items()):
+    for name, having in reversed(backends.options().items()):
         words = "; ".join(f"{kind.title} only: {option.help}" for kind, option in having)
         function = click.option(f"--{name}", metavar="NAME", default="", help=f"{words}.")(function)
-    names = [kind.name for kind in kinds()]
-    return click.option("--backend", type=click.Choice(names), default=BOX, help="What runs it.")(function)
+    names = [kind.name for kind in backends.kinds()]
+    return click.option("--backend", type=click.Choice(names), default=backends.BOX, help="What runs it.")(
+        function
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +112,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     from gpubox.core.record import exit_status
     from gpubox.core.sanitize import clean
 
-    options = {name: text for name in _options() if (text := str(given.pop(name)))}
+    options = {name: text for name in backends.options() if (text := str(given.pop(name)))}
     words = RunOptions(**given, options=options)  # pyright: ignore[reportArgumentType] - made by click
     _check(words)
 
@@ -148,7 +141,7 @@ def _check(given: RunOptions) -> None:
     if given.after and given.after_any:
         raise ConfigError("One job before it", "--after and --after-any exclude each other")
     for name in given.options:
-        names = [kind.name for kind, _ in _options()[name]]
+        names = [kind.name for kind, _ in backends.options()[name]]
         if given.backend not in names:
             raise ConfigError(f"No {name}", f"--{name} goes with --backend {' or '.join(names)}")
 

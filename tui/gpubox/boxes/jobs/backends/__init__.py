@@ -59,6 +59,15 @@ def kinds() -> Sequence[BackendKind]:
     return sorted(found, key=lambda kind: kind.name != BOX)
 
 
+def options() -> dict[str, list[tuple[BackendKind, BackendOption]]]:
+    """Return the options of all backends by name, each with the backends that have it."""
+    found: dict[str, list[tuple[BackendKind, BackendOption]]] = {}
+    for kind in kinds():
+        for option in kind.options:
+            found.setdefault(option.name, []).append((kind, option))
+    return found
+
+
 def title_of(name: str) -> str:
     """Return the display name of a backend; its name if this program does not know it."""
     return next((kind.title for kind in kinds() if kind.name == name), name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption, kinds
+from gpubox.boxes.jobs import backends
+from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption
 from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.config.settings import JobSettings
 from gpubox.core.env import Env
@@ -100,12 +101,12 @@ def fields(context: Context) -> Sequence[Field]:
 
 def options() -> dict[str, BackendOption]:
     """Return the additional options of the backends, by field name."""
-    return {option.name: option for kind in kinds() for option in kind.options}
+    return {name: having[-1][1] for name, having in backends.options().items()}
 
 
 def offered(context: Context) -> Sequence[BackendKind]:
     """Return the backends that can run a job on this box."""
-    return [kind for kind in kinds() if kind.name == BOX or kind.name in context.queues]
+    return [kind for kind in backends.kinds() if kind.name == BOX or kind.name in context.queues]
 
 
 def choices(field: str, context: Context) -> Sequence[Choice]:
@@ -142,9 +143,8 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
         case _:
             return [
                 Choice(name, words)
-                for kind in kinds()
-                for option in kind.options
-                if option.name == field and kind.name in context.queues
+                for kind, option in backends.options().get(field, ())
+                if kind.name in context.queues
                 for name, words in option.choices(context.queues[kind.name])
             ]
 
