@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from gpubox.core import gc_tuning
 from gpubox.core.signals import catch_ignored
 from gpubox.ssh import fast_import
 from tests import orphans
@@ -23,18 +26,12 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "person")
 _LEFT = pytest.StashKey[list[str]]()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report a test without collecting garbage.
+_parse = ast.parse
 
-    In Python 3.11 garbage that is collected while a failed test's source is parsed raises SystemError, which
-    ends the whole run with all of its results.
-    """
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.enable()
+
+def _parsed(*source: Any, **options: Any) -> Any:
+    with gc_tuning.paused():
+        return _parse(*source, **options)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # a worker of xdist is below the process that adopts already
         orphans.adopt()
     catch_ignored()
+    # Garbage of one test may be collected while another one, or the report of a failure, parses a source.
+    ast.parse = _parsed
 
 
 def pytest_collection_finish() -> None:

@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
+from gpubox.core import gc_tuning
 from gpubox.core.errors import ConfigError
 
 _PACKAGE = str(Path(__file__).parents[1])
@@ -70,7 +71,9 @@ def imports(source: str) -> Iterator[str]:
     """
     yield from _QUOTED.findall(source)
     for statement in _IMPORT.findall(source):
-        for node in ast.parse(textwrap.dedent(statement)).body:
+        with gc_tuning.paused():
+            tree = ast.parse(textwrap.dedent(statement))
+        for node in tree.body:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):

@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 
 from gpubox.config import settings
+from gpubox.core import gc_tuning
 
 URL = "https://json-schema.org/draft/2020-12/schema"
 
@@ -16,7 +17,9 @@ URL = "https://json-schema.org/draft/2020-12/schema"
 def descriptions() -> dict[str, dict[str, str]]:
     """Return the docstring of each setting, by struct and field; "" is the struct's own."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(settings)).body:
+    with gc_tuning.paused():
+        tree = ast.parse(inspect.getsource(settings))
+    for node in tree.body:
         if isinstance(node, ast.ClassDef):
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
             texts = {key: text for base in bases for key, text in found[base].items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 
 STARTED = 4.0
 """Seconds after which all long-lived objects exist: modules, panels, the link, the first samples."""
@@ -29,3 +31,18 @@ def release() -> None:
     gc.freeze()
     gc.set_threshold(*_NEW)
     gc.enable()
+
+
+@contextmanager
+def paused() -> Generator[None]:
+    """Collect nothing within the block.
+
+    In Python 3.11 a finalizer that runs while ast.parse builds its tree makes that raise SystemError.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
