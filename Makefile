@@ -25,10 +25,11 @@ test: $(VENV)/.tests ## Run every check and every test, after fetching the real 
 check: $(VENV)/.tests ## The same, with the parts this machine already has
 	@$(MAKE) --no-print-directory -k -j2 tests lint
 
-# Most tests wait for a program of theirs, so two workers leave half of two cores idle.
+# Most tests wait for a program of theirs, so two workers leave half of two cores idle. The slow ones come last:
+# workers that are done take some of theirs from others.
 .PHONY: tests
 tests: $(VENV)/.tests
-	@$(PY) -m pytest -q -n 4
+	@$(PY) -m pytest -q -n 4 --dist worksteal
 
 QUICK := house common core config rfb
 quick: $(VENV)/.tests ## Under a minute: formatter, linter, and the tests that need no screen and no other program

@@ -18,7 +18,7 @@ from tests import orphans
 
 fast_import.load()  # as the program does, before a test imports asyncssh with all its parts
 
-# A person's run looks for new examples; a run that decides about a change must not depend on luck.
+# A user's run looks for new examples; a run that decides about a change must not depend on luck.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=False)
 settings.register_profile("person", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "person")
@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # a worker of xdist is below the process that adopts already
         orphans.adopt()
     catch_ignored()
+    for name in ("SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND"):
+        os.environ.pop(name, None)  # a run behind sudo is one of root
     # Garbage of one test may be collected while another one, or the report of a failure, parses a source.
     ast.parse = _parsed
 

@@ -20,7 +20,7 @@ _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 _ADOPTER = "PYTEST_ADOPTER"
 """The environment variable that tells xdist's workers which process adopts."""
 LIMIT = 20.0
-"""Seconds that a program which was told to end has for it on a busy machine."""
+"""Seconds that a program that was asked to end has for it on a busy machine."""
 
 
 def adopt() -> None:

@@ -1,4 +1,4 @@
-"""Runs the whole program with the keys and the known hosts of one folder; what else it needs it is told."""
+"""Runs the whole program with the keys and known hosts of one folder; what else it needs is passed to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) 
     from gpubox.ssh.link import SshLink
 
     folder = Path(os.environ["GPUBOX_TEST_FOLDER"])
-    wanted = HostSpec(
+    expected = HostSpec(
         entry.host,
         user=entry.user,
         port=entry.port,
@@ -27,7 +27,7 @@ def over_ssh(target: Target, entry: BoxEntry, settings: Settings, asker: Asker) 
         config_file=folder / "config",
         known_hosts=folder / "known_hosts",
     )
-    return SshLink(target.name, wanted, asker, settings.ssh)
+    return SshLink(target.name, expected, asker, settings.ssh)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panels.desktop.picture import DesktopPicture
 from gpubox.ui.screens.ask import AskScreen
-from tests import scenes, scenes_jobs
+from tests import scenes, scenes_checks, scenes_jobs
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -99,6 +99,7 @@ def open_elsewhere(target: Target, settings: Settings, asker: Asker) -> Box:
     box.sample.put, box.link.health.put = sample, health
     scenes.furnish(box, USER)
     scenes_jobs.furnish(box)
+    scenes_checks.furnish(box)
     return box
 
 
@@ -157,7 +158,7 @@ def joined(blocks: str) -> str:
 
 
 def film(frames: Sequence[tuple[str, float]]) -> str:
-    """Return frames as one SVG that shows one after the other, for ever."""
+    """Return frames as one SVG that shows one after the other, forever."""
     whole = sum(seconds for _, seconds in frames)
     head = re.match(r"<svg[^>]*>", frames[0][0])
     assert head is not None
@@ -231,6 +232,9 @@ async def draw(folder: Path) -> None:
             await settle(pilot, opened[0])
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
+        await scenes_checks.draw(
+            pilot, opened[0], lambda name: (folder / f"{name}.svg").write_text(picture(app))
+        )
         await draw_jobs(folder, app, pilot, opened[0], runs)
         await draw_channels(folder, app, pilot, opened[0])
 

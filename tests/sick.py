@@ -29,8 +29,8 @@ def lost_gpu() -> Sample:
         xid_at=NOW - 31,
     )
     box = training_box()
-    kept = tuple(process for process in box.processes if process.gpu != 1)
-    return replace(box, gpus=(box.gpus[0], lost), processes=kept)
+    saved = tuple(process for process in box.processes if process.gpu != 1)
+    return replace(box, gpus=(box.gpus[0], lost), processes=saved)
 
 
 def mismatch() -> Sample:

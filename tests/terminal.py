@@ -1,4 +1,4 @@
-"""Runs a whole program in a pseudo-terminal, and reads its screen as a person does."""
+"""Runs a whole program in a pseudo-terminal, and reads its screen as a user does."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the window another size; the program is told by the system."""
+        """Give the window another size; the system signals the program."""
         assert self._ours is not None
         self._screen.resize(rows, columns)
         termios.tcsetwinsize(self._ours, (rows, columns))

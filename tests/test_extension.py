@@ -1,7 +1,8 @@
-"""A new part is one file or one row: each appears where a person looks for it, and no list has to name it."""
+"""A new part is one file or one row: each appears where a user looks for it, and no list has to name it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from gpubox import cli, commands
+from gpubox.boxes.checks import system as checks_of_system
 from gpubox.boxes.desktops import discovery, servers
 from gpubox.boxes.desktops.remote_script import SEPARATOR, ScriptLine
 from gpubox.boxes.jobs import backends
@@ -19,7 +21,7 @@ from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.commands.report import as_json, as_lines
 from gpubox.common.metrics import GPU
 from gpubox.common.rules import table
-from gpubox.common.rules.rule import Rule, known
+from gpubox.common.rules.rule import Rule, some
 from gpubox.common.severity import Severity
 from gpubox.core.feed import Feed
 from gpubox.core.record import Record
@@ -84,7 +86,7 @@ class Dummy:
 SERVER = Dummy()
 """
 METRIC = """
-import sys
+import json, sys
 from gpubox.common import metrics
 row = metrics.Metric("dummy", "%", "A dummy", lambda gpu: 42.0, recorded=True, graphed=True)
 metrics.METRICS["gpu"] += (row,)
@@ -94,7 +96,21 @@ from gpubox.ui.panels.history.graphs import of_gpu
 from tests.samples import training_box
 sample = training_box()
 print([value for key, value in readings(sample) if key.endswith("/dummy")])
+from gpubox.commands.report import as_json
+found = json.loads(as_json("box", sample))["metrics"]
+print([value for key, value in found.items() if key.endswith("/dummy")])
 print([graph.say(42.0) for graph in of_gpu(sample.gpus[0], Settings()) if graph.metric.name == "dummy"])
+"""
+
+
+CHECK = """
+from gpubox.boxes.checks.check import Check, hint
+from gpubox.boxes.checks.system.facts import SystemFacts
+
+def judge(gathered):
+    return hint(f"A dummy saw {gathered.of(SystemFacts).kernel}", "Leave it")
+
+CHECK = Check("system.dummy", "No dummy is here", "Why.", "ls", (SystemFacts,), judge)
 """
 
 
@@ -190,8 +206,17 @@ def test_a_desktop_server_is_one_file(beside: Beside) -> None:
     assert (found.server, found.display) == ("DummyVNC", ":5")
 
 
+def test_a_check_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "dummy.py").write_text(CHECK)
+    said = apart(
+        tmp_path, checks_of_system, "from gpubox import cli; cli.run(['check', 'demo', 'system.dummy'])"
+    )
+    assert "hint      No dummy is here" in said
+    assert f"A dummy saw {os.uname().release}" in said
+
+
 def test_a_rule_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Rule("gpu-dummy", GPU, "util", known, Severity.WARNING, "Dummy at {util}", "Why")
+    row = Rule("gpu-dummy", GPU, "util", some, Severity.WARNING, "Dummy at {util}", "Why")
     monkeypatch.setattr(table, "RULES", (*table.RULES, row))
     sample = training_box()
     assert "Dummy at 97%" in "\n".join(as_lines("xub", sample))
@@ -199,4 +224,4 @@ def test_a_rule_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_metric_is_one_row(tmp_path: Path) -> None:
-    assert apart(tmp_path, commands, METRIC) == "[42.0, 42.0]\n['42%']\n"
+    assert apart(tmp_path, commands, METRIC) == "[42.0, 42.0]\n[42.0, 42.0]\n['42%']\n"

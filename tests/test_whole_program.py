@@ -1,4 +1,4 @@
-"""The whole program in a terminal of its own, as a person starts, uses and leaves it."""
+"""The whole program in a terminal of its own, as a user starts, uses and leaves it."""
 
 import asyncio
 import os
@@ -85,7 +85,7 @@ async def test_a_person_starts_looks_around_and_quits(tmp_path: Path) -> None:
         await terminal.hides("no such process")
 
         terminal.press("q")
-        assert await terminal.ended() == 0
+        assert await terminal.ended() == 0, terminal.text
         await terminal.until(lambda: clean(terminal), "clean terminal")
         assert "Traceback" not in terminal.text
         assert await gone(everyone) == []
@@ -121,5 +121,5 @@ async def test_the_panel_fits_the_window(tmp_path: Path, columns: int, rows: int
     async with demo(tmp_path, columns=columns, rows=rows) as terminal:
         await terminal.shows("1070" if rows > 10 else "GPU")
         terminal.press("q")
-        assert await terminal.ended() == 0
+        assert await terminal.ended() == 0, terminal.text
         await terminal.until(lambda: clean(terminal), "clean terminal")

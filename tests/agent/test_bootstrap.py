@@ -50,7 +50,7 @@ async def test_what_rc_files_print_is_passed_over(tmp_path: Path, shell: str) ->
         assert (await pipes.sample()).seq == 1
 
 
-async def test_the_compiled_probe_is_kept(tmp_path: Path) -> None:
+async def test_the_compiled_probe_is_preserved(tmp_path: Path) -> None:
     async with shipped(tmp_path) as (pipes, _):
         await pipes.sample()
     (folder,) = cache(tmp_path).iterdir()
@@ -130,8 +130,8 @@ async def test_versions_that_nobody_used_for_a_month_go(tmp_path: Path) -> None:
         os.utime(old, (then, then))
     async with shipped(tmp_path) as (pipes, _):
         await pipes.sample()
-    kept = {path.name for path in cache(tmp_path).iterdir() if path.name.startswith("old")}
-    assert kept == {"old1", "old29"}
+    saved = {path.name for path in cache(tmp_path).iterdir() if path.name.startswith("old")}
+    assert saved == {"old1", "old29"}
 
 
 async def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_the_plain_probe_ends_with_its_channel_and_answers_beats(tmp_path:
     assert pipes.process.returncode == 0
 
 
-async def test_a_probe_of_the_plain_kind_quits_when_told(tmp_path: Path) -> None:
+async def test_a_probe_of_the_plain_kind_quits_when_reported(tmp_path: Path) -> None:
     async with shipped(tmp_path, python="/nonexistent/python") as (pipes, _):
         await pipes.write(b"quit\n")
         async with asyncio.timeout(LIMIT):

@@ -1,4 +1,4 @@
-"""The line that starts the probe, and what is told when it does not start or ends."""
+"""The line that starts the probe, and what is reported when it does not start or ends."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ async def failed(home: Path, line: str, mark: str = "gpubox-x", shell: str = "sh
     return caught.value
 
 
-async def test_an_account_that_may_run_nothing_is_told_in_its_own_words(tmp_path: Path) -> None:
+async def test_an_account_that_may_run_nothing_is_reported_in_its_own_words(tmp_path: Path) -> None:
     error = await failed(tmp_path, "echo This account is currently not available.; exit 1")
     assert "This account is currently not available." in error.text
     assert error.hint
 
 
-async def test_a_box_that_says_nothing_is_told(tmp_path: Path) -> None:
+async def test_a_box_that_says_nothing_is_reported(tmp_path: Path) -> None:
     assert "printed nothing" in (await failed(tmp_path, "exit 0")).text
 
 
-async def test_what_went_to_stderr_is_told(tmp_path: Path) -> None:
+async def test_what_went_to_stderr_is_reported(tmp_path: Path) -> None:
     assert "exec: not found" in (await failed(tmp_path, "echo exec: not found >&2; exit 127")).text
 
 
@@ -41,7 +41,7 @@ async def test_a_wrong_mark_is_no_mark(tmp_path: Path) -> None:
     assert "gpubox-y HAVE" in (await failed(tmp_path, "echo gpubox-y HAVE")).text
 
 
-async def test_a_strange_answer_behind_the_mark_is_told(tmp_path: Path) -> None:
+async def test_a_strange_answer_behind_the_mark_is_reported(tmp_path: Path) -> None:
     assert "PERHAPS" in (await failed(tmp_path, "echo gpubox-x PERHAPS")).text
 
 
@@ -71,7 +71,7 @@ async def test_noise_reaches_the_error_clean(tmp_path: Path) -> None:
     assert "\x1b" not in error.text
 
 
-async def test_a_payload_that_is_cut_short_is_told(tmp_path: Path) -> None:
+async def test_a_payload_that_is_cut_short_is_reported(tmp_path: Path) -> None:
     mark = "gpubox-x"
     async with login(tmp_path, "sh", bootstrap.command(mark, FAST, sys.executable), {}) as pipes:
         while not (await pipes.read_line(4096)).startswith(mark.encode()):
@@ -100,7 +100,7 @@ async def test_a_payload_that_comes_damaged_is_not_run(tmp_path: Path, place: in
     assert error.status in (3, 4)
 
 
-async def test_the_end_of_a_probe_is_told_in_words(tmp_path: Path) -> None:
+async def test_the_end_of_a_probe_is_reported_in_words(tmp_path: Path) -> None:
     async with login(
         tmp_path, "sh", "echo Traceback >&2; echo gpubox: nobody listens >&2; exit 6", {}
     ) as pipes:

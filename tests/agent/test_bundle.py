@@ -22,11 +22,13 @@ from tests.remote.running import pythons
 
 PROGRAMS = {
     "probe": "gpubox.remote.probe.main",
-    "jobs": "gpubox.remote.api",
-    "envs": "gpubox.remote.env",
+    "jobs": "gpubox.remote.jobs.main",
+    "envs": "gpubox.remote.envs.main",
     "login": "gpubox.remote.login",
     "services": "gpubox.remote.services",
     "files": "gpubox.remote.files",
+    "checks": "gpubox.remote.checks.main",
+    "fixes": "gpubox.remote.fixes.main",
 }
 
 
@@ -39,7 +41,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: the bundler follows no relative import"
             found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"gpubox\.[a-z_.]+", str(node.value)):
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"gpubox\.[a-z0-9_.]+", str(node.value)):
             found.add(str(node.value))  # a module that is started as a process of its own
     return {name for name in found if name.partition(".")[0] in ("gpubox", "pynvml")}
 
@@ -53,11 +55,12 @@ def test_no_import_of_what_runs_on_the_box_is_overlooked() -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import gpubox.remote.records", "from gpubox.remote import (\n  records,\n  x,\n)"]
+    "statement",
+    ["import gpubox.remote.jobs.records", "from gpubox.remote.jobs import (\n  records,\n  x,\n)"],
 )
 def test_imports_are_seen_wherever_they_stand(statement: str) -> None:
     late = "def f():\n    " + statement.replace("\n", "\n    ") + "  # late\n"
-    assert "gpubox.remote.records" in set(bundle.imports(late))
+    assert "gpubox.remote.jobs.records" in set(bundle.imports(late))
     assert list(bundle.imports("import gpuboxes\nfrom pynvmlx import y\n")) == []
 
 
@@ -72,8 +75,14 @@ def test_a_program_has_all_that_it_imports(name: str) -> None:
         assert program.files["pynvml.py"].decode() == bundle.pynvml_source()
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_words_that_only_this_machine_shows_stay_here(name: str) -> None:
+    paths = set(bundle.program(name, PROGRAMS[name]).files)
+    assert not paths & {"gpubox/common/xid.py", "gpubox/common/metrics.py", "gpubox/common/rules/table.py"}
+
+
 def test_a_module_that_is_started_by_its_name_comes_along() -> None:
-    assert "gpubox/remote/gpu_sampler.py" in bundle.program("jobs", PROGRAMS["jobs"]).files
+    assert "gpubox/remote/jobs/gpu_sampler.py" in bundle.program("jobs", PROGRAMS["jobs"]).files
 
 
 def test_only_programs_that_ask_for_gpus_bring_nvml() -> None:

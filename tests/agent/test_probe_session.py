@@ -72,7 +72,7 @@ async def test_a_strange_pong_is_no_round_trip(opened: Open) -> None:
         assert failures(box) == []
 
 
-async def test_a_broken_stream_of_packed_lines_is_begun_anew(opened: Open) -> None:
+async def test_a_broken_stream_of_packed_lines_is_begun_again(opened: Open) -> None:
     async with opened() as (box, shell):
         first, second = line_of(training_box()), line_of(eight_gpus())
         pack = Pack()
@@ -88,7 +88,9 @@ async def test_a_broken_stream_of_packed_lines_is_begun_anew(opened: Open) -> No
         assert failures(box) == []
 
 
-async def test_garbage_is_skipped_told_and_forgotten(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_garbage_is_skipped_reported_and_forgotten(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe_session, "GARBAGE_SHOWN", 0.0)
     async with opened() as (box, shell):
         shell.channel.send(b"Broadcast message from root@xub\x1b[2J\n")
@@ -112,7 +114,7 @@ async def test_a_frame_cut_in_half_costs_one_reading(opened: Open) -> None:
         assert failures(box) == []
 
 
-async def test_a_frame_cut_by_the_end_is_told_as_the_end(opened: Open) -> None:
+async def test_a_frame_cut_by_the_end_is_reported_as_the_end(opened: Open) -> None:
     async with opened() as (box, shell):
         channel = shell.channel
         channel.sample(training_box())
@@ -127,7 +129,7 @@ async def test_a_frame_cut_by_the_end_is_told_as_the_end(opened: Open) -> None:
         assert box.trouble.value is None
 
 
-async def test_a_line_of_a_megabyte_is_no_trouble_and_a_longer_one_is_told(opened: Open) -> None:
+async def test_a_line_of_a_megabyte_is_no_trouble_and_a_longer_one_is_reported(opened: Open) -> None:
     sample = training_box()
     long = msgspec.structs.replace(
         sample, host=msgspec.structs.replace(sample.host, distribution="x" * 1_000_000)
@@ -142,7 +144,7 @@ async def test_a_line_of_a_megabyte_is_no_trouble_and_a_longer_one_is_told(opene
         assert len(str(box.trouble.value)) < 500
 
 
-async def test_nothing_but_garbage_starts_the_probe_anew(opened: Open) -> None:
+async def test_nothing_but_garbage_starts_the_probe_again(opened: Open) -> None:
     async with opened() as (box, shell):
         shell.channel.send(b"no\n" * probe_session.GARBAGE_LIMIT)
         await until(lambda: failures(box))
@@ -208,7 +210,7 @@ def _refuse(channel: ScriptedChannel) -> None:
     ("greet", "words"),
     [(_refuse, "not available"), (_lack, "not found")],
 )
-async def test_a_probe_that_cannot_start_is_told_with_what_the_box_printed(
+async def test_a_probe_that_cannot_start_is_reported_with_what_the_box_printed(
     opened: Open, greet: Callable[[ScriptedChannel], None], words: str
 ) -> None:
     async with opened(ScriptedShell(greet)) as (box, _):

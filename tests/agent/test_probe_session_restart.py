@@ -1,4 +1,4 @@
-"""A probe that ends, falls silent or does not listen is started anew."""
+"""A probe that ends, falls silent or does not listen is started again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_probe_that_ended_unnoticed_is_started_again_whatever_was_to_be_
         await until(lambda: box.sample.value == eight_gpus())
 
 
-async def test_silence_over_a_live_link_starts_the_probe_anew(
+async def test_silence_over_a_live_link_starts_the_probe_again(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"BEAT": 0.01, "SILENCE_LIMIT": 0.05, "FIRST_LIMIT": 0.05, "MISSED": 0}.items():
@@ -83,7 +83,7 @@ async def test_silence_over_a_live_link_starts_the_probe_anew(
         assert failures(box)[1].title == "The probe fell silent"
 
 
-async def test_a_probe_that_does_not_listen_is_started_anew(
+async def test_a_probe_that_does_not_listen_is_started_again(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe_session, "SILENCE_LIMIT", 0.05)

@@ -64,7 +64,7 @@ def folders(home: Path) -> list[Path]:
     return [path for path in cache(home).iterdir() if path.is_dir()]
 
 
-def told(interpreter: str, request: str, odd: str = ODD, s: int = 0) -> str:
+def reported(interpreter: str, request: str, odd: str = ODD, s: int = 0) -> str:
     """What it tells."""
     if interpreter == "sh":
         return f"a=1|-b|{request}|{odd}|{s}|"
@@ -106,11 +106,11 @@ async def test_it_is_sent_once_behind_every_shell(tmp_path: Path, name: str, int
         before = len(shell.commands)
         result = await ran(shell, interpreter)
         assert (result.status, result.stderr) == (7, b"")
-        assert result.stdout.decode() == told(interpreter, "ask", s=0 if sizes else len(SH.strip()))[
+        assert result.stdout.decode() == reported(interpreter, "ask", s=0 if sizes else len(SH.strip()))[
             :None
         ] or (interpreter == "python")
         if interpreter == "python":
-            assert result.stdout.decode() == told(interpreter, "ask")
+            assert result.stdout.decode() == reported(interpreter, "ask")
         sizes.append(len(shell.commands) - before)
     assert sizes == [2, 1, 1]
     assert shell.sent[2:] == [3, 3]
@@ -129,7 +129,9 @@ async def test_what_rc_files_print_is_passed_over(tmp_path: Path, interpreter: s
 @pytest.mark.parametrize("python", list(pythons().values()), ids=lambda path: str(path).replace("/", "_"))
 async def test_every_python_here_runs_it(tmp_path: Path, python: str) -> None:
     for _ in range(2):
-        assert (await ran(Login(tmp_path), "python", python=python)).stdout.decode() == told("python", "ask")
+        assert (await ran(Login(tmp_path), "python", python=python)).stdout.decode() == reported(
+            "python", "ask"
+        )
 
 
 @pytest.fixture(params=["a file", "no home", "full"])
@@ -153,11 +155,11 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Login]:
 
 
 @pytest.mark.parametrize("interpreter", ["python", "sh"])
-async def test_where_nothing_can_be_kept_it_runs_from_memory(shell: Login, interpreter: str) -> None:
+async def test_where_nothing_can_be_preserved_it_runs_from_memory(shell: Login, interpreter: str) -> None:
     for _ in range(2):
         result = await ran(shell, interpreter)
         assert (result.status, result.stderr) == (7, b"")
-        assert result.stdout.decode() == told(interpreter, "ask", s=len(SH.strip()))
+        assert result.stdout.decode() == reported(interpreter, "ask", s=len(SH.strip()))
     assert len(shell.commands) == 4
     with pytest.raises(RemoteError, match="keeps no files of ours"):
         await program_cache.ensure(shell, sample(interpreter))
@@ -222,12 +224,12 @@ async def test_its_folder_can_be_had_and_is_young_then(tmp_path: Path, name: str
     assert b"\ngpubox-0 HAVE\n" in (await shell.run(line)).stdout
 
 
-async def test_a_box_without_python_is_told_in_words(tmp_path: Path) -> None:
+async def test_a_box_without_python_is_reported_in_words(tmp_path: Path) -> None:
     with pytest.raises(NoPython, match="No Python on the box"):
         await ran(Login(tmp_path), "python", python="/nonexistent/python")
 
 
-async def test_a_box_that_runs_no_commands_is_told_in_words() -> None:
+async def test_a_box_that_runs_no_commands_is_reported_in_words() -> None:
     shell = ScriptedShell()
     shell.answer = lambda _: CommandResult(1, None, b"Bye\n", b"x\nThis account is closed\n")
     with pytest.raises(RemoteError, match="This account is closed"):

@@ -1,4 +1,4 @@
-"""What is read from the lines of plain.sh, whoever wrote them."""
+"""What is read from the lines of plain.sh, whatever wrote them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gpubox.core.sample import Sample
 from tests.remote.test_smi import row
 
 
-def tell(*lines: str) -> Sample:
+def report(*lines: str) -> Sample:
     """The sample of one block."""
     reader = ShellSampleReader()
     for line in lines:
@@ -48,7 +48,7 @@ def test_the_script_travels_without_its_comments() -> None:
 
 
 def test_gpus_and_processes_of_a_block_arrive() -> None:
-    sample = tell(
+    sample = report(
         "v NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01",
         *smi(row(), row(index="1", uuid="GPU-2")),
         "g GPU-2, 4711, 512",
@@ -68,12 +68,12 @@ def test_gpus_and_processes_of_a_block_arrive() -> None:
 
 
 def test_the_cache_of_zfs_is_available() -> None:
-    sample = tell("m MemTotal: 4096 kB", "m MemAvailable: 1024 kB", "m size 4 2097152", "m c_min 4 1048576")
+    sample = report("m MemTotal: 4096 kB", "m MemAvailable: 1024 kB", "m size 4 2097152", "m c_min 4 1048576")
     assert sample.host.memory_available == 2 << 20
 
 
 def test_an_old_nvidia_smi_gives_fewer_columns() -> None:
-    sample = tell(*smi(", ".join(row().split(", ")[:BASIC])), "g .")
+    sample = report(*smi(", ".join(row().split(", ")[:BASIC])), "g .")
     assert (sample.gpus[0].util, sample.gpus[0].power_limit) == (97, None)
 
 
@@ -113,8 +113,10 @@ def test_half_an_answer_waits_for_its_other_half() -> None:
         ([], 9, [], "error"),
     ],
 )
-def test_what_is_wrong_is_told_in_words(lines: list[str], status: int, seen: list[str], code: str) -> None:
-    (fault,) = tell(*seen, *smi(*lines, status=status), "g .").faults
+def test_what_is_wrong_is_reported_in_words(
+    lines: list[str], status: int, seen: list[str], code: str
+) -> None:
+    (fault,) = report(*seen, *smi(*lines, status=status), "g .").faults
     assert fault.code == code
     assert fault.detail
     assert "nvidia-smi in PATH" in fault.looked
@@ -123,7 +125,7 @@ def test_what_is_wrong_is_told_in_words(lines: list[str], status: int, seen: lis
 def test_a_mismatch_has_both_versions() -> None:
     words = ["Failed to initialize NVML: Driver/library version mismatch", "NVML library version: 535.183"]
     seen = "v NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05"
-    (fault,) = tell(seen, *smi(*words, status=18), "g .").faults
+    (fault,) = report(seen, *smi(*words, status=18), "g .").faults
     assert (fault.code, fault.kernel_version, fault.library_version) == ("mismatch", "535.104.05", "535.183")
 
 
@@ -157,15 +159,15 @@ def test_any_bytes_give_clean_samples_or_nothing(lines: list[bytes]) -> None:
 
 @given(st.sampled_from("culmnqobvkisxhw"), st.text(max_size=200))
 def test_any_line_of_a_known_kind_is_read_or_passed_over(kind: str, text: str) -> None:
-    sample = tell(f"{kind} {text}".replace("\n", " "))
+    sample = report(f"{kind} {text}".replace("\n", " "))
     assert sample.v == WIRE
 
 
 @pytest.mark.parametrize("line", ["u 1E100", "l 1E100 0 0", f"m MemTotal: {'9' * 30} kB"])
 def test_a_number_that_no_box_has_is_not_believed(line: str) -> None:
-    assert tell(line).host.uptime is None
+    assert report(line).host.uptime is None
 
 
 def test_hostile_words_come_out_clean() -> None:
-    sample = tell(*smi("\x1b]0;x\x07\x1b[2J[red]", status=9), "g .")
+    sample = report(*smi("\x1b]0;x\x07\x1b[2J[red]", status=9), "g .")
     assert "\x1b" not in sample.faults[0].detail

@@ -1,4 +1,4 @@
-"""Limits of the account that keep the probe from running are told by their names."""
+"""Limits of the account that keep the probe from running are reported by their names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_limits_that_are_usual_are_not_blamed() -> None:
     assert await explained(error, _shell(63000, 1024)) is error
 
 
-async def test_a_box_that_does_not_tell_its_limits_is_told_as_before() -> None:
+async def test_a_box_that_does_not_report_its_limits_is_reported_as_before() -> None:
     shell = ScriptedShell()
     shell.answer = lambda _: RemoteError("No further session")
     error = ProbeError("The probe did not start", "It printed nothing")

@@ -39,10 +39,10 @@ _CELL = "▀"
 
 async def first_pictures(ground: Ground) -> tuple[float, float]:
     """Press `v` where no desktop runs; return the seconds to the picture in the viewer, and on the panel."""
-    script, told = ground.home / "viewer.py", ground.home / "told"
+    script, reported = ground.home / "viewer.py", ground.home / "told"
     script.write_text(_VIEWER)
-    told.unlink(missing_ok=True)
-    viewer = f"desktop.viewer={sys.executable} -I -S {script} {told} {{host}} {{port}}"
+    reported.unlink(missing_ok=True)
+    viewer = f"desktop.viewer={sys.executable} -I -S {script} {reported} {{host}} {{port}}"
     program = Program("", lambda ground: ours(ground, "box1", "--set", viewer))
     async with running(program, ground) as terminal:
         await terminal.shows(GPU)
@@ -52,12 +52,14 @@ async def first_pictures(ground: Ground) -> tuple[float, float]:
         pressed = time.monotonic()
         terminal.press("v")
         panel = await terminal.shows(_CELL) - pressed
-        await terminal.until(lambda: told.exists() and bool(told.read_text()), "picture in the viewer")
+        await terminal.until(
+            lambda: reported.exists() and bool(reported.read_text()), "picture in the viewer"
+        )
         terminal.press("x")
         await terminal.shows("Stop desktop")
         terminal.press("y")
         await terminal.shows("No desktop runs")
-    return float(told.read_text()) - pressed, panel
+    return float(reported.read_text()) - pressed, panel
 
 
 async def measure(ground: Ground, runs: int) -> list[Row]:

@@ -28,7 +28,7 @@ from gpubox.core.record import Record
 from tests.bench import usage
 from tests.bench.machine import Machine, machine
 from tests.bench.table import Row, lines
-from tests.bench.tunnels import kept
+from tests.bench.tunnels import saved
 from tests.fake_nvml.build import build
 
 GIB = 1 << 30
@@ -39,8 +39,8 @@ _AT_ONCE = 8
 
 def spec(*argv: str, gpus: int = 0) -> JobSpec:
     """A job without any environment."""
-    wanted = GpuRequest(count=gpus) if gpus else GpuRequest(mode="none")
-    return JobSpec(id=new_id(), argv=argv, gpus=wanted, grace=1.0)
+    expected = GpuRequest(count=gpus) if gpus else GpuRequest(mode="none")
+    return JobSpec(id=new_id(), argv=argv, gpus=expected, grace=1.0)
 
 
 async def launching(panel: Box, times: int) -> list[Row]:
@@ -216,10 +216,11 @@ async def _stopped(panel: Box, records: Sequence[Record]) -> None:
 _ENVIRONMENTS = """
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
-from gpubox.remote import envs
+from gpubox.remote.envs import activate
 took = []
 for _ in range(20):
-    began = time.perf_counter(); envs.activate(sys.argv[2], "conda"); took.append(time.perf_counter() - began)
+    began = time.perf_counter(); activate.activate(sys.argv[2], "conda")
+    took.append(time.perf_counter() - began)
 print(json.dumps(sorted(took)[10]))
 """
 
@@ -239,7 +240,7 @@ async def environments(box: Machine, panel: Box, times: int) -> list[Row]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _ENVIRONMENTS, folder, prefixes[0]),
         stdout=asyncio.subprocess.PIPE,
-        env=dict(box.environment),  # its use is noted below its home, which is not to be a person's
+        env=dict(box.environment),  # its use is noted below its home, which is not to be a user's
     )
     out, _ = await process.communicate()
     return [
@@ -269,7 +270,7 @@ def _environment(root: Path, number: int) -> Path:
 
 async def measure(box: Machine, times: int = 15, seconds: float = 20.0) -> list[Row]:
     """Measure everything about jobs on one box."""
-    async with kept(box) as panel:
+    async with saved(box) as panel:
         return [
             *await launching(panel, times),
             *await following(box, panel),

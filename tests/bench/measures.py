@@ -29,7 +29,7 @@ WARM_UP = 6.0
 
 @asynccontextmanager
 async def running(program: Program, ground: Ground) -> AsyncGenerator[Terminal]:
-    """Start a program in a terminal and end it afterwards as a person does, if it listens."""
+    """Start a program in a terminal and end it afterwards as a user does, if it listens."""
     start = program.start(ground)
     async with opened(start.command, start.environment, columns=COLUMNS, rows=ROWS, pause=PAUSE) as terminal:
         yield terminal
@@ -110,8 +110,8 @@ async def keys(ground: Ground, presses: int) -> tuple[list[float], list[float]]:
         await terminal.shows(GPU)
         await asyncio.sleep(WARM_UP)
         for _ in range(presses // 4):
-            helps.append(await press("?", shown="app.boxes"))
-            await press("?", hidden="app.boxes")
+            helps.append(await press("?", shown="box.retry"))
+            await press("?", hidden="box.retry")
         await press("2", shown="/ Filter")
         await press("/", shown="words in user")
         for _ in range(presses // 8):
@@ -140,7 +140,7 @@ async def after_cut(program: Program, ground: Ground, way: Network, *, silent: b
         fresh = SIGN + random.randrange(24, 100)  # three digits that nothing else on the screen has
         ground.machine.show(fresh)
         back = time.monotonic()
-        way.mend()
+        way.repair()
         try:
             mark = re.compile(program.mark.format(sign=fresh))
             return await terminal.until(lambda: bool(mark.search(terminal.text)), "data", 60.0) - back

@@ -1,4 +1,4 @@
-"""The programs that are measured: ours and its competitors, each told of the box in its own way."""
+"""The programs that are measured: ours and its competitors, each given the box in its own way."""
 
 from __future__ import annotations
 

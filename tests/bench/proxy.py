@@ -40,7 +40,7 @@ class Network:
         """Swallow everything in silence, as a Wi-Fi out of reach does, until `mend`."""
         self._there.clear()
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Be a network again."""
         self._refusing = False
         self._there.set()

@@ -38,7 +38,7 @@ MIB = 1024 * 1024
 SIZE = 200 * MIB
 """Bytes of one transfer: a second or so."""
 
-# The far end: pours or swallows as it is told by the first byte. What is sent does not compress.
+# The far end: pours or swallows as the first byte says. What is sent does not compress.
 _FAR = f"""
 import os, socket, threading
 made = socket.create_server(("127.0.0.1", 0)); print(made.getsockname()[1], flush=True)
@@ -128,11 +128,11 @@ def _channels(shell: Shell) -> Channels:
 
 
 @asynccontextmanager
-async def kept(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
+async def saved(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
     """Keep a box, with its probe, as the panel does."""
     trusted = machine.folder / "trusted"
     trusted.write_text(f"* {(machine.folder / 'host_key.pub').read_text()}")
-    wanted = HostSpec(
+    expected = HostSpec(
         "127.0.0.1",
         user=machine.user,
         port=port or machine.port,
@@ -140,7 +140,7 @@ async def kept(machine: Machine, port: int = 0) -> AsyncGenerator[Box]:
         config_file=machine.folder / "ssh_config",
         known_hosts=trusted,
     )
-    box = Box(BoxContext(Target("box", "ssh")), SshLink("box", wanted, Nobody(), SshSettings()), _channels)
+    box = Box(BoxContext(Target("box", "ssh")), SshLink("box", expected, Nobody(), SshSettings()), _channels)
     task = asyncio.create_task(box.keep())
     try:
         async with asyncio.timeout(30):
@@ -171,7 +171,7 @@ async def speed(box: Machine, rounds: int) -> list[Row]:
     ours: list[Speed] = []
     theirs: list[Speed] = []
     lag = Lag()
-    async with far_end() as port, openssh(box, port) as beside, kept(box) as panel:
+    async with far_end() as port, openssh(box, port) as beside, saved(box) as panel:
         tunnel = await panel.use(Tunnels).open(Forward(Direction.LOCAL, port=port))
         for _ in range(rounds):
             theirs.append(await transfer(beside))
@@ -201,7 +201,7 @@ def _middle(values: Iterable[float]) -> float:
 
 async def opening(box: Machine, times: int) -> list[Row]:
     """Measure how long a tunnel and a command take on the open link."""
-    async with far_end() as port, kept(box) as panel:
+    async with far_end() as port, saved(box) as panel:
         tunnels: list[float] = []
         commands: list[float] = []
         shell = panel.shell.value
@@ -222,7 +222,7 @@ async def opening(box: Machine, times: int) -> list[Row]:
 
 async def cutting(box: Machine, seconds: float) -> list[Row]:
     """Cut the link of ten tunnels every few seconds, and count those that come back on the same port."""
-    async with far_end() as port, network(box.port) as way, kept(box, way.port) as panel:
+    async with far_end() as port, network(box.port) as way, saved(box, way.port) as panel:
         for number in range(10):
             panel.use(Tunnels).add(Forward(Direction.LOCAL, port=port), f"tunnel{number}")
         await _all_open(panel)
@@ -232,7 +232,7 @@ async def cutting(box: Machine, seconds: float) -> list[Row]:
         while time.monotonic() < ends:
             await asyncio.sleep(3)
             way.cut()
-            way.mend()
+            way.repair()
             began = time.monotonic()
             await _all_lost(panel)
             await _all_open(panel)

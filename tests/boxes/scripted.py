@@ -161,7 +161,7 @@ def say_plain(channel: ScriptedChannel) -> None:
 
 
 class ScriptedLink:
-    """A link that is live at once, and begins its work anew after each failure."""
+    """A link that is live at once, and begins its work again after each failure."""
 
     def __init__(self, shell: ScriptedShell | None = None) -> None:
         self.health: Feed[Health] = Feed(Health())
@@ -184,6 +184,9 @@ class ScriptedLink:
                 await asyncio.sleep(0)
             else:
                 await asyncio.Event().wait()
+
+    def prepare(self) -> None:
+        """Nothing to import."""
 
     def retry(self) -> None:
         self.retries += 1

@@ -50,16 +50,16 @@ def test_a_link_that_is_not_live_makes_it_old_at_once(box: Box, phase: Phase) ->
     assert box.stale
 
 
-def test_the_same_trouble_is_told_once(box: Box) -> None:
-    told: list[object] = []
+def test_the_same_trouble_is_reported_once(box: Box) -> None:
+    reported: list[object] = []
     put = box.trouble.put
-    box.trouble.put = lambda value: (told.append(value), put(value))[1]  # type: ignore[method-assign]
+    box.trouble.put = lambda value: (reported.append(value), put(value))[1]  # type: ignore[method-assign]
     box.troubled(None)
     trouble = ProbeError("Garbage")
     box.troubled(trouble)
     box.troubled(trouble)
     box.troubled(None)
-    assert told == [trouble, None]
+    assert reported == [trouble, None]
 
 
 def test_retry_reaches_the_link(box: Box) -> None:

@@ -48,11 +48,11 @@ class Links(html.parser.HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
+        reported = dict(attrs)
         if tag == "a":
-            self.found.append(told["href"] or "")
-        if told.get("http-equiv") == "refresh":
-            self.found.append((told["content"] or "").partition("url=")[2])
+            self.found.append(reported["href"] or "")
+        if reported.get("http-equiv") == "refresh":
+            self.found.append((reported["content"] or "").partition("url=")[2])
 
 
 async def test_a_secret_reaches_the_browser_through_a_private_page(tmp_path: Path, place: Path) -> None:

@@ -17,7 +17,7 @@ from tests.boxes.scripted import ScriptedLink, until
 XUB = Target("xub", "ssh")
 
 
-async def test_a_box_is_opened_once_and_anew_after_it_was_closed() -> None:
+async def test_a_box_is_opened_once_and_again_after_it_was_closed() -> None:
     made: list[Box] = []
 
     def opener(target: Target, asker: Asker) -> Box:

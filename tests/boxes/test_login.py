@@ -88,7 +88,9 @@ async def test_it_is_read_once_for_each_link_however_many_ask() -> None:
         ([1], "The box sent something that is not the environment of a login"),
     ],
 )
-async def test_what_cannot_be_read_is_told_in_words_and_not_asked_again(answer: object, trouble: str) -> None:
+async def test_what_cannot_be_read_is_reported_in_words_and_not_asked_again(
+    answer: object, trouble: str
+) -> None:
     box = Box(answer)
     login, _ = of(box)
     for _ in range(2):
@@ -115,18 +117,18 @@ async def test_its_values_are_in_no_words() -> None:
     assert SECRET not in repr(await login.read())
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-async def test_a_launch_sends_it_over_stdin_and_in_no_command_line(wanted: bool) -> None:
+@pytest.mark.parametrize("expected", [True, False])
+async def test_a_launch_sends_it_over_stdin_and_in_no_command_line(expected: bool) -> None:
     box = Box()
     login, feed = of(box)
     channels: Feed[Channels | None] = Feed(None)
     backend = BoxBackend("box", feed, channels, login=login)
-    await backend.launch(JobSpec(new_id(), ("uv",), login=wanted))
-    assert box.reads == int(wanted)
+    await backend.launch(JobSpec(new_id(), ("uv",), login=expected))
+    assert box.reads == int(expected)
     sent = json.loads(box.stdin[-1])
-    assert ("base" in sent) == wanted
-    assert not wanted or sent["base"] == {"PATH": "/login/bin", "TOKEN": SECRET, "ODD": "\udc80"}
-    assert sent["spec"].get("login", True) == wanted
+    assert ("base" in sent) == expected
+    assert not expected or sent["base"] == {"PATH": "/login/bin", "TOKEN": SECRET, "ODD": "\udc80"}
+    assert sent["spec"].get("login", True) == expected
     assert SECRET not in "".join(box.lines)
 
 

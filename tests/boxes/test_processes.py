@@ -1,4 +1,4 @@
-"""Signals: only what was meant is hit, and every answer is told in words."""
+"""Signals: only what was meant is hit, and every answer is reported in words."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_reused_pid_is_never_hit(victim: subprocess.Popen[bytes]) -> Non
     assert victim.poll() is None
 
 
-async def test_an_ended_process_is_told_as_gone(victim: subprocess.Popen[bytes]) -> None:
+async def test_an_ended_process_is_reported_as_gone(victim: subprocess.Popen[bytes]) -> None:
     process = seen(victim.pid)
     victim.kill()
     victim.wait()
@@ -87,7 +87,7 @@ async def test_an_ended_process_is_told_as_gone(victim: subprocess.Popen[bytes])
         await processes.signal(LocalShell(), process, "TERM")
 
 
-async def test_a_zombie_is_told_as_ended() -> None:
+async def test_a_zombie_is_reported_as_ended() -> None:
     with subprocess.Popen(["true"]) as child:  # noqa: ASYNC220  # asyncio would collect it
         stat = Path(f"/proc/{child.pid}/stat")
         await until(lambda: ") Z " in stat.read_text("utf-8"))
@@ -106,7 +106,7 @@ async def test_a_zombie_is_told_as_ended() -> None:
         (b"no-proc", "no /proc"),
     ],
 )
-def test_every_answer_is_told_in_words(answer: bytes, words: str) -> None:
+def test_every_answer_is_reported_in_words(answer: bytes, words: str) -> None:
     process = Process(pid=7, name="train.py", user="ada", started=5.0)
     result = CommandResult(0, None, b"Welcome to xub!\ngpubox-signal: " + answer + b"\n", b"")
     with pytest.raises(RemoteError) as caught:
@@ -115,7 +115,7 @@ def test_every_answer_is_told_in_words(answer: bytes, words: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_no_answer_is_told_with_the_last_words_of_the_shell() -> None:
+def test_no_answer_is_reported_with_the_last_words_of_the_shell() -> None:
     process = Process(pid=7, started=5.0)
     with pytest.raises(RemoteError, match="process 7: This account is not available") as caught:
         check(process, "TERM", CommandResult(1, None, b"hello\n", b"x\nThis account is not available\n"))
@@ -130,7 +130,7 @@ def test_only_signals_of_the_list_are_sent(name: str) -> None:
 
 
 @pytest.mark.parametrize(("pid", "started"), [(7, None), (1, 5.0), (0, 5.0), (-1, 5.0)])
-def test_what_cannot_be_told_from_another_is_left_alone(pid: int, started: float | None) -> None:
+def test_what_cannot_be_reported_from_another_is_left_alone(pid: int, started: float | None) -> None:
     with pytest.raises(RemoteError, match="Not signaled"):
         command(Process(pid=pid, started=started), "TERM")
 

@@ -1,4 +1,4 @@
-"""What sshd allows: its configuration as a user reads it, and what follows for a wish."""
+"""What sshd allows: its configuration as a user reads it, and what follows for a request."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def test_what_a_match_sets_is_not_known_and_an_included_match_ends_with_its_file
     assert config.number("maxsessions", default=10) == 3
 
 
+def test_match_all_wins_over_the_lines_before_it() -> None:
+    config = parse("MaxSessions 2\nMatch all\nMaxSessions 7\nMatch all\nMaxSessions 9\n")
+    assert config.number("maxsessions", default=10) == 7
+
+
 WEB = Forward(Direction.LOCAL, port=80)
 SOCKET = Forward(Direction.LOCAL, path="/run/x")
 BACK = Forward(Direction.REMOTE, 9000, port=80)
@@ -63,7 +68,7 @@ ONLY = SshdPolicy(forward=True, sockets=False, places=("127.0.0.1:80", "db:*", "
         (ONLY, SOCKS, ""),
     ],
 )
-def test_a_wish_is_held_against_what_is_known(limits: SshdPolicy, spec: Forward, said: str) -> None:
+def test_a_spec_is_held_against_what_is_known(limits: SshdPolicy, spec: Forward, said: str) -> None:
     reason = limits.against(spec)
     if said:
         assert reason is not None

@@ -14,20 +14,24 @@ from tests.terminal import Terminal, opened
 
 # Stdin and stdout are no terminal, as in `echo | gpubox-tui status BOX | jq`: the question goes to /dev/tty.
 ASK = """
-import asyncio, json, sys
+import asyncio, json, resource, sys
 from gpubox.commands.asker import TerminalAsker
 from gpubox.core.prompts import Question, QuestionKind
+_, hard = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 kind = QuestionKind(sys.argv[1])
-question = Question("attic", "New host key", "Is it the right one?\\nSHA256:abc", kind, "Code:")
+question = Question("attic", "New host key", "Is it the right one?\\nSHA256:abc", kind, "Code:",
+    may_be_empty="empty" in sys.argv)
 try:
     answer = asyncio.run(TerminalAsker().ask(question))
 except KeyboardInterrupt:
     answer = "interrupted"
 json.dump(answer, open(sys.argv[2], "w"))
+json.dump(resource.getrlimit(resource.RLIMIT_CORE)[0] == 0, open(sys.argv[2] + ".forbidden", "w"))
 """
 
 
-async def asked(folder: Path, kind: str, keys: str, *, until: str) -> tuple[object, Terminal]:
+async def asked(folder: Path, kind: str, keys: str, *, until: str, more: str = "") -> tuple[object, Terminal]:
     """Ask in a terminal, type the keys when the question stands there, and return the answer."""
     out = folder / "answer.json"
     script = folder / "ask.py"
@@ -35,7 +39,7 @@ async def asked(folder: Path, kind: str, keys: str, *, until: str) -> tuple[obje
     command = [
         "sh",
         "-c",
-        f"exec 9<>/dev/tty </dev/null >/dev/null 2>&1; exec {sys.executable} {script} {kind} {out}",
+        f"exec 9<>/dev/tty </dev/null >/dev/null 2>&1; exec {sys.executable} {script} {kind} {out} {more}",
     ]
     async with opened(command, environment()) as terminal:
         await terminal.shows("attic: New host key", "Is it the right one?", "SHA256:abc", until)
@@ -61,6 +65,7 @@ async def test_a_code_is_read_and_may_be_seen(tmp_path: Path) -> None:
 
 async def test_a_secret_is_never_seen(tmp_path: Path) -> None:
     answer, terminal = await asked(tmp_path, "secret", "swordfish\r", until="Code:")
+    assert (tmp_path / "answer.json.forbidden").read_text() == "true", "a core dump would hold it"
     assert answer == "swordfish"
     assert b"swordfish" not in terminal.raw
 
@@ -68,6 +73,11 @@ async def test_a_secret_is_never_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["text", "secret"])
 async def test_an_empty_answer_is_none(tmp_path: Path, kind: str) -> None:
     assert (await asked(tmp_path, kind, "\r", until="Code:"))[0] is None
+
+
+@pytest.mark.parametrize(("keys", "answer"), [("\r", ""), ("\x04", None)])
+async def test_an_empty_answer_counts_where_it_may(tmp_path: Path, keys: str, answer: str | None) -> None:
+    assert (await asked(tmp_path, "secret", keys, until="Code:", more="empty"))[0] == answer
 
 
 @pytest.mark.parametrize("kind", ["yes-no", "text", "secret"])

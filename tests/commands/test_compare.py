@@ -51,10 +51,10 @@ def test_its_records_can_be_compared_again_in_each_form(envs: tuple[str, str]) -
     words = ("--env", envs[0], "--env", envs[1], "--runs", "2", "--json")
     first = here("compare", "local", *words, "--", "python", "-c", WORK)
     assert first.status == 0, first.err
-    told = json.loads(first.out)
-    assert [side["finished"] for side in told["sides"]] == [2, 2]
-    assert told["speedups"][0]["ratio"] > 1
-    ids = [job for side in told["sides"] for job in side["jobs"]]
+    reported = json.loads(first.out)
+    assert [side["finished"] for side in reported["sides"]] == [2, 2]
+    assert reported["speedups"][0]["ratio"] > 1
+    ids = [job for side in reported["sides"] for job in side["jobs"]]
     again = here("jobs", "local", "compare", *ids, "--csv")
     assert [row["job"] for row in csv.DictReader(StringIO(again.out))] == ids
     table = here("jobs", "local", "compare", *ids, "--markdown")
@@ -62,7 +62,7 @@ def test_its_records_can_be_compared_again_in_each_form(envs: tuple[str, str]) -
     assert "faster than slow" in table.out
 
 
-def test_a_side_that_fails_is_told_and_the_exit_status_says_so(envs: tuple[str, str]) -> None:
+def test_a_side_that_fails_is_reported_and_the_exit_status_says_so(envs: tuple[str, str]) -> None:
     work = "import os, sys; print('so far', flush=True); 'slow' in sys.prefix and os.abort()"
     done = here("compare", "local", "--env", envs[0], "--env", envs[1], "--now", "--", "python", "-c", work)
     assert done.status == 1

@@ -15,7 +15,7 @@ def file_in(home: Path) -> Path:
     return home / ".config" / "gpubox-tui" / "gpubox.toml"
 
 
-def test_path_tells_where_the_file_would_be(home: Path) -> None:
+def test_path_reports_where_the_file_would_be(home: Path) -> None:
     assert here("config", "path").out == f"{file_in(home)}\n"
     assert not file_in(home).exists()
 

@@ -36,7 +36,9 @@ def test_without_a_display_ones_only_desktop_is_meant() -> None:
         ((MINE, MINE), "", "Several desktops"),
     ],
 )
-def test_what_cannot_be_chosen_is_told(found: tuple[DesktopSession, ...], display: str, words: str) -> None:
+def test_what_cannot_be_chosen_is_reported(
+    found: tuple[DesktopSession, ...], display: str, words: str
+) -> None:
     with pytest.raises(RemoteError) as caught:
         _chosen(found, display)
     assert words in str(caught.value)
@@ -48,10 +50,10 @@ def test_a_list_for_people_lines_up() -> None:
     assert [row.index("port") for row in rows[2:]] == [rows[0].index("REACHED")] * 2
 
 
-def test_json_holds_what_the_box_told_and_no_path_of_a_password() -> None:
-    told = to_json(MINE)
-    assert json.loads(json.dumps(told))["ours"] is False
-    assert not {"secret", "folder", "ticks"} & set(told)
+def test_json_holds_what_the_box_reported_and_no_path_of_a_password() -> None:
+    reported = to_json(MINE)
+    assert json.loads(json.dumps(reported))["ours"] is False
+    assert not {"secret", "folder", "ticks"} & set(reported)
 
 
 @pytest.mark.parametrize("text", ["800", "x", "800x", "0x600", "99999x10", "-1x600", "800x600x2"])
@@ -70,9 +72,9 @@ def test_a_box_that_cannot_be_reached_ends_with_one_line() -> None:
 def test_the_desktops_of_this_machine_are_listed_as_json(tmp_path: Path) -> None:
     ran = apart("desktop", "local", "list", "--json", HOME=str(tmp_path))
     assert (ran.status, ran.err) == (0, "")
-    told = json.loads(ran.out)
-    assert (told["schema"], told["box"]) == (SCHEMA, "local")
-    assert isinstance(told["desktops"], list)
+    reported = json.loads(ran.out)
+    assert (reported["schema"], reported["box"]) == (SCHEMA, "local")
+    assert isinstance(reported["desktops"], list)
 
 
 def test_a_picture_of_no_desktop_is_an_error_in_words(tmp_path: Path) -> None:

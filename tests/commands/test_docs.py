@@ -13,6 +13,7 @@ from gpubox import cli
 from gpubox.boxes.tunnels.tunnel import Tunnel
 from gpubox.commands import desktop, env_report, job_report, services, tunnel_hold
 from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
+from gpubox.common.metrics import GPU, HOST, recorded
 from gpubox.common.rules.table import judge_fault
 from gpubox.config.files import SECTIONS, fields, load
 from gpubox.config.schema import descriptions
@@ -251,6 +252,12 @@ def test_the_json_of_what_is_listed_is_explained(head: str, fields: dict[str, ob
     listed = [name for cell in rows("json", head) for name in names(cell)]
     assert len(listed) == len(set(listed))
     assert set(listed) == set(fields)
+
+
+@pytest.mark.parametrize(("keys", "of"), [("gpu/UUID", GPU), ("host", HOST)])
+def test_the_metrics_are_those_of_the_table(keys: str, of: str) -> None:
+    listed = [cells[:3] for key, cells in rows("json", "`metrics` by key").items() if keys in key]
+    assert listed == [[f"`{keys}/{row.name}`", row.unit, row.help] for row in recorded(of)]
 
 
 def test_the_schema_number_is_given() -> None:

@@ -1,4 +1,4 @@
-"""A command that is told to end leaves no file with a secret behind."""
+"""A command that is asked to end leaves no file with a secret behind."""
 
 from __future__ import annotations
 

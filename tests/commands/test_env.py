@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tests.commands.run import Ran, apart, here
-from tests.remote.env_home import Home
+from tests.remote.envs.home import Home
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def run(box: Home, *words: str) -> Ran:
     return apart(*words, HOME=str(box.path), GPUBOX_STATE_DIR=str(box.state), CONDA_PREFIX="", **state)
 
 
-def told(ran: Ran) -> dict[str, object]:
+def reported(ran: Ran) -> dict[str, object]:
     assert ran.status == 0, ran.err
     return cast("dict[str, object]", json.loads(ran.out))
 
@@ -49,7 +49,7 @@ def test_the_list_marks_the_chosen_and_the_broken_one(box: Home) -> None:
 
 
 def test_json_has_every_field(box: Home) -> None:
-    found = told(run(box, "env", "local", "list", "--json"))
+    found = reported(run(box, "env", "local", "list", "--json"))
     assert (found["schema"], found["box"]) == (1, "local")
     envs = cast("list[dict[str, object]]", found["envs"])
     assert [one["name"] for one in envs] == ["base", "torch", "torch-cpu"]
@@ -63,7 +63,7 @@ def test_one_is_shown_with_its_packages_and_size(box: Home) -> None:
     shown = run(box, "env", "local", "show", "torch", "--packages", "--size").out
     assert "pytorch  2.4" in shown
     assert "size " in shown
-    found = told(run(box, "env", "local", "show", "torch", "--packages", "--json"))
+    found = reported(run(box, "env", "local", "show", "torch", "--packages", "--json"))
     packages = cast("list[dict[str, object]]", found["packages"])
     assert [one["name"] for one in packages] == ["python", "pytorch"]
 
@@ -126,7 +126,7 @@ def test_an_export_is_printed_and_nothing_else(box: Home) -> None:
     assert (ran.status, ran.out) == (0, "name: x\n")
 
 
-def test_wrong_words_are_told_before_anything_is_done(box: Home) -> None:
+def test_wrong_words_are_reported_before_anything_is_done(box: Home) -> None:
     assert run(box, "env", "local", "create", "a b").status == 2
     assert run(box, "env", "local", "create", "x", "--from", "/nowhere").status == 2
     ran = run(box, "env", "local", "show", "trch")

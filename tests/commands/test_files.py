@@ -32,8 +32,8 @@ def test_a_folder_goes_there_and_back(desk: Path, box: str) -> None:
     assert (ran.status, ran.out) == (0, "")
     assert re.fullmatch(r"1 file, 5B, in \d+s \(\S+/s\)\n", ran.err)
     ran = apart("get", box, f"{there}/a*", "back/", "--json")
-    told = json.loads(ran.out)
-    assert (told["schema"], told["box"], told["files"], told["bytes"]) == (1, box, 1, 5)
+    reported = json.loads(ran.out)
+    assert (reported["schema"], reported["box"], reported["files"], reported["bytes"]) == (1, box, 1, 5)
     assert (desk / "back" / "a folder" / "-x $(id)").read_text() == "hello"
 
 

@@ -21,7 +21,7 @@ from gpubox.core.errors import Dropped
 from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import Ending, GpuUse, Record, Usage
 from tests.boxes.jobs.backend import job
-from tests.boxes.jobs.windows import Kept
+from tests.boxes.jobs.windows import Saved
 from tests.boxes.scripted import ScriptedShell
 from tests.commands.box_jobs import job_folders
 from tests.commands.run import PROGRAM, Ran, apart, environment
@@ -78,26 +78,26 @@ def test_a_link_that_drops_while_a_job_is_started_again_starts_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def work_on_a_weak_link(work: Callable[[object, object], Awaitable[int]]) -> int:
-        kept = Kept(DONE)
-        launch = kept.backend.launch
+        saved = Saved(DONE)
+        launch = saved.backend.launch
 
         async def answer_lost(spec: JobSpec) -> Record:
             record = await launch(spec)
             if len(sent) == 0:
-                kept.shell.put(ScriptedShell())  # it was there, and its answer went with the link
+                saved.shell.put(ScriptedShell())  # it was there, and its answer went with the link
             sent.append(spec.id)
             if len(sent) == 1:
                 raise Dropped("Not connected", "The link is lost")
             return record
 
-        kept.backend.launch = answer_lost
+        saved.backend.launch = answer_lost
 
         def use(_: object) -> object:
-            return kept.jobs
+            return saved.jobs
 
-        box = SimpleNamespace(name="xub", shell=kept.shell, use=use)
+        box = SimpleNamespace(name="xub", shell=saved.shell, use=use)
         status = await work(box, Settings())
-        assert set(kept.backend.records) == {DONE.id, *sent}
+        assert set(saved.backend.records) == {DONE.id, *sent}
         return status
 
     sent: list[str] = []
@@ -184,7 +184,14 @@ def test_what_people_read_is_safe_to_draw() -> None:
     assert "\x1b" not in text
     assert "x y" in text
     assert "SEGV, core dumped" in text
-    assert "50% used, 1.0G, 12 J" in text
+    assert "GPU 1 H200   util 50% · memory 1.0G · 12 J" in text
+
+
+def test_a_job_that_has_no_figures_yet_says_its_gpus_and_its_time() -> None:
+    waiting = Record("1", "queued", JobSpec("1", ("true",), gpus=GpuRequest("count", 2)), 0.0)
+    running = msgspec.structs.replace(waiting, state="running", started=5.0, now=70.0)
+    assert ["GPUs", "2", "free"] in [line.split() for line in details(waiting)]
+    assert ["For", "1m", "05s"] in [line.split() for line in details(running)]
 
 
 def test_an_ending_of_many_words_leaves_the_list_narrow_and_says_nothing_twice() -> None:
@@ -206,4 +213,4 @@ def test_json_has_every_field() -> None:
         id="x", state="queued", spec=JobSpec("x", ("y",), gpus=GpuRequest(count=2)), submitted=1.0
     )
     assert to_json(waiting)["exit_status"] is None
-    assert "2 free" in rows([waiting])[1]
+    assert "  ×2  " in rows([waiting])[1]

@@ -67,6 +67,9 @@ class WeakLink:
             self.health.put(Health(Phase.WAITING, reason=LOST))
             await asyncio.sleep(0.01)  # an outage has a length
 
+    def prepare(self) -> None:
+        """Nothing to import."""
+
     def retry(self) -> None:
         """It comes back by itself."""
 

@@ -39,7 +39,7 @@ def test_a_box_without_gpus_is_no_fault() -> None:
     assert as_lines("attic", broken)[1].startswith("attic  fault  No NVIDIA GPU here. ")
 
 
-def test_the_lines_tell_the_readings() -> None:
+def test_the_lines_report_the_readings() -> None:
     host, first, second = as_lines("attic", samples.training_box())
     assert "Ubuntu 22.04.5 LTS" in host
     for part in (
@@ -86,10 +86,10 @@ def test_json_of_a_sample_is_one_line_with_the_sample_in_it() -> None:
     sample = samples.training_box()
     line = as_json("attic", sample)
     assert "\n" not in line
-    told = json.loads(line)
-    assert list(told) == ["schema", "box", "time", "sample", "findings"]
-    assert (told["schema"], told["box"], told["time"]) == (SCHEMA, "attic", sample.time)
-    assert msgspec.convert(told["sample"], Sample) == sample
+    reported = json.loads(line)
+    assert list(reported) == ["schema", "box", "time", "sample", "findings", "metrics"]
+    assert (reported["schema"], reported["box"], reported["time"]) == (SCHEMA, "attic", sample.time)
+    assert msgspec.convert(reported["sample"], Sample) == sample
 
 
 def test_json_says_what_the_rules_find() -> None:
@@ -115,11 +115,11 @@ def test_the_thresholds_of_the_person_are_those_of_status() -> None:
     assert "gpu-too-hot" in codes
 
 
-def test_json_tells_what_is_unknown_as_null() -> None:
+def test_json_reports_what_is_unknown_as_null() -> None:
     assert json.loads(as_json("attic", samples.sparse()))["sample"]["gpus"][0]["util"] is None
 
 
 def test_json_of_an_error_has_its_three_parts() -> None:
-    told = json.loads(as_json("attic", Unreachable("No answer", "attic is silent", "Wake it")))
-    assert list(told) == ["schema", "box", "time", "error"]
-    assert told["error"] == {"title": "No answer", "text": "attic is silent", "hint": "Wake it"}
+    reported = json.loads(as_json("attic", Unreachable("No answer", "attic is silent", "Wake it")))
+    assert list(reported) == ["schema", "box", "time", "error"]
+    assert reported["error"] == {"title": "No answer", "text": "attic is silent", "hint": "Wake it"}

@@ -89,7 +89,7 @@ def test_what_did_not_start_fails_at_once_also_when_nobody_waits() -> None:
     assert ran.status == 127
     assert "could not be started: no-such-program-anywhere" in ran.err
     assert ran.out.split()[0] in apart("jobs", "local", "list").out
-    for _ in range(5):  # on a busy machine the driver's answer may come after the launch has been told
+    for _ in range(5):  # on a busy machine the driver's answer may come after the launch has been reported
         ran = apart("run", "local", "--env", "none", "--gpus", "99", "--", "true")
         if ran.status:
             break
@@ -139,12 +139,12 @@ def test_folder_name_and_variables_reach_the_job(tmp_path: Path) -> None:
         "--", "python3", "-c", script, MINE="swordfish-7",
     )  # fmt: skip
     assert json.loads(ran.out) == [str(folder), "x=$y \n", "swordfish-7"]
-    kept = subprocess.run(
+    saved = subprocess.run(
         ["grep", "-r", "-l", "swordfish-7", os.environ["GPUBOX_STATE_DIR"], os.environ["HOME"]],
         capture_output=True,
         check=False,
     )
-    log = kept.stdout.decode().split()
+    log = saved.stdout.decode().split()
     assert [Path(path).name for path in log] == ["log"]  # where the job itself wrote it
 
 
@@ -199,14 +199,14 @@ def test_interrupted_it_leaves_the_job_running() -> None:
 
 
 def test_the_end_runs_the_command_of_the_settings(tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    command = f'printf "%s|" "$GPUBOX_BOX" "$GPUBOX_JOB_NAME" "$GPUBOX_JOB_STATUS" > {told}'
+    reported = tmp_path / "told"
+    command = f'printf "%s|" "$GPUBOX_BOX" "$GPUBOX_JOB_NAME" "$GPUBOX_JOB_STATUS" > {reported}'
     words = ("--set", f"jobs.notify_command={command}")
     assert apart("run", "local", *PLAIN, *words, "--wait", "--name", "a $(b) 'c'", "--", "false").status == 1
-    assert told.read_text() == "local|a $(b) 'c'|1|"
-    told.unlink()
+    assert reported.read_text() == "local|a $(b) 'c'|1|"
+    reported.unlink()
     assert apart("run", "local", *PLAIN, *words, "--wait", "--no-notify", "--", "false").status == 1
-    assert not told.exists()
+    assert not reported.exists()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_wrong_words_end_with_two(words: tuple[str, ...], said: str) -> None:
     assert said in ran.err
 
 
-def test_a_box_that_cannot_be_reached_is_told_from_a_job_that_failed() -> None:
+def test_a_box_that_cannot_be_reached_is_reported_from_a_job_that_failed() -> None:
     words = ("--set", "ssh.connect_timeout=2", "run", "nobody@127.0.0.1:1", "--env", "none")
     assert apart(*words, "--", "true").status == 1
     assert apart(*words, "--wait", "--", "true").status == 125

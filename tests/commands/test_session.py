@@ -12,11 +12,13 @@ from click.testing import CliRunner
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
+from gpubox.boxes.fleet import Fleet
 from gpubox.commands.common import common_options, run_async
-from gpubox.commands.session import with_box
+from gpubox.commands.session import linked, with_box
 from gpubox.config.resolve import resolved
 from gpubox.config.settings import Settings
 from gpubox.core import gc_tuning
+from gpubox.core.prompts import Nobody
 from gpubox.core.target import Target
 from tests.boxes.scripted import ScriptedLink
 from tests.hang import LIMIT
@@ -57,6 +59,17 @@ def test_a_command_has_the_settings_of_its_box(tmp_path: Path, monkeypatch: pyte
     jobs: list[tuple[int, float]] = []
     done = CliRunner().invoke(command, [], standalone_mode=False)
     assert (done.exception, jobs) == (None, [(3, 30.0)])
+
+
+async def test_a_box_is_closed_in_its_fleet_when_the_work_is_done() -> None:
+    fleet = Fleet(Settings(), Nobody(), opener=lambda target, asker: Box(BoxContext(target), ScriptedLink()))
+    box = fleet.open(Target("attic", "ssh"))
+
+    async def work() -> list[str]:
+        return list(fleet.boxes)
+
+    assert await linked(fleet, box, work) == ["attic"]
+    assert fleet.boxes == {}
 
 
 def test_garbage_is_collected_again_once_a_command_has_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,24 +43,24 @@ def test_the_panel_without_a_terminal_is_one_status(scratch: Path) -> None:
 def test_json_is_one_object_a_box() -> None:
     ran = apart("status", "--json", "demo", "local", "demo")
     assert (ran.status, ran.err) == (0, "")
-    told = {each["box"]: each for each in map(json.loads, ran.out.splitlines())}
-    assert set(told) == {"demo", "local"}
-    assert {each["schema"] for each in told.values()} == {SCHEMA}
-    assert [gpu["simulated"] for gpu in told["demo"]["sample"]["gpus"]] == [True, True, True]
+    reported = {each["box"]: each for each in map(json.loads, ran.out.splitlines())}
+    assert set(reported) == {"demo", "local"}
+    assert {each["schema"] for each in reported.values()} == {SCHEMA}
+    assert [gpu["simulated"] for gpu in reported["demo"]["sample"]["gpus"]] == [True, True, True]
 
 
 def test_a_box_that_fails_does_not_hide_the_others() -> None:
     ran = apart("status", "--json", "ada@127.0.0.1:1", "demo", "--set", "ssh.connect_timeout=5")
     assert ran.status == 1
-    told = {each["box"]: each for each in map(json.loads, ran.out.splitlines())}
-    assert set(told) == {"ada@127.0.0.1:1", "demo"}
-    assert set(told["ada@127.0.0.1:1"]["error"]) == {"title", "text", "hint"}
-    assert "sample" in told["demo"]
+    reported = {each["box"]: each for each in map(json.loads, ran.out.splitlines())}
+    assert set(reported) == {"ada@127.0.0.1:1", "demo"}
+    assert set(reported["ada@127.0.0.1:1"]["error"]) == {"title", "text", "hint"}
+    assert "sample" in reported["demo"]
     assert ran.err.startswith("ada@127.0.0.1:1: Connection refused. 127.0.0.1 is there, but nothing ")
     assert len(ran.err.splitlines()) == 1
 
 
-def test_what_is_wrong_with_the_settings_is_told_and_does_not_stop_it(home: Path) -> None:
+def test_what_is_wrong_with_the_settings_is_reported_and_does_not_stop_it(home: Path) -> None:
     file = home / "x.toml"
     file.write_text("[probe]\ninterval = 99\n")
     ran = apart("status", "demo", "--config", str(file))

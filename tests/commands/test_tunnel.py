@@ -86,7 +86,7 @@ async def test_forwards_stay_until_they_are_interrupted() -> None:
             await asked(here_port, b"")
 
 
-async def test_a_tunnel_is_told_as_json_with_its_note_and_its_trouble() -> None:
+async def test_a_tunnel_is_reported_as_json_with_its_note_and_its_trouble() -> None:
     nobody = free_port()
     async with program(echo) as taken, running("demo", "forward", f"{taken}:{nobody}", "--json") as ran:
         first = json.loads(await ran.line())
@@ -114,7 +114,7 @@ async def test_a_service_that_is_not_there_is_named_with_those_that_are() -> Non
         assert "no-such-thing" in err
 
 
-async def test_a_port_is_opened_where_it_is_wanted() -> None:
+async def test_a_port_is_opened_where_it_is_expected() -> None:
     at = free_port()
     async with program(echo) as port, running("demo", "open", str(port), "--at", str(at), "--json") as ran:
         opened = json.loads(await ran.line())
@@ -177,7 +177,7 @@ def test_what_json_has_of_a_tunnel() -> None:
     }
 
 
-async def test_a_port_that_is_taken_here_is_told_with_its_holder_and_with_what_to_do() -> None:
+async def test_a_port_that_is_taken_here_is_reported_with_its_holder_and_with_what_to_do() -> None:
     async with program(echo) as port, running("demo", "open", str(port)) as ran:
         line = await ran.line()
         assert f"(port {port} of this machine is taken by " in line

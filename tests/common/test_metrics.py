@@ -41,7 +41,7 @@ def test_a_metric_has_one_row_with_a_known_unit_and_a_meaning(subject: str) -> N
     assert plain <= set(fields)
 
 
-def test_what_is_drawn_is_kept() -> None:
+def test_what_is_drawn_is_preserved() -> None:
     for subject in (GPU, HOST):
         assert set(graphed(subject)) <= set(recorded(subject))
         assert graphed(subject)

@@ -29,11 +29,11 @@ from tests.hang import LIMIT
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "DISPLAY": ""}
 
 
-def desktops_of(shell: Shell, **wanted: str) -> Desktops:
+def desktops_of(shell: Shell, **expected: str) -> Desktops:
     """The desktops behind an open link."""
     assert isinstance(shell, SshShell)
     ways: Feed[Channels | None] = Feed(cast("Channels", SshChannels(shell)))
-    chosen = settings.DesktopSettings(**{"session": "openbox", **wanted})  # pyright: ignore[reportArgumentType]
+    chosen = settings.DesktopSettings(**{"session": "openbox", **expected})  # pyright: ignore[reportArgumentType]
     box = context("The box", shell=Feed(shell), channels=ways, settings=settings.Settings(desktop=chosen))
     return Desktops(box, environment=ENVIRONMENT)
 
@@ -74,12 +74,12 @@ def _of(home: Path) -> list[int]:
 
 
 async def with_desktops(
-    desk: Desk, home: Path, check: Callable[[Desktops], Awaitable[None]], *, extra: str = "", **wanted: str
+    desk: Desk, home: Path, check: Callable[[Desktops], Awaitable[None]], *, extra: str = "", **expected: str
 ) -> None:
     """Do something with the desktops of a box behind OpenSSH's sshd."""
 
     async def work(shell: Shell) -> None:
-        await check(desktops_of(shell, **wanted))
+        await check(desktops_of(shell, **expected))
 
     async with (
         sshd(desk.folder / "box", desk.public, extra=extra, home=home) as server,

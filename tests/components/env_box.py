@@ -22,7 +22,7 @@ from gpubox.core.target import Target
 from gpubox.local.link import LocalLink
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
-from tests.remote.env_home import Home
+from tests.remote.envs.home import Home
 
 _PYTHON = Path(sys.executable).resolve()
 

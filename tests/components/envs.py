@@ -21,8 +21,8 @@ _DONE = ".complete"
 
 
 def _home() -> Path:
-    told = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    return _PARTS / f"envs-{told}"
+    digest = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return _PARTS / f"envs-{digest}"
 
 
 def program(name: str) -> str:

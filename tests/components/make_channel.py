@@ -100,8 +100,8 @@ def this_python() -> dict:
         files[f"lib/{shared.name}"] = os.readlink(shared) if shared.is_symlink() else shared
     for path in library.rglob("*"):
         inside = path.relative_to(library)
-        wanted = not (set(inside.parts) & SKIPPED or inside.parts[0].startswith("config-"))
-        if path.is_file() and wanted and path.suffix not in (".pyc", ".a"):
+        expected = not (set(inside.parts) & SKIPPED or inside.parts[0].startswith("config-"))
+        if path.is_file() and expected and path.suffix not in (".pyc", ".a"):
             files[f"lib/python{SHORT}/{inside}"] = path
     files[f"lib/python{SHORT}/site-packages/README.txt"] = b"\n"
     if any("dist-packages" in path for path in site.getsitepackages([sys.base_prefix])):

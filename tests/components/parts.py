@@ -24,10 +24,14 @@ class Part:
     program: str
     package: str
     """The Debian and Ubuntu package that brings it."""
+    file: str = ""
+    """Where a part is that is no program."""
 
     @property
     def path(self) -> str | None:
         """The full path, as sshd wants to be started, or None."""
+        if self.file:
+            return self.file if Path(self.file).exists() else None
         return shutil.which(self.program) or shutil.which(self.program, path=os.pathsep.join(_SBIN))
 
 
@@ -47,6 +51,13 @@ PARTS = {
         Part("gcc", "gcc"),
         Part("vi", "vim-tiny"),
         Part("setpriv", "util-linux"),
+        Part("unshare", "util-linux"),
+        Part("sudo", "sudo"),
+        Part("openssl", "openssl"),
+        Part("nginx", "nginx-light"),
+        Part("ip", "iproute2"),
+        Part("nft", "nftables"),
+        Part("iptables-save", "iptables"),
         Part("Xvfb", "xvfb"),
         Part("xauth", "xauth"),
         Part("xeyes", "x11-apps"),
@@ -69,6 +80,8 @@ PARTS = {
         Part("xfdesktop", "xfdesktop4"),
         Part("xfce4-panel", "xfce4-panel"),
         Part("dbus-launch", "dbus-x11"),
+        Part("chromium", "chromium"),
+        Part("novnc", "novnc", "/usr/share/novnc/vnc.html"),
     )
 }
 """Every part by the name of its program."""
@@ -112,7 +125,7 @@ def _advice(packages: Sequence[str]) -> str:
 
 
 def _privilege() -> list[str] | None:
-    """Return what to put before a command to run it as root, or None when that needs a person."""
+    """Return what to put before a command to run it as root, or None when that needs a user."""
     if os.geteuid() == 0:
         return []
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
@@ -121,7 +134,7 @@ def _privilege() -> list[str] | None:
 
 
 def install() -> int:
-    """Install what is missing where that needs no person; returns an exit status.
+    """Install what is missing where that needs no user; returns an exit status.
 
     Says nothing when all is there. Where something stays missing it says exactly what, and the status
     is 1 with CI=true, else 0: the tests that need it are skipped.

@@ -15,11 +15,11 @@ from tests.hang import LIMIT
 @asynccontextmanager
 async def screen(home: Path, *, size: str = "640x480") -> AsyncGenerator[str]:
     """Run a screen in a home; yields its display, such as `:3`."""
-    ready, told = os.pipe()
+    ready, reported = os.pipe()
     words = (
         program("Xvfb"),
         "-displayfd",
-        str(told),
+        str(reported),
         "-screen",
         "0",
         f"{size}x24",
@@ -27,8 +27,8 @@ async def screen(home: Path, *, size: str = "640x480") -> AsyncGenerator[str]:
         "tcp",
         "-noreset",
     )
-    async with running(words, home, pass_fds=(told,)):
-        os.close(told)
+    async with running(words, home, pass_fds=(reported,)):
+        os.close(reported)
         try:
             async with asyncio.timeout(LIMIT):
                 number = await asyncio.to_thread(os.read, ready, 16)

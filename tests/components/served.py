@@ -25,8 +25,8 @@ _ADVICE = "python -m tests.components"
 
 def _home() -> Path:
     """Return where these pins go for this Python."""
-    told = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    return _PARTS / f"services-{told}"
+    digest = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return _PARTS / f"services-{digest}"
 
 
 def python() -> str:

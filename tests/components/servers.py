@@ -1,4 +1,4 @@
-"""Real ssh servers on loopback, with their own keys, ports and folders, as whoever runs the tests."""
+"""Real ssh servers on loopback, with their own keys, ports and folders, as the user who runs the tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.components.parts import program
 from tests.hang import LIMIT
 
 USER = pwd.getpwuid(os.getuid()).pw_name
-"""Who logs in: the person who runs the tests."""
+"""Who logs in: the user who runs the tests."""
 
 
 @dataclass

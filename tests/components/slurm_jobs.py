@@ -24,7 +24,7 @@ from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
 from tests.hang import LIMIT
 from tests.remote.jobs.box import alive
-from tests.remote.meters import waited
+from tests.remote.jobs.meters import waited
 
 ONE = GpuRequest(count=1)
 _PYTHON = os.path.realpath(sys.executable)

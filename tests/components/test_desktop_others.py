@@ -71,8 +71,8 @@ async def check_screen(
 
     async def check(desktops: Desktops) -> None:
         session = await found(desktops, port)
-        told = (session.server, session.mine, session.ours, session.physical, session.security)
-        assert told == (name, True, False, True, "password")
+        reported = (session.server, session.mine, session.ours, session.physical, session.security)
+        assert reported == (name, True, False, True, "password")
         assert session.display == display
         await red(desktops, session)
         with pytest.raises(RemoteError, match="not started from here"):

@@ -124,7 +124,7 @@ async def test_without_forwarding_to_sockets_a_password_guards_a_loopback_port(d
                 async with client.connect(listening.port):
                     pass
         with pytest.raises(ConnectionRefusedError), socket.socket() as other:
-            other.connect(("127.0.0.2", session.port))  # any address but the loopback it was told
+            other.connect(("127.0.0.2", session.port))  # any address but the loopback it was given
 
     async with homestead() as home:
         await with_desktops(desk, home, check, extra="AllowStreamLocalForwarding no")
@@ -160,21 +160,21 @@ async def test_a_desktop_that_was_started_by_hand_is_found_and_seen(desk: Desk) 
 
 @asynccontextmanager
 async def _by_hand(home: Path, port: int) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a server that asks for a password, as a person would."""
+    """Run a server that asks for a password, as a user would."""
     words = [program("vncpasswd"), "-f"]
     hidden = await asyncio.to_thread(subprocess.run, words, input=b"thirteen\n", capture_output=True)
     secret = home / "secret"
     secret.write_bytes(hidden.stdout)
-    ready, told = os.pipe()
+    ready, reported = os.pipe()
     server = await asyncio.create_subprocess_exec(
         program("Xtigervnc"),
-        *("-displayfd", str(told), "-geometry", "640x480", "-rfbport", str(port), "-localhost"),
+        *("-displayfd", str(reported), "-geometry", "640x480", "-rfbport", str(port), "-localhost"),
         *("-SecurityTypes", "VncAuth", "-PasswordFile", str(secret), "-noreset"),
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "HOME": str(home)},
-        pass_fds=[told],
+        pass_fds=[reported],
     )
-    os.close(told)
+    os.close(reported)
     try:
         assert await asyncio.to_thread(os.read, ready, 10)
         yield server
@@ -185,7 +185,7 @@ async def _by_hand(home: Path, port: int) -> AsyncGenerator[asyncio.subprocess.P
             await server.wait()
 
 
-async def test_a_session_that_ends_at_once_is_told_by_the_log(desk: Desk) -> None:
+async def test_a_session_that_ends_at_once_is_named_by_the_log(desk: Desk) -> None:
     async def check(desktops: Desktops) -> None:
         with pytest.raises(RemoteError) as caught:
             await desktops.settled(await desktops.start(DesktopSpec(session="xterm -wrong")))

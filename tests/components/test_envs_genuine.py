@@ -1,4 +1,4 @@
-"""Genuine environments of conda: told apart, activated, and asked whether they see a GPU."""
+"""Genuine environments of conda: distinguished, activated, and asked whether they see a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpubox.boxes.envs import difference
 from gpubox.boxes.envs.envs import Environments
 from tests.components import envs
 from tests.components.env_box import box_at, done, job, succeeded
-from tests.remote.env_home import Home
+from tests.remote.envs.home import Home
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def conda(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_gpu_and_the_cpu_build_are_told_apart(conda: Home) -> None:
+def test_the_gpu_and_the_cpu_build_are_distinguished(conda: Home) -> None:
     found = {env.name: env for env in conda.scan().envs if not env.base}
     assert list(found) == ["tf-cpu", "tf-gpu"]
     version = ".".join(map(str, sys.version_info[:3]))
@@ -97,9 +97,9 @@ async def test_the_two_differ_by_their_build_only(conda: Home, monkeypatch: pyte
             await box.use(Environments).packages(box.use(Environments).named(name))
             for name in ("tf-gpu", "tf-cpu")
         ]
-    told = difference(*found)
-    assert (told.only_a, told.only_b, told.equal) == ((), (), 1)
-    (pair,) = told.differing
+    reported = difference(*found)
+    assert (reported.only_a, reported.only_b, reported.equal) == ((), (), 1)
+    (pair,) = reported.differing
     assert pair.a.version == pair.b.version
     assert (pair.a.build, pair.b.build) == ("gpu_cuda122_0", "cpu_0")
 
@@ -130,7 +130,7 @@ def test_py_rattler_itself_takes_them_for_environments(conda: Home) -> None:
         "sys.stdout.flush(); os._exit(0)"
     )
     ran = subprocess.run([envs.program("python"), "-c", code, str(prefix)], capture_output=True, check=True)
-    told = conda.ask("packages", prefix=str(prefix))
-    assert isinstance(told, dict)
-    ours = [[one["name"], one["version"], one["build"]] for one in told["packages"]]
+    reported = conda.ask("packages", prefix=str(prefix))
+    assert isinstance(reported, dict)
+    ours = [[one["name"], one["version"], one["build"]] for one in reported["packages"]]
     assert ours == json.loads(ran.stdout)

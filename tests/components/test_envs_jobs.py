@@ -15,7 +15,7 @@ from gpubox.core.record import exit_status
 from tests.components import envs
 from tests.components.env_box import box_at, done, job, succeeded
 from tests.components.parts import program
-from tests.remote.env_home import HOSTILE, Home
+from tests.remote.envs.home import HOSTILE, Home
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=repr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.remote.env_home import Home, names
+from tests.remote.envs.home import Home, names
 
 GONE, FAR = 300_000, 2
 """Milliseconds that each look at the disk takes."""

@@ -60,10 +60,10 @@ async def boxed(
 ) -> AsyncGenerator[Box]:
     """Keep a box over a server, unread; with `port` through something that leads to the server."""
     desk.trust(server)
-    wanted = desk.wanted(port=port or server.port, identity=str(desk.identity))
+    expected = desk.expected(port=port or server.port, identity=str(desk.identity))
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
-    link = SshLink("box", wanted, Nobody(), QUICK)
+    link = SshLink("box", expected, Nobody(), QUICK)
     context = BoxContext(Target("box", "ssh"), python=sys.executable, environment=variables)
     box = Box(context, link, channels_of)
     task = asyncio.create_task(box.keep(Purpose.COMMAND))
@@ -151,7 +151,7 @@ async def test_a_job_goes_on_when_link_and_session_die_and_another_client_reads_
         await settled(lambda: not alive(begun.supervisor.pid) if begun.supervisor else True)
 
 
-async def test_the_same_wish_sent_again_and_again_through_cuts_starts_one_job(
+async def test_the_same_spec_sent_again_and_again_through_cuts_starts_one_job(
     desk: Desk, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     marks = tmp_path / "marks"

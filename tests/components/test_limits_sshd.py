@@ -13,14 +13,14 @@ from tests.components.desk import Desk, working
 from tests.components.servers import USER, sshd
 from tests.components.test_tunnels_sshd import channels_of
 
-ALL = SshdPolicy(forward=True, listen=True, sockets=True, x11=False, sessions=10)
+ALL = SshdPolicy(forward=True, listen=True, sockets=True, sessions=10)
 NOTHING = replace(ALL, forward=False, listen=False, sockets=False)
 
 
 @pytest.mark.parametrize(
     ("extra", "limits"),
     [
-        ("X11Forwarding yes\nMaxSessions 2", replace(ALL, x11=True, sessions=2)),
+        ("MaxSessions 2", replace(ALL, sessions=2)),
         ("AllowStreamLocalForwarding no", replace(ALL, sockets=False)),
         ("AllowTcpForwarding no", NOTHING),
         ("DisableForwarding yes", NOTHING),
@@ -44,8 +44,8 @@ async def test_what_sshd_allows_is_known_beforehand(desk: Desk, extra: str, limi
 
 
 async def test_included_files_count_where_they_are_included(desk: Desk, tmp_path: Path) -> None:
-    (tmp_path / "10-first.conf").write_text("MaxSessions 3\nMatch User nobody\nX11Forwarding yes")
-    (tmp_path / "20-second.conf").write_text("MaxSessions 4\nX11Forwarding yes\n")
+    (tmp_path / "10-first.conf").write_text("MaxSessions 3\nMatch User nobody\nAllowTcpForwarding no")
+    (tmp_path / "20-second.conf").write_text("MaxSessions 4\nAllowTcpForwarding yes\n")
     found: list[SshdPolicy] = []
 
     async def check(shell: Shell) -> None:
@@ -57,7 +57,7 @@ async def test_included_files_count_where_they_are_included(desk: Desk, tmp_path
         working(desk.link(server), check),
     ):
         pass
-    assert found == [replace(ALL, x11=None, sessions=3)]
+    assert found == [replace(ALL, listen=None, sessions=3)]
 
 
 async def test_a_key_that_may_not_forward_is_found_out_by_trying(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""The environment of a login over OpenSSH's own sshd: jobs, commands, and what is told without one."""
+"""The environment of a login over OpenSSH's own sshd: jobs, commands, and what is reported without one."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_without_a_login_a_hint_says_where_one_finds_it(desk: Desk, tmp_pa
         hint = f"A login shell finds uv in its PATH: {ada.home}/.local/bin/uv"
         status, out, err = await ada.types("run", "{box}", "--no-login", "--", "uv", "--version")
         assert status == 127
-        assert f"({hint})" in err
+        assert f"could not be started: {hint}" in err
         job = out.strip()
         status, out, err = await ada.types("run", "{box}", "--no-login", "--wait", "--", "sh", "-c", "uv x")
         assert (status, hint in err) == (127, True)

@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def wanted(folder: Path, server: Server) -> HostSpec:
+def expected(folder: Path, server: Server) -> HostSpec:
     (folder / "known_hosts").write_text(server.known_hosts)
     (folder / "config").write_text("IdentityAgent none\n")
     return HostSpec(
@@ -86,7 +86,7 @@ async def probed(link: SshLink) -> tuple[str, Sample]:
 async def test_the_probe_starts_behind_a_noisy_login_shell(tmp_path: Path, home: Path, shell: str) -> None:
     public = new_key(tmp_path / "id")
     async with sshd(tmp_path / "box", public, home=home, shell=shell) as server:
-        link = SshLink("box", wanted(tmp_path, server), Nobody(), QUICK)
+        link = SshLink("box", expected(tmp_path, server), Nobody(), QUICK)
         kind, sample = await probed(link)
         again, _ = await probed(link)
     assert (kind, again) == ("python", "python")
@@ -101,7 +101,7 @@ async def test_a_plain_reading_comes_through_dropbear_where_there_is_no_python(
     monkeypatch.setenv("GPUBOX_TEST_HIDE", "python")
     public = new_key(tmp_path / "id")
     async with dropbear(tmp_path / "box", public, home, shell) as server:
-        link = SshLink("box", wanted(tmp_path, server), Nobody(), QUICK)
+        link = SshLink("box", expected(tmp_path, server), Nobody(), QUICK)
         kind, sample = await probed(link)
     assert kind == "sh"
     assert sample.host.memory_total
@@ -110,7 +110,7 @@ async def test_a_plain_reading_comes_through_dropbear_where_there_is_no_python(
 async def test_the_probe_comes_through_dropbear(tmp_path: Path, home: Path) -> None:
     public = new_key(tmp_path / "id")
     async with dropbear(tmp_path / "box", public, home, "bash") as server:
-        link = SshLink("box", wanted(tmp_path, server), Nobody(), QUICK)
+        link = SshLink("box", expected(tmp_path, server), Nobody(), QUICK)
         kind, sample = await probed(link)
     assert kind == "python"
     assert sample.host.memory_total

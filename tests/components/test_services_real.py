@@ -83,8 +83,8 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
     port = free_port()
     words = ["-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
     words += ["--ServerApp.base_url=/lab7/", "--ServerApp.ip=127.0.0.1"]
-    told_it = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
-    async with serving(words, project, told_it) as process, connected(desk, tmp_path / "box") as box:
+    reported_it = {"JUPYTER_RUNTIME_DIR": str(runtime), "HOME": str(tmp_path), "JUPYTER_TOKEN": TOKEN}
+    async with serving(words, project, reported_it) as process, connected(desk, tmp_path / "box") as box:
         service = await found(box, lambda one: one.port == port and bool(one.token))
         assert (service.key, service.pid, service.mine) == ("jupyter-whales", process.pid, True)
         assert (service.access, service.base, service.folder) == (Access.TOKEN, "/lab7/", str(project))
@@ -93,9 +93,9 @@ async def test_jupyter_is_found_with_its_token_and_answers_through_the_tunnel(
         tunnel = await box.use(Services).open(box.use(Services).named("jupyter"))
         assert tunnel.name == "jupyter-whales"
         base, _, query = service.url(tunnel.port).partition("?")
-        told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
-        assert isinstance(told, dict)
-        assert "kernels" in told
+        reported = await asyncio.to_thread(answer, f"{base}api/status?{query}")
+        assert isinstance(reported, dict)
+        assert "kernels" in reported
         with pytest.raises(urllib.error.HTTPError, match="403"):
             await asyncio.to_thread(answer, f"{base}api/status?token=wrong")
 
@@ -134,11 +134,11 @@ async def test_one_command_opens_jupyter_in_the_browser_with_its_token(tmp_path:
         try:
             await until((tmp_path / "saw").exists, LIMIT)
             base, _, query = led_to(tmp_path).partition("?")
-            told = await asyncio.to_thread(answer, f"{base}api/status?{query}")
+            reported = await asyncio.to_thread(answer, f"{base}api/status?{query}")
         finally:
             process.send_signal(signal.SIGINT)
             said = (await process.communicate())[0].decode()
-    assert "kernels" in cast("dict[str, object]", told)
+    assert "kernels" in cast("dict[str, object]", reported)
     assert base in said
     assert TOKEN not in said
     assert os.listdir(tmp_path / "pages") == [], "the page with the token is gone with the program"
@@ -158,12 +158,12 @@ async def test_tensorboard_is_found_with_its_folder_and_opened_by_name(desk: Des
         assert (service.pid, service.title, service.folder) == (process.pid, "exp", str(runs / "exp"))
         tunnel = await box.use(Tunnels).open(None, "tensorboard-exp")
         url = f"{service.url(tunnel.port)}data/environment"
-        told = await asyncio.to_thread(answer, url)
-        assert isinstance(told, dict)
-        assert cast("dict[str, object]", told)["data_location"] == "exp"
+        reported = await asyncio.to_thread(answer, url)
+        assert isinstance(reported, dict)
+        assert cast("dict[str, object]", reported)["data_location"] == "exp"
 
 
-async def test_a_real_box_without_python_tells_what_listens(
+async def test_a_real_box_without_python_reports_what_listens(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing that is named python can be started by what the server starts.

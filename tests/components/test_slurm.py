@@ -64,7 +64,7 @@ async def test_two_jobs_share_one_gpu_one_after_the_other(backend: Slurm, tmp_pa
     assert record.usage.peak_tree is not None
 
 
-async def test_a_jobs_own_endings_are_told_as_ever(backend: Slurm) -> None:
+async def test_a_jobs_own_endings_are_reported_as_ever(backend: Slurm) -> None:
     failed = await backend.launch(spec("echo so; exit 3"))
     aborted = await backend.launch(spec("kill -ABRT $$"))
     ending = await ended(backend, failed)
@@ -97,7 +97,7 @@ async def test_a_stop_ends_also_what_left_the_session(backend: Slurm, tmp_path: 
     await gone(tmp_path / "far")
 
 
-async def test_scancel_by_hand_is_told_and_ends_everything(
+async def test_scancel_by_hand_is_reported_and_ends_everything(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path
 ) -> None:
     record = await backend.launch(spec(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
@@ -117,7 +117,7 @@ async def test_scancel_by_hand_is_told_and_ends_everything(
     ],
     ids=["before the signal", "upon the signal"],
 )
-async def test_a_canceled_job_that_exits_with_0_is_told_as_canceled(
+async def test_a_canceled_job_that_exits_with_0_is_reported_as_canceled(
     backend: Slurm, cluster: SlurmTest, tmp_path: Path, line: str
 ) -> None:
     record = await backend.launch(spec(line.format(tmp_path)))
@@ -151,7 +151,7 @@ async def test_our_time_limit_comes_before_slurms(backend: Slurm) -> None:
     assert ending.how == "limit"
 
 
-async def test_a_limit_longer_than_the_partitions_is_told(backend: Slurm) -> None:
+async def test_a_limit_longer_than_the_partitions_is_reported(backend: Slurm) -> None:
     record = await backend.launch(spec("sleep 1", limit=36000.0, options={"partition": "short"}))
     waiting = await until(backend, record, lambda record: record.waits)
     assert re.search("partition (does not )?allow", waiting.waits)
@@ -159,7 +159,7 @@ async def test_a_limit_longer_than_the_partitions_is_told(backend: Slurm) -> Non
     assert (await ended(backend, record)).how == "stopped"
 
 
-async def test_a_job_that_outlives_its_supervisor_and_slurm_is_told_and_can_be_stopped(
+async def test_a_job_that_outlives_its_supervisor_and_slurm_is_reported_and_can_be_stopped(
     backend: Slurm, tmp_path: Path
 ) -> None:
     record = await backend.launch(spec(f"setsid sleep 100 & echo $! >{tmp_path}/far; wait"))
@@ -220,7 +220,7 @@ async def test_a_job_comes_after_another_and_not_after_one_that_failed(
     assert (tmp_path / "order").read_text() == "1\n2\n"
 
 
-async def test_what_slurm_refuses_is_told_in_its_words_and_leaves_nothing(backend: Slurm) -> None:
+async def test_what_slurm_refuses_is_reported_in_its_words_and_leaves_nothing(backend: Slurm) -> None:
     with pytest.raises(RemoteError, match="artition"):
         await backend.launch(spec("true", options={"partition": "nowhere"}))
     with pytest.raises(RemoteError, match="cannot be one's name"):

@@ -13,7 +13,7 @@ from gpubox.boxes.jobs.backends.slurm import commands
 from gpubox.local.shell import LocalShell
 from tests.components.slurm_jobs import ONE, behind, ended, spec, until
 from tests.components.slurms import SlurmTest, slurm
-from tests.remote.meters import waited
+from tests.remote.jobs.meters import waited
 
 
 def known(made: SlurmTest, number: str) -> str:
@@ -22,7 +22,7 @@ def known(made: SlurmTest, number: str) -> str:
     return cells[0] if cells[-1] not in ("", "Unknown") else ""
 
 
-async def test_sacct_tells_how_jobs_ended_that_the_controller_forgot(
+async def test_sacct_reports_how_jobs_ended_that_the_controller_forgot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with slurm(tmp_path / "own", accounts=True) as made:
@@ -48,8 +48,8 @@ async def test_sacct_tells_how_jobs_ended_that_the_controller_forgot(
 
         place = await commands.find(LocalShell())
         assert place is not None
-        told = await commands.ends(LocalShell(), place, numbers)
-        one, other, third = (told[number] for number in numbers)
+        reported = await commands.ends(LocalShell(), place, numbers)
+        one, other, third = (reported[number] for number in numbers)
         assert (one.state, one.code, one.signal) == ("FAILED", 3, 0)
         assert one.where
         assert one.started is not None

@@ -71,7 +71,7 @@ async def test_without_what_a_login_sets_there_is_no_cluster(
     assert not await backend.find()
 
 
-async def test_a_job_has_what_a_login_has_unless_it_is_not_wanted(
+async def test_a_job_has_what_a_login_has_unless_it_is_not_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: SlurmTest
 ) -> None:
     backend = logging_in(tmp_path, monkeypatch, cluster)
@@ -83,5 +83,5 @@ async def test_a_job_has_what_a_login_has_unless_it_is_not_wanted(
     assert await log_of(backend, without) == b"unset unset\n"
     records = [path for path in (tmp_path / "gpubox_state_dir").rglob("*") if path.is_file()]
     assert records
-    kept = b"".join(path.read_bytes() for path in records if path.name != "log")
-    assert SECRET.encode() not in kept
+    saved = b"".join(path.read_bytes() for path in records if path.name != "log")
+    assert SECRET.encode() not in saved

@@ -70,7 +70,7 @@ async def forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Slurm
     return backend, record
 
 
-async def test_a_job_that_slurm_forgot_is_told_as_such(
+async def test_a_job_that_slurm_forgot_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with slurm(tmp_path / "own") as made:

@@ -172,8 +172,8 @@ async def test_the_link_is_back_soon_after_a_restart(desk: Desk, tmp_path: Path)
     loop = asyncio.get_running_loop()
     async with sshd(tmp_path / "box", desk.public) as server:
         desk.trust(server)
-        wanted = desk.wanted(port=server.port, identity=str(desk.identity))
-        async with running(SshLink("box", wanted, Nobody(), SshSettings())) as link:
+        expected = desk.expected(port=server.port, identity=str(desk.identity))
+        async with running(SshLink("box", expected, Nobody(), SshSettings())) as link:
             await phase(link, Phase.LIVE)
             await server.stop()
             await phase(link, Phase.WAITING, attempt=2)

@@ -32,7 +32,7 @@ async def test_of_a_full_agent_the_named_key_is_offered_first(
         # The .pub alone tells which key of the agent is meant.
         public = desk.folder / "id.pub"
         desk.configure(f"IdentityAgent {socket}\n" + (f"IdentityFile {public}\n" if named else ""))
-        async with running(SshLink("box", desk.wanted(port=server.port), Nobody(), QUICK)) as link:
+        async with running(SshLink("box", desk.expected(port=server.port), Nobody(), QUICK)) as link:
             health = await phase(link, Phase.LIVE if named else Phase.REFUSED)
     assert named or isinstance(health.reason, AuthFailed)
     assert named or (health.reason and health.reason.title == "Too many keys offered")
@@ -79,7 +79,7 @@ async def test_match_include_and_two_hops_are_followed(desk: Desk, tmp_path: Pat
             f"Match originalhost second\n  ProxyJump 127.0.0.1:{first.port}\n"
         )
         desk.configure(f"Include {more}\nHost *\n  IdentityFile {desk.identity}\n  IdentityFile /missing\n")
-        link = SshLink("box", desk.wanted("box"), Nobody(), QUICK)
+        link = SshLink("box", desk.expected("box"), Nobody(), QUICK)
         async with working(link, check):
             await phase(link, Phase.LIVE)
             assert link.connection is not None
@@ -97,14 +97,14 @@ async def test_a_jump_host_that_forbids_forwarding_is_named(desk: Desk, tmp_path
             f"Host box\n  HostName 127.0.0.1\n  Port {box.port}\n  ProxyJump 127.0.0.1:{first.port}\n"
             f"Host *\n  IdentityFile {desk.identity}\n"
         )
-        async with running(SshLink("box", desk.wanted("box"), Nobody(), QUICK)) as link:
+        async with running(SshLink("box", desk.expected("box"), Nobody(), QUICK)) as link:
             health = await phase(link, Phase.WAITING)
     assert isinstance(health.reason, Unreachable)
     assert health.reason.title == "The jump host forbids it"
 
 
 @pytest.mark.parametrize("works", [True, False])
-async def test_a_proxy_command_is_the_way_and_its_complaint_is_told(
+async def test_a_proxy_command_is_the_way_and_its_complaint_is_reported(
     desk: Desk, tmp_path: Path, works: bool
 ) -> None:
     async with sshd(tmp_path / "box", desk.public) as first:
@@ -119,8 +119,8 @@ async def test_a_proxy_command_is_the_way_and_its_complaint_is_told(
             f"  IdentityFile {desk.identity}\n  UserKnownHostsFile {desk.folder}/known_hosts\n"
         )
         desk.configure(f"IdentityFile {desk.identity}\nProxyCommand sh -c '{command}'\n")
-        wanted = desk.wanted(port=first.port)
-        async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
+        expected = desk.expected(port=first.port)
+        async with running(SshLink("box", expected, Nobody(), QUICK)) as link:
             health = await phase(link, Phase.LIVE if works else Phase.WAITING)
     assert works or (health.reason and "ProxyCommand says: no such proxy" in health.reason.text)
 
@@ -130,8 +130,8 @@ async def test_a_locked_key_is_opened_by_its_passphrase(desk: Desk, tmp_path: Pa
     person = Person({"Passphrase": "open sesame"})
     async with sshd(tmp_path / "box", public) as server:
         desk.trust(server)
-        wanted = desk.wanted(port=server.port, identity=str(desk.folder / "locked"))
-        async with running(SshLink("box", wanted, person, QUICK)) as link:
+        expected = desk.expected(port=server.port, identity=str(desk.folder / "locked"))
+        async with running(SshLink("box", expected, person, QUICK)) as link:
             await phase(link, Phase.LIVE)
     assert "locked is locked by a passphrase" in person.asked[0].text
 
@@ -141,12 +141,12 @@ async def test_other_kinds_of_key_log_in(desk: Desk, tmp_path: Path, kind: str) 
     public = new_key(desk.folder / kind, kind=kind)
     async with sshd(tmp_path / "box", public) as server:
         desk.trust(server)
-        wanted = desk.wanted(port=server.port, identity=str(desk.folder / kind))
-        async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
+        expected = desk.expected(port=server.port, identity=str(desk.folder / kind))
+        async with running(SshLink("box", expected, Nobody(), QUICK)) as link:
             await phase(link, Phase.LIVE)
 
 
-async def test_a_user_who_may_not_log_in_is_told(desk: Desk, tmp_path: Path) -> None:
+async def test_a_user_who_may_not_log_in_is_reported(desk: Desk, tmp_path: Path) -> None:
     async with (
         sshd(tmp_path / "box", desk.public, extra="AllowUsers somebody-else") as server,
         running(desk.link(server)) as link,

@@ -24,8 +24,8 @@ async def _by_ssh(desk: Desk, port: int) -> bool:
 
 
 async def _by_us(desk: Desk, port: int) -> tuple[bool, str]:
-    wanted = replace(desk.wanted(port=port), known_hosts=None)
-    async with running(SshLink("box", wanted, Nobody(), QUICK)) as link:
+    expected = replace(desk.expected(port=port), known_hosts=None)
+    async with running(SshLink("box", expected, Nobody(), QUICK)) as link:
         health = await phase(link, Phase.LIVE, Phase.WAITING, Phase.REFUSED)
     return health.phase is Phase.LIVE, str(health.reason or "")
 

@@ -25,9 +25,9 @@ def paint(python: str, folder: Path, *words: str) -> subprocess.CompletedProcess
         (files / name).write_text(text)
     command = [python, str(files / "style_transfer.py"), *words]
     # torch is read twice as fast where Python may keep what it compiled.
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    saved = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
-        command, cwd=folder, env=kept, capture_output=True, text=True, timeout=LIMIT, check=False
+        command, cwd=folder, env=saved, capture_output=True, text=True, timeout=LIMIT, check=False
     )
 
 

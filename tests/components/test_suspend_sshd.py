@@ -72,8 +72,8 @@ async def test_a_link_heals_by_itself_however_long_it_stood_still(
 ) -> None:
     async with sshd(tmp_path / "a", desk.public) as server:
         desk.trust(server)
-        wanted = desk.wanted(port=server.port, identity=str(desk.identity))
-        link = SshLink("box", wanted, Nobody(), _STEADY)
+        expected = desk.expected(port=server.port, identity=str(desk.identity))
+        link = SshLink("box", expected, Nobody(), _STEADY)
         box = Box(BoxContext(Target("box", "ssh"), Settings(probe=ProbeSettings(interval=0.5))), link)
         keeping = asyncio.create_task(box.keep())
         try:

@@ -39,10 +39,10 @@ def channels_of(shell: Shell) -> Channels:
 async def boxed(desk: Desk, server: Server, *tunnels: str, port: int = 0) -> AsyncGenerator[Box]:
     """Keep a box over a server, unread; with `port` through something that leads to the server."""
     desk.trust(server)
-    wanted = desk.wanted(port=port or server.port, identity=str(desk.identity))
+    expected = desk.expected(port=port or server.port, identity=str(desk.identity))
     if port:
         (desk.folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {server.host_key}\n")
-    link = SshLink("box", wanted, Nobody(), QUICK)
+    link = SshLink("box", expected, Nobody(), QUICK)
     box = Box(BoxContext(Target("box", "ssh"), tunnels=tunnels), link, channels_of)
     task = asyncio.create_task(box.keep(Purpose.COMMAND))
     try:
@@ -102,7 +102,7 @@ async def test_a_fast_transfer_goes_on_while_the_line_gives_up_its_compression(d
         assert (await shell.run("echo still here")).stdout == b"still here\n"
 
 
-async def test_nothing_that_listens_is_told_from_what_sshd_forbids(desk: Desk) -> None:
+async def test_nothing_that_listens_is_reported_from_what_sshd_forbids(desk: Desk) -> None:
     nobody, allowed = free_port(), free_port()
     extra = f"PermitOpen 127.0.0.1:{allowed}"
     async with sshd(desk.folder / "server", desk.public, extra=extra) as server, boxed(desk, server) as box:
@@ -111,11 +111,11 @@ async def test_nothing_that_listens_is_told_from_what_sshd_forbids(desk: Desk) -
             with pytest.raises(ConnectionResetError):
                 await asked(tunnel.port, b"")
 
-            def told(name: str = str(port), title: str = title) -> bool:
+            def reported(name: str = str(port), title: str = title) -> bool:
                 reason = of(box, name).reason
                 return reason is not None and reason.title == title and of(box, name).traffic.refused == 1
 
-            await settled(told)
+            await settled(reported)
 
 
 async def test_a_box_that_forwards_nothing_says_so(desk: Desk) -> None:
@@ -155,7 +155,7 @@ async def test_forwards_take_none_of_the_few_sessions(desk: Desk) -> None:
             assert await channel.read_line(100) == b"hello\n"
 
 
-async def test_a_port_that_is_taken_on_the_box_is_told_from_a_box_that_forwards_none(desk: Desk) -> None:
+async def test_a_port_that_is_taken_on_the_box_is_reported_from_a_box_that_forwards_none(desk: Desk) -> None:
     async with sshd(desk.folder / "server", desk.public) as server:
         link = desk.link(server)
 

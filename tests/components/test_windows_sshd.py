@@ -24,7 +24,7 @@ from tests.components.parts import program
 from tests.components.servers import sshd
 from tests.hang import LIMIT
 
-WISH = TerminalSpec(97, 31, "xterm", {"LANG": "C.UTF-8", "LC_TIME": "POSIX", "COLORTERM": "truecolor"})
+SPEC = TerminalSpec(97, 31, "xterm", {"LANG": "C.UTF-8", "LC_TIME": "POSIX", "COLORTERM": "truecolor"})
 
 
 async def over(
@@ -72,13 +72,13 @@ async def test_a_terminal_has_size_kind_language_and_keys(desk: Desk, tmp_path: 
         command = (
             "echo $TERM $LANG $LC_TIME $COLORTERM; stty size; read line; stty size; echo got $line; exit 5"
         )
-        async with channels.terminal(command, WISH) as terminal:
+        async with channels.terminal(command, SPEC) as terminal:
             await drawn(terminal, b"xterm C.UTF-8 POSIX truecolor", b"31 97")
             terminal.resize(120, 40)
             await terminal.write(b"words\r")
             assert b"40 120\r\ngot words" in await rest(terminal)
             assert await terminal.wait() == 5
-        async with channels.terminal("kill -KILL $$", WISH) as terminal:
+        async with channels.terminal("kill -KILL $$", SPEC) as terminal:
             await rest(terminal)
             assert await terminal.wait() == 137
 
@@ -87,7 +87,7 @@ async def test_a_terminal_has_size_kind_language_and_keys(desk: Desk, tmp_path: 
 
 async def test_a_shell_and_the_panel_need_two_sessions(desk: Desk, tmp_path: Path) -> None:
     async def check(shell: SshShell, channels: SshChannels) -> None:
-        async with shell.stream("cat") as channel, channels.terminal(None, WISH) as terminal:
+        async with shell.stream("cat") as channel, channels.terminal(None, SPEC) as terminal:
             await terminal.write(b"echo a$((40+2))b\r")
             await drawn(terminal, b"a42b")
             await channel.write(b"tick\n")
@@ -119,7 +119,7 @@ async def test_a_box_that_gives_no_terminal_says_so_and_loses_no_session(desk: D
     async def check(shell: SshShell, channels: SshChannels) -> None:
         for _ in range(4):
             with pytest.raises(RemoteError) as raised:
-                async with channels.terminal(None, WISH):
+                async with channels.terminal(None, SPEC):
                     pass
             assert raised.value.title == "No terminal"
             assert "PermitTTY" in raised.value.hint
@@ -137,7 +137,7 @@ async def screen(folder: Path) -> AsyncGenerator[Display]:
     words = (b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))
     file.write_bytes(b"\xff\xff" + b"".join(struct.pack(">H", len(word)) + word for word in words))
     process = await asyncio.create_subprocess_exec(
-        # When its last window's program leaves, an X server begins anew and drops who comes in meanwhile.
+        # When its last window's program leaves, an X server begins again and drops who comes in meanwhile.
         program("Xvfb"), "-noreset", "-displayfd", str(writing), "-screen", "0", "640x480x24",
         "-nolisten", "tcp", "-auth", str(file), pass_fds=[writing], stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -204,7 +204,7 @@ async def failed(channels: SshChannels, command: str = "xeyes") -> GpuBoxError:
     return raised.value
 
 
-async def test_a_program_that_is_not_there_is_told_in_its_own_words(
+async def test_a_program_that_is_not_there_is_reported_in_its_own_words(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with screen(tmp_path) as display:
@@ -219,7 +219,7 @@ async def test_a_program_that_is_not_there_is_told_in_its_own_words(
         await over(desk, tmp_path, check, "X11Forwarding yes\nX11DisplayOffset 50")
 
 
-async def test_a_box_that_cannot_keep_the_key_to_the_display_is_told(
+async def test_a_box_that_cannot_keep_the_key_to_the_display_is_reported(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with screen(tmp_path) as display:
@@ -235,7 +235,7 @@ async def test_a_box_that_cannot_keep_the_key_to_the_display_is_told(
         await over(desk, tmp_path, check, "X11Forwarding yes\nX11DisplayOffset 50")
 
 
-async def test_sshd_without_x11_and_a_box_without_xauth_are_told_apart(
+async def test_sshd_without_x11_and_a_box_without_xauth_are_distinguished(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with screen(tmp_path) as display:
@@ -255,7 +255,7 @@ async def test_sshd_without_x11_and_a_box_without_xauth_are_told_apart(
         await over(desk, tmp_path, check, "X11Forwarding no\nMaxSessions 2")
 
 
-async def test_a_display_that_refuses_hangs_or_is_not_there_is_told_before_anything_is_started(
+async def test_a_display_that_refuses_hangs_or_is_not_there_is_reported_before_anything_is_started(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check(_: SshShell, channels: SshChannels) -> None:

@@ -23,12 +23,12 @@ _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--
 
 
 def _home() -> Path:
-    told = hashlib.sha256(f"{PIN} {sys.version}".encode()).hexdigest()[:12]
-    return _PARTS / f"torch-{told}"
+    digest = hashlib.sha256(f"{PIN} {sys.version}".encode()).hexdigest()[:12]
+    return _PARTS / f"torch-{digest}"
 
 
 def offered() -> bool:
-    """Tell whether pip finds the wheel on this machine; takes 2 seconds."""
+    """Return whether pip finds the wheel on this machine; takes 2 seconds."""
     words = [sys.executable, *_PIP, "--dry-run", "--ignore-installed", *_OFFLINE]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 

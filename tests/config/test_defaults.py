@@ -36,9 +36,9 @@ def test_the_shipped_file_explains_settings_in_the_words_of_the_code() -> None:
 
 
 def test_every_setting_is_explained_in_the_code() -> None:
-    told = descriptions()
+    reported = descriptions()
     for kind in (*SECTIONS.values(), BoxEntry, JobEntry):
-        assert set(told[kind.__name__]) == {"", *kind.__struct_fields__}
+        assert set(reported[kind.__name__]) == {"", *kind.__struct_fields__}
 
 
 @pytest.mark.parametrize(("key", "kind"), [("box", BoxEntry), ("job", JobEntry)])

@@ -1,4 +1,4 @@
-"""Boxes and jobs of one's own: a wrong one is left out and told in words, and the others stand."""
+"""Boxes and jobs of one's own: a wrong one is left out and reported in words, and the others stand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gpubox.config.expect import InvalidSetting, value_of
 from gpubox.config.files import load
 from gpubox.config.settings import BoxEntry, JobEntry, JobSettings, Settings
 from tests.config.test_files import lines, read
+from tests.drawable import drawable
 
 TOP = "gpubox.toml: [[job]] number 1"
 TRAIN: dict[str, object] = {"name": "train", "command": "python train.py {size}"}
@@ -58,7 +59,7 @@ def test_a_job_of_ones_own_is_read_whole(tmp_path: Path) -> None:
         ({"commands": "x"}, "did you mean `command`?"),
     ],
 )
-def test_what_is_wrong_with_a_job_is_told(table: dict[str, object], words: str) -> None:
+def test_what_is_wrong_with_a_job_is_reported(table: dict[str, object], words: str) -> None:
     assert words in said(table)
 
 
@@ -83,7 +84,7 @@ def test_wrong_entries_are_left_out_and_the_others_stand(tmp_path: Path) -> None
     assert sorted(line.split(": ")[1] for line in lines(loaded)) == ["[[box]] number 2", "[[job]] number 2"]
 
 
-def test_what_is_no_list_of_tables_is_told(tmp_path: Path) -> None:
+def test_what_is_no_list_of_tables_is_reported(tmp_path: Path) -> None:
     assert "expected [[job]] tables" in lines(read(tmp_path, "job = 3\n"))[0]
     assert "expected [[job]] tables" in lines(read(tmp_path, '[job]\nname = "x"\n'))[0]
     assert "expected a table" in lines(read(tmp_path, "job = [3]\n"))[0]
@@ -124,7 +125,7 @@ def words_for(kind: object) -> str:
     return ""
 
 
-def test_each_pattern_of_a_setting_is_told_in_words() -> None:
+def test_each_pattern_of_a_setting_is_reported_in_words() -> None:
     kinds = [field.type for field in msgspec.structs.fields(Settings)]
     tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
     found = {
@@ -149,4 +150,4 @@ def test_nothing_in_a_table_stops_the_program(table: dict[str, object]) -> None:
     job, problems = job_of(table, TOP)
     assert (job is None) == bool(problems)
     for problem in problems:
-        assert str(problem).isprintable()
+        assert drawable(str(problem))

@@ -9,6 +9,7 @@ import pytest
 from gpubox.config.files import Loaded, load
 from gpubox.config.settings import BoxEntry, Settings
 from gpubox.core.errors import ConfigError
+from tests.drawable import drawable
 
 
 def read(
@@ -152,13 +153,13 @@ def test_a_box_with_a_tunnel_that_is_none_is_left_out(tmp_path: Path, value: str
     assert said in lines(loaded)[0]
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "gpubox.toml"
     file.write_bytes(b"[ui]\ntheme = '\xff'")
     assert "is not UTF-8" in lines(load(file, environment={}))[0]
 
 
-def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_reported(tmp_path: Path) -> None:
     loaded = load(tmp_path, environment={})
     assert loaded.settings == Settings()
     assert "cannot be read: Is a directory" in lines(loaded)[0]
@@ -180,4 +181,4 @@ def test_a_wrong_flag_stops_the_program(tmp_path: Path, flag: str) -> None:
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
     loaded = read(tmp_path, '"\\u001b[2J" = 1\n[ui]\ntemperature_unit = "\\u001b]0;x\\u0007"\n')
     assert len(loaded.problems) == 2
-    assert all(line.isprintable() for line in lines(loaded))
+    assert all(drawable(line) for line in lines(loaded))

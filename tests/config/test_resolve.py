@@ -14,6 +14,7 @@ from gpubox.config.reload import SettingsFile
 from gpubox.config.resolve import forced, resolved
 from gpubox.config.settings import PER_BOX, BoxEntry, Overrides, Settings
 from tests.config.test_files import lines, read
+from tests.drawable import drawable
 
 SECTION = "[jobs]\ngpus = 2\n"
 TAGS = "[tag.lab.jobs]\ngpus = 3\n[tag.big.jobs]\ngpus = 4\n"
@@ -95,7 +96,7 @@ def test_what_is_no_box_of_ones_own_has_the_plain_settings(tmp_path: Path, name:
         ("tag = 1\n" + box(), "`tag` is 1; expected tables such as [tag.lab.jobs]"),
     ],
 )
-def test_a_wrong_override_is_left_out_and_told_and_the_box_stays(
+def test_a_wrong_override_is_left_out_and_reported_and_the_box_stays(
     tmp_path: Path, text: str, said: str
 ) -> None:
     loaded = read(tmp_path, text)
@@ -114,7 +115,7 @@ def test_what_is_right_beside_a_wrong_override_counts(tmp_path: Path) -> None:
     assert (own.jobs.gpus, own.jobs.grace, own.probe.interval) == (1, 3.0, 5.0)
 
 
-def test_a_tag_that_no_box_has_is_nothing_to_tell_and_a_wrong_name_of_one_is(tmp_path: Path) -> None:
+def test_a_tag_that_no_box_has_is_nothing_to_report_and_a_wrong_name_of_one_is(tmp_path: Path) -> None:
     assert not read(tmp_path, TAGS).problems
     (line,) = lines(read(tmp_path, box('"a b"')))
     assert "each 1 to 64 letters, digits, dashes and underscores" in line
@@ -148,7 +149,7 @@ def test_nothing_in_an_override_takes_the_box_away(table: dict[str, object]) -> 
     assert entry is not None
     resolved(Settings(box=(entry,)), "attic")
     for problem in problems:
-        assert str(problem).isprintable()
+        assert drawable(str(problem))
 
 
 def test_what_a_command_forces_beats_boxes_and_tags() -> None:

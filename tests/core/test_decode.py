@@ -108,11 +108,11 @@ def test_bytes_of_any_kind_are_a_sample_or_a_probe_error(data: bytes) -> None:
     try:
         sample = decode(data)
     except ProbeError as error:
-        told = str(error)
+        reported = str(error)
     else:
         assert_safe(sample)
         return
-    assert told == clean(told, 2000)
+    assert reported == clean(reported, 2000)
 
 
 json_value = st.recursive(
@@ -164,7 +164,7 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_defaults() -> None:
 
 
 @pytest.mark.parametrize("line", [b'{"v":2,"time":5}', b'{"v":7,"gpus":"another shape"}'])
-def test_a_newer_line_format_is_told_as_such(line: bytes) -> None:
+def test_a_newer_line_format_is_reported_as_such(line: bytes) -> None:
     with pytest.raises(ProbeTooNew, match="knows 1") as caught:
         decode(line)
     assert not caught.value.again

@@ -71,7 +71,7 @@ async def test_jobs_that_return_are_waited_for() -> None:
     assert done == [1, 2]
 
 
-async def test_the_cause_of_an_error_is_kept() -> None:
+async def test_the_cause_of_an_error_is_preserved() -> None:
     async def caused() -> None:
         raise Dropped("gone") from OSError("reset")
 

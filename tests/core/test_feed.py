@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 from gpubox.core.feed import Feed
+from tests.hang import LIMIT
 
 
 async def take(feed: Feed[int], count: int, seen: list[int]) -> None:
@@ -70,3 +71,15 @@ async def test_putting_the_same_value_again_is_news_too() -> None:
     feed.put(1)
     await asyncio.wait_for(following, 5)
     assert seen == [1, 1]
+
+
+async def test_a_value_is_waited_for_until_a_moment() -> None:
+    feed = Feed(0)
+    now = asyncio.get_running_loop().time()
+    assert not await feed.wait(lambda value: value == 2, now)
+    waiting = asyncio.create_task(feed.wait(lambda value: value == 2, now + LIMIT))
+    for value in (1, 2):
+        await asyncio.sleep(0)
+        feed.put(value)
+    assert await waiting
+    assert await feed.wait(lambda value: value == 2, now + LIMIT)

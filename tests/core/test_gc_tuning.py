@@ -41,11 +41,11 @@ def test_nothing_is_looked_at_while_it_is_held_and_new_garbage_is_found_after() 
     Knot.found = 0
     gc_tuning.hold()
     assert gc_tuning.held()
-    kept = [[Knot()] for _ in range(30_000)]
+    saved = [[Knot()] for _ in range(30_000)]
     assert Knot.found == 0
     gc_tuning.release()
     assert not gc_tuning.held()
-    kept.clear()
+    saved.clear()
     assert gc.collect() < 1000, "what was there before is looked at no more"
     for _ in range(30_000):
         Knot()

@@ -49,7 +49,7 @@ def test_the_last_value_of_a_second_stands() -> None:
     assert history.window("a", START, 1, 1) == [2.0]
 
 
-def test_an_hour_is_kept_and_little_more() -> None:
+def test_an_hour_is_preserved_and_little_more() -> None:
     history = History()
     for second in range(3 * SPAN):
         history.put(START + second, {"a": float(second % 100)})
@@ -58,7 +58,7 @@ def test_an_hour_is_kept_and_little_more() -> None:
     assert sum(value is not None for value in shown) <= SPAN + 601
 
 
-def test_after_an_hour_of_nothing_the_graph_begins_anew() -> None:
+def test_after_an_hour_of_nothing_the_graph_begins_again() -> None:
     history = History()
     history.put(START, {"a": 1.0})
     history.put(START + 10 * SPAN, {"a": 2.0})
@@ -70,14 +70,14 @@ def test_a_clock_that_is_set_back_does_not_stop_the_graph() -> None:
     history = History()
     for second in range(100):
         history.put(START + second, {"a": 1.0})
-    history.put(START + 50, {"a": 9.0})  # a little: the past is written anew
+    history.put(START + 50, {"a": 9.0})  # a little: the past is written again
     assert history.window("a", START + 50, 1, 1) == [9.0]
-    history.put(START - 7200, {"a": 5.0})  # by hours: it begins anew
+    history.put(START - 7200, {"a": 5.0})  # by hours: it begins again
     assert history.window("a", START - 7200, 1, 1) == [5.0]
 
 
 @pytest.mark.parametrize("value", [-5.0, 0.0, 7e9, float("inf"), float("-inf"), float("nan")])
-def test_a_value_out_of_bounds_is_kept_at_the_bound(value: float) -> None:
+def test_a_value_out_of_bounds_is_preserved_at_the_bound(value: float) -> None:
     history = History()
     history.put(START, {"a": value})
     (shown,) = history.window("a", START, 1, 1)

@@ -60,7 +60,7 @@ def test_a_line_that_is_one_byte_too_long_is_cut_without_a_newline() -> None:
     assert taken([b"12345\n6"], 5)[0] == [b"12345", b"6"]
 
 
-def test_of_an_endless_line_nothing_is_kept() -> None:
+def test_of_an_endless_line_nothing_is_preserved() -> None:
     buffer = LineBuffer()
     buffer.feed(b"x" * 101)
     assert buffer.take(100) == b"x" * 100

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpubox.core.sanitize import LONGEST, clean, clean_bytes, clean_lines
+from tests.drawable import drawable
 
 ESCAPES = (
     "\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x07", "\x9b31m", "\x90q\x9c", "\r\x1b[K", "\x08" * 20,
@@ -53,7 +54,7 @@ def test_plain_text_of_any_language_stays(text: str) -> None:
 @given(st.binary(max_size=5000))
 def test_bytes_of_any_kind_can_be_drawn(data: bytes) -> None:
     shown = clean_bytes(data)
-    assert shown.isprintable() or set(shown) & set("\u200c\u200d")
+    assert drawable(shown)
     assert len(shown) <= LONGEST
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gpubox.core.errors import Dropped
-from gpubox.core.tasks import in_time, together
+from gpubox.core.tasks import in_time, together, uninterrupted
 
 
 async def fail() -> None:
@@ -61,3 +61,28 @@ async def test_cleaning_up_has_its_time_in_a_task_that_was_cancelled() -> None:
 async def test_what_the_work_raises_is_raised() -> None:
     with pytest.raises(Dropped):
         await in_time(fail(), 5)
+
+
+async def test_what_may_not_be_interrupted_is_done_and_then_the_task_is_cancelled() -> None:
+    step, done = asyncio.Event(), False
+
+    async def clean() -> None:
+        nonlocal done
+        await step.wait()
+        done = True
+
+    task = asyncio.create_task(uninterrupted(clean()))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    step.set()
+    await asyncio.wait([task])
+    assert done
+    assert task.cancelled()
+
+
+async def test_what_may_not_be_interrupted_raises_its_own_error() -> None:
+    with pytest.raises(Dropped):
+        await uninterrupted(fail())

@@ -1,4 +1,4 @@
-"""What a job wrote reaches a person's terminal with its colors and without anything else that acts."""
+"""What a job wrote reaches a user's terminal with its colors and without anything else that acts."""
 
 import re
 import unicodedata

@@ -57,7 +57,7 @@ def test_a_single_word_is_a_service(text: str) -> None:
         ("²", "is not a valid port"),
     ],
 )
-def test_what_is_no_tunnel_is_told_with_the_forms_there_are(text: str, said: str) -> None:
+def test_what_is_no_tunnel_is_reported_with_the_forms_there_are(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as raised:
         parse(text)
     assert said in raised.value.text

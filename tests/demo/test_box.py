@@ -191,7 +191,7 @@ def test_nothing_is_left_when_the_program_is_killed() -> None:
         time.sleep(0.02)
 
 
-async def test_a_full_disk_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: object) -> str:
         raise OSError(28, "No space left on device", "/tmp")
 

@@ -17,14 +17,14 @@ from tests.hang import LIMIT
 TRAIN = ("python", "train.py", "--epochs", "1")
 
 
-async def record_of(box: Box, job: str, wanted: Callable[[Record], bool]) -> Record:
+async def record_of(box: Box, job: str, expected: Callable[[Record], bool]) -> Record:
     """Look until a job is as wanted."""
     jobs = box.use(Jobs)
     async with asyncio.timeout(LIMIT):
         while True:
             await jobs.look()
             for record in jobs.feed.value:
-                if record.id == job and wanted(record):
+                if record.id == job and expected(record):
                     return record
             await asyncio.sleep(0.1)
 

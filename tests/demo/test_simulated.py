@@ -155,7 +155,7 @@ def test_the_old_card_lacks_what_the_real_one_lacks(cards: Callable[[str], Cards
     assert not hasattr(box.nvml, "nvmlLib")
 
 
-def test_power_stays_under_the_limit_and_the_cap_is_told(cards: Callable[[str], Cards]) -> None:
+def test_power_stays_under_the_limit_and_the_cap_is_reported(cards: Callable[[str], Cards]) -> None:
     box, capped = cards("training"), 0
     for second in range(60, 300, 3):
         box.clock.now = BEGAN + second

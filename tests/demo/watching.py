@@ -30,10 +30,10 @@ async def live(watch: Callable[[Box], Awaitable[None]]) -> None:
         await together(box.keep(), watched())
 
 
-async def sample_with(box: Box, wanted: Callable[[Sample], bool]) -> Sample:
+async def sample_with(box: Box, expected: Callable[[Sample], bool]) -> Sample:
     """Wait for a sample that is as wanted."""
     async with asyncio.timeout(LIMIT):
         async for sample in box.sample.follow():
-            if sample is not None and wanted(sample):
+            if sample is not None and expected(sample):
                 return sample
     raise AssertionError

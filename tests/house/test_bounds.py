@@ -1,4 +1,4 @@
-"""No file, class or function outgrows what a person takes in at once."""
+"""No file, class or function outgrows what a user takes in at once."""
 
 import ast
 from collections.abc import Iterator

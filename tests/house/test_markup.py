@@ -10,7 +10,7 @@ PARSERS = {"markup", "from_markup", "from_text", "render_str", "visualize"}
 TITLES = {"border_title", "border_subtitle", "BORDER_TITLE", "BORDER_SUBTITLE"}
 TITLE_FILE = "tui/gpubox/ui/widgets/titles.py"
 """The only file that may set the titles of borders."""
-PARSE_UNLESS_TOLD = {"Static", "Label", "OptionList", "SelectionList", "notify"}
+PARSE_UNLESS_SET = {"Static", "Label", "OptionList", "SelectionList", "notify"}
 """What parses its texts unless it is called with `markup=False`."""
 PARSE_ALWAYS = {
     "Button",
@@ -72,7 +72,7 @@ def parsing(module: ast.Module, *, titles: bool) -> Iterator[ast.expr | ast.stmt
                     word.arg == "markup" and isinstance(word.value, ast.Constant) and not word.value.value
                     for word in keywords
                 )
-                if called(node) in PARSE_UNLESS_TOLD and not plain and (args or keywords):
+                if called(node) in PARSE_UNLESS_SET and not plain and (args or keywords):
                     yield node
                 if called(node) in PARSE_ALWAYS and any(not isinstance(each, ast.Constant) for each in args):
                     yield node

@@ -62,14 +62,14 @@ def test_every_line_of_a_lock_is_a_pin_with_hashes() -> None:
 def test_every_dependency_is_pinned_within_its_range() -> None:
     project = tomllib.loads((tree.ROOT / "pyproject.toml").read_text())
     runtime, development = pins(LOCKS[0]), {**pins(LOCKS[0]), **pins(LOCKS[1])}
-    wanted = {
+    expected = {
         "requirements.lock": (
             project["project"]["dependencies"] + project["build-system"]["requires"],
             runtime,
         ),
         "tests/requirements.lock": (project["project"]["optional-dependencies"]["dev"], development),
     }
-    for lock, (lines, pinned) in wanted.items():
+    for lock, (lines, pinned) in expected.items():
         for need in map(Requirement, lines):
             version, _ = pinned.get(canonicalize_name(need.name), ("", 0))
             assert version, f"{need.name} is not in {lock}: run make lock"
@@ -85,9 +85,10 @@ def test_each_dependency_says_why_it_is_there() -> None:
     ] == []
 
 
-def test_every_picture_of_the_readme_is_there_and_loads_nothing() -> None:
-    shown = set(re.findall(r"screenshots/[\w.-]+\.svg", (tree.ROOT / "README.md").read_text()))
-    assert len(shown) >= 6
+def test_every_picture_of_the_pages_is_there_and_loads_nothing() -> None:
+    pages = (tree.ROOT / "README.md", *(tree.ROOT / "docs").glob("*.md"))
+    shown = {name for page in pages for name in re.findall(r"screenshots/[\w.-]+\.svg", page.read_text())}
+    assert len(shown) >= 9
     for name in shown | {tree.name(path) for path in (tree.ROOT / "screenshots").glob("*")}:
         svg = (tree.ROOT / name).read_text()
         assert re.findall(r"url\((?!#)[^)]*\)|@import|@font-face|<script|href=", svg) == [], name

@@ -10,18 +10,25 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
+from typing import ClassVar
 
 import asyncssh
 import pytest
+from asyncssh import SSHKeyPair
+from asyncssh.agent import SSHAgentKeyPair
 from asyncssh.auth import ClientAuth, _ClientPublicKeyAuth
+from asyncssh.config import SSHClientConfig, SSHConfig
 from textual._context import active_message_pump
 from textual.app import App
 from textual.command import Provider
 from textual.content import Content
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message_pump import MessagePump
 from textual.widget import Widget
 from textual.widgets import Input
 
+from gpubox.ssh.keys import FileKey, _AgentCertificate
 from tests.house import tree
 
 OVERRIDDEN = {
@@ -36,7 +43,7 @@ GENERATED = set(vars(type("Plain", (Widget,), {}))) | set(vars(type("Plain", (Pr
 
 
 def overridden() -> Iterator[str]:
-    """Private names of Textual's classes that classes of the panel define anew."""
+    """Private names of Textual's classes that classes of the panel define again."""
     ui = importlib.import_module("gpubox.ui")
     for found in pkgutil.walk_packages(ui.__path__, "gpubox.ui."):
         module = importlib.import_module(found.name)
@@ -113,6 +120,63 @@ def test_asyncssh_sends_a_key_by_the_method_that_we_wrap() -> None:
     # ssh/sign_at_once.py replaces it on each connection, and turns the first part of a key's request to True.
     assert calls(ClientAuth.send_request, "send_userauth_request(self._method, *args, key=key")
     assert "send_request(Boolean(False)," in inspect.getsource(_ClientPublicKeyAuth._start)
+
+
+def test_asyncssh_reads_a_keyword_by_the_tables_that_we_extend(tmp_path: Path) -> None:
+    # ssh/parser.py adds keywords to `_handlers` and `_no_split`; a handler takes its words off `args` and
+    # keeps the first value in `_options`, and `_set_string` reads `none` as None.
+    assert isinstance(SSHClientConfig._handlers, dict)
+    assert all(isinstance(name, str) and callable(how) for name, how in SSHClientConfig._handlers.values())
+    assert "stricthostkeychecking" not in SSHClientConfig._handlers
+    assert "hashknownhosts" not in SSHClientConfig._handlers
+    assert SSHClientConfig._handlers["identityagent"][0] == "IdentityAgent"
+    assert SSHClientConfig._handlers["user"][0] == "User"
+    assert calls(SSHConfig.parse, "_handlers[loption]")
+    assert calls(SSHConfig.parse, "_no_split")
+    assert "proxycommand" in SSHClientConfig._no_split
+
+    class Noting(SSHClientConfig):
+        def _note(self, option: str, args: list[str]) -> None:
+            noted.append((option, list(args)))
+            self._set_string(option, args)
+
+        _handlers: ClassVar = {**SSHClientConfig._handlers, "mine": ("Mine", _note)}
+        _no_split: ClassVar = {*SSHClientConfig._no_split, "mine"}
+
+    noted: list[tuple[str, list[str]]] = []
+    file = tmp_path / "config"
+    file.write_text("Host box\n  Mine a b\n  Mine c\n  IdentityAgent none\n")
+    read = Noting.load(None, [file], False, False, False, "me", "you", "box", 22)
+    assert noted == [("Mine", ["a b"]), ("Mine", ["c"])]
+    assert (read._options["Mine"], read._options["IdentityAgent"]) == ("a b", None)
+
+
+def test_asyncssh_asks_a_key_for_its_type_by_the_attribute_that_we_set() -> None:
+    # ssh/keys.py sets it on two kinds of keys, one of which signs as the agent's do.
+    assert SSHKeyPair._key_type == "unknown"
+    assert calls(SSHKeyPair.get_key_type, "_key_type")
+    assert SSHAgentKeyPair._key_type == _AgentCertificate._key_type == "agent"
+    assert FileKey._key_type not in ("unknown", "local", "agent", "pkcs11")
+
+
+def test_textual_makes_tasks_eager_before_the_app_is_mounted() -> None:
+    # ui/app.py puts the loop's own way back when it is mounted, which is after this line.
+    source = inspect.getsource(App.run_async)
+    assert source.index("loop.set_task_factory(asyncio.eager_task_factory)") < source.index(
+        "app._process_messages("
+    )
+    assert source.count("set_task_factory") == 1
+
+
+async def test_a_driver_writes_to_its_private_file_and_knows_its_app() -> None:
+    # ui/terminal_driver.py replaces the file, and asks the app whether it has ended.
+    assert calls(LinuxDriver.__init__, "_file = ")
+    assert calls(LinuxDriver.start_application_mode, "_file")
+    assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
+    app = App[None]()
+    driver = LinuxDriver(app)
+    assert driver._app is app
+    assert driver._file is not None
 
 
 def test_asyncssh_searches_its_libraries_by_the_function_that_we_replace() -> None:

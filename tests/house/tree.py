@@ -45,7 +45,7 @@ def runs_on_the_box(path: Path) -> bool:
 
 
 def name(path: Path) -> str:
-    """The path as a person types it from the top of the checkout."""
+    """The path as a user types it from the top of the checkout."""
     return path.relative_to(ROOT).as_posix()
 
 

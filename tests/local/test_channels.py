@@ -19,7 +19,7 @@ from tests.boxes.scripted import until
 from tests.hang import LIMIT
 
 CHANNELS: Channels = LocalChannels(LocalShell())
-WISH = TerminalSpec(91, 29, "vt100", {"LC_TIME": "POSIX"})
+SPEC = TerminalSpec(91, 29, "vt100", {"LC_TIME": "POSIX"})
 
 
 async def rest(terminal: Terminal) -> bytes:
@@ -34,7 +34,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
     command = (
         "echo $TERM $LC_TIME $COLUMNS.; stty size; read line; stty size; echo got $line >/dev/tty; exit 5"
     )
-    async with CHANNELS.terminal(command, WISH) as terminal, asyncio.timeout(LIMIT):
+    async with CHANNELS.terminal(command, SPEC) as terminal, asyncio.timeout(LIMIT):
         seen = b""
         while b"29 91" not in seen:
             seen += await terminal.read()
@@ -47,7 +47,7 @@ async def test_a_command_has_a_terminal_of_its_own() -> None:
 
 async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
     command = "trap 'echo caught' INT; echo on; while :; do sleep 0.1; done"
-    async with CHANNELS.terminal(command, WISH) as terminal:
+    async with CHANNELS.terminal(command, SPEC) as terminal:
         async with asyncio.timeout(LIMIT):
             seen = b""
             while b"on\r\n" not in seen:
@@ -60,22 +60,41 @@ async def test_ctrl_c_and_a_hang_up_reach_the_program() -> None:
 
 
 async def test_a_shell_ends_though_its_child_keeps_the_terminal() -> None:
-    async with CHANNELS.terminal("trap '' HUP; sleep 60 & echo pid $!; exit 0", WISH) as terminal:
+    async with CHANNELS.terminal("trap '' HUP; sleep 60 & echo pid $!; exit 0", SPEC) as terminal:
         async with asyncio.timeout(LIMIT):
             seen = await rest(terminal)
             assert await terminal.wait() == 0
     os.kill(int(seen.split()[1]), 9)
 
 
+async def test_a_program_that_ignores_the_hang_up_is_killed_though_its_task_is_cancelled_again() -> None:
+    pids: list[int] = []
+
+    async def use() -> None:
+        async with CHANNELS.terminal("trap '' HUP; echo pid $$; exec sleep 60", SPEC) as terminal:
+            pids.append(int((await terminal.read()).split()[1]))
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(use())
+    await until(lambda: bool(pids))
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait([task])
+    assert task.cancelled()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
 async def test_a_program_that_reads_no_keys_is_no_reason_to_wait_for_ever() -> None:
-    async with CHANNELS.terminal("stty raw; echo on; sleep 0.5", WISH) as terminal, asyncio.timeout(LIMIT):
+    async with CHANNELS.terminal("stty raw; echo on; sleep 0.5", SPEC) as terminal, asyncio.timeout(LIMIT):
         assert b"on" in await terminal.read()
         await terminal.write(b"x" * 1_000_000)
         await rest(terminal)
         await terminal.write(b"more")
 
 
-async def test_pipes_are_kept_apart() -> None:
+async def test_pipes_are_preserved_apart() -> None:
     async with CHANNELS.pipes("cat; echo oops >&2; exit 4") as pipes, asyncio.timeout(LIMIT):
         await pipes.write(b"given")
         pipes.end()

@@ -14,7 +14,7 @@ from tests.boxes.scripted import until
 
 
 class Work:
-    """Work that raises what it is told, one error after the other, then goes on for ever."""
+    """Work that raises what it is given, one error after the other, then goes on forever."""
 
     def __init__(self, *errors: GpuBoxError) -> None:
         self.errors = list(errors)
@@ -28,7 +28,7 @@ class Work:
         await asyncio.Event().wait()
 
 
-async def kept(link: LocalLink, work: Work) -> asyncio.Task[None]:
+async def saved(link: LocalLink, work: Work) -> asyncio.Task[None]:
     task = asyncio.create_task(link.keep(work))
     await until(lambda: work.begun)
     return task
@@ -43,7 +43,7 @@ async def closed(task: asyncio.Task[None]) -> None:
 async def test_it_is_live_at_once_and_idle_at_the_end() -> None:
     link, work = LocalLink(), Work()
     assert link.health.value.phase is Phase.IDLE
-    task = await kept(link, work)
+    task = await saved(link, work)
     assert link.health.value.phase is Phase.LIVE
     assert link.health.value.address
     await closed(task)
@@ -52,7 +52,7 @@ async def test_it_is_live_at_once_and_idle_at_the_end() -> None:
 
 async def test_work_that_may_do_better_is_begun_again_by_itself() -> None:
     link, work = LocalLink(retry_first=0.01), Work(ProbeError("a"), ProbeError("b"))
-    task = await kept(link, work)
+    task = await saved(link, work)
     await until(lambda: work.begun == 3)
     assert link.health.value.phase is Phase.LIVE
     await closed(task)
@@ -60,7 +60,7 @@ async def test_work_that_may_do_better_is_begun_again_by_itself() -> None:
 
 async def test_a_wait_says_until_when_and_why_and_r_ends_it() -> None:
     link, work = LocalLink(retry_first=60, retry_cap=60), Work(ProbeError("a"))
-    task = await kept(link, work)
+    task = await saved(link, work)
     await until(lambda: link.health.value.phase is Phase.WAITING)
     health = link.health.value
     assert health.reason is not None
@@ -80,7 +80,7 @@ async def test_waits_grow_up_to_the_cap(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("random.uniform", longest)
     link, work = LocalLink(retry_first=1, retry_cap=5), Work(*(ProbeError(str(n)) for n in range(6)))
     pauses: list[float] = []
-    task = await kept(link, work)
+    task = await saved(link, work)
     for number in range(1, 7):
         await until(lambda number=number: link.health.value.attempt == number)
         health = link.health.value
@@ -91,9 +91,9 @@ async def test_waits_grow_up_to_the_cap(monkeypatch: pytest.MonkeyPatch) -> None
     await closed(task)
 
 
-async def test_what_only_a_person_can_mend_waits_for_the_person() -> None:
+async def test_what_only_a_person_can_repair_waits_for_the_person() -> None:
     link, work = LocalLink(retry_first=0.001), Work(ProbeTooNew("newer"))
-    task = await kept(link, work)
+    task = await saved(link, work)
     await until(lambda: link.health.value.phase is Phase.REFUSED)
     assert link.health.value.retry_at is None
     await asyncio.sleep(0.05)  # fifty times its first wait nothing may begin

@@ -58,7 +58,7 @@ class Program:
 
 @dataclass
 class Window:
-    """The person's side of a terminal."""
+    """The user's side of a terminal."""
 
     ours: int
     theirs: int

@@ -79,18 +79,25 @@ class Running:
         self.lines.append(line)
         return line
 
-    def sample(self) -> Sample:
-        """Return the next sample; answers to heartbeats are passed over."""
+    def sample(self, *, answered: bool = True) -> Sample:
+        """Return the next sample; answers to heartbeats are passed over.
+
+        Also passed over, unless `answered` is false, are samples from before the driver's first answer, for
+        which the probe waits a second: a busy machine takes longer.
+        """
         while True:
             line = self.line()
-            if not line.startswith(b'{"pong"'):
-                return decode(line)
+            if line.startswith(b'{"pong"'):
+                continue
+            sample = decode(line)
+            if not answered or sample.gpus or sample.faults or sample.driver.source != "none":
+                return sample
 
     def until(self, condition: Callable[[Sample], object]) -> Sample:
         """Return the first sample that meets a condition."""
         end = time.monotonic() + LIMIT
         while time.monotonic() < end:
-            sample = self.sample()
+            sample = self.sample(answered=False)
             if condition(sample):
                 return sample
         raise AssertionError(f"never came; the last one: {self.lines[-1]!r}")

@@ -18,7 +18,7 @@ import pytest
 from tests.boxes.login import needs
 from tests.hang import LIMIT
 from tests.remote.bundles import lay, remote
-from tests.remote.meters import waited
+from tests.remote.jobs.meters import waited
 from tests.remote.running import pythons
 
 NOISE = "echo Welcome; echo to the box >&2; printf 'GPUBOX_LOGIN=no\\0X=1\\n'"
@@ -184,7 +184,7 @@ def test_a_reading_that_is_cut_as_it_starts_a_shell_ends_that_too(tmp_path: Path
         ("/nowhere/sh", "", "/nowhere/sh cannot be run"),
     ],
 )
-def test_why_it_cannot_be_read_is_told(
+def test_why_it_cannot_be_read_is_reported(
     program: Path, tmp_path: Path, shell: str, profile: str, words: str
 ) -> None:
     home = home_of(tmp_path, {".profile": profile + "\n"})
@@ -222,7 +222,7 @@ def test_a_command_runs_without_where_it_cannot_be_read(program: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "found"), [(["uv"], True), (["uw"], False), (["./uv"], False), (["sh", "uv: not found"], False)]
 )
-def test_where_a_login_has_a_program_is_told(
+def test_where_a_login_has_a_program_is_reported(
     program: Path, tmp_path: Path, words: Sequence[str], found: bool
 ) -> None:
     home = home_of(tmp_path, {**SHELLS["dash"], ".local/bin/uv": "#!/bin/sh\n"})

@@ -97,7 +97,9 @@ def test_a_library_without_version_in_its_name_is_known_by_the_module_on_disk(
     assert (fault.code, fault.library_version) == ("mismatch", "550.90.07")
 
 
-def test_a_driver_that_is_not_loaded_is_told_apart_from_no_card(machine: Machine, library: Library) -> None:
+def test_a_driver_that_is_not_loaded_is_distinguished_from_no_card(
+    machine: Machine, library: Library
+) -> None:
     machine.gpus(library(), init=9)
     machine.card()
     (fault,) = machine.start().sample().faults
@@ -112,7 +114,9 @@ def test_a_library_without_any_card_is_no_device(machine: Machine, library: Libr
 
 
 @pytest.mark.parametrize(("answer", "code"), [(4, "permission"), (999, "error")])
-def test_what_the_driver_refuses_is_told(machine: Machine, library: Library, answer: int, code: str) -> None:
+def test_what_the_driver_refuses_is_reported(
+    machine: Machine, library: Library, answer: int, code: str
+) -> None:
     machine.gpus(library(), init=answer)
     (fault,) = machine.start().sample().faults
     assert fault.code == code
@@ -130,14 +134,14 @@ def test_a_box_without_anything_says_what_was_looked_at(machine: Machine, python
     assert sample.host.hostname
 
 
-def test_a_card_with_a_driver_but_no_library_is_told(machine: Machine) -> None:
+def test_a_card_with_a_driver_but_no_library_is_reported(machine: Machine) -> None:
     machine.card()
     machine.file("/proc/driver/nvidia/version", "Version: x86_64 Kernel Module  535.1.2\n")
     (fault,) = machine.start().sample().faults
     assert (fault.code, fault.kernel_version) == ("no-library", "535.1.2")
 
 
-def test_a_library_that_is_no_library_is_told(machine: Machine) -> None:
+def test_a_library_that_is_no_library_is_reported(machine: Machine) -> None:
     machine.card()
     machine.file("/dev/nvidia0", "")
     machine.environment["GPUBOX_NVML_LIB"] = str(machine.file("/lib/libnvidia-ml.so.1", "not an ELF file"))
@@ -172,7 +176,7 @@ def test_a_driver_that_never_answers_leaves_the_host_alone(machine: Machine, lib
     assert probe.end() == 0
 
 
-def test_an_xid_is_kept_with_its_moment(machine: Machine, library: Library) -> None:
+def test_an_xid_is_preserved_with_its_moment(machine: Machine, library: Library) -> None:
     machine.gpus(library(), "h100", 2)
     probe = machine.start()
     assert first(probe.sample()).xid is None

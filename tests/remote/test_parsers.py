@@ -163,7 +163,7 @@ def test_only_chosen_interfaces_and_disks_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("executable", "argument", "told", "name"),
+    ("executable", "argument", "reported", "name"),
     [
         ("/home/a/miniconda3/envs/tf-gpu/bin/python3.10", "python", {}, "tf-gpu"),
         ("/home/a/miniconda3/bin/python3.11", "python", {}, "base"),
@@ -179,9 +179,9 @@ def test_only_chosen_interfaces_and_disks_count() -> None:
     ],
 )
 def test_the_environment_of_a_process_is_named(
-    executable: str, argument: str, told: dict[str, str], name: str | None
+    executable: str, argument: str, reported: dict[str, str], name: str | None
 ) -> None:
-    assert environment_of(executable, argument, told) == name
+    assert environment_of(executable, argument, reported) == name
 
 
 def test_a_program_in_a_venv_is_known_by_its_folder(tmp_path: Path) -> None:

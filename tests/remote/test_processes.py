@@ -41,7 +41,7 @@ def on_gpu(sample: Sample) -> list[Process]:
     return [row for row in sample.processes if row.gpu is not None]
 
 
-def test_a_process_is_told_with_everything_that_proc_knows(
+def test_a_process_is_reported_with_everything_that_proc_knows(
     machine: Machine, library: Library, python: str
 ) -> None:
     machine.gpus(library(), "gtx1070")

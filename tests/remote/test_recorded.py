@@ -1,4 +1,4 @@
-"""Lines that a probe once wrote are read for ever; the probe writes no field that nobody knows."""
+"""Lines that a probe once wrote are read forever; the probe writes no field that nobody knows."""
 
 from __future__ import annotations
 

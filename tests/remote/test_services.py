@@ -98,6 +98,19 @@ def asked(folder: Path, python: str, environment: Mapping[str, str]) -> ServiceF
     return msgspec.json.decode(done.stdout, type=ServiceFacts)
 
 
+def test_a_fault_of_the_program_is_its_answer(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> dict[str, object]:
+        raise LookupError("no such table")
+
+    monkeypatch.setattr(services, "look", broken)
+    assert services.main([]) == 1
+    error = json.loads(capfd.readouterr().out)["error"]
+    assert (error["title"], error["hint"]) == ("Services cannot be listed", "Open a port by its number")
+    assert error["text"].startswith("LookupError: no such table")
+
+
 @pytest.fixture
 def listening() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two sockets of this process that listen, for IPv4 and IPv6."""
@@ -255,14 +268,3 @@ def test_where_the_pages_of_zabbix_are_is_read_from_its_packages_files(
         file.write_text(text)
     monkeypatch.setenv("GPUBOX_ROOT", str(tmp_path))
     assert services.zabbix() == found
-
-
-def test_a_fault_is_one_line_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken() -> dict[str, object]:
-        raise ValueError("odd table")
-
-    monkeypatch.setattr(services, "look", broken)
-    assert services.main([]) == 70
-    assert capsys.readouterr() == ("", "gpubox: ValueError: odd table\n")

@@ -136,7 +136,7 @@ HANDLE = "Unable to determine the device handle for GPU"
         ("WARNING: infoROM is corrupted at gpu 0000:02:00.0", "infoROM is corrupted", 97),
     ],
 )
-def test_trouble_of_one_gpu_is_told_of_that_one_and_the_others_go_on(
+def test_trouble_of_one_gpu_is_reported_of_that_one_and_the_others_go_on(
     machine: Machine, words: str, fault: str, util: int | None
 ) -> None:
     two = row(index="1", uuid="GPU-2", pci_bus_id="00000000:02:00.0")
@@ -257,7 +257,7 @@ def test_nvidia_smi_that_hangs_leaves_the_host_alone_and_is_ended(machine: Machi
     note = machine.root / "pid"
     machine.smi(f"echo $$ > {note}; exec /bin/sleep 1000\n")
     probe = machine.start(patch="driver.HANG_START = driver.HANG = 1.2")
-    before = probe.sample()
+    before = probe.sample(answered=False)
     assert before.faults == ()
     assert before.host.memory_total
     sample = probe.until(lambda sample: sample.faults)
@@ -281,7 +281,7 @@ def test_nvidia_smi_that_may_not_be_run_is_passed_over(machine: Machine) -> None
     assert fault.code == "no-device"
 
 
-def test_nvidia_smi_that_is_no_program_is_told(machine: Machine) -> None:
+def test_nvidia_smi_that_is_no_program_is_reported(machine: Machine) -> None:
     program = machine.smi("")
     program.write_bytes(b"\x7fELF broken")
     (fault,) = machine.start().sample().faults

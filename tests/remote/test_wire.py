@@ -139,7 +139,7 @@ def test_wrong_arguments_end_it_with_a_line(machine: Machine, argument: str) -> 
     assert probe.errors().startswith("gpubox: ")
 
 
-def test_a_fault_in_itself_is_told_in_one_line(machine: Machine) -> None:
+def test_a_fault_in_itself_is_reported_in_one_line(machine: Machine) -> None:
     probe = machine.start(patch="main.Probe.sample = lambda self: 1 / 0")
     assert probe.end() == 70
     errors = probe.errors()
@@ -154,7 +154,7 @@ def test_a_part_that_fails_does_not_take_the_others_along(machine: Machine) -> N
     assert sample.processes
 
 
-def test_every_line_decodes_and_costs_are_told(machine: Machine, python: str) -> None:
+def test_every_line_decodes_and_costs_are_reported(machine: Machine, python: str) -> None:
     probe = machine.start(python=python)
     sample = probe.until(lambda sample: sample.seq == 4)
     for line in probe.lines:
@@ -179,12 +179,12 @@ def test_every_line_decodes_and_costs_are_told(machine: Machine, python: str) ->
     assert any(disk.mount == "/" and disk.total > disk.used > 0 for disk in host.disks)
 
 
-def test_a_sample_tells_when_a_job_last_changed(machine: Machine, tmp_path: Path) -> None:
+def test_a_sample_reports_when_a_job_last_changed(machine: Machine, tmp_path: Path) -> None:
     machine.environment["GPUBOX_STATE_DIR"] = str(tmp_path / "state")
     probe = machine.start()
     assert probe.sample().jobs is None
     script = "import sys; sys.path.insert(0, sys.argv[1]); "
-    script += "import gpubox.remote.records as r; print(r.jobs_folder())"
+    script += "import gpubox.remote.jobs.records as r; print(r.jobs_folder())"
     place = subprocess.run(
         [sys.executable, "-c", script, str(tree.PACKAGE.parent)],
         env=machine.environment,

@@ -1,4 +1,4 @@
-"""Pictures come through every encoding and every version; nonsense is told in words."""
+"""Pictures come through every encoding and every version; nonsense is reported in words."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_every_version_of_the_protocol_is_spoken(version: bytes, types: by
         assert (await screen.picture()).rgb == rgb
 
 
-async def test_a_server_that_asks_for_nothing_is_told_no_password() -> None:
+async def test_a_server_that_asks_for_nothing_is_reported_no_password() -> None:
     server = Rfb(WIDTH, HEIGHT, stripes(WIDTH, HEIGHT), types=b"\x02\x01", password=lambda: "other")
     async with serving(server) as port, client.connect(port, "secret") as screen:
         assert screen.width == WIDTH
@@ -134,7 +134,7 @@ async def test_a_server_that_asks_for_nothing_is_told_no_password() -> None:
         (b"", None, "The VNC server refused. go away"),
     ],
 )
-async def test_a_refusal_is_told_in_words(types: bytes, password: str | None, words: str) -> None:
+async def test_a_refusal_is_reported_in_words(types: bytes, password: str | None, words: str) -> None:
     server = Rfb(WIDTH, HEIGHT, stripes(WIDTH, HEIGHT), types=types, password=lambda: "right")
     async with serving(server) as port:
         with pytest.raises(RemoteError) as caught:
@@ -166,7 +166,7 @@ async def test_bells_clipboards_and_a_new_size_are_taken_in_their_stride() -> No
         (b"\x03\0\0\0\xff\xff\xff\xff", "a text of 4294967295 bytes"),
     ],
 )
-async def test_nonsense_is_told_as_such(message: bytes, words: str) -> None:
+async def test_nonsense_is_reported_as_such(message: bytes, words: str) -> None:
     server = Rfb(WIDTH, HEIGHT, stripes(WIDTH, HEIGHT), before=[message])
     async with serving(server) as port, client.connect(port) as screen:
         with pytest.raises(RemoteError, match="cannot be understood") as caught:
@@ -192,7 +192,7 @@ async def _says(data: bytes) -> tuple[asyncio.Server, int]:
         (b"RFB 003.008\n", RemoteError, "The desktop went away"),
     ],
 )
-async def test_what_is_no_desktop_is_told_apart(data: bytes, kind: type[RemoteError], words: str) -> None:
+async def test_what_is_no_desktop_is_distinguished(data: bytes, kind: type[RemoteError], words: str) -> None:
     server, port = await _says(data)
     async with server:
         assert await client.answers(port) is data.startswith(b"RFB ")

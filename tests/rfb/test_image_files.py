@@ -90,6 +90,6 @@ def test_without_pillow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         ),
     ],
 )
-def test_what_is_no_picture_is_told_in_words(data: bytes, said: str) -> None:
+def test_what_is_no_picture_is_reported_in_words(data: bytes, said: str) -> None:
     with pytest.raises(RemoteError, match=said):
         image_files.read(data)

@@ -11,6 +11,6 @@ from tests.ssh.fakes import Folder
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A private folder; no agent of the person who runs the tests is asked."""
+    """A private folder; no agent of the user who runs the tests is asked."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     return Folder(tmp_path)

@@ -1,4 +1,4 @@
-"""A person who answers, a server that asks, and a folder with keys: all that a login needs."""
+"""A user who answers, a server that asks, and a folder with keys: all that a login needs."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def _answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
 
 
 async def _talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    """Play a command: `echo` sends lines back, `tick` counts for ever, `flood N` sends one long line."""
+    """Play a command: `echo` sends lines back, `tick` counts forever, `flood N` sends one long line."""
     match (process.command or "").split():
         case ["echo"]:
             async for line in process.stdin:

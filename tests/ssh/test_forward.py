@@ -174,7 +174,7 @@ async def test_where_nobody_listens_the_program_is_reset_and_the_refusal_counted
     await with_channels(folder, check)
 
 
-async def test_what_the_server_forbids_is_told_from_what_does_not_listen(folder: Folder) -> None:
+async def test_what_the_server_forbids_is_reported_from_what_does_not_listen(folder: Folder) -> None:
     async def check(channels: SshChannels) -> None:
         async with channels.forward(Forward(Direction.LOCAL, port=9)) as opened:
             with pytest.raises(ConnectionResetError):

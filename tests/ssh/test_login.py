@@ -75,7 +75,9 @@ async def test_a_wrong_key_is_refused_and_what_was_tried_is_named(folder: Folder
     assert "the server accepts: publickey" in health.reason.text
 
 
-async def test_a_passphrase_is_asked_for_again_when_wrong_and_kept_for_the_reconnect(folder: Folder) -> None:
+async def test_a_passphrase_is_asked_for_again_when_wrong_and_preserved_for_the_reconnect(
+    folder: Folder,
+) -> None:
     folder.identity = folder.key("id_locked", folder.login_key, "right")
     person = Person({"Passphrase": "wrong", "Wrong passphrase, try again": ["", "right"]})
     async with listening(folder) as server:
@@ -171,7 +173,9 @@ async def test_an_x509_certificate_beside_a_key_is_passed_over(folder: Folder) -
             await phase(link, Phase.LIVE)
 
 
-async def test_a_password_is_asked_for_again_when_wrong_and_kept_for_the_reconnect(folder: Folder) -> None:
+async def test_a_password_is_asked_for_again_when_wrong_and_preserved_for_the_reconnect(
+    folder: Folder,
+) -> None:
     person = Person({"Password": "wrong", "Wrong password, try again": "right"})
     async with listening(folder, questions(password="right")) as server:
         folder.trust(server.port)
@@ -194,7 +198,7 @@ async def test_a_key_file_that_is_not_there_is_named_where_the_password_is_asked
     assert f"`ssh-copy-id -p {server.port} ada@127.0.0.1`" in health.reason.hint
 
 
-async def test_a_password_that_was_changed_meanwhile_is_asked_for_anew(folder: Folder) -> None:
+async def test_a_password_that_was_changed_meanwhile_is_asked_for_again(folder: Folder) -> None:
     person = Person({"Password": ["old", "new"]})
     factory = questions(password="old")
     async with listening(folder, factory) as server:
@@ -206,7 +210,7 @@ async def test_a_password_that_was_changed_meanwhile_is_asked_for_anew(folder: F
     assert person.titles == ["Password", "Password"]
 
 
-async def test_a_password_asked_for_by_the_box_itself_is_kept_too(folder: Folder) -> None:
+async def test_a_password_asked_for_by_the_box_itself_is_preserved_too(folder: Folder) -> None:
     person = Person({"Password": "right"})
     async with listening(folder, questions(prompts=[("Password: ", False)], right=["right"])) as server:
         folder.trust(server.port)

@@ -135,7 +135,7 @@ async def test_a_proxy_command_has_its_tokens_filled_in_and_gives_way_to_a_jump(
 
 
 @needs_ssh
-async def test_named_keys_and_usual_keys_are_told_apart(folder: Folder) -> None:
+async def test_named_keys_and_usual_keys_are_distinguished(folder: Folder) -> None:
     public = folder.path / "id_agent"
     public.with_name("id_agent.pub").write_text(folder.login_key.export_public_key().decode())
     folder.configure(f"Host box\n  IdentityFile {public}\n  IdentityFile ${{GPUBOX_TEST_KEYS}}/%n-key\n")

@@ -44,7 +44,7 @@ async def test_socks_programs_reach_what_they_ask_for(folder: Folder) -> None:
     await with_channels(folder, check)
 
 
-async def test_a_socks_program_is_told_why_it_gets_nothing(folder: Folder) -> None:
+async def test_a_socks_program_is_reported_why_it_gets_nothing(folder: Folder) -> None:
     async def check(channels: SshChannels) -> None:
         async with channels.forward(Forward(Direction.SOCKS)) as opened:
             nobody = b"\x05\x01\0\x01\x7f\0\0\x01" + free_port().to_bytes(2)
@@ -60,7 +60,7 @@ async def test_a_socks_program_is_told_why_it_gets_nothing(folder: Folder) -> No
     await with_channels(folder, check)
 
 
-def test_what_follows_the_greeting_at_once_is_kept() -> None:
+def test_what_follows_the_greeting_at_once_is_preserved() -> None:
     answer = Greeting().feed(b"\x05\x01\0\x05\x01\0\x03\x01b\0\x50GET /")
     assert (answer.reply, answer.spec, answer.rest) == (b"\x05\0", SocksRequest("b", 80), b"GET /")
 

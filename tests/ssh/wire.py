@@ -22,7 +22,7 @@ class Wire:
         self.grain = 65536
         """Bytes passed on at a time."""
         self.says: bytes | None = None
-        """What new connections are told before they are cut at once; None lets them through."""
+        """What new connections receive before they are cut at once; None lets them through."""
         self._target = target
         self._open = asyncio.Event()
         self._open.set()
@@ -35,7 +35,7 @@ class Wire:
         return len(self._passing)
 
     def freeze(self) -> None:
-        """Pass nothing on; nobody is told."""
+        """Pass nothing on, without a word."""
         self._open.clear()
 
     def thaw(self) -> None:
@@ -105,7 +105,7 @@ async def wire(target: int) -> AsyncGenerator[Wire]:
 
 @asynccontextmanager
 async def peer(says: bytes, *, hang_up: bool = False) -> AsyncGenerator[int]:
-    """Listen, say some bytes to whoever connects, and then say nothing or hang up; yields the port."""
+    """Listen, say some bytes to any client, and then say nothing or hang up; yields the port."""
     talking: set[asyncio.StreamWriter] = set()
 
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

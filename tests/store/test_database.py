@@ -34,14 +34,14 @@ def _aside(path: Path) -> bytes:
     return Path(f"{path}.damaged").read_bytes()
 
 
-async def test_a_damaged_file_is_moved_aside_and_history_begins_anew(path: Path) -> None:
+async def test_a_damaged_file_is_moved_aside_and_history_begins_again(path: Path) -> None:
     _letter(path)
     with Store.open(SETTINGS, path) as store:
         store.state.remember(Target("attic", "ssh"))
         assert store.state.recent() == ["attic"]
         await store.history.write(HistoryRow("xub", past(), {"host/cpu": 1.0}))
         assert store.trouble.value is not None  # it is said as long as the program runs
-        assert store.trouble.value.title == "History began anew"
+        assert store.trouble.value.title == "History starts over"
         assert f"{path}.damaged" in store.trouble.value.hint
     assert _aside(path) == LETTER
     with Store.open(SETTINGS, path) as again:
@@ -60,7 +60,7 @@ async def test_a_file_that_is_damaged_while_it_is_open_is_moved_aside_by_the_fir
             await one.history.load("xub", History())
             one.state.remember(Target("attic", "ssh"))
             assert one.trouble.value is not None
-            assert one.trouble.value.title == "History began anew"
+            assert one.trouble.value.title == "History starts over"
         assert store.state.recent() == second.state.recent() == ["attic"]
     assert rows_in(path) == 0
     assert b"\xff" * 4096 in _aside(path)
@@ -78,7 +78,7 @@ def _damage(path: Path) -> None:
         file.write(b"\xff" * (size - 4096))
 
 
-async def test_a_file_that_breaks_later_is_told(store: Store) -> None:
+async def test_a_file_that_breaks_later_is_reported(store: Store) -> None:
     await store.history.write(HistoryRow("xub", past(), {"host/cpu": 1.0}))
     connection = sqlite3.connect(store.path)
     connection.executescript("UPDATE mean_10 SET means = x'00'; UPDATE layout SET series = '{not json'")
@@ -92,7 +92,7 @@ async def test_a_file_that_breaks_later_is_told(store: Store) -> None:
     assert store.trouble.value is None  # it works again
 
 
-async def test_a_locked_file_is_told(store: Store, path: Path) -> None:
+async def test_a_locked_file_is_reported(store: Store, path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("BEGIN EXCLUSIVE")
     try:
@@ -124,7 +124,7 @@ async def test_a_file_that_is_locked_at_the_start_is_tried_again(
         assert (store.trouble.value, store.state.recent()) == (None, ["attic"])
 
 
-async def test_a_file_that_may_only_be_read_is_told(
+async def test_a_file_that_may_only_be_read_is_reported(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.state.remember(Target("attic", "ssh"))
@@ -174,13 +174,13 @@ async def test_a_disk_that_hangs_holds_nothing_up(
     assert store.state.recent() == ["attic"]
 
 
-async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder", "utf-8")
     with Store.open(SETTINGS, tmp_path / "file" / "history.sqlite") as store:
         await _goes_on_without(store, "history.keep = false")
 
 
-async def test_a_file_of_a_newer_version_is_told_and_left_alone(path: Path) -> None:
+async def test_a_file_of_a_newer_version_is_reported_and_left_alone(path: Path) -> None:
     path.parent.mkdir()
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")

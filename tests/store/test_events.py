@@ -1,4 +1,4 @@
-"""Events: each belongs to whoever claims it first, in all running programs and over restarts."""
+"""Events: each belongs to who claims it first, in all running programs and over restarts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_the_oldest_events_are_forgotten_but_not_when_the_box_was_seen_fir
     assert await store.events.first_seen("xub", 9.0) == 0.5
 
 
-async def test_without_a_disk_everything_is_told(store: Store) -> None:
+async def test_without_a_disk_everything_is_reported(store: Store) -> None:
     store.close()
     assert await store.events.claim("xub", "job ended", ["a"]) == {"a"}
     assert await store.events.claimed("xub", "job ended") is None

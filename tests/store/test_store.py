@@ -112,7 +112,7 @@ async def test_a_box_begins_with_what_was_seen_before_and_goes_on(
         await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def test_history_that_is_not_wanted_is_not_written(path: Path) -> None:
+async def test_history_that_is_not_expected_is_not_written(path: Path) -> None:
     with Store(path, HistorySettings(keep=False)) as store:
         await asyncio.wait_for(store.history.keep("xub", History()), LIMIT)  # it ends at once
         store.state.remember(Target("attic", "ssh"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.store import migrations, tiers
-from gpubox.store.tiers import HistoryRow, Tiers
+from gpubox.store.tiers import HistoryRow, HistorySpan, Tiers
 
 DAY = 86_400
 NOW = 20_000 * DAY
@@ -154,6 +154,36 @@ def test_a_long_span_goes_up_to_now(connection: sqlite3.Connection) -> None:
         (NOW - 3600, 2.0),
         (NOW, 4.0),
     ]
+
+
+def layouts(connection: sqlite3.Connection) -> list[str]:
+    return [series for (series,) in connection.execute("SELECT series FROM layout ORDER BY id")]
+
+
+def test_the_series_of_a_forgotten_box_go_with_it_and_those_in_use_stay(
+    connection: sqlite3.Connection,
+) -> None:
+    writer = Tiers()
+    old = NOW - 400 * DAY
+    writer.insert(connection, [HistoryRow("gone", old, {"gpu/gone/util": 1.0})])
+    writer.insert(connection, rows(NOW - 3600, 360))
+    tidied(connection, NOW + tiers.LATE)
+    assert layouts(connection) == ['["host/cpu"]']
+    # The same writer, which had inserted it before, and another program that did not.
+    writer.insert(connection, [HistoryRow("gone", NOW, {"gpu/gone/util": 2.0})])
+    Tiers().insert(connection, [HistoryRow("gone", NOW + 10, {"gpu/gone/util": 3.0})])
+    again = tiers.read(connection, 10, "gone", NOW, NOW + 10)
+    assert [row.means for row in again] == [{"gpu/gone/util": 2.0}, {"gpu/gone/util": 3.0}]
+
+
+def test_a_span_gives_means_by_the_dot_and_leaves_gaps_open() -> None:
+    read = HistorySpan(300, [HistoryRow("xub", NOW + n * 300, {"host/cpu": float(n)}) for n in (0, 1, 2, 6)])
+    now = NOW + 2400 - 1
+    assert read.window("host/cpu", now, 2400, 8) == [0.0, 1.0, 2.0, None, None, None, 6.0, None]
+    assert read.window("host/cpu", now, 2400, 4) == [0.5, 2.0, None, 6.0]
+    assert read.window("host/cpu", now, 2400, 16)[:5] == [0.0, 0.0, 1.0, 1.0, 2.0]
+    assert read.window("gpu/0/util", now, 2400, 2) == [None, None]
+    assert read.window("host/cpu", now, 2400, 0) == []
 
 
 def test_a_box_that_renames_its_gpus_in_an_hour_makes_bounded_rows(connection: sqlite3.Connection) -> None:

@@ -80,7 +80,7 @@ class FakeDesktops(Feature):
 
     def __init__(self, *running: DesktopSession, viewer: Viewer | None = None) -> None:
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
-        self.mortal = False
+        self.ends_at_logout = False
         self.running = list(running)
         self.viewer = viewer
         self.page = ""
@@ -178,7 +178,7 @@ class FakeServices(Feature):
 
 
 class FakeTunnels(Feature):
-    """Stands in for Tunnels: what is wished is open at once."""
+    """Stands in for Tunnels: what is asked for is open at once."""
 
     def __init__(self, *held: Tunnel) -> None:
         self.feed: Feed[tuple[Tunnel, ...]] = Feed(tuple(held))

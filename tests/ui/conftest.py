@@ -67,11 +67,12 @@ def plain_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put plain panels in the place of the real ones."""
     panels = [Cards, Table, Machine, Past, Tunnels]
     monkeypatch.setattr("gpubox.ui.registry.panel_classes", lambda: panels)
+    monkeypatch.setattr("gpubox.ui.registry.first_panel", lambda: Cards)
 
 
 @pytest.fixture
 def looks(snapshot: SnapshotAssertion) -> Callable[[GpuBoxApp], None]:
-    """Compare the screen with its picture in `__snapshots__`; `pytest --snapshot-update` draws it anew."""
+    """Compare the screen with its picture in `__snapshots__`; `pytest --snapshot-update` draws it again."""
     pictures = snapshot.use_extension(Picture)
 
     def compare(app: GpuBoxApp) -> None:

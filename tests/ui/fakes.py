@@ -22,7 +22,10 @@ from gpubox.core.prompts import Asker
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Work
 from gpubox.core.target import Target
+from gpubox.ui import registry
 from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.panel import Panel
+from gpubox.ui.screens.box import BoxScreen
 from tests.hang import LIMIT
 from tests.samples import NOW
 
@@ -64,16 +67,19 @@ class FakeLink:
 
     def __init__(self, health: Health = LIVE) -> None:
         self.health = Feed(health)
-        self.kept = 0
+        self.saved = 0
         self.retried = 0
         self.closed = False
 
     async def keep(self, work: Work) -> None:
-        self.kept += 1
+        self.saved += 1
         try:
             await asyncio.Event().wait()
         finally:
             self.closed = True
+
+    def prepare(self) -> None:
+        """Nothing to import."""
 
     def retry(self) -> None:
         self.retried += 1
@@ -102,7 +108,7 @@ def make_app(
     settings: Settings | None = None,
     opener: Callable[[Target, Asker], Box] | None = None,
     warnings: Sequence[GpuBoxError] = (),
-    remember: Callable[[Target], None] = lambda _: None,
+    remember: Callable[[Target], object] = lambda _: None,
     trouble: Feed[GpuBoxError | None] | None = None,
     file: SettingsFile | None = None,
 ) -> GpuBoxApp:
@@ -131,7 +137,26 @@ async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: fl
     await pilot.pause()
 
 
+def complete(app: App[None]) -> bool:
+    """Whether all panels of a box are on the screen, and one of them has the focus.
+
+    The first panel comes before the others, which come after the first sample: a key for another is lost.
+    """
+    screen = app.screen
+    mounted = isinstance(screen, BoxScreen) and len(screen.query(Panel)) == len(registry.panel_classes())
+    return mounted and screen.focused is not None
+
+
 def burst(app: App[None], *keys: str) -> None:
     """Let keys come as from a paste: all of them before any is taken."""
     for key in keys:
         app.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def steady(pilot: Pilot[None]) -> None:
+    """Wait until two pictures in a row are the same: what was still to be drawn is drawn."""
+    before = ""
+    async with asyncio.timeout(LIMIT):
+        while (now := pilot.app.export_screenshot(simplify=True)) != before:
+            before = now
+            await pilot.pause(0.05)

@@ -27,7 +27,7 @@ P = TypeVar("P", bound=Panel)
 
 
 class Stage(ModalGuard, Generic[P]):
-    """An app of one panel; it answers questions from a list, as a person would."""
+    """An app of one panel; it answers questions from a list, as a user would."""
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
@@ -96,7 +96,7 @@ async def on_stage(
 
 
 def same_picture(stage: App[None], snapshot: SnapshotAssertion) -> None:
-    """Compare the screen with its picture; `pytest --snapshot-update` draws it anew."""
+    """Compare the screen with its picture; `pytest --snapshot-update` draws it again."""
     for field in stage.screen.query(Input):
         field.cursor_blink = False
     picture = stage.export_screenshot(title="gpubox-tui", simplify=True)

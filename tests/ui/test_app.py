@@ -41,19 +41,19 @@ async def test_boxes_stay_open_while_another_is_shown_and_close_at_the_end() -> 
     opened: list[Target] = []
     app = make_app(xub, lab, remember=opened.append)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: link_of(xub).kept)
+        await until(pilot, lambda: link_of(xub).saved)
         first = app.screen
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await pilot.press(*"lab", "enter")
-        await until(pilot, lambda: link_of(lab).kept)
+        await until(pilot, lambda: link_of(lab).saved)
         assert isinstance(app.screen, BoxScreen)
         assert app.screen.target is LAB
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await pilot.press(*"xub", "enter")
         await until(pilot, lambda: app.screen is first)
-        assert link_of(xub).kept == 1
+        assert link_of(xub).saved == 1
         assert not link_of(xub).closed
         assert not link_of(lab).closed
         await pilot.press("q")
@@ -110,7 +110,7 @@ async def test_an_error_of_ours_is_a_toast_with_what_to_do() -> None:
         assert toasts(app) == [("Not sent", "pid 41 is another process now\nLook again [b]")]
 
 
-async def test_a_disk_that_keeps_no_history_is_told_and_the_rest_works() -> None:
+async def test_a_disk_that_keeps_no_history_is_reported_and_the_rest_works() -> None:
     feed: Feed[GpuBoxError | None] = Feed(None)
     app = make_app(picker=True, trouble=feed)
     async with app.run_test() as pilot:
@@ -121,14 +121,14 @@ async def test_a_disk_that_keeps_no_history_is_told_and_the_rest_works() -> None
         assert toasts(app) == [("History is not kept", "The disk is full\nFree some room")]
 
 
-async def test_who_said_no_is_not_told_so() -> None:
+async def test_who_said_no_is_not_reported_so() -> None:
     app = make_app(picker=True)
     async with app.run_test():
         assert not await guarded(app, raising(Cancelled("Declined")))
         assert toasts(app) == []
 
 
-async def test_an_unforeseen_error_is_logged_with_its_traceback_and_told_without(
+async def test_an_unforeseen_error_is_logged_with_its_traceback_and_reported_without(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     handler = logging.FileHandler(tmp_path / "gpubox.log")
@@ -148,7 +148,7 @@ async def test_an_unforeseen_error_is_logged_with_its_traceback_and_told_without
     assert "Traceback" in (tmp_path / "gpubox.log").read_text()
 
 
-async def test_what_ends_the_program_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_ends_the_program_is_reported_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     app = make_app(picker=True)
 
     def fail() -> None:
@@ -258,5 +258,5 @@ async def test_the_demo_is_just_another_box() -> None:
     box = make_box(training_box(simulated=True), target=DEMO)
     app = make_app(box)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: link_of(box).kept)
+        await until(pilot, lambda: link_of(box).saved)
         assert app.targets[0] is DEMO

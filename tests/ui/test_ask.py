@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 
 import pytest
 from textual.pilot import Pilot
@@ -78,9 +79,20 @@ async def test_a_code_is_typed_and_may_hold_any_letter() -> None:
         assert await asyncio.wait_for(task, 30) == "yn12q"
 
 
-async def test_a_secret_is_never_on_the_screen() -> None:
+@pytest.fixture
+def core_dumps_allowed() -> Iterator[None]:
+    """Let this process leave a core dump, as far as it may."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+@pytest.mark.usefixtures("core_dumps_allowed")
+async def test_a_secret_is_never_on_the_screen_or_in_a_core_dump() -> None:
     async with make_app(make_box()).run_test() as pilot:
         task = await asked(pilot, SECRET)
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
         await pilot.press(*"hunter2")
         assert pilot.app.screen.query_one(Input).value == "hunter2"
         assert "hunter2" not in pilot.app.export_screenshot()

@@ -23,7 +23,7 @@ from gpubox.ui.status_bar import StatusBar
 from gpubox.ui.widgets.key_footer import KeyFooter
 from tests.samples import training_box
 from tests.ui.conftest import SIZES
-from tests.ui.fakes import LIVE, MONOTONIC, Clock, link_of, make_app, make_box, until
+from tests.ui.fakes import LIVE, MONOTONIC, Clock, complete, link_of, make_app, make_box, until
 from tests.ui.plain import Machine, Plain, Table, Tunnels
 
 Poller = Callable[[GpuBoxApp], None]
@@ -61,7 +61,7 @@ def app_of(pilot: Pilot[None]) -> GpuBoxApp:
 
 async def ready(pilot: Pilot[None]) -> GpuBoxApp:
     app = app_of(pilot)
-    await until(pilot, lambda: isinstance(app.screen, BoxScreen) and focused(app) == "cards")
+    await until(pilot, lambda: complete(app) and focused(app) == "cards")
     return app
 
 
@@ -207,7 +207,7 @@ async def test_a_refusal_stays_with_what_to_do(clock: Clock) -> None:
         assert state_of(app)[1:] == ["    one", "    two [b]x", "  → do this"]
 
 
-async def test_the_steps_of_connecting_are_told() -> None:
+async def test_the_steps_of_connecting_are_reported() -> None:
     box = make_box(None, Health(Phase.CONNECTING, step="logging in as ada"))
     async with make_app(box).run_test() as pilot:
         app = await ready(pilot)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
+from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.table import Table
 from gpubox.ui.panel import Panel
 from gpubox.ui.panel_layout import FRONT
@@ -21,7 +22,7 @@ from tests.samples import eight_gpus, filled, lost_gpu, mismatch, no_device, tra
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
 from tests.ui.envs import FakeEnvs, equip
-from tests.ui.fakes import Clock, make_app, make_box, until
+from tests.ui.fakes import Clock, complete, make_app, make_box, steady, until
 from tests.ui.jobs import ALL as JOBS
 from tests.ui.jobs import FakeJobs, employ
 
@@ -45,7 +46,7 @@ async def test_every_panel_that_is_shown_has_the_room_it_needs(
     box = everything(make_box(training_box()))
     app = make_app(box)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         panels = app.screen.query(Panel)
         await until(pilot, lambda: [panel.NAME for panel in panels if panel.display] == expected)
         for panel in panels:
@@ -81,11 +82,11 @@ async def test_a_box_without_gpus_begins_with_the_host_and_sorts_by_cpu() -> Non
 async def test_every_panel_can_be_reached_by_its_number() -> None:
     app = make_app(everything(make_box(training_box())))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         for panel in app.screen.query(Panel):
             await pilot.press(str(panel.ORDER))
             await until(
-                pilot, lambda wanted=panel: wanted.display and wanted.has_pseudo_class("focus-within")
+                pilot, lambda expected=panel: expected.display and expected.has_pseudo_class("focus-within")
             )
 
 
@@ -102,18 +103,28 @@ async def test_the_whole_screen_looks_right(
     box.history = filled(sample)
     app = make_app(box)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
-        panels = app.screen.query(Panel)
-        await until(pilot, lambda: all(panel.sample is sample for panel in panels if panel.display))
-        await until(pilot, lambda: {panel.NAME for panel in panels if panel.display} >= {*SHOWN[size]})
+        await until(pilot, lambda: complete(app))
+
+        def displayed() -> list[Panel]:
+            return [panel for panel in app.screen.query(Panel) if panel.display]
+
+        await until(pilot, lambda: {panel.NAME for panel in displayed()} >= {*SHOWN[size]})
+        await until(pilot, lambda: all(panel.sample is sample for panel in displayed()))
+        await until(pilot, lambda: all(drawn(panel) for panel in displayed()))
         await until(pilot, lambda: "Looking" not in app.export_screenshot())
+        await steady(pilot)
         looks(app)
+
+
+def drawn(panel: Panel) -> bool:
+    """Whether a panel had room to draw, which it learns after its sample."""
+    return any(view.plain.strip() for view in panel.query(LineView) if view.display)
 
 
 async def test_the_panel_that_is_gone_to_gets_room_for_its_rows() -> None:
     app = make_app(everything(make_box(training_box())))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         for key, name in (("e", "envs"), ("j", "jobs"), ("2", "processes")):
             await pilot.press(key)
             panel = app.screen.query_one(f"#{name}", Panel)
@@ -125,7 +136,7 @@ async def test_the_panel_that_is_gone_to_gets_room_for_its_rows() -> None:
 async def test_no_row_stays_bare_where_all_are_as_high_as_their_rows() -> None:
     app = make_app(everything(make_box(training_box())))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
 
         def bottom() -> int:
             shown = [panel for panel in app.screen.query(Panel) if panel.display and panel.PLACE == "main"]
@@ -137,7 +148,7 @@ async def test_no_row_stays_bare_where_all_are_as_high_as_their_rows() -> None:
 
 
 def fills(panel: Panel, size: tuple[int, int]) -> bool:
-    """Tell whether a panel is seen, from edge to edge and between the first line and the line of keys."""
+    """Return whether a panel is seen, from edge to edge and between the first line and the line of keys."""
     region = panel.region
     return (
         panel.display
@@ -152,7 +163,7 @@ async def test_every_panel_fills_the_screen_when_one_goes_there_from_a_maximized
 ) -> None:
     app = make_app(everything(make_box(training_box())))
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         panels = sorted(app.screen.query(Panel), key=lambda panel: panel.ORDER)
         named = {"tunnels": "t", "jobs": "j", "envs": "e"}
         await pilot.press("m")
@@ -161,7 +172,9 @@ async def test_every_panel_fills_the_screen_when_one_goes_there_from_a_maximized
             for key in (str(panel.ORDER), named.get(panel.NAME), "1"):
                 if key is not None:
                     await pilot.press(key)
-                    await until(pilot, lambda wanted=panels[0] if key == "1" else panel: fills(wanted, size))
+                    await until(
+                        pilot, lambda expected=panels[0] if key == "1" else panel: fills(expected, size)
+                    )
         for panel in (*panels[1:], panels[0]):
             await pilot.press("tab")
             await until(pilot, lambda panel=panel: fills(panel, size))
@@ -174,7 +187,7 @@ async def test_every_panel_fills_the_screen_when_one_goes_there_from_a_maximized
 async def test_the_chosen_gpu_is_what_processes_and_history_are_about(sample: Sample, key: str) -> None:
     app = make_app(everything(make_box(sample)))
     async with app.run_test(size=(200, 50)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         processes = app.screen.query_one(Processes)
         history = app.screen.query_one(HistoryPanel)
         listed = processes.query_one("#list", Table)

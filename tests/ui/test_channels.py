@@ -41,7 +41,7 @@ class Closed:
         return self._result
 
 
-class Door:
+class FakeChannel:
     """Channels behind which programs end at once."""
 
     def __init__(self) -> None:
@@ -74,16 +74,16 @@ async def no_check(display: Display) -> None:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+def channel(monkeypatch: pytest.MonkeyPatch) -> FakeChannel:
     monkeypatch.setattr(programs, "check", no_check)
-    monkeypatch.setattr("gpubox.ui.x11_actions.display", lambda: Display(":0"))
+    monkeypatch.setattr("gpubox.boxes.x11.programs.display", lambda: Display(":0"))
     monkeypatch.setattr(programs, "display", lambda: Display(":0"))
-    return Door()
+    return FakeChannel()
 
 
-def opened(door: Door) -> tuple[GpuBoxApp, Box]:
+def opened(channel: FakeChannel) -> tuple[GpuBoxApp, Box]:
     box = make_box(training_box())
-    box.channels.put(door)
+    box.channels.put(channel)
     return make_app(box), box
 
 
@@ -92,7 +92,7 @@ def said(app: GpuBoxApp) -> str:
     return "\n".join(f"{each.title}: {each.message}" for each in app._notifications)
 
 
-async def test_without_a_link_there_is_no_door(plain_panels: None) -> None:
+async def test_without_a_link_there_is_no_way(plain_panels: None) -> None:
     app = make_app(make_box(training_box()))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" not in _keys(app) and app.screen.query("#rows"))
@@ -105,8 +105,8 @@ def _keys(app: GpuBoxApp) -> set[str]:
     return {each.binding.description for each in app.screen.active_bindings.values() if each.enabled}
 
 
-async def test_a_program_is_asked_for_run_and_remembered(plain_panels: None, door: Door) -> None:
-    app, _ = opened(door)
+async def test_a_program_is_asked_for_run_and_remembered(plain_panels: None, channel: FakeChannel) -> None:
+    app, _ = opened(channel)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))
         for command in ("xterm -T one", "xclock"):
@@ -115,7 +115,7 @@ async def test_a_program_is_asked_for_run_and_remembered(plain_panels: None, doo
             app.screen.query_one(Input).value = command
             await pilot.press("enter")
             await until(pilot, lambda: not isinstance(app.screen, RunScreen))
-        await until(pilot, lambda: door.ran == ["xterm -T one", "xclock"])
+        await until(pilot, lambda: channel.ran == ["xterm -T one", "xclock"])
         await pilot.press("X")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         field = app.screen.query_one(Input)
@@ -125,13 +125,13 @@ async def test_a_program_is_asked_for_run_and_remembered(plain_panels: None, doo
             assert field.value == value
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RunScreen))
-        assert door.ran == ["xterm -T one", "xclock"]
+        assert channel.ran == ["xterm -T one", "xclock"]
         assert said(app) == ""
 
 
-async def test_a_program_that_fails_at_once_is_told(plain_panels: None, door: Door) -> None:
-    door.ending = Closed(127, b"warning\nsh: xeyes: [b]not found[/b]\x1b[2J\n")
-    app, _ = opened(door)
+async def test_a_program_that_fails_at_once_is_reported(plain_panels: None, channel: FakeChannel) -> None:
+    channel.ending = Closed(127, b"warning\nsh: xeyes: [b]not found[/b]\x1b[2J\n")
+    app, _ = opened(channel)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))
         await pilot.press("X")
@@ -142,14 +142,14 @@ async def test_a_program_that_fails_at_once_is_told(plain_panels: None, door: Do
         assert "Is it installed" in said(app)
 
 
-async def test_no_display_is_told_before_anything_is_typed(
-    plain_panels: None, door: Door, monkeypatch: pytest.MonkeyPatch
+async def test_no_display_is_reported_before_anything_is_typed(
+    plain_panels: None, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none() -> Display:
         raise ToolMissing("No display here", "DISPLAY is not set")
 
-    monkeypatch.setattr("gpubox.ui.x11_actions.display", none)
-    app, _ = opened(door)
+    monkeypatch.setattr("gpubox.boxes.x11.programs.display", none)
+    app, _ = opened(channel)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))
         await pilot.press("X")
@@ -157,19 +157,21 @@ async def test_no_display_is_told_before_anything_is_typed(
         assert not isinstance(app.screen, RunScreen)
 
 
-async def test_a_shell_that_cannot_be_had_is_told(
-    plain_panels: None, door: Door, monkeypatch: pytest.MonkeyPatch
+async def test_a_shell_that_cannot_be_had_is_reported(
+    plain_panels: None, channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gpubox.local.tty.terminal_spec", lambda: TerminalSpec(80, 24))
-    app, _ = opened(door)
+    app, _ = opened(channel)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))
         await pilot.press("s")
         await until(pilot, lambda: "No terminal: the box gives none" in said(app))
 
 
-async def test_where_the_screen_cannot_give_way_the_words_say_so(plain_panels: None, door: Door) -> None:
-    app, _ = opened(door)
+async def test_where_the_screen_cannot_give_way_the_words_say_so(
+    plain_panels: None, channel: FakeChannel
+) -> None:
+    app, _ = opened(channel)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "Shell" in _keys(app))
         with pytest.raises(Exception, match="Only a panel in a terminal"):
@@ -184,7 +186,7 @@ async def test_where_the_screen_cannot_give_way_the_words_say_so(plain_panels: N
         ({}, "darwin", "XQuartz"),
     ],
 )
-def test_a_machine_without_display_is_told_what_to_do(
+def test_a_machine_without_display_is_reported_what_to_do(
     environment: dict[str, str], platform: str, hint: str
 ) -> None:
     with pytest.raises(ToolMissing) as raised:

@@ -70,6 +70,7 @@ def well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plain panels, with one that fails among them."""
     monkeypatch.setattr(Sick, "where", "")
     monkeypatch.setattr("gpubox.ui.registry.panel_classes", lambda: [plain.Cards, Sick, plain.Machine])
+    monkeypatch.setattr("gpubox.ui.registry.first_panel", lambda: plain.Cards)
 
 
 @pytest.mark.parametrize("where", ["draw", "mount", "timer", "worker", "watch", "render", "key", "action"])

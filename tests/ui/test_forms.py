@@ -1,4 +1,4 @@
-"""The windows in which a desktop or a tunnel is described: what is wrong is told before anything is done."""
+"""The windows that describe a desktop or a tunnel: what is wrong is reported before anything is done."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("clock")
         ("jupyter", None, "the service jupyter, once it is found"),
     ],
 )
-def test_a_tunnel_by_hand_is_read_and_told_back(text: str, spec: Forward | None, words: str) -> None:
+def test_a_tunnel_by_hand_is_read_and_reported_back(text: str, spec: Forward | None, words: str) -> None:
     assert read(text).spec == spec
     assert words in meaning(read(text))
 
@@ -97,7 +97,7 @@ async def test_the_form_takes_a_size_and_a_session() -> None:
         assert not desktops.viewings
 
 
-async def test_what_prevents_a_start_is_told_with_the_next_step() -> None:
+async def test_what_prevents_a_start_is_reported_with_the_next_step() -> None:
     desktops = FakeDesktops()
     async with desktop(desktops) as (stage, pilot):
         desktops.error = ToolMissing("No VNC server", "The box has none", "On the box: sudo apt install x")

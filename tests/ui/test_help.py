@@ -1,8 +1,9 @@
-"""Help for where the person is."""
+"""Help for where the user is."""
 
 from __future__ import annotations
 
 import pytest
+from textual.content import Content
 from textual.widgets import Markdown
 
 from gpubox.config.settings import Settings
@@ -24,7 +25,7 @@ def table(app: GpuBoxApp) -> str:
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
-async def test_help_tells_of_the_focused_panel_and_of_every_key(key: str) -> None:
+async def test_help_reports_of_the_focused_panel_and_of_every_key(key: str) -> None:
     app = make_app(make_box(training_box()), settings=Settings(keys={"box.maximize": "z"}))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.screen.focused)
@@ -59,15 +60,15 @@ async def test_in_a_narrow_terminal_the_ids_go_and_the_sentences_stay(width: int
     box = make_box(training_box())
     app = make_app(box)
     async with app.run_test(size=(width, 24)) as pilot:
-        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await until(pilot, lambda: link_of(box).saved and app.screen.focused)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await until(pilot, lambda: "Maximize" in table(app))
         page = " ".join(table(app).split())
         assert ("box.maximize" in page) == ids
-        told = [node for node in (BoxScreen, GpuBoxApp) for node in entries(node)]
+        reported = [node for node in (BoxScreen, GpuBoxApp) for node in entries(node)]
         if not ids:
-            assert [one.id for one in told if "panel" not in one.id and one.tooltip not in page] == []
+            assert [one.id for one in reported if "panel" not in one.id and one.tooltip not in page] == []
         room = app.screen.query_one(KeyTable).content_size.width
         assert max(map(len, table(app).splitlines())) <= room
 
@@ -76,7 +77,7 @@ async def test_a_key_is_listed_once_where_it_works() -> None:
     box = employ(make_box(training_box()), FakeJobs(RUNNING))
     app = make_app(box)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await until(pilot, lambda: link_of(box).saved and app.screen.focused)
         await app.push_screen(JobScreen(box, app.settings, RUNNING))
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and table(app))
@@ -94,3 +95,22 @@ def test_every_panel_module_holds_one_panel_that_explains_itself() -> None:
         assert panel.__module__.endswith(f".{panel.NAME}.panel")
         assert panel.HELP
         assert 1 <= panel.ORDER <= 9
+
+
+async def test_the_table_is_wrapped_once_for_each_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+    wrap = KeyTable._wrap
+
+    def noted(self: KeyTable, width: int) -> list[Content]:
+        widths.append(width)
+        return wrap(self, width)
+
+    monkeypatch.setattr(KeyTable, "_wrap", noted)
+    app = make_app(make_box(training_box()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.screen.focused)
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert "box.maximize" in table(app)
+        assert widths
+        assert len(widths) == len(set(widths))

@@ -39,7 +39,7 @@ from gpubox.ui.panels.tunnels.form import TunnelForm
 from gpubox.ui.panels.tunnels.panel import TunnelsPanel
 from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.run import RunScreen
-from gpubox.ui.theme import GPUBOX, Themed
+from gpubox.ui.theme import Themed
 from gpubox.ui.widgets.details import Details
 from tests import samples
 from tests.ui import jobs
@@ -182,8 +182,6 @@ class Styled(Themed):
 @pytest.mark.parametrize("window", WINDOWS)
 async def test_a_title_is_drawn_as_it_is_written(window: str) -> None:
     app = Styled()
-    app.register_theme(GPUBOX)
-    app.theme = GPUBOX.name
     async with app.run_test(size=(100, 30)) as pilot:
         await app.push_screen(WINDOWS[window]())
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""The ends of jobs, told by toasts: one for each, or one for many."""
+"""The ends of jobs, reported by toasts: one for each, or one for many."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.ui.jobs import DONE, FAILED, FakeJobs, employ, ended
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
+async def test_an_end_is_reported_once_also_of_jobs_that_ended_meanwhile() -> None:
     jobs = FakeJobs(DONE)
     quiet = replace(ended("quiet"), spec=replace(DONE.spec, notify=False, id="quiet"), id="quiet")
     jobs.finished.put((DONE, FAILED, quiet))
@@ -28,7 +28,7 @@ async def test_an_end_is_told_once_also_of_jobs_that_ended_meanwhile() -> None:
         assert len(said) == 2
 
 
-async def test_an_end_that_another_window_claimed_is_not_told_here() -> None:
+async def test_an_end_that_another_window_claimed_is_not_reported_here() -> None:
     jobs = FakeJobs(DONE)
     jobs.elsewhere = {DONE.id}
     jobs.finished.put((DONE, FAILED))

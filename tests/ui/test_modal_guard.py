@@ -33,7 +33,7 @@ def equipped() -> Box:
     return equip(employ(box, FakeJobs(RUNNING)), FakeEnvs(TF_CPU))
 
 
-def told(part: type[Panel] | tuple[str, ...]) -> str:
+def reported(part: type[Panel] | tuple[str, ...]) -> str:
     return "".join(part) if isinstance(part, tuple) else part.NAME
 
 
@@ -48,7 +48,7 @@ def told(part: type[Panel] | tuple[str, ...]) -> str:
         (DesktopPanel, ("n", "n")),
         (Processes, ("x", "i", "x")),
     ],
-    ids=told,
+    ids=reported,
 )
 async def test_a_burst_of_keys_opens_one_window(panel: type[Panel], keys: tuple[str, ...]) -> None:
     async with on_stage(panel, samples.training_box(), (118, 30), box=equipped()) as (stage, pilot):
@@ -122,6 +122,6 @@ async def test_a_window_that_waits_for_the_box_holds_keys_for_a_while_only(
         assert stage.panel.marked
         await pilot.press("enter")
         await until(pilot, lambda: len(stage.screen_stack) == 2)
-        jobs.answered.set()  # too late: the person has gone on
+        jobs.answered.set()  # too late: the user has gone on
         await settled(pilot)
         assert not any(isinstance(screen, JobForm) for screen in stage.screen_stack)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gpubox.boxes.desktops import discovery
 from gpubox.boxes.desktops.remote_script import ScriptLine as Said
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.backends.slurm import parse
 from gpubox.boxes.jobs.compare.comparison import compare
 from gpubox.boxes.jobs.compare.export import export
@@ -46,9 +47,6 @@ from gpubox.ui.panels.jobs import (
 from gpubox.ui.panels.jobs import (
     table as job_table,
 )
-from gpubox.ui.panels.jobs import (
-    text as job_text,
-)
 from gpubox.ui.panels.processes import table as process_table
 from tests.core import wire
 from tests.samples import BUILDERS
@@ -64,8 +62,8 @@ often = settings(
 def of(kind: type[T]) -> st.SearchStrategy[T]:
     """Return values of a type as they come out of its decoder."""
     decoder = msgspec.json.Decoder(kind)
-    told = wire.values(msgspec.inspect.type_info(kind))
-    return told.map(lambda value: decoder.decode(json.dumps(value).encode()))
+    reported = wire.values(msgspec.inspect.type_info(kind))
+    return reported.map(lambda value: decoder.decode(json.dumps(value).encode()))
 
 
 def list_all(columns: Sequence[Column[T]], items: Iterable[T]) -> None:
@@ -125,8 +123,8 @@ def draw_records(records: Sequence[Record], ticks: Sequence[Tick]) -> None:
     job_report.rows(records)
     for record in records:
         job_report.details(record)
-        job_text.greeting(record)
-        job_text.farewell(record)
+        wording.state_sentence(record)
+        wording.ending_sentence(record)
         for width in WIDTHS:
             job_details.draw_head(record, NOW, width, tall=True)
             job_details.draw_all(record, width)
@@ -146,13 +144,13 @@ def test_every_job_and_its_curves_can_be_drawn(records: list[Record], ticks: lis
 
 
 def test_curves_whose_seconds_go_backwards_are_drawn() -> None:
-    record = Record("20260101-000000-abcd", "running", msgspec.json.decode(WISH, type=Record).spec, NOW)
+    record = Record("20260101-000000-abcd", "running", msgspec.json.decode(SPEC, type=Record).spec, NOW)
     ticks = [Tick(t, cpu=50.0, rss=1 << 20) for t in (900.0, 10.0, -1e18, 1e18, 3.0)]
     draw_records([record], ticks)
-    assert len(curves.resampled(ticks, lambda tick: tick.cpu, 40)) == 40
+    assert len(curves.resampled(ticks, lambda tick: tick.cpu, ticks[0].t, 3600.0, 40)) == 40
 
 
-WISH = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"spec":{"id":"x","argv":["x"]}}'
+SPEC = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"spec":{"id":"x","argv":["x"]}}'
 
 
 @given(
@@ -162,8 +160,8 @@ WISH = b'{"id":"20260101-000000-abcd","state":"queued","submitted":1,"spec":{"id
 @example("submitted", b"1.7e308")
 @example("ahead", b"1" + b"0" * 400)
 def test_a_record_with_a_number_of_no_box_is_left_out_of_the_list(field: str, number: bytes) -> None:
-    bad = WISH.replace(b'"submitted":1', b'"submitted":1,"%s":%s' % (field.encode(), number))
-    listing = ListDecoder().read(b'{"now":5,"jobs":[%s,%s]}' % (bad, WISH))
+    bad = SPEC.replace(b'"submitted":1', b'"submitted":1,"%s":%s' % (field.encode(), number))
+    listing = ListDecoder().read(b'{"now":5,"jobs":[%s,%s]}' % (bad, SPEC))
     assert len(listing.jobs) == 1
     draw_records(listing.jobs, ())
 

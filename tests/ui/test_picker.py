@@ -74,7 +74,7 @@ async def test_a_typed_address_can_be_connected_to() -> None:
         assert app.targets[0] is opened[0]
 
 
-async def test_what_cannot_be_an_address_is_told_in_words() -> None:
+async def test_what_cannot_be_an_address_is_reported_in_words() -> None:
     app = make_app(picker=True)
     async with app.run_test() as pilot:
         await until(pilot, lambda: rows(app))
@@ -95,7 +95,7 @@ async def test_open_boxes_show_how_they_are(clock: Clock) -> None:
     box = make_box(training_box())
     app = make_app(box)
     async with app.run_test(size=(130, 24)) as pilot:
-        await until(pilot, lambda: link_of(box).kept)
+        await until(pilot, lambda: link_of(box).saved)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and rows(app))
         assert rows(app)[0].startswith("● xub")
@@ -110,7 +110,7 @@ async def test_escape_clears_the_filter_first_and_then_goes_back() -> None:
     box = make_box(training_box())
     app = make_app(box)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: link_of(box).kept)
+        await until(pilot, lambda: link_of(box).saved)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen))
         await pilot.press(*"la", "escape")
@@ -142,7 +142,7 @@ async def test_the_list_looks_right(
     box = make_box(training_box())
     app = make_app(box)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: link_of(box).kept)
+        await until(pilot, lambda: link_of(box).saved)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and len(rows(app)) == 4)
         looks(app)
@@ -179,7 +179,7 @@ async def test_beside_an_open_box_the_details_of_others_are_whole_where_there_is
     box = make_box(training_box())
     app = make_app(box)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: link_of(box).kept)
+        await until(pilot, lambda: link_of(box).saved)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, PickerScreen) and len(rows(app)) == 4)
         assert rows(app)[-1] == f"demo {DEMO.detail} built in"

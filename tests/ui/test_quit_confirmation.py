@@ -1,4 +1,4 @@
-"""Leaving the program: what ends with it is told before."""
+"""Leaving the program: what ends with it is reported before."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ async def test_a_chosen_theme_is_there_at_the_next_start(tmp_path: Path) -> None
         assert again.theme == "dracula"
 
 
-async def test_a_theme_that_cannot_be_kept_is_told_and_used_all_the_same(tmp_path: Path) -> None:
+async def test_a_theme_that_cannot_be_preserved_is_reported_and_used_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "gpubox.toml"
     app = app_of(path)
     path.write_text("[ui")

@@ -25,8 +25,8 @@ class Bars(Themed):
 
     def __init__(self, theme: str) -> None:
         super().__init__()
-        self.register_theme(GPUBOX)
-        self.theme = theme
+        if theme != GPUBOX.name:
+            self.theme = theme
         self.bars = LineView(lambda _width, _height: [(Span("7.1G", tone, "fill"),) for tone in TONES])
         self.other = LineView(lambda _width, _height: [(Span("row"),)])
 
@@ -105,3 +105,21 @@ async def test_of_16_colors_the_cursor_is_underlined_where_the_keys_do_not_go(
         style = next(iter(app.other.render_line(0))).style
         assert style is not None
         assert not style.underline
+
+
+@pytest.mark.parametrize("theme", [GPUBOX.name, "textual-light"])
+async def test_the_own_theme_is_there_from_the_start_and_can_be_left(theme: str) -> None:
+    parsed: list[object] = []
+    app = Bars(GPUBOX.name)
+    reparse = app.stylesheet.reparse
+    app.stylesheet.reparse = lambda: parsed.append(reparse())
+    async with app.run_test(size=(40, 20)) as pilot:
+        await until(pilot, lambda: app.bars.shown_lines)
+        assert parsed == []  # at each theme that is set Textual parses all styles again
+        assert app.has_class("-theme-gpubox", "-dark-mode")
+        assert app.screen.styles.background == Color.parse(str(GPUBOX.background))
+        app.theme = theme
+        await pilot.pause()
+        assert app.has_class(f"-theme-{theme}")
+        assert app.has_class("-theme-gpubox") is (theme == GPUBOX.name)
+        assert app.has_class("-dark-mode") is (theme == GPUBOX.name)

@@ -53,10 +53,10 @@ async def test_details_and_signals_show_their_own_keys() -> None:
             line = app.screen.query_one(KeyFooter)
             return [f"{key.shown} {key.description}" for key in line.keys()[0]]
 
-        for count, wanted in ((3, ["esc Close"]), (60, ["↑↓ Scroll", "esc Close"])):
+        for count, expected in ((3, ["esc Close"]), (60, ["↑↓ Scroll", "esc Close"])):
             page = [(Span(f"line {n}"),) for n in range(count)]
             await app.push_screen(Details("GPU 0", Feed(None), lambda _width, _height, page=page: page))
-            await until(pilot, lambda wanted=wanted: keys() == wanted)
+            await until(pilot, lambda expected=expected: keys() == expected)
             await pilot.press("escape")
         chosen: list[str | None] = []
         await app.push_screen(SignalChooser("41233 python"), chosen.append)

@@ -32,6 +32,7 @@ _COMMANDS = {
     "shell": "Open a shell on a box, or run a command there.",
     "tunnel": "Open ports and services of a box on this machine.",
     "x11": "Run a graphical program of a box, its windows here.",
+    "check": "Check how boxes are set up, and what to do about it.",
     "compare": "Run one job in two environments and compare them.",
     "config": "Show and write the settings.",
     "desktop": "List, start, open and stop the desktops of a box.",

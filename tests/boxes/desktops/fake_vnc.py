@@ -123,8 +123,8 @@ def stripes(width: int, height: int) -> bytes:
 
 async def run(words: list[str]) -> int:
     """Do as Xtigervnc does."""
-    told = Path(__file__ if len(sys.argv) < 1 else sys.argv[0]).with_name("FAKE")
-    script = told.read_text().split() if told.exists() else []
+    reported = Path(__file__ if len(sys.argv) < 1 else sys.argv[0]).with_name("FAKE")
+    script = reported.read_text().split() if reported.exists() else []
     if "-version" in words:
         print("Xvnc TigerVNC 9.9 - built for a test")
         return 0
@@ -132,7 +132,7 @@ async def run(words: list[str]) -> int:
         print("Fatal server error:\n(EE) no screens here\x1b[2J", file=sys.stderr)
         return 1
     if "raced" in script:
-        told.write_text("")
+        reported.write_text("")
         print(f"(EE) Server is already active for display {words[0][1:]}", file=sys.stderr)
         return 1
     options = dict(zip(words, [*words[1:], ""], strict=True))

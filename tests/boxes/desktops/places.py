@@ -152,13 +152,13 @@ class Place:
     def stream(self, command: str) -> AbstractAsyncContextManager[Channel]:
         raise NotImplementedError
 
-    def desktops(self, channels: LocalChannels | None = None, **wanted: str) -> Desktops:
+    def desktops(self, channels: LocalChannels | None = None, **expected: str) -> Desktops:
         """The desktops of this place."""
         shell: Feed[Shell | None] = Feed(self)
         ways: Feed[Channels | None] = Feed(
             cast("Channels", channels or LocalChannels())
         )  # only forwards are asked for
-        chosen = settings.DesktopSettings(**{"session": "sleep 600", **wanted})  # pyright: ignore[reportArgumentType]
+        chosen = settings.DesktopSettings(**{"session": "sleep 600", **expected})  # pyright: ignore[reportArgumentType]
         box = context("The box", shell=shell, channels=ways, settings=settings.Settings(desktop=chosen))
         return Desktops(box, environment={"PATH": str(self.programs), "DISPLAY": ":9"})
 
@@ -186,9 +186,9 @@ class Place:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 await asyncio.sleep(0.02)
-        for told in self.home.glob(".local/state/gpubox/desktops/*/*/folder"):
+        for reported in self.home.glob(".local/state/gpubox/desktops/*/*/folder"):
             with suppress(FileNotFoundError):  # unless the keeper was just at it
-                shutil.rmtree(told.read_text().strip())  # nobody was left to do it
+                shutil.rmtree(reported.read_text().strip())  # nobody was left to do it
 
 
 def mode(path: str | Path) -> str:

@@ -89,14 +89,14 @@ async def test_a_process_that_goes_while_it_is_looked_at_leaves_no_line_in_the_l
     assert (result.stdout, result.stderr) == (b"", b"")
 
 
-async def test_a_display_of_a_desktop_that_runs_is_told_as_taken(place: Place) -> None:
+async def test_a_display_of_a_desktop_that_runs_is_reported_as_taken(place: Place) -> None:
     desktops = place.desktops()
     session = await desktops.start()
     with pytest.raises(RemoteError, match=f"Display {session.display} is taken"):
         await desktops.start(DesktopSpec(display=session.display))
 
 
-async def test_a_session_that_ends_at_once_is_told_with_the_end_of_its_log(place: Place) -> None:
+async def test_a_session_that_ends_at_once_is_reported_with_the_end_of_its_log(place: Place) -> None:
     desktops = place.desktops(session="echo greeting; echo no such file: wonder >&2; exit 3")
     with pytest.raises(RemoteError) as caught:
         await desktops.settled(await desktops.start())
@@ -107,7 +107,7 @@ async def test_a_session_that_ends_at_once_is_told_with_the_end_of_its_log(place
     await until(lambda: not place.running())
 
 
-async def test_a_server_that_ends_is_told_with_its_last_words(place: Place) -> None:
+async def test_a_server_that_ends_is_reported_with_its_last_words(place: Place) -> None:
     place.add_vnc("fail")
     with pytest.raises(RemoteError) as caught:
         await place.desktops().start()
@@ -226,7 +226,7 @@ async def test_a_server_of_no_known_kind_is_refused_with_those_that_there_are(pl
     assert not place.running()
 
 
-async def test_a_session_that_the_box_lacks_is_told_before_anything_starts(place: Place) -> None:
+async def test_a_session_that_the_box_lacks_is_reported_before_anything_starts(place: Place) -> None:
     absent = next(kind for kind in KINDS if not shutil.which(kind.program))
     with pytest.raises(ToolMissing, match=rf"No {absent.name}. The box has no {absent.program}"):
         await place.desktops(session=absent.name).start()

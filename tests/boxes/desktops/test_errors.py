@@ -1,4 +1,4 @@
-"""What a box says of its desktops is read, and every refusal is told in words."""
+"""What a box says of its desktops is read, and every refusal is reported in words."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_every_session_has_a_line_that_installs_it() -> None:
         (ScriptLine("missing", "session xfce4"), "No xfce4. The box has no startxfce4"),
     ],
 )
-def test_every_refusal_to_start_is_told(line: ScriptLine, words: str) -> None:
+def test_every_refusal_to_start_is_reported(line: ScriptLine, words: str) -> None:
     error = launcher._refusal([line])
     assert error is not None
     assert words in str(error)

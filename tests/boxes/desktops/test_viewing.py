@@ -33,7 +33,7 @@ while not (here / "leave").exists(): time.sleep(0.01)
 
 
 def words(place: Place) -> list[str]:
-    """What the viewer was told."""
+    """What the viewer was given."""
     text = (place.programs / "words").read_text()
     return [part.strip("'") for part in text.strip("[]").split(", ")]
 
@@ -66,7 +66,7 @@ async def test_leaving_early_ends_the_viewer(place: Place) -> None:
     assert not await client.answers(port)
 
 
-async def test_a_viewer_that_cannot_show_anything_is_told_in_its_words(place: Place) -> None:
+async def test_a_viewer_that_cannot_show_anything_is_reported_in_its_words(place: Place) -> None:
     place.program("xtigervncviewer", "#!/bin/sh\necho Can not open display: :9 >&2\nexit 1\n")
     desktops = place.desktops()
     async with await desktops.open(await desktops.start()) as viewing:
@@ -136,7 +136,7 @@ def test_the_viewer_of_the_settings_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "says", "name", "told"),
+    ("program", "says", "name", "reported"),
     [
         ("vncviewer", "TigerVNC Viewer 64-bit v1.12.0", "TigerVNC", ["-Shared", "127.0.0.1::5"]),
         ("vncviewer", "TurboVNC Viewer v3.1", "TurboVNC", ["-shared", "127.0.0.1::5"]),
@@ -145,15 +145,15 @@ def test_the_viewer_of_the_settings_is_taken(tmp_path: Path) -> None:
         ("remmina", "", "Remmina", ["-c", "vnc://127.0.0.1:5"]),
     ],
 )
-def test_viewers_are_told_apart_by_what_they_say(
-    tmp_path: Path, program: str, says: str, name: str, told: list[str]
+def test_viewers_are_distinguished_by_what_they_say(
+    tmp_path: Path, program: str, says: str, name: str, reported: list[str]
 ) -> None:
     made = tmp_path / program
     made.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
     made.chmod(0o755)
     found = find("auto", {"PATH": str(tmp_path), "DISPLAY": ":0"}, "linux")
     assert found is not None
-    assert (found.name, found.words(5)) == (name, [str(made), *told])
+    assert (found.name, found.words(5)) == (name, [str(made), *reported])
 
 
 def test_without_a_screen_or_a_viewer_there_is_none(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def test_what_another_window_chose_is_chosen_at_the_next_look(box: Answeri
         assert here.chosen.value is None
 
 
-async def test_what_is_found_anew_is_chosen_as_it_is_now(box: Answering) -> None:
+async def test_what_is_found_again_is_chosen_as_it_is_now(box: Answering) -> None:
     envs = environments(box)
     await envs.find()
     await envs.use(X)
@@ -116,7 +116,7 @@ async def test_what_is_found_anew_is_chosen_as_it_is_now(box: Answering) -> None
     assert envs.chosen.value == newer
 
 
-async def test_a_chosen_one_that_went_is_told_and_comes_back(box: Answering) -> None:
+async def test_a_chosen_one_that_went_is_reported_and_comes_back(box: Answering) -> None:
     envs = environments(box)
     await envs.find()
     await envs.use(X)
@@ -134,7 +134,7 @@ async def test_a_slow_disk_does_not_take_the_choice_away(box: Answering) -> None
     envs = environments(box)
     await envs.find()
     await envs.use(X)
-    box.found = Envs(envs=(Y,), partial="Not all was looked at in time: /c")
+    box.found = Envs(envs=(Y,), partial="Not all was searched in time: /c")
     await envs.find()
     assert envs.chosen.value == X
 
@@ -144,7 +144,7 @@ async def test_one_whose_disk_is_slow_stays_chosen(box: Answering) -> None:
     await envs.find()
     await envs.use(X)
     slow = msgspec.structs.replace(X, broken=SLOW)
-    box.found = Envs(envs=(slow, Y), partial="Not all was looked at in time: /c/envs/x")
+    box.found = Envs(envs=(slow, Y), partial="Not all was searched in time: /c/envs/x")
     await envs.find()
     assert (envs.chosen.value, envs.trouble.value) == (X, None)
 
@@ -160,7 +160,7 @@ async def test_the_choice_follows_the_chosen_one_to_its_new_name(box: Answering,
         envs.rename(venv, "z")
         await envs.find()
         assert envs.chosen.value == venv, "the job has not ended yet"
-        box.found = Envs(envs=(Y,), partial="Not all was looked at in time: /w")
+        box.found = Envs(envs=(Y,), partial="Not all was searched in time: /w")
         await envs.find()
         assert envs.chosen.value == venv
         box.found = Envs(envs=(Y, new))

@@ -1,4 +1,4 @@
-"""Wishes that change environments: the right words for each tool, and nothing for what must not be."""
+"""Requests that change environments: the right words for each tool, and nothing for what must not be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def envs() -> Environments:
     return made
 
 
-def test_conda_is_told_folders_never_names(envs: Environments) -> None:
+def test_conda_is_reported_folders_never_names(envs: Environments) -> None:
     assert envs.create("new", ["numpy"]).argv[2:] == ("/c/envs/new", "/c/bin/conda", "numpy")
     assert envs.remove(CONDA).argv == ("/c/bin/conda", "env", "remove", "--yes", "--prefix", "/c/envs/x")
     assert envs.rename(CONDA, "y").argv == ("/c/bin/conda", "rename", "--prefix", "/c/envs/x", "/c/envs/y")
@@ -42,7 +42,7 @@ def test_mamba_is_not_asked_for_what_it_does_not_know(envs: Environments) -> Non
     assert "rename" not in envs.rename(MAMBA, "y").argv
 
 
-def test_pixi_is_told_its_manifest_and_environment(envs: Environments) -> None:
+def test_pixi_is_reported_its_manifest_and_environment(envs: Environments) -> None:
     install = envs.install(PIXI, ["cuda"]).argv
     assert install == ("/bin/pixi", "add", "--manifest-path", "/g", "--feature", "cuda", "cuda")
     assert envs.create("game", [], "", "pixi").argv[2:] == ("~/game", "/bin/pixi")
@@ -121,8 +121,8 @@ def test_pixi_exports_by_the_word_that_it_knows(tmp_path: Path, word: str) -> No
     (tmp_path / tools.FILE).write_text(files[tools.FILE])
     words = [part.replace("{files}", str(tmp_path)) for part in argv]
     done = subprocess.run(words, capture_output=True, cwd=tmp_path, check=True)
-    told = f"{word} export conda-environment --manifest-path /my game --environment cuda\n"
-    assert done.stdout.decode() == told == (tmp_path / "environment.yml").read_text()
+    reported = f"{word} export conda-environment --manifest-path /my game --environment cuda\n"
+    assert done.stdout.decode() == reported == (tmp_path / "environment.yml").read_text()
 
 
 def test_removing_a_folder_that_is_no_venv_removes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from gpubox.boxes.envs.selectors import choose, root_for
 from gpubox.boxes.envs.validation import split_python, valid_folder, valid_name, valid_packages, valid_text
 from gpubox.core.env import Env, Root
 from gpubox.core.errors import ConfigError, RemoteError
+from tests.drawable import drawable
 
 ENVS = (
     Env(prefix="/opt/conda", name="base", kind="conda", base=True),
@@ -52,7 +53,7 @@ def test_a_word_for_several_asks_for_the_folder() -> None:
         choose(ENVS, "base", "box")
 
 
-def test_a_word_for_none_tells_what_is_close_or_there() -> None:
+def test_a_word_for_none_reports_what_is_close_or_there() -> None:
     with pytest.raises(RemoteError, match="Did you mean torch-gpu"):
         choose(ENVS, "torhc-gpu", "box")
     with pytest.raises(RemoteError, match="There is base"):
@@ -68,7 +69,7 @@ def test_any_word_means_one_or_is_refused_in_words_that_can_be_drawn(word: str) 
         choose(ENVS, word, "box")
     except RemoteError as error:
         said = str(error)
-    assert all(character.isprintable() or character in "\u200d\u200c" for character in said)
+    assert drawable(said)
 
 
 def test_an_installation_is_chosen_by_folder_or_kind_and_uv_is_none() -> None:

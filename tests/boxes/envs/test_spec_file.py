@@ -25,7 +25,7 @@ async def test_what_is_no_such_file_is_refused(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_bytes(b"x" * 11)
     (tmp_path / "whole").write_bytes(b"x" * 10)
-    os.mkfifo(tmp_path / "pipe")  # whoever opens it for reading waits for a writer for ever
+    os.mkfifo(tmp_path / "pipe")  # who opens it for reading waits for a writer forever
     for name, words in (
         ("none", "No such file"), ("bytes", "utf-8"), ("large", "larger than"), ("pipe", "is not a file"),
         (".", "is not a file"), ("a\0b", "null byte"),

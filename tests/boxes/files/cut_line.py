@@ -37,7 +37,7 @@ class Line:
     def up(self) -> None:
         shell = LocalShell()
         self.shell.put(shell)
-        self.channels.put(_Doors(self, LocalChannels(shell)))
+        self.channels.put(_FakeChannels(self, LocalChannels(shell)))
 
     def spend(self, size: int) -> None:
         self.passed += size
@@ -51,7 +51,7 @@ class Line:
                 raise Dropped("Link lost", "a test cut it")
 
 
-class _Doors(LocalChannels):
+class _FakeChannels(LocalChannels):
     def __init__(self, line: Line, inner: LocalChannels) -> None:
         self._line = line
         self._inner = inner

@@ -55,7 +55,7 @@ async def test_half_a_file_of_a_try_that_was_given_up_is_gone_on_with(
     assert not list(target.glob(".gpubox-*"))
 
 
-async def test_half_a_file_that_begins_otherwise_is_sent_anew(files: Files, home: Path, here: Path) -> None:
+async def test_half_a_file_that_begins_otherwise_is_sent_again(files: Files, home: Path, here: Path) -> None:
     (here / "big").write_bytes(BIG)
     await files.put([str(here / "big")], "")
     (home / "big").unlink()

@@ -48,7 +48,7 @@ async def test_every_python_here_sends_and_takes(line: Line, home: Path, here: P
     assert tree(here / "back") == tree(home / "here") == {"big": BIG, "small": b"x"}
 
 
-async def test_one_file_gets_the_name_that_is_wished(files: Files, home: Path, here: Path) -> None:
+async def test_one_file_gets_the_name_that_is_asked(files: Files, home: Path, here: Path) -> None:
     (here / "a").write_bytes(b"1")
     await files.put([str(here / "a")], "~/b c")
     assert (home / "b c").read_bytes() == b"1"
@@ -155,7 +155,7 @@ async def test_a_whole_home_is_not_fetched(files: Files, here: Path, path: str) 
         await files.get([path], str(here))
 
 
-async def test_progress_is_told_while_it_goes_on(files: Files, home: Path, here: Path) -> None:
+async def test_progress_is_reported_while_it_goes_on(files: Files, home: Path, here: Path) -> None:
     (here / "big").write_bytes(BIG * 8)
     seen: list[TransferProgress] = []
     await files.put([str(here / "big")], "", seen.append)

@@ -209,7 +209,7 @@ async def test_a_box_that_sends_more_than_it_announced_is_cut_off(
 @pytest.mark.parametrize(
     "head", ["[" * 200_000, '{"files": Infinity, "bytes": 1}', '{"files": 1e999, "bytes": 1}']
 )
-async def test_a_line_that_no_end_would_send_is_told_in_words(
+async def test_a_line_that_no_end_would_send_is_reported_in_words(
     files: Files, line: Line, home: Path, here: Path, head: str, tmp_path: Path
 ) -> None:
     line.channels.put(Lies(f"{head}\n".encode(), tmp_path))

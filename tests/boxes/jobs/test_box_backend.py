@@ -134,7 +134,7 @@ async def test_bytes_that_are_no_text_come_over_exactly() -> None:
     assert asked["spec"]["argv"] == ["cat", "bar\udce9"]
 
 
-async def test_a_refusal_is_told_in_words_that_can_be_drawn() -> None:
+async def test_a_refusal_is_reported_in_words_that_can_be_drawn() -> None:
     shell = Answering({"error": {"title": "No such job\x1b[2J", "text": "x\ny", "hint": "z"}}, status=1)
     with pytest.raises(RemoteError) as caught:
         await box(shell).show(ID)
@@ -145,7 +145,7 @@ async def test_a_refusal_is_told_in_words_that_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"{", b"[]", b'{"id": 3}', b"\xff", b"[" * 100_000, b'{"error": 3}'])
-async def test_what_is_no_answer_is_told(answer: bytes) -> None:
+async def test_what_is_no_answer_is_reported(answer: bytes) -> None:
     for status in (0, 1):
         with pytest.raises(RemoteError):
             await box(Answering(answer, status=status)).show(ID)
@@ -230,10 +230,10 @@ async def test_a_log_of_a_box_that_keeps_no_program_is_read_by_one_that_is_sent(
 async def test_what_a_search_finds_and_counts_is_asked_and_understood() -> None:
     counted = {"blocks": [[40, 2], [90, 1]], "open": True, "done": False, "size": 100}
     shell = Answering({"at": 12, "next": 90, "size": 100}, counted)
-    wanted = Search("Loss'\n$(x)\udcff", exact=False, step=-1)
-    asked = {"id": ID, "words": wanted.words, "exact": False}
-    assert await box(shell).search(ID, wanted, 100) == Found(12, 90, 100)
-    assert await box(shell).count(ID, wanted, 7, None) == Counted(((40, 2), (90, 1)), True, False, 100)
+    expected = Search("Loss'\n$(x)\udcff", exact=False, step=-1)
+    asked = {"id": ID, "words": expected.words, "exact": False}
+    assert await box(shell).search(ID, expected, 100) == Found(12, 90, 100)
+    assert await box(shell).count(ID, expected, 7, None) == Counted(((40, 2), (90, 1)), True, False, 100)
     assert shell.asked == [{**asked, "step": -1, "offset": 100}, {**asked, "offset": 7, "end": None}]
     assert not any("Loss" in line for line in shell.lines)
 
@@ -243,7 +243,7 @@ async def test_what_a_search_finds_and_counts_is_asked_and_understood() -> None:
     [{}, {"blocks": [[1]], "open": False, "done": True, "size": 1},
      {"blocks": [[10**400, 1]], "open": False, "done": True, "size": 1}, b"[" * 100_000],
 )  # fmt: skip
-async def test_a_count_that_is_none_is_told(said: object) -> None:
+async def test_a_count_that_is_none_is_reported(said: object) -> None:
     with pytest.raises(RemoteError, match="Jobs cannot be read"):
         await box(Answering(said)).count(ID, Search("x"), 0, None)
 
@@ -263,7 +263,7 @@ async def test_a_reader_that_was_killed_is_a_loss_and_not_an_end() -> None:
     [b"This account is currently not available.\n", b'\nMARK HAVE\n{"error": {"title": "No such job"}}\n',
      b"x" * 100_000, b"\nMARK NEED\n", b"\nMARK HAVE\n{}\n"],
 )  # fmt: skip
-async def test_a_log_that_does_not_begin_is_told(said: bytes) -> None:
+async def test_a_log_that_does_not_begin_is_reported(said: bytes) -> None:
     with pytest.raises(RemoteError):
         async with asyncio.timeout(LIMIT), box(Answering(), ProgramPipes((False, said))).follow(ID, 0):
             pass

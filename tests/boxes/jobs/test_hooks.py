@@ -1,4 +1,4 @@
-"""The person's own command at the end of a job: it runs with the facts, and cannot stop anything of ours."""
+"""The user's own command at the end of a job: it runs with the facts, and cannot stop anything of ours."""
 
 from __future__ import annotations
 

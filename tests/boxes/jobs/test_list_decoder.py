@@ -58,7 +58,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_the_others_are_not() -> No
 
 
 @given(st.binary(max_size=60))
-def test_what_is_no_list_is_told_in_words(data: bytes) -> None:
+def test_what_is_no_list_is_reported_in_words(data: bytes) -> None:
     with pytest.raises(RemoteError, match="cannot be read"):
         ListDecoder().read(data)
 

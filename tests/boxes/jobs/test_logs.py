@@ -23,7 +23,7 @@ NO_LOG = RemoteError("No such job", "It is gone")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a moment where a person would wait a second."""
+    """Wait a moment where a user would wait a second."""
     monkeypatch.setattr(logs, "_LATER", 0.01)
     monkeypatch.setattr(logs, "_SOON", 0.001)
 
@@ -156,7 +156,7 @@ async def test_without_a_link_or_a_log_it_does_not_begin() -> None:
                 pass
 
 
-async def test_a_log_that_was_removed_meanwhile_is_told_after_a_few_tries() -> None:
+async def test_a_log_that_was_removed_meanwhile_is_reported_after_a_few_tries() -> None:
     for paged in (False, True):
         backend = ScriptedBackend(JOB)
         backend.log = b"abc"

@@ -27,9 +27,9 @@ def ids(records: tuple[Record, ...]) -> list[str]:
 
 
 async def test_what_ended_before_the_box_was_seen_is_nobodys_news(store: Store) -> None:
-    told = NotifiedJobs("xub", store)
-    assert await told.new([OLD], 5000.0) == ()
-    assert ids(await told.new([NEW, OLD], 6001.0)) == [NEW.id]
+    notified = NotifiedJobs("xub", store)
+    assert await notified.new([OLD], 5000.0) == ()
+    assert ids(await notified.new([NEW, OLD], 6001.0)) == [NEW.id]
 
 
 async def test_when_the_box_was_seen_first_is_remembered(store: Store) -> None:
@@ -38,15 +38,15 @@ async def test_when_the_box_was_seen_first_is_remembered(store: Store) -> None:
     assert await NotifiedJobs("other", store).new([NEW, OLD], 9000.0) == ()
 
 
-async def test_what_was_told_is_not_news_after_a_restart(store: Store) -> None:
-    told = NotifiedJobs("xub", store)
-    await told.begin(5000.0)
-    assert await told.claim([NEW.id]) == {NEW.id}
-    assert await told.new([NEW], 7000.0) == ()
+async def test_what_was_reported_is_not_news_after_a_restart(store: Store) -> None:
+    notified = NotifiedJobs("xub", store)
+    await notified.begin(5000.0)
+    assert await notified.claim([NEW.id]) == {NEW.id}
+    assert await notified.new([NEW], 7000.0) == ()
     assert await NotifiedJobs("xub", store).new([NEW], 7000.0) == ()
 
 
-async def test_what_another_window_told_is_not_news_here(store: Store) -> None:
+async def test_what_another_window_reported_is_not_news_here(store: Store) -> None:
     first, second = NotifiedJobs("xub", store), NotifiedJobs("xub", store)
     await first.begin(5000.0)
     await second.begin(5000.0)
@@ -54,7 +54,7 @@ async def test_what_another_window_told_is_not_news_here(store: Store) -> None:
     assert await second.new([NEW], 7000.0) == ()
 
 
-async def test_an_ending_that_two_windows_see_at_once_is_told_by_one(store: Store) -> None:
+async def test_an_ending_that_two_windows_see_at_once_is_named_by_one(store: Store) -> None:
     first, second = NotifiedJobs("xub", store), NotifiedJobs("xub", store)
     for window in (first, second):
         await window.begin(5000.0)
@@ -74,9 +74,9 @@ async def test_only_the_first_window_acts_on_an_ending(store: Store) -> None:
 
 
 async def test_a_job_that_was_seen_at_work_is_news_whatever_its_end_is_dated() -> None:
-    told = NotifiedJobs("xub", None)
-    assert await told.new([job(1)], 5000.0) == ()
-    assert ids(await told.new([OLD], 5001.0)) == [OLD.id]  # the box rebooted: its last sign counts
+    notified = NotifiedJobs("xub", None)
+    assert await notified.new([job(1)], 5000.0) == ()
+    assert ids(await notified.new([OLD], 5001.0)) == [OLD.id]  # the box rebooted: its last sign counts
 
 
 async def test_a_disk_that_does_not_answer_is_asked_again(
@@ -87,8 +87,8 @@ async def test_a_disk_that_does_not_answer_is_asked_again(
     async def silent(box: str, now: float) -> None:
         return None
 
-    told = NotifiedJobs("xub", store)
+    notified = NotifiedJobs("xub", store)
     with monkeypatch.context() as patch:
         patch.setattr(store.events, "first_seen", silent)
-        assert await told.new([OLD], 5000.0) == ()
-    assert ids(await told.new([OLD], 5001.0)) == [OLD.id]
+        assert await notified.new([OLD], 5000.0) == ()
+    assert ids(await notified.new([OLD], 5001.0)) == [OLD.id]

@@ -16,13 +16,13 @@ from gpubox.config.settings import HistorySettings, JobSettings
 from gpubox.core.record import Record
 from gpubox.store.store import Store
 from tests.boxes.jobs.backend import ended, job
-from tests.boxes.jobs.windows import BUSY, Kept
+from tests.boxes.jobs.windows import BUSY, Saved
 from tests.boxes.scripted import ScriptedShell, until
 
 
 async def some_time() -> None:
     """Wait as long as a box with a job at work is looked at six times."""
-    other = Kept(job(1))
+    other = Saved(job(1))
     async with other.keep(), other.jobs.watch():
         await until(lambda: other.looks > 6)
 
@@ -40,68 +40,68 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 async def test_each_new_link_is_a_reason_to_look() -> None:
-    kept = Kept(job(1))
-    async with kept.keep():
-        await until(lambda: kept.looks == 1)
-        kept.shell.put(None)
-        kept.shell.put(ScriptedShell())
-        await until(lambda: kept.looks == 2)
+    saved = Saved(job(1))
+    async with saved.keep():
+        await until(lambda: saved.looks == 1)
+        saved.shell.put(None)
+        saved.shell.put(ScriptedShell())
+        await until(lambda: saved.looks == 2)
 
 
-async def test_the_first_change_heard_of_is_old_news_and_each_other_one_a_reason() -> None:
-    kept = Kept(job(1))
-    kept.shell.put(None)
-    async with kept.keep():
-        kept.change(10.0)
+async def test_the_first_change_received_of_is_old_news_and_each_other_one_a_reason() -> None:
+    saved = Saved(job(1))
+    saved.shell.put(None)
+    async with saved.keep():
+        saved.change(10.0)
         await asyncio.sleep(0)
-        kept.shell.put(ScriptedShell())
-        await until(lambda: kept.looks == 1)
-        kept.change(10.0)
-        kept.change(11.0)
-        await until(lambda: kept.looks == 2)
-        kept.change(11.0)
-        kept.change(12.0)
-        await until(lambda: kept.looks == 3)
+        saved.shell.put(ScriptedShell())
+        await until(lambda: saved.looks == 1)
+        saved.change(10.0)
+        saved.change(11.0)
+        await until(lambda: saved.looks == 2)
+        saved.change(11.0)
+        saved.change(12.0)
+        await until(lambda: saved.looks == 3)
 
 
 async def test_running_jobs_are_looked_at_while_somebody_watches_and_not_after() -> None:
-    kept = Kept(job(1))
-    async with kept.keep():
-        await until(lambda: kept.looks == 1)
-        async with kept.jobs.watch(), kept.jobs.watch():
-            await until(lambda: kept.looks > 4)
-        before = kept.looks
-        kept.change(1.0)
-        await until(lambda: kept.looks > before)
-        kept.backend.records[job(1).id] = ended(job(1))
-        kept.change(2.0)
-        await until(lambda: kept.jobs.feed.value[0].state == "ended")
-        before = kept.looks
-        async with kept.jobs.watch():
+    saved = Saved(job(1))
+    async with saved.keep():
+        await until(lambda: saved.looks == 1)
+        async with saved.jobs.watch(), saved.jobs.watch():
+            await until(lambda: saved.looks > 4)
+        before = saved.looks
+        saved.change(1.0)
+        await until(lambda: saved.looks > before)
+        saved.backend.records[job(1).id] = ended(job(1))
+        saved.change(2.0)
+        await until(lambda: saved.jobs.feed.value[0].state == "ended")
+        before = saved.looks
+        async with saved.jobs.watch():
             await some_time()
-        assert kept.looks == before
+        assert saved.looks == before
 
 
 async def test_a_box_without_python_is_asked_once_for_each_link() -> None:
-    kept = Kept(job(1))
-    kept.backend.fails += [NoPython("No Python on the box")] * 50
-    async with kept.keep(), kept.jobs.watch():
-        await until(lambda: kept.looks == 1)
-        kept.change(1.0)
-        kept.change(2.0)
+    saved = Saved(job(1))
+    saved.backend.fails += [NoPython("No Python on the box")] * 50
+    async with saved.keep(), saved.jobs.watch():
+        await until(lambda: saved.looks == 1)
+        saved.change(1.0)
+        saved.change(2.0)
         await some_time()
-        assert kept.looks == 1
-        assert isinstance(kept.jobs.trouble.value, NoPython)
-        kept.shell.put(ScriptedShell())
-        await until(lambda: kept.looks == 2)
+        assert saved.looks == 1
+        assert isinstance(saved.jobs.trouble.value, NoPython)
+        saved.shell.put(ScriptedShell())
+        await until(lambda: saved.looks == 2)
 
 
 async def test_a_busy_box_is_asked_again_by_itself() -> None:
-    kept = Kept(job(1))
-    kept.backend.fails += [BUSY, BUSY]
-    async with kept.keep():
-        await until(lambda: kept.jobs.looked)
-    assert kept.jobs.trouble.value is None
+    saved = Saved(job(1))
+    saved.backend.fails += [BUSY, BUSY]
+    async with saved.keep():
+        await until(lambda: saved.jobs.looked)
+    assert saved.jobs.trouble.value is None
 
 
 async def test_the_own_command_runs_once_for_an_ending_in_two_windows(
@@ -115,7 +115,7 @@ async def test_the_own_command_runs_once_for_an_ending_in_two_windows(
     monkeypatch.setattr(jobs_module.hooks, "run", run)
     settings = JobSettings(notify_command="tell")
     quiet = job(3, spec=replace(job(3).spec, notify=False))
-    windows = [Kept(job(1), job(2), quiet, store=store, settings=settings) for _ in range(2)]
+    windows = [Saved(job(1), job(2), quiet, store=store, settings=settings) for _ in range(2)]
     async with windows[0].keep(), windows[1].keep():
         for window in windows:
             await until(lambda window=window: window.jobs.looked)

@@ -81,7 +81,7 @@ async def test_results_lie_here_as_they_lie_below_the_working_folder(box: Path, 
     assert (folder / "model.pt").read_bytes() == b"new"
 
 
-async def test_what_was_removed_on_the_box_is_told(box: Path, tmp_path: Path) -> None:
+async def test_what_was_removed_on_the_box_is_reported(box: Path, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="No such file"):
         await fetch(local(), "xub", record(box, str(box / "gone")), str(tmp_path / "here"))
 
@@ -141,7 +141,7 @@ async def test_bytes_that_are_no_text_are_found_by_a_pattern(box: Path, tmp_path
     assert found.name.endswith(".txt")
 
 
-async def test_why_there_are_none_is_told(tmp_path: Path) -> None:
+async def test_why_there_are_none_is_reported(tmp_path: Path) -> None:
     files = Scripted()
     with pytest.raises(RemoteError, match="has not ended"):
         await fetch(files, "xub", replace(job(1), results=("/a",)), str(tmp_path))

@@ -1,4 +1,4 @@
-"""Which job a person means."""
+"""Which job a user means."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gpubox.boxes.jobs.selectors import choose
 from gpubox.core.errors import RemoteError
 from gpubox.core.record import Record
 from tests.boxes.jobs.backend import job
+from tests.drawable import drawable
 
 
 def called(number: int, name: str, queue_id: str = "") -> Record:
@@ -56,7 +57,7 @@ def test_an_id_counts_before_a_name_that_looks_like_it() -> None:
         ("zzz", "newest"),
     ],
 )
-def test_what_means_none_or_several_is_told_with_what_there_is(word: str, words: str) -> None:
+def test_what_means_none_or_several_is_reported_with_what_there_is(word: str, words: str) -> None:
     with pytest.raises(RemoteError, match=words):
         choose(JOBS, word, "xub")
     with pytest.raises(RemoteError, match="has no jobs"):
@@ -64,12 +65,12 @@ def test_what_means_none_or_several_is_told_with_what_there_is(word: str, words:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_names_of_a_box_are_told_so_that_they_can_be_drawn(name: str, word: str) -> None:
+def test_names_of_a_box_are_reported_so_that_they_can_be_drawn(name: str, word: str) -> None:
     try:
         choose((called(1, name),), word, "xub")
     except RemoteError as error:
         drawn = str(error)
-        assert drawn.isprintable() or "\u200d" in drawn or "\u200c" in drawn
+        assert drawable(drawn)
 
 
 def test_endless_names_take_no_time() -> None:

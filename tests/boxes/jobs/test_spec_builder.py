@@ -1,4 +1,4 @@
-"""Job specs, by whoever they are built: all take the same from an environment and from the settings."""
+"""Job specs, wherever they are built: all take the same from an environment and from the settings."""
 
 from __future__ import annotations
 

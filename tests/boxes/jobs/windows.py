@@ -25,7 +25,7 @@ from tests.boxes.scripted import ScriptedShell
 BUSY = RemoteError("No channel", "The box opens no further one")
 
 
-class Kept:
+class Saved:
     """Jobs over a scripted backend, with what a test changes."""
 
     def __init__(

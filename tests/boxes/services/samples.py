@@ -10,7 +10,7 @@ ADA = 1000
 PYTHON = "/home/ada/env/bin/python3"
 
 
-class Told:
+class Given:
     """A box whose user is Ada; each call adds something that listens there."""
 
     def __init__(self) -> None:

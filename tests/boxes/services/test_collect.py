@@ -87,7 +87,7 @@ async def test_every_login_shell_takes_the_command(tmp_path: Path, jupyter: int,
 
 
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "tcsh", "fish"])
-async def test_a_box_without_python_tells_the_same(
+async def test_a_box_without_python_reports_the_same(
     tmp_path: Path, jupyter: int, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_python = await seen(LoginShell(tmp_path), jupyter)
@@ -137,7 +137,7 @@ def answering(text: bytes, status: int = 0, stderr: bytes = b"") -> ScriptedShel
         (b'MARK {"v": 1, "proc": false}\n', "no /proc/net/tcp"),
     ],
 )
-async def test_what_is_no_answer_is_told_in_words(text: bytes, words: str) -> None:
+async def test_what_is_no_answer_is_reported_in_words(text: bytes, words: str) -> None:
     with pytest.raises(RemoteError) as raised:
         await ask(answering(text, 1, b"x\nbash: exec: denied\n"))
     assert words in str(raised.value)
@@ -172,13 +172,13 @@ def test_any_lines_of_a_box_without_python_are_read_or_passed_over(lines: list[t
 
 @given(st.lists(st.tuples(st.sampled_from("uthpjb"), st.sampled_from(NUMBERS)), max_size=12))
 def test_numbers_of_any_size_are_read_or_passed_over(lines: list[tuple[str, str]]) -> None:
-    told = (
+    reported = (
         f"t 0: 0100007F:{number[:9]} 0:0 0A 0:0 00:0 0 {number} 0 {number}" if kind == "t"
         else f'{kind} {number} {{"pid":{number},"port":{number},"x":{number}}}' if kind in "jb"
         else f"{kind} {number} {number} ada python"
         for kind, number in lines
     )  # fmt: skip
-    facts = shell_facts.read("\n".join(told).encode())
+    facts = shell_facts.read("\n".join(reported).encode())
     if facts is not None:
         services.rows(read(facts))
 

@@ -1,4 +1,4 @@
-"""Kinds of services: each is told by its command line, and can be typed."""
+"""Kinds of services: each is known by its command line, and can be typed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpubox.boxes.services import Access
 from gpubox.boxes.services.classify import read
 from gpubox.boxes.services.kinds import KINDS
 from gpubox.core.tunnel_spec import parse
-from tests.boxes.services.samples import PYTHON, Told
+from tests.boxes.services.samples import PYTHON, Given
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ from tests.boxes.services.samples import PYTHON, Told
         (5901, "/usr/bin/Xtigervnc :1", "desktop", False),
     ],
 )
-def test_each_kind_is_told_by_its_command_line(port: int, line: str, kind: str, page: bool) -> None:
-    told = Told()
-    told.listens(port, line)
-    (service,) = read(told.facts)
+def test_each_kind_is_named_by_its_command_line(port: int, line: str, kind: str, page: bool) -> None:
+    given = Given()
+    given.listens(port, line)
+    (service,) = read(given.facts)
     assert (service.kind, service.page) == (kind, page)
 
 

@@ -18,9 +18,9 @@ from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.shell import CommandResult, Shell
 from tests.boxes.scripted import ScriptedShell, context
-from tests.boxes.services.samples import Told
+from tests.boxes.services.samples import Given
 from tests.boxes.services.test_collect import answering
-from tests.boxes.tunnels.test_tunnels import ScriptedChannels, kept
+from tests.boxes.tunnels.test_tunnels import ScriptedChannels, saved
 
 CATS = Service("jupyter-cats", "jupyter", "Jupyter Lab", port=8888, title="cats", page=True, token="t")
 DOGS = replace(CATS, key="jupyter-dogs", port=8889, title="dogs")
@@ -62,31 +62,31 @@ def test_ones_own_service_goes_before_that_of_another() -> None:
     ("name", "hint"),
     [("grafanna", "Did you mean grafana?"), ("\x1b[2Jqqq", "There is jupyter-cats, jupyter-dogs, grafana")],
 )
-def test_a_name_that_means_nothing_is_told_with_what_there_is(name: str, hint: str) -> None:
+def test_a_name_that_means_nothing_is_reported_with_what_there_is(name: str, hint: str) -> None:
     with pytest.raises(RemoteError, match="No such service") as raised:
         choose(ALL, name, "xub")
     assert hint in raised.value.hint
     assert "\x1b" not in str(raised.value)
 
 
-def box_with(told: Told) -> ScriptedShell:
+def box_with(given: Given) -> ScriptedShell:
     """A box that answers some facts."""
-    return answering(b"MARK " + msgspec.json.encode(told.facts) + b"\n")
+    return answering(b"MARK " + msgspec.json.encode(given.facts) + b"\n")
 
 
-def jupyter(port: int) -> Told:
-    told = Told()
-    pid = told.listens(port, "python3 -m jupyterlab")
-    told.jupyter_file(pid, port, "/home/ada/cats", token="s3cret")
-    return told
+def jupyter(port: int) -> Given:
+    given = Given()
+    pid = given.listens(port, "python3 -m jupyterlab")
+    given.jupyter_file(pid, port, "/home/ada/cats", token="s3cret")
+    return given
 
 
 @asynccontextmanager
-async def services_of(told: Told) -> AsyncGenerator[tuple[Services, Feed[Shell | None], Tunnels]]:
+async def services_of(given: Given) -> AsyncGenerator[tuple[Services, Feed[Shell | None], Tunnels]]:
     """Services over a link that is up."""
-    shell: Feed[Shell | None] = Feed(box_with(told))
+    shell: Feed[Shell | None] = Feed(box_with(given))
     box = context("xub", shell=shell)
-    async with kept(box.use(Tunnels), ScriptedChannels()):
+    async with saved(box.use(Tunnels), ScriptedChannels()):
         yield Services(box), shell, box.use(Tunnels)
 
 
@@ -138,7 +138,7 @@ async def test_a_service_that_moved_takes_its_tunnel_along() -> None:
         assert [one.id for one in tunnels.feed.value] == [after.id]
 
 
-async def test_a_name_is_found_anew_for_a_tunnel() -> None:
+async def test_a_name_is_found_again_for_a_tunnel() -> None:
     async with services_of(jupyter(8888)) as (services, _, _):
         assert await services.place("jupyter") == Forward(Direction.LOCAL, port=8888)
         with pytest.raises(RemoteError, match="No such service"):
@@ -156,7 +156,7 @@ async def test_other_ways_lead_to_no_service() -> None:
             assert services.behind(await tunnels.open(spec)) is None
 
 
-async def test_a_link_that_drops_meanwhile_is_told() -> None:
+async def test_a_link_that_drops_meanwhile_is_reported() -> None:
     shell = ScriptedShell()
 
     def answer(_: str) -> CommandResult | GpuBoxError:

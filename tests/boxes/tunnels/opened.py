@@ -52,7 +52,7 @@ class ScriptedChannels:
             self.open.remove(made)
 
 
-class Kept:
+class Saved:
     """Tunnels that are kept over channels that come and go."""
 
     def __init__(self, tunnels: Tunnels) -> None:
@@ -76,9 +76,9 @@ class Kept:
 
 
 @asynccontextmanager
-async def kept(tunnels: Tunnels, channels: ScriptedChannels | None) -> AsyncGenerator[Kept]:
+async def saved(tunnels: Tunnels, channels: ScriptedChannels | None) -> AsyncGenerator[Saved]:
     """Keep tunnels for the length of a block."""
-    made = Kept(tunnels)
+    made = Saved(tunnels)
     made.link(channels)
     task = asyncio.create_task(tunnels.keep(made.channels, made.shell))
     try:

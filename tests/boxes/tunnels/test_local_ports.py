@@ -14,7 +14,7 @@ from gpubox.config.settings import HistorySettings
 from gpubox.core.channels import Direction, Forward
 from gpubox.store.store import Store
 from tests.boxes.scripted import context
-from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept, taken
+from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, saved, taken
 from tests.hang import LIMIT
 
 
@@ -29,14 +29,14 @@ async def test_ports_are_remembered_by_box_and_name(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
     with Store(path, HistorySettings()) as store:
         attic, lab = (Tunnels(context(name, store=store)) for name in ("attic", "lab"))
-        async with kept(attic, ScriptedChannels()), kept(lab, ScriptedChannels({8888: taken(8888)})):
+        async with saved(attic, ScriptedChannels()), saved(lab, ScriptedChannels({8888: taken(8888)})):
             assert (await attic.open(JUPYTER, "jupyter")).port == 8888
             assert (await lab.open(JUPYTER, "jupyter")).port == 8889
             await remembered(store, "attic", 8888)
             await remembered(store, "lab", 8889)
     with Store(path, HistorySettings()) as store:
         lab = Tunnels(context("lab", store=store))
-        async with kept(lab, ScriptedChannels()):
+        async with saved(lab, ScriptedChannels()):
             assert (await lab.open(JUPYTER, "jupyter")).port == 8889
             # 8888 is free now, but it is attic's.
             assert (await lab.open(JUPYTER, "another")).port == 8890
@@ -46,11 +46,11 @@ async def test_a_port_that_is_taken_for_once_is_not_forgotten(tmp_path: Path) ->
     with Store(tmp_path / "history.sqlite", HistorySettings()) as store:
         for errors, port in (({}, 8888), ({8888: taken(8888)}, 8889), ({}, 8888)):
             tunnels = Tunnels(context("attic", store=store))
-            async with kept(tunnels, ScriptedChannels(errors)):
+            async with saved(tunnels, ScriptedChannels(errors)):
                 assert (await tunnels.open(JUPYTER, "jupyter")).port == port
                 await remembered(store, "attic", 8888)
         tunnels = Tunnels(context("attic", store=store))
-        async with kept(tunnels, ScriptedChannels()):
+        async with saved(tunnels, ScriptedChannels()):
             assert (await tunnels.open(replace(JUPYTER, listen_port=7000), "jupyter")).port == 7000
             await remembered(store, "attic", 7000)
 
@@ -79,7 +79,7 @@ def test_what_has_no_port_of_its_own_gets_one_that_stays(spec: Forward) -> None:
     assert next(candidates(spec, "other", 0, ())) != first
 
 
-async def test_who_holds_a_port_is_told_by_name_and_number() -> None:
+async def test_who_holds_a_port_is_named_by_name_and_number() -> None:
     script = (
         "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n"
         "print(s.getsockname()[1], flush=True); input()"
@@ -90,9 +90,9 @@ async def test_who_holds_a_port_is_told_by_name_and_number() -> None:
     try:
         assert process.stdout is not None
         port = int(await process.stdout.readline())
-        told = await asyncio.to_thread(holder, port)
-        assert told.startswith("python")
-        assert told.endswith(f"({process.pid})")
+        reported = await asyncio.to_thread(holder, port)
+        assert reported.startswith("python")
+        assert reported.endswith(f"({process.pid})")
     finally:
         process.kill()
         await process.communicate()

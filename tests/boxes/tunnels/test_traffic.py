@@ -1,4 +1,4 @@
-"""What goes through the tunnels of a box, and what is told when nothing does."""
+"""What goes through the tunnels of a box, and what is reported when nothing does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.shell import CommandResult
 from tests.boxes.scripted import ScriptedShell, context, until
-from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept
+from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, saved
 
 ROW = b"0: 0100007F:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1\n"
 """A socket that listens, as in /proc/net/tcp."""
@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_counts_are_shown_and_go_on_over_a_new_link() -> None:
     tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         await tunnels.open(JUPYTER)
         channels.open[0].traffic.sent, channels.open[0].traffic.open = 10, 2
         await until(lambda: box["8888"].traffic.sent == 10)
@@ -51,12 +51,12 @@ async def test_counts_are_shown_and_go_on_over_a_new_link() -> None:
         (Forward(Direction.SOCKS), True, "The box forbids it", "PermitOpen"),
     ],
 )
-async def test_a_refusal_is_told_until_something_comes_back(
+async def test_a_refusal_is_reported_until_something_comes_back(
     spec: Forward, forbidden: bool, title: str, hint: str
 ) -> None:
     tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         await tunnels.open(spec, "it")
         traffic = channels.open[0].traffic
         traffic.total, traffic.refused, traffic.refusal, traffic.forbidden = 1, 1, "no", forbidden
@@ -72,7 +72,7 @@ async def test_a_refusal_is_told_until_something_comes_back(
 async def test_one_of_many_places_that_a_socks_program_does_not_reach_is_no_trouble() -> None:
     tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         await tunnels.open(Forward(Direction.SOCKS), "socks")
         channels.open[0].traffic.refused = 1
         await until(lambda: box["socks"].traffic.refused)
@@ -89,7 +89,7 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
     shell = ScriptedShell()
     shell.answer = answer
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels()) as box:
+    async with saved(tunnels, ScriptedChannels()) as box:
         box.shell.put(shell)
         await tunnels.open(JUPYTER)
         await until(lambda: box["8888"].reason)
@@ -106,11 +106,13 @@ async def test_where_nobody_listens_is_known_before_anyone_connects() -> None:
 @pytest.mark.parametrize(
     "answer", [CommandResult(2, None, b"", b"no /proc"), RemoteError("No"), Dropped("DriverGone")]
 )
-async def test_a_box_that_does_not_tell_who_listens_is_believed(answer: CommandResult | GpuBoxError) -> None:
+async def test_a_box_that_does_not_report_who_listens_is_believed(
+    answer: CommandResult | GpuBoxError,
+) -> None:
     shell = ScriptedShell()
     shell.answer = lambda _: answer
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels()) as box:
+    async with saved(tunnels, ScriptedChannels()) as box:
         box.shell.put(shell)
         await tunnels.open(JUPYTER)
         await until(lambda: shell.commands)

@@ -14,7 +14,7 @@ from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.channels import Direction, Forward
 from gpubox.core.errors import Cancelled, Dropped, PortTaken, RemoteError
 from tests.boxes.scripted import context, until
-from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, kept, taken
+from tests.boxes.tunnels.opened import JUPYTER, ScriptedChannels, saved, taken
 
 
 @pytest.fixture(autouse=True)
@@ -23,11 +23,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LISTEN", 0.02)
 
 
-async def test_a_wish_waits_for_the_link_and_opens_with_it() -> None:
+async def test_a_spec_waits_for_the_link_and_opens_with_it() -> None:
     tunnels = Tunnels(context("attic"))
     tunnels.add(JUPYTER)
     channels = ScriptedChannels()
-    async with kept(tunnels, None) as box:
+    async with saved(tunnels, None) as box:
         assert box["8888"].phase is TunnelPhase.WAITING
         assert not box["8888"].address
         box.link(channels)
@@ -38,7 +38,7 @@ async def test_a_wish_waits_for_the_link_and_opens_with_it() -> None:
 
 async def test_a_tunnel_comes_back_on_the_port_that_it_had() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels({8888: taken(8888)})) as box:
+    async with saved(tunnels, ScriptedChannels({8888: taken(8888)})) as box:
         first = await tunnels.open(JUPYTER, "jupyter")
         assert first.port == 8889
         box.link(None)
@@ -55,14 +55,14 @@ async def test_a_taken_port_moves_to_the_next_and_says_who_has_it() -> None:
         other.listen()
         port = int(other.getsockname()[1])
         tunnels = Tunnels(context("attic"))
-        async with kept(tunnels, ScriptedChannels({port: taken(port), port + 1: taken(port + 1)})):
+        async with saved(tunnels, ScriptedChannels({port: taken(port), port + 1: taken(port + 1)})):
             opened = await tunnels.open(replace(JUPYTER, listen_port=port))
             by = "another tunnel of this program"
             note = f"port {port} of this machine is taken by {by}; {port + 2} is used instead"
             assert (opened.port, opened.note) == (port + 2, note)
 
 
-async def test_a_port_without_a_known_holder_is_told_with_what_was_said(
+async def test_a_port_without_a_known_holder_is_reported_with_what_was_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def nobody(_port: int) -> str:
@@ -71,7 +71,7 @@ async def test_a_port_without_a_known_holder_is_told_with_what_was_said(
     monkeypatch.setattr("gpubox.boxes.tunnels.local_ports.holder", nobody)
     itself = PortTaken("Port 8888 taken", "xub is this machine, so the tunnel would lead to itself")
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels({8888: itself})):
+    async with saved(tunnels, ScriptedChannels({8888: itself})):
         opened = await tunnels.open(JUPYTER)
         assert opened.note == f"port 8888 cannot be used here: {itself.text}; 8889 is used instead"
 
@@ -79,7 +79,7 @@ async def test_a_port_without_a_known_holder_is_told_with_what_was_said(
 async def test_a_restart_tries_its_own_port_again() -> None:
     tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels({8080: taken(8080)})
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         opened = await tunnels.open(replace(JUPYTER, listen_port=8080))
         assert opened.port == 8081
         assert opened.note
@@ -91,7 +91,7 @@ async def test_a_restart_tries_its_own_port_again() -> None:
 
 async def test_when_every_port_is_taken_that_is_said() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels({port: taken(port) for port in (0, *range(8888, 9000))})):
+    async with saved(tunnels, ScriptedChannels({port: taken(port) for port in (0, *range(8888, 9000))})):
         with pytest.raises(PortTaken) as raised:
             await tunnels.open(JUPYTER)
         assert raised.value.title == "No free port"
@@ -101,7 +101,7 @@ async def test_when_every_port_is_taken_that_is_said() -> None:
 async def test_the_trouble_of_one_tunnel_ends_no_other() -> None:
     tunnels = Tunnels(context("attic"))
     no = RemoteError("Remote forwards are not allowed")
-    async with kept(tunnels, ScriptedChannels({9000: no})) as box:
+    async with saved(tunnels, ScriptedChannels({9000: no})) as box:
         await tunnels.open(JUPYTER)
         with pytest.raises(RemoteError) as raised:
             await tunnels.open(Forward(Direction.REMOTE, 9000, port=3000), "web")
@@ -110,10 +110,10 @@ async def test_the_trouble_of_one_tunnel_ends_no_other() -> None:
         assert box["8888"].phase is TunnelPhase.OPEN
 
 
-async def test_opening_without_a_link_says_so_and_keeps_the_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_opening_without_a_link_says_so_and_keeps_the_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, None) as box:
+    async with saved(tunnels, None) as box:
         with pytest.raises(Dropped, match="Not connected"):
             await tunnels.open(JUPYTER)
         box.link(ScriptedChannels())
@@ -122,7 +122,7 @@ async def test_opening_without_a_link_says_so_and_keeps_the_wish(monkeypatch: py
 
 async def test_a_tunnel_that_is_stopped_before_it_is_open_is_waited_for_no_longer() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, None):
+    async with saved(tunnels, None):
         opening = asyncio.create_task(tunnels.open(JUPYTER))
         await until(lambda: tunnels.feed.value)
         await tunnels.forget(tunnels.feed.value[0].id)
@@ -131,18 +131,18 @@ async def test_a_tunnel_that_is_stopped_before_it_is_open_is_waited_for_no_longe
         assert tunnels.feed.value == ()
 
 
-async def test_the_same_wish_is_one_tunnel() -> None:
+async def test_the_same_spec_is_one_tunnel() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels()):
+    async with saved(tunnels, ScriptedChannels()):
         first = await tunnels.open(JUPYTER)
         assert (await tunnels.open(JUPYTER)).id == first.id
         assert (await tunnels.open(replace(JUPYTER, port=9999))).id != first.id
 
 
-async def test_a_stopped_tunnel_stays_stopped_until_it_is_wanted_again() -> None:
+async def test_a_stopped_tunnel_stays_stopped_until_it_is_expected_again() -> None:
     tunnels = Tunnels(context("attic"))
     channels = ScriptedChannels()
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         number = (await tunnels.open(JUPYTER)).id
         await tunnels.open(replace(JUPYTER, port=9999), "witness")
         await tunnels.stop(number)
@@ -168,7 +168,7 @@ async def test_a_stopped_tunnel_stays_stopped_until_it_is_wanted_again() -> None
 
 async def test_a_failed_tunnel_is_tried_again_with_the_next_link() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels({9000: RemoteError("No")})) as box:
+    async with saved(tunnels, ScriptedChannels({9000: RemoteError("No")})) as box:
         tunnels.add(Forward(Direction.REMOTE, 9000, port=1), "web")
         await box.phase("web", TunnelPhase.FAILED)
         box.link(ScriptedChannels())
@@ -177,7 +177,7 @@ async def test_a_failed_tunnel_is_tried_again_with_the_next_link() -> None:
 
 async def test_a_link_that_goes_while_a_tunnel_opens_leaves_it_waiting() -> None:
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels({8888: Dropped("DriverGone")})) as box:
+    async with saved(tunnels, ScriptedChannels({8888: Dropped("DriverGone")})) as box:
         tunnels.add(JUPYTER)
         await box.phase("8888", TunnelPhase.WAITING)
 
@@ -187,7 +187,7 @@ async def test_the_box_listens_where_it_did_once_it_forgot_the_earlier_link(
 ) -> None:
     monkeypatch.setattr("gpubox.boxes.tunnels.tunnel._AGAIN", 0.01)
     tunnels = Tunnels(context("attic"))
-    async with kept(tunnels, ScriptedChannels()) as box:
+    async with saved(tunnels, ScriptedChannels()) as box:
         tunnels.add(Forward(Direction.REMOTE, port=3000), "web")
         assert (await box.phase("web", TunnelPhase.OPEN)).port == 50_000
         channels = ScriptedChannels({50_000: taken(50_000)})
@@ -198,7 +198,7 @@ async def test_the_box_listens_where_it_did_once_it_forgot_the_earlier_link(
         assert (await box.phase("web", TunnelPhase.OPEN)).port == 50_000
 
 
-async def test_a_service_is_found_by_name_and_anew_with_each_link() -> None:
+async def test_a_service_is_found_by_name_and_again_with_each_link() -> None:
     places = [8888, 8890]
 
     async def find(name: str) -> Forward:
@@ -210,7 +210,7 @@ async def test_a_service_is_found_by_name_and_anew_with_each_link() -> None:
     tunnels = Tunnels(context("attic"))
     tunnels.find_by(find)
     channels = ScriptedChannels()
-    async with kept(tunnels, channels) as box:
+    async with saved(tunnels, channels) as box:
         first = await tunnels.open(None, "jupyter")
         assert (first.port, first.spec) == (8888, Forward(Direction.LOCAL, port=8888))
         channels = ScriptedChannels()

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.x11.xauth import DisplayAddress, address, check, cookie
+from gpubox.boxes.x11.xauth import address, check
+from gpubox.common.x11 import DisplayAddress
 from gpubox.config.settings import HistorySettings
 from gpubox.core.channels import Display
 from gpubox.core.errors import GpuBoxError, RemoteError, ToolMissing
 from gpubox.store.store import Store
-
-NAME = b"MIT-MAGIC-COOKIE-1"
-
-
-def entry(family: int, host: bytes, number: bytes, value: bytes) -> bytes:
-    """Return an entry of a file of cookies."""
-    words = (host, number, NAME, value)
-    return struct.pack(">H", family) + b"".join(struct.pack(">H", len(word)) + word for word in words)
 
 
 @pytest.mark.parametrize(
@@ -41,28 +32,12 @@ def test_a_display_is_found_by_its_name(name: str, where: DisplayAddress) -> Non
 
 
 @pytest.mark.parametrize("name", ["", "0", ":", ":x", "host:\x1b[2J"])
-def test_what_is_no_display_is_told(name: str) -> None:
+def test_what_is_no_display_is_reported(name: str) -> None:
     with pytest.raises(GpuBoxError, match="Not a display"):
         address(name)
 
 
-def test_the_cookie_of_this_machine_and_number_is_taken() -> None:
-    here = socket.gethostname().encode()
-    data = entry(256, b"other", b"1", b"a") + entry(0, b"\x7f\0\0\1", b"1", b"b")
-    data += entry(256, here, b"2", b"c") + entry(256, here, b"1", b"d") + entry(65535, b"", b"", b"e")
-    assert cookie(data, DisplayAddress("", 1)) == (NAME, b"d")
-    assert cookie(data, DisplayAddress("", 2)) == (NAME, b"c")
-    assert cookie(data, DisplayAddress("", 3)) == (NAME, b"e")
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"\xff", b"\xff\xff\xff\xff", entry(65535, b"", b"", b"e")[:-3], b"\0" * 99]
-)
-def test_a_broken_file_of_cookies_harms_nothing(data: bytes) -> None:
-    assert cookie(data, DisplayAddress("", 1)) == (b"", b"")
-
-
-async def test_a_display_that_hangs_or_hangs_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_display_that_hangs_or_hangs_up_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     hang_up = True
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +50,7 @@ async def test_a_display_that_hangs_or_hangs_up_is_told(monkeypatch: pytest.Monk
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = int(server.sockets[0].getsockname()[1])
-    monkeypatch.setattr("gpubox.boxes.x11.xauth._FIRST_PORT", port)
+    monkeypatch.setattr("gpubox.common.x11.FIRST_PORT", port)
     async with server:
         with pytest.raises(ToolMissing, match="No display here"):
             await check(Display("127.0.0.1:0"))
@@ -85,7 +60,7 @@ async def test_a_display_that_hangs_or_hangs_up_is_told(monkeypatch: pytest.Monk
             await check(Display("127.0.0.1:0"))
 
 
-async def test_programs_that_were_run_are_kept_for_each_box(tmp_path: Path) -> None:
+async def test_programs_that_were_run_are_preserved_for_each_box(tmp_path: Path) -> None:
     with Store(tmp_path / "history", HistorySettings()) as store:
         for command in ("xterm", "xclock", "xterm"):
             await store.state.add_program("attic", command)
@@ -94,6 +69,6 @@ async def test_programs_that_were_run_are_kept_for_each_box(tmp_path: Path) -> N
             await store.state.add_program("lab", f"program {number}")
     with Store(tmp_path / "history", HistorySettings()) as store:
         assert await store.state.programs("attic") == ["xterm", "xclock"]
-        kept = await store.state.programs("lab")
-        assert (kept[0], len(kept)) == ("program 59", 50)
+        saved = await store.state.programs("lab")
+        assert (saved[0], len(saved)) == ("program 59", 50)
         assert await store.state.programs("other") == []

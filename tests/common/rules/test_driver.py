@@ -47,7 +47,7 @@ def test_a_mismatch_without_versions_still_says_what_it_is() -> None:
     assert "different versions" in explain(Fault(code="mismatch")).text
 
 
-def test_the_drivers_own_words_are_kept() -> None:
+def test_the_drivers_own_words_are_preserved() -> None:
     assert "Unknown Error (NVML 999)" in explain(Fault(code="error", detail="Unknown Error (NVML 999)")).text
 
 
@@ -60,7 +60,7 @@ def test_a_hang_says_that_the_host_is_still_read() -> None:
     assert "the host is still read" in explain(Fault(code="hang")).text
 
 
-def test_a_fault_of_a_newer_probe_is_told_by_its_detail() -> None:
+def test_a_fault_of_a_newer_probe_is_named_by_its_detail() -> None:
     error = explain(Fault(code="melted", detail="smoke at GPU 2"))
     assert "melted" in error.text
     assert "smoke at GPU 2" in error.text

@@ -14,12 +14,16 @@ HEAD = "| rule | severity | it says | it means |\n|---|---|---|---|\n"
 
 NOTES = re.compile(r"\{(said|looked_at|xid_note)\}")
 """What is often empty."""
+FROM_A_TABLE = {"{xid_meaning}": "what it means", "{xid_step}": "what to do then"}
+"""What is long, and stands in a table of its own."""
 ERROR = "{title}"
 
 
 def plain(words: str) -> str:
     """Words with an ellipsis where a value of the box stands."""
     words = NOTES.sub("", words)
+    for value, said in FROM_A_TABLE.items():
+        words = words.replace(value, said)
     return re.sub(r"\{\w+\}", "…", words).replace("|", "\\|")
 
 

@@ -17,6 +17,7 @@ from gpubox.common.rules.link import REFUSED, WAITING, link_record, stale_after
 from gpubox.common.rules.rule import Limits
 from gpubox.common.rules.table import RULES, evaluate, judge
 from gpubox.common.severity import Severity
+from gpubox.common.xid import STEPS, UNLISTED, XIDS
 from gpubox.core.errors import Unreachable
 from gpubox.core.sample import Disk, Fault, Gpu, Host, RemappedRows, Sample
 from tests import samples
@@ -42,6 +43,16 @@ def test_every_rule_has_a_code_of_its_own_and_words() -> None:
         assert rule.title
         assert not rule.title.endswith(".")
         assert rule.text
+
+
+@pytest.mark.parametrize("code", [*sorted(XIDS), 999])
+def test_an_xid_says_what_it_means_and_what_to_do_on_that_card(code: int) -> None:
+    (found,) = (one for one in judge(GPU, gtx_1070(xid=code, xid_at=5.0)) if one.metric == "xid")
+    meaning = XIDS.get(code, UNLISTED)
+    program = meaning.fault == "program"
+    assert found.severity is (Severity.WARNING if program else Severity.CRITICAL)
+    assert found.text.endswith(f": {meaning.words}")
+    assert found.hint == STEPS[meaning.step].replace("INDEX", str(gtx_1070().index))
 
 
 def test_every_rule_judges_something_that_there_is() -> None:
@@ -81,7 +92,8 @@ def test_a_card_that_works_as_it_should_has_only_things_worth_knowing() -> None:
         (gtx_1070(throttle=0x80), "gpu-throttle-power-brake"),
         (gtx_1070(throttle=0x2), "gpu-throttle-clock-setting"),
         (gtx_1070(throttle=0x10000), "gpu-throttle-unknown"),
-        (gtx_1070(xid=31, xid_at=5.0), "gpu-xid"),
+        (gtx_1070(xid=31, xid_at=5.0), "gpu-xid-program"),
+        (gtx_1070(xid=79, xid_at=5.0), "gpu-xid"),
         (gtx_1070(ecc_uncorrected=1), "gpu-ecc-uncorrected"),
         (gtx_1070(remapped_rows=RemappedRows(failed=True)), "gpu-rows-failed"),
         (gtx_1070(remapped_rows=RemappedRows(uncorrectable=1, pending=True)), "gpu-rows-pending"),

@@ -57,8 +57,12 @@ class Box:
 
     def __post_init__(self) -> None:
         self.program = self.root / "program"
-        lay(self.program, "gpubox.remote.api")
-        for name in ("gpu_sampler.py", "gpu_places.py", "envs.py"):  # a test puts its own there
+        lay(self.program, "gpubox.remote.jobs.main")
+        for name in (
+            "jobs/gpu_sampler.py",
+            "jobs/gpu_places.py",
+            "envs/activate.py",
+        ):  # a test puts its own there
             remote(self.program, name).unlink()
         self.home = self.root / "home"
         self.home.mkdir()
@@ -73,7 +77,15 @@ class Box:
 
     def command(self, *words: str) -> list[str]:
         """Return the command of a request."""
-        return [self.python, "-I", "-S", "-OO", str(self.program / "run.py"), "gpubox.remote.api", *words]
+        return [
+            self.python,
+            "-I",
+            "-S",
+            "-OO",
+            str(self.program / "run.py"),
+            "gpubox.remote.jobs.main",
+            *words,
+        ]
 
     def raw(self, *words: str, request: object = None) -> bytes:
         """Send a request and return what was answered, whatever it was."""
@@ -148,7 +160,7 @@ class Box:
 
     def gpus(self, *strangers: str, **more: object) -> None:
         """Give the box GPUs: one for each word, which names who is on it, or is empty."""
-        remote(self.program, "gpu_places.py").write_text(PLACES)
+        remote(self.program, "jobs/gpu_places.py").write_text(PLACES)
         rows = [
             {"uuid": f"GPU-{index}{index}{index}{index}", "index": index, "strangers": [who] if who else []}
             for index, who in enumerate(strangers)

@@ -29,7 +29,7 @@ def test_a_job_does_not_start_after_one_that_failed(any_box: Box) -> None:
     assert ending.how == "exit"
 
 
-def test_a_job_after_one_whose_supervisor_is_killed_is_told_so(box: Box) -> None:
+def test_a_job_after_one_whose_supervisor_is_killed_is_reported_so(box: Box) -> None:
     first = box.launch("sleep", "100")
     second = box.launch("true", after=first.id)
     queued(box, second.id)

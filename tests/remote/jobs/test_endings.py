@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote import sigill
+from gpubox.remote.jobs import sigill
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box, alive
 
@@ -20,16 +20,19 @@ CORES = Path("/proc/sys/kernel/core_pattern").read_text().strip()
 STUBBORN = """
 import os, signal, sys, time
 def detached(ignore):
+    told, tell = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork():
             os._exit(0)
         if ignore:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())  # in one piece: a job's print is unbuffered
+        os.write(tell, b".")
         time.sleep(100)
         os._exit(0)
     os.wait()
+    os.read(told, 1)
 detached(True)
 detached(False)
 print("ready", flush=True)
@@ -40,7 +43,7 @@ import os, signal, sys, time
 def again(*_):
     if os.fork() == 0:
         os.setsid()
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())
 signal.signal(signal.SIGTERM, again)
 print(os.getpid(), flush=True)
 print("ready", flush=True)
@@ -50,12 +53,12 @@ while True:
 
 
 def ready(box: Box, job: str) -> list[int]:
-    """Wait until a job has said so, and return the pids that it told before."""
+    """Wait until a job has said so, and return the pids that it wrote before."""
     box.until(job, lambda record: b"ready\n" in box.log(job))
     return [int(word) for word in box.log(job).split(b"\n") if word.isdigit()]
 
 
-def test_an_exit_code_is_kept(any_box: Box) -> None:
+def test_an_exit_code_is_preserved(any_box: Box) -> None:
     record = any_box.run("sh", "-c", "echo out; echo err >&2; exit 3")
     assert record.ending is not None
     assert (record.ending.how, record.ending.code, record.ending.signal) == ("exit", 3, "")
@@ -73,7 +76,7 @@ def test_success_has_no_cause(box: Box) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
-def test_a_signal_and_its_core_are_told(any_box: Box, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_and_its_core_are_reported(any_box: Box, tmp_path: Path, number: signal.Signals) -> None:
     record = any_box.run("sh", "-c", f"kill -{int(number)} $$", cwd=str(tmp_path))
     assert record.ending
     assert record.ending.how == "signal"
@@ -201,7 +204,7 @@ def test_a_stopped_process_takes_its_term(box: Box) -> None:
     assert (record.ending.how, record.ending.signal) == ("stopped", "TERM")
 
 
-def test_a_bare_signal_to_the_supervisor_is_told_as_such(box: Box) -> None:
+def test_a_bare_signal_to_the_supervisor_is_reported_as_such(box: Box) -> None:
     record = box.launch("sleep", "100")
     assert record.supervisor
     os.kill(record.supervisor.pid, signal.SIGTERM)

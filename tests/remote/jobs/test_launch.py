@@ -95,7 +95,7 @@ def test_hostile_words_arrive_as_they_are(any_box: Box, tmp_path: Path) -> None:
     assert not Path("/tmp/never").exists()
 
 
-def test_bytes_that_are_no_text_are_kept(box: Box, tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_preserved(box: Box, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff\xfe"
     os.mkdir(folder)
     record = box.run("pwd", cwd=os.fsdecode(folder))
@@ -119,13 +119,13 @@ def test_bytes_that_are_no_text_are_kept(box: Box, tmp_path: Path) -> None:
         ({"after": "../../x"}, "not an id"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(box: Box, change: dict[str, object], words: str) -> None:
+def test_a_spec_that_makes_no_sense_is_refused(box: Box, change: dict[str, object], words: str) -> None:
     spec: dict[str, object] = {"id": "20261123-000000-aaaa", "argv": ["true"], **change}
     assert words in box.refused("launch", spec=spec)
     assert not (box.root / "state").exists()
 
 
-def test_fields_that_are_not_known_stay_in_the_wish(box: Box) -> None:
+def test_fields_that_are_not_known_stay_in_the_spec(box: Box) -> None:
     record = box.run("true", novelty={"a": [1]})
     assert json.loads((box.folder(record.id) / "spec.json").read_text())["novelty"] == {"a": [1]}
 

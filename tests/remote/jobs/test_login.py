@@ -90,7 +90,7 @@ def test_what_is_no_environment_is_refused(box: Box, base: object) -> None:
 
 
 @pytest.mark.parametrize("argv", [("uv", "sync"), ("sh", "-c", "echo begin; uv sync")])
-def test_where_a_login_finds_a_program_is_told(any_box: Box, argv: tuple[str, ...]) -> None:
+def test_where_a_login_finds_a_program_is_reported(any_box: Box, argv: tuple[str, ...]) -> None:
     box = any_box
     place = with_uv(box)
     made = launched(box, *argv, base={}, login=False)
@@ -101,7 +101,7 @@ def test_where_a_login_finds_a_program_is_told(any_box: Box, argv: tuple[str, ..
 
 
 @pytest.mark.parametrize(("program", "login"), [("uw", False), ("uv", True)])
-def test_nothing_is_told_of_what_a_login_lacks_or_of_what_had_a_login(
+def test_nothing_is_reported_of_what_a_login_lacks_or_of_what_had_a_login(
     box: Box, program: str, login: bool
 ) -> None:
     with_uv(box)

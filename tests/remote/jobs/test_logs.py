@@ -120,21 +120,21 @@ LINES = (
 
 def _found(box: Box, job: str, words: str, step: int, exact: bool, look: int, edge: int) -> list[int]:
     """All lines with some words as a search meets them, each found from the one before."""
-    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import api\n"
-    script += f"api.LOOK = {look}; api.SLICE = 0\n"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote.jobs import main\n"
+    script += f"main.LOOK = {look}; main.SLICE = 0\n"
     script += f"asked = dict(id=sys.argv[2], words={words!r}, step={step}, exact={exact}, offset={edge})\n"
     script += "found, end = [], None\n"
     script += "while True:\n"
-    script += "    answer = api.search(asked)\n"
+    script += "    answer = main.search(asked)\n"
     script += "    if answer['at'] is not None:\n"
-    script += "        found.append(answer['at']); line = api.page_end(answer['at'])\n"
+    script += "        found.append(answer['at']); line = main.page_end(answer['at'])\n"
     script += "        asked['offset'] = line if asked['step'] > 0 else answer['at']\n"
     script += "    elif answer['next'] in (0, answer['size'], asked['offset']): break\n"
     script += "    else: asked['offset'] = answer['next']\n"
     script += "print(found)\n"
     log = str(box.folder(job) / "log")
     script = script.replace(
-        "api.page_end(answer['at'])",
+        "main.page_end(answer['at'])",
         f"(lambda d, a: d.find(b'\\n', a) + 1 or len(d))(open({log!r}, 'rb').read(), answer['at'])",
     )
     words_ = [sys.executable, "-I", "-c", script, str(box.program), job]
@@ -150,12 +150,12 @@ def test_every_line_with_the_words_is_found_in_both_directions(box: Box, look: i
     (box.folder(job) / "log").write_bytes(data)
     starts = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
     with_words = (b"needle", b"nee\x1b") if exact else (b"needle", b"nee\x1b", b"NEEDLE")
-    wanted = [
+    expected = [
         at for at, line in zip(starts, LINES * 5, strict=True) if any(one in line for one in with_words)
     ]
-    assert len(wanted) >= 25
-    assert _found(box, job, "needle", 1, exact, look, 0) == wanted
-    assert _found(box, job, "needle", -1, exact, look, len(data)) == wanted[::-1]
+    assert len(expected) >= 25
+    assert _found(box, job, "needle", 1, exact, look, 0) == expected
+    assert _found(box, job, "needle", -1, exact, look, len(data)) == expected[::-1]
     assert _found(box, job, "nothing", 1, exact, look, 0) == []
     assert _found(box, job, "nothing", -1, exact, look, len(data)) == []
 
@@ -168,11 +168,11 @@ def test_a_search_comes_to_its_end_in_a_line_without_end(box: Box) -> None:
 
 def _counted(box: Box, job: str, look: int, **asked: object) -> tuple[list[tuple[int, int]], bool]:
     """Where each piece of a log ends, and how many such lines it has; whether the unfinished line is one."""
-    script = "import json, sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import api\n"
-    script += f"api.LOOK = {look}; api.SLICE = 0\n"
+    script = "import json, sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote.jobs import main\n"
+    script += f"main.LOOK = {look}; main.SLICE = 0\n"
     script += f"asked = dict({asked!r}, id=sys.argv[2]); blocks = []; answer = {{}}\n"
     script += "while not answer.get('done'):\n"
-    script += "    answer = api.count(asked); blocks += answer['blocks']\n"
+    script += "    answer = main.count(asked); blocks += answer['blocks']\n"
     script += "    asked['offset'] = blocks[-1][0] if blocks else 0\n"
     script += "print(json.dumps([blocks, answer['open'], answer['size']]))\n"
     words = [sys.executable, "-I", "-c", script, str(box.program), job]
@@ -240,9 +240,9 @@ def test_a_log_of_a_job_that_never_began_is_empty(box: Box) -> None:
 
 def test_an_error_in_a_stream_is_no_part_of_the_log(box: Box) -> None:
     job = box.run("echo", "text").id
-    script = "import os, sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import api\n"
+    script = "import os, sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote.jobs import main\n"
     script += "def broken(*_): raise OSError('the disk is gone')\n"
-    script += "os.pread = broken; sys.exit(api.main(['follow', sys.argv[2], '0']))"
+    script += "os.pread = broken; sys.exit(main.main(['follow', sys.argv[2], '0']))"
     words = [sys.executable, "-I", "-c", script, str(box.program), job]
     done = subprocess.run(words, env=box.environment, capture_output=True, check=False, timeout=LIMIT)
     assert (done.stdout, done.returncode) == (b'{"offset": 0, "size": 5}\n', 1)

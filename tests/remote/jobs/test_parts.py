@@ -50,8 +50,8 @@ while True:
 
 
 def with_envs(box: Box) -> Box:
-    """Give a box a stand-in for envs.py."""
-    remote(box.program, "envs.py").write_text(ENVS)
+    """Give a box a stand-in for envs/activate.py."""
+    remote(box.program, "envs/activate.py").write_text(ENVS)
     return box
 
 
@@ -112,8 +112,8 @@ def of_job(job: str) -> list[int]:
     return found
 
 
-def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box) -> None:
-    remote(any_box.program, "gpu_sampler.py").write_text(SAMPLER)
+def test_the_sampler_is_reported_of_the_job_and_its_last_words_are_preserved(any_box: Box) -> None:
+    remote(any_box.program, "jobs/gpu_sampler.py").write_text(SAMPLER)
     job = any_box.launch("sleep", "100").id
     any_box.until(job, lambda _: (any_box.folder(job) / "samples").exists())
     any_box.ask("stop", id=job, by="ada")
@@ -129,7 +129,7 @@ def test_the_sampler_is_told_of_the_job_and_its_last_words_are_kept(any_box: Box
 
 
 def test_a_sampler_that_hangs_does_not_hold_the_job(box: Box) -> None:
-    remote(box.program, "gpu_sampler.py").write_text(SAMPLER)
+    remote(box.program, "jobs/gpu_sampler.py").write_text(SAMPLER)
     job = box.launch("sh", "-c", "sleep 0.5", name="hang").id
     record = box.ended(job)
     assert record.ended

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote import sigill
+from gpubox.remote.jobs import sigill
 from tests.hang import LIMIT
 from tests.remote.jobs.box import Box
 
 ENDLESS = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from gpubox.remote import supervisor
+from gpubox.remote.jobs import supervisor
 supervisor.RESULTS = 0.3
 print(supervisor.results(["*.txt", "**/none"], sys.argv[2]), signal.getitimer(signal.ITIMER_REAL))
 """
 SILENT = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from gpubox.remote import gpu_queue
+from gpubox.remote.jobs import gpu_queue
 gpu_queue._asked = lambda skip: time.sleep(100)
 
 def zombies():
@@ -44,7 +44,7 @@ print(left[-1])
 """
 
 
-def told(box: Box, script: str, *words: str) -> str:
+def reported(box: Box, script: str, *words: str) -> str:
     """Run a script beside the programs of a box, and return what it prints."""
     line = [sys.executable, "-I", "-c", script, str(box.program), *words]
     done = subprocess.run(line, capture_output=True, check=True, text=True, timeout=LIMIT)
@@ -57,11 +57,11 @@ def test_results_that_are_nowhere_are_not_looked_for_forever(box: Box, tmp_path:
     (here / "a.txt").touch()
     for name in ("one", "other"):  # folders without end
         (here / name).symlink_to(here)
-    assert told(box, ENDLESS, str(here)) == f"['{here}/a.txt'] (0.0, 0.0)"
+    assert reported(box, ENDLESS, str(here)) == f"['{here}/a.txt'] (0.0, 0.0)"
 
 
 def test_a_driver_that_stays_silent_leaves_no_row_of_dead_children(box: Box) -> None:
-    assert int(told(box, SILENT, str(LIMIT / 2))) <= 1
+    assert int(reported(box, SILENT, str(LIMIT / 2))) <= 1
 
 
 def test_a_core_file_that_no_kernel_wrote_is_refused(tmp_path: Path) -> None:

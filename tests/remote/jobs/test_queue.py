@@ -189,7 +189,7 @@ def test_without_the_part_that_asks_the_job_ends_in_words(box: Box) -> None:
 
 
 def test_a_driver_that_hangs_holds_only_who_waits_for_it(box: Box) -> None:
-    file = remote(box.program, "gpu_queue.py")
+    file = remote(box.program, "jobs/gpu_queue.py")
     file.write_text(file.read_text().replace("LOOK = 10.0", "LOOK = 1000.0"))  # the driver is never given up
     box.gpus("", hang=True)
     waiting = holding(box)
@@ -265,8 +265,8 @@ def test_waiting_costs_no_time_of_the_cpu(box: Box) -> None:
     assert box.show(sleeper.id).state == "queued"
 
 
-def test_a_lease_is_mended_when_its_file_is_tidied_away(box: Box) -> None:
-    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import gpu_queue; "
+def test_a_lease_is_repaired_when_its_file_is_tidied_away(box: Box) -> None:
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote.jobs import gpu_queue; "
     script += "l = gpu_queue.Lease('x'); "
     script += "g = {'uuid': 'GPU-1'}; l.take([g]); import shutil; shutil.rmtree(gpu_queue.queue_folder()); "
     script += "l.rewrite(); print(gpu_queue.with_leases([g])[0]['job'], gpu_queue.Lease('y').take([g]))"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpubox.remote import sigill
+from gpubox.remote.jobs import sigill
 from tests.remote.jobs.box import Box
 from tests.remote.jobs.test_endings import CORES, resource_allows_cores
 
@@ -25,11 +25,11 @@ INSTRUCTIONS = [
 
 
 @pytest.mark.parametrize(("code", "names"), INSTRUCTIONS)
-def test_an_instruction_is_told_by_its_bytes(code: str, names: list[str]) -> None:
+def test_an_instruction_is_named_by_its_bytes(code: str, names: list[str]) -> None:
     assert [name for _, name in sigill.features(bytes.fromhex(code))] == names
 
 
-def test_without_a_core_it_is_told_what_the_cpu_lacks() -> None:
+def test_without_a_core_it_is_reported_what_the_cpu_lacks() -> None:
     words = sigill.why("", frozenset({"sse2", "avx"}))
     assert words.endswith("it lacks AVX2, FMA, AVX-512")
 

@@ -25,7 +25,7 @@ USER = pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.fixture
-def kept(box: Box, tmp_path: Path) -> Box:
+def saved(box: Box, tmp_path: Path) -> Box:
     """A box that ends what a login left behind."""
     root, runtime = tmp_path / "root", tmp_path / "run"
     for folder in (root / "run/systemd/system", root / "etc/systemd/logind.conf.d", tmp_path / "bin"):
@@ -56,50 +56,50 @@ def asked(box: Box) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_a_supervisor_becomes_a_unit_that_lingers(kept: Box) -> None:
-    linger(kept)
-    record = kept.launch(
+def test_a_supervisor_becomes_a_unit_that_lingers(saved: Box) -> None:
+    linger(saved)
+    record = saved.launch(
         "sh", "-c", 'echo "$HF_TOKEN $XDG_RUNTIME_DIR"; exit 3', environment={"HF_TOKEN": "s3"}
     )
-    assert f"--unit=gpubox-job-{record.id}" in asked(kept)
-    assert "s3" not in asked(kept)
-    record = kept.ended(record.id)
+    assert f"--unit=gpubox-job-{record.id}" in asked(saved)
+    assert "s3" not in asked(saved)
+    record = saved.ended(record.id)
     assert record.ending
     assert (record.ending.code, record.warning) == (3, "")
-    assert kept.log(record.id).decode() == f"s3 {kept.environment['XDG_RUNTIME_DIR']}\n"
+    assert saved.log(record.id).decode() == f"s3 {saved.environment['XDG_RUNTIME_DIR']}\n"
 
 
-def test_a_unit_is_stopped_like_any_job(kept: Box) -> None:
-    linger(kept)
-    record = kept.launch("sh", "-c", "echo ready; sleep 100")
-    ready(kept, record.id)
-    kept.ask("stop", id=record.id, by="ada")
-    ending = kept.ended(record.id).ending
+def test_a_unit_is_stopped_like_any_job(saved: Box) -> None:
+    linger(saved)
+    record = saved.launch("sh", "-c", "echo ready; sleep 100")
+    ready(saved, record.id)
+    saved.ask("stop", id=record.id, by="ada")
+    ending = saved.ended(record.id).ending
     assert ending
     assert (ending.how, ending.by) == ("stopped", "ada")
 
 
-def test_without_lingering_the_danger_is_told(kept: Box) -> None:
-    record = kept.run("true")
+def test_without_lingering_the_danger_is_reported(saved: Box) -> None:
+    record = saved.run("true")
     assert record.warning.startswith("This box ends your jobs when you log out")
-    assert asked(kept) == ""
+    assert asked(saved) == ""
 
 
-def test_a_manager_that_refuses_does_not_hold_the_job(kept: Box) -> None:
-    linger(kept)
-    (Path(kept.environment["XDG_RUNTIME_DIR"]) / "broken").touch()
-    record = kept.run("sh", "-c", "exit 4")
+def test_a_manager_that_refuses_does_not_hold_the_job(saved: Box) -> None:
+    linger(saved)
+    (Path(saved.environment["XDG_RUNTIME_DIR"]) / "broken").touch()
+    record = saved.run("sh", "-c", "exit 4")
     assert record.ending
     assert record.ending.code == 4
     assert "Failed to connect to bus" in record.warning
 
 
 @pytest.mark.parametrize("text", ["", "[Login]\nKillUserProcesses=no\n", "[Login]\nKillExcludeUsers=" + USER])
-def test_elsewhere_two_forks_are_enough(kept: Box, text: str) -> None:
-    linger(kept)
-    conf = Path(kept.environment["GPUBOX_ROOT"]) / "etc/systemd/logind.conf.d/last.conf"
+def test_elsewhere_two_forks_are_enough(saved: Box, text: str) -> None:
+    linger(saved)
+    conf = Path(saved.environment["GPUBOX_ROOT"]) / "etc/systemd/logind.conf.d/last.conf"
     conf.write_text(text)
     if not text:
         (conf.parent / "kill.conf").unlink()
-    record = kept.run("true")
-    assert (asked(kept), record.warning) == ("", "")
+    record = saved.run("true")
+    assert (asked(saved), record.warning) == ("", "")

@@ -54,7 +54,7 @@ def edit(box: Box, job: str, **fields: object) -> None:
     path.write_text(json.dumps(record))
 
 
-def test_a_box_that_was_booted_anew_is_noticed(box: Box) -> None:
+def test_a_box_that_was_booted_again_is_noticed(box: Box) -> None:
     record = box.launch("sleep", "100")
     assert record.supervisor
     edit(box, record.id, boot="another")
@@ -79,13 +79,13 @@ def test_another_container_is_not_judged_from_here(box: Box) -> None:
     edit(box, record.id, pidns="pid:[1]")
     path = box.folder(record.id) / "status.json"
     status = json.loads(path.read_text())
-    kept = status["main"]
-    status["main"] = {**kept, "pidns": "pid:[1]"}
+    saved = status["main"]
+    status["main"] = {**saved, "pidns": "pid:[1]"}
     path.write_text(json.dumps(status))
     ending = box.show(record.id).ending
     assert ending
     assert "another container" in ending.words
-    status["main"], status["supervisor"]["pidns"] = kept, record.supervisor.pidns
+    status["main"], status["supervisor"]["pidns"] = saved, record.supervisor.pidns
     path.write_text(json.dumps(status))
 
 
@@ -102,7 +102,7 @@ def small_disk(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_full_disk_is_told_and_the_record_still_written(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_the_record_still_written(tmp_path: Path, small_disk: Path) -> None:
     try:
         box = Box(tmp_path / "box", environment={"GPUBOX_STATE_DIR": str(small_disk / "state")})
         (box.root / "state").symlink_to(small_disk / "state")
@@ -141,18 +141,18 @@ def test_a_record_that_cannot_be_begun_says_so(tmp_path: Path, small_disk: Path)
 def test_what_a_queue_calls_a_failure_leaves_the_status_that_the_job_ended_with(box: Box, code: int) -> None:
     record = box.run("sh", "-c", f"exit {code}")
     said = {"id": record.id, "ending": {"how": "queue", "words": "It failed"}, "ended": record.ended}
-    kept = box.record(box.ask("settle", **said))
-    assert kept.ending
-    assert (kept.ending.how, kept.ending.code, kept.ending.words) == ("exit", code, "")
+    saved = box.record(box.ask("settle", **said))
+    assert saved.ending
+    assert (saved.ending.how, saved.ending.code, saved.ending.words) == ("exit", code, "")
     known = box.record(box.ask("settle", **said, forced=True))
     assert known.ending
     assert (known.ending.how, known.ending.code, known.ending.words) == ("queue", code, "It failed")
 
 
-def test_a_lack_of_memory_is_told_from_what_the_kernel_counts(box: Box) -> None:
+def test_a_lack_of_memory_is_reported_from_what_the_kernel_counts(box: Box) -> None:
     events = box.root / "memory.events"
     events.write_text("oom 9\noom_kill 3\n")
-    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote import exit_reason as e\n"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from gpubox.remote.jobs import exit_reason as e\n"
     script += "now = e.counters(); print(now['/proc/vmstat'] >= 0, repr(e.out_of_memory(now)))\n"
     script += "print(repr(e.out_of_memory({sys.argv[2]: 3})), e.out_of_memory({sys.argv[2]: 2}))"
     words = [sys.executable, "-I", "-c", script, str(box.program), str(events)]
@@ -187,7 +187,7 @@ def narrow() -> Iterator[Path]:
     pytest.skip("no control group with a limit of memory can be made here")
 
 
-def test_a_job_that_the_kernel_ends_for_its_memory_is_told_so(tmp_path: Path, narrow: Path) -> None:
+def test_a_job_that_the_kernel_ends_for_its_memory_is_reported_so(tmp_path: Path, narrow: Path) -> None:
     inside = tmp_path / "python"
     inside.write_text(f'#!/bin/sh\necho $$ >"{narrow}/cgroup.procs"\nexec "{sys.executable}" "$@"\n')
     inside.chmod(0o755)
@@ -245,14 +245,14 @@ def test_a_box_without_a_free_file_handle_declares_nothing_ended(box: Box) -> No
     record = box.launch("sleep", "100")
     code = (
         "import json, os, resource, sys; sys.path.insert(0, sys.argv[1]);"
-        "from gpubox.remote import process_tree, records;"
+        "from gpubox.remote import process_tree; from gpubox.remote.jobs import records;"
         "given = json.loads(sys.argv[3]); gone = dict(given['supervisor'], pid=2 ** 22 + 1);"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3));"
         "records._derive(sys.argv[2], given);"
         "print(given['state'], given.get('orphaned'), process_tree.alive(gone), records.current(sys.argv[2]))"
     )
-    kept = (box.folder(record.id) / "status.json").read_text()
-    words = [sys.executable, "-I", "-c", code, str(box.program), str(box.folder(record.id)), kept]
+    saved = (box.folder(record.id) / "status.json").read_text()
+    words = [sys.executable, "-I", "-c", code, str(box.program), str(box.folder(record.id)), saved]
     done = subprocess.run(words, capture_output=True, check=True, text=True)
     assert done.stdout == "running None False None\n"
 

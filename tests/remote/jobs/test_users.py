@@ -21,7 +21,7 @@ ADA, MALLORY = 64011, 64012
 IMPORT = "import sys; sys.path.insert(0, sys.argv[1])\n"
 CONTEST = """
 import os, time
-from gpubox.remote import gpu_queue, leases
+from gpubox.remote.jobs import gpu_queue, leases
 gpu = {"uuid": "GPU-0000"}
 mark = sys.argv[2]
 won = 0
@@ -37,7 +37,7 @@ print("won")
 """
 GRIP = """
 import fcntl, glob, os, sys, time
-from gpubox.remote import leases
+from gpubox.remote.jobs import leases
 handles = []
 for path in glob.glob(os.environ["GPUBOX_QUEUE_DIR"] + "/*/*-*"):
     handle = os.open(path, os.O_RDONLY)
@@ -53,7 +53,7 @@ sys.stdin.read()
 """
 NONSENSE = """
 import os, sys
-from gpubox.remote import leases
+from gpubox.remote.jobs import leases
 queue, ada = os.environ["GPUBOX_QUEUE_DIR"], int(sys.argv[2])
 own = leases.own_folders()[0]
 job = "20260101-000000-aaaa"

@@ -48,10 +48,10 @@ async def seen(kind: str, pictures: str = "auto", **environment: str) -> tuple[b
     command = [sys.executable, "-c", PROGRAM, pictures]
     python = {"PYTHONPATH": str(ROOT / "tui"), "PATH": os.defpath, **environment}
     async with opened(command, python, columns=40, rows=12, kind=kind) as terminal:
-        kept = terminal.raw
+        saved = terminal.raw
 
         def there() -> bool:
-            return "▀".encode() in kept or any(begin in kept for begin in DRAWN.values())
+            return "▀".encode() in saved or any(begin in saved for begin in DRAWN.values())
 
         await terminal.until(there, "picture")
         terminal.press("n")
@@ -60,7 +60,7 @@ async def seen(kind: str, pictures: str = "auto", **environment: str) -> tuple[b
         await terminal.shows("loaded")
         assert await terminal.ended() == 0
         text = terminal.text
-    return bytes(kept), text[text.index("found") :].strip()
+    return bytes(saved), text[text.index("found") :].strip()
 
 
 @pytest.mark.parametrize("kind", [SIXEL, KITTY])

@@ -148,7 +148,7 @@ async def test_every_line_is_as_wide_as_the_table() -> None:
         assert all(length(line) >= 0 for line in rows.shown_lines)
 
 
-async def test_why_a_list_is_empty_is_told_to_the_end_of_the_sentence() -> None:
+async def test_why_a_list_is_empty_is_reported_to_the_end_of_the_sentence() -> None:
     async with zoo() as (rows, pilot):
         rows.empty = "No Python on the box. Name one with `python` in the settings of the box"
         rows.show([])

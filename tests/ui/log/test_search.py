@@ -103,7 +103,7 @@ async def test_after_home_and_end_a_search_begins_where_one_is() -> None:
         await until(pilot, lambda: sees(desk, "Loss 0199990") and "3 of 3 ·" in desk.said)
 
 
-async def test_words_that_are_nowhere_are_told_until_one_goes_on() -> None:
+async def test_words_that_are_nowhere_are_reported_until_one_goes_on() -> None:
     jobs = FakeJobs()
     jobs.write(JOB, with_losses(100_000, 3), over=True)
     async with reading(jobs) as (desk, pilot):
@@ -133,11 +133,11 @@ async def test_capital_letters_count_for_moving_counting_and_marking_alike() -> 
             await until(pilot, lambda typed=typed, said=said: f"“{typed}” {said}" in desk.said)
         await pilot.press("slash", *"ärger", "enter")
         await until(pilot, lambda: desk.pane._text == "ärger")
-        wanted = desk.pane.view._port.pattern
-        assert [bool(wanted.search(line)) for line in ("ärger", "äRGER", "Ärger")] == [True, True, False]
+        expected = desk.pane.view._port.pattern
+        assert [bool(expected.search(line)) for line in ("ärger", "äRGER", "Ärger")] == [True, True, False]
 
 
-async def test_keys_act_while_the_box_counts_and_what_is_counted_is_told() -> None:
+async def test_keys_act_while_the_box_counts_and_what_is_counted_is_reported() -> None:
     jobs = FakeJobs()
     jobs.write(JOB, with_losses(200_000, *range(0, 200_000, 20)), over=True)
     jobs.may_count.clear()
@@ -168,7 +168,7 @@ async def test_a_log_that_grows_has_more_until_it_is_counted_on(monkeypatch: pyt
         await until(pilot, lambda: "“loss” 2 of 3 ·" in desk.said)
 
 
-async def test_a_count_goes_on_after_a_drop_and_a_failure_is_told_once() -> None:
+async def test_a_count_goes_on_after_a_drop_and_a_failure_is_reported_once() -> None:
     jobs = FakeJobs()
     jobs.stride = 1000
     jobs.write(JOB, with_losses(200, 50, 100), over=True)

@@ -108,7 +108,7 @@ async def test_pages_before_and_behind_the_view_are_fetched_when_somebody_goes_t
         await until(pilot, lambda: desk.rows[-1] == "line 0399999 of the log")
 
 
-async def test_a_link_that_is_down_is_told_and_what_failed_is_read_on_from_its_byte() -> None:
+async def test_a_link_that_is_down_is_reported_and_what_failed_is_read_on_from_its_byte() -> None:
     jobs = FakeJobs()
     jobs.write(JOB, numbered(100))
     async with reading(jobs) as (desk, pilot):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpubox.ui.log.ansi import PLAIN, Pen, after, pieces, shown_last, style
 from gpubox.ui.log.window import LONGEST, MOST, MOST_BYTES, Window
+from tests.drawable import drawable
 
 
 def text(line: bytes, *, whole: bool = True) -> str:
@@ -60,13 +61,10 @@ def test_nothing_but_colors_reaches_the_terminal(line: bytes, said: str) -> None
 def test_no_control_character_is_ever_drawn(line: bytes) -> None:
     line = line.replace(b"\n", b"")
     for whole in (True, False):
-        assert all(
-            character.isprintable()
-            for character in text(line, whole=whole).replace("\u200d", "").replace("\u200c", "")
-        )
+        assert drawable(text(line, whole=whole))
 
 
-def test_colors_are_kept_and_carried_to_the_next_lines() -> None:
+def test_colors_are_preserved_and_carried_to_the_next_lines() -> None:
     window = window_of(b"\x1b[1;31mred\nstill \x1b[0mplain\n\x1b[38;5;208mo\x1b[48;2;1;2;3mx\n")
     pens = [[(p.text, p.pen) for p in pieces(raw.data, raw.pen, whole=True)] for raw in window.lines]
     bold_red = Pen("1", "", frozenset({"bold"}))

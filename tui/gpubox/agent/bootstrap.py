@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal
 from urllib.parse import quote
 
 from gpubox.agent import bundle, program_cache
 from gpubox.config import settings
-from gpubox.core.errors import CommandEnded, ProbeError
+from gpubox.core.errors import CommandEnded, ConfigError, ProbeError
 from gpubox.core.sanitize import clean_bytes, last_line
 from gpubox.core.shell import Channel
 
@@ -30,10 +31,11 @@ def program() -> bundle.Program:
 
 
 def prepare() -> None:
-    """Compute what every `command` needs, which takes 30 ms the first time. Raises as bundle.program."""
-    bundle.folder(program())
-    bundle.stub()
-    plain_script()
+    """Compute what every `command` needs, which takes 30 ms the first time; what fails, fails there again."""
+    with suppress(ConfigError):
+        bundle.folder(program())
+        bundle.stub()
+        plain_script()
 
 
 def command(

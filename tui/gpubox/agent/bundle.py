@@ -28,7 +28,7 @@ STARTER = "run.py"
 """The file that starts a Python program; it is beside the packages."""
 _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:gpubox|pynvml)\b[^\n(]*(?:\([^)]*\))?", re.M)
 """A statement that imports a module of ours. To parse whole files by `ast` would take 0.1 s for the jobs."""
-_QUOTED = re.compile(r"""["'](gpubox\.[a-z_.]+)["']""")
+_QUOTED = re.compile(r"""["'](gpubox\.[a-z0-9_.]+)["']""")
 """A module of ours in quotes: one that is started as a process of its own."""
 _PROSE = re.compile(r"""^ *(?:\"{3}[^"]*\"{3}|#.*)\n""", re.M)
 """The docstrings and comments of boot.py, which has no other strings at the start of a line."""
@@ -50,7 +50,7 @@ class Program:
 
 @cache
 def program(name: str, main: str, *, interpreter: Literal["python", "sh"] = "python") -> Program:
-    """Return the program with the main module `main`, such as gpubox.remote.api, and everything it imports.
+    """Return the program with the main module `main`, such as gpubox.remote.jobs.main, and all it imports.
 
     For sh, `main` is one file of gpubox.remote. Raises ConfigError when NVML's module is needed and missing.
     """
@@ -127,7 +127,7 @@ def pynvml_source() -> str:
     spec = importlib.util.find_spec("pynvml")
     if spec is None or spec.origin is None:
         raise ConfigError(
-            "pynvml is missing here", "The package nvidia-ml-py is not installed", "Install gpubox-tui anew"
+            "pynvml is missing here", "The package nvidia-ml-py is not installed", "Reinstall gpubox-tui"
         )
     return Path(spec.origin).read_text("utf-8")
 

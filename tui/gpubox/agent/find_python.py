@@ -9,6 +9,7 @@ _CANDIDATES = (
     "/usr/libexec/platform-python $HOME/miniconda3/bin/python $HOME/anaconda3/bin/python "
     "$HOME/miniforge3/bin/python $HOME/mambaforge/bin/python /opt/conda/bin/python python"
 )
+_OF_THE_SYSTEM = "/usr/bin/python3 /usr/libexec/platform-python"
 
 # No single quotes, backslashes, exclamation marks or newlines here: only without them do fish, tcsh and the
 # POSIX shells agree on quoted words. The interpreter that worked is stored per host name, because boxes with
@@ -25,15 +26,18 @@ _REMEMBERED = (
 )
 
 
-def choose_python(python: str = "") -> str:
+def choose_python(python: str = "", *, for_root: bool = False) -> str:
     """Return sh commands that set $p to a Python of the box, or leave it empty when there is none.
 
     They also set $d to the folder of all our programs, and $h to the name under which boot.py stores the
     Python there, or to nothing. They contain no single quote, so that they can be single-quoted. `python` is
     one that the user named; raises ConfigError when it contains a character that shells disagree about.
+    `for_root` prefers those of the system, which only root can replace, to the one that is remembered.
     """
     if python:
         return _CHOOSE % {"remembered": "", "candidates": _word(python), "end": ""}
+    if for_root:
+        return _CHOOSE % {"remembered": "", "candidates": f"{_OF_THE_SYSTEM} {_CANDIDATES}", "end": ""}
     return _CHOOSE % {"remembered": _REMEMBERED, "candidates": _CANDIDATES, "end": "; }"}
 
 

@@ -52,5 +52,5 @@ class Inflater:
         return ProbeError(
             "Garbage on the channel",
             f"A packed line is damaged: {why}",
-            "The probe is asked to begin anew; if it stays, something on the box writes into its output",
+            "The probe is asked to start over; if it stays, something on the box writes into its output",
         )

@@ -241,5 +241,5 @@ class ProbeSession:
 
 def _silent(title: str, seconds: float) -> ProbeError:
     return ProbeError(
-        title, f"The link lives, but nothing came for {duration(seconds)}", "The probe is started anew"
+        title, f"The link lives, but nothing came for {duration(seconds)}", "The probe is restarted"
     )

@@ -132,11 +132,11 @@ def sending(
     """
     start = f"{begin(program, mark, python)}echo {mark} HAVE; {_exports(environment)}"
     if program.interpreter == "python":
-        script = take(program, _plain(words), only_keep=only_keep)
+        script = take(program, plain_words(words), only_keep=only_keep)
         return f"{_behind(start + script)} '{bundle.stub()}'"
     size = len(bundle.payload(program))
     keep = _KEEP % (size, size, program.main, program.main)
-    return _behind(start + keep + ("exit" if only_keep else f'set -- {_plain(words)}; eval "$s"'))
+    return _behind(start + keep + ("exit" if only_keep else f'set -- {plain_words(words)}; eval "$s"'))
 
 
 def begin(program: Program, mark: str, python: str, without_python: str = _NONE) -> str:
@@ -160,8 +160,8 @@ def if_whole(program: Program) -> str:
 def execute(program: Program, words: tuple[str, ...] | list[str] = ()) -> str:
     """Return the command that execs the program in its folder."""
     if program.interpreter == "sh":
-        return f'exec sh "$f/{program.main}" {_plain(words)}'
-    return f'exec "$p" {bundle.PYTHON} "$f/{STARTER}" {program.main} {_plain(words)}'
+        return f'exec sh "$f/{program.main}" {plain_words(words)}'
+    return f'exec "$p" {bundle.PYTHON} "$f/{STARTER}" {program.main} {plain_words(words)}'
 
 
 def take(program: Program, words: str, *, only_keep: bool = False) -> str:
@@ -173,7 +173,8 @@ def _behind(script: str) -> str:
     return f"exec sh -c '{script}'"
 
 
-def _plain(words: tuple[str, ...] | list[str]) -> str:
+def plain_words(words: tuple[str, ...] | list[str]) -> str:
+    """Return words for a command line; raises ValueError for one that a shell could interpret."""
     if bad := [word for word in words if not _WORD.fullmatch(word)]:
         raise ValueError(f"not a plain word: {bad[0]!r}")
     return " ".join(words)

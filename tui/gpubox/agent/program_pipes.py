@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from gpubox.agent import bundle, program_cache
@@ -41,6 +41,21 @@ class ProgramPipes:
                 break
             self.errors, piece = (self.errors + piece)[-_SAID:], b""
         return piece
+
+    async def lines(self, limit: int) -> AsyncIterator[bytes]:
+        """Yield the lines of stdout without their newlines; raises as `read`, and RemoteError above `limit`.
+
+        `limit` is the most bytes of a line. A last line without a newline is yielded as well.
+        """
+        rest = b""
+        while piece := await self.read():
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line
+            if len(rest) > limit:
+                raise RemoteError("Garbled answer", f"The box sent a line of more than {limit} bytes")
+        if rest:
+            yield rest
 
     @property
     def last_words(self) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from gpubox.agent import bootstrap
 from gpubox.agent.probe_session import ProbeSession
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.common.rules.link import stale_after
@@ -21,6 +22,7 @@ from gpubox.core.tasks import together
 
 if TYPE_CHECKING:  # SQLite, which a command without history does without
     from gpubox.store.store import Store
+    from gpubox.store.tiers import HistorySpan
 
 F = TypeVar("F", bound=Feature)
 
@@ -69,6 +71,11 @@ class Box:
     def use(self, kind: type[F]) -> F:
         """Return what can be done with the box, by its class: `box.use(Jobs)`."""
         return self.context.use(kind)
+
+    def prepare(self) -> None:
+        """Import and compute what a first sample needs; call it in a thread, beside `keep`."""
+        self.link.prepare()
+        bootstrap.prepare()
 
     async def keep(self, purpose: Purpose = Purpose.WORK) -> None:
         """Keep the link up, run the probe and the features, and record the history, until cancelled.
@@ -120,6 +127,14 @@ class Box:
         finally:
             self._loaded.set()
         await store.history.keep(self.name, self.history)
+
+    async def past(self, begin: float, end: float) -> HistorySpan | None:
+        """Return the history on this machine's disk between two seconds since the epoch.
+
+        It is None without a store, and when the disk fails.
+        """
+        store = self.context.store
+        return None if store is None else await store.history.read(self.name, int(begin), int(end))
 
     def retry(self) -> None:
         """Try the link now."""

@@ -49,6 +49,11 @@ class Feature:
     async def background(self, purpose: Purpose) -> None:
         """Run the feature's background work while the box is open, until cancelled."""
 
+    @property
+    def notice(self) -> str:
+        """A line for the state of the box while something has to be watched; mostly empty."""
+        return ""
+
 
 F = TypeVar("F", bound=Feature)
 

@@ -28,14 +28,16 @@ class DemoLink:
         self._settings = settings
         self._link: Link | None = None
 
-    async def keep(self, work: Work) -> None:
-        """Start the demo box, then keep the link to it, until cancelled."""
-        self.health.put(Health(Phase.CONNECTING, time.monotonic(), "starting the demo box"))
-        await asyncio.sleep(0)
-        # These import asyncssh, 0.1 s and more: the screen is painted first.
+    def prepare(self) -> None:
+        """Import asyncssh."""
         from gpubox.ssh.fast_import import load
 
         load()
+
+    async def keep(self, work: Work) -> None:
+        """Start the demo box, then keep the link to it, until cancelled."""
+        self.health.put(Health(Phase.CONNECTING, time.monotonic(), "starting the demo box"))
+        await asyncio.to_thread(self.prepare)
         from gpubox.demo.box import demo_box
         from gpubox.ssh.link import SshLink
 

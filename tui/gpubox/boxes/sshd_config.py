@@ -12,7 +12,7 @@ END = "#gpubox end"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Keywords in lower case with their arguments; the first one wins, as in sshd."""
+    """Keywords in lower case with their arguments; the first one wins, one in `Match all` over all."""
 
     values: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     open: set[str] = field(default_factory=set[str])
@@ -44,19 +44,24 @@ class Config:
 def parse(text: str) -> Config:
     """Parse the lines of a configuration, with included files in place."""
     config = Config()
-    matching = False
+    general: dict[str, tuple[str, ...]] = {}
+    matching = everyone = False
     for raw in text.splitlines():
         line = raw.strip()
         if line == END:
-            matching = False
+            matching = everyone = False
         if not line or line.startswith("#"):
             continue
         keyword, *words = line.replace("=", " ", 1).replace('"', " ").split()
         keyword = keyword.lower()
         if keyword == "match":
-            matching = [word.lower() for word in words] != ["all"]
+            everyone = [word.lower() for word in words] == ["all"]
+            matching = not everyone
         elif matching:
             config.open.add(keyword)
         elif words:
-            config.values.setdefault(keyword, tuple(words))
+            (config.values if everyone else general).setdefault(keyword, tuple(words))
+    config.values.update(
+        {keyword: words for keyword, words in general.items() if keyword not in config.values}
+    )
     return config

@@ -59,8 +59,6 @@ class SshdPolicy:
     """Whether forwards to unix sockets are allowed."""
     places: tuple[str, ...] = ()
     """The only destinations `host:port` of forwards; empty when unlimited or unknown."""
-    x11: bool | None = None
-    """Whether graphical programs of the box may use a display of this machine."""
     sessions: int | None = None
     """Commands and shells that one link may have at a time."""
 
@@ -144,7 +142,6 @@ def _of(config: Config) -> SshdPolicy:
         # sshd applies PermitOpen to paths too, although it cannot name one.
         sockets=False if limited else sockets,
         places=places if limited and places != ("none",) else (),
-        x11=_and(config.flag("x11forwarding", default=False), None if none is None else not none),
         sessions=config.number("maxsessions", default=10),
     )
 

@@ -86,6 +86,22 @@ def parse(name: str, settings: Settings) -> Target:
     return target
 
 
+def with_tags(names: Iterable[str], settings: Settings) -> tuple[str, ...]:
+    """Return names of boxes, `@tag` replaced by the boxes with that tag; raises ConfigError without any."""
+    found: dict[str, None] = {}
+    for name in names:
+        tag = name.removeprefix("@")
+        tagged = [entry.name for entry in settings.box if tag in entry.tags] if tag != name else [name]
+        if not tagged:
+            raise ConfigError(
+                f"No box has the tag {clean(tag, 64)}",
+                "Tags are given to boxes in the settings",
+                f'Write `tags = ["{clean(tag, 64)}"]` in the [[box]] of each',
+            )
+        found |= dict.fromkeys(tagged)
+    return tuple(found)
+
+
 def address(name: str) -> BoxAddress:
     """Return the parts of `host`, `user@host:port`, `[v6]:port` or `ssh://user@host:port`.
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import termios
 
+from gpubox.core import core_dumps
 from gpubox.core.prompts import Question, QuestionKind
 
 LONGEST = 4096
@@ -19,7 +20,7 @@ class TerminalAsker:
         self._turn = asyncio.Lock()
 
     async def ask(self, question: Question) -> str | None:
-        """Return the answer, or None without a terminal, at its end (Ctrl-D) or for an empty secret."""
+        """Return the answer, or None without a terminal, at its end (Ctrl-D) or for an empty line."""
         async with self._turn:  # several boxes may ask; one question at a time
             try:
                 tty = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -38,7 +39,7 @@ def _answer(question: Question, line: str | None) -> str | None:
         return None
     if question.kind is QuestionKind.YES_NO:
         return "yes" if line.strip().lower() in ("y", "yes") else "no"
-    return line or None
+    return line if question.may_be_empty else line or None
 
 
 async def _asked(tty: int, question: Question) -> str | None:
@@ -50,6 +51,7 @@ async def _asked(tty: int, question: Question) -> str | None:
     os.write(tty, f"\n{sign}{question.about}: {question.title}\n{question.text}\n".encode("utf-8", "replace"))
     before = termios.tcgetattr(tty)
     if question.kind is QuestionKind.SECRET:
+        core_dumps.forbid()
         silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
         termios.tcsetattr(tty, termios.TCSAFLUSH, silent)
     try:

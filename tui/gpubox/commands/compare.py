@@ -153,8 +153,8 @@ async def _compare(
     from gpubox.boxes.jobs.compare.runner import run_all
     from gpubox.boxes.jobs.spec_builder import again
     from gpubox.boxes.jobs.spec_parsing import new_id
+    from gpubox.boxes.jobs.wording import succeeded
     from gpubox.commands.compare_progress import Progress
-    from gpubox.core.job_outcome import succeeded
 
     group = new_id()
     specs = [

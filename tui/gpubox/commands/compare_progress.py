@@ -58,7 +58,7 @@ class Progress:
 
     def ended(self, number: int, record: Record) -> None:
         """Report how the run ended."""
-        from gpubox.core.job_outcome import outcome
+        from gpubox.boxes.jobs.wording import outcome
 
         self._still()
         took = f" after {record.usage.real:.2f} s" if record.usage is not None else ""

@@ -82,7 +82,7 @@ async def start(
         print_json(box.name, desktops=[to_json(started)])
     else:
         click.echo(clean(f"{started.name} runs {started.session}"))
-    if desktops.mortal:
+    if desktops.ends_at_logout:
         click.echo("The box ends it when you log out; there: loginctl enable-linger", err=True)
 
 
@@ -169,8 +169,10 @@ def _save(path: str, data: bytes) -> None:
 
 def _chosen(found: Sequence[DesktopSession], display: str) -> DesktopSession:
     """Return the desktop of a display; raises RemoteError when none matches, or several do."""
+    from gpubox.boxes.desktops.session import own_sessions
+
     number = display.lstrip(":")
-    mine = [one for one in found if one.mine and not one.physical]
+    mine = own_sessions(found)
     ours = [one for one in mine if one.ours]
     named = [one for one in found if one.display == f":{number}"] if number else ours or mine
     if len(named) == 1:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from gpubox.boxes.envs import removal
 from gpubox.boxes.envs.spec_file import LARGEST
 from gpubox.boxes.jobs import completion
 from gpubox.commands.asker import TerminalAsker
@@ -17,7 +18,6 @@ from gpubox.commands.output import pass_on, print_json
 from gpubox.commands.retry import retry
 from gpubox.commands.run import waited
 from gpubox.core.errors import ConfigError
-from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import Record, exit_status
 from gpubox.core.sanitize import clean
 
@@ -123,16 +123,6 @@ async def export(box: Box, env: Env) -> int:
 
 async def confirmed(box: Box, env: Env, typed: str) -> bool:
     """Return whether the user typed the environment's name, on the command line or when asked."""
-    name = clean(env.name, 100)
     if typed:
-        return typed in (env.name, env.prefix, name)
-    question = Question(
-        about=box.name,
-        title=f"Delete {name}?",
-        text=f"{clean(env.prefix, 300)} with {env.packages or 0} packages goes; nothing brings it back.",
-        kind=QuestionKind.TEXT,
-        prompt="Type its name:",
-        danger=True,
-    )
-    answer = await TerminalAsker().ask(question)
-    return answer is not None and answer.strip() in (env.name, name)
+        return typed == env.prefix or removal.confirms(env, typed)
+    return removal.confirms(env, await TerminalAsker().ask(removal.question(box.name, env)))

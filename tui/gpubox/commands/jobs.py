@@ -174,9 +174,10 @@ def _print(box: Box, record: Record, as_json: bool) -> None:
 
 
 def _print_done(box: Box, record: Record, as_json: bool) -> None:
+    from gpubox.boxes.jobs.wording import state_line
     from gpubox.commands import job_report
 
     if as_json:
         print_json(box.name, job=job_report.to_json(record))
     else:
-        click.echo(f"{record.id}: {job_report.state(record)}")
+        click.echo(f"{record.id}: {state_line(record)}")

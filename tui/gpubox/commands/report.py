@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from gpubox.common.rules.table import evaluate, judge, judge_fault
 from gpubox.common.severity import Severity
 from gpubox.common.units import DASH, celsius, duration, percent, size, watts
 from gpubox.core.errors import GpuBoxError
+from gpubox.core.history import readings
 from gpubox.core.host import limits as container_limits
 from gpubox.core.host import without_size
 from gpubox.core.json_text import json_text
@@ -62,6 +63,8 @@ class BoxReading(msgspec.Struct, frozen=True, omit_defaults=True):
     time: float
     sample: Sample | None = None
     findings: list[FoundWords] | None = None
+    metrics: Mapping[str, float] | None = None
+    """By the keys of core.history."""
     error: Words | None = None
 
 
@@ -73,7 +76,8 @@ def as_json(box: str, event: Sample | GpuBoxError, limits: Limits = DEFAULTS) ->
     if isinstance(event, Sample):
         findings = evaluate(event, limits._replace(temperature_unit="celsius"))
         found = [FoundWords.of(finding) for finding in findings]
-        reading = BoxReading(SCHEMA, box, event.time, sample=event, findings=found)
+        metrics = {clean(key): value for key, value in readings(event)}
+        reading = BoxReading(SCHEMA, box, event.time, sample=event, findings=found, metrics=metrics)
     else:
         reading = BoxReading(SCHEMA, box, time.time(), error=Words(event.title, event.text, event.hint))
     return json_text(reading)

@@ -106,7 +106,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
     ended otherwise, or the box failed; 130 after Ctrl-C.
     """
     from gpubox.boxes.jobs import completion
-    from gpubox.commands.job_report import state, why
+    from gpubox.boxes.jobs.wording import about
     from gpubox.commands.retry import retry
     from gpubox.commands.session import with_box
     from gpubox.core.record import exit_status
@@ -126,7 +126,7 @@ def run(ctx: click.Context, box: str, wait: bool, **given: object) -> int:
         click.echo(record.id)
         if record.ending is not None and record.started is None:
             record = await completion.settle(jobs_of(opened), opened.shell, record)
-            click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
+            click.echo(f"job {record.id}: {about(record)}", err=True)
             return exit_status(record)
         return 0
 
@@ -246,13 +246,13 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     import asyncio
 
     from gpubox.boxes.jobs import completion, hooks
+    from gpubox.boxes.jobs.wording import about, state_line
     from gpubox.commands.job_log import pour
-    from gpubox.commands.job_report import state, why
     from gpubox.core.record import exit_status
 
     # A failed start is reported once, at the end.
     jobs = jobs_of(box)
-    click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state(record)}", err=True)
+    click.echo(f"job {record.id}" if record.ending else f"job {record.id}: {state_line(record)}", err=True)
     try:
         try:
             await pour(box, record.id, follow=True)
@@ -266,7 +266,7 @@ async def waited(box: Box, settings: Settings, record: Record) -> int:
     status = exit_status(record)
     if status:
         record = await completion.settle(jobs, box.shell, record)
-        click.echo(f"job {record.id}: {state(record)}{why(record)}", err=True)
+        click.echo(f"job {record.id}: {about(record)}", err=True)
     if record.results:
         try:
             click.echo(f"results: {await jobs.fetch(record)}", err=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import Purpose
+from gpubox.boxes.fleet import Fleet
 from gpubox.core.errors import GpuBoxError, ProbeError
 from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
@@ -28,7 +29,7 @@ class _Enough(Exception):
     """Ends the jobs around a box."""
 
 
-async def follow(box: Box, receive: Receiver) -> None:
+async def follow(fleet: Fleet, box: Box, receive: Receiver) -> None:
     """Run a box and pass its events to `receive` until that returns true; then close the box."""
 
     def say(event: Event) -> None:
@@ -37,7 +38,7 @@ async def follow(box: Box, receive: Receiver) -> None:
 
     with suppress(_Enough):
         await together(
-            box.keep(Purpose.WATCH),
+            fleet.keep(box, Purpose.WATCH),
             _samples(box, say),
             _health(box, say),
             _trouble(box, say),
@@ -81,7 +82,7 @@ def _silent() -> ProbeError:
     )
 
 
-async def once(box: Box) -> Event:
+async def once(fleet: Fleet, box: Box) -> Event:
     """Return one sample of a box with known rates, or the error."""
     found: list[Event] = []
 
@@ -94,7 +95,7 @@ async def once(box: Box) -> Event:
         return True  # a sample without rates is better than a later error
 
     async def followed() -> None:
-        await follow(box, receive)
+        await follow(fleet, box, receive)
         raise _Enough
 
     async def settled() -> None:

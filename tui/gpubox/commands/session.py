@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -16,6 +16,9 @@ from gpubox.core.errors import ConfigError, GpuBoxError
 from gpubox.core.link_state import Phase
 from gpubox.core.target import Target
 from gpubox.core.tasks import together
+
+if TYPE_CHECKING:
+    from gpubox.boxes.fleet import Fleet
 
 T = TypeVar("T")
 
@@ -34,28 +37,29 @@ def with_box(
     """
     settings, target = begin(ctx, name)
 
-    async def connected(box: Box) -> int:
-        return await linked(box, lambda: work(box, box.settings), report_drops=True)
+    async def connected(fleet: Fleet, box: Box) -> int:
+        return await linked(fleet, box, lambda: work(box, box.settings), report_drops=True)
 
     return with_opened(target, settings, connected, failed=failed)
 
 
 def with_opened(
-    target: Target, settings: Settings, work: Callable[[Box], Awaitable[int]], *, failed: int
+    target: Target, settings: Settings, work: Callable[[Fleet, Box], Awaitable[int]], *, failed: int
 ) -> int:
     """Run work on a box that is not yet connected; return the exit status, or `failed` when the box failed.
 
-    Errors are reported on stderr. Raises ConfigError.
+    Work gets the fleet that keeps the box; see `linked`. Errors are reported on stderr. Raises ConfigError.
     """
     from gpubox.boxes.fleet import Fleet
     from gpubox.commands.asker import TerminalAsker
     from gpubox.store.store import Store
 
     with Store.open(settings) as store:
-        box = Fleet(settings, TerminalAsker(), store).open(target)
+        fleet = Fleet(settings, TerminalAsker(), store)
+        box = fleet.open(target)
 
         try:
-            return run_async(work(box))
+            return run_async(work(fleet, box))
         except ConfigError:
             raise
         except GpuBoxError as error:
@@ -63,7 +67,9 @@ def with_opened(
             return failed
 
 
-async def linked(box: Box, work: Callable[[], Awaitable[T]], *, report_drops: bool = False) -> T:
+async def linked(
+    fleet: Fleet, box: Box, work: Callable[[], Awaitable[T]], *, report_drops: bool = False
+) -> T:
     """Run `work` once a box is connected, without sampling it, and return what `work` returns.
 
     Raises what `work` raises, and the reason when the first attempt to connect fails. The link reconnects
@@ -82,7 +88,7 @@ async def linked(box: Box, work: Callable[[], Awaitable[T]], *, report_drops: bo
         await losses(box)
 
     with suppress(_Done):
-        await together(box.keep(Purpose.COMMAND), done(), *([heeding()] if report_drops else []))
+        await together(fleet.keep(box, Purpose.COMMAND), done(), *([heeding()] if report_drops else []))
     return found[0]
 
 

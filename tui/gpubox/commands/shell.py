@@ -78,7 +78,9 @@ def _run(target: Target, settings: Settings, words: tuple[str, ...], *, env: boo
             await _print_hint(box, words, login=login)
         return status
 
-    return with_opened(target, settings, lambda box: linked(box, lambda: visit(box)), failed=LINK_FAILED)
+    return with_opened(
+        target, settings, lambda fleet, box: linked(fleet, box, lambda: visit(box)), failed=LINK_FAILED
+    )
 
 
 async def _in_env(box: Box, command: str | None, *, terminal: bool) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -115,19 +114,17 @@ async def _read_all(
     async def read_one(target: Target) -> None:
         box = fleet.open(target)
         if watch is None:
-            printer.show(box, await once(box))
+            printer.show(box, await once(fleet, box))
         else:
-            await follow(box, Changes(lambda event: printer.show(box, event), watch))
+            await follow(fleet, box, Changes(lambda event: printer.show(box, event), watch))
 
-    await together(asyncio.to_thread(_prepare), *(read_one(target) for target in targets))
+    first = fleet.open(targets[0])
+    await together(asyncio.to_thread(_prepare, first), *(read_one(target) for target in targets))
 
 
-def _prepare() -> None:
-    """Import what samples a box and prints it, while the login is under way."""
+def _prepare(box: Box) -> None:
+    """Import what reads a box and then what prints it, in the order in which they are needed."""
     from importlib import import_module
 
-    from gpubox.agent import bootstrap
-
+    box.prepare()
     import_module("gpubox.commands.report")
-    with suppress(GpuBoxError):  # each box reports it
-        bootstrap.prepare()

@@ -16,6 +16,7 @@ from gpubox.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
+    from gpubox.boxes.fleet import Fleet
     from gpubox.config.settings import Settings
     from gpubox.core.tunnel_spec import TunnelSpec
 
@@ -57,7 +58,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
     from gpubox.commands import services
     from gpubox.commands.session import linked
 
-    async def work(box: Box) -> None:
+    async def work(fleet: Fleet, box: Box) -> None:
         async def show() -> None:
             found = await retry(box, services_of(box).find)
             if as_json:
@@ -66,7 +67,7 @@ def list_(ctx: click.Context, everything: bool, as_json: bool) -> int:
             else:
                 click.echo("\n".join(services.rows(found, everything=everything)))
 
-        await linked(box, show, report_drops=True)
+        await linked(fleet, box, show, report_drops=True)
 
     return _with_box(ctx, work)
 
@@ -89,10 +90,10 @@ def open_(ctx: click.Context, what: str, at: int | None, browser: bool, as_json:
 
     requested = parse(what)
 
-    async def work(box: Box) -> None:
+    async def work(fleet: Fleet, box: Box) -> None:
         printer = Printer(box, as_json=as_json, choose="--at PORT")
         await hold(
-            box, (), printer, lambda: opening(box, requested, at or 0, browser=browser and not as_json)
+            fleet, box, (), printer, lambda: opening(box, requested, at or 0, browser=browser and not as_json)
         )
 
     return _with_box(ctx, work)
@@ -132,20 +133,20 @@ def _hold(ctx: click.Context, specs: Sequence[TunnelSpec], as_json: bool) -> int
 
     requested = specs or _of_settings(name_of_box(ctx), common_of(ctx).load().settings)
 
-    async def work(box: Box) -> None:
-        await hold(box, requested, Printer(box, as_json=as_json))
+    async def work(fleet: Fleet, box: Box) -> None:
+        await hold(fleet, box, requested, Printer(box, as_json=as_json))
 
     return _with_box(ctx, work)
 
 
-def _with_box(ctx: click.Context, work: Callable[[Box], Coroutine[object, object, None]]) -> int:
+def _with_box(ctx: click.Context, work: Callable[[Fleet, Box], Coroutine[object, object, None]]) -> int:
     """Run work on the box of this command, and return the exit status."""
     from gpubox.commands.session import with_opened
 
     settings, target = begin(ctx, name_of_box(ctx))
 
-    async def done(box: Box) -> int:
-        await work(box)
+    async def done(fleet: Fleet, box: Box) -> int:
+        await work(fleet, box)
         return 0
 
     return with_opened(target, _bare(settings), done, failed=1)

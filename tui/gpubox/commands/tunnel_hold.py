@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 import click
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.fleet import Fleet
 from gpubox.boxes.tunnels.tunnel import Tunnel, TunnelPhase
 from gpubox.commands.features import services_of, tunnels_of
 from gpubox.commands.output import json_line
@@ -19,6 +20,7 @@ Job = Coroutine[object, object, None]
 
 
 async def hold(
+    fleet: Fleet,
     box: Box,
     specs: Sequence[TunnelSpec],
     printer: Printer,
@@ -38,7 +40,7 @@ async def hold(
             jobs.append(then())
         await together(*jobs)
 
-    await linked(box, work)
+    await linked(fleet, box, work)
 
 
 async def _show(box: Box, printer: Printer) -> None:

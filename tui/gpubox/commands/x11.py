@@ -13,6 +13,7 @@ from gpubox.commands.shell import LINK_FAILED
 
 if TYPE_CHECKING:
     from gpubox.boxes.box import Box
+    from gpubox.boxes.fleet import Fleet
 
 
 @click.command()
@@ -28,9 +29,9 @@ def x11(ctx: click.Context, box: str, program: tuple[str, ...]) -> int:
     from gpubox.boxes.x11.programs import display
     from gpubox.commands.session import linked, with_opened
 
-    async def work(opened: Box) -> int:
+    async def work(fleet: Fleet, opened: Box) -> int:
         display()  # before a useless login
-        return await linked(opened, lambda: _run(opened, " ".join(program)))
+        return await linked(fleet, opened, lambda: _run(opened, " ".join(program)))
 
     settings, target = begin(ctx, box)
     return with_opened(target, settings, work, failed=LINK_FAILED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, NamedTuple, cast
 
 from gpubox.common import throttle, units
+from gpubox.common.xid import UNLISTED, XIDS
 
 GPU, HOST, DISK, PROCESS, LINK = "gpu", "host", "disk", "process", "link"
 """The subjects of metrics."""
@@ -116,6 +117,16 @@ def _xid_note(gpu: object) -> str:
     return "" if xid is None else f" (Xid {xid})"
 
 
+def _xid_meaning(gpu: object) -> str | None:
+    xid = field(gpu, "xid")
+    return None if xid is None else XIDS.get(xid, UNLISTED).words
+
+
+def _xid_step(gpu: object) -> str | None:
+    xid = field(gpu, "xid")
+    return None if xid is None else XIDS.get(xid, UNLISTED).what_to_do(field(gpu, "index"))
+
+
 def _unknown_reasons(gpu: object) -> str | None:
     mask = throttle.unknown(field(gpu, "throttle") or 0)
     return f"0x{mask:x}" if mask else None
@@ -165,6 +176,8 @@ GPU_METRICS = (
     Metric("lost_at", "time", "When the GPU was lost"),
     Metric("failure", "", "What the driver says instead of readings", _failure),
     Metric("xid_note", "", "The last Xid error event in brackets", _xid_note),
+    Metric("xid_meaning", "", "What the last Xid error event means", _xid_meaning),
+    Metric("xid_step", "", "What to do after the last Xid error event", _xid_step),
     Metric("throttle_unknown", "", "Reasons that hold the clock and have no words here", _unknown_reasons),
     Metric("index", "", "Number of the GPU"),
 )  # fmt: skip

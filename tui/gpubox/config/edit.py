@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping, MutableSequence
 from pathlib import Path
@@ -14,6 +12,7 @@ import msgspec
 
 from gpubox.config.places import shipped, short
 from gpubox.config.settings import BoxEntry, Settings
+from gpubox.core import new_file
 from gpubox.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,16 +110,12 @@ def _write(path: Path, text: str) -> None:
     path = path.resolve()  # a symlink into a dotfiles folder stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".gpubox-")
+        temporary = new_file.temporary(path)
+        new_file.make(temporary, text.encode(), path.stat().st_mode & 0o777 if path.exists() else 0o600)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            if path.exists():
-                os.chmod(name, path.stat().st_mode & 0o777)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         problem = f"{short(path)}: {error.strerror or error}"
         raise ConfigError("The settings file cannot be written", problem, "") from error

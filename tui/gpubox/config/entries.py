@@ -106,7 +106,7 @@ def job_of(
 ) -> tuple[JobEntry | None, list[ConfigError]]:
     """Return the job of one table, or None and its problem; `taken` are the names before it."""
 
-    def wrong(good: Mapping[str, object]) -> Iterable[str]:
+    def wrong(_: Mapping[str, object]) -> Iterable[str]:
         if "command" not in table:
             yield "has no `command`; expected the command to run"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from signal import Signals
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gpubox.core.shell import Channel, CommandResult
 
@@ -164,6 +166,68 @@ class Channels(Protocol):
         """Start a program whose windows open on `display`; leaving the block ends it.
 
         Raises RemoteError when sshd does not forward X11, has no xauth, or the display refuses.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMethod:
+    """How a link was logged in."""
+
+    offered: tuple[str, ...] = ()
+    """Methods that the box offers before anybody has proved anything, such as `publickey` and `password`."""
+    key_type: str = ""
+    """The type of the key that logged in, such as `ssh-ed25519`; empty for a login by other means."""
+    fingerprint: str = ""
+    """SHA256 of that key, as ssh-keygen prints it."""
+    bits: int | None = None
+    """Its size; None for a type without one."""
+    proved: str = ""
+    """The type of a key that logged in by `log_in_by` since; empty when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAddress:
+    """Where a link was logged in, as an entry of an ssh configuration would say it."""
+
+    host: str
+    port: int
+    user: str
+    jump: str = ""
+    """Jump hosts, as for ProxyJump."""
+    command: bool = False
+    """Whether a ProxyCommand of the configuration is the way there."""
+    config_file: Path | None = None
+    """The configuration that was read in place of the user's own."""
+
+
+@runtime_checkable
+class LoginChannels(Protocol):
+    """Channels of a link that needed a login; those of this machine are none."""
+
+    @property
+    def login(self) -> LoginMethod:
+        """How this link was logged in."""
+        ...
+
+    @property
+    def address(self) -> LoginAddress:
+        """Where this link was logged in."""
+        ...
+
+    async def log_in_by(self, file: Path, passphrase: str) -> None:
+        """Prove that a key file of this machine logs in now, without anything else, and end that login.
+
+        It takes the way that the link takes, through the jump hosts that are open. Nobody is asked for
+        anything. Raises GpuBoxError when the key cannot be read, or does not log in.
+        """
+        ...
+
+    async def log_in_again(self, way: socket.socket | None = None) -> None:
+        """Prove that a login works now, and end that login at once; raises GpuBoxError when it does not.
+
+        It takes the way that the link takes, or goes over `way`, a connected socket to an ssh server of the
+        box, which is closed.
         """
         ...
 

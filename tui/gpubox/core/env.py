@@ -1,4 +1,4 @@
-"""Software environments of a box, as remote/envs.py reports them."""
+"""Software environments of a box, as remote/envs/scan.py reports them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -45,3 +46,12 @@ class Feed(Generic[T]):
                     self._waiters.discard(waiter)
             seen = self._version
             yield self._value
+
+    async def wait(self, ready: Callable[[T], bool], latest: float) -> bool:
+        """Wait for a value until `latest`, a time of the event loop; return whether there was one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(latest):
+                async for value in self.follow():
+                    if ready(value):
+                        return True
+        return False

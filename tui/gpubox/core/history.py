@@ -70,7 +70,7 @@ class History:
             return
         if series is None or not 0 <= (place := second - self._start[key]) <= len(series) + SPAN:
             # The first value of all, one after an hour of nothing, or one from before everything that is
-            # kept: this machine's clock was set back. Then the graph begins anew.
+            # kept: this machine's clock was set back. Then the graph starts over.
             self._series[key] = array("H", (slot,)) * width
             self._start[key] = second
             return

@@ -48,7 +48,7 @@ async def serving(server: asyncio.Server) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def streaming(port: int, serve: Serve, *, limit: int = 65536) -> AsyncGenerator[int]:
+async def streaming(port: int, serve: Serve) -> AsyncGenerator[int]:
     """Serve each connection to `port` of loopback in a task of its own, and yield the port that listens.
 
     All connections are cut when the block is left. Raises PortTaken.
@@ -68,7 +68,7 @@ async def streaming(port: int, serve: Serve, *, limit: int = 65536) -> AsyncGene
             await closed(writer)
 
     listener = listen(port)
-    server = await asyncio.start_server(connected, sock=listener, limit=limit, start_serving=False)
+    server = await asyncio.start_server(connected, sock=listener, start_serving=False)
     try:
         async with serving(server):
             yield int(listener.getsockname()[1])

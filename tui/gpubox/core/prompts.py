@@ -36,6 +36,8 @@ class Question:
     """The label of the field, such as the server's own `Verification code:`."""
     danger: bool = False
     """Whether a yes can do harm; drawn as a warning."""
+    may_be_empty: bool = False
+    """Whether an empty line is an answer, such as no passphrase."""
 
 
 @runtime_checkable

@@ -13,6 +13,8 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from gpubox.core.tasks import uninterrupted
+
 _TAKE = 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1'
 """Makes the terminal the controlling one: sh does it, because a fork of ours may not wait."""
 _PIECE = 65536
@@ -116,4 +118,4 @@ async def run_in_pty(
     try:
         yield behind
     finally:
-        await behind.close()
+        await uninterrupted(behind.close())

@@ -1,4 +1,4 @@
-"""The record of a job, as remote/supervisor.py writes and sends it; units as in core.job."""
+"""The record of a job, as remote/jobs/supervisor.py writes and sends it; units as in core.job."""
 
 from __future__ import annotations
 

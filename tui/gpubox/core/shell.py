@@ -84,6 +84,10 @@ class Link(Protocol):
         """The state of the link."""
         ...
 
+    def prepare(self) -> None:
+        """Import the modules that `keep` needs; call it in a thread, where `keep` may be at it too."""
+        ...
+
     async def keep(self, work: Work) -> None:
         """Connect, run `work`, and reconnect after each loss, until cancelled.
 

@@ -34,6 +34,24 @@ def _first(error: BaseException) -> BaseException:
     return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
 
 
+async def uninterrupted(work: Coroutine[object, object, None]) -> None:
+    """Do work to its end although this task is cancelled meanwhile; CancelledError is raised afterwards.
+
+    For ending processes: a task that is cancelled again would leave a process that is about to be killed.
+    Raises what the work raises.
+    """
+    doing = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait([doing])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    doing.result()
+    if cancelled is not None:
+        raise cancelled
+
+
 async def in_time(work: Awaitable[object], seconds: float) -> bool:
     """Return whether work ended within `seconds`; if not, it is cancelled. Raises what the work raises.
 

@@ -25,6 +25,9 @@ class LocalLink:
         self._retry_cap = retry_cap
         self._retry = asyncio.Event()
 
+    def prepare(self) -> None:
+        """Import nothing: all modules are there."""
+
     async def keep(self, work: Work) -> None:
         """Run `work`, again after each failure, until cancelled."""
         attempt = 0

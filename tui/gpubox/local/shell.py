@@ -13,7 +13,7 @@ from gpubox.common.units import duration
 from gpubox.core.errors import CommandEnded, RemoteError
 from gpubox.core.line_buffer import LineBuffer
 from gpubox.core.shell import Channel, CommandResult
-from gpubox.core.tasks import in_time
+from gpubox.core.tasks import in_time, uninterrupted
 
 _SHELL = "/bin/sh"
 _CHUNK = 64 * 1024
@@ -50,6 +50,10 @@ def home() -> str:
 
 async def end_process(process: Process, *, gently: bool) -> None:
     """End a command and its children; with `gently`, closing its stdin may suffice."""
+    await uninterrupted(_end_process(process, gently=gently))
+
+
+async def _end_process(process: Process, *, gently: bool) -> None:
     if process.stdin is not None:
         process.stdin.close()
     for number in (None, signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGTERM, signal.SIGKILL):

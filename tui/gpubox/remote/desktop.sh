@@ -189,7 +189,7 @@ stay() {
     apart=
     if [ -d /run/systemd/system ] && grep -qsi "^KillUserProcesses=[yt1]" \
         /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf; then
-        [ -e "/var/lib/systemd/linger/$(id -un)" ] && has systemd-run || say mortal
+        [ -e "/var/lib/systemd/linger/$(id -un)" ] && has systemd-run || say ends-at-logout
         has systemd-run && apart="systemd-run --user --scope --quiet --collect"
     fi
     restore_locale

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 
+from gpubox.common.refusal import Refused
 from gpubox.common.transfer.receiving import Taker
 from gpubox.common.transfer.sending import absolute, found, send
-from gpubox.common.transfer.wire import Closed, Tally, TransferRefused, TransferWire
+from gpubox.common.transfer.wire import Closed, Tally, TransferWire
+from gpubox.remote.json_io import failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def serve(wire: TransferWire) -> None:
     elif asked.get("verb") == "put":
         Taker(wire, tally).take(absolute(asked["to"]))
     else:
-        raise TransferRefused("Not understood", "The request is neither get nor put")
+        raise Refused("Not understood", "The request is neither get nor put")
 
 
 def main(_: List[str]) -> int:
@@ -40,11 +42,11 @@ def main(_: List[str]) -> int:
         return 0
     except (Closed, BrokenPipeError):
         return 1
-    except TransferRefused as refused:
-        error = {"title": refused.title, "text": refused.text, "hint": refused.hint}
-    except (OSError, ValueError, OverflowError, KeyError, TypeError) as failure:
-        error = {"title": "Files failed on the box", "text": "%s: %s" % (type(failure).__name__, failure)}
+    except Refused as refused:
+        answer = refused.answer
+    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
+        answer = failure("Files failed on the box", error)
     with contextlib.suppress(OSError):
-        wire.say(error=error)
+        wire.say(**answer)
         wire.drain()
     return 1

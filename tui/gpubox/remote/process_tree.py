@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 
-from gpubox.remote.probe.kernel_files import contents as read
+from gpubox.remote.kernel_files import contents as read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,13 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 
 from gpubox.common.listeners import WORDS, listeners, sockets
-from gpubox.remote import users
-from gpubox.remote.json_answer import encoded
-from gpubox.remote.probe.kernel_files import contents, listing, rooted
+from gpubox.remote import json_io, users
+from gpubox.remote.kernel_files import contents, listing, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
@@ -291,11 +289,9 @@ def look() -> Row:
 
 def main(_: List[str]) -> int:
     """Print the facts; return the exit status."""
-    try:
-        answer = encoded(look())
-    except Exception as error:
-        sys.stderr.write("gpubox: %s: %s\n" % (type(error).__name__, str(error)[:200]))
-        return 70
-    sys.stdout.buffer.write(answer + b"\n")
-    sys.stdout.flush()
-    return 0
+
+    def work() -> int:
+        json_io.emit(look())
+        return 0
+
+    return json_io.serve("Services cannot be listed", work, "Open a port by its number")

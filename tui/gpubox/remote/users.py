@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
@@ -23,3 +24,9 @@ def name(uid: int) -> str:
             found = pwd.getpwuid(uid).pw_name[:LONGEST]
         _known[uid] = found or str(uid)
     return _known[uid]
+
+
+def current() -> str:
+    """Return the name of the user who runs this program; $USER if the box has no name for it."""
+    found = name(os.getuid())
+    return os.environ.get("USER", found) if found.isdigit() else found

@@ -12,7 +12,7 @@ import asyncssh
 
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import clean
-from gpubox.ssh.keys import FileKey, Offer, offers
+from gpubox.ssh.keys import LOCKED, FileKey, Offer, offers
 from gpubox.ssh.resolve import Resolved
 
 TRIES = 3
@@ -21,9 +21,6 @@ TRIES = 3
 Ask = Callable[[Question], Awaitable[str | None]]
 
 _CODE = re.compile(r"one[- ]?time|\botp\b|code|token|verification|passcode|duo|challenge", re.IGNORECASE)
-
-_LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decrypt")
-"""asyncssh's messages for a key that needs a passphrase, or another one."""
 
 
 @dataclass(slots=True)
@@ -38,6 +35,8 @@ class LoginCache:
     """The public key that worked last, by `user@host:port`."""
     pins: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """Host keys that the user accepted, by known_hosts name, in case the file is not writable."""
+    alone: asyncssh.SSHKeyPair | None = field(default=None, repr=False)
+    """The one key to offer, in place of all others: a login that proves it."""
     second_factor: bool = False
     """Whether a login ever needed something that only the user has."""
 
@@ -70,12 +69,19 @@ class LoginAttempt:
         return f"There is no key file {names}" if names else ""
 
     @property
+    def key(self) -> bytes:
+        """The public key that was offered last, b"" when the login went on to something else."""
+        return self._offered.public_data if self._offered is not None else b""
+
+    @property
     def ready_key(self) -> FileKey | None:
         """The key that is offered, if it signs without asking anybody."""
         return self._offered if isinstance(self._offered, FileKey) and self._offered.ready else None
 
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """Return the next key to offer, or None when there is no further one."""
+        if self._queue is None and self._cache.alone is not None:
+            self._queue = [self._cache.alone]
         if self._queue is None:
             self._agent = await _open_agent(self.where.agent)
             good = self._cache.good.get(self.where.address)
@@ -110,7 +116,7 @@ class LoginAttempt:
                 # An empty passphrase is an error of its own to bcrypt, and no key has one.
                 key = await asyncio.to_thread(asyncssh.import_private_key, data, passphrase or None)
             except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-                if not _LOCKED.search(str(error)):
+                if not LOCKED.search(str(error)):
                     self.trouble = f"{file} cannot be read as a key ({clean(str(error), 120)})"
                     raise ValueError(self.trouble) from None
             else:

@@ -2,108 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import asyncssh
-from asyncssh.encryption import get_encryption_algs
-from asyncssh.kex import get_kex_algs
-from asyncssh.mac import get_mac_algs
-from asyncssh.public_key import get_default_public_key_algs
 
 from gpubox.config.settings import SshSettings
-from gpubox.core.errors import Cancelled, GpuBoxError
-from gpubox.core.prompts import Asker
+from gpubox.core.errors import AuthFailed, Cancelled, ConfigError, GpuBoxError
+from gpubox.core.prompts import Asker, Nobody
 from gpubox.core.sanitize import clean_bytes
-from gpubox.core.tasks import in_time
+from gpubox.ssh.algorithms import chosen
+from gpubox.ssh.approach import Approach, limit_of
 from gpubox.ssh.auth import LoginAttempt, LoginCache
 from gpubox.ssh.callbacks import Client
+from gpubox.ssh.connection import Connection, Hop, close_all
 from gpubox.ssh.errors import ConnectFacts, Stage, explain
 from gpubox.ssh.handshake_limit import Handshake
-from gpubox.ssh.host_key import HostKeyPolicy, not_had
-from gpubox.ssh.proxy import Proxy, start
+from gpubox.ssh.host_key import HostKeyPolicy
+from gpubox.ssh.proxy import Proxy
 from gpubox.ssh.resolve import HostSpec, Resolved, resolve
-from gpubox.ssh.tcp_connect import reach
 
 UNANSWERED = 2
 """Keep-alives that may go unanswered; the next one ends the link."""
 
-_POLITE = 1.0
-"""Seconds that a connection gets for a clean close before it is aborted."""
-
 _FAILURES = (asyncssh.Error, OSError, ValueError)
 """Everything that asyncssh raises while connecting; TimeoutError is an OSError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One login on the path to the box; the last one is the box itself."""
-
-    where: Resolved
-    ssh: asyncssh.SSHClientConnection
-    client: Client
-    proxy: Proxy | None
-    """The ProxyCommand that carries it."""
-
-    async def close(self) -> None:
-        """End it; never raises."""
-        self.ssh.close()
-        try:
-            if not await in_time(self.ssh.wait_closed(), _POLITE):
-                # A silent peer never drains the send buffer.
-                self.ssh.abort()
-                await self.ssh.wait_closed()
-        finally:
-            if self.proxy is not None:
-                await self.proxy.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """An open connection and the hops that carry it."""
-
-    box: Hop
-    """The login to the box itself."""
-    hops: Sequence[Hop]
-    """Logins to the jump hosts, first hop first."""
-
-    @property
-    def where(self) -> Resolved:
-        """How the box was reached."""
-        return self.box.where
-
-    @property
-    def ssh(self) -> asyncssh.SSHClientConnection:
-        """The connection to the box, for channels and forwards."""
-        return self.box.ssh
-
-    @property
-    def lost(self) -> Exception | None:
-        """Why the connection ended, or None."""
-        return self.box.client.lost
-
-    @property
-    def peer(self) -> tuple[str, int] | None:
-        """Address of the first hop, when it was reached by TCP."""
-        with contextlib.suppress(TypeError, IndexError, ValueError):
-            address = (*self.hops, self.box)[0].ssh.get_extra_info("peername")
-            return str(address[0]), int(address[1])
-        return None
-
-    async def wait_closed(self) -> None:
-        """Wait until the connection has ended, for whatever reason."""
-        await self.ssh.wait_closed()
-
-    async def close(self) -> None:
-        """End the login and its hops; never raises, and takes a second or two at most."""
-        await _close([*self.hops, self.box])
-
-
-async def _close(hops: Sequence[Hop]) -> None:
-    for hop in reversed(hops):
-        await hop.close()
 
 
 class Dialer:
@@ -131,37 +57,108 @@ class Dialer:
         self._asker = asker
         self._settings = settings
 
-    async def dial(self, where: Resolved | GpuBoxError | None = None) -> Connection:
-        """Return a new connection, to where `resolve` just led, if it was called; raises GpuBoxError."""
+    async def dial(
+        self, where: Resolved | GpuBoxError | None = None, approach: Approach | None = None
+    ) -> Connection:
+        """Return a new connection; raises GpuBoxError.
+
+        `where` is where `resolve` just led, if it was called, and `approach` how its first hop is reached.
+        """
         self.stage = Stage.REACHING
         self.unmet = False
-        self._report("resolving", "")
         if isinstance(where, GpuBoxError):
             raise where
-        where = where or await resolve(self._spec)
         opened: list[Hop] = []
         try:
+            if where is None:
+                self._report("resolving", "")
+                where = await resolve(self._spec)
             for hop in (*where.jumps, where):
-                opened.append(await self._open(hop, where, opened[-1] if opened else None))
+                opened.append(await self._open(hop, where, opened[-1] if opened else approach))
         except BaseException:
-            await _close(opened)
+            await close_all(opened)
+            if approach is not None:
+                await approach.abandon()
             raise
         self.stage = Stage.LIVE
-        return Connection(opened[-1], opened[:-1])
+        return Connection(opened[-1], opened[:-1], self)
 
-    async def _open(self, hop: Resolved, final: Resolved, before: Hop | None) -> Hop:
+    async def log_in_again(self, way: socket.socket | None) -> tuple[str, ...]:
+        """Prove that a login works now, end it at once, and return what it was offered before any proof.
+
+        Raises GpuBoxError when it does not work.
+        It goes over `way`, a connected socket to an ssh server of the box, or as `dial` does.
+        """
+        # The steps of a proof are not those of the link, which is up.
+        proof = Dialer(self._name, self._spec, self._asker, self._settings, _no_report)
+        proof.cache = self.cache
+        if way is None:
+            connection = await proof.dial()
+            await connection.close()
+            return tuple(connection.box.client.methods)
+        where = await resolve(self._spec)
+        policy = HostKeyPolicy(where, self._name, self.cache)
+        hop = await proof._log_in(
+            where, self._name, policy, Approach(where, self._settings, self._asker, way)
+        )
+        await hop.close()
+        return tuple(hop.client.methods)
+
+    async def log_in_by(self, file: Path, passphrase: str, before: Hop | None) -> bytes:
+        """Prove that a key file alone logs in now, end that login at once, and return the public key.
+
+        It goes through `before`, the last jump host of an open connection, and asks nobody. Raises
+        GpuBoxError when the key cannot be read, or does not log in.
+        """
+        from gpubox.ssh.new_key import read_key  # only this needs it, and a link is to begin soon
+
+        key = await asyncio.to_thread(read_key, file, passphrase)
+        where = await resolve(self._spec)
+        if "publickey" not in where.methods:
+            raise ConfigError(
+                "ssh uses no keys here",
+                f"{self._name}: your configuration says so, by PubkeyAuthentication or "
+                "PreferredAuthentications",
+                "Correct that in ~/.ssh/config",
+            )
+        alone = Dialer(self._name, self._spec, Nobody(), self._settings, _no_report)
+        alone.cache = LoginCache(pins=self.cache.pins, alone=asyncssh.load_keypairs([key])[0])
+        where = replace(where, methods=("publickey",))
+        hop = await alone._open(where, where, before)
+        await hop.close()
+        if hop.key != key.public_data:
+            raise AuthFailed("The key was not used", f"{where.address} let this login in without it")
+        if passphrase:
+            self.cache.keys[file] = key
+        self.cache.good[where.address] = key.public_data
+        return hop.key
+
+    @property
+    def config_file(self) -> Path | None:
+        """The configuration that is read in place of the user's own."""
+        return self._spec.config_file
+
+    async def _open(self, hop: Resolved, final: Resolved, by: Hop | Approach | None) -> Hop:
         """Connect to one hop; a second time after the user accepted its key."""
         about = self._name if hop is final else f"{self._name} (through {hop.name})"
         policy = HostKeyPolicy(hop, about, self.cache)
         try:
-            return await self._log_in(hop, about, policy, before)
+            return await self._log_in(hop, about, policy, by)
         except asyncssh.HostKeyNotVerifiable:
             self._report("asking about a new host key", hop.address)
             await policy.settle(self._asker)
-        return await self._log_in(hop, about, HostKeyPolicy(hop, about, self.cache), before)
+        policy = HostKeyPolicy(hop, about, self.cache)
+        return await self._log_in(hop, about, policy, by if isinstance(by, Hop) else None)
 
-    async def _log_in(self, hop: Resolved, about: str, policy: HostKeyPolicy, before: Hop | None) -> Hop:
-        handshake = Handshake(f"{hop.host}:{hop.port}", self._limit(hop), self._asker)
+    async def _log_in(
+        self, hop: Resolved, about: str, policy: HostKeyPolicy, by: Hop | Approach | None
+    ) -> Hop:
+        """Log in to a hop, through the one before, or by an approach, which begins now if it is None."""
+        by = by or Approach(hop, self._settings, self._asker)
+        if isinstance(by, Hop):
+            handshake = Handshake(f"{hop.host}:{hop.port}", limit_of(hop, self._settings), self._asker)
+        else:
+            handshake = by.handshake
         login = LoginAttempt(hop, about, self.cache, handshake.ask)
         client = Client(login, policy, lambda stage: self._reached(stage, hop))
         self._reached(Stage.REACHING, hop)
@@ -169,29 +166,26 @@ class Dialer:
         try:
             options = self._options(hop, client, policy)
             async with handshake:
-                if before is not None:
+                if isinstance(by, Hop):
                     await handshake.connected()
-                    connection = await before.ssh.connect_ssh(hop.host, hop.port, options=options)
+                    connection = await by.ssh.connect_ssh(hop.host, hop.port, options=options)
                 else:
-                    if hop.proxy_command:
-                        proxy, way = await start(hop.proxy_command)
-                    else:
-                        way = await reach(hop.host, hop.port, self._limit(hop), hop.source)
-                    connection = await _over(way, hop, handshake, options)
-            return Hop(hop, connection, client, proxy)
+                    way = await by.way()
+                    proxy = way.proxy
+                    connection = await _over(way.socket, hop, handshake, options)
+            return Hop(hop, connection, client, proxy, login.key)
         except BaseException as error:
-            self.unmet = before is None and not client.greeted
+            self.unmet = isinstance(by, Approach) and not client.greeted
+            if isinstance(by, Approach):
+                await by.abandon()
             if proxy is not None:
                 login.trouble = login.trouble or await _complaint(proxy)
                 await proxy.close()
             if not isinstance(error, _FAILURES) or policy.seen is not None:
                 raise
-            raise self._explained(error, hop, about, login, client, before) from error
+            raise self._explained(error, hop, about, login, client, by) from error
         finally:
             await login.close()
-
-    def _limit(self, hop: Resolved) -> float:
-        return hop.connect_timeout or self._settings.connect_timeout
 
     def _options(
         self, hop: Resolved, client: Client, policy: HostKeyPolicy
@@ -217,7 +211,7 @@ class Dialer:
             login_timeout=0,
             keepalive_interval=self._settings.keepalive,
             keepalive_count_max=UNANSWERED,
-            **_chosen(hop, self._name),
+            **chosen(hop, self._name),
         )
 
     def _reached(self, stage: Stage, hop: Resolved) -> None:
@@ -237,7 +231,7 @@ class Dialer:
         about: str,
         login: LoginAttempt,
         client: Client,
-        before: Hop | None,
+        by: Hop | Approach,
     ) -> GpuBoxError:
         if login.declined and isinstance(error, asyncssh.PermissionDenied):
             return Cancelled(
@@ -255,10 +249,14 @@ class Dialer:
             methods=list(client.methods),
             trouble=login.trouble or login.missing,
             banner=client.banner,
-            limit=self._limit(hop),
-            through=before.where.name if before is not None else "",
+            limit=limit_of(hop, self._settings),
+            through=by.where.name if isinstance(by, Hop) else "",
         )
         return explain(error, facts, hop.typed)
+
+
+def _no_report(_step: str, _address: str) -> None:
+    """Report nothing: the link is open, and stays so."""
 
 
 async def _over(
@@ -276,25 +274,3 @@ async def _over(
 async def _complaint(proxy: Proxy) -> str:
     said = clean_bytes(await proxy.complaint(), 200).strip()
     return f"ProxyCommand says: {said}" if said else ""
-
-
-def _chosen(hop: Resolved, about: str) -> dict[str, list[str] | str | int]:
-    """Return the algorithms that the user chose, as far as asyncssh has them; aes128-gcm is its fastest.
-
-    Raises ConfigError when it has none of those that are allowed.
-    """
-    ours: dict[str, list[str] | str | int] = {"encryption_algs": "^aes128-gcm@openssh.com"}
-    for option, keyword, able in (
-        ("encryption_algs", "Ciphers", get_encryption_algs),
-        ("kex_algs", "KexAlgorithms", get_kex_algs),
-        ("mac_algs", "MACs", get_mac_algs),
-        ("signature_algs", "PubkeyAcceptedAlgorithms", get_default_public_key_algs),
-    ):
-        chosen = (hop.chosen or {}).get(keyword.lower(), ())
-        names = [name for name in chosen if name.encode() in able()]
-        if names:
-            ours[option] = names
-        elif chosen:
-            raise not_had(keyword, chosen, about)
-    size, seconds = hop.rekey
-    return ours | ({"rekey_bytes": size} if size else {}) | ({"rekey_seconds": seconds} if seconds else {})

@@ -36,7 +36,8 @@ def _of_this_loop() -> _Places:
 class Handshake:
     """One handshake with one server.
 
-    Entering acquires a slot of the server, `connected` a global one: boxes that are off block nobody else.
+    Entering acquires a slot of the server unless `reserve` did, `connected` a global one: boxes that are off
+    block nobody else.
     Raises TimeoutError after `limit` seconds, not counting those in which the user is asked.
     """
 
@@ -45,6 +46,7 @@ class Handshake:
         self._needed = [places.server(server)]
         self._all = places.all
         self._held: list[asyncio.Semaphore] = []
+        self._taking = asyncio.Lock()
         self._limit = limit
         self._asker = asker
         self._timeout = asyncio.timeout(None)
@@ -58,8 +60,12 @@ class Handshake:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        self.release()
         await self._timeout.__aexit__(kind, error, trace)
+
+    async def reserve(self) -> None:
+        """Acquire the slot of the server before entering; `release` it if the handshake is never entered."""
+        await self._take()
 
     async def connected(self) -> None:
         """Note that TCP is connected and the handshake begins; may wait for a slot."""
@@ -71,7 +77,7 @@ class Handshake:
     async def ask(self, question: Question) -> str | None:
         """Ask the user; the clock stops, and the slots are released meanwhile."""
         self._timeout.reschedule(None)
-        self._release()
+        self.release()
         answer = await self._asker.ask(question)
         await self._take()
         self._restart()
@@ -81,10 +87,12 @@ class Handshake:
         self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
 
     async def _take(self) -> None:
-        for place in self._needed[len(self._held) :]:
-            await place.acquire()
-            self._held.append(place)
+        async with self._taking:
+            for place in self._needed[len(self._held) :]:
+                await place.acquire()
+                self._held.append(place)
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Release all slots that it holds."""
         while self._held:
             self._held.pop().release()

@@ -154,7 +154,7 @@ class HostKeyPolicy:
         return HostKeyChanged(
             "Host key changed",
             f"{self._about}: {self._where.host} shows {_named(blob)}, but {line.place} remembers "
-            f"{fingerprint(line.blob)}. Either the box was set up anew, or someone is in between",
+            f"{fingerprint(line.blob)}. Either the box was reinstalled, or someone is in between",
             f"If you know why it changed: {remove}",
         )
 

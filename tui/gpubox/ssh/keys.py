@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ _LOG = logging.getLogger(__name__)
 
 _UNLOCKED = b"b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"
 """How a key of OpenSSH begins that has no passphrase: its cipher is `none`."""
+
+LOCKED = re.compile(r"[Pp]assphrase must|[Ii]ncorrect passphrase|Unable to decrypt")
+"""asyncssh's messages for a key that needs a passphrase, or another one."""
 
 Unlock = Callable[[Path], Awaitable[asyncssh.SSHKey]]
 """Reads a private key file, asking for its passphrase if it has one; raises ValueError when it stays

@@ -17,10 +17,12 @@ from gpubox.core.link_state import Health, Phase
 from gpubox.core.prompts import Asker
 from gpubox.core.shell import Link, Work
 from gpubox.ssh import fast_import, port_probe, suspend_detector
+from gpubox.ssh.approach import Approach
 from gpubox.ssh.resolve import HostSpec, Resolved, resolve
 
 if TYPE_CHECKING:  # asyncssh is imported when the link is kept, beside the network
-    from gpubox.ssh.connect import Connection, Dialer
+    from gpubox.ssh.connect import Dialer
+    from gpubox.ssh.connection import Connection
     from gpubox.ssh.shell import SshShell
 
 _LOG = logging.getLogger(__name__)
@@ -69,6 +71,12 @@ class SshLink(Link):
         """The open connection, or None."""
         return self._connection
 
+    def prepare(self) -> None:
+        """Import asyncssh and what logs in, which takes 0.1 s, and then what works over the connection."""
+        _import_login()
+        import_module("gpubox.ssh.shell")
+        import_module("gpubox.ssh.channels")
+
     def retry(self) -> None:
         """Retry now: ends WAITING or REFUSED at once; a LIVE link must answer within CHECK_LIMIT seconds."""
         self._again.set()
@@ -86,16 +94,26 @@ class SshLink(Link):
         finally:
             self._put(Phase.IDLE)
 
-    async def _begin(self) -> tuple[Dialer, Resolved | GpuBoxError]:
-        """Import what logs in, which takes 0.1 s, while ssh says how to reach the box."""
+    async def _begin(self) -> tuple[Dialer, Resolved | GpuBoxError, Approach | None]:
+        """Import what logs in, which takes 0.1 s, while ssh says how to reach the box, and that is begun."""
         self._step("resolving", "")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.to_thread(_load))
-            resolving = group.create_task(self._resolved())
+        approach = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.to_thread(_import_login))
+                where = await self._resolved()
+                if isinstance(where, Resolved):
+                    first = (*where.jumps, where)[0]
+                    approach = Approach(first, self._settings, self._asker)
+                    self._step(f"reaching {first.host}", first.address)
+        except BaseException:
+            if approach is not None:
+                await approach.abandon()
+            raise
         from gpubox.ssh.connect import Dialer
 
         dialer = self._dialer or Dialer(self._name, self._options, self._asker, self._settings, self._step)
-        return dialer, resolving.result()
+        return dialer, where, approach
 
     async def _resolved(self) -> Resolved | GpuBoxError:
         try:
@@ -104,11 +122,12 @@ class SshLink(Link):
             return error
 
     async def _forever(self, work: Work) -> None:
-        self._dialer, resolved = await self._begin()
+        self._dialer, where, approach = await self._begin()
         while True:
-            where, resolved = resolved, None
+            dialing = self._dialer.dial(where, approach)
+            where = approach = None
             try:
-                connection = await self._dialer.dial(where)
+                connection = await dialing
             except GpuBoxError as error:
                 _LOG.info("%s: attempt %d: %s", self._name, self._failures + 1, error)
                 await self._rest(error, None)
@@ -228,11 +247,10 @@ class SshLink(Link):
         self._health.put(Health(phase, since, step, retry_at, self._failures, reason, self._address))
 
 
-def _load() -> None:
-    """Import asyncssh and what needs it."""
+def _import_login() -> None:
+    """Import asyncssh and what logs in."""
     fast_import.load()
     import_module("gpubox.ssh.connect")
-    import_module("gpubox.ssh.shell")
 
 
 async def _until_first(*coroutines: Coroutine[object, object, object] | asyncio.Future[None]) -> None:

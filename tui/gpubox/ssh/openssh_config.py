@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gpubox.core.errors import ConfigError, Unreachable
 from gpubox.core.sanitize import clean_bytes
+from gpubox.ssh import fast_import
 from gpubox.ssh.host_spec import HostSpec
 from gpubox.ssh.keywords import NEED_SSH
 
@@ -163,6 +164,7 @@ _PATHS = frozenset({"userknownhostsfile", "globalknownhostsfile"})
 
 def _parsed(host_spec: HostSpec) -> Dump:
     """Read the configuration without ssh; raises ConfigError for keywords that only ssh understands."""
+    fast_import.load()  # before anything imports asyncssh with all its parts
     from gpubox.ssh.parser import ClientConfig
 
     files = (

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 
-from gpubox.core.tasks import in_time
+from gpubox.core.tasks import in_time, uninterrupted
 
 _STDERR_TAIL = 300
 """Bytes of the command's stderr that are remembered."""
@@ -38,6 +38,9 @@ class Proxy:
 
     async def close(self) -> None:
         """End it and all that it started."""
+        await uninterrupted(self._end())
+
+    async def _end(self) -> None:
         await in_time(self._process.wait(), _GRACE)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)

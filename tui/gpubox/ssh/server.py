@@ -16,7 +16,7 @@ import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from gpubox.core.loopback import LOOPBACK
-from gpubox.core.tasks import in_time
+from gpubox.core.tasks import in_time, uninterrupted
 from gpubox.ssh.server_pty import run_behind
 
 _GRACE = 0.5
@@ -53,7 +53,7 @@ def new_key() -> tuple[str, str]:
 
 @asynccontextmanager
 async def serve(
-    *, authorized_key: str, host_key: str, home: Path, environment: Mapping[str, str], port: int = 0
+    *, authorized_key: str, host_key: str, home: Path, environment: Mapping[str, str]
 ) -> AsyncGenerator[Serving]:
     """Serve on 127.0.0.1 until the block is left, for the holder of one key and nobody else.
 
@@ -65,7 +65,7 @@ async def serve(
     private = asyncssh.import_private_key(host_key)
     acceptor = await asyncssh.listen(
         LOOPBACK,
-        port,
+        0,
         server_factory=lambda: _ForwardPolicy(channels),
         server_host_keys=[private],
         authorized_client_keys=asyncssh.import_authorized_keys(authorized_key),
@@ -177,7 +177,7 @@ class _Processes:
                     _report(channel, ended.result())
             finally:
                 if not ended.done():
-                    await _end(process)
+                    await uninterrupted(_end(process))
                 for task in (*pumps, closed, ended):
                     task.cancel()
                 await asyncio.wait((*pumps, closed, ended))

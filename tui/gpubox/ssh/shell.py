@@ -21,7 +21,7 @@ from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.sanitize import as_bytes, clean
 from gpubox.core.shell import CommandResult
 from gpubox.ssh.channel import CommandSession, SshChannel
-from gpubox.ssh.connect import Connection
+from gpubox.ssh.connection import Connection
 from gpubox.ssh.errors import ConnectFacts, Stage, explain
 
 OUTPUT_LIMIT = 16 * 1024 * 1024

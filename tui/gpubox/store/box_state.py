@@ -29,9 +29,9 @@ class BoxState:
         """Return the names of boxes, last used first."""
         return self._database.run(_recent) or []
 
-    def remember(self, target: Target) -> None:
-        """Record that a box is used now."""
-        self._database.run(lambda connection: _remember(connection, target.name))
+    def remember(self, target: Target) -> bool:
+        """Record that a box is used now; return whether nothing was known of it before."""
+        return self._database.run(lambda connection: _remember(connection, target.name)) or False
 
     async def ports(self) -> dict[tuple[str, str], int]:
         """Return the ports of this machine that tunnels had, by box and name of the tunnel."""
@@ -77,12 +77,11 @@ def _recent(connection: sqlite3.Connection) -> list[str]:
     return [cast("str", name) for (name,) in rows]
 
 
-def _remember(connection: sqlite3.Connection, name: str) -> None:
+def _remember(connection: sqlite3.Connection, name: str) -> bool:
     with connection:
-        connection.execute(
-            "INSERT INTO box (name, used) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET used = ?2",
-            (name, time.time()),
-        )
+        new = connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (name,)).rowcount == 1
+        connection.execute("UPDATE box SET used = ? WHERE name = ?", (time.time(), name))
+    return new
 
 
 def _ports(connection: sqlite3.Connection) -> dict[tuple[str, str], int]:

@@ -151,7 +151,7 @@ class Database:
             return work(self._connection), None
         except FAULTS as error:
             if is_damage(error):
-                self._begin_anew(error)
+                self._start_over(error)
                 return None, self._refusal
             return None, explain(error, self.path)
 
@@ -174,7 +174,7 @@ class Database:
                 raise
             self._refusal = explain(error, self.path)
 
-    def _begin_anew(self, error: Exception) -> None:
+    def _start_over(self, error: Exception) -> None:
         """Move a damaged file aside and begin a new one."""
         if self._connection is not None:
             self._connection.close()
@@ -194,7 +194,7 @@ class Database:
             return
         log.warning("%s was damaged (%s); it is now %s", self.path, words, aside)
         self._notice = StoreError(
-            "History began anew", f"{self.path} was damaged: {words}", f"The old file is now {aside}"
+            "History starts over", f"{self.path} was damaged: {words}", f"The old file is now {aside}"
         )
 
 
@@ -226,7 +226,7 @@ def explain(error: Exception, path: Path) -> StoreError:
     elif "readonly" in words or isinstance(error, PermissionError):
         hint = "Make the file and its folder writable for you; until then history is in memory only"
     elif is_damage(error):
-        hint = "Delete the file to begin anew; until then history is in memory only"
+        hint = "Delete the file to start over; until then history is in memory only"
     else:
         hint = (
             "Until that is mended, history is in memory only; history.keep = false in the settings is quiet"

@@ -49,6 +49,21 @@ class HistorySpan(NamedTuple):
     """Seconds that each row covers."""
     rows: list[HistoryRow]
 
+    def window(self, key: str, now: float, seconds: int, points: int) -> list[float | None]:
+        """Return `points` means over the last `seconds` before `now`, oldest first; see History.window."""
+        dot = max(1, seconds // max(1, points))
+        begin = (int(now) // dot + 1) * dot - points * dot
+        sums, counts = [0.0] * points, [0] * points
+        for row in self.rows:
+            if (value := row.means.get(key)) is None:
+                continue
+            first = (row.second - begin) // dot
+            end = max(first + 1, (row.second + self.width - begin) // dot)
+            for place in range(max(0, first), min(points, end)):
+                sums[place] += value
+                counts[place] += 1
+        return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+
 
 def days(width: int, finest: int) -> int:
     """Return the days for which rows of a tier are stored, given those of the finest."""
@@ -86,22 +101,18 @@ def span(connection: sqlite3.Connection, width: int, box: str, begin: int, end: 
 
 
 class Tiers:
-    """Writes and tidies the tiers; it knows which sets of series are already in the file."""
+    """Writes and tidies the tiers; it counts the sets of series that each box brings."""
 
     def __init__(self) -> None:
-        self._layouts: dict[tuple[str, ...], int] = {}
+        self._layouts: set[tuple[str, ...]] = set()
         self._layouts_of: defaultdict[str, int] = defaultdict(int)
 
     def insert(self, connection: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
         """Insert rows into the finest tier, all or none; raises sqlite3.Error."""
-        try:
-            with connection:
-                for row in rows:
-                    connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (row.box,))
-                    self._insert(connection, FINEST, row, limited=True)
-        except sqlite3.Error:
-            self._layouts.clear()  # their rows were rolled back
-            raise
+        with connection:
+            for row in rows:
+                connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (row.box,))
+                self._insert(connection, FINEST, row, limited=True)
 
     def tidy(self, connection: sqlite3.Connection, now: int, finest: int) -> bool:
         """Do one bounded step: roll up an hour of a box, or delete some rows that are too old or too many.
@@ -110,12 +121,8 @@ class Tiers:
         sqlite3.Error.
         """
         names = cast("list[tuple[int, str]]", connection.execute("SELECT id, name FROM box").fetchall())
-        try:
-            if any(self._roll_up(connection, number, name, now) for number, name in names):
-                return True
-        except sqlite3.Error:
-            self._layouts.clear()
-            raise
+        if any(self._roll_up(connection, number, name, now) for number, name in names):
+            return True
         if _delete_old(connection, [number for number, _ in names], now, finest):
             return True
         if _delete_excess(connection, now):
@@ -158,17 +165,16 @@ class Tiers:
     def _layout(
         self, connection: sqlite3.Connection, box: str, series: tuple[str, ...], *, limited: bool
     ) -> int | None:
-        if (known := self._layouts.get(series)) is not None:
-            return known
-        if limited:
-            self._layouts_of[box] += 1
-            if self._layouts_of[box] > _LAYOUTS:
+        if series not in self._layouts:
+            if limited and self._layouts_of[box] >= _LAYOUTS:
                 return None
+            self._layouts_of[box] += limited
+            self._layouts.add(series)
         text = msgspec.json.encode(series).decode()
+        # The number is looked up each time: another program may have deleted the row in between.
         connection.execute("INSERT OR IGNORE INTO layout (series) VALUES (?)", (text,))
         ((number,),) = connection.execute("SELECT id FROM layout WHERE series = ?", (text,))
-        self._layouts[series] = cast("int", number)
-        return self._layouts[series]
+        return cast("int", number)
 
 
 Raw = tuple[int, str, bytes]
@@ -261,11 +267,17 @@ def _delete_excess(connection: sqlite3.Connection, now: int) -> bool:
 
 
 def _forget_boxes(connection: sqlite3.Connection) -> None:
-    """Delete the names of boxes without history, except those last used."""
+    """Delete the names of boxes without history, except those last used, and the series that only they had.
+
+    That looks at every row, which takes a second for the largest file; a box is forgotten once a year.
+    """
     empty = " AND ".join(f"NOT EXISTS (SELECT 1 FROM mean_{width} WHERE box = box.id)" for width in WIDTHS)
     with connection:
-        connection.execute(
+        forgotten = connection.execute(
             f"DELETE FROM box WHERE {empty} "
             "AND id NOT IN (SELECT id FROM box WHERE used > 0 ORDER BY used DESC LIMIT ?)",
             (RECENT,),
         )
+        if forgotten.rowcount:
+            used = " UNION ".join(f"SELECT layout FROM mean_{width}" for width in WIDTHS)
+            connection.execute(f"DELETE FROM layout WHERE id NOT IN ({used})")

@@ -66,7 +66,7 @@ class GpuBoxApp(Themed):
         store: Store | None = None,
         opener: Opener | None = None,
         warnings: Sequence[GpuBoxError] = (),
-        remember: Callable[[Target], None] = lambda _: None,
+        remember: Callable[[Target], object] = lambda _: None,
         trouble: Feed[GpuBoxError | None] | None = None,
         file: SettingsFile | None = None,
     ) -> None:
@@ -79,7 +79,7 @@ class GpuBoxApp(Themed):
             store: the database on this machine; None stores nothing.
             opener: makes the boxes instead of the settings; called once per box, after the first paint.
             warnings: faults of the settings; shown now and in the help.
-            remember: called with each box that is opened.
+            remember: called with each box that is opened; true when this machine sees it for the first time.
             trouble: errors of the history on this machine's disk; each is shown once.
             file: the source of the settings; read again when the list of boxes opens.
         """
@@ -99,8 +99,8 @@ class GpuBoxApp(Themed):
         self._asking = asyncio.Lock()
         self._picking = False
         self.animation_level = "none"
-        self.register_theme(GPUBOX)
-        self.theme = settings.ui.theme if settings.ui.theme in self.available_themes else GPUBOX.name
+        if settings.ui.theme != GPUBOX.name and settings.ui.theme in self.available_themes:
+            self.theme = settings.ui.theme
 
     def on_mount(self) -> None:
         """Show the first box, or the list of boxes."""
@@ -144,7 +144,7 @@ class GpuBoxApp(Themed):
             # Installed screens survive when another one is shown.
             self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
         self.targets.sort(key=lambda other: other.name != target.name)
-        self._remember(target)
+        screen.new = bool(self._remember(target)) or screen.new
         if isinstance(self.screen, BoxScreen):
             self.switch_screen(f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import cast
 
@@ -44,6 +45,13 @@ def in_sight(screen: Screen[None]) -> bool:
         if above.styles.background.a >= 1:
             return False
     return False
+
+
+async def painted(screen: Screen[None]) -> None:
+    """Return when what has changed on the screen is painted."""
+    done = asyncio.Event()
+    screen.call_after_refresh(done.set)
+    await done.wait()
 
 
 def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from textual.app import App
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.jobs import Jobs
-from gpubox.core.job_outcome import succeeded
+from gpubox.boxes.jobs.wording import succeeded
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import cut
-from gpubox.ui.panels.jobs import text
 
 _MOST = 2
 """Most jobs with a toast each; more of them share one."""
@@ -47,14 +47,14 @@ async def notify_endings(app: App[object], box: Box, *, notify: bool) -> None:
 
 
 def _toast(app: App[object], box: Box, record: Record) -> None:
-    _show(app, box, text.farewell(record), well=_outcome(record) != "failed")
+    _show(app, box, wording.ending_sentence(record), well=_outcome(record) != "failed")
 
 
 def _sum_up(app: App[object], box: Box, records: Sequence[Record]) -> None:
     """Show one toast for many: `5 jobs ended: 3 ok, 1 stopped, 1 failed (evaluate)`."""
     counts = Counter(_outcome(record) for record in records)
     words = [f"{counts[word]} {word}" for word in ("ok", "stopped", "failed") if counts[word]]
-    failed = [cut(text.name(one), 24) for one in records if _outcome(one) == "failed"]
+    failed = [cut(wording.name(one), 24) for one in records if _outcome(one) == "failed"]
     if failed:
         more = [f"{len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
         words[-1] += f" ({', '.join([*failed[:_NAMED], *more])})"

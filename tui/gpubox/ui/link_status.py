@@ -99,11 +99,13 @@ def _with_age(words: str, box: Box | None) -> str:
 
 def lasting(health: Health, box: Box | None) -> list[str]:
     """Return the lines to show while something is wrong: what happened, then what to do."""
+    features = box.context.features.value.values() if box is not None else ()
+    notices = [feature.notice for feature in features if feature.notice]
     found = (each for each in link_findings(health, box) if each.metric in ("phase", "trouble"))
     if (finding := next(found, None)) is None:
-        return []
+        return notices
     shown_above = finding.metric == "phase" or (box is not None and box.age is None)
-    return _lines(finding) if shown_above else [finding.title, *_lines(finding)]
+    return [*notices, *([] if shown_above else [finding.title]), *_lines(finding)]
 
 
 def _lines(finding: Finding) -> list[str]:

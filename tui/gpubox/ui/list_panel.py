@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.geometry import Size
@@ -29,13 +29,6 @@ LIST = 10.0
 
 class ListPanel(Panel):
     """Draws after each change of what it follows, and once a second."""
-
-    OFFERED: ClassVar[Sequence[str]]
-    """Actions whose keys depend on the selection."""
-
-    def __init__(self, box: Box, settings: Settings) -> None:
-        super().__init__(box, settings)
-        self._could: tuple[tuple[bool, str | None], ...] = ()
 
     def on_mount(self) -> None:
         """Poll and show once a second."""
@@ -73,17 +66,6 @@ class ListPanel(Panel):
         async for _ in feed.follow():
             self._show()
 
-    def title_of(self, action: str) -> str | None:
-        """Return the current title of an action; None for that of its binding, "" when it is unavailable."""
-        return None
-
-    def _offer(self) -> None:
-        """Refresh the footer when the available actions have changed."""
-        could = tuple((bool(self.check_action(verb, ())), self.title_of(verb)) for verb in self.OFFERED)
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
-
 
 class PolledListPanel(ListPanel):
     """Polls while it is visible."""
@@ -92,7 +74,7 @@ class PolledListPanel(ListPanel):
         super().__init__(box, settings)
         self._poller = Poller(self, LIST, look)
 
-    def summon(self, *, again: bool) -> None:
+    def opened_by_key(self, *, again: bool) -> None:
         """Poll now."""
         self._poller.soon()
 

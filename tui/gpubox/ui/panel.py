@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -55,6 +55,8 @@ class Panel(Widget, can_focus=False):
     HELP: ClassVar[str | None]
     """Two or three sentences of Markdown for the help: what is shown and what the signs mean."""
 
+    OFFERED: ClassVar[Sequence[str]] = ()
+    """Actions whose keys depend on the selection."""
     JUDGES: ClassVar[tuple[str, ...]] = ()
     """Subjects of the rules whose findings the panel marks; its help says what the marks mean."""
 
@@ -77,6 +79,7 @@ class Panel(Widget, can_focus=False):
         self.box = box
         self.settings = settings
         self._about = ""
+        self._could: tuple[tuple[bool, str | None], ...] = ()
         self._failed: tuple[str, float] | None = None
         self._entitle()
 
@@ -105,6 +108,17 @@ class Panel(Widget, can_focus=False):
         if self._failed is not None and time.monotonic() - self._failed[1] > FORGIVEN:
             self._failed = None
             self._entitle()
+
+    def title_of(self, action: str) -> str | None:
+        """Return the current title of an action; None for that of its binding, "" when it is unavailable."""
+        return None
+
+    def _offer(self) -> None:
+        """Refresh the footer when the available actions have changed."""
+        could = tuple((bool(self.check_action(verb, ())), self.title_of(verb)) for verb in self.OFFERED)
+        if could != self._could:
+            self._could = could
+            self.refresh_bindings()
 
     def entitle(self, about: str) -> None:
         """Show the panel's filter in the upper border, after the title; "" for none."""
@@ -155,7 +169,7 @@ class Panel(Widget, can_focus=False):
         """Draw what changed while hidden."""
         self.catch_up()
 
-    def summon(self, *, again: bool) -> None:
+    def opened_by_key(self, *, again: bool) -> None:
         """Run the action of the panel's own key besides focusing; `again` when it was already focused."""
 
     def attempt(self, work: Awaitable[object], done: str = "") -> None:

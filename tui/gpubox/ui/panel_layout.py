@@ -57,17 +57,17 @@ class PanelLayout(Container):
             yield LayoutColumn(id="main")
             yield LayoutColumn(id="side")
 
-    async def fill(self, panels: Sequence[Panel]) -> None:
-        """Mount the panels, and focus the first."""
-        self.panels = panels
-        self._used = sorted(panels, key=lambda panel: panel.WAITS)
-        for panel in panels[1:]:
-            panel.display = panel.PLACE == "top"  # until there is known space for it, it polls nothing
+    async def add(self, panels: Sequence[Panel]) -> None:
+        """Mount panels, and focus the first of all if none is focused."""
+        self.panels = sorted((*self.panels, *panels), key=lambda panel: panel.ORDER)
+        self._used += sorted(panels, key=lambda panel: panel.WAITS)
+        for panel in panels:  # until there is known space for it, it is hidden and polls nothing
+            panel.display = panel.PLACE == "top" or panel is self.panels[0]
         for place in ("top", "main", "side"):
             await self.query_one(f"#{place}", LayoutColumn).mount_all(p for p in panels if place == p.PLACE)
         self._settle()
-        if panels:
-            panels[0].take_focus()
+        if self.panels and self.focused is None:
+            self.panels[0].take_focus()
 
     def feed(self, sample: Sample | None, *, stale: bool) -> None:
         """Give a sample to the visible panels; a hidden one costs nothing."""

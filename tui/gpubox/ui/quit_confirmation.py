@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.desktops import Desktops
+from gpubox.boxes.desktops.session import own_sessions
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.tunnels.tunnel import TunnelPhase
 from gpubox.boxes.tunnels.tunnels import Tunnels
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import clean
-from gpubox.ui.panels.jobs import text
 
 _MOST = 6
 """Most names in the question."""
@@ -46,8 +47,8 @@ def last_question(boxes: Iterable[Box]) -> Question | None:
 
 
 def _at_work(box: Box) -> list[str]:
-    jobs = [text.name(record) for record in box.use(Jobs).feed.value if text.active(record)]
-    return jobs + [one.name for one in box.use(Desktops).feed.value if one.mine and not one.physical]
+    jobs = [wording.name(record) for record in box.use(Jobs).feed.value if wording.active(record)]
+    return jobs + [one.name for one in own_sessions(box.use(Desktops).feed.value)]
 
 
 def _tunnels(box: Box) -> list[str]:

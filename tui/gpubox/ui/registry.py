@@ -18,6 +18,13 @@ def panel_modules() -> list[ModuleType]:
     return [import_module(f"{panels.__name__}.{name}.panel") for name in names]
 
 
+def first_panel() -> type[Panel]:
+    """Return the panel that is shown first: what it draws of a sample is what a box is opened for."""
+    from gpubox.ui.panels.gpus.panel import Gpus
+
+    return Gpus
+
+
 def panel_classes() -> Sequence[type[Panel]]:
     """Return the class of every panel, in the order of their number keys."""
     found = [

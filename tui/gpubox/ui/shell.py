@@ -9,7 +9,6 @@ from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.envs.envs import Environments
 from gpubox.core.errors import Dropped, GpuBoxError, RemoteError
 from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
@@ -50,6 +49,8 @@ async def _in_env(box: Box) -> tuple[str | None, str]:
 
     If the environment is unusable, the shell opens without it, and says so: it may be needed for the repair.
     """
+    from gpubox.boxes.envs.envs import Environments
+
     envs = box.use(Environments)
     try:
         env = await envs.restore()

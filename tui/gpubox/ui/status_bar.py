@@ -10,8 +10,8 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.envs.envs import Environments
 from gpubox.common import units
+from gpubox.core.env import Env
 from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
@@ -40,6 +40,7 @@ class StatusBar(Widget, can_focus=False):
         """The box, once it is opened."""
         self.health = Health()
         """The state of its link."""
+        self._env = ""
         self._trouble: list[str] = []
         self._ticked = 0.0
 
@@ -50,6 +51,11 @@ class StatusBar(Widget, can_focus=False):
     def tick(self) -> None:
         """Redraw with a new sample."""
         self._ticked = time.monotonic()
+        self._redraw()
+
+    def show_env(self, env: Env | None) -> None:
+        """Draw the environment that shells and jobs of the box use."""
+        self._env = "" if env is None else f"env {clean(env.name, 30)}"
         self._redraw()
 
     def _second(self) -> None:
@@ -95,14 +101,9 @@ class StatusBar(Widget, can_focus=False):
             StatusPiece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
             StatusPiece(3, Content.styled(address, "$foreground-muted")),
             StatusPiece(0, Content.styled(state.words, state.style)),
-            StatusPiece(2, Content.styled(self._env(), "$primary")),
+            StatusPiece(2, Content.styled(self._env, "$primary")),
         ]
         return [piece for piece in pieces if piece.text.plain]
-
-    def _env(self) -> str:
-        """Return the environment that shells and jobs of the box use."""
-        env = self.box.use(Environments).chosen.value if self.box else None
-        return "" if env is None else f"env {clean(env.name, 30)}"
 
     def _right(self) -> list[StatusPiece]:
         sample = self.box.sample.value if self.box else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from textual.app import App
 from textual.color import Color
 from textual.theme import Theme
 
@@ -62,7 +63,15 @@ FAINT, CLEAR = 1.5, 2.5
 
 
 class Themed(ModalGuard):
-    """An app with visible borders and readable text in every theme."""
+    """An app with visible borders and readable text in every theme; it starts in its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(GPUBOX)
+        # Not `self.theme = ...`: for that Textual parses all styles a second time at the start, for 30 ms.
+        self.set_reactive(App[object].theme, GPUBOX.name)
+        self.add_class(f"-theme-{GPUBOX.name}")
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_css_variables(self) -> dict[str, str]:
         """Return the variables of the theme, with other borders where its own are invisible.

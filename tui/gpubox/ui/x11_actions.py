@@ -6,7 +6,6 @@ from textual.app import App
 from textual.binding import Binding
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.x11.programs import Windows, display
 from gpubox.ui.modal_guard import begin, window
 
 BINDING = Binding(
@@ -18,6 +17,7 @@ def open_windows(app: App[None], box: Box) -> None:
     """Ask for a program of the box and run it until it ends or the link drops."""
 
     async def ask() -> None:
+        from gpubox.boxes.x11.programs import Windows, display
         from gpubox.ui.screens.run import RunScreen
 
         display()  # raises before the question

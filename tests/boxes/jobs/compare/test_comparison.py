@@ -16,16 +16,16 @@ def figures(records: list[Record], measure: str) -> tuple[Figure, ...]:
 
 
 def test_the_faster_of_two_runs_is_named_with_how_many_times() -> None:
-    told = compare([on_cpu(85.2), on_gpu(6.0)])
-    assert [sentence(speed) for speed in told.speedups] == ["tf-gpu ran 14.2 x faster than tf-cpu"]
-    assert told.speedups[0].deviation is None
+    comparison = compare([on_cpu(85.2), on_gpu(6.0)])
+    assert [sentence(speed) for speed in comparison.speedups] == ["tf-gpu ran 14.2 x faster than tf-cpu"]
+    assert comparison.speedups[0].deviation is None
 
 
 def test_a_run_that_aborted_has_no_speed_but_an_ending() -> None:
-    told = compare([on_gpu(6.0), aborted(on_cpu(3.0))])
-    assert told.speedups == ()
-    assert "tf-cpu did not finish: ABRT, core dumped" in told.notes
-    assert "ABRT, core dumped" in text(told)
+    comparison = compare([on_gpu(6.0), aborted(on_cpu(3.0))])
+    assert comparison.speedups == ()
+    assert "tf-cpu did not finish: ABRT, core dumped" in comparison.notes
+    assert "ABRT, core dumped" in text(comparison)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_a_run_that_aborted_has_no_speed_but_an_ending() -> None:
     ],
 )
 def test_every_ending_but_success_leaves_a_run_without_a_speed(ending: Ending, words: str) -> None:
-    told = compare([on_gpu(), replace(on_cpu(), ending=ending)])
-    assert told.speedups == ()
-    assert f"tf-cpu did not finish: {words}" in told.notes
+    comparison = compare([on_gpu(), replace(on_cpu(), ending=ending)])
+    assert comparison.speedups == ()
+    assert f"tf-cpu did not finish: {words}" in comparison.notes
 
 
 def test_a_run_that_goes_on_is_not_called_failed() -> None:
@@ -54,16 +54,18 @@ def test_repeated_runs_give_mean_deviation_and_range() -> None:
     gpu, cpu = figures([*records, on_cpu(60.0)], "real time")
     assert (gpu.mean, gpu.deviation, gpu.low, gpu.high) == (6.0, 1.0, 5.0, 7.0)
     assert (cpu.mean, cpu.deviation) == (60.0, None)
-    told = compare([*records, on_cpu(58.0, at=1), on_cpu(62.0, at=2)])
-    spread = told.speedups[0].deviation
+    comparison = compare([*records, on_cpu(58.0, at=1), on_cpu(62.0, at=2)])
+    spread = comparison.speedups[0].deviation
     assert spread == pytest.approx(10 * ((1 / 6) ** 2 + (8**0.5 / 60) ** 2) ** 0.5)
-    assert sentence(told.speedups[0]) == "tf-gpu ran 10.0 ± 1.7 x faster than tf-cpu"
+    assert sentence(comparison.speedups[0]) == "tf-gpu ran 10.0 ± 1.7 x faster than tf-cpu"
 
 
 def test_a_difference_within_the_spread_of_the_runs_is_called_so() -> None:
     shaky = [on_gpu(real, at=place) for place, real in enumerate((4.0, 8.0, 6.0))]
-    told = compare([*shaky, on_cpu(7.0, at=1), on_cpu(8.0, at=2)])
-    assert sentence(told.speedups[0]).endswith("faster than tf-cpu, which is within the spread of their runs")
+    comparison = compare([*shaky, on_cpu(7.0, at=1), on_cpu(8.0, at=2)])
+    assert sentence(comparison.speedups[0]).endswith(
+        "faster than tf-cpu, which is within the spread of their runs"
+    )
 
 
 def test_packages_that_a_framework_hangs_on_come_first() -> None:
@@ -79,13 +81,13 @@ def test_packages_that_a_framework_hangs_on_come_first() -> None:
     assert plain[-1][0] == "and 10 packages more"
 
 
-def test_a_failed_run_among_good_ones_is_left_out_and_told() -> None:
+def test_a_failed_run_among_good_ones_is_left_out_and_reported() -> None:
     records = [on_gpu(6.0, at=1), aborted(on_gpu(1.0, at=2)), on_gpu(6.2, at=3)]
     assert figures(records, "real time")[0].values == (6.0, 6.2)
     assert any(note.startswith("1 of 3 runs of") and "ABRT" in note for note in compare(records).notes)
 
 
-def test_a_slow_first_run_is_told_and_an_even_series_is_not() -> None:
+def test_a_slow_first_run_is_reported_and_an_even_series_is_not() -> None:
     slow = [on_gpu(real, at=place) for place, real in enumerate((9.0, 5.0, 5.1, 5.05))]
     even = [on_gpu(real, at=place) for place, real in enumerate((5.2, 5.0, 5.1, 5.05))]
     assert any("the first run took 1.8 x" in note for note in compare(slow).notes)
@@ -93,7 +95,7 @@ def test_a_slow_first_run_is_told_and_an_even_series_is_not() -> None:
     assert any("first run" in note for note in compare([on_gpu(9.0, at=1), on_gpu(5.0, at=2)]).notes)
 
 
-def test_a_run_that_stands_out_is_told() -> None:
+def test_a_run_that_stands_out_is_reported() -> None:
     odd = [on_gpu(real, at=place) for place, real in enumerate((5.0, 5.1, 9.0, 5.05))]
     assert any("a run stands out" in note for note in compare(odd).notes)
 
@@ -104,7 +106,7 @@ def test_memory_of_the_largest_process_and_of_all_are_two_rows() -> None:
     assert rows["memory, all processes"] == ["4.0G", "4.0G"]
 
 
-def test_a_gpu_that_was_never_used_is_told() -> None:
+def test_a_gpu_that_was_never_used_is_reported() -> None:
     idle = replace(on_gpu(), gpus=(replace(GPU, used=False),))
     assert "tf-gpu never used the GPU that it had" in compare([idle, on_cpu()]).notes
 
@@ -113,16 +115,16 @@ def test_strangers_throttling_and_other_cards_make_it_unfair() -> None:
     other = replace(
         GPU, name="NVIDIA A10", shared=("python (pid 8, bob)",), throttled={"power": 32.4, "idle": 0.2}
     )
-    told = compare([on_gpu(), run("old", 9.0, gpus=(other,))])
-    assert "old shared its GPU with python (pid 8, bob)" in told.notes
-    assert "old was throttled: power for 32 s" in told.notes
-    assert "They ran on different GPUs: NVIDIA A10 and NVIDIA H200" in told.notes
+    comparison = compare([on_gpu(), run("old", 9.0, gpus=(other,))])
+    assert "old shared its GPU with python (pid 8, bob)" in comparison.notes
+    assert "old was throttled: power for 32 s" in comparison.notes
+    assert "They ran on different GPUs: NVIDIA A10 and NVIDIA H200" in comparison.notes
 
 
 def test_energies_are_set_against_each_other_only_where_both_are_known() -> None:
     hungry = replace(GPU, energy=3720.0)
-    told = compare([on_gpu(), run("old", 9.0, gpus=(hungry,))])
-    assert "tf-gpu took 2.0 x less GPU energy than old" in told.notes
+    comparison = compare([on_gpu(), run("old", 9.0, gpus=(hungry,))])
+    assert "tf-gpu took 2.0 x less GPU energy than old" in comparison.notes
     assert not any("energy" in note for note in compare([on_gpu(), on_cpu()]).notes)
 
 
@@ -162,14 +164,14 @@ def test_a_group_holds_runs_together_whose_commands_differ() -> None:
     assert len(compare(grouped).sides) == 1
 
 
-def test_sides_that_are_alike_in_all_names_are_told_apart() -> None:
+def test_sides_that_are_alike_in_all_names_are_distinguished() -> None:
     first = on_gpu(at=1)
     second = replace(first, id="other", spec=replace(first.spec, cwd="/elsewhere"))
     labels = [side.label for side in compare([first, second]).sides]
     assert len(set(labels)) == 2
 
 
-def test_sides_of_one_name_are_told_apart_by_the_end_of_their_ids() -> None:
+def test_sides_of_one_name_are_distinguished_by_the_end_of_their_ids() -> None:
     first, second = on_gpu(at=1), on_gpu(at=2)
     first = replace(first, id="20261123-143742-nsf6sz")
     second = replace(second, id="20261123-143722-47c2mc", spec=replace(second.spec, cwd="/elsewhere"))
@@ -177,22 +179,22 @@ def test_sides_of_one_name_are_told_apart_by_the_end_of_their_ids() -> None:
     assert labels == ["tf-gpu nsf6sz", "tf-gpu 47c2mc"]
 
 
-def test_different_commands_are_told() -> None:
+def test_different_commands_are_reported() -> None:
     first = on_gpu()
     second = replace(first, id="other", spec=replace(first.spec, argv=("python", "other.py"), cwd="/x"))
-    told = "They ran different commands: the times may be those of different work"
-    assert told in compare([first, second]).notes
-    assert told not in compare([first, on_cpu()]).notes
+    comparison = "They ran different commands: the times may be those of different work"
+    assert comparison in compare([first, second]).notes
+    assert comparison not in compare([first, on_cpu()]).notes
 
 
 def test_different_commands_have_no_headline_and_sides_carry_the_names_of_the_jobs() -> None:
     quick = replace(on_gpu(0.5), gpus=())  # ended before it was noted which GPU it had
     slow = on_gpu(48.5)
     slow = replace(slow, id="slow", spec=replace(slow.spec, argv=("python", "train.py"), name="train"))
-    told = compare([quick, slow])
-    assert [side.label for side in told.sides] == ["paint", "train"]
-    assert told.speedups == ()
-    assert not any("different GPUs" in note for note in told.notes)
+    comparison = compare([quick, slow])
+    assert [side.label for side in comparison.sides] == ["paint", "train"]
+    assert comparison.speedups == ()
+    assert not any("different GPUs" in note for note in comparison.notes)
 
 
 def test_a_gpu_without_a_name_is_not_a_different_one() -> None:
@@ -207,12 +209,12 @@ def test_sides_of_one_comparison_are_set_against_each_other_whatever_their_comma
     assert len(compare([first, replace(second, spec=other)]).speedups) == 1
 
 
-def test_the_last_words_of_a_run_that_failed_are_told_and_its_figures_doubted() -> None:
+def test_the_last_words_of_a_run_that_failed_are_reported_and_its_figures_doubted() -> None:
     failed = aborted(on_cpu(3.0))
-    told = compare([on_gpu(6.0), failed], said={failed.id: "needs\u202e AVX512\n"})
-    (note,) = told.notes
+    comparison = compare([on_gpu(6.0), failed], said={failed.id: "needs\u202e AVX512\n"})
+    (note,) = comparison.notes
     assert note == "tf-cpu did not finish: ABRT, core dumped; its last words: needs\ufffd AVX512"
-    assert dict(table(told))["real time"] == ("6.00 s", "(3.00 s)")
+    assert dict(table(comparison))["real time"] == ("6.00 s", "(3.00 s)")
 
 
 def crowded(record: Record, user: float, times: int) -> Record:
@@ -220,7 +222,7 @@ def crowded(record: Record, user: float, times: int) -> Record:
     return replace(record, usage=replace(record.usage, user=user, sys=0.0, involuntary=times))
 
 
-def test_runs_that_did_not_have_the_cpus_for_themselves_are_told() -> None:
+def test_runs_that_did_not_have_the_cpus_for_themselves_are_reported() -> None:
     alone, put_aside = crowded(on_gpu(6.0), 10.0, 900), crowded(on_cpu(60.0), 20.0, 2000)
     (note,) = compare([alone, put_aside]).notes
     assert note == (

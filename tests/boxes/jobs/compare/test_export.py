@@ -7,8 +7,9 @@ from io import StringIO
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs.compare.comparison import compare
-from gpubox.boxes.jobs.compare.export import as_csv, as_json, as_markdown, export, text
+from gpubox.boxes.jobs.compare.comparison import MEASURES, Measure, compare
+from gpubox.boxes.jobs.compare.export import as_csv, as_json, as_markdown, export, text, written
+from gpubox.common.metrics import SHOWN
 from gpubox.core.record import Record
 from tests.boxes.jobs.compare.compared import aborted, on_cpu, on_gpu
 
@@ -30,8 +31,8 @@ def called(name: str) -> Record:
 
 
 def test_json_holds_raw_numbers_and_the_sentences() -> None:
-    told = json.loads(as_json(compare([on_gpu(6.0), on_cpu(85.2), aborted(on_cpu(99.0, at=1))])))
-    gpu, cpu = told["sides"]
+    reported = json.loads(as_json(compare([on_gpu(6.0), on_cpu(85.2), aborted(on_cpu(99.0, at=1))])))
+    gpu, cpu = reported["sides"]
     assert gpu["measures"]["real time"]["mean"] == 6.0
     assert gpu["measures"]["GPU energy"] == {
         "unit": "J",
@@ -43,8 +44,8 @@ def test_json_holds_raw_numbers_and_the_sentences() -> None:
     }
     assert cpu["measures"]["GPU energy"]["mean"] is None
     assert (cpu["finished"], cpu["ended"]) == (1, ["exit 0", "ABRT, core dumped"])
-    assert told["speedups"][0]["ratio"] == pytest.approx(14.2)
-    assert told["speedups"][0]["words"] == "tf-gpu ran 14.2 x faster than tf-cpu"
+    assert reported["speedups"][0]["ratio"] == pytest.approx(14.2)
+    assert reported["speedups"][0]["words"] == "tf-gpu ran 14.2 x faster than tf-cpu"
 
 
 def test_csv_has_a_line_for_each_run() -> None:
@@ -75,11 +76,19 @@ def test_no_name_breaks_the_markdown_table(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("form", ["json", "csv", "markdown", "text"])
 def test_no_control_character_leaves_with_any_format(name: str, form: str) -> None:
-    told = export(compare([called(name), on_cpu()]), form)
-    assert [sign for sign in told if sign != "\n" and not sign.isprintable()] == []
+    reported = export(compare([called(name), on_cpu()]), form)
+    assert [sign for sign in reported if sign != "\n" and not sign.isprintable()] == []
 
 
 def test_the_text_ends_in_the_sentence_that_people_want() -> None:
     lines = text(compare([on_gpu(6.0), on_cpu(85.2)])).splitlines()
     assert lines[0].split() == ["tf-gpu", "tf-cpu"]
     assert "tf-gpu ran 14.2 x faster than tf-cpu" in lines
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_every_unit_of_a_measure_has_a_format(measure: Measure) -> None:
+    assert written(None, measure.unit) == "–"
+    assert written(1234.5, measure.unit) not in ("", "1234.5")
+    if measure.unit in ("B", "%", "W", "MHz"):  # as the panels show it
+        assert written(1234.5, measure.unit) == SHOWN[measure.unit](1234.5)

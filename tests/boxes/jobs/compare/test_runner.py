@@ -79,7 +79,7 @@ class Box:
 
 
 class RecordedProgress:
-    """Keeps what it is told."""
+    """Keeps what it receives."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -100,16 +100,16 @@ def specs(*names: str) -> list[JobSpec]:
 
 
 async def run(box: Box, *names: str) -> tuple[list[Record], list[str]]:
-    heard = RecordedProgress()
-    return await run_all(cast("Jobs", box), box.shell, specs(*names), heard), heard.words
+    received = RecordedProgress()
+    return await run_all(cast("Jobs", box), box.shell, specs(*names), received), received.words
 
 
 async def test_a_run_begins_when_the_one_before_it_has_ended() -> None:
     box = Box()
-    records, heard = await run(box, "a", "b")
+    records, received = await run(box, "a", "b")
     assert box.happened == ["launch a", "end a", "launch b", "end b"]
     assert [record.id for record in records] == ["a", "b"]
-    assert heard == ["1 begins", "1 ended", "2 begins", "2 ended"]
+    assert received == ["1 begins", "1 ended", "2 begins", "2 ended"]
 
 
 @pytest.mark.parametrize("where", ["launch", "show"])
@@ -128,10 +128,10 @@ async def test_a_job_without_a_log_is_waited_for_all_the_same() -> None:
     assert records[0].ending is not None
 
 
-async def test_what_a_run_says_is_told_while_it_goes_on() -> None:
-    heard = RecordedProgress()
-    await run_all(cast("Jobs", box := Box()), box.shell, specs("a"), heard)
-    assert heard.said == b"so far\n"
+async def test_what_a_run_says_is_reported_while_it_goes_on() -> None:
+    received = RecordedProgress()
+    await run_all(cast("Jobs", box := Box()), box.shell, specs("a"), received)
+    assert received.said == b"so far\n"
 
 
 async def test_the_last_words_of_a_log_are_its_last_line_that_is_not_blank() -> None:

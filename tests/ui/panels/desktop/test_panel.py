@@ -18,10 +18,9 @@ from gpubox.core.link_state import Health, Phase
 from gpubox.ui.panels.desktop.panel import DesktopPanel
 from gpubox.ui.panels.desktop.picture import DesktopPicture
 from gpubox.ui.screens.ask import AskScreen
-from gpubox.ui.screens.box import BoxScreen
 from tests import samples
 from tests.ui.channels import MINE, SCREEN, THEIRS, FakeDesktops, drawn, furnish
-from tests.ui.fakes import link_of, make_app, make_box, until
+from tests.ui.fakes import complete, link_of, make_app, make_box, until
 from tests.ui.stage import Stage, on_stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -88,7 +87,7 @@ async def test_where_sshd_lets_none_be_reached_that_is_said_and_none_is_started(
         stage.panel.box.use(SshdLimits).feed.put(SshdPolicy(forward=False, sockets=False))
         await until(pilot, lambda: "sshd forbids it" in stage.text)
         assert "AllowTcpForwarding" in stage.text
-        stage.panel.summon(again=False)
+        stage.panel.opened_by_key(again=False)
         await pilot.press("n")
         assert not desktops.specs
         stage.panel.box.use(SshdLimits).feed.put(SshdPolicy(forward=True, sockets=False))
@@ -129,7 +128,7 @@ async def test_a_hidden_panel_looks_at_nothing() -> None:
         assert desktops.lists <= lists + 1
 
 
-async def test_a_new_link_is_looked_through_anew() -> None:
+async def test_a_new_link_is_looked_through_again() -> None:
     desktops = FakeDesktops(MINE)
     async with desktop(desktops) as (stage, pilot):
         await until(pilot, lambda: desktops.looking == 1)
@@ -245,7 +244,7 @@ async def test_one_key_from_anywhere_starts_a_desktop_and_opens_it(
     box = furnish(make_box(samples.training_box()), desktops)
     app = make_app(box)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await pilot.press("escape", "2", "v")
@@ -256,14 +255,14 @@ async def test_one_key_from_anywhere_starts_a_desktop_and_opens_it(
         assert desktops.specs == [None]
         panel = app.screen.query_one(DesktopPanel)
         await until(pilot, lambda: panel.display and panel.has_pseudo_class("focus-within"))
-        desktops.mortal = True
+        desktops.ends_at_logout = True
 
 
 async def test_one_key_lists_what_runs_and_the_same_key_again_opens_it() -> None:
     desktops = FakeDesktops(MINE, viewer=TIGER)
     app = make_app(furnish(make_box(samples.training_box()), desktops))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("2", "v")
         panel = app.screen.query_one(DesktopPanel)
         await until(pilot, lambda: panel.has_pseudo_class("focus-within") and panel.chosen == MINE)
@@ -273,11 +272,11 @@ async def test_one_key_lists_what_runs_and_the_same_key_again_opens_it() -> None
         assert not desktops.specs
 
 
-async def test_a_box_that_ends_programs_at_logout_is_told_of() -> None:
+async def test_a_box_that_ends_programs_at_logout_is_reported_of() -> None:
     desktops = FakeDesktops(viewer=TIGER)
-    desktops.mortal = True
+    desktops.ends_at_logout = True
     async with desktop(desktops, answers=("yes",)) as (stage, pilot):
-        stage.panel.summon(again=False)
+        stage.panel.opened_by_key(again=False)
         await until(pilot, lambda: "loginctl enable-linger" in toasts(stage))
 
 

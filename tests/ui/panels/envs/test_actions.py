@@ -1,4 +1,4 @@
-"""What is done to environments in the panel: jobs that are launched, and what is told of their ends."""
+"""What is done to environments in the panel: jobs that are launched, and what is reported of their ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.ui.fakes import until
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-async def test_a_new_environment_is_made_by_a_job_whose_end_is_told() -> None:
+async def test_a_new_environment_is_made_by_a_job_whose_end_is_reported() -> None:
     envs = FakeEnvs(TF_CPU)
     async with envs_of(envs) as (stage, pilot, jobs):
         await pilot.press("n")
@@ -45,7 +45,7 @@ async def test_a_job_that_fails_says_how_and_where_its_log_is() -> None:
         await until(pilot, lambda: "exit 1 (no such package); its log says more" in toasts(stage))
 
 
-async def test_what_it_sees_is_told_as_soon_as_it_answered() -> None:
+async def test_what_it_sees_is_reported_as_soon_as_it_answered() -> None:
     envs = FakeEnvs(TF_CPU)
     async with envs_of(envs) as (stage, pilot, jobs):
         await pilot.press("g")
@@ -58,7 +58,7 @@ async def test_what_it_sees_is_told_as_soon_as_it_answered() -> None:
         assert "its log says more" not in toasts(stage)
 
 
-async def test_an_export_is_fetched_and_where_it_is_told() -> None:
+async def test_an_export_is_fetched_and_where_it_is_reported() -> None:
     async with envs_of(FakeEnvs(TF_CPU)) as (stage, pilot, jobs):
         await pilot.press("E")
         await until(pilot, lambda: jobs.launched)

@@ -11,9 +11,11 @@ from syrupy.assertion import SnapshotAssertion
 from gpubox.core.env import Build, Envs, Package
 from gpubox.core.errors import RemoteError
 from gpubox.ui import poller
+from gpubox.ui.draw.table import Table
 from gpubox.ui.panels.envs.packages import EnvPackages
 from gpubox.ui.panels.envs.panel import EnvsPanel
 from gpubox.ui.panels.envs.table import newer, short
+from gpubox.ui.widgets.list_filter import ListFilter
 from tests.ui.envs import (
     ALL,
     BROKEN,
@@ -46,7 +48,7 @@ async def test_each_environment_says_what_it_was_built_for_and_what_it_sees() ->
         assert "7 found" in stage.text
 
 
-async def test_what_is_wrong_with_the_one_under_the_cursor_is_told() -> None:
+async def test_what_is_wrong_with_the_one_under_the_cursor_is_reported() -> None:
     async with envs_of(FakeEnvs(*ALL)) as (stage, pilot, _):
         await come_to(stage, pilot, "old")
         assert "Broken: its python is gone" in stage.text
@@ -78,7 +80,7 @@ async def test_enter_uses_an_environment_and_enter_again_none() -> None:
         assert "●" not in stage.text
 
 
-async def test_a_chosen_one_that_is_gone_is_told() -> None:
+async def test_a_chosen_one_that_is_gone_is_reported() -> None:
     envs = FakeEnvs(TF_CPU)
     envs.trouble.put(RemoteError("The chosen environment cannot be used", "/envs/x is not there any more"))
     async with envs_of(envs) as (stage, pilot, _):
@@ -107,6 +109,22 @@ async def test_packages_are_listed_and_narrowed() -> None:
         assert "torch" in stage.window
         await pilot.press("escape")
         await until(pilot, lambda: "numpy" in stage.window)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
+
+
+async def test_a_filter_that_was_left_empty_is_gone() -> None:
+    envs = FakeEnvs(TORCH)
+    envs.lists["torch"] = (Package("numpy", "2.0"),)
+    async with envs_of(envs) as (stage, pilot, _):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(stage.screen, EnvPackages) and "numpy" in stage.window)
+        words = stage.screen.query_one(ListFilter)
+        await pilot.press("slash")
+        await until(pilot, lambda: words.has_focus and words.display)
+        await pilot.press("enter")
+        await until(pilot, lambda: stage.screen.query_one(Table).has_focus)
+        assert not words.display
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(stage.screen, EnvPackages))
 
@@ -152,13 +170,13 @@ async def test_why_nothing_can_be_found_stands_in_the_panel() -> None:
         await until(pilot, lambda: "The box has no Python 3.8" in stage.text)
 
 
-async def test_what_could_not_be_looked_at_in_time_is_told() -> None:
+async def test_what_could_not_be_looked_at_in_time_is_reported() -> None:
     envs = FakeEnvs(TF_CPU)
     found = envs.feed.value
     assert found is not None
-    envs.feed.put(replace(found, partial="Not all was looked at in time: /data\x1b[2J"))
+    envs.feed.put(replace(found, partial="Not all was searched in time: /data\x1b[2J"))
     async with envs_of(envs) as (stage, pilot, _):
-        await until(pilot, lambda: "looked at in time: /data\ufffd[2J" in stage.text)
+        await until(pilot, lambda: "searched in time: /data\ufffd[2J" in stage.text)
         envs.feed.put(found)
         await until(pilot, lambda: "in time" not in stage.text)
 
@@ -174,12 +192,12 @@ class SlowEnvs(FakeEnvs):
         return await super().find()
 
 
-async def test_a_slow_look_is_told_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_look_is_reported_and_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller, "USUAL", -1.0)
     envs = SlowEnvs(TF_CPU, TF_GPU)
     async with envs_of(envs) as (stage, pilot, _):
         envs.answered = asyncio.Event()
-        stage.panel.summon(again=True)
+        stage.panel.opened_by_key(again=True)
         await until(pilot, lambda: "looking …" in stage.text)
         await pilot.press("space", "enter")
         await until(pilot, lambda: len(stage.panel.marked) == 1 and envs.chosen.value is not None)

@@ -40,7 +40,7 @@ async def details_of(sample: Sample, *keys: str) -> str:
         return stage.window
 
 
-async def test_a_card_tells_load_memory_heat_power_and_fan() -> None:
+async def test_a_card_reports_load_memory_heat_power_and_fan() -> None:
     text = await text_of(samples.training_box())
     for said in ("GeForce GTX 1070", "97%", "7.1G/8.0G", "79/92°C", "148/151W", "64%", "P2", "1835/1987MHz"):
         assert said in text
@@ -55,7 +55,7 @@ async def test_simulated_cards_say_so() -> None:
     assert table.count("SIMULATED") == 3
 
 
-async def test_heat_and_a_full_memory_are_told_by_sign_and_word_too() -> None:
+async def test_heat_and_a_full_memory_are_named_by_sign_and_word_too() -> None:
     text = await text_of(samples.hot_and_throttled())
     assert "93/92°C!!" in text
     assert "7.9G/8.0G!!" in text
@@ -71,7 +71,7 @@ async def test_the_cards_own_slowdown_threshold_lowers_the_alarm() -> None:
     assert "!! too hot" in await text_of(own)
 
 
-async def test_temperatures_come_in_the_unit_that_is_wanted() -> None:
+async def test_temperatures_come_in_the_unit_that_is_expected() -> None:
     text = await text_of(samples.training_box(), settings=FAHRENHEIT)
     assert "174/198°F" in text
     assert "°C" not in text
@@ -153,7 +153,7 @@ async def test_details_are_about_the_gpu_that_was_chosen_with_the_keys() -> None
     assert samples.UUID_4090 in await details_of(samples.training_box(), "down")
 
 
-async def test_details_tell_reasons_in_whole_sentences() -> None:
+async def test_details_report_reasons_in_whole_sentences() -> None:
     text = await details_of(samples.hot_and_throttled())
     assert "!! hot: above its target temperature: the driver lowers the clock" in text
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import sqlite3
+from collections.abc import Iterator, Sequence
+from math import sin
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
+from gpubox.boxes.box import Box
 from gpubox.config.settings import Settings, UiSettings
+from gpubox.core.history import readings
+from gpubox.store.store import Store
+from gpubox.store.tiers import HistoryRow, Tiers
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line
 from gpubox.ui.draw.trend import GAP
 from gpubox.ui.panels.history.panel import HistoryPanel
 from tests import samples
-from tests.ui.fakes import Clock, until
+from tests.parts import NOW
+from tests.ui.fakes import XUB, Clock, make_box, until
 from tests.ui.stage import on_stage, same_picture
 
+KEYS = [key for key, _ in readings(samples.training_box())]
 pytestmark = pytest.mark.usefixtures("clock")
 
 
@@ -63,6 +73,55 @@ async def test_spans_go_from_a_minute_to_an_hour_and_no_further() -> None:
         assert seen == [5, 1, 1, 5, 15, 60, 60]
         assert not stage.panel.check_action("span", (1,))
         assert "1h 00m ago" not in stage.text
+        assert "1h ago" in stage.text
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Iterator[Box]:
+    """A box with thirty days of history on disk, up to the clock's hour; five days of it are missing."""
+    hour = int(NOW) - int(NOW) % 3600
+    rows = [
+        HistoryRow(XUB.name, hour - 3600 * back, {key: 50 + 45 * sin(back / 9) for key in KEYS})
+        for back in range(30 * 24)
+        if not 200 <= back < 320
+    ]
+    with Store.open(Settings(), tmp_path / "history.sqlite") as store:
+        disk = sqlite3.connect(tmp_path / "history.sqlite")
+        writer = Tiers()
+        writer.insert(disk, rows)
+        while writer.tidy(disk, int(NOW), 31):
+            pass
+        disk.close()
+        box = make_box(samples.training_box())
+        box.context = dataclasses.replace(box.context, store=store)
+        yield box
+
+
+async def test_spans_beyond_an_hour_come_from_the_disk(saved: Box) -> None:
+    async with on_stage(HistoryPanel, samples.training_box(), box=saved) as (stage, pilot):
+        await pilot.press(*["plus"] * 4)
+        assert stage.panel.minutes == 24 * 60
+        await until(pilot, lambda: "1d ago" in stage.text)
+        assert "24 h" in stage.text
+        assert "97%" in stage.text  # the reading of now, which is not the mean of the last hour
+        await pilot.press("plus", "plus")
+        await until(pilot, lambda: "30d ago" in stage.text)
+        assert "30 d" in stage.text
+        assert GAP in stage.text
+        assert not stage.panel.check_action("span", (1,))
+        await pilot.press(*["minus"] * 4)
+        assert "1h ago" in stage.text
+
+
+async def test_a_disk_that_gives_nothing_is_named(saved: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(begin: float, end: float) -> None:
+        return None
+
+    monkeypatch.setattr(saved, "past", fails)
+    async with on_stage(HistoryPanel, samples.training_box(), box=saved) as (stage, pilot):
+        await pilot.press(*["plus"] * 3)
+        await until(pilot, lambda: "has not given the history yet" in stage.text)
+        await pilot.press("minus")
         assert "1h ago" in stage.text
 
 
@@ -128,6 +187,13 @@ async def test_graphs_fit_their_room(width: int, height: int) -> None:
         lines = stage.query_one(LineView)
         assert len(lines.shown_lines) <= lines.size.height
         assert "now" in stage.text
+
+
+async def test_the_picture_of_a_month(saved: Box, snapshot: SnapshotAssertion) -> None:
+    async with on_stage(HistoryPanel, samples.training_box(), (120, 20), box=saved) as (stage, pilot):
+        await pilot.press(*["plus"] * 6)
+        await until(pilot, lambda: "30d ago" in stage.text)
+        same_picture(stage, snapshot)
 
 
 @pytest.mark.parametrize("size", [(60, 16), (160, 20)], ids=["60", "160"])

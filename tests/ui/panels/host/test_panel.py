@@ -29,7 +29,7 @@ def line_of(text: str, label: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(label))
 
 
-async def test_the_machine_is_told_in_full() -> None:
+async def test_the_machine_is_reported_in_full() -> None:
     text = await text_of(samples.training_box())
     for label, said in (
         ("cpu", "38%"),
@@ -59,7 +59,7 @@ async def test_many_cores_fit_two_lines() -> None:
     assert lines[place + 2].startswith("mem")
 
 
-async def test_full_and_read_only_disks_are_told_in_words() -> None:
+async def test_full_and_read_only_disks_are_reported_in_words() -> None:
     text = await text_of(samples.hot_and_throttled())
     assert "928G/931G!!" in text
     assert "!! full, 3.0G free" in text

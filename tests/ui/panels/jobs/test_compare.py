@@ -18,9 +18,10 @@ from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.core.env import Package
 from gpubox.core.record import Record, Tick
 from gpubox.ui.draw.line_view import LineView
-from gpubox.ui.panels.jobs.compare_graphs import KINDS, draw_graphs, kinds, on_axis, span_of
+from gpubox.ui.panels.jobs.compare_graphs import KINDS, draw_graphs, kinds, span_of
 from gpubox.ui.panels.jobs.compare_screen import CompareScreen
-from gpubox.ui.theme import GPUBOX, Themed
+from gpubox.ui.panels.jobs.curves import resampled
+from gpubox.ui.theme import Themed
 from tests import samples
 from tests.boxes.jobs.compare.compared import aborted, on_cpu, on_gpu, seconds
 from tests.ui.conftest import Picture
@@ -58,8 +59,6 @@ async def comparing(
     box.context.provide(Jobs, cast("Jobs", JobsWithCurves(*records, curves=curves)))
     screen = CompareScreen(box, records)
     app = Styled()
-    app.register_theme(GPUBOX)
-    app.theme = "gpubox"
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
         await app.push_screen(screen)
@@ -79,7 +78,7 @@ async def test_the_verdict_and_the_figures_stand_side_by_side() -> None:
         assert row.split()[2:] == ["6.00", "s", "85.20", "s"]
 
 
-async def test_a_run_that_aborted_is_told_and_has_no_speed() -> None:
+async def test_a_run_that_aborted_is_reported_and_has_no_speed() -> None:
     async with comparing([on_gpu(6.0), aborted(on_cpu(3.0))]) as (screen, _):
         assert "! tf-cpu did not finish: ABRT, core dumped" in said(screen)
         assert "faster" not in said(screen)
@@ -137,7 +136,7 @@ async def test_pictures_of_a_comparison(size: tuple[int, int], snapshot: Snapsho
 
 def test_a_short_job_ends_where_it_ended_on_the_axis_of_a_long_one() -> None:
     short, long = seconds(10), seconds(100)
-    drawn = on_axis(short, lambda tick: tick.cpu, span_of([short, long]), 50)
+    drawn = resampled(short, lambda tick: tick.cpu, 0.0, span_of([short, long]), 50)
     assert drawn == [50.0] * 5 + [None] * 45
 
 

@@ -21,12 +21,11 @@ from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.panels.jobs.draft import Draft
 from gpubox.ui.panels.jobs.fields import Context, FieldError, choices
 from gpubox.ui.panels.jobs.form import JobForm
-from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.secret_input import masked
 from tests.parts import UUID_1070, UUID_4090
 from tests.samples import training_box
 from tests.ui.envs import FakeEnvs, equip
-from tests.ui.fakes import Clock, burst, make_app, make_box, until
+from tests.ui.fakes import Clock, burst, complete, make_app, make_box, steady, until
 from tests.ui.jobs import ALL, PLACES, RUNNING, FakeJobs, employ, ended
 from tests.ui.stage import same_picture
 
@@ -75,7 +74,7 @@ def test_a_new_job_begins_with_the_chosen_env_and_a_gpu() -> None:
     assert Draft(changed(KNOWN, chosen=BROKEN), None).texts["env"] == "none"
 
 
-def test_every_field_gets_into_the_wish() -> None:
+def test_every_field_gets_into_the_spec() -> None:
     spec = draft(
         command="make | tee log", folder="~/style", env="none", gpus="#1", name=" night run ",
         variables="A=1 B='two words' WANDB_API_KEY=abc", when="after train any", limit="2h30m", notify="no",
@@ -118,7 +117,7 @@ def test_every_field_gets_into_the_wish() -> None:
         ("results", "'open", "quote is not closed"),
     ],
 )
-def test_what_is_wrong_is_told_in_words_at_its_field(field: str, text: str, said: str) -> None:
+def test_what_is_wrong_is_reported_in_words_at_its_field(field: str, text: str, said: str) -> None:
     wrong = draft(**{field: text})
     with pytest.raises(FieldError, match=said) as caught:
         wrong.spec()
@@ -143,11 +142,11 @@ def test_what_is_wrong_is_told_in_words_at_its_field(field: str, text: str, said
         ("limit", "90", "is ended after 1m 30s"),
     ],
 )
-def test_what_a_field_means_is_told_beside_it(field: str, text: str, said: str) -> None:
+def test_what_a_field_means_is_reported_beside_it(field: str, text: str, said: str) -> None:
     assert said in draft(**{field: text}).meaning(field)
 
 
-def test_envs_of_one_name_are_told_apart_by_their_path() -> None:
+def test_envs_of_one_name_are_distinguished_by_their_path() -> None:
     twins = Draft(changed(KNOWN, envs=(CPU_ENV, TWIN)), None)
     twins.texts.update(command="true", env="tf-cpu")
     with pytest.raises(FieldError, match="write its path"):
@@ -233,7 +232,7 @@ async def form_of(
     got: list[JobSpec | None] = []
     app = make_app(employ(equip(make_box(training_box()), FakeEnvs()), jobs))
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await until(pilot, lambda: "Looking" not in app.export_screenshot())
         app.push_screen(JobForm(KNOWN, None, "New job"), got.append)
         await until(pilot, lambda: isinstance(app.screen, JobForm) and app.screen.focused)
@@ -294,5 +293,5 @@ async def test_the_picture_of_the_form(
 ) -> None:
     async with form_of(FakeJobs(*ALL), size) as (app, pilot, _):
         await pilot.press(*"python train.py", "tab", "tab", "tab")
-        await pilot.pause()
+        await steady(pilot)
         same_picture(app, snapshot)

@@ -1,4 +1,4 @@
-"""The panel of jobs: listed in words, opened, stopped, repeated, marked, narrowed, told when they end."""
+"""The panel of jobs: listed in words, opened, stopped, repeated, marked, narrowed, reported when they end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.details import Details
 from tests import samples
 from tests.parts import NOW
-from tests.ui.fakes import Clock, link_of, make_app, make_box, until
+from tests.ui.fakes import Clock, complete, link_of, make_app, make_box, until
 from tests.ui.jobs import ALL, DONE, FAILED, RUNNING, WAITING, FakeJobs, employ
 from tests.ui.stage import Stage, on_stage, same_picture
 
@@ -56,18 +56,18 @@ async def test_jobs_are_listed_by_what_they_do_now_with_how_they_ended_in_words(
         assert names[:2] == ["train", "finetune"]
         assert "▶ running" in line(stage, "train")
         assert "10m 00s" in line(stage, "train")
-        assert "◌ waiting" in line(stage, "finetune")
-        assert "1 before it · needs 1 free GPU; GPU 0: python (pid 812, bob, 642 MiB)"[:40] in line(
+        assert "◌ queued" in line(stage, "finetune")
+        assert "1 before it · waits for 1 free GPU; GPU 0: python (pid 812, bob, 642 MiB)"[:40] in line(
             stage, "finetune"
         )
         assert "✖ failed" in line(stage, "evaluate")
         assert "exit 3" in line(stage, "evaluate")
-        assert "ABRT, core dumped: the program wants AVX-512"[:30] in line(stage, "crash")
+        assert "ABRT, core dumped (the program wants AVX-512"[:30] in line(stage, "crash")
         assert "■ stopped" in line(stage, "sweep")
         assert "stopped by ada@laptop" in line(stage, "sweep")
         assert "time limit" in line(stage, "slow")
         assert "✔ done" in line(stage, "prepare")
-        assert "1 waiting · 1 running" in stage.text
+        assert "1 queued · 1 running" in stage.text
 
 
 async def test_enter_shows_the_log_as_it_grows() -> None:
@@ -75,7 +75,7 @@ async def test_enter_shows_the_log_as_it_grows() -> None:
     jobs.write(RUNNING.id, b"epoch 1\n")
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, JobScreen))
         view = app.screen.query_one(LogPane).view
@@ -161,7 +161,7 @@ async def test_a_job_that_is_run_again_from_its_log_is_shown_in_its_place() -> N
     jobs = FakeJobs(DONE)
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, JobScreen))
         await until(pilot, lambda: "exit 0 after 10m" in str(app.screen.query_one(LogPane).border_subtitle))
@@ -196,7 +196,7 @@ async def test_jobs_are_watched_only_while_the_panel_is_seen() -> None:
     jobs = FakeJobs(RUNNING)
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         assert not jobs.watching
         await pilot.press("j")
         await until(pilot, lambda: jobs.watching == 1)
@@ -208,7 +208,7 @@ async def test_one_key_starts_a_job_from_anywhere() -> None:
     jobs = FakeJobs(RUNNING)
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, JobForm))
         await pilot.press(*"true", "enter")
@@ -235,13 +235,13 @@ def test_slurms_queue_has_ones_own_and_the_running_jobs_first_and_says_why_a_nod
         NOW,
     )
 
-    def told(words: str = "") -> list[str]:
+    def reported(words: str = "") -> list[str]:
         return ["".join(span.text for span in line) for line in draw_queue(view, 100, words)]
 
-    assert any("node7 drained: GPU fell off the bus" in line for line in told())
-    assert [line.split()[:2] for line in told()[-3:]] == [["▸", "3"], ["2", "bob"], ["1", "bob"]]
-    assert [line.split()[0] for line in told("bob run")[-1:]] == ["2"]
-    assert told("nobody")[-1].strip() == "No job matches"
+    assert any("node7 drained: GPU fell off the bus" in line for line in reported())
+    assert [line.split()[:2] for line in reported()[-3:]] == [["▸", "3"], ["2", "bob"], ["1", "bob"]]
+    assert [line.split()[0] for line in reported("bob run")[-1:]] == ["2"]
+    assert reported("nobody")[-1].strip() == "No job matches"
 
 
 async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: SnapshotAssertion) -> None:
@@ -255,7 +255,7 @@ async def test_slurms_queue_lies_over_the_panels(clock: Clock, snapshot: Snapsho
     )
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=(120, 30)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("j", "p")
         await until(pilot, lambda: isinstance(app.screen, Details))
         await until(pilot, lambda: "PARTITION" in app.screen.query_one(LineView).plain)
@@ -280,7 +280,7 @@ async def test_the_picture_of_one_job_with_its_log(
     jobs.write(RUNNING.id, log + b"\x1b[1mlast\x1b[0m line")
     app = make_app(employ(make_box(samples.training_box()), jobs))
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, JobScreen))
         view = app.screen.query_one(LogPane).view

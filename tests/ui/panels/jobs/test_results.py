@@ -20,7 +20,7 @@ from gpubox.ui.draw.thumbnail import Thumbnail
 from gpubox.ui.panels.jobs.results_screen import JobResults
 from gpubox.ui.screens.box import BoxScreen
 from tests.samples import training_box
-from tests.ui.fakes import Clock, make_app, make_box, until
+from tests.ui.fakes import Clock, complete, make_app, make_box, until
 from tests.ui.jobs import DONE, FakeJobs, employ
 
 FILES = ("/home/ada/style/out/art.png", "/home/ada/style/log\x1b[2J.txt", "/home/ada/style/broken.png")
@@ -49,7 +49,7 @@ async def results_of(jobs: Fetching) -> AsyncGenerator[tuple[GpuBoxApp, Pilot[No
     """Show what OVER left."""
     app = make_app(employ(make_box(training_box()), jobs))
     async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         await pilot.press("j", "g")
         await until(pilot, lambda: isinstance(app.screen, JobResults))
         yield app, pilot
@@ -81,7 +81,7 @@ async def test_results_are_fetched_by_one_key_and_a_picture_is_shown(tmp_path: P
         await until(pilot, lambda: isinstance(app.screen, BoxScreen))
 
 
-async def test_what_cannot_be_fetched_is_told(tmp_path: Path, clock: Clock) -> None:
+async def test_what_cannot_be_fetched_is_reported(tmp_path: Path, clock: Clock) -> None:
     jobs = Fetching(tmp_path)
     async with results_of(jobs) as (app, pilot):
         jobs.error = RemoteError("Not fetched", "art.png is gone from the box")

@@ -206,7 +206,7 @@ async def test_escape_in_the_chooser_asks_nothing() -> None:
         assert stage.asked == []
 
 
-async def test_what_the_box_refuses_is_told_with_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_box_refuses_is_reported_with_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = RemoteError("Not yours", "Process 52817 belongs to grace", "Ask grace, or log in as root")
     async with on_stage(Processes, samples.training_box(), answers=["yes"]) as (stage, pilot):
         monkeypatch.setattr(stage.panel.box.use(ProcessSignals), "send", Signaled(refusal))
@@ -215,9 +215,9 @@ async def test_what_the_box_refuses_is_told_with_the_hint(monkeypatch: pytest.Mo
         assert toasts(stage) == ["Not yours|Process 52817 belongs to grace\nAsk grace, or log in as root"]
 
 
-@pytest.mark.parametrize(("answer", "told"), [("yes", [52817]), ("no", []), (None, [])])
+@pytest.mark.parametrize(("answer", "reported"), [("yes", [52817]), ("no", []), (None, [])])
 async def test_jobs_ignore_a_process_after_a_yes_that_names_it_and_its_gpu(
-    answer: str | None, told: list[int], monkeypatch: pytest.MonkeyPatch
+    answer: str | None, reported: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ignored: list[int] = []
 
@@ -228,10 +228,10 @@ async def test_jobs_ignore_a_process_after_a_yes_that_names_it_and_its_gpu(
         monkeypatch.setattr(stage.panel.box.use(Jobs), "ignore", ignore)
         await pilot.press("i")
         await until(pilot, lambda: stage.asked)
-        await until(pilot, lambda: len(toasts(stage)) == len(told))
+        await until(pilot, lambda: len(toasts(stage)) == len(reported))
         assert stage.asked[0].title == "Let jobs ignore 52817 python?"
         assert "GPU 1, run by grace" in stage.asked[0].text
-        assert ignored == told
+        assert ignored == reported
 
 
 async def test_nothing_can_be_signaled_while_the_link_is_down() -> None:

@@ -18,11 +18,10 @@ from gpubox.core.link_state import Health, Phase
 from gpubox.ui.key_titles import title
 from gpubox.ui.panels.tunnels.panel import TunnelsPanel
 from gpubox.ui.panels.tunnels.table import Rates
-from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.widgets.key_footer import KeyFooter
 from tests import samples
 from tests.ui.channels import JUPYTER, LOCAL, MLFLOW, REDIS, SSHD, FakeServices, FakeTunnels, furnish, serve
-from tests.ui.fakes import Clock, link_of, make_app, make_box, until
+from tests.ui.fakes import Clock, complete, link_of, make_app, make_box, until
 from tests.ui.stage import Stage, on_stage, same_picture
 
 pytestmark = pytest.mark.usefixtures("clock", "browsing")
@@ -137,7 +136,7 @@ async def test_what_sshd_does_not_allow_is_greyed_with_the_reason() -> None:
         assert not held.feed.value
 
 
-async def test_why_a_service_cannot_be_opened_is_told() -> None:
+async def test_why_a_service_cannot_be_opened_is_reported() -> None:
     held = FakeTunnels()
     held.error = PortTaken("No free port", "8888 is taken by code (99), and so are the others", "Close it")
     async with tunnels_of(held, FakeServices(held, *FOUND)) as (stage, pilot):
@@ -167,7 +166,7 @@ STATES = [
 
 
 @pytest.mark.parametrize(("phase", "reason", "note", "said"), STATES)
-async def test_every_state_of_a_tunnel_is_told_in_words(
+async def test_every_state_of_a_tunnel_is_reported_in_words(
     phase: TunnelPhase, reason: RemoteError | None, note: str, said: str
 ) -> None:
     held = FakeTunnels(Tunnel(1, "db", LOCAL, phase, 8889, note=note, reason=reason))
@@ -227,7 +226,7 @@ async def test_one_key_leads_here_from_anywhere_and_looks_at_once() -> None:
     services = FakeServices(held, *FOUND)
     app = make_app(serve(furnish(make_box(samples.training_box()), tunnels=held), services))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, BoxScreen) and app.screen.focused)
+        await until(pilot, lambda: complete(app))
         assert not services.looks
         await pilot.press("2", "t")
         panel = app.screen.query_one(TunnelsPanel)
@@ -243,7 +242,7 @@ async def test_tunnels_stay_in_the_list_while_the_box_is_away() -> None:
     async with tunnels_of(held, services) as (stage, pilot):
         link_of(stage.panel.box).health.put(Health(Phase.WAITING))
         looks = services.looks
-        stage.panel.summon(again=True)
+        stage.panel.opened_by_key(again=True)
         await pilot.press("enter")
         assert services.looks == looks
         assert "waits for the link" in stage.text
@@ -275,7 +274,7 @@ async def test_stop_is_offered_only_where_there_is_a_tunnel() -> None:
     box = serve(furnish(make_box(samples.training_box()), tunnels=held), services)
     app = make_app(box)
     async with app.run_test(size=(160, 30)) as pilot:
-        await until(pilot, lambda: link_of(box).kept and app.screen.focused)
+        await until(pilot, lambda: link_of(box).saved and app.screen.focused)
         await pilot.press("t")
         panel = app.screen.query_one(TunnelsPanel)
         await until(pilot, lambda: panel.chosen is not None)

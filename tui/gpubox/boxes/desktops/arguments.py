@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from gpubox.boxes.desktops.session import Running, VncAddress
 from gpubox.core.bounds import whole
 
 _DISPLAY = re.compile(r"^:[0-9]{1,5}$")
@@ -30,6 +31,34 @@ def options_of(arguments: Sequence[str]) -> Mapping[str, str]:
         elif equals:
             found.setdefault(name.lower(), value)
     return found
+
+
+def address_of(
+    running: Running,
+    *,
+    display: str,
+    port: int,
+    security: Literal["none", "password", "other"],
+    secrets: Sequence[str],
+    path: str | None = None,
+) -> VncAddress:
+    """Return the facts that all servers give by the same options.
+
+    `secrets` names the options with the file of its password, the preferred one first; without `path` that of
+    the socket is an option, too. A negative port is none.
+    """
+    options = options_of(running.arguments)
+    path = options.get("rfbunixpath", "") if path is None else path
+    return VncAddress(
+        display=display,
+        path=path,
+        port=0 if path or port < 0 else port,
+        geometry=options.get("geometry", ""),
+        depth=whole(options.get("depth", "")),
+        title=options.get("desktop", ""),
+        security=security,
+        secret=next((options[name] for name in secrets if options.get(name)), ""),
+    )
 
 
 def port_of(display: str, port: str) -> int:

@@ -11,7 +11,7 @@ from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.desktops import discovery, launcher, novnc, password, vnc_viewers
 from gpubox.boxes.desktops.launcher import LaunchedDesktop, State
 from gpubox.boxes.desktops.remote_script import ask
-from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport
+from gpubox.boxes.desktops.session import DesktopSession, DesktopSpec, Transport, own_sessions
 from gpubox.boxes.desktops.viewing import Viewing, forward_to
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, RemoteError
@@ -42,7 +42,7 @@ class Desktops(Feature):
         super().__init__(context)
         self.feed: Feed[tuple[DesktopSession, ...]] = Feed(())
         """The desktops as last listed; kept when the link drops."""
-        self.mortal = False
+        self.ends_at_logout = False
         """Whether the box is known to kill the programs of users who log out."""
         self._defaults = context.settings.desktop
         self._environment = environment
@@ -57,7 +57,7 @@ class Desktops(Feature):
 
     async def ready(self, spec: DesktopSpec | None = None) -> DesktopSession:
         """Return a running desktop of the user, or start one; raises as `start`."""
-        running = [one for one in await self.list() if one.mine and not one.physical]
+        running = own_sessions(await self.list())
         display = (spec or DesktopSpec()).display.lstrip(":")
         fitting = [one for one in running if not display or one.display == f":{display}"]
         ours = [one for one in fitting if one.ours]
@@ -74,7 +74,7 @@ class Desktops(Feature):
         channels = self._open_channels()  # without them its start could not be checked
         for attempt in (1, 2, 3):
             begun = await launcher.begin(shell, full, self._transport)
-            self.mortal = begun.mortal
+            self.ends_at_logout = begun.ends_at_logout
             try:
                 return await self._answered(shell, channels, begun, full)
             except _Forbidden as error:
@@ -191,7 +191,7 @@ class Desktops(Feature):
 
     @asynccontextmanager
     async def _look(self, session: DesktopSession) -> AsyncGenerator[client.Screen]:
-        self._must_be_mine(session, "looked at")
+        self._must_be_mine(session, "shown")
         secret = await self._password(session)
         async with (
             self._open_channels().forward(forward_to(session)) as listening,

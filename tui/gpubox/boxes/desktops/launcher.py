@@ -30,7 +30,7 @@ class LaunchedDesktop:
     port: int
     folder: str
     session: str
-    mortal: bool = False
+    ends_at_logout: bool = False
     """Whether the box kills the programs of users who log out."""
 
 
@@ -85,13 +85,15 @@ async def begin(shell: Shell, spec: DesktopSpec, way: Transport) -> LaunchedDesk
     )
     if error := _refusal(lines):
         raise error
-    mortal = any(line.word == "mortal" for line in lines)
+    ends_at_logout = any(line.word == "ends-at-logout" for line in lines)
     for line in lines:
         parts = line.rest.split(SEPARATOR)
         words = parts[0].split()
         if line.word == "at" and len(words) == 3 and len(parts) == 4:
             port = whole(words[1]) or 0
-            return LaunchedDesktop(f":{words[0]}", words[2], parts[2], port, parts[1], parts[3], mortal)
+            return LaunchedDesktop(
+                f":{words[0]}", words[2], parts[2], port, parts[1], parts[3], ends_at_logout
+            )
     raise RemoteError("The desktop did not start", "The box gave no answer that makes sense")
 
 

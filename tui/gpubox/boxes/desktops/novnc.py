@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import io
+import logging
 import mimetypes
 import tarfile
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from secrets import token_hex, token_urlsafe
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from gpubox.core.errors import RemoteError, ToolMissing
-from gpubox.core.loopback import LOOPBACK, closed, streaming
+from gpubox.core.loopback import LOOPBACK, closed, listen
 from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request, Response
+    from websockets.typing import Subprotocol
 
 _PLACES = (
     "/usr/share/novnc /usr/share/noVNC /usr/local/share/novnc /opt/novnc /opt/noVNC /usr/share/webapps/novnc"
@@ -27,13 +32,13 @@ _PACK = (
     "exec tar -chf - vnc.html app core vendor; "
     "done 2>/dev/null; exit 3'"
 )
-_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""RFC 6455's constant for the answer to a WebSocket handshake."""
 _LARGEST_FRAME = 1 << 24
 _LARGEST = 64 << 20
 """Bytes of all pages together; noVNC has 2 million."""
-_LONGEST_HEAD = 16384
-_HEAD_SECONDS = 10.0
+_OPEN_SECONDS = 10.0
+"""For a browser to send its request."""
+_CLOSE_SECONDS = 1.0
+"""For a browser to answer that a WebSocket closes."""
 
 
 async def fetch(shell: Shell) -> Mapping[str, bytes]:
@@ -82,11 +87,32 @@ async def page(files: Mapping[str, bytes], port: Callable[[], int], password: st
     The address holds a token, so that no other user of this machine can open it, and it holds the password
     behind its `#`, which browsers keep to themselves.
     """
+    from websockets.asyncio.server import serve  # 30 ms that only this needs
+
     site = _Site(files, port)
     words = f"autoconnect=1&resize=scale&path={quote(f'{site.token}/websockify', safe='')}"
     secret = f"#password={quote(password, safe='')}" if password else ""
-    async with streaming(0, site.serve, limit=_LONGEST_HEAD) as at:
-        yield f"http://127.0.0.1:{at}/{site.token}/vnc.html?{words}{secret}"
+    listener = listen(0)
+    server = serve(
+        site.bridge,
+        sock=listener,
+        process_request=site.answer,
+        select_subprotocol=_subprotocol,
+        compression=None,
+        server_header=None,
+        open_timeout=_OPEN_SECONDS,
+        close_timeout=_CLOSE_SECONDS,
+        ping_interval=None,  # the link notices when the box is gone
+        max_size=_LARGEST_FRAME,
+        logger=logging.Logger("novnc", logging.CRITICAL),  # a request holds the token
+    )
+    async with server:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}/{site.token}/vnc.html?{words}{secret}"
+
+
+def _subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Return what old noVNC insists on."""
+    return next((one for one in offered if one == "binary"), None)
 
 
 class _Site:
@@ -97,106 +123,52 @@ class _Site:
         self._files = files
         self._port = port
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close; a WebSocket stays."""
-        # The last two are of what no browser writes.
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            await self._answer(reader, writer)
+    def answer(self, _: ServerConnection, request: Request) -> Response | None:
+        """Return a page, or that there is none; None lets a WebSocket through."""
+        inside, found, path = unquote(urlsplit(request.path).path).partition(f"/{self.token}/")
+        own = f"http://{request.headers.get('Host', '')}"
+        # The script of another site may open any WebSocket.
+        foreign = inside or not found or request.headers.get("Origin", own) != own
+        if not foreign and path == "websockify":
+            return None
+        if foreign or request.method != "GET" or path not in self._files:
+            return _response(404, "Not Found", "text/plain", b"Not here\n")
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        return _response(200, "OK", kind, self._files[path])
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_HEAD_SECONDS):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        words = head[0].split(" ")
-        fields = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head[1:])
-        }
-        path = unquote(urlsplit(words[1]).path) if len(words) == 3 and words[0] == "GET" else ""
-        inside = path.removeprefix(f"/{self.token}/")
-        own = f"http://{fields.get('host', '')}"
-        if fields.get("origin", own) != own:  # the script of another site, which may open any WebSocket
-            inside = path
-        if inside != path and inside == "websockify" and "sec-websocket-key" in fields:
-            await _bridge(reader, writer, fields["sec-websocket-key"], self._port())
-        elif inside != path and inside in self._files:
-            kind = mimetypes.guess_type(inside)[0] or "application/octet-stream"
-            await _send(writer, "200 OK", kind, self._files[inside])
-        else:
-            await _send(writer, "404 Not Found", "text/plain", b"Not here\n")
+    async def bridge(self, browser: ServerConnection) -> None:
+        """Carry bytes between a WebSocket and the desktop until one of them ends."""
+        far, out = await asyncio.open_connection(LOOPBACK, self._port())
+        ways = {asyncio.ensure_future(_inward(browser, out)), asyncio.ensure_future(_outward(far, browser))}
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            await closed(out)
 
 
-async def _send(writer: asyncio.StreamWriter, status: str, kind: str, body: bytes) -> None:
-    fields = (
-        f"HTTP/1.1 {status}",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        "Referrer-Policy: no-referrer",
-        "X-Content-Type-Options: nosniff",
-    )
-    writer.write("\r\n".join((*fields, "", "")).encode() + body)
-    await writer.drain()
+def _response(status: int, reason: str, kind: str, body: bytes) -> Response:
+    from websockets.datastructures import Headers
+    from websockets.http11 import Response
+
+    fields = {
+        "Content-Type": kind,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(status, reason, Headers(fields), body)
 
 
-async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str, port: int) -> None:
-    """Carry bytes between a WebSocket and a port of this machine until one of them ends."""
-    far, out = await asyncio.open_connection(LOOPBACK, port)
-    accept = base64.b64encode(hashlib.sha1((key + _KEY).encode(), usedforsecurity=False).digest()).decode()
-    writer.write(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-    )
-    ways = {asyncio.ensure_future(_inward(reader, writer, out)), asyncio.ensure_future(_outward(far, writer))}
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        await closed(out)
+async def _inward(browser: ServerConnection, out: asyncio.StreamWriter) -> None:
+    async for message in browser:
+        out.write(message if isinstance(message, bytes) else message.encode())
+        await out.drain()
 
 
-async def _inward(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, out: asyncio.StreamWriter
-) -> None:
-    """Pass on the browser's frames until it closes."""
-    while True:
-        first, second = await reader.readexactly(2)
-        size = second & 0x7F
-        if size > 125:
-            size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
-        if not second & 0x80 or size > _LARGEST_FRAME:
-            return  # browsers mask what they send
-        mask = await reader.readexactly(4)
-        data = _unmasked(await reader.readexactly(size), mask)
-        match first & 0x0F:
-            case 8:
-                return
-            case 9:
-                writer.write(_frame(10, data))
-            case 10:
-                continue
-            case _:
-                out.write(data)
-                await out.drain()
-
-
-async def _outward(far: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _outward(far: asyncio.StreamReader, browser: ServerConnection) -> None:
     while data := await far.read(65536):
-        writer.write(_frame(2, data))
-        await writer.drain()
-    writer.write(_frame(8, b""))
-
-
-def _frame(kind: int, data: bytes) -> bytes:
-    size = len(data)
-    if size < 126:
-        return bytes([0x80 | kind, size]) + data
-    if size < 1 << 16:
-        return bytes([0x80 | kind, 126]) + size.to_bytes(2, "big") + data
-    return bytes([0x80 | kind, 127]) + size.to_bytes(8, "big") + data
-
-
-def _unmasked(data: bytes, mask: bytes) -> bytes:
-    whole = (mask * (len(data) // 4 + 1))[: len(data)]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(whole, "big")).to_bytes(len(data), "big")
+        await browser.send(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -56,6 +56,11 @@ class DesktopSession:
     def name(self) -> str:
         """Its name in a sentence: `desktop :1`."""
         return f"desktop {self.display}" if self.display else f"{self.server} ({self.pid})"
+
+
+def own_sessions(found: Iterable[DesktopSession]) -> list[DesktopSession]:
+    """Return the desktops of the user, without a physical screen that is shared."""
+    return [one for one in found if one.mine and not one.physical]
 
 
 @dataclass(frozen=True, slots=True)

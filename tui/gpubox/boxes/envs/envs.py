@@ -29,7 +29,7 @@ T = TypeVar("T")
 VENVS = "~/.virtualenvs"
 """Folder of venvs that belong to no project."""
 SLOW = "Its disk does not answer"
-"""What a scan says of an environment that did not answer in time; see envscan.py."""
+"""What a scan says of an environment that did not answer in time; see remote/envs/scan.py."""
 _PATIENCE = 40.0
 _SIZING = 300.0
 """Seconds for measuring an environment: a network disk needs minutes for 100,000 files."""
@@ -206,7 +206,7 @@ class Environments(Feature):
 
     @property
     def _program(self) -> bundle.Program:
-        return bundle.program("envs", "gpubox.remote.env")
+        return bundle.program("envs", "gpubox.remote.envs.main")
 
     def _place(self, where: str, kind: Kind) -> tuple[str, str]:
         """Return the parent folder of a new environment, and the tool that creates it."""

@@ -101,7 +101,7 @@ def remove(env: Env) -> JobSpec:
 
 
 def probe_gpu(env: Env) -> JobSpec:
-    """Return the spec of a GPU check of an environment; see remote/gpu_check.py."""
+    """Return the spec of a GPU check of an environment; see remote/envs/gpu_check.py."""
     spec = build((), env)
     return replace(
         spec,
@@ -124,7 +124,7 @@ def probe_gpu(env: Env) -> JobSpec:
 
 @cache
 def _source(name: str) -> str:
-    return resources.files("gpubox.remote").joinpath(name).read_text("utf-8")
+    return resources.files("gpubox.remote.envs").joinpath(name).read_text("utf-8")
 
 
 def _spec(
@@ -168,7 +168,7 @@ def beside(env: Env, name: str) -> str:
 def _usable(env: Env) -> str:
     if env.broken:
         raise RemoteError(
-            f"{clean(env.name, 40)} is broken", clean(env.broken, 200), "Remove it, and make it anew"
+            f"{clean(env.name, 40)} is broken", clean(env.broken, 200), "Remove it, and create it again"
         )
     return env.prefix
 

@@ -16,9 +16,10 @@ from gpubox.agent import bundle, call
 from gpubox.agent.program_pipes import ProgramPipes, piped
 from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.files.pipes import ThreadPipes
+from gpubox.common.refusal import Refused
 from gpubox.common.transfer.receiving import Taker
 from gpubox.common.transfer.sending import send
-from gpubox.common.transfer.wire import Closed, Tally, TransferRefused, TransferWire
+from gpubox.common.transfer.wire import Closed, Tally, TransferWire
 from gpubox.core.channels import Channels
 from gpubox.core.errors import ConfigError, Dropped, RemoteError
 from gpubox.core.feed import Feed
@@ -154,7 +155,7 @@ async def _in_thread(pipes: ProgramPipes, work: Callable[[TransferWire], None], 
     thread = asyncio.ensure_future(asyncio.to_thread(_work, TransferWire(ends), work))
     try:
         await asyncio.shield(thread)
-    except TransferRefused as refused:
+    except Refused as refused:
         raise call.refused(refused.title, refused.text, refused.hint) from None
     except Closed:
         said = pipes.last_words or "the program there ended"

@@ -1,4 +1,4 @@
-"""Jobs under our own supervisor: each verb of its program on the box as a method; see remote/api.py."""
+"""Jobs under our own supervisor: each verb of its program on the box as a method; see remote/jobs/main.py."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class BoxBackend:
     @property
     def program(self) -> Program:
         """The program on the box."""
-        return bundle.program("jobs", "gpubox.remote.api")
+        return bundle.program("jobs", "gpubox.remote.jobs.main")
 
     def shell(self) -> Shell:
         """Return the shell of the present link; raises Dropped without one."""

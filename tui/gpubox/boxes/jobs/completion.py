@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gpubox.boxes.jobs.backend import Page
+from gpubox.boxes.jobs.wording import outcome
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
-from gpubox.core.job_outcome import outcome
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.retry import retry
 from gpubox.core.sanitize import clean, clean_lines
@@ -26,6 +26,8 @@ _EXPLAIN, _PAUSE = 50, 0.2
 8 seconds at most."""
 _END = 8192
 """Bytes at the end of a log that are searched for its last lines."""
+_LINES = 20
+"""Most lines of an explanation."""
 
 
 class LaunchedJobs(Protocol):
@@ -108,9 +110,7 @@ async def settle(jobs: LaunchedJobs, link: Feed[L | None], record: Record) -> Re
     return record
 
 
-async def explain(
-    jobs: LaunchedJobs, link: Feed[L | None], record: Record, *, lines: int = 20
-) -> Explanation:
+async def explain(jobs: LaunchedJobs, link: Feed[L | None], record: Record) -> Explanation:
     """Return how an ended job ended, with the last lines of its log.
 
     It waits for the link; facts that cannot be read are left out.
@@ -118,5 +118,5 @@ async def explain(
     record = await settle(jobs, link, record)
     with suppress(RemoteError):
         page = await retry(link, lambda: jobs.page(record.id, -_END, _END))
-        return Explanation(record, clean_lines(page.data)[-lines:])
+        return Explanation(record, clean_lines(page.data)[-_LINES:])
     return Explanation(record)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -36,8 +35,6 @@ from gpubox.core.sanitize import clean
 from gpubox.core.shell import Shell
 from gpubox.core.tasks import together
 from gpubox.store.store import Store
-
-log = logging.getLogger("gpubox.jobs")
 
 _SCARCE = 2
 """Sessions of a link up to which a log is paged instead of streamed: the probe has one, commands need one."""

@@ -83,7 +83,7 @@ class JobPoller:
         except GpuBoxError as error:
             if isinstance(error, NoPython):
                 self._hopeless = shell
-            log.info("jobs cannot be looked at: %s", error)
+            log.info("jobs cannot be listed: %s", error)
 
     async def _on_links(self, sample: Feed[Sample | None]) -> None:
         async for shell in self._shell.follow():

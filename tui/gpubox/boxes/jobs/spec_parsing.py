@@ -209,5 +209,5 @@ def secrets_needed(names: Sequence[str]) -> RemoteError:
     return RemoteError(
         "Secrets are needed",
         f"{clean(', '.join(names), 200)} {verb} not kept on the box",
-        "Start it anew with them: `E` in the jobs panel, or `run --secret-env`",
+        "Start it again with them: `E` in the jobs panel, or `run --secret-env`",
     )

@@ -131,7 +131,7 @@ def _service(
         return replace(bare, folder=clean(folder, 256), title=_title(folder))
     described = _described(bare, kind, process)
     if kind.id == "jupyter":
-        return _jupyter(described, process, line, _note(jupyters, place))
+        return _jupyter(described, process, _note(jupyters, place))
     if kind.id == "tensorboard":
         return _tensorboard(described, process, _note(boards, place))
     if kind is ZABBIX and facts.zabbix.apache and place.port != facts.zabbix.nginx:
@@ -203,7 +203,7 @@ def _note(notes: Sequence[F], place: _Place) -> F | None:
 _FLAVORS = (("lab", "Jupyter Lab"), ("notebook", "Jupyter Notebook"), ("nbclassic", "Jupyter Notebook"))
 
 
-def _jupyter(service: Service, process: RunningServices, line: str, note: Jupyter | None) -> Service:
+def _jupyter(service: Service, process: RunningServices, note: Jupyter | None) -> Service:
     names = " ".join(names_of(process.name, process.words)) + " " + " ".join(process.words[1:3])
     name = next((name for word, name in _FLAVORS if re.search(rf"\b{word}\b|jupyter_?{word}", names)), "")
     service = replace(service, name=name or "Jupyter Server")

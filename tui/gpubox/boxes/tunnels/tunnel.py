@@ -100,7 +100,7 @@ class TunnelWorker:
         self.put(TunnelPhase.OPENING)
         self._task = group.create_task(self._hold(channels))
 
-    def anew(self) -> None:
+    def forget_port(self) -> None:
         """Forget its port: the preferred one may be free by now."""
         self.now = replace(self.now, port=0, note="")
 
@@ -198,7 +198,7 @@ class TunnelWorker:
         self.now = replace(before, traffic=traffic, reason=reason)
         return self.now != before
 
-    def heard(self, listening: frozenset[int]) -> None:
+    def update_listening(self, listening: frozenset[int]) -> None:
         """Compare with the listening ports of the box; a tunnel to another port gets a `reason`."""
         spec = self.now.spec
         if self.now.phase is not TunnelPhase.OPEN or spec is None or not at_home(spec):

@@ -112,7 +112,7 @@ class Tunnels(Feature):
         held = self._held.get(tunnel)
         if held is not None:
             await held.end()
-            held.anew()
+            held.forget_port()
             held.begin(self._channels, self._group)
 
     async def forget(self, tunnel: int) -> None:
@@ -183,7 +183,7 @@ class Tunnels(Feature):
         with suppress(RemoteError, Dropped):  # only a courtesy; the tunnel itself reports it too
             found = await listening(shell)
             for held in tuple(self._held.values()) if found is not None else ():
-                held.heard(found or frozenset())
+                held.update_listening(found or frozenset())
 
     def _publish(self) -> None:
         self.feed.put(tuple(held.now for held in self._held.values()))

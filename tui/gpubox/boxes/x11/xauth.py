@@ -5,76 +5,32 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from gpubox.common import x11
+from gpubox.common.x11 import DisplayAddress
 from gpubox.core.channels import Display
 from gpubox.core.errors import GpuBoxError, RemoteError, ToolMissing
 from gpubox.core.sanitize import clean, clean_bytes
 
 _LIMIT = 3.0
 """Seconds that a display gets to answer."""
-_FIRST_PORT = 6000
-_LOCAL, _WILD = 256, 65535
-"""Address families of a cookie: for this machine by its name, and for any machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class DisplayAddress:
-    """Where a display is."""
-
-    host: str
-    """Empty for this machine's sockets; an absolute path is the socket's own, up to its number."""
-    number: int
 
 
 def address(name: str) -> DisplayAddress:
     """Parse a DISPLAY; raises GpuBoxError when it is invalid."""
-    host, colon, rest = name.rpartition(":")
-    number = rest.partition(".")[0]
-    if not colon or not number.isdigit():
+    where = x11.address(name)
+    if where is None:
         raise GpuBoxError(
             "Not a display", f"DISPLAY is {clean(name, 60)!r} here", "It looks like :0 or host:0"
         )
-    host = host.removeprefix("[").removesuffix("]")
-    return DisplayAddress("" if host == "unix" else host, int(number))
+    return where
 
 
 def authority(display: Display) -> Path:
     """Return the file with the cookies of a display."""
     return Path(display.authority or os.environ.get("XAUTHORITY") or "~/.Xauthority").expanduser()
-
-
-def cookie(data: bytes, where: DisplayAddress) -> tuple[bytes, bytes]:
-    """Return the name and the value of a display's cookie in an Xauthority file; empty when it has none."""
-    hosts = {"", "localhost", socket.gethostname()}
-    display_number = str(where.number).encode()
-    for family, host, number, name, value in _entries(data):
-        here = family == _WILD or (family == _LOCAL and host.decode("utf-8", "replace") in hosts)
-        if here and number in (b"", display_number):
-            return name, value
-    return b"", b""
-
-
-def _entries(data: bytes) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
-    position = 0
-    try:
-        while position < len(data):
-            (family,) = struct.unpack_from(">H", data, position)
-            position += 2
-            fields: list[bytes] = []
-            for _ in range(4):
-                (length,) = struct.unpack_from(">H", data, position)
-                fields.append(data[position + 2 : position + 2 + length])
-                position += 2 + length
-            if position > len(data):
-                return
-            yield family, fields[0], fields[1], fields[2], fields[3]
-    except struct.error:
-        return  # cut short
 
 
 async def check(display: Display) -> None:
@@ -85,7 +41,7 @@ async def check(display: Display) -> None:
         data = await asyncio.to_thread(file.read_bytes)
     except OSError:
         data = b""
-    name, value = cookie(data, where)
+    name, value = x11.cookie(data, where.number, {"", "localhost", socket.gethostname()})
     try:
         async with asyncio.timeout(_LIMIT):
             answer, said = await _greet(where, name, value)
@@ -100,7 +56,7 @@ async def check(display: Display) -> None:
             f"Nothing answers on {display.name} ({reason})",
             "Start an X server here, or set DISPLAY to one that runs",
         ) from error
-    if answer != 1:
+    if answer != x11.ACCEPTED:
         about = f"its cookie is not in {file}" if not value else f"with the cookie of {file}"
         raise RemoteError(
             "The display refuses",
@@ -113,11 +69,10 @@ async def _greet(where: DisplayAddress, name: bytes, value: bytes) -> tuple[int,
     """Do the X11 connection setup; return the kind of the answer (1 is success) and its reason."""
     reader, writer = await _connected(where)
     try:
-        hello = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(value))
-        writer.write(hello + _padded(name) + _padded(value))
-        head = await reader.readexactly(8)
-        rest = b"" if head[0] == 1 else await reader.readexactly(4 * struct.unpack("<H", head[6:8])[0])
-        return head[0], clean_bytes(rest[: head[1]] if head[0] == 0 else rest.rstrip(b"\0"), 120).strip()
+        writer.write(x11.greeting(name, value))
+        head = await reader.readexactly(x11.HEAD)
+        rest = await reader.readexactly(x11.rest_of_answer(head))
+        return head[0], clean_bytes(x11.reason(head, rest), 120).strip()
     finally:
         writer.transport.abort()
         with suppress(OSError):
@@ -125,12 +80,6 @@ async def _greet(where: DisplayAddress, name: bytes, value: bytes) -> tuple[int,
 
 
 async def _connected(where: DisplayAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if where.host.startswith("/"):
-        return await asyncio.open_unix_connection(f"{where.host}:{where.number}")
-    if not where.host:
-        return await asyncio.open_unix_connection(f"/tmp/.X11-unix/X{where.number}")
-    return await asyncio.open_connection(where.host, _FIRST_PORT + where.number)
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
+    if where.socket:
+        return await asyncio.open_unix_connection(where.socket)
+    return await asyncio.open_connection(where.host, x11.FIRST_PORT + where.number)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gpubox.common import throttle
 from gpubox.common.metrics import GPU
-from gpubox.common.rules.rule import Condition, Reading, Rule, known, level, reaches, some
+from gpubox.common.rules.rule import Condition, Reading, Rule, level, reaches, some
 from gpubox.common.severity import Severity
+from gpubox.common.xid import UNLISTED, XIDS
 
 BUSY_PSTATE = 2
 """Up to this P-state the PCIe link should run at full speed; an idle card slows it down on purpose."""
@@ -54,6 +55,14 @@ def _fails(value: str, gpu: Reading) -> bool:
     return gpu["lost_at"] is None and not _wants_reset(value, gpu)
 
 
+def _of_a_program(code: int, _: Reading) -> bool:
+    return XIDS.get(code, UNLISTED).fault == "program"
+
+
+def _of_the_box(code: int, gpu: Reading) -> bool:
+    return not _of_a_program(code, gpu)
+
+
 def _holds(bit: int) -> Condition:
     def holds(mask: int, _: Reading) -> bool:
         return bool(mask & bit)
@@ -70,6 +79,7 @@ def _unknown_reason(mask: int, _: Reading) -> bool:
 
 
 _LINK = "slot or riser give {pcie_link} of the card's {pcie_link_max}"
+_XID = "last Xid error event {xid}, at {xid_at}: {xid_meaning}"
 _HEAT = "it slows down from {temperature_slowdown}"
 
 GPU_RULES = (
@@ -90,10 +100,8 @@ GPU_RULES = (
         "The driver says: {failure}{xid_note}.",
         "`journalctl -k | grep -iE 'nvrm|xid'` tells more.",
     ),
-    Rule(
-        "gpu-xid", GPU, "xid", known, Severity.CRITICAL, "Xid {xid}",
-        "last Xid error event {xid}, at {xid_at}; see NVIDIA's list of Xid errors",
-    ),
+    Rule("gpu-xid", GPU, "xid", _of_the_box, Severity.CRITICAL, "Xid {xid}", _XID, "{xid_step}"),
+    Rule("gpu-xid-program", GPU, "xid", _of_a_program, Severity.WARNING, "Xid {xid}", _XID, "{xid_step}"),
     Rule(
         "gpu-ecc-uncorrected", GPU, "ecc_uncorrected", some, Severity.CRITICAL,
         "{ecc_uncorrected} ECC errors",

@@ -139,8 +139,3 @@ def reaches(limit: str, severity: Severity) -> Condition:
 def some(value: Any, _: Reading) -> bool:
     """Fire for a true value: a count other than 0, a non-empty text, True."""
     return bool(value)
-
-
-def known(_value: Any, _: Reading) -> bool:
-    """Fire for any value that is given."""
-    return True

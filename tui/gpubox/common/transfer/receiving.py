@@ -12,12 +12,12 @@ import os
 import re
 import stat
 
+from gpubox.common.refusal import Refused
 from gpubox.common.transfer.partial import adopt_longest, hold, open_partial
 from gpubox.common.transfer.wire import (
     SAME,
     UNWANTED,
     Tally,
-    TransferRefused,
     TransferWire,
     digest_of,
     why,
@@ -59,7 +59,7 @@ class Taker:
     def take(self, to: str) -> None:
         """Receive everything into a folder, or to a single new name or existing file.
 
-        Raises TransferRefused and Closed. An obstacle to one file ends the whole transfer.
+        Raises Refused and Closed. An obstacle to one file ends the whole transfer.
         """
         head = self._wire.line()
         self._tally.all_files, self._tally.all_bytes = _whole(head["files"]), _whole(head["bytes"])
@@ -68,7 +68,7 @@ class Taker:
         self._transfer = re.sub("[^0-9a-z]", "", str(head["transfer"]))[:32] or "0"
         self._roots = [_plain(name) for name in head["roots"]]
         if self._allowed is not None and not all(map(self._allowed, self._roots)):
-            raise TransferRefused("Not what was asked for", "The box sends a file of another name")
+            raise Refused("Not what was asked for", "The box sends a file of another name")
         self._place(to, bool(head["single"]))
         self._wire.say(ready=True)
         while True:
@@ -80,7 +80,7 @@ class Taker:
             try:
                 self._one(row)
             except OSError as error:
-                raise TransferRefused(*_words(error, self._target(row))) from None
+                raise Refused(*_words(error, self._target(row))) from None
             self._wire.say(ok=True)
 
     def _place(self, to: str, single: bool) -> None:
@@ -90,20 +90,20 @@ class Taker:
             if wants_folder and not os.path.isdir(to):
                 os.mkdir(to)
         except OSError as error:
-            raise TransferRefused("No such folder", "%s: %s" % (to, why(error))) from None
+            raise Refused("No such folder", "%s: %s" % (to, why(error))) from None
         if os.path.isdir(to):
             self._base = to
             return
         self._base, self._rename = os.path.split(to)
         if not os.path.isdir(self._base or "."):
-            raise TransferRefused("No such folder", "There is no folder %s" % self._base, "Make it first")
+            raise Refused("No such folder", "There is no folder %s" % self._base, "Make it first")
         if not single and os.path.lexists(to):
-            raise TransferRefused("In the way", "%s is a file, and a folder is to be put there" % to)
+            raise Refused("In the way", "%s is a file, and a folder is to be put there" % to)
 
     def _target(self, row: Row) -> str:
         parts = [_plain(part) for part in row["path"]]
         if not parts or parts[0] not in self._roots:
-            raise TransferRefused("Not what was asked for", "The other end sends a file of another name")
+            raise Refused("Not what was asked for", "The other end sends a file of another name")
         if self._rename:
             parts[0] = self._rename
         return os.path.join(self._base, *parts)
@@ -156,7 +156,7 @@ class Taker:
             if self._wire.line().get("sum") != digest.hexdigest():
                 os.ftruncate(file, 0)
                 text = "%s differs from what was sent" % name
-                raise TransferRefused("Damaged on the way", text, "Try again")
+                raise Refused("Damaged on the way", text, "Try again")
             os.ftruncate(file, end)
             if not replace:
                 if not _equal(file, target):
@@ -190,15 +190,15 @@ class Taker:
         self._wire.say(have=have, sum=digest.hexdigest(), same=same, replace=replace)
         at = _whole(self._wire.line()["begin"], UNWANTED)
         if at not in ((SAME, 0, have) if replace else (SAME, UNWANTED)):
-            raise TransferRefused("Not understood", "The other end begins in the middle of a file")
+            raise Refused("Not understood", "The other end begins in the middle of a file")
         return (digest, at) if at == have else (hashlib.sha256(), at)
 
     def _fill(self, file: int, digest: Any, at: int, size: int) -> int:
-        """Write received bytes from an offset on, and return the end; raises TransferRefused for too many."""
+        """Write received bytes from an offset on, and return the end; raises Refused for too many."""
         for piece in self._wire.pieces():
             if at + len(piece) > size:
                 text = "The other end sends more than the %d bytes that it announced" % size
-                raise TransferRefused("Not what was asked for", text)
+                raise Refused("Not what was asked for", text)
             digest.update(piece)
             view = piece
             while view:
@@ -210,16 +210,16 @@ class Taker:
 
 
 def _plain(name: object) -> str:
-    """Return a plain file name; raises TransferRefused for a path."""
+    """Return a plain file name; raises Refused for a path."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise TransferRefused("Not what was asked for", "The other end sends a file without a proper name")
+        raise Refused("Not what was asked for", "The other end sends a file without a proper name")
     return name
 
 
 def _whole(value: object, least: int = 0) -> int:
-    """Return a whole number in the range of file sizes; raises TransferRefused: JSON has no bounds."""
+    """Return a whole number in the range of file sizes; raises Refused: JSON has no bounds."""
     if type(value) is not int or not least <= value < 1 << 63:
-        raise TransferRefused("Not understood", "The other end sent a size that no file has")
+        raise Refused("Not understood", "The other end sent a size that no file has")
     return value
 
 
@@ -233,11 +233,11 @@ def _words(error: OSError, target: str) -> Tuple[str, str, str]:
 
 
 def _check_link(path: str) -> None:
-    """Raise TransferRefused for another user's link where others may write, as protected_symlinks does."""
+    """Raise Refused for another user's link where others may write, as protected_symlinks does."""
     folder = os.stat(os.path.dirname(path) or ".")
     if folder.st_mode & 0o022 and os.lstat(path).st_uid not in (os.geteuid(), 0, folder.st_uid):
         hint = "Name the file that it leads to"
-        raise TransferRefused("Another user's link", "%s is a link that another user made" % path, hint)
+        raise Refused("Another user's link", "%s is a link that another user made" % path, hint)
 
 
 def _equal(file: int, path: str) -> bool:

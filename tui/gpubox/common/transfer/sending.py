@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 
+from gpubox.common.refusal import Refused
 from gpubox.common.transfer.wire import (
     ASK,
     END,
@@ -16,7 +17,6 @@ from gpubox.common.transfer.wire import (
     SAME,
     UNWANTED,
     Tally,
-    TransferRefused,
     TransferWire,
     digest_of,
     frame,
@@ -56,14 +56,12 @@ def found(paths: Sequence[str]) -> List[Tuple[str, str]]:
         else:
             fitting = sorted(glob.glob(whole)) if glob.has_magic(whole) else []
         if not fitting:
-            raise TransferRefused("No such file", "There is no %s" % path)
+            raise Refused("No such file", "There is no %s" % path)
         tops += [(os.path.basename(one.rstrip("/")), one) for one in fitting]
     names = [name for name, _ in tops]
     for name in names:
         if names.count(name) > 1:
-            raise TransferRefused(
-                "Two of one name", "More than one is called %s" % name, "Copy them one by one"
-            )
+            raise Refused("Two of one name", "More than one is called %s" % name, "Copy them one by one")
     return tops
 
 
@@ -92,7 +90,7 @@ def items(tops: Sequence[Tuple[str, str]], tally: Tally) -> List[Item]:
                 left += [((*parts, name), os.path.join(path, name)) for name in reversed(names)]
         except OSError as error:
             if len(parts) == 1:
-                raise TransferRefused("Cannot be read", "%s: %s" % (path, why(error))) from None
+                raise Refused("Cannot be read", "%s: %s" % (path, why(error))) from None
             tally.skipped.append("%s: %s" % (path, why(error)))
     return all_items
 
@@ -101,7 +99,7 @@ def send(wire: TransferWire, tops: Sequence[Tuple[str, str]], tally: Tally, tran
     """Send files and folders and wait until the other end has them; those in `tally.done` are left out.
 
     `transfer` names the partial files of one request, which any later transfer of the same file may adopt.
-    Raises TransferRefused and Closed.
+    Raises Refused and Closed.
     """
     tally.skipped.clear()
     all_items = items(tops, tally)
@@ -147,7 +145,7 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
         file = open(item.path, "rb", buffering=0)  # noqa: SIM115 - closed below
     except OSError as error:
         if len(item.parts) == 1:
-            raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+            raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         tally.skipped.append("%s: %s" % (item.path, why(error)))
         return False
     with file:
@@ -158,7 +156,7 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
             file.seek(0)
         except OSError as error:
             if len(item.parts) == 1:
-                raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+                raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
             tally.skipped.append("%s: %s" % (item.path, why(error)))
             return False
         ask = size >= ASK
@@ -179,7 +177,7 @@ def _send_one(wire: TransferWire, item: Item, open_ones: List[Item], tally: Tall
             _pour(wire, file, digest, size - at, open_ones, tally)
         except OSError as error:
             wire.push(FAILED.to_bytes(4, "big"))  # the message follows
-            raise TransferRefused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
+            raise Refused("Cannot be read", "%s: %s" % (item.path, why(error))) from None
         wire.say(sum=digest.hexdigest())
     return True
 

@@ -8,6 +8,8 @@ import os
 import re
 import select
 
+from gpubox.common.refusal import Refused
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Protocol, Set, Tuple
@@ -47,14 +49,6 @@ END, FAILED = 0, 0xFFFFFFFF
 SAME, UNWANTED = -1, -2
 """Instead of an offset: reasons why nothing of a file is sent."""
 PART = re.compile(r"\.gpubox-[0-9a-f]{16}\.[0-9a-z]{1,32}\.part")
-
-
-class TransferRefused(Exception):
-    """The other end cannot do what was requested; the text says why."""
-
-    def __init__(self, title: str, text: str = "", hint: str = "") -> None:
-        super().__init__(title, text, hint)
-        self.title, self.text, self.hint = title, text, hint
 
 
 class Closed(Exception):
@@ -144,17 +138,17 @@ class TransferWire:
     def line(self) -> Row:
         """Return the next line.
 
-        Raises Closed at the end, and TransferRefused with the other end's reason.
+        Raises Closed at the end, and Refused with the other end's reason.
         """
         try:
             row = json.loads(self._line().decode("utf-8", "surrogateescape"))
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise TransferRefused("Not understood", "The other end sent something else than files")
+            raise Refused("Not understood", "The other end sent something else than files")
         error = row.get("error")
         if isinstance(error, dict):
-            raise TransferRefused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
+            raise Refused(*(str(error.get(name, "")) for name in ("title", "text", "hint")))
         return row
 
     def _line(self) -> bytes:
@@ -162,7 +156,7 @@ class TransferWire:
         size = 0
         while not found or not found[-1].endswith(b"\n"):
             if size > LINE:
-                raise TransferRefused("Not understood", "The other end sent an endless line")
+                raise Refused("Not understood", "The other end sent an endless line")
             held = self._held if self._held else memoryview(self._more())
             end = bytes(held[:4096]).find(b"\n") + 1 or bytes(held).find(b"\n") + 1 or len(held)
             found.append(bytes(held[:end]))
@@ -178,12 +172,12 @@ class TransferWire:
         return data
 
     def pieces(self) -> Iterator[memoryview]:
-        """Yield the bytes of one file as they arrive; raises TransferRefused when the sender gave up."""
+        """Yield the bytes of one file as they arrive; raises Refused when the sender gave up."""
         while True:
             left = int.from_bytes(b"".join(self._exactly(4)), "big")
             if left == FAILED:
                 self.line()
-                raise TransferRefused("Not understood", "The other end gave up without words")
+                raise Refused("Not understood", "The other end gave up without words")
             if left == END:
                 return
             yield from self._exactly(left)

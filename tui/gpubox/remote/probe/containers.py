@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from gpubox.remote.probe.kernel_files import read_text, rooted
+from gpubox.remote.kernel_files import read_text, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

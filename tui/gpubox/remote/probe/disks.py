@@ -23,6 +23,8 @@ NETWORK = re.compile(
     r"|ceph\S*|juicefs|s3fs|rclone|gcsfuse|mount-s3|blobfuse2?|mfs|lizardfs|quobyte\S*|cvmfs2?))$"
 )
 """Types of network file systems."""
+HIDDEN = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+"""Errors of file systems that are not this user's business."""
 
 
 def mounts(text: str) -> list[tuple[str, str, str, bool]]:
@@ -55,6 +57,22 @@ def octal(text: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
+def figures(path: bytes) -> tuple[os.statvfs_result | None, str]:
+    """Return the figures of a file system, or why there are none; no reason for a hidden one.
+
+    This may block forever.
+    """
+    try:
+        return os.statvfs(path), ""
+    except OSError as error:
+        return None, "" if error.errno in HIDDEN else os.strerror(error.errno or 0)
+
+
+def size_of(found: os.statvfs_result) -> int:
+    """Return the size of a file system in bytes; blocks reserved for root do not count, as in `df`."""
+    return (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
+
+
 class Mount:
     """A disk that is measured in a thread of its own, because a dead one never answers."""
 
@@ -84,22 +102,14 @@ class Mount:
 
     def measure(self) -> None:
         """Read its size; this may block forever."""
-        try:
-            size = os.statvfs(self.path)
-            shown = bool(size.f_blocks) and os.path.isdir(self.path)
-        except OSError as error:
-            hidden = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
-            self.answer = None if error.errno in hidden else {"fault": os.strerror(error.errno or 0)}
-            return
-        self.answer = (
-            {
-                "used": (size.f_blocks - size.f_bfree) * size.f_frsize,
-                # blocks reserved for root do not count, as in `df`
-                "total": (size.f_blocks - size.f_bfree + size.f_bavail) * size.f_frsize,
-            }
-            if shown
-            else None
-        )
+        found, fault = figures(self.path)
+        if found is None:
+            self.answer = {"fault": fault} if fault else None
+        elif found.f_blocks and os.path.isdir(self.path):
+            used = (found.f_blocks - found.f_bfree) * found.f_frsize
+            self.answer = {"used": used, "total": size_of(found)}
+        else:
+            self.answer = None
 
     def row(self, now: float) -> Row | None:
         """Return its row for the wire, or None for a hidden disk."""

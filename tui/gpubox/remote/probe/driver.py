@@ -8,7 +8,7 @@ import re
 import sys
 
 from gpubox.common.sample_format import COMMAND_LIMIT, DRIVER_VERSION, given
-from gpubox.remote.probe.kernel_files import listing, read_text, rooted
+from gpubox.remote.kernel_files import listing, read_text, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ LIBRARY_FOLDERS = (
     "/home/kubernetes/bin/nvidia/lib64",
     "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
 )
+PCI_DEVICES = "/sys/bus/pci/devices"
+DISPLAY, BRIDGE = "0x03", "0x0680"
+"""How the PCI classes of cards for display and computing begin, and those of bridges, such as NVSwitches."""
 SMI_PLACES = (
     "/usr/bin/nvidia-smi",
     "/usr/lib/wsl/lib/nvidia-smi",
@@ -72,14 +75,14 @@ def mapped_library() -> str:
     return ""
 
 
-def pci_devices() -> list[str]:
-    """Return the PCI addresses of NVIDIA's display and compute devices."""
-    folder = rooted("/sys/bus/pci/devices")
+def pci_devices(kind: str = DISPLAY) -> list[str]:
+    """Return the PCI addresses of NVIDIA's devices of a class."""
+    folder = rooted(PCI_DEVICES)
     return [
         name
         for name in listing(folder)
         if read_text("%s/%s/vendor" % (folder, name), 16) == "0x10de"
-        and read_text("%s/%s/class" % (folder, name), 16).startswith("0x03")
+        and read_text("%s/%s/class" % (folder, name), 16).startswith(kind)
     ]
 
 
@@ -116,7 +119,7 @@ def no_answer(tried: list[str], library: str, smi: str, detail: str, code: str =
     if code == "no-driver" and here:
         other = ", nouveau is loaded" if os.path.isdir(rooted("/sys/module/nouveau")) else ""
         detail = "%s (PCI %s%s)" % (detail or "No driver is loaded", ", ".join(here[:4]), other)
-    looked = ["/sys/bus/pci/devices (vendor 0x10de)", "/dev/nvidia*", "/proc/driver/nvidia/version", *tried]
+    looked = [PCI_DEVICES + " (vendor 0x10de)", "/dev/nvidia*", "/proc/driver/nvidia/version", *tried]
     return given(
         {
             "code": code,

@@ -8,6 +8,7 @@ import threading
 import time
 
 from gpubox.common.sample_format import DRIVER_VERSION, given
+from gpubox.remote.json_io import error_line
 from gpubox.remote.probe import driver
 from gpubox.remote.probe.driver import (
     LIBRARY,
@@ -19,7 +20,6 @@ from gpubox.remote.probe.driver import (
     no_answer,
     pci_devices,
 )
-from gpubox.remote.probe.kernel_files import error_line
 from gpubox.remote.probe.nvml import DriverGone, Nvml
 from gpubox.remote.probe.nvml_calls import (
     NVML_ERROR_DRIVER_NOT_LOADED,

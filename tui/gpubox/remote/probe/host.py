@@ -8,9 +8,9 @@ import time
 
 from gpubox.common.proc import cpu_share, cpu_times, disk_bytes, memory_facts, net_bytes
 from gpubox.common.sample_format import NAME_LIMIT, given
+from gpubox.remote.kernel_files import cpu_model, listing, read_all, read_text, rooted
 from gpubox.remote.probe.containers import CgroupLimits
 from gpubox.remote.probe.disks import Mount, mounts
-from gpubox.remote.probe.kernel_files import cpu_model, listing, read_all, read_text, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from collections import deque
 
 from gpubox.common.sample_format import WIRE, given
 from gpubox.remote import state
+from gpubox.remote.json_io import error_line
+from gpubox.remote.kernel_files import read_text
 from gpubox.remote.probe.gpus import GpuReader
 from gpubox.remote.probe.host import HostReader
-from gpubox.remote.probe.kernel_files import error_line, read_text
 from gpubox.remote.probe.processes import PAGE, ProcessReader
 from gpubox.remote.probe.wire import ProbeWire, Stop, seconds
 

@@ -7,7 +7,7 @@ import re
 import time
 
 from gpubox.common.sample_format import given, impossible
-from gpubox.remote.probe.kernel_files import listing, read_text, rooted
+from gpubox.remote.kernel_files import listing, read_text, rooted
 from gpubox.remote.probe.nvml_calls import (
     DRIVER_LOST,
     GPU_LOST,
@@ -299,7 +299,7 @@ class Nvml:
         except self.calls.errors as error:
             self.failed(card, error)
             if not card.identity:
-                card.identity = self.remembered(card)
+                card.identity = self.remembered()
             return
         info = self.calls.maybe("nvmlDeviceGetPciInfo", handle)
         if info is not None:
@@ -318,7 +318,7 @@ class Nvml:
             if self.calls.code(error) in GPU_LOST:
                 raise
 
-    def remembered(self, card: NvmlDevice) -> Row:
+    def remembered(self) -> Row:
         """Return the kernel module's facts of a GPU that NVML cannot reach."""
         folder = rooted("/proc/driver/nvidia/gpus")
         buses = listing(folder)

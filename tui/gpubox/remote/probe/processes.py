@@ -10,8 +10,8 @@ import time
 
 from gpubox.common.sample_format import COMMAND_LIMIT, NAME_LIMIT, given
 from gpubox.remote import users
+from gpubox.remote.kernel_files import read, read_all, read_text
 from gpubox.remote.probe.containers import container
-from gpubox.remote.probe.kernel_files import read, read_all, read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from gpubox.common.smi import (
     smi_gpus,
     smi_troubles,
 )
+from gpubox.remote.kernel_files import listing, rooted
 from gpubox.remote.probe import driver
 from gpubox.remote.probe.driver import kernel_version, no_answer
-from gpubox.remote.probe.kernel_files import listing, rooted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 
     Row = Dict[str, object]
     App = Dict[str, object]
+
+
+PERIOD = 1.9
+"""Least seconds between the starts of two rounds; a sample every 2 s still gets a new one each time."""
+SHARE = 10
+"""How often the time of a round fits between the starts of two: a slow nvidia-smi runs less often."""
+OUTPUT = 1 << 20
+"""Most bytes of output that are read of one run."""
+ENDING = 0.5
+"""Seconds for nvidia-smi to end by itself after its output; then it is killed."""
+KILLED = 1.0
+"""Seconds for a killed one to be gone; one that hangs in the driver stays."""
 
 
 class ProgramTimeout(Exception):
@@ -61,7 +73,7 @@ class Smi:
         begin = time.monotonic()
         try:
             self.ask()
-            self.next = begin + max(1.9, 10 * (time.monotonic() - begin))
+            self.next = begin + max(PERIOD, SHARE * (time.monotonic() - begin))
         except ProgramTimeout as error:
             self.next = time.monotonic() + driver.RETRY
             self.apps = []
@@ -170,7 +182,7 @@ class Smi:
         end = time.monotonic() + limit
         data = b""
         try:
-            while len(data) < 1 << 20:
+            while len(data) < OUTPUT:
                 ready = select.select([pipe], [], [], max(0.0, end - time.monotonic()))[0]
                 if not ready:
                     raise ProgramTimeout("nvidia-smi gave no answer for %d seconds" % limit)
@@ -193,13 +205,13 @@ class Smi:
         if not isinstance(process, subprocess.Popen):
             return
         try:
-            process.wait(0.5)
+            process.wait(ENDING)
             return
         except subprocess.TimeoutExpired:
             pass
         with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
         try:
-            process.wait(1.0)
+            process.wait(KILLED)
         except subprocess.TimeoutExpired:
             self.stuck = process

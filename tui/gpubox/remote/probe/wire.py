@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Row = Dict[str, object]
 
 
+STDIN, STDOUT = 0, 1
 SILENCE = 45.0
 """Seconds without a heartbeat or a reader after which the probe ends: the laptop sleeps or is gone."""
 
@@ -59,9 +60,7 @@ def escaped(match: re.Match[str]) -> str:
 class ProbeWire:
     """Both ends of the channel: receives commands and sends lines, never blocking forever."""
 
-    def __init__(self, source: int = 0, sink: int = 1, pack: bool = False) -> None:
-        self.source = source
-        self.sink = sink
+    def __init__(self, pack: bool = False) -> None:
         self.pack = Pack() if pack else None
         self.pending = b""
         self.beat_at = time.monotonic()
@@ -77,7 +76,7 @@ class ProbeWire:
             now = time.monotonic()
             left = min(until - now, self.beat_at + SILENCE - now)
             # Input is read before silence is judged: heartbeats may have waited behind a blocked write.
-            if select.select([self.source], [], [], max(0.0, left))[0]:
+            if select.select([STDIN], [], [], max(0.0, left))[0]:
                 self.take()
                 if self.hurry:
                     self.hurry = False
@@ -89,7 +88,7 @@ class ProbeWire:
 
     def take(self) -> None:
         """Read input and run its complete lines; raises Stop at the end of the channel."""
-        block = os.read(self.source, 4096)
+        block = os.read(STDIN, 4096)
         if not block:
             raise Stop(0)
         lines = (self.pending + block).split(b"\n")
@@ -130,11 +129,11 @@ class ProbeWire:
             wait = SILENCE - (time.monotonic() - last)
             if wait <= 0:
                 raise Stop(6)
-            if not select.select([], [self.sink], [], wait)[1]:
+            if not select.select([], [STDOUT], [], wait)[1]:
                 continue
             try:
                 # A pipe that select reports as writable accepts 4,096 bytes without blocking.
-                data = data[os.write(self.sink, data[:4096]) :]
+                data = data[os.write(STDOUT, data[:4096]) :]
             except BrokenPipeError:
                 raise Stop(0) from None
             last = time.monotonic()

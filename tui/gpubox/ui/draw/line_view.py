@@ -123,6 +123,8 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         old, self._lines = self._lines, list(self._draw(width, height))
         if self.virtual_size != (size := Size(width, len(self._lines))):
             self.virtual_size = size
+            # Textual does it with the next layout, but not when the lines have just the size of the view.
+            self._refresh_scrollbars()
             if self.styles.is_auto_height and len(old) != len(self._lines):
                 self.refresh(layout=True)
         first = self.scroll_offset.y
@@ -206,15 +208,20 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_show(self) -> None:
         """Draw what changed while hidden."""
-        self._shown = True
-        self.redraw()
+        if not self._shown:
+            self._shown = True
+            self.redraw()
 
     def on_hide(self) -> None:
         """Stop drawing."""
         self._shown = False
 
     def on_resize(self) -> None:
-        """Draw for the new size."""
+        """Draw for the new size.
+
+        It shows that this is in view: Textual posts no Show when a scroll comes between mounting and layout.
+        """
+        self._shown = True
         self.redraw()
 
     def watch_show_vertical_scrollbar(self) -> None:

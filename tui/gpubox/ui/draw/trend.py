@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from gpubox.core.history import History
 from gpubox.ui.draw.spans import Line, Span, Tone
 
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
@@ -34,8 +34,16 @@ def bridge(interval: float) -> float:
     return max(BRIDGE_SECONDS, _BRIDGE_READINGS * interval)
 
 
+class Windowed(Protocol):
+    """Readings by key, such as History."""
+
+    def window(self, key: str, now: float, seconds: int, points: int) -> list[float | None]:
+        """Return `points` means over the last `seconds` before `now`, oldest first; None is a gap."""
+        ...
+
+
 def series(
-    history: History, key: str, end: float, seconds: int, dots: int, bridge: float = BRIDGE_SECONDS
+    history: Windowed, key: str, end: float, seconds: int, dots: int, bridge: float = BRIDGE_SECONDS
 ) -> list[float | None]:
     """Return exactly `dots` readings of the last `seconds`, oldest first; None is a gap.
 

@@ -57,8 +57,8 @@ class Log:
         """Whether the window reaches the known end."""
         return self.window.end >= self.size
 
-    async def stream(self, *, anew: bool) -> None:
-        """Read new output until the job has ended or this is cancelled; `anew` starts near the end.
+    async def stream(self, *, from_end: bool) -> None:
+        """Read new output until the job has ended or this is cancelled; `from_end` starts near the end.
 
         Errors are stored in `trouble`.
         """
@@ -66,8 +66,8 @@ class Log:
         self._pending.clear()
         self._room.set()
         try:
-            while await self._read(-TAIL if anew else self.window.end):
-                anew = True
+            while await self._read(-TAIL if from_end else self.window.end):
+                from_end = True
         except GpuBoxError as error:
             self.trouble = error
         finally:
@@ -199,15 +199,15 @@ class LogReader:
         self._reading: Worker[bool] | None = None
         self._fetching: Worker[bool] | None = None
 
-    def read(self, source: Log, *, anew: bool) -> None:
+    def read(self, source: Log, *, from_end: bool) -> None:
         """Start to read new output of a log; see Log.stream."""
         self.stop()
         self._reading = self._node.run_worker(
-            guarded(self._node, self._stream(source, anew)), exit_on_error=False
+            guarded(self._node, self._stream(source, from_end)), exit_on_error=False
         )
 
-    async def _stream(self, source: Log, anew: bool) -> None:
-        await source.stream(anew=anew)
+    async def _stream(self, source: Log, from_end: bool) -> None:
+        await source.stream(from_end=from_end)
         self._changed()
 
     def stop(self) -> None:
@@ -233,5 +233,5 @@ class LogReader:
     async def _fetched(self, source: Log, work: Coroutine[object, object, None]) -> None:
         await work
         if source.complete and not (source.live or source.over):
-            self.read(source, anew=False)
+            self.read(source, from_end=False)
         self._changed()

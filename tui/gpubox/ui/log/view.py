@@ -56,8 +56,8 @@ class LogView(Widget, can_focus=True):
     class Moved(Message):
         """Another part of the log is visible, or more of it is known."""
 
-    def __init__(self, logs: Logs, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, logs: Logs) -> None:
+        super().__init__()
         self.source: Log | None = None
         """The shown log."""
         self.follows = True
@@ -80,7 +80,7 @@ class LogView(Widget, can_focus=True):
         self._port.found = None
         self._port.forget()
         if self.source is not None:
-            self._reader.read(self.source, anew=True)
+            self._reader.read(self.source, from_end=True)
         self.draw()
 
     def on_mount(self) -> None:
@@ -98,7 +98,7 @@ class LogView(Widget, can_focus=True):
         """Resume reading after a failure, at the same offset."""
         source = self.source
         if source is not None and not source.live and source.trouble is not None:
-            self._reader.read(source, anew=not source.begun)
+            self._reader.read(source, from_end=not source.begun)
 
     def _read(self) -> None:
         self._tick()
@@ -243,7 +243,7 @@ class LogView(Widget, can_focus=True):
             return
         self.follows = True
         if not (source.live or (source.over and source.complete)):
-            self._reader.read(source, anew=not source.complete)
+            self._reader.read(source, from_end=not source.complete)
         self.draw()
 
     def go(self, offset: int, above: int = 0) -> None:

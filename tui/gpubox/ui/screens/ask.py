@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from gpubox.core import core_dumps
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.line_input import LineInput
@@ -79,6 +80,8 @@ class AskScreen(ModalScreen[str | None]):
         """Name the box in the border, and focus the harmless answer."""
         frame = self.query_one("#question")
         set_title(frame, self.question.title, self.question.about)
+        if self.question.kind is QuestionKind.SECRET:
+            core_dumps.forbid()
         if self.question.kind is QuestionKind.YES_NO:
             self.query_one("#no").focus()
         else:

@@ -21,9 +21,8 @@ from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.target import Target
 from gpubox.ui import shell, x11_actions
-from gpubox.ui.app_access import after_paint, in_sight, program
+from gpubox.ui.app_access import after_paint, in_sight, painted, program
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.job_notifications import notify_endings
 from gpubox.ui.panel_layout import PanelLayout
 from gpubox.ui.status_bar import StatusBar
 from gpubox.ui.widgets.key_footer import KeyFooter
@@ -31,6 +30,13 @@ from gpubox.ui.widgets.key_footer import KeyFooter
 T = TypeVar("T")
 REDRAW = 0.5
 """Least seconds between two drawings: eight graphs at 10 Hz cost half a core."""
+
+LATE = 1.0
+"""Seconds after which panels are mounted though no first sample came.
+
+Else the first panel is mounted after the login, while the box starts the probe, and the others after the
+first sample: to import and mount them takes longer than all the rest.
+"""
 
 LINKED = Binding.Group("Through the link")
 """Keys that leave the panel; the footer drops them first when space is short."""
@@ -51,7 +57,7 @@ class BoxScreen(Screen[None]):
         replace(shell.BINDING, group=LINKED),
         Binding(
             "v",
-            "summon('desktop')",
+            "open_panel('desktop')",
             "Desktop",
             id="box.desktop",
             group=LINKED,
@@ -59,18 +65,24 @@ class BoxScreen(Screen[None]):
         ),
         Binding(
             "t",
-            "summon('tunnels')",
+            "open_panel('tunnels')",
             "Tunnels",
             id="box.tunnels",
             group=LINKED,
             tooltip="List services and tunnels",
         ),
         Binding(
-            "j", "summon('jobs')", "Jobs", id="box.jobs", group=LINKED, tooltip="List the jobs of the box"
+            "j", "open_panel('jobs')", "Jobs", id="box.jobs", group=LINKED, tooltip="List the jobs of the box"
         ),
         Binding("n", "launch", "New job", id="box.launch", group=LINKED, tooltip="Start a job, or queue it"),
-        Binding("e", "summon('envs')", "Envs", id="box.envs", group=LINKED, tooltip="List the environments"),
+        Binding(
+            "e", "open_panel('envs')", "Envs", id="box.envs", group=LINKED, tooltip="List the environments"
+        ),
         replace(x11_actions.BINDING, group=LINKED),
+        Binding("d,D", "checks", "Checks", id="box.checks", group=LINKED, tooltip="Check how it is set up"),
+        Binding(
+            "G", "guide", "Guide", show=False, id="box.guide", tooltip="Go through its set-up step by step"
+        ),
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
@@ -87,6 +99,8 @@ class BoxScreen(Screen[None]):
         self.target = target
         self.box: Box | None = None
         """The box, once it is opened."""
+        self.new = False
+        """Whether this machine sees the box for the first time."""
         self._fleet = fleet
         self._state = StatusBar(target)
         self._board = PanelLayout()
@@ -100,7 +114,7 @@ class BoxScreen(Screen[None]):
     def on_mount(self) -> None:
         """Open the box after the first paint."""
         self._state.show(Health(Phase.CONNECTING, step="opening"))
-        after_paint(self, self._open)
+        after_paint(self, self._begin)
 
     @property
     def is_current(self) -> bool:
@@ -110,9 +124,13 @@ class BoxScreen(Screen[None]):
         """
         return super().is_current and in_sight(self)
 
+    def _begin(self) -> None:
+        """Open the box in a worker: keys are processed meanwhile."""
+        self.run_worker(self._open(), name=f"open {self.target.name}", group="open", exclusive=True)
+
     async def _open(self) -> None:
         """Open the box and keep it open until the program ends; errors stay on the screen."""
-        from gpubox.ui.registry import panel_classes
+        from gpubox.ui.registry import first_panel, panel_classes
 
         try:
             self.box = box = self._fleet.open(self.target)
@@ -122,18 +140,39 @@ class BoxScreen(Screen[None]):
         self._state.box = box
         keeping = self._fleet.keep(box, Purpose.WORK)
         program(self).run_worker(guarded(self, keeping), name=f"keep {box.name}", exit_on_error=False)
-        endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
-        program(self).run_worker(guarded(self, endings), exit_on_error=False)
-        classes = await asyncio.to_thread(panel_classes)  # imports them, while the link begins
-        await self._board.fill([panel(box, box.settings) for panel in classes])
+        self.run_worker(guarded(self, self._follow(box.link.health, self._show_health)), exit_on_error=False)
+        await asyncio.to_thread(box.prepare)
+        latest = asyncio.get_running_loop().time() + LATE
+        first = await asyncio.to_thread(first_panel)  # imported while the login waits for the box
+        await box.link.health.wait(lambda now: now.phase not in (Phase.IDLE, Phase.CONNECTING), latest)
+        await self._board.add([first(box, box.settings)])
+        live = box.link.health.value.phase is Phase.LIVE
+        if live and await box.sample.wait(lambda sample: sample is not None, latest):
+            self._feed()
+            await painted(self)
+        classes = await asyncio.to_thread(panel_classes)
+        await self._board.add([panel(box, box.settings) for panel in classes if panel is not first])
+        self._use_features(box)
         for follow in (
-            self._follow(box.link.health, self._show_health),
             self._follow(box.channels, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
             self._follow_samples(box),
         ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._grow_old)
+
+    def _use_features(self, box: Box) -> None:
+        """Follow what features of the box offer; imported late, because a first sample needs none of them."""
+        from gpubox.boxes.envs.envs import Environments
+        from gpubox.ui.first_visit import offer_guide
+        from gpubox.ui.job_notifications import notify_endings
+
+        if self.new:
+            self.run_worker(guarded(self, offer_guide(self, box)), exit_on_error=False)
+        endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
+        program(self).run_worker(guarded(self, endings), exit_on_error=False)
+        chosen = self._follow(box.use(Environments).chosen, self._state.show_env)
+        self.run_worker(guarded(self, chosen), exit_on_error=False)
 
     async def _follow(self, feed: Feed[T], react: Callable[[T], None]) -> None:
         async for value in feed.follow():
@@ -184,18 +223,32 @@ class BoxScreen(Screen[None]):
         """Move to the next panel, or back by -1."""
         self._board.go(self._board.neighbor(step))
 
-    def action_summon(self, name: str) -> None:
+    def action_open_panel(self, name: str) -> None:
         """Focus a panel by its own key, and run that key's action."""
         if (panel := self._board.named(name)) is not None:
             again = panel is self._board.focused
             self._board.go(panel)
-            panel.summon(again=again)
+            panel.opened_by_key(again=again)
 
     async def action_launch(self) -> None:
         """Open the form for a new job, from any panel, and start the job."""
         panel = self._board.named("jobs")
         if panel is not None:
             await panel.run_action("new")
+
+    def action_checks(self) -> None:
+        """Look at how the box is set up, in a window."""
+        from gpubox.ui.screens.checks import ChecksScreen
+
+        if self.box is not None:
+            program(self).push_screen(ChecksScreen(self.box))
+
+    def action_guide(self) -> None:
+        """Walk through what needs care in the set-up of the box."""
+        from gpubox.ui.screens.guide import GuideScreen
+
+        if self.box is not None:
+            program(self).push_screen(GuideScreen(self.box))
 
     def action_maximize(self) -> None:
         """Maximize the focused panel."""
@@ -209,10 +262,10 @@ class BoxScreen(Screen[None]):
         """Select all GPUs again."""
         self._board.choose_gpu(None)
 
-    async def action_retry(self) -> None:
+    def action_retry(self) -> None:
         """Retry the link now."""
         if self.box is None:
-            await self._open()
+            self._begin()
         else:
             self.box.retry()
 
@@ -227,7 +280,7 @@ class BoxScreen(Screen[None]):
                 return self.box is None or self.box.sample.value is None or self.box.stale
             case "go", (int(number),):
                 return self._board.number(number) is not None
-            case "summon", (str(name),):
+            case "open_panel", (str(name),):
                 return self._board.named(name) is not None
             case "launch", _:
                 return self._board.named("jobs") is not None

@@ -51,7 +51,7 @@ class HelpScreen(ModalScreen[None]):
         """Set up the help.
 
         Args:
-            chain: the nodes from the focused widget up to the app.
+            chain: the nodes from the focused widget up to the app, or up to a modal window.
             keys: the user's own keys, by the id of the binding.
             notices: faults of the settings; shown first.
             takers: the node that handles each key now; others are not listed with that key.
@@ -104,7 +104,7 @@ class HelpScreen(ModalScreen[None]):
         here = [node for node in self._chain if not isinstance(node, Screen) and node is not app]
         yield "Here", here
         yield "On this screen", [node for node in self._chain if isinstance(node, Screen)]
-        yield "Everywhere", [app]
+        yield "Everywhere", [node for node in self._chain if node is app]
 
     def action_close(self) -> None:
         """Close the help."""
@@ -117,7 +117,10 @@ def help_of(
     """Return the help for a screen with its focus as it is now."""
     start: DOMNode = screen.focused or screen
     takers = {key: active.node for key, active in screen.active_bindings.items()}
-    return HelpScreen(start.ancestors_with_self, keys, notices, takers)
+    chain = start.ancestors_with_self
+    if screen.is_modal:  # keys of the app itself do not work there
+        chain = [node for node in chain if node is not program(screen)]
+    return HelpScreen(chain, keys, notices, takers)
 
 
 class KeyTable(Widget, can_focus=False):
@@ -126,6 +129,7 @@ class KeyTable(Widget, can_focus=False):
     def __init__(self, rows: Sequence[Entry | str]) -> None:
         super().__init__(id="keys")
         self._rows = rows
+        self._wrapped: tuple[int, list[Content]] = (-1, [])
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return the rows that the table takes when its sentences are wrapped."""
@@ -136,6 +140,12 @@ class KeyTable(Widget, can_focus=False):
         return Content("\n").join(self._lines(self.content_size.width))
 
     def _lines(self, width: int) -> list[Content]:
+        """Return the table at a width; Textual asks for it three times before the first paint."""
+        if self._wrapped[0] != width:
+            self._wrapped = (width, self._wrap(width))
+        return self._wrapped[1]
+
+    def _wrap(self, width: int) -> list[Content]:
         lines: list[Content] = []
         for row in self._rows:
             if isinstance(row, str):

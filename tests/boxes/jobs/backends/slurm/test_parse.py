@@ -162,7 +162,7 @@ def test_why_a_job_waits_is_said_in_plain_words(reason: str, said: str) -> None:
         (-5, ""),
     ],
 )
-def test_an_expected_start_is_told_only_when_it_is_sane(later: float, said: str) -> None:
+def test_an_expected_start_is_reported_only_when_it_is_sane(later: float, said: str) -> None:
     row = QueueRow("1", "PENDING", reason="Priority", start=NOW + later)
     assert words.waits(row, NOW) == "jobs with a higher priority" + said
 
@@ -206,7 +206,9 @@ def test_how_a_job_ended_is_said_in_plain_words(found: AccountedJob, said: str) 
         ("FAILED", Ending("exit", 3), False),
     ],
 )
-def test_what_slurm_ended_is_told_from_what_ended_by_itself(state: str, ending: Ending, said: bool) -> None:
+def test_what_slurm_ended_is_reported_from_what_ended_by_itself(
+    state: str, ending: Ending, said: bool
+) -> None:
     assert words.forced(AccountedJob(state), job(1, "ended", ending=ending)) is said
 
 

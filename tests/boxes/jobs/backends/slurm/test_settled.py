@@ -57,7 +57,7 @@ async def test_slurm_is_asked_once_about_a_job_that_ended(monkeypatch: pytest.Mo
 
 def backend(
     row: QueueRow | None,
-    told: AccountedJob | None,
+    reported: AccountedJob | None,
     monkeypatch: pytest.MonkeyPatch,
     settled: Record | None = None,
     *,
@@ -74,7 +74,7 @@ def backend(
 
     async def ends(*_: object) -> dict[str, AccountedJob]:
         assert not forbidden
-        return {"7": told} if told else {}
+        return {"7": reported} if reported else {}
 
     for name, made in (("find", find), ("ask", ask), ("ends", ends)):
         monkeypatch.setattr(commands, name, made)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
+from gpubox.boxes.desktops.arguments import address_of, display_of, options_of, port_of, security_of
 from gpubox.boxes.desktops.servers.turbovnc import is_turbo
 from gpubox.boxes.desktops.session import Running, Transport, VncAddress
-from gpubox.core.bounds import whole
 
 
 class _TigerVnc:
@@ -31,17 +30,12 @@ class _TigerVnc:
         if is_turbo(running):
             return None
         display = display_of(running.arguments)
-        path = options.get("rfbunixpath", "")
-        port = port_of(display, options.get("rfbport", ""))
-        return VncAddress(
+        return address_of(
+            running,
             display=display,
-            path=path,
-            port=0 if path or port < 0 else port,
-            geometry=options.get("geometry", ""),
-            depth=whole(options.get("depth", "")),
-            title=options.get("desktop", ""),
+            port=port_of(display, options.get("rfbport", "")),
             security=security_of(options.get("securitytypes", "TLSVnc,VncAuth")),
-            secret=options.get("passwordfile", "") or options.get("rfbauth", ""),
+            secrets=("passwordfile", "rfbauth"),
         )
 
 

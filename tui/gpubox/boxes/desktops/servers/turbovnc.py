@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import display_of, options_of, port_of, security_of
+from gpubox.boxes.desktops.arguments import address_of, display_of, options_of, port_of, security_of
 from gpubox.boxes.desktops.session import Running, Transport, VncAddress
-from gpubox.core.bounds import whole
 
 
 def is_turbo(running: Running) -> bool:
@@ -33,16 +32,12 @@ class _TurboVnc:
             return None
         options = options_of(running.arguments)
         display = display_of(running.arguments)
-        path = options.get("rfbunixpath", "")
-        return VncAddress(
+        return address_of(
+            running,
             display=display,
-            path=path,
-            port=0 if path else port_of(display, options.get("rfbport", "")),
-            geometry=options.get("geometry", ""),
-            depth=whole(options.get("depth", "")),
-            title=options.get("desktop", ""),
+            port=port_of(display, options.get("rfbport", "")),
             security=security_of(options.get("securitytypes", "TLSVnc,VNC")),
-            secret=options.get("rfbauth", ""),
+            secrets=("rfbauth",),
         )
 
 

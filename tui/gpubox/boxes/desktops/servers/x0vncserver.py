@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import options_of, security_of
+from gpubox.boxes.desktops.arguments import address_of, options_of, security_of
 from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
@@ -21,16 +21,12 @@ class _X0VncServer:
     def read(self, running: Running) -> VncAddress | None:
         """Parse its command line."""
         options = options_of(running.arguments)
-        path = options.get("rfbunixpath", "")
-        port = whole(options.get("rfbport", "")) or 5900
-        return VncAddress(
+        return address_of(
+            running,
             display=options.get("display", ""),
-            path=path,
-            port=0 if path or port < 0 else port,
-            geometry=options.get("geometry", ""),
-            title=options.get("desktop", ""),
+            port=whole(options.get("rfbport", "")) or 5900,
             security=security_of(options.get("securitytypes", "TLSVnc,VncAuth")),
-            secret=options.get("passwordfile", "") or options.get("rfbauth", ""),
+            secrets=("passwordfile", "rfbauth"),
         )
 
 

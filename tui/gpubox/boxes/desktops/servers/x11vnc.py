@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpubox.boxes.desktops.arguments import options_of
+from gpubox.boxes.desktops.arguments import address_of, options_of
 from gpubox.boxes.desktops.session import Running, Transport, VncAddress
 from gpubox.core.bounds import whole
 
@@ -21,17 +21,14 @@ class _X11Vnc:
     def read(self, running: Running) -> VncAddress | None:
         """Parse its command line and its open port: it moves on when 5900 is taken."""
         options = options_of(running.arguments)
-        path = options.get("unixsockonly", "") or options.get("unixsock", "")
-        number = whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900)
         asks = {"rfbauth", "passwd", "passwdfile", "usepw"} & set(options)
-        return VncAddress(
+        return address_of(
+            running,
             display=options.get("display", ""),
-            path=path,
-            port=0 if path else number,
-            geometry=options.get("geometry", ""),
-            title=options.get("desktop", ""),
+            port=whole(options.get("rfbport", "")) or (min(running.ports) if running.ports else 5900),
             security="other" if {"ssl", "unixpw"} & set(options) else "password" if asks else "none",
-            secret=options.get("rfbauth", ""),
+            secrets=("rfbauth",),
+            path=options.get("unixsockonly", "") or options.get("unixsock", ""),
         )
 
 

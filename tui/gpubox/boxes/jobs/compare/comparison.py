@@ -9,6 +9,7 @@ from statistics import mean, median, stdev
 
 from gpubox.boxes.jobs.compare.grouping import Side, same_work, sides
 from gpubox.boxes.jobs.compare.warnings import differences, notes
+from gpubox.boxes.jobs.gpu_values import over_gpus
 from gpubox.core.env import Package
 from gpubox.core.record import GpuUse, Record
 
@@ -76,11 +77,7 @@ def _usage(of: Callable[[Record], float | None]) -> Callable[[Record], float | N
 def _gpus(
     of: Callable[[GpuUse], float | None], join: Callable[[list[float]], float]
 ) -> Callable[[Record], float | None]:
-    def value(record: Record) -> float | None:
-        found = [known for gpu in record.gpus if (known := of(gpu)) is not None]
-        return join(found) if found else None
-
-    return value
+    return lambda record: over_gpus(record.gpus, of, join)
 
 
 def _throttled(gpu: GpuUse) -> float | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gpubox.boxes.jobs.compare.comparison import MEASURES, Comparison, Figure, Measure, SpeedUp
-from gpubox.boxes.jobs.compare.grouping import Side, command, gpu_names
+from gpubox.boxes.jobs.compare.grouping import Side, gpu_names
+from gpubox.boxes.jobs.wording import command, outcome
 from gpubox.common import units
-from gpubox.core.job_outcome import outcome
+from gpubox.common.metrics import SHOWN
 from gpubox.core.json_text import json_text
 from gpubox.core.sanitize import aligned, clean
 
@@ -22,27 +23,18 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#!~&$])")
 
 
+_EXACT: Mapping[str, Callable[[float], str]] = {
+    "s": lambda value: units.duration(value) if value >= 600 else f"{value:.2f} s",
+    "J": lambda value: f"{value / 1000:.2f} kJ" if value >= 1000 else f"{value:.0f} J",
+    "": lambda value: f"{value:,.0f}",
+    "C": units.celsius,
+}
+"""Formatters that differ from those of metrics: runs are compared by hundredths of seconds."""
+
+
 def written(value: float | None, unit: str) -> str:
     """Format a value of a measure: `83.42 s`, `3m 12s`, `7.6G`, or a dash."""
-    if value is None:
-        return units.DASH
-    match unit:
-        case "s":
-            return units.duration(value) if value >= 600 else f"{value:.2f} s"
-        case "B":
-            return units.size(value)
-        case "%":
-            return units.percent(value)
-        case "W":
-            return units.watts(value)
-        case "C":
-            return units.celsius(value)
-        case "MHz":
-            return units.megahertz(value)
-        case "J":
-            return f"{value / 1000:.2f} kJ" if value >= 1000 else f"{value:.0f} J"
-        case _:
-            return f"{value:,.0f}"
+    return units.DASH if value is None else (_EXACT.get(unit) or SHOWN[unit])(value)
 
 
 def figure(measure: Measure, one: Figure) -> str:

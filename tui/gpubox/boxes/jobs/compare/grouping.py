@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from gpubox.core.job_outcome import succeeded
+from gpubox.boxes.jobs.wording import command, succeeded
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 
@@ -57,11 +57,6 @@ def _key(record: Record) -> Hashable:
     )
 
 
-def command(record: Record) -> str:
-    """Return the command as a user types it, safe to draw."""
-    return clean(record.spec.command, 200)
-
-
 def gpu_names(record: Record) -> str:
     """Return the GPUs of a job by model: `2 x NVIDIA H200`, or `CPU` for one without."""
     names = [clean(gpu.name, 60) or "GPU" for gpu in record.gpus]
@@ -102,7 +97,7 @@ _LABELS: tuple[Callable[[Record], str], ...] = (
     _name,
     _env,
     lambda record: " ".join(filter(None, (_name(record), _env(record)))),
-    lambda record: clean(command(record), 28),
+    lambda record: command(record, 28),
     gpu_model,
     lambda record: " ".join(filter(None, (_env(record), gpu_model(record)))),
     lambda record: f"{clean(record.spec.env or record.spec.name, 24)} {record.id[-6:]}".strip(),

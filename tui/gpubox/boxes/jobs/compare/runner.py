@@ -9,10 +9,10 @@ from typing import Protocol
 from gpubox.boxes.jobs import completion
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.boxes.jobs.logs import last_lines
+from gpubox.boxes.jobs.wording import succeeded
 from gpubox.core.errors import Dropped, RemoteError
 from gpubox.core.feed import Feed
 from gpubox.core.job import JobSpec
-from gpubox.core.job_outcome import succeeded
 from gpubox.core.record import ACTIVE, Record
 from gpubox.core.shell import Shell
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 
-from gpubox.boxes.jobs.compare.grouping import Side, command, gpu_model, gpu_names, same_work
+from gpubox.boxes.jobs.compare.grouping import Side, gpu_model, gpu_names, same_work
+from gpubox.boxes.jobs.wording import command, outcome, requested_gpus, succeeded
 from gpubox.core.env import Package
-from gpubox.core.job import GpuRequest
-from gpubox.core.job_outcome import outcome, succeeded
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 
@@ -147,22 +146,10 @@ def _energy(them: Sequence[Side]) -> list[str]:
     ]
 
 
-def _requested_gpus(spec: GpuRequest) -> str:
-    match spec.mode:
-        case "none":
-            return "none"
-        case "any":
-            return "all"
-        case "chosen":
-            return f"{len(spec.uuids)} chosen"
-        case _:
-            return str(spec.count)
-
-
 _FACTS: tuple[tuple[str, Callable[[Record], str]], ...] = (
     ("command", command),
     ("environment", lambda record: clean(record.spec.env or record.spec.prefix, 80)),
-    ("GPUs wanted", lambda record: _requested_gpus(record.spec.gpus)),
+    ("GPUs wanted", lambda record: requested_gpus(record.spec.gpus)),
     ("GPUs", gpu_names),
     ("box", lambda record: clean(record.host, 60)),
     ("CPU", lambda record: clean(record.cpu_model, 60)),

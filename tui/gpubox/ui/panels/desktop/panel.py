@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
+from gpubox.boxes.desktops.session import own_sessions
 from gpubox.boxes.sshd_policy import SshdLimits
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Direction, Forward
@@ -54,7 +55,7 @@ chosen one as it is now.
         Binding("enter", "open", "Open", id="desktop.open", tooltip="Show the desktop in a viewer"),
         Binding("n", "new", "New", id="desktop.new", tooltip="Start a desktop of a size and session"),
         Binding("x", "stop", "Stop", id="desktop.stop", tooltip="End the desktop; asks before"),
-        Binding("R", "restart", "Restart", id="desktop.restart", tooltip="End it, start it anew; asks"),
+        Binding("R", "restart", "Restart", id="desktop.restart", tooltip="Stop it and start it again; asks"),
         Binding("y", "copy", "Copy address", id="desktop.copy", tooltip="Copy the address for a viewer"),
         Binding("d", "close", "Disconnect", id="desktop.close", tooltip="End the viewer, not the desktop"),
     ]
@@ -155,7 +156,7 @@ chosen one as it is now.
         session = self.chosen
         return "" if action == "stop" and session is not None and not session.mine else None
 
-    def summon(self, *, again: bool) -> None:
+    def opened_by_key(self, *, again: bool) -> None:
         """List the desktops. Without one of the user's, start one and open it; a second press opens it."""
         if again and self.check_action("open", ()):
             self.action_open()
@@ -163,8 +164,7 @@ chosen one as it is now.
             self.run_worker(guarded(self, self._ready()), group="ready", exclusive=True, exit_on_error=False)
 
     async def _ready(self) -> None:
-        found = await self._desktops.list()
-        if any(one.mine and not one.physical for one in found):
+        if own_sessions(await self._desktops.list()):
             return
         if not self._agreed:  # a stray key must not start a server
             self._agreed = await asker(self).ask(start_question(self.box.name)) == "yes"
@@ -214,7 +214,7 @@ chosen one as it is now.
         self._poller.soon()  # the list has its start time
         if show:
             self._viewers.open(session)
-        if desktops.mortal:
+        if desktops.ends_at_logout:
             self.notify(
                 "The box ends it when you log out; there: loginctl enable-linger",
                 title=session.name,

@@ -37,7 +37,7 @@ class DesktopPicture(Thumbnail):
         if session is None or not session.mine or channels is None:
             aimed: tuple[object, ...] = ()
         else:
-            aimed = (key(session), channels)  # a new link begins anew
+            aimed = (key(session), channels)  # a new link starts over
         if aimed != self._aimed:
             same = self._aimed[:1] == aimed[:1]
             self._aimed = aimed

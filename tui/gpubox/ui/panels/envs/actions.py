@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.envs import removal
 from gpubox.boxes.envs.envs import Environments
 from gpubox.boxes.envs.operations import not_base
 from gpubox.boxes.envs.spec_file import read_spec_file
 from gpubox.boxes.envs.validation import split_packages
 from gpubox.boxes.jobs import completion
 from gpubox.boxes.jobs.jobs import Jobs
+from gpubox.boxes.jobs.wording import succeeded
 from gpubox.core.env import Env
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.job import JobSpec
-from gpubox.core.job_outcome import succeeded
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
@@ -101,15 +102,8 @@ class EnvActions:
     async def remove(self, env: Env) -> None:
         """Ask for its name to confirm, then delete it; raises ConfigError for a base."""
         spec = self._envs.remove(env)
-        typed = await self._ask(
-            f"Remove {clean(env.name, 60)}?",
-            f"{clean(env.prefix)}\n\nThe environment and all that is installed in it are deleted on the box. "
-            "Nothing brings them back.",
-            f"Type {clean(env.name, 60)} to remove it:",
-            danger=True,
-        )
-        # Characters that cannot be typed, such as a newline, are typed as displayed.
-        if typed not in (env.name, clean(env.name, 60).strip()):
+        typed = await self._answer(removal.question(self._box.name, env))
+        if not removal.confirms(env, typed):
             raise ConfigError("Nothing is removed", f"{clean(typed, 40)} is not {clean(env.name, 60)}")
         await self._run(spec, f"Remove {clean(env.name, 60)}")
 
@@ -142,11 +136,13 @@ class EnvActions:
         finally:
             self.busy.pop(env.prefix, None)
 
-    async def _ask(self, title: str, text: str, prompt: str, *, danger: bool = False) -> str:
+    async def _ask(self, title: str, text: str, prompt: str) -> str:
         """Return what was typed; raises Cancelled."""
-        answer = await asker(self._panel).ask(
-            Question(self._box.name, title, text, QuestionKind.TEXT, prompt, danger)
-        )
+        return await self._answer(Question(self._box.name, title, text, QuestionKind.TEXT, prompt))
+
+    async def _answer(self, question: Question) -> str:
+        """Return what was typed; raises Cancelled."""
+        answer = await asker(self._panel).ask(question)
         if answer is None or not answer.strip():
             raise Cancelled("Nothing was typed")
         return answer.strip()

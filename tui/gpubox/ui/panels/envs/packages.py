@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -20,8 +19,8 @@ from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span, Tone
 from gpubox.ui.draw.table import Column, Table
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.widgets.filter_input import FilterInput
 from gpubox.ui.widgets.key_footer import KeyFooter
+from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_caption, set_title
 
 
@@ -77,7 +76,7 @@ class EnvPackages(ModalScreen[None]):
         self._list: Table[Pair] = Table(
             columns(self._envs), lambda pair: pair.name, sort="name", empty="Looking …", id="list"
         )
-        self._words = FilterInput(placeholder="words in the name …", id="words")
+        self._words = ListFilter("words in the name …", self._show, lambda: self._list)
         self._frame = Vertical(self._list, self._words)
 
     def compose(self) -> ComposeResult:
@@ -104,13 +103,11 @@ class EnvPackages(ModalScreen[None]):
         return f"No package: {clean(broken.name, 40)} is broken" if broken is not None else "No package"
 
     def _show(self) -> None:
-        words = self._words.value.lower().split()
         shown = [
-            pair
-            for pair in self._pairs
-            if (self._all or pair.differs) and all(word in pair.name.lower() for word in words)
+            pair for pair in self._pairs if (self._all or pair.differs) and self._words.admits(pair.name)
         ]
-        self._list.empty = "Nothing matches" if words else "Nothing differs" if self._pairs else self._none()
+        none = "Nothing differs" if self._pairs else self._none()
+        self._list.empty = "Nothing matches" if self._words.text else none
         self._list.show(shown)
         differ = sum(pair.differs for pair in self._pairs)
         parts = [f"{len(self._pairs)} packages"]
@@ -121,14 +118,6 @@ class EnvPackages(ModalScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to show equal packages only where two environments are compared."""
         return action != "all" or len(self._envs) > 1
-
-    @on(FilterInput.Changed)
-    def _narrow(self) -> None:
-        self._show()
-
-    @on(FilterInput.Submitted)
-    def _keep(self) -> None:
-        self._list.focus()
 
     def action_filter(self) -> None:
         """Ask for words."""
@@ -141,9 +130,8 @@ class EnvPackages(ModalScreen[None]):
 
     def action_close(self) -> None:
         """Drop the filter; without one, go back."""
-        if self._words.shown:
-            self._words.drop()
-            self._list.focus()
+        if self._words.used:
+            self._words.clear_words()
         else:
             self.dismiss()
 

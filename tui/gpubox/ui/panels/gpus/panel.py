@@ -112,7 +112,7 @@ chosen with the arrow keys or a click; `0` shows all again.
         self._swap()
         if self._table.display:
             self._table.show(self._gpus())
-        self._cards.redraw()
+        self._redraw_cards()
         shape = (len(self._gpus()), len(sample.faults) if sample else 0)
         if shape != self._shape:
             self._shape = shape
@@ -131,15 +131,20 @@ chosen with the arrow keys or a click; `0` shows all again.
         table = self.tabular and bool(self._gpus())
         if self._table.display == table:
             return
-        focused = self._cards.has_focus or self._table.has_focus
+        focused = self.screen.focused in (self._cards, self._table)  # has_focus comes with a later message
         self._table.display = table
         self._cards.display = not table
         self.refresh(layout=True)
         if focused:
-            (self._table if table else self._cards).focus(scroll_visible=False)
+            self.screen.set_focus(self._table if table else self._cards, scroll_visible=False)
 
     def _gpus(self) -> tuple[Gpu, ...]:
         return self.sample.gpus if self.sample else ()
+
+    def _redraw_cards(self) -> None:
+        """Redraw the cards, if they are shown: Textual tells them only later that they are not."""
+        if self._cards.display:
+            self._cards.redraw()
 
     def _draw_cards(self, width: int, height: int) -> Sequence[Line]:
         sample = self.sample
@@ -234,11 +239,11 @@ chosen with the arrow keys or a click; `0` shows all again.
 
     def on_descendant_focus(self) -> None:
         """Show which card the keys act on."""
-        self._cards.redraw()
+        self._redraw_cards()
 
     def on_descendant_blur(self) -> None:
         """Show that no card is chosen."""
-        self._cards.redraw()
+        self._redraw_cards()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is available now."""

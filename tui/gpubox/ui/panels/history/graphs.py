@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gpubox.common import units
 from gpubox.common.metrics import GPU, HOST, Metric, graphed
@@ -12,8 +13,11 @@ from gpubox.config.settings import Settings
 from gpubox.core.history import History, gpu_key, host_key
 from gpubox.core.sample import Gpu
 from gpubox.ui.draw.spans import Line, Span, Tone, beside, spread
-from gpubox.ui.draw.trend import Toning, series, trend
+from gpubox.ui.draw.trend import Toning, bridge, series, trend
 from gpubox.ui.severity import level
+
+if TYPE_CHECKING:  # SQLite, which the first paint does without
+    from gpubox.store.tiers import HistorySpan
 
 _SCALE = 6
 """Cells of the scale beside a graph."""
@@ -47,10 +51,23 @@ class Graph:
 class View:
     """The history and the span of time that are shown."""
 
-    history: History
+    live: History
     now: float
     seconds: int
-    bridge: float
+    interval: float
+    """Seconds between two readings."""
+    past: HistorySpan | None = None
+    """What is drawn instead, for a span that `live` does not have."""
+
+    def values(self, key: str, dots: int) -> list[float | None]:
+        """Return the readings of a series over the span, with a gap where there were none."""
+        if self.past is None:
+            return series(self.live, key, self.now, self.seconds, dots, bridge(self.interval))
+        return series(self.past, key, self.now, self.seconds, dots, bridge(self.past.width))
+
+    def newest(self, key: str) -> float | None:
+        """Return the reading of now; a dot of the graph may stand for hours."""
+        return series(self.live, key, self.now, 4, 4, bridge(self.interval))[-1]
 
 
 def of_gpu(gpu: Gpu, settings: Settings) -> list[Graph]:
@@ -105,7 +122,7 @@ def draw_graphs(graphs: Sequence[Graph], view: View, width: int, height: int) ->
 
 def _graph(graph: Graph, view: View, width: int, height: int) -> list[Line]:
     cells = max(1, width - _SCALE)
-    values = series(view.history, graph.key, view.now, view.seconds, 2 * cells, view.bridge)
+    values = view.values(graph.key, 2 * cells)
     seen = [value for value in values if value is not None]
     top = graph.top or _round_up(max(seen, default=1.0))
     lines = trend(values, height - 1, 0, top, graph.tone)
@@ -119,8 +136,7 @@ def _graph(graph: Graph, view: View, width: int, height: int) -> list[Line]:
 
 
 def _title(graph: Graph, view: View, seen: Sequence[float], width: int) -> Line:
-    newest = series(view.history, graph.key, view.now, 4, 4, view.bridge)[-1]  # a dot may stand for minutes
-    left = (Span(f"{graph.metric.name:<12}", "muted"), Span(graph.say(newest), "title"))
+    left = (Span(f"{graph.metric.name:<12}", "muted"), Span(graph.say(view.newest(graph.key)), "title"))
     if not seen:
         return spread(left, (Span("nothing seen" + " " * _SCALE, "faint"),), width)
     mean, most = sum(seen) / len(seen), max(seen)
@@ -137,5 +153,5 @@ def _round_up(value: float) -> float:
 
 
 def _axis(view: View, width: int) -> Line:
-    first = Span(f"{units.duration(view.seconds).replace(' 00s', '').replace(' 00m', '')} ago", "faint")
+    first = Span(f"{units.duration(view.seconds).partition(' 0')[0]} ago", "faint")
     return spread((first,), (Span("now" + " " * _SCALE, "faint"),), width)

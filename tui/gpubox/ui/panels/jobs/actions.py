@@ -11,6 +11,7 @@ from textual.app import App
 from textual.widget import Widget
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.common import units
 from gpubox.config.settings import Settings
@@ -22,7 +23,6 @@ from gpubox.core.retry import connected
 from gpubox.core.sanitize import clean
 from gpubox.ui.app_access import asker, program
 from gpubox.ui.modal_guard import window
-from gpubox.ui.panels.jobs import text
 
 VERBS = ("rerun", "edit", "folder", "results")
 """Actions on a job besides show, stop and remove."""
@@ -54,12 +54,12 @@ class JobActions:
         match verb:
             case "rerun":
                 made = await self._box.use(Jobs).rerun(record.id)
-                self._node.notify(text.greeting(made), title="Once more", markup=False)
+                self._node.notify(wording.state_sentence(made), title="Once more", markup=False)
                 return made
             case "edit":
                 jobs = self._box.use(Jobs)
                 whole = await jobs.show(record.id)  # lists leave out the files that are sent along
-                return await self._form(jobs.spec_again(whole), f"Run {text.name(record)} again")
+                return await self._form(jobs.spec_again(whole), f"Run {wording.name(record)} again")
             case "folder":
                 await self._folder(record)
             case _:
@@ -120,16 +120,15 @@ class JobActions:
 
 def stopping(box: str, record: Record) -> Question:
     """Return the question before a job is stopped."""
-    took = units.duration(text.seconds(record, text.now(record)))
-    where = f" on GPU {text.gpus(record)}" if record.gpus else ""
+    took = units.duration(wording.seconds(record, wording.now(record)))
     return Question(
         about=box,
-        title=f"Stop {text.name(record)}?",
-        text=f"{text.command(record, 200)}\n\n"
+        title=f"Stop {wording.name(record)}?",
+        text=f"{wording.command(record, 200)}\n\n"
         + (
             f"It has waited for {took}; it leaves the queue."
             if record.state == "queued"
-            else f"It has run for {took}{where}. All its processes get TERM, and KILL "
+            else f"It has run for {took}{wording.on_gpus(record)}. All its processes get TERM, and KILL "
             f"{units.duration(record.spec.grace)} later."
         ),
         kind=QuestionKind.YES_NO,
@@ -139,9 +138,9 @@ def stopping(box: str, record: Record) -> Question:
 
 def removing(box: str, records: Sequence[Record]) -> Question:
     """Return the question before records are deleted."""
-    what = text.name(records[0]) if len(records) == 1 else f"{len(records)} jobs"
+    what = wording.name(records[0]) if len(records) == 1 else f"{len(records)} jobs"
     size = units.size(sum(record.log_bytes for record in records))
-    names = "\n".join(f"{record.id}  {text.name(record)}" for record in records[:8])
+    names = "\n".join(f"{record.id}  {wording.name(record)}" for record in records[:8])
     more = f"\nand {len(records) - 8} more" if len(records) > 8 else ""
     whose = (
         f"The record and the log ({size}) are" if len(records) == 1 else f"The records and logs ({size}) are"

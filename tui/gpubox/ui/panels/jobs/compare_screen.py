@@ -24,8 +24,9 @@ from gpubox.core.record import Record, Tick
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.panels.jobs.compare_graphs import CurveKind, draw_graphs, kinds
+from gpubox.ui.panels.jobs.compare_graphs import draw_graphs, kinds
 from gpubox.ui.panels.jobs.compare_table import draw_table
+from gpubox.ui.panels.jobs.curves import Curve
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_caption, set_title
 
@@ -120,7 +121,7 @@ share one axis of time.
             return {}  # an environment is gone; the figures do not need its packages
 
     @property
-    def _kinds(self) -> list[CurveKind]:
+    def _kinds(self) -> list[Curve]:
         return kinds(list(self._ticks.values()))
 
     def _draw_figures(self, width: int, _height: int) -> Sequence[Line]:

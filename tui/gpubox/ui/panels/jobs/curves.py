@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
+from gpubox.boxes.jobs.gpu_values import over_gpus
 from gpubox.common import units
 from gpubox.core.record import GpuTick, Record, Tick
 from gpubox.ui.draw.spans import Line, Span, Tone, beside, length, spread
@@ -19,14 +21,14 @@ _MOST_GPUS = 2
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series of a job."""
+    """One series of a job, or of each of several jobs."""
 
     name: str
     value: Callable[[Tick], float | None]
     say: Callable[[float | None], str]
     tone: Tone
     top: float = 0.0
-    """The value at full height; 0 takes the largest value."""
+    """The value at full height; 0 takes the largest value that is drawn."""
 
 
 def curves(record: Record, ticks: Sequence[Tick]) -> list[Curve]:
@@ -44,42 +46,51 @@ def curves(record: Record, ticks: Sequence[Tick]) -> list[Curve]:
     for group in groups:
         name = names.get(group[0], "GPU") if len(group) == 1 else f"{len(group)} GPUs"
         out += [
-            Curve(f"{name} util", _mean(group, lambda gpu: gpu.util), units.percent, "util", 100.0),
-            Curve("memory", _mean(group, lambda gpu: gpu.memory), units.size, "memory", total),
-            Curve("power", _mean(group, lambda gpu: gpu.power), units.watts, "calm"),
+            Curve(f"{name} util", gpu_value(lambda gpu: gpu.util, uuids=group), units.percent, "util", 100.0),
+            Curve("memory", gpu_value(lambda gpu: gpu.memory, uuids=group), units.size, "memory", total),
+            Curve("power", gpu_value(lambda gpu: gpu.power, uuids=group), units.watts, "calm"),
         ]
     return out
 
 
-def _mean(uuids: Sequence[str], of: Callable[[GpuTick], float | None]) -> Callable[[Tick], float | None]:
-    def value(tick: Tick) -> float | None:
-        seen = [found for gpu in tick.gpus if gpu.uuid in uuids and (found := of(gpu)) is not None]
-        return sum(seen) / len(seen) if seen else None
+def gpu_value(
+    of: Callable[[GpuTick], float | None],
+    join: Callable[[list[float]], float] = fmean,
+    uuids: Sequence[str] = (),
+) -> Callable[[Tick], float | None]:
+    """Return what reads a value of a tick's GPUs, joined; of those with `uuids` only, if there are any."""
+    return lambda tick: over_gpus([gpu for gpu in tick.gpus if not uuids or gpu.uuid in uuids], of, join)
 
-    return value
 
-
-def until(tick: Tick, after: Tick | None) -> float:
+def _until(tick: Tick, after: Tick | None) -> float:
     """Return the end of the time that a reading covers: readings are not exactly a second apart."""
     end = tick.t + tick.width
     near = after is not None and after.t - end < _BRIDGE * max(tick.width, after.width)
     return after.t if after is not None and near else end
 
 
-def resampled(ticks: Sequence[Tick], value: Callable[[Tick], float | None], dots: int) -> list[float | None]:
-    """Return exactly `dots` means over the time of all ticks; gaps stay open, short times are stretched."""
+def end_of(ticks: Sequence[Tick]) -> float:
+    """Return the seconds of a job that its ticks cover, from its start."""
+    return ticks[-1].t + ticks[-1].width if ticks else 0.0
+
+
+def resampled(
+    ticks: Sequence[Tick], value: Callable[[Tick], float | None], begin: float, span: float, dots: int
+) -> list[float | None]:
+    """Return exactly `dots` means over `span` seconds from `begin`.
+
+    Gaps stay open, and short times are stretched.
+    """
     if not ticks or dots <= 0:
-        return [None] * max(0, dots)
-    first = ticks[0].t
-    span = max(1.0, ticks[-1].t + ticks[-1].width - first)
+        return [None] * max(0, dots)  # a job that ended at once has no readings
     sums, counts = [0.0] * dots, [0] * dots
     for tick, after in zip(ticks, [*ticks[1:], None], strict=True):
         found = value(tick)
         if found is None:
             continue
-        begin = max(0, int((tick.t - first) / span * dots))  # time may go backwards: a clock was set
-        end = int((until(tick, after) - first) / span * dots)
-        for dot in range(begin, min(dots, max(begin + 1, end))):
+        first = max(0, int((tick.t - begin) / span * dots))  # time may go backwards: a clock was set
+        end = int((_until(tick, after) - begin) / span * dots)
+        for dot in range(first, min(dots, max(first + 1, end))):
             sums[dot] += found
             counts[dot] += 1
     return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
@@ -108,7 +119,8 @@ def _curve(curve: Curve, ticks: Sequence[Tick], width: int, height: int) -> list
     title: Line = (Span(f"{curve.name} ", "muted"), Span(curve.say(newest), "title"))
     inline = height < 2
     cells = max(1, width - length(title) - 1) if inline else width
-    values = resampled(ticks, curve.value, 2 * cells)
+    begin = ticks[0].t
+    values = resampled(ticks, curve.value, begin, max(1.0, end_of(ticks) - begin), 2 * cells)
     seen = [value for value in values if value is not None]
     top = curve.top or max(seen, default=1.0)
     lines = trend(values, 1 if inline else height - 1, 0, top, curve.tone)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from gpubox.boxes.jobs import spec_builder, spec_parsing
+from gpubox.boxes.jobs import spec_builder, spec_parsing, wording
 from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption
 from gpubox.common import units
 from gpubox.core.env import Env
@@ -17,7 +17,6 @@ from gpubox.core.job import GpuRequest, JobSpec
 from gpubox.core.record import GpuPlace
 from gpubox.core.sanitize import clean
 from gpubox.ui.panels.jobs import fields
-from gpubox.ui.panels.jobs import text as job_text
 from gpubox.ui.panels.jobs.fields import NONE, Choice, Context, FieldError
 
 T = TypeVar("T")
@@ -178,7 +177,7 @@ class Draft:
         found = [one for one in self._context.records if words[1] in (one.id, one.spec.name)]
         if not found:
             raise FieldError("when", "no such job")
-        name = job_text.name(found[0])
+        name = wording.name(found[0])
         return (False, found[0].id, anyway), f"after {name}{', however it ends' if anyway else ' succeeded'}"
 
     def _limit(self) -> tuple[float | None, str]:

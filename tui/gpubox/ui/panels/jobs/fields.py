@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpubox.boxes.jobs import backends
+from gpubox.boxes.jobs import backends, wording
 from gpubox.boxes.jobs.backends import BOX, BackendKind, BackendOption
 from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.config.settings import JobSettings
@@ -13,7 +13,7 @@ from gpubox.core.env import Env
 from gpubox.core.job import JobSpec
 from gpubox.core.record import GpuPlace, Record
 from gpubox.core.sanitize import clean
-from gpubox.ui.panels.jobs import text as job_text
+from gpubox.ui.panels.jobs.phrase import phrase
 
 NONE = "none"
 """Runs a job without an environment, without GPUs, or without a time limit."""
@@ -129,9 +129,9 @@ def choices(field: str, context: Context) -> Sequence[Choice]:
             return list(_gpu_choices(context.places))
         case "when":
             after = [
-                Choice(f"after {one.id}", f"{job_text.name(one)}, {job_text.phrase(one).words}")
+                Choice(f"after {one.id}", f"{wording.name(one)}, {phrase(one).words}")
                 for one in context.records
-                if job_text.active(one)
+                if wording.active(one)
             ]
             return [Choice("free", "when its GPUs are free"), Choice("now", "also on GPUs in use"), *after]
         case "limit":

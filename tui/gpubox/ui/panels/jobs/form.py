@@ -27,8 +27,6 @@ from gpubox.ui.widgets.line_input import CommandInput, LineInput
 from gpubox.ui.widgets.secret_input import SecretInput
 from gpubox.ui.widgets.titles import set_title
 
-_CHOICES = 6
-"""Rows of choices."""
 _WRITTEN = ("command", "name", "variables")
 """Fields in which typing continues the text; in the others it replaces it."""
 _KINDS: Mapping[str, type[LineInput]] = {"command": CommandInput, "variables": SecretInput}

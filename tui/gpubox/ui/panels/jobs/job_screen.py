@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
 from gpubox.core.errors import GpuBoxError
@@ -24,7 +25,6 @@ from gpubox.ui.draw.spans import Line
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.log.pane import LogPane
 from gpubox.ui.modal_guard import begin
-from gpubox.ui.panels.jobs import text
 from gpubox.ui.panels.jobs.actions import JobActions
 from gpubox.ui.panels.jobs.curves import draw_curves
 from gpubox.ui.panels.jobs.details import draw_all, draw_head
@@ -95,7 +95,7 @@ alone: its GPUs, or the CPU where it has none.
     def compose(self) -> ComposeResult:
         """Compose the page."""
         with Vertical(id="job") as frame:
-            set_title(frame, text.name(self.record))
+            set_title(frame, wording.name(self.record))
             set_caption(frame, self._caption())
             self._frame = frame
             yield self._head
@@ -129,7 +129,7 @@ alone: its GPUs, or the CPU where it has none.
         waits = record.state == "queued"
         nothing = "It waits: no log yet" if waits else "Nothing written yet"
         self._log.set_notes(
-            text.ended(record),
+            wording.ended(record),
             "It wrote nothing" if record.ending is not None else nothing,
             waits=waits,
         )
@@ -152,13 +152,13 @@ alone: its GPUs, or the CPU where it has none.
                 if ticks:
                     self._ticks = [*self._ticks, *ticks][-_MOST:]
                     self._curves.redraw()
-                if not ticks and not text.active(record):
+                if not ticks and not wording.active(record):
                     return
             await asyncio.sleep(_TICKS)
 
     def _draw_head(self, width: int, _height: int) -> Sequence[Line]:
         sample = self.box.sample.value
-        at = text.now(self.record, sample.time if sample is not None else None)
+        at = wording.now(self.record, sample.time if sample is not None else None)
         return draw_head(self.record, at, width, tall=program(self).size.height >= 30)
 
     def _draw_curves(self, width: int, height: int) -> Sequence[Line]:
@@ -167,7 +167,7 @@ alone: its GPUs, or the CPU where it has none.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is available now."""
         if action == "stop":
-            return text.active(self.record) and self.box.link.health.value.phase is Phase.LIVE
+            return wording.active(self.record) and self.box.link.health.value.phase is Phase.LIVE
         if action == "do":
             return self._verbs.can(str(parameters[0]), self.record)
         return True
@@ -179,7 +179,7 @@ alone: its GPUs, or the CPU where it has none.
     def action_details(self) -> None:
         """Show everything known about the job."""
         window = Details(
-            text.name(self.record),
+            wording.name(self.record),
             self.box.sample,
             lambda width, _height: draw_all(self.record, width),
         )

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from gpubox.boxes.box import Box
+from gpubox.boxes.jobs import wording
 from gpubox.boxes.jobs.backend import queues
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.config.settings import Settings
@@ -18,12 +19,11 @@ from gpubox.core.sample import Sample
 from gpubox.ui.app_access import program
 from gpubox.ui.draw.table import REVERSE, SORT, Table
 from gpubox.ui.list_panel import ListPanel
-from gpubox.ui.panels.jobs import text
 from gpubox.ui.panels.jobs.actions import VERBS, JobActions
 from gpubox.ui.panels.jobs.queue_window import QueueWindow
 from gpubox.ui.panels.jobs.table import COLUMNS, JobRow, matches, summary
 from gpubox.ui.poller import VisibleWatch, live
-from gpubox.ui.widgets.filter_input import FilterInput
+from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_caption
 
 
@@ -70,7 +70,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         self._watching = VisibleWatch(self, self._jobs.watch)
         self._verbs = JobActions(self, box, settings)
         self._list: Table[JobRow] = Table(COLUMNS, lambda row: row.key, sort="state", empty="", id="list")
-        self._words = FilterInput(placeholder="words in name, command, env …", id="words")
+        self._words = ListFilter("words in name, command, env …", self._show, lambda: self._list)
 
     def compose(self) -> ComposeResult:
         """Compose the list and the filter's line."""
@@ -104,20 +104,20 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     @property
     def words(self) -> str:
         """The filter of the list."""
-        return self._words.value.strip()
+        return self._words.text
 
     def _show(self) -> None:
         if not self.seen:
             return
         records = self._jobs.feed.value
         seen = self.sample.time if self.sample is not None else None
-        words = self.words.lower().split()
+        words = self._words.words
         nothing = "No job yet · n starts one"
         trouble = self._jobs.trouble.value
         empty = self._without_rows(nothing, known=self._jobs.looked, trouble=trouble)
         self._list.empty = "No job matches" if records else empty
         self._list.show(
-            JobRow(record, record.id in self._marked, text.now(record, seen))
+            JobRow(record, record.id in self._marked, wording.now(record, seen))
             for record in records
             if not words or matches(record, words)
         )
@@ -131,9 +131,9 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             case "open" | "mark":
                 return record is not None
             case "stop":
-                return record is not None and text.active(record)
+                return record is not None and wording.active(record)
             case "remove":
-                return record is not None and not text.active(record)
+                return record is not None and not wording.active(record)
             case verb if verb in VERBS:
                 return record is not None and self._verbs.can(verb, record)
             case "queue":
@@ -141,7 +141,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             case "compare":
                 return len(self._marked) > 1
             case "clear":
-                return bool(self.words or self._marked) or self._words.shown
+                return bool(self._marked) or self._words.used
             case _:
                 return True
 
@@ -153,7 +153,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         """Open the double-clicked job."""
         self.action_open()
 
-    def summon(self, *, again: bool) -> None:
+    def opened_by_key(self, *, again: bool) -> None:
         """Poll now."""
         if again and live(self):
             self.attempt(self._jobs.look())
@@ -174,7 +174,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
             return
         self._come(record)
         if not self.has_pseudo_class("focus-within"):
-            self.notify(f"{text.greeting(record)} · j shows it", title=self.box.name, markup=False)
+            self.notify(f"{wording.state_sentence(record)} · j shows it", title=self.box.name, markup=False)
 
     def action_queue(self) -> None:
         """Show the partitions and everybody's jobs of the queues that the box has."""
@@ -201,7 +201,7 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
     def action_remove(self) -> None:
         """Remove the chosen job, or the marked jobs that have ended."""
         if (record := self.chosen) is not None:
-            over = (one for one in self.marked if not text.active(one))
+            over = (one for one in self.marked if not wording.active(one))
             records = list(over) if record.id in self._marked else [record]
             self.open_window(lambda: self._remove(records))
 
@@ -235,20 +235,13 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         """Open the filter."""
         self._words.ask()
 
-    @on(FilterInput.Changed)
     @on(Table.Sorted)
     def _changed(self) -> None:
         self._show()
-
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the list."""
-        self._words.keep()
-        self._list.focus(scroll_visible=False)
 
     def action_clear(self) -> None:
         """Drop the filter; without one, the marks."""
         if not self._words.shown:
             self._marked.clear()
-        self._words.drop()
-        self._list.focus(scroll_visible=False)
+        self._words.clear_words()
         self._show()

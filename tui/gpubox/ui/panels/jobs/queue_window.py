@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -19,7 +18,7 @@ from gpubox.core.sanitize import clean
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import EMPTY, Line, Span, Tone, fit
 from gpubox.ui.widgets.details import Details
-from gpubox.ui.widgets.filter_input import FilterInput
+from gpubox.ui.widgets.list_filter import ListFilter
 
 _STATES: dict[str, Tone] = {"RUNNING": "accent", "PENDING": "warn"}
 
@@ -40,21 +39,18 @@ class QueueWindow(Details, inherit_bindings=False):
             box.sample,
             lambda width, _: draw_queues(queues(backends), width, self._words.value),
         )
-        self._words = FilterInput(placeholder="words in user, name, state, partition …")
+        self._words = ListFilter("words in user, name, state, partition …", self._redraw, self._body)
 
     def compose(self) -> ComposeResult:
         """Compose the window with the line of its filter."""
         yield from super().compose()
         yield self._words
 
-    @on(FilterInput.Changed)
-    def _narrow(self) -> None:
-        self.query_one(LineView).redraw()
+    def _body(self) -> LineView:
+        return self.query_one(LineView)
 
-    @on(FilterInput.Submitted)
-    def _keep(self) -> None:
-        self._words.keep()
-        self.query_one(LineView).focus()
+    def _redraw(self) -> None:
+        self._body().redraw()
 
     def action_filter(self) -> None:
         """Open the filter."""
@@ -62,11 +58,10 @@ class QueueWindow(Details, inherit_bindings=False):
 
     def action_clear(self) -> None:
         """Drop the filter; without one, go back."""
-        if not self._words.shown:
+        if not self._words.used:
             self.dismiss()
             return
-        self._words.drop()
-        self.query_one(LineView).focus()
+        self._words.clear_words()
 
 
 def draw_queues(views: Mapping[str, QueueView], width: int, words: str) -> list[Line]:

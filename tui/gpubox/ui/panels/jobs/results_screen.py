@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from gpubox.boxes.box import Box
-from gpubox.boxes.jobs import results
+from gpubox.boxes.jobs import results, wording
 from gpubox.boxes.jobs.jobs import Jobs
 from gpubox.common import units
 from gpubox.core.errors import GpuBoxError
@@ -25,7 +25,6 @@ from gpubox.ui.draw.spans import Line, Span
 from gpubox.ui.draw.table import Column, Table
 from gpubox.ui.draw.thumbnail import Thumbnail
 from gpubox.ui.error_boundary import guarded
-from gpubox.ui.panels.jobs import text
 from gpubox.ui.widgets.key_footer import KeyFooter
 from gpubox.ui.widgets.titles import set_caption, set_title
 
@@ -83,7 +82,7 @@ class JobResults(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Compose the list, and the area of the picture."""
         with Vertical(id="results") as frame:
-            set_title(frame, f"Results of {text.name(self._record)}")
+            set_title(frame, f"Results of {wording.name(self._record)}")
             yield self._list
             yield self._picture
         yield KeyFooter()
@@ -150,7 +149,7 @@ def _read(path: Path) -> Picture:
     """Return the picture in a file of this machine; raises GpuBoxError."""
     try:
         if (size := path.stat().st_size) > LARGEST:
-            raise GpuBoxError("Too large", f"{units.size(size)} is too much to be looked at here", "")
+            raise GpuBoxError("Too large", f"{units.size(size)} is too much to be shown here", "")
         return read(path.read_bytes())
     except OSError as error:
         raise GpuBoxError("Not read", f"{path.name}: {error.strerror}", "") from error

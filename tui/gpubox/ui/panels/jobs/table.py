@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gpubox.boxes.jobs import wording
 from gpubox.common import units
 from gpubox.core.record import Record
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.spans import Line, Span
 from gpubox.ui.draw.table import Column, Table
 from gpubox.ui.draw.trend import trend
-from gpubox.ui.panels.jobs import text as job_text
+from gpubox.ui.panels.jobs.phrase import phrase
 
 _SPARK = 8
 """Cells of the curve in a row; each shows two means."""
@@ -45,17 +46,17 @@ def matches(record: Record, words: Sequence[str]) -> bool:
     """Return whether a row contains all words, which are in lower case."""
     spec = record.spec
     text = " ".join((record.id, spec.name, spec.command, spec.env, spec.cwd, spec.group, record.state))
-    text = f"{text} {job_text.phrase(record).words} {job_text.about(record)}".lower()
+    text = f"{text} {phrase(record).words} {wording.about(record)}".lower()
     return all(word in text for word in words)
 
 
 def _name(row: JobRow) -> Line:
     mark = Span("◆ ", "label") if row.marked else Span("")
-    return (mark, Span(job_text.name(row.record), "title" if job_text.active(row.record) else "text"))
+    return (mark, Span(wording.name(row.record), "title" if wording.active(row.record) else "text"))
 
 
 def _state(row: JobRow) -> Line:
-    sign, words, tone = job_text.phrase(row.record)
+    sign, words, tone = phrase(row.record)
     return (Span(f"{sign} ", tone), Span(words, tone))
 
 
@@ -65,11 +66,11 @@ def _env(row: JobRow) -> str:
 
 def _gpus(row: JobRow) -> Line:
     had = bool(row.record.gpus)
-    return (Span(job_text.gpus(row.record), "text" if had else "muted"),)
+    return (Span(wording.gpus(row.record), "text" if had else "muted"),)
 
 
 def _time(row: JobRow) -> str:
-    return units.duration(job_text.seconds(row.record, row.now))
+    return units.duration(wording.seconds(row.record, row.now))
 
 
 def _spark(row: JobRow) -> Line:
@@ -77,13 +78,13 @@ def _spark(row: JobRow) -> Line:
     if not spark:
         return (Span(""),)
     values: list[float | None] = [*spark[-2 * _SPARK :]]
-    return trend(values, 1, 0, 100, "util" if job_text.active(row.record) else "calm")[0]
+    return trend(values, 1, 0, 100, "util" if wording.active(row.record) else "calm")[0]
 
 
 def _about(row: JobRow) -> Line:
     record = row.record
     tone = "muted" if record.ending is None or record.ending.how in ("exit", "stopped") else "text"
-    return (Span(job_text.about(record), tone),)
+    return (Span(wording.about(record), tone),)
 
 
 def _ago(row: JobRow) -> str:
@@ -100,13 +101,13 @@ def _text(cell: Callable[[JobRow], str]) -> Callable[[JobRow], str]:
 
 
 COLUMNS: Sequence[Column[JobRow]] = (
-    Column("name", 14, _name, _text(lambda row: job_text.name(row.record)), left=True),
+    Column("name", 14, _name, _text(lambda row: wording.name(row.record)), left=True),
     Column("state", 10, _state, order, left=True, falling=True),
     Column("env", 8, _env, _text(_env), left=True, tone="muted", need=4),
-    Column("gpu", 3, _gpus, lambda row: job_text.gpus(row.record)),
-    Column("time", 7, _time, lambda row: job_text.seconds(row.record, row.now), falling=True),
+    Column("gpu", 3, _gpus, lambda row: wording.gpus(row.record)),
+    Column("time", 7, _time, lambda row: wording.seconds(row.record, row.now), falling=True),
     Column("busy", _SPARK, _spark, lambda row: _mean(row.record), left=True, falling=True, need=3),
-    Column("about", 13, _about, _text(lambda row: job_text.about(row.record)), left=True, grows=True),
+    Column("about", 13, _about, _text(lambda row: wording.about(row.record)), left=True, grows=True),
     Column("ago", 7, _ago, lambda row: row.record.submitted, falling=True, tone="muted", need=5),
 )
 """The columns of the list."""
@@ -115,7 +116,7 @@ COLUMNS: Sequence[Column[JobRow]] = (
 def summary(records: Sequence[Record], marked: int, table: Table[JobRow], words: str) -> str:
     """Return the counts of a list of jobs, its filter and its sort column."""
     counts = (
-        (sum(record.state == "queued" for record in records), "waiting"),
+        (sum(record.state == "queued" for record in records), "queued"),
         (sum(record.state in ("running", "starting", "stopping") for record in records), "running"),
         (marked, "marked"),
     )

@@ -27,18 +27,22 @@ from gpubox.ui.panels.processes import table as process_table
 from gpubox.ui.panels.processes.signal_chooser import SignalChooser, let_pass
 from gpubox.ui.panels.processes.table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
 from gpubox.ui.widgets.details import Details
-from gpubox.ui.widgets.filter_input import FilterInput
+from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_caption
 
 
 class Processes(Panel):
-    """A table of processes, or of the totals of each user."""
+    """A table of processes, or of the totals of each user.
+
+    It draws each sample once and polls nothing, so it is no ListPanel, which draws once a second.
+    """
 
     NAME = "processes"
     TITLE = "Processes"
     ORDER = 2
     PLACE = "main"
     ROWS = 7
+    OFFERED = ("details", "signal", "ignore", "clear")
     HELP = """\
 Who uses the GPUs, and the host's busiest processes. **TYPE** is C for compute, G for graphics, M for MPS;
 **SM%** is the share of the GPU, **CPU%** that of one core. `□` marks a container.
@@ -77,14 +81,13 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._gpu_only = False
         self._new = True
         """Whether no sample had GPUs or none yet: the first one decides the sort column."""
-        self._could: tuple[bool, ...] = ()
         self._list: Table[Process] = Table(
             columns(self._now), process_table.key, sort="gpu-mem", empty="No process", id="list"
         )
         self._totals: Table[Totals] = Table(
             TOTAL_COLUMNS, lambda one: one.user, sort="gpu-mem", empty="No process", id="totals"
         )
-        self._words = FilterInput(placeholder="words in user, command, env …", id="words")
+        self._words = ListFilter("words in user, command, env …", self._show, self._table)
 
     def compose(self) -> ComposeResult:
         """Compose both tables and the filter's line."""
@@ -101,7 +104,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
     @property
     def words(self) -> str:
         """The filter of the list."""
-        return self._words.value.strip()
+        return self._words.text
 
     @property
     def chosen(self) -> Process | None:
@@ -130,7 +133,7 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
 
     def _show(self) -> None:
         listed = self.sample.processes if self.sample else ()
-        words = self.words.lower().split()
+        words = self._words.words
         shown = [
             process
             for process in listed
@@ -150,25 +153,20 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._say(len(shown), len(listed))
 
     def _say(self, shown: int, listed: int) -> None:
-        table = self._totals if self.grouped else self._list
+        table = self._table()
         name, falling = table.sort
         parts = [f"{shown} of {listed}" if shown != listed else str(listed)]
         parts += ["GPU only"] if self._gpu_only else []
         parts += [f"“{clean(self.words, 24)}”"] if self.words else []
         parts.append(f"by {table.column(name).heading.strip()} {'▼' if falling else '▲'}")
         set_caption(self, " · ".join(parts))
-        could = tuple(
-            bool(self.check_action(action, ())) for action in ("details", "signal", "ignore", "clear")
-        )
-        if could != self._could:
-            self._could = could
-            self.refresh_bindings()
+        self._offer()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action is available now."""
         match action:
             case "details":
-                return bool((self._totals if self.grouped else self._list).shown)
+                return bool(self._table().shown)
             case "signal":
                 live = self.box.link.health.value.phase is Phase.LIVE
                 return live and self.chosen is not None
@@ -176,17 +174,17 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
                 live = self.box.link.health.value.phase is Phase.LIVE
                 return live and self.chosen is not None and self.chosen.gpu is not None
             case "clear":
-                return bool(self.words) or self._words.shown
+                return self._words.used
             case _:
                 return True
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        (self._totals if self.grouped else self._list).sort_by_next()
+        self._table().sort_by_next()
 
     def action_reverse(self) -> None:
         """Sort the other way."""
-        (self._totals if self.grouped else self._list).reverse()
+        self._table().reverse()
 
     def on_table_sorted(self) -> None:
         """Show the sort column."""
@@ -203,28 +201,19 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
         self._totals.display = grouped
         self._list.display = not grouped
         self._show()
-        self._focus_table()
+        self._table().focus(scroll_visible=False)
 
-    def _focus_table(self) -> None:
-        (self._totals if self.grouped else self._list).focus(scroll_visible=False)
+    def _table(self) -> Table[Process] | Table[Totals]:
+        """Return the table that is shown."""
+        return self._totals if self.grouped else self._list
 
     def action_filter(self) -> None:
         """Open the filter."""
         self._words.ask()
 
-    def on_input_changed(self) -> None:
-        """Filter the list while the user types."""
-        self._show()
-
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the list."""
-        self._words.keep()
-        self._focus_table()
-
     def action_clear(self) -> None:
         """Drop the filter and go back to the list."""
-        self._words.drop()
-        self._focus_table()
+        self._words.clear_words()
 
     def on_table_opened(self) -> None:
         """Open the details of the double-clicked row."""

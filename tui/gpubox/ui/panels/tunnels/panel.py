@@ -47,7 +47,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         Binding("o", "page", "Page", id="tunnels.page", tooltip="Open the page in a browser once more"),
         Binding("n", "new", "New", id="tunnels.new", tooltip="Write a tunnel by hand"),
         Binding("x", "stop", "Stop", id="tunnels.stop", tooltip="Close the tunnel; once more, forget it"),
-        Binding("R", "restart", "Restart", id="tunnels.restart", tooltip="Close it and open it anew"),
+        Binding("R", "restart", "Restart", id="tunnels.restart", tooltip="Close it and open it again"),
         Binding("a", "all", "All", id="tunnels.all", tooltip="Show what belongs to the system too, or not"),
         Binding("y", "copy", "Copy address", id="tunnels.copy", tooltip="Copy the address on this machine"),
     ]

@@ -1,0 +1,130 @@
+"""A user who changes a real sshd through a login of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpubox.remote.fixes.journal import FixJournal
+from tests.components.desk import Desk
+from tests.components.parts import program
+from tests.components.servers import USER, Server, sshd
+from tests.hang import LIMIT
+from tests.remote.fixes.program import FixesProgram, Refusal, Row, Tree, tree
+
+LOCK_OUT = {"AllowUsers": "somebody-else"}
+"""A change after which we cannot log in."""
+
+
+@dataclass
+class FixesDesk:
+    """A box with an sshd of its own, whose folder is its /etc/ssh, and the program of fixes on it."""
+
+    desk: Desk
+    server: Server
+    program: FixesProgram
+    etc: Path
+
+    @property
+    def config(self) -> Path:
+        return self.etc / "config"
+
+    @property
+    def drop(self) -> Path:
+        return self.etc / "sshd_config.d" / "00-gpubox.conf"
+
+    def ssh(self, *options: str) -> list[str]:
+        """Return OpenSSH's own client with our key, up to the command."""
+        return [
+            *(program("ssh"), "-F", "/dev/null", "-i", str(self.desk.identity), "-p", str(self.server.port)),
+            *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
+            *("-o", f"UserKnownHostsFile={self.desk.folder}/known_hosts", *options, f"{USER}@127.0.0.1"),
+        ]
+
+    async def enters(self, *options: str) -> bool:
+        """Return whether a new login succeeds."""
+        process = await asyncio.create_subprocess_exec(
+            *self.ssh(*options), "echo in", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        async with asyncio.timeout(LIMIT):
+            return (await process.communicate())[0] == b"in\n"
+
+    async def ask(self, verb: str, **request: object) -> Row:
+        """Return the answer to a request that is made in a login; raises Refusal."""
+        words = ["env", f"GPUBOX_FIXES_DIR={self.program.journal}", *self.program.command, verb]
+        process = await asyncio.create_subprocess_exec(
+            *self.ssh(), shlex.join(words), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(LIMIT):
+            answer = json.loads((await process.communicate(json.dumps(request).encode()))[0])
+        if "error" in answer:
+            raise Refusal(answer["error"])
+        return answer
+
+    def request(
+        self, options: dict[str, str], name: str = "some-fix", *, for_login: bool = False, **more: object
+    ) -> Row:
+        """Return the request for options of this sshd."""
+        sshd = {"config": str(self.config), "options": options, "for_login": for_login}
+        return {"id": name, "sshd": sshd, "seconds": 600, **more}
+
+    async def apply(
+        self, options: dict[str, str], name: str = "some-fix", *, for_login: bool = False, **more: object
+    ) -> Row:
+        """Plan a change of options, and apply it."""
+        asked = self.request(options, name, for_login=for_login, **more)
+        return await self.ask("apply", **asked, token=(await self.ask("plan", **asked))["token"])
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(LIMIT):
+            while not condition():  # noqa: ASYNC110 - files and processes have no event
+                await asyncio.sleep(0.02)
+
+    def expire(self, name: str = "some-fix") -> None:
+        """Let the time for the proof of a change be over."""
+        with FixJournal(create=False, folder=str(self.program.journal)) as journal:
+            journal.entry(name).save(deadline=0.0)
+
+    def effective(self) -> dict[str, str]:
+        """Return what sshd says that its files come to."""
+        return effective_of(self.config)
+
+    def files(self) -> Tree:
+        """Return the configuration of sshd."""
+        found = tree(self.etc)
+        return {name: row for name, row in found.items() if name not in ("log", "pid")}
+
+    def timer_lives(self, name: str = "some-fix") -> bool:
+        """Return whether the roll-back timer of a change runs."""
+        return os.path.exists(f"/proc/{self.program.entry(name)['timer']['pid']}/exe")
+
+
+def effective_of(config: Path, *options: str) -> dict[str, str]:
+    """Return what sshd says that a configuration comes to."""
+    words = [program("sshd"), "-T", "-f", str(config), *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+
+
+@asynccontextmanager
+async def fixes_desk(
+    desk: Desk,
+    fixes: FixesProgram,
+    extra: str = "Include ETC/sshd_config.d/*.conf",
+    home: Path | None = None,
+) -> AsyncGenerator[FixesDesk]:
+    """Run an sshd; ETC in `extra`, the first lines of its configuration, is its folder."""
+    etc = desk.folder.parent / "etc-ssh"
+    etc.mkdir()
+    etc.chmod(0o755)
+    async with sshd(etc, desk.public, extra=extra.replace("ETC", str(etc)), home=home) as server:
+        desk.trust(server)
+        yield FixesDesk(desk, server, fixes, etc)

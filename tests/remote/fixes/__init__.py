@@ -1,0 +1,1 @@
+"""Tests of the program that makes changes on the box."""

@@ -1,0 +1,1 @@
+"""Checks of CUDA, cuDNN and what frameworks need of them."""

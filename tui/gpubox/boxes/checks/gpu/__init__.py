@@ -1,0 +1,1 @@
+"""Checks of the GPUs and their driver."""

@@ -1,0 +1,1 @@
+"""Checks of what watches the box."""

@@ -1,0 +1,1 @@
+"""Checks of the SSH server's configuration."""

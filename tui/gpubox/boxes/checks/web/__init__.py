@@ -1,0 +1,1 @@
+"""Checks of the web server and its certificates."""

@@ -1,0 +1,1 @@
+"""Checks of graphical programs over ssh."""
