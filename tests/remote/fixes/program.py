@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,15 +76,15 @@ class FixesProgram:
 
 
 def tree(folder: Path) -> Tree:
-    """Return everything in a folder, the folder too."""
-    found = [folder, *folder.rglob("*")]
-    return {
-        str(path.relative_to(folder)): (
-            path.read_text() if path.is_file() else "",
-            path.lstat().st_mode & 0o7777,
-        )
-        for path in found
-    }
+    """Return everything in a folder, the folder too, without what goes away while this looks."""
+    found: Tree = {}
+    for top, folders, names in os.walk(folder):  # unlike rglob, it bears a folder that goes away
+        for path in (Path(top), *(Path(top, name) for name in (*folders, *names))):
+            with suppress(FileNotFoundError):
+                mode = path.lstat().st_mode
+                text = path.read_text() if stat.S_ISREG(mode) else ""
+                found[str(path.relative_to(folder))] = text, mode & 0o7777
+    return found
 
 
 def edit(path: Path, text: str | None = None, mode: int | None = None, *, remove: bool = False) -> Row:
