@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from tests.process_tree import children, descendants
+
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 """Numbers of <linux/prctl.h>."""
 _ADOPTER = "PYTEST_ADOPTER"
@@ -65,7 +67,7 @@ def _reap_until(child: int) -> int:
 
 def _end_the_rest() -> None:
     end = time.monotonic() + LIMIT
-    while (rest := _descendants(os.getpid())) and time.monotonic() < end:
+    while (rest := descendants(os.getpid())) and time.monotonic() < end:
         for pid in rest:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -73,18 +75,6 @@ def _end_the_rest() -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-
-
-def _children(pid: int) -> list[int]:
-    """Return the processes that a process started, or adopted; each is listed with one of its threads."""
-    with suppress(OSError):
-        files = Path(f"/proc/{pid}/task").glob("*/children")
-        return [int(text) for file in files for text in file.read_text().split()]
-    return []
-
-
-def _descendants(pid: int) -> list[int]:
-    return [found for child in _children(pid) for found in (child, *_descendants(child))]
 
 
 def left(*marks: str) -> list[str]:
@@ -98,7 +88,7 @@ def left(*marks: str) -> list[str]:
     us = _ancestry(os.getpid())
     end = time.monotonic() + LIMIT
     while True:
-        roots = [pid for pid in _children(adopter) if pid not in us and _alive(pid)]
+        roots = [pid for pid in children(adopter) if pid not in us and _alive(pid)]
         found = [pid for pid in roots if _mentions(pid, marks)]
         if not found or time.monotonic() > end:
             return [_described(pid) for pid in found]
@@ -108,9 +98,9 @@ def left(*marks: str) -> list[str]:
 def end(mark: str) -> None:
     """End the orphans that mention a mark, as `left` finds them, and what they started."""
     us = _ancestry(os.getpid())
-    for pid in _children(int(os.environ.get(_ADOPTER, "0"))):
+    for pid in children(int(os.environ.get(_ADOPTER, "0"))):
         if pid not in us and _mentions(pid, [mark]):
-            for each in (*_descendants(pid), pid):
+            for each in (*descendants(pid), pid):
                 with suppress(OSError):
                     os.kill(each, signal.SIGKILL)
 
@@ -125,7 +115,7 @@ def end_session(leader: int) -> None:
 
 def end_below(parent: int) -> None:
     """End all that a process started, or adopted."""
-    for pid in _descendants(parent):
+    for pid in descendants(parent):
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 

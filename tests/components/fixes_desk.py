@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from pathlib import Path
 from gpubox.remote.fixes.journal import FixJournal
 from tests.components.desk import Desk
 from tests.components.parts import program
-from tests.components.servers import USER, Server, sshd
+from tests.components.servers import USER, Server, end, sshd
 from tests.hang import LIMIT
+from tests.process_tree import descendants
 from tests.remote.fixes.program import FixesProgram, Refusal, Row, Tree, tree
 
 LOCK_OUT = {"AllowUsers": "somebody-else"}
@@ -49,18 +51,23 @@ class FixesDesk:
         ]
 
     async def enters(self, *options: str) -> bool:
-        """Return whether a new login succeeds."""
-        process = await asyncio.create_subprocess_exec(
-            *self.ssh(*options), "echo in", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
+        """Return whether a new login succeeds; nobody answers while sshd reads its configuration again."""
         async with asyncio.timeout(LIMIT):
-            return (await process.communicate())[0] == b"in\n"
+            while True:
+                process = await asyncio.create_subprocess_exec(
+                    *self.ssh(*options), "echo in", stdout=PIPE, stderr=PIPE
+                )
+                out, error = await process.communicate()
+                deaf = b"Connection refused" in error or b"Connection reset" in error
+                if not deaf or self.server.process.returncode is not None:
+                    return out == b"in\n"
+                await asyncio.sleep(0.02)
 
     async def ask(self, verb: str, **request: object) -> Row:
         """Return the answer to a request that is made in a login; raises Refusal."""
         words = ["env", f"GPUBOX_FIXES_DIR={self.program.journal}", *self.program.command, verb]
         process = await asyncio.create_subprocess_exec(
-            *self.ssh(), shlex.join(words), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *self.ssh(), shlex.join(words), stdin=PIPE, stdout=PIPE
         )
         async with asyncio.timeout(LIMIT):
             answer = json.loads((await process.communicate(json.dumps(request).encode()))[0])
@@ -92,6 +99,17 @@ class FixesDesk:
         """Let the time for the proof of a change be over."""
         with FixJournal(create=False, folder=str(self.program.journal)) as journal:
             journal.entry(name).save(deadline=0.0)
+
+    def kill(self, *, timers: bool) -> None:
+        """Kill everything that sshd started, but not sshd itself."""
+        for pid in descendants(self.server.process.pid):
+            end(pid)
+        if timers and self.program.journal.exists():
+            with FixJournal(create=False, folder=str(self.program.journal)) as journal:
+                timers_of = [entry.row.get("timer") for entry in journal.entries()]
+            for timer in timers_of:
+                if timer and Path(f"/proc/{timer['pid']}/exe").exists():
+                    end(int(timer["pid"]))
 
     def effective(self) -> dict[str, str]:
         """Return what sshd says that its files come to."""
@@ -127,4 +145,8 @@ async def fixes_desk(
     etc.chmod(0o755)
     async with sshd(etc, desk.public, extra=extra.replace("ETC", str(etc)), home=home) as server:
         desk.trust(server)
-        yield FixesDesk(desk, server, fixes, etc)
+        box = FixesDesk(desk, server, fixes, etc)
+        try:
+            yield box
+        finally:
+            box.kill(timers=True)  # what goes on after a failure would start an sshd again

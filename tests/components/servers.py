@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.components.parts import program
 from tests.hang import LIMIT
+from tests.process_tree import descendants
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 """Who logs in: the user who runs the tests."""
@@ -44,18 +45,9 @@ class Server:
 
         A session that outlived its command would say how that ended, and the client would not miss the link.
         """
-        sessions = children(self.process.pid)
-        below = [pid for session in sessions for pid in children(session)]
-        for pid in (self.process.pid, *sessions, *below):
+        for pid in (self.process.pid, *descendants(self.process.pid)):
             end(pid)
         await self.process.wait()
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process started."""
-    with contextlib.suppress(OSError):
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
 
 
 def end(pid: int) -> None:

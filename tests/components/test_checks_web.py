@@ -19,10 +19,11 @@ from gpubox.remote.checks import web
 from gpubox.remote.json_io import encoded
 from tests.boxes.checks.facts import judge
 from tests.components.parts import program
-from tests.components.servers import children, end, free_port
+from tests.components.servers import end, free_port
 from tests.components.test_fixes_sshd import fixes
 from tests.drawable import drawable
 from tests.hang import LIMIT
+from tests.process_tree import children
 from tests.remote.checks.made_certificates import DAY, certificate
 from tests.remote.fixes.program import FixesProgram, Refusal
 

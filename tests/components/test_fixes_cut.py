@@ -20,12 +20,10 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
-from gpubox.remote.fixes.journal import FixJournal
 from gpubox.ssh.shell import SshShell
 from tests.components.desk import Desk
 from tests.components.fixes_desk import LOCK_OUT, FixesDesk, fixes_desk
 from tests.components.parts import program
-from tests.components.servers import children, end
 from tests.components.test_fixes_over_ssh import CHECK
 from tests.components.test_fixes_sshd import fixes
 from tests.components.test_tunnels_sshd import channels_of
@@ -100,21 +98,6 @@ async def one(fixes: Fixes, fix: Fix | None, chance: random.Random) -> None:
             await fixes.undo(chance.choice(there))
 
 
-def kill(box: FixesDesk, *, timers: bool) -> None:
-    """Kill everything that sshd started, but not sshd itself."""
-    below = children(box.server.process.pid)
-    for pid in below:
-        below += children(pid)
-    for pid in below:
-        end(pid)
-    if timers and box.program.journal.exists():
-        with FixJournal(create=False, folder=str(box.program.journal)) as journal:
-            timers_of = [entry.row.get("timer") for entry in journal.entries()]
-        for timer in timers_of:
-            if timer and Path(f"/proc/{timer['pid']}/exe").exists():
-                end(int(timer["pid"]))
-
-
 async def cut(box: FixesDesk, fix: Fix | None, how: str, chance: random.Random) -> None:
     """Begin a change, and cut it after a while."""
 
@@ -124,7 +107,7 @@ async def cut(box: FixesDesk, fix: Fix | None, how: str, chance: random.Random) 
         if how == "link":
             shell.connection.box.ssh.abort()
         elif how != "task":
-            kill(box, timers=how == "everything")
+            box.kill(timers=how == "everything")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

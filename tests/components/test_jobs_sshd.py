@@ -32,8 +32,9 @@ from gpubox.ssh.link import SshLink
 from gpubox.ssh.shell import SshShell
 from tests.commands.box_jobs import job_folders
 from tests.components.desk import Desk
-from tests.components.servers import Server, children, end, sshd
+from tests.components.servers import Server, end, sshd
 from tests.hang import LIMIT
+from tests.process_tree import children
 from tests.ssh.fakes import QUICK, alive, settled
 from tests.ssh.wire import wire
 

@@ -15,7 +15,8 @@ from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from tests.components.desk import Desk, working
-from tests.components.servers import children, end, sshd
+from tests.components.servers import end, sshd
+from tests.process_tree import children
 from tests.ssh.fakes import idle, phase, running, settled
 
 

@@ -23,7 +23,8 @@ from gpubox.core.target import Target
 from gpubox.ssh.link import SshLink
 from tests.boxes.scripted import until
 from tests.components.desk import Desk
-from tests.components.servers import Server, children, sshd
+from tests.components.servers import Server, sshd
+from tests.process_tree import descendants
 
 _SILENCE = 0.6
 """Seconds that this probe bears without a heartbeat, in place of 45."""
@@ -57,12 +58,8 @@ def _stopped(pids: list[int], seconds: float) -> None:
             time.sleep(seconds)  # stands for a sleep of both machines
 
 
-def _below(pid: int) -> list[int]:
-    return [one for child in children(pid) for one in (child, *_below(child))]
-
-
 def _box_side(server: Server, seconds: float) -> None:
-    _stopped(_below(server.process.pid), seconds)
+    _stopped(descendants(server.process.pid), seconds)
 
 
 @pytest.mark.usefixtures("impatient")

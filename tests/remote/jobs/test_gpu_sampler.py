@@ -15,8 +15,8 @@ import pytest
 
 import gpubox.common.throttle as core
 from gpubox.core.record import GpuTick, Tick
-from tests.components.servers import children
 from tests.hang import LIMIT
+from tests.process_tree import children
 from tests.remote.conftest import Machine
 from tests.remote.jobs.meters import Measured, lay_sampler, measured, waited
 

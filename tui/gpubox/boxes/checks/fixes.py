@@ -28,7 +28,7 @@ from gpubox.boxes.context import BoxContext, Feature
 from gpubox.boxes.sudo import Sudo
 from gpubox.core.bounds import Moment, Number
 from gpubox.core.channels import Channels, LoginChannels
-from gpubox.core.errors import GpuBoxError, RemoteError
+from gpubox.core.errors import GpuBoxError, RemoteError, Unreachable
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
 
@@ -40,6 +40,8 @@ _PATIENCE = 320.0
 """Seconds for one request: the box allows 300 for its commands."""
 _LOGIN = 15.0
 """Seconds for a login that proves a change."""
+_DEAF, _AGAIN = 5.0, 0.2
+"""Seconds that an sshd may take to listen again after a reload, and between two tries meanwhile."""
 _LOGIN_CHECKS = "login."
 """How the ids of checks begin whose fixes let keys in."""
 _OTHER_WAYS = ("passwordauthentication", "kbdinteractiveauthentication")
@@ -215,7 +217,7 @@ class Fixes(Feature):
             raise RemoteError("This box has no login", "Its sshd is not what you came in by", consequence)
         try:
             async with asyncio.timeout(_LOGIN):
-                await channels.log_in_again(way)
+                await _proved(channels, way)
         except TimeoutError:
             raise RemoteError(
                 "A new login failed", f"It took more than {_LOGIN:.0f} s", consequence
@@ -237,6 +239,18 @@ class Fixes(Feature):
         if root:
             return self._sudo.piped(self.program, tuple(words))
         return piped(self._channels, self.program, tuple(words), context.python, context.environment or {})
+
+
+async def _proved(channels: LoginChannels, way: socket.socket | None) -> None:
+    """Log in once more; an sshd that reads its configuration again listens to nobody for a moment."""
+    end = time.monotonic() + _DEAF
+    while True:
+        try:
+            return await channels.log_in_again(way)
+        except Unreachable:
+            if way is not None or time.monotonic() > end:
+                raise
+        await asyncio.sleep(_AGAIN)
 
 
 def _request(check: Check, fix: Fix, name: str) -> dict[str, object]:

@@ -1,0 +1,19 @@
+"""The processes below a process."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started, or adopted; each is listed with one of its threads."""
+    with suppress(OSError):
+        files = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(text) for file in files for text in file.read_text().split()]
+    return []
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below a process, each before what it started."""
+    return [found for child in children(pid) for found in (child, *descendants(child))]
