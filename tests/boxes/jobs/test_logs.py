@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpubox.boxes.jobs import logs
+from gpubox.core import retry
 from gpubox.core.channels import Channels
 from gpubox.core.errors import RemoteError
 from gpubox.core.feed import Feed
@@ -26,6 +27,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a moment where a user would wait a second."""
     monkeypatch.setattr(logs, "_LATER", 0.01)
     monkeypatch.setattr(logs, "_SOON", 0.001)
+    monkeypatch.setattr(retry, "_MOMENT", 0.01)
 
 
 async def whole(read: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -29,16 +29,14 @@ def connected(links: Feed[L | None], box: str) -> L:
 
 
 async def another(links: Feed[L | None], lost: L | None) -> L:
-    """Wait for a link and return it; waits a moment when it is still the lost one."""
+    """Wait for a link and return it; the lost one too, when it has not been replaced after a moment."""
+    latest = asyncio.get_running_loop().time() + _MOMENT
+    if lost is not None and not await links.wait(lambda link: link is not lost, latest):
+        return lost
     async with aclosing(links.follow()) as newest:
         async for found in newest:
-            if found is None:
-                continue
-            if found is lost:
-                await asyncio.sleep(_MOMENT)
-                if links.value is not found:
-                    continue
-            return found
+            if found is not None:
+                return found
     raise AssertionError("a feed never ends")
 
 
