@@ -55,6 +55,8 @@ PARTS = {
         Part("sudo", "sudo"),
         Part("openssl", "openssl"),
         Part("nginx", "nginx-light"),
+        Part("zabbix_agentd", "zabbix-agent"),
+        Part("zabbix_agent2", "zabbix-agent2"),
         Part("ip", "iproute2"),
         Part("nft", "nftables"),
         Part("iptables-save", "iptables"),

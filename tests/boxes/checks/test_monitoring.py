@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gpubox.boxes.checks.check import Outcome
@@ -36,6 +37,14 @@ def test_what_watches_the_box_is_named(
 def test_the_ports_of_agents_are_in_the_details() -> None:
     details = judge("monitoring.agent", MonitoringFacts((NODE, DCGM))).details
     assert details == ("node_exporter as nobody, port 9100", "dcgm-exporter as root")
+
+
+def test_a_port_to_which_something_was_connected_is_in_the_details() -> None:
+    port = AgentPort("::", 9100, False, asked=12.0)
+    details = judge(
+        "monitoring.agent", MonitoringFacts((msgspec.structs.replace(NODE, ports=(port,)),))
+    ).details
+    assert details == ("node_exporter as nobody, port 9100 with a connection in the last minute",)
 
 
 def test_processes_that_were_not_read_are_unknown() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
-from gpubox.boxes.checks.monitoring.facts import MonitoringFacts, ZabbixAgent
+from gpubox.boxes.checks.monitoring.facts import MonitoringFacts, ZabbixAgent, ZabbixTalk
 from gpubox.remote.checks import monitoring
 from tests.remote.checks.trees import Tree, tree
 
@@ -98,6 +100,42 @@ def test_a_configuration_that_cannot_be_read_is_said_to_be_so(tree: Tree) -> Non
     (tree.root / "etc/zabbix/zabbix_agentd.conf").mkdir(parents=True)
     agent = only()
     assert not agent.readable
+
+
+def test_what_shows_that_an_agent_reports_is_gathered_with_its_configuration(tree: Tree) -> None:
+    tree.file(
+        "/etc/zabbix/zabbix_agentd.conf", "ServerActive=192.0.2.10\nServer=zabbix.example.org\nLogFile=/log\n"
+    )
+    begin = time.strftime(" 7:%Y%m%d:%H%M%S.000 ", time.localtime(time.time() - 60))
+    lines = [
+        'failed to accept an incoming connection: connection from "192.0.2.66" rejected, allowed hosts: "x"',
+        "Unable to connect to [192.0.2.10]:10051 [[113] No route to host]",
+        "Active check data upload started to fail",
+    ]
+    tree.file("/log", "".join(f"{begin}{line}\n" for line in lines))
+    tree.connects(
+        ("192.0.2.5", 40001, "192.0.2.10", 10051, 50.0), ("192.0.2.5", 10050, "192.0.2.66", 40002, 5.0)
+    )
+    agent = only()
+    assert (agent.log, agent.log_state) == ("/log", "read")
+    assert agent.settings == {"ServerActive": "192.0.2.10", "Server": "zabbix.example.org"}
+    (trouble,) = agent.troubles
+    assert trouble.seconds is not None
+    assert trouble.seconds >= 59
+    assert trouble.server == "192.0.2.10:10051"
+    assert [one.address for one in agent.rejected] == ["192.0.2.66"]
+    assert agent.talks == (ZabbixTalk("192.0.2.10", 10051, 50.0),)
+
+
+def test_a_port_of_an_agent_says_when_something_was_connected_to_it(tree: Tree) -> None:
+    tree.process(400, "/usr/bin/prometheus-node-exporter", sockets=(21, 22))
+    tree.listens(("0.0.0.0", 9100, 21), ("0.0.0.0", 9101, 22))
+    tree.connects(
+        ("192.0.2.5", 9100, "192.0.2.10", 40001, 30.0), ("192.0.2.5", 9100, "192.0.2.10", 40002, 12.0)
+    )
+    tree.connects(("192.0.2.5", 40003, "192.0.2.10", 9101, 1.0))
+    (found,) = list(facts().agents or ())
+    assert {one.port: one.asked for one in found.ports} == {9100: 12.0, 9101: None}
 
 
 def test_a_server_on_the_box_itself_is_noticed(tree: Tree) -> None:

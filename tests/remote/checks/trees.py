@@ -50,11 +50,28 @@ class Tree:
         """Open ports: address, port and inode of each."""
         lines = ["  sl  local_address rem_address   st"]
         for host, port, inode in rows:
-            number = struct.unpack("=I", socket.inet_aton(host))[0]
-            at = f"{number:08X}:{port:04X}"
+            at = _end(host, port)
             zeros = "00000000:00000000 00:00000000 00000000"
             lines.append(f"   0: {at} 00000000:0000 0A {zeros} {os.getuid()} 0 {inode} 1")
         self.file("/proc/net/tcp", "\n".join(lines) + "\n")
+
+    def connects(self, *rows: tuple[str, int, str, int, float]) -> None:
+        """Add connections: both ends of each, and the seconds since it was closed; 0 for an open one."""
+        place = self.root / "proc/net/tcp"
+        lines = (
+            [place.read_text().rstrip("\n")] if place.exists() else ["  sl  local_address rem_address   st"]
+        )
+        for host, port, peer, peer_port, age in rows:
+            timer = f"03:{round((60 - age) * 100):08X}" if age else "00:00000000"
+            state = "06" if age else "01"
+            ends = f"{_end(host, port)} {_end(peer, peer_port)}"
+            lines.append(f"   0: {ends} {state} 00000000:00000000 {timer} 00000000 0 0 0 3")
+        self.file("/proc/net/tcp", "\n".join(lines) + "\n")
+
+
+def _end(host: str, port: int) -> str:
+    number = struct.unpack("=I", socket.inet_aton(host))[0]
+    return f"{number:08X}:{port:04X}"
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
-"""Facts of what watches the box: agents that run, and the configuration of Zabbix's."""
+"""Facts of what watches the box: agents that run, the configuration of Zabbix's, and whether they report."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
+import time
 
 from gpubox.remote import services
-from gpubox.remote.checks import parts, running
+from gpubox.remote.checks import parts, running, zabbix_log, zabbix_talk
 from gpubox.remote.kernel_files import read_all, rooted
 
 TYPE_CHECKING = False
@@ -71,10 +72,14 @@ def agents() -> List[Row]:
             titles[process.pid] = title
             user = services.users.name(process.uid)
             found.setdefault(title, {"name": title, "process": process.name[:32], "user": user, "ports": []})
+    asked: Dict[int, float] = {}
+    for one in running.connected() if found else ():
+        asked[one.port] = min(one.age, asked.get(one.port, one.age))
     for port in running.ports() if found else ():
         title = titles.get(port.pid) if port.pid is not None else None
         if title:
-            at = {"host": port.host, "port": port.port, "local": running.is_local(port.host)}
+            at: Row = {"host": port.host, "port": port.port, "local": running.is_local(port.host)}
+            at["asked"] = asked.get(port.port)
             if at not in found[title]["ports"]:
                 found[title]["ports"].append(at)
     return [found[title] for title in sorted(found)][:30]
@@ -94,8 +99,19 @@ def zabbix() -> List[Row]:
         program = any(os.path.exists(rooted(place + name)) for place in ("/usr/sbin/", "/usr/local/sbin/"))
         if path or program or name in running_now:
             row = {"program": name, "path": path, "runs": name in running_now, "installed": program}
-            rows.append(dict(row, **settings(path)) if path else row)
+            rows.append(dict(row, **configured(name, path)) if path else row)
     return rows
+
+
+def configured(program: str, path: str) -> Row:
+    """Return what a configuration says, and what shows that the agent reports."""
+    row = settings(path)
+    logging = row.pop("logging")
+    if row["readable"]:
+        row.update(zabbix_log.log(program, logging, time.time()))
+        rejected = [one["address"] for one in row.get("rejected", ())]
+        row["talks"] = zabbix_talk.talks(row["settings"], rejected)
+    return row
 
 
 def exists(path: str) -> bool:
@@ -108,6 +124,7 @@ def settings(path: str) -> Row:
     row: Row = {
         "readable": True,
         "settings": {},
+        "logging": {},
         "psk": False,
         "parameters": 0,
         "commands": False,
@@ -116,6 +133,8 @@ def settings(path: str) -> Row:
     for key, value in lines(path, row):
         if key in SETTINGS:
             row["settings"][key] = value[:200]
+        elif key in zabbix_log.SETTINGS:
+            row["logging"][key] = value
         elif key == "TLSPSKFile":
             row["psk"] = bool(value)
         elif key == "UserParameter":

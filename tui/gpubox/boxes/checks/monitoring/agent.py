@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpubox.boxes.checks.check import Check, Gathered, Result, hint, ok, unknown
-from gpubox.boxes.checks.monitoring.facts import MonitoringAgent, MonitoringFacts
+from gpubox.boxes.checks.monitoring.facts import AgentPort, MonitoringAgent, MonitoringFacts
 from gpubox.core.sanitize import clean
 
 
@@ -21,14 +21,19 @@ def _judge(gathered: Gathered) -> Result:
     names = ", ".join(clean(agent.name, 30) for agent in agents[:4])
     verb = "runs" if len(agents) == 1 else "run"
     lines = tuple(_said(agent) for agent in agents)
-    return ok(f"{names} {verb}", value=names, details=lines if len(lines) > 1 else ())
+    more = len(lines) > 1 or any(port.asked is not None for agent in agents for port in agent.ports)
+    return ok(f"{names} {verb}", value=names, details=lines if more else ())
 
 
 def _said(agent: MonitoringAgent) -> str:
-    ports = ", ".join(
-        f"port {one.port}{' on this machine only' if one.local else ''}" for one in agent.ports[:4]
-    )
+    ports = ", ".join(_port(one) for one in agent.ports[:4])
     return f"{clean(agent.name, 30)} as {clean(agent.user, 32)}{f', {ports}' if ports else ''}"
+
+
+def _port(one: AgentPort) -> str:
+    local = " on this machine only" if one.local else ""
+    asked = " with a connection in the last minute" if one.asked is not None else ""
+    return f"port {one.port}{local}{asked}"
 
 
 CHECK = Check(

@@ -1,4 +1,4 @@
-"""Whether the agent of Zabbix is set up: runs, knows its server, and serves nobody else."""
+"""Whether the agent of Zabbix is set up: runs, serves nobody but its server, and reaches it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from shlex import quote
 
 from gpubox.boxes.checks.check import Check, Gathered, Result, hint, not_here, ok, unknown, warning
+from gpubox.boxes.checks.monitoring import zabbix_reports
 from gpubox.boxes.checks.monitoring.facts import MonitoringFacts, ZabbixAgent
 from gpubox.core.sanitize import clean
 
@@ -60,11 +61,15 @@ def _configured(agent: ZabbixAgent, server_here: bool, place: str, unit: str) ->
         return warning(
             "It runs, and knows no server but this box itself", step, value="default", details=details
         )
+    trouble = zabbix_reports.trouble(agent, restart, details)
+    if trouble:
+        return trouble
     names = ", ".join(dict.fromkeys(clean(name, 60) for name in (*active, *passive)))
+    seen = zabbix_reports.last_seen(agent)
     if not secure and not server_here:
         step = f"{place}: TLSConnect=psk, TLSAccept=psk, TLSPSKIdentity, TLSPSKFile; the same on the server"
-        return hint(f"It reports to {names}, unencrypted", step, value="plain", details=details)
-    return ok(f"It reports to {names}{', encrypted' if secure else ''}", value="yes", details=details)
+        return hint(f"It reports to {names}, unencrypted{seen}", step, value="plain", details=details)
+    return ok(f"It reports to {names}{', encrypted' if secure else ''}{seen}", value="yes", details=details)
 
 
 def _names(settings: Mapping[str, str], key: str) -> list[str]:
@@ -88,7 +93,8 @@ def _encrypted(agent: ZabbixAgent) -> bool:
 
 
 def _details(agent: ZabbixAgent) -> tuple[str, ...]:
-    lines = [f"{key}={clean(value, 80)}" for key, value in sorted(agent.settings.items())[:10]]
+    lines = [*zabbix_reports.lines(agent)]
+    lines += [f"{key}={clean(value, 80)}" for key, value in sorted(agent.settings.items())[:10]]
     lines.append("A pre-shared key is configured" if agent.psk else "No pre-shared key is configured")
     if agent.parameters:
         gpus = ", some of them about GPUs" if agent.gpu else ""
@@ -102,8 +108,11 @@ CHECK = Check(
     why="A package brings the agent with this box itself as its server, so it runs and reports to nobody. "
     "`Server` lists who may ask it, `ServerActive` to whom it reports by itself, which works from behind "
     "a router, too. Without a pre-shared key or a certificate, everybody on the way reads along, and may "
-    "answer in the name of the server. To change it restarts the agent; its server waits.",
-    command="grep -v '^#' /etc/zabbix/zabbix_agent2.conf; systemctl status zabbix-agent2",
+    "answer in the name of the server. To change it restarts the agent; its server waits. The log of the "
+    "agent says whether its reports arrive. A connection of the last minute is seen without root, unless "
+    "the server closed it first.",
+    command="grep -v '^#' /etc/zabbix/zabbix_agent2.conf; systemctl status zabbix-agent2; "
+    "sudo tail /var/log/zabbix/zabbix_agent2.log",
     needs=(MonitoringFacts,),
     judge=_judge,
 )
