@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.components import servers
 from tests.components.desk import Desk
 from tests.components.parts import program
 from tests.components.servers import new_key
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give sessions a home that nobody has set up."""
+    servers.HOME = tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture

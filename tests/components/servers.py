@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from tests.process_tree import descendants
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 """Who logs in: the user who runs the tests."""
+HOME = Path(tempfile.gettempdir())
+"""The home of sessions that have none of their own; made new for each run."""
 
 
 @dataclass
@@ -90,11 +94,15 @@ async def sshd(
 ) -> AsyncGenerator[Server]:
     """Run OpenSSH's sshd; `extra` lines come first in its configuration, where they win.
 
-    With `home`, sessions have that home and the login shell `shell`.
+    With `home`, sessions have that home and the login shell `shell`; else their shell is that of the user who
+    runs the tests, without that user's start files, which may do much.
     """
     port = free_port()
-    public = _configured(folder, authorized, port, extra)
     command = [program("sshd"), "-D", "-e", "-f", str(folder / "config")]
+    if home is None:  # of all lines and options with SetEnv, sshd reads the first
+        extra, found = re.subn("(?m)^SetEnv", f"SetEnv HOME={HOME}", extra, count=1)
+        command += [] if found else [f"-oSetEnv=HOME={HOME}"]
+    public = _configured(folder, authorized, port, extra)
     async with _running(folder, port, public, command, _moved(home, shell)) as server:
         yield server
 
