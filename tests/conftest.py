@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from gpubox.core import gc_tuning
-from gpubox.core.signals import catch_ignored
+from gpubox.core.signals import reset_inherited
 from gpubox.ssh import fast_import
 from tests import orphans
 
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let all that tests start hear signals, and be adopted when its parent ends before it."""
     if not hasattr(config, "workerinput"):  # a worker of xdist is below the process that adopts already
         orphans.adopt()
-    catch_ignored()
+    reset_inherited()
     for name in ("SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND"):
         os.environ.pop(name, None)  # a run behind sudo is one of root
     # Garbage of one test may be collected while another one, or the report of a failure, parses a source.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,19 @@ def test_ignored_signals_stay_ignored_and_are_not_inherited() -> None:
     assert ran.returncode == 6, ran.stderr
     ignored = int(ran.stdout.split()[1], 16)
     assert [n.name for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if ignored >> (n - 1) & 1] == []
+
+
+def test_blocked_signals_are_heard_again() -> None:
+    blocking = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); "
+    command = [*PROGRAM, "shell", "local", "--", "grep SigBlk /proc/self/status"]
+    ran = subprocess.run(
+        [sys.executable, "-c", blocking + "os.execv(sys.argv[1], sys.argv[1:])", *command],
+        stdin=subprocess.DEVNULL, capture_output=True, env=environment(), timeout=LIMIT, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    blocked = int(ran.stdout.split()[1], 16)
+    heard = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
+    assert [number.name for number in heard if blocked >> (number - 1) & 1] == []
 
 
 def test_a_box_that_cannot_be_reached_ends_with_255() -> None:

@@ -24,7 +24,7 @@ from gpubox.commands.common import (
 from gpubox.commands.ending import SignalExit, ended_by_signals
 from gpubox.core import gc_tuning
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.signals import catch_ignored
+from gpubox.core.signals import reset_inherited
 
 _COMMANDS = {
     "panel": "Open the panel on a box (the default command).",
@@ -162,7 +162,7 @@ def main() -> None:
     """Run as a program."""
     gc_tuning.hold()  # what is imported is no garbage: not now, nor at the end
     occupy_streams()
-    catch_ignored()
+    reset_inherited()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a name of this machine may hold bytes that no locale has
             stream.reconfigure(errors="replace")

@@ -1,16 +1,20 @@
-"""Keeps signals ignored that the caller ignores (nohup, a script's background), without passing that on."""
+"""What the caller has done to signals (nohup, a script's background, a profiler) reaches nobody else."""
 
 from __future__ import annotations
 
 import signal
 
+_HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
 
-def catch_ignored() -> None:
-    """Keep ignoring SIGHUP, SIGINT and SIGQUIT where they are ignored, without passing that on.
 
-    exec(2) keeps an ignored signal ignored and resets a caught one: otherwise our shells, jobs and ssh would
-    ignore ctrl+c, and a program in a terminal of ours would outlive it.
+def reset_inherited() -> None:
+    """Hear the signals that the caller has blocked, and keep those ignored that it ignores, for this process.
+
+    exec(2) keeps a blocked signal blocked, an ignored one ignored, and resets a caught one. Otherwise the
+    panel would miss the new size of a window (perf blocks SIGWINCH), our shells, jobs and ssh would ignore
+    ctrl+c, and a program in a terminal of ours would outlive it.
     """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, _pass)
