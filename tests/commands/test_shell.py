@@ -100,7 +100,7 @@ def test_ignored_signals_stay_ignored_and_are_not_inherited() -> None:
     assert [n.name for n in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if ignored >> (n - 1) & 1] == []
 
 
-def test_blocked_signals_are_heard_again() -> None:
+def test_blocked_signals_are_unblocked() -> None:
     blocking = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); "
     command = [*PROGRAM, "shell", "local", "--", "grep SigBlk /proc/self/status"]
     ran = subprocess.run(
@@ -109,8 +109,8 @@ def test_blocked_signals_are_heard_again() -> None:
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     blocked = int(ran.stdout.split()[1], 16)
-    heard = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
-    assert [number.name for number in heard if blocked >> (number - 1) & 1] == []
+    unblocked = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
+    assert [number.name for number in unblocked if blocked >> (number - 1) & 1] == []
 
 
 def test_a_box_that_cannot_be_reached_ends_with_255() -> None:

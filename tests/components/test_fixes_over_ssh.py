@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gpubox.boxes.checks import fixes as module
 from gpubox.boxes.checks.check import Check, ok
 from gpubox.boxes.checks.fix import FileEdit, Fix, SshdOptions
 from gpubox.boxes.checks.fixes import Fixes
@@ -20,12 +17,11 @@ from gpubox.boxes.checks.link_login import LinkLogin
 from gpubox.boxes.context import BoxContext
 from gpubox.boxes.sudo import Sudo
 from gpubox.core.channels import LoginChannels
-from gpubox.core.errors import RemoteError, Unreachable
+from gpubox.core.errors import RemoteError
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
-from gpubox.ssh.channels import SshChannels
 from tests.components.desk import Desk, working
 from tests.components.fixes_desk import FixesDesk, fixes_desk
 from tests.components.test_fixes_sshd import LOCK_OUT, fixes
@@ -115,34 +111,6 @@ async def test_a_proof_leaves_the_link_as_it_is(box: FixesDesk) -> None:
     async with working(link, prove):
         pass
     assert set(phases) == {Phase.LIVE}
-
-
-@pytest.mark.parametrize(("times", "seconds", "state"), [(2, LIMIT, "kept"), (1, 0, "guarded")])
-async def test_a_proof_waits_for_an_sshd_that_reads_its_configuration_again(
-    box: FixesDesk, monkeypatch: pytest.MonkeyPatch, times: int, seconds: float, state: str
-) -> None:
-    real = SshChannels.log_in_again
-    refused: list[object] = []
-
-    async def deaf_at_first(self: SshChannels, way: socket.socket | None = None) -> None:
-        if way is None and len(refused) < times:
-            refused.append(way)
-            raise Unreachable("Connection refused")
-        await real(self, way)
-
-    monkeypatch.setattr(SshChannels, "log_in_again", deaf_at_first)
-    monkeypatch.setattr(module, "_DEAF", seconds)
-
-    async def work(fixes: Fixes) -> None:
-        plan = await fixes.plan(CHECK, options(box, MaxAuthTries="4"))
-        with nullcontext() if seconds else pytest.raises(RemoteError, match="Connection refused"):
-            await fixes.apply(plan)
-        (entry,) = await fixes.entries(root=True)
-        assert entry.state == state
-        await fixes.undo(entry)
-
-    await over_ssh(box, work)
-    assert len(refused) == times
 
 
 async def test_a_lock_out_is_refused_by_the_rehearsal_and_changes_nothing(box: FixesDesk) -> None:

@@ -23,8 +23,9 @@ from gpubox.boxes.checks.monitoring.facts import MonitoringFacts
 from tests.boxes.checks.facts import judge
 from tests.boxes.scripted import until
 from tests.components.parts import program
-from tests.components.servers import children, end
+from tests.components.servers import end
 from tests.hang import LIMIT
+from tests.process_tree import children
 
 HOST = "127.0.0.2"
 """Where the server is: on loopback, and not the address of a package's default configuration."""

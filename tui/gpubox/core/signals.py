@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-_HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
+_UNBLOCKED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGWINCH)
 
 
 def reset_inherited() -> None:
@@ -14,7 +14,7 @@ def reset_inherited() -> None:
     panel would miss the new size of a window (perf blocks SIGWINCH), our shells, jobs and ssh would ignore
     ctrl+c, and a program in a terminal of ours would outlive it.
     """
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _UNBLOCKED)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, _pass)
