@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Row = Dict[str, Any]
 
+STUBBORN = 60.0
+"""Seconds after the first KILL at which processes that hang in a driver are abandoned."""
+
 
 def tail(path: str, length: int) -> bytes:
     """Return the end of a file, or b"" when it cannot be read."""

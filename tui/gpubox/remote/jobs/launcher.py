@@ -29,8 +29,6 @@ PATIENCE = 0.5
 """Seconds for which a launch waits for the command itself, once its record exists."""
 FILES = 8 << 20
 """Most bytes of small programs that are sent with a job."""
-STUBBORN = 60.0
-"""Seconds of KILL after which processes that hang in a driver are abandoned; as in runner.py."""
 
 
 def _wrong(text: str) -> Refused:
@@ -365,7 +363,7 @@ def _end_orphan(folder: str, record: Row, by: str) -> None:
         press = process_tree.Terminator()
         kill = time.monotonic() + float((record.get("spec") or {}).get("grace", 10.0))
         left = _left(record)
-        while left and time.monotonic() < kill + STUBBORN:
+        while left and time.monotonic() < kill + process_tree.STUBBORN:
             if time.monotonic() < kill:
                 press.ask(left)
             else:

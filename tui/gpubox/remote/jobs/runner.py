@@ -24,8 +24,6 @@ FIRST = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0)
 """Seconds after the start at which memory is first measured: short jobs have a peak too."""
 BEFORE_EXEC = 1 << 20
 """Most memory, in bytes, that a child uses beyond ours before it execs the command."""
-STUBBORN = 60.0
-"""Seconds after the first KILL at which processes that hang in a driver are abandoned."""
 
 
 class NotStarted(Exception):
@@ -237,7 +235,7 @@ class Command:
             self._begin_stop("leftovers")
         if self._stop and now >= self._stop["kill"]:
             self._press.kill(left)
-            return self.status >= 0 and now >= self._stop["kill"] + STUBBORN
+            return self.status >= 0 and now >= self._stop["kill"] + process_tree.STUBBORN
         if self._stop:
             self._press.ask(left)
         return False

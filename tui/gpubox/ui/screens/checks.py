@@ -21,8 +21,8 @@ from gpubox.ui.draw.table import REVERSE, SORT, Table
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.screens import checks_table
 from gpubox.ui.screens.check_window import COPY, EXPLAIN, EXTRA, FIX, KEYS, LOOK, SUDO, TRY, UNDO, CheckWindow
-from gpubox.ui.widgets.filter_input import FilterInput
 from gpubox.ui.widgets.key_footer import KeyFooter
+from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_title
 
 
@@ -76,7 +76,7 @@ such rows are listed even when all is well with them now.
         )
         self._about = LineView(self._draw_about, id="checks-about")
         self._about.can_focus = False
-        self._words = FilterInput(placeholder="words in check, group, result …", id="words")
+        self._words = ListFilter("words in check, group, result …", self.show, lambda: self._list)
 
     def compose(self) -> ComposeResult:
         """Compose the list, the lines about the chosen check, and the filter's line."""
@@ -109,11 +109,10 @@ such rows are listed even when all is well with them now.
         return self._list.chosen
 
     def _keep(self, one: Judged) -> bool:
-        words = self._words.value.lower().split()
-        text = f"{one.check.id} {one.check.title} {one.result.outcome.value} {one.result.text}".lower()
         loud = one.changed or one.result.outcome in checks_table.LOUD
-        shown = self._everything or bool(words) or loud
-        return shown and all(word in text for word in words)
+        if not (self._everything or self._words.text or loud):
+            return False
+        return self._words.admits(one.check.id, one.check.title, one.result.outcome.value, one.result.text)
 
     def show(self) -> None:
         """Draw the results so far."""
@@ -131,7 +130,7 @@ such rows are listed even when all is well with them now.
             return clean(str(self._trouble), 400)
         if self._looking:
             return "Looking …"
-        if self._words.value.strip():
+        if self._words.text:
             return "No check matches"
         return "All is well: a shows all checks" if found else "Nothing was looked at"
 
@@ -157,15 +156,6 @@ such rows are listed even when all is well with them now.
         """Explain the double-clicked check."""
         self.action_explain()
 
-    def on_input_changed(self) -> None:
-        """Filter the list while the user types."""
-        self.show()
-
-    def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the list."""
-        self._words.keep()
-        self._list.focus()
-
     def title_of(self, action: str) -> str | None:
         """Return the current title of an action."""
         return ("Needs care" if self._everything else "All") if action == "all" else None
@@ -189,8 +179,7 @@ such rows are listed even when all is well with them now.
 
     def action_clear(self) -> None:
         """Drop the filter; without one, go back."""
-        if not self._words.shown:
+        if self._words.used:
+            self._words.clear_words()
+        else:
             self.dismiss()
-            return
-        self._words.drop()
-        self._list.focus()
