@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -132,19 +133,23 @@ async def test_xfce_comes_up_and_goes_with_its_helpers(desk: Desk) -> None:
 
     async def check(desktops: Desktops) -> None:
         session = await desktops.start(DesktopSpec(geometry="1024x768", session="xfce4"))
-        async with asyncio.timeout(LIMIT):
-            while not whole <= of(home):  # noqa: ASYNC110 - four programs, in any order
-                await asyncio.sleep(0.2)
+        await settled(home, lambda names: whole <= names)
         await desktops.check(session)
         picture = await desktops.shot(session)
         assert (picture.width, picture.height) == (1024, 768)
         await desktops.stop(session)
-        async with asyncio.timeout(LIMIT):
-            while of(home) & {*whole, "Xtigervnc", "dbus-daemon", "xfconfd"}:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.2)
+        await settled(home, lambda names: not names & {*whole, "Xtigervnc", "dbus-daemon", "xfconfd"})
 
     async with homestead() as home:
         await with_desktops(desk, home, check)
+
+
+async def settled(home: Path, ready: Callable[[set[str]], bool]) -> None:
+    """Wait for a state of the programs that run in a home; fails with their names."""
+    end = time.monotonic() + LIMIT / 2  # the session itself has LIMIT
+    while not ready(names := of(home)):
+        assert time.monotonic() < end, f"these run: {sorted(names)}"
+        await asyncio.sleep(0.2)
 
 
 def of(home: Path) -> set[str]:
