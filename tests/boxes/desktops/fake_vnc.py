@@ -121,6 +121,12 @@ def stripes(width: int, height: int) -> bytes:
     return bytes(value & 0xFF for y in range(height) for x in range(width) for value in (3 * x, y, x ^ y))
 
 
+RACED = {
+    "raced-lock": "Server is already active for display {}",
+    "raced-socket": "Cannot establish any listening sockets - Make sure an X server isn't already running",
+}
+
+
 async def run(words: list[str]) -> int:
     """Do as Xtigervnc does."""
     reported = Path(__file__ if len(sys.argv) < 1 else sys.argv[0]).with_name("FAKE")
@@ -131,9 +137,9 @@ async def run(words: list[str]) -> int:
     if "fail" in script:
         print("Fatal server error:\n(EE) no screens here\x1b[2J", file=sys.stderr)
         return 1
-    if "raced" in script:
+    if script[:1] in (["raced-lock"], ["raced-socket"]):
         reported.write_text("")
-        print(f"(EE) Server is already active for display {words[0][1:]}", file=sys.stderr)
+        print(f"Fatal server error:\n(EE) {RACED[script[0]].format(words[0][1:])}", file=sys.stderr)
         return 1
     options = dict(zip(words, [*words[1:], ""], strict=True))
     width, height = (int(part) // 100 for part in options["-geometry"].split("x"))

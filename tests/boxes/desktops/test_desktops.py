@@ -74,8 +74,9 @@ async def test_two_that_start_at_once_get_displays_of_their_own(place: Place) ->
     assert first.path != second.path
 
 
-async def test_a_display_that_another_was_faster_to_take_is_passed_over(place: Place) -> None:
-    place.add_vnc("raced")
+@pytest.mark.parametrize("how", ["raced-lock", "raced-socket"])
+async def test_a_display_that_another_was_faster_to_take_is_passed_over(place: Place, how: str) -> None:
+    place.add_vnc(how)
     assert (await place.desktops().start()).pid
 
 

@@ -16,6 +16,11 @@ from gpubox.core.shell import Shell
 
 _REPORTED = 3
 """Last lines of a log that are reported."""
+_IN_USE = ("already active", "Cannot establish any listening sockets")
+"""What X.Org's servers say of a display that another one took meanwhile: by its lock, or by its socket alone.
+
+Programs in a container may share the sockets of a machine, and have a /tmp with locks of their own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def why(begun: LaunchedDesktop, state: State) -> RemoteError:
         text = f"{begun.session} on {begun.display} ended {after} with status {status}: {said}"
         hint = "Run it in a shell on the box to see more, or choose another session"
         return RemoteError(title, text, hint, status=whole(status))
-    kind = DisplayTaken if "already active" in said else RemoteError
+    kind = DisplayTaken if any(words in said for words in _IN_USE) else RemoteError
     text = f"The server of {begun.display} ended with status {status}: {said}"
     return kind("The VNC server ended", text, "Try another display", status=whole(status))
 
