@@ -137,8 +137,8 @@ async def run(words: list[str]) -> int:
     if "fail" in script:
         print("Fatal server error:\n(EE) no screens here\x1b[2J", file=sys.stderr)
         return 1
-    if script[:1] in (["raced-lock"], ["raced-socket"]):
-        reported.write_text("")
+    if script and script[0] in RACED:
+        reported.write_text(" ".join(script[1:]))
         print(f"Fatal server error:\n(EE) {RACED[script[0]].format(words[0][1:])}", file=sys.stderr)
         return 1
     options = dict(zip(words, [*words[1:], ""], strict=True))

@@ -216,6 +216,19 @@ async def test_when_sshd_forwards_nothing_the_words_name_the_setting(place: Plac
         )
 
 
+async def test_displays_that_others_take_meanwhile_do_not_use_up_the_ways_to_reach_one(place: Place) -> None:
+    place.add_vnc("raced-lock", "raced-socket")
+    desktops = place.desktops(LocalChannels(sockets=False, ports=False))
+    with pytest.raises(RemoteError, match="AllowTcpForwarding yes"):
+        await desktops.start()
+
+
+async def test_a_box_whose_displays_are_all_taken_meanwhile_says_so(place: Place) -> None:
+    place.add_vnc(*["raced-lock"] * 9)
+    with pytest.raises(RemoteError, match="already active"):
+        await place.desktops().start()
+
+
 async def test_a_box_without_the_server_that_was_asked_for_says_so(place: Place) -> None:
     with pytest.raises(ToolMissing, match="No TurboVNC"):
         await place.desktops(server="turbovnc").start()

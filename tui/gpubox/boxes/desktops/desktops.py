@@ -29,6 +29,8 @@ _PATIENCE = 30.0
 """Seconds for a desktop to answer."""
 _FORBIDDEN = 1.5
 """Seconds that a server may listen without being reachable; then sshd does not forward to it."""
+_TRIES = 8
+"""Displays of which others may take each, between the search and the start, before a start is given up."""
 _SETTLED = 3.0
 """Seconds after which a session counts as stable."""
 _LOOK = 15.0
@@ -72,7 +74,8 @@ class Desktops(Feature):
         full = self._full(spec or DesktopSpec())
         shell = self._open_shell()
         channels = self._open_channels()  # without them its start could not be checked
-        for attempt in (1, 2, 3):
+        taken = 0
+        while True:
             begun = await launcher.begin(shell, full, self._transport)
             self.ends_at_logout = begun.ends_at_logout
             try:
@@ -84,9 +87,9 @@ class Desktops(Feature):
                 # sshd forwards to no socket: fall back to a loopback port with a password.
                 self._transport = "port"
             except launcher.DisplayTaken:
-                if full.display or attempt == 3:
+                taken += 1
+                if full.display or taken == _TRIES:
                     raise
-        raise AssertionError("every way out of the loop is above")
 
     async def settled(self, session: DesktopSession) -> None:
         """Wait until a session that was just started has been stable for three seconds.
