@@ -147,6 +147,8 @@ def test_curves_whose_seconds_go_backwards_are_drawn() -> None:
     record = Record("20260101-000000-abcd", "running", msgspec.json.decode(SPEC, type=Record).spec, NOW)
     ticks = [Tick(t, cpu=50.0, rss=1 << 20) for t in (900.0, 10.0, -1e18, 1e18, 3.0)]
     draw_records([record], ticks)
+    for times in ((0.0, -1e18, 1e-300), (1e-300, 253402300799.0, -1.0)):  # a span of nothing
+        draw_records([record], [Tick(t, log=0, cpu=0.0) for t in times])
     assert len(curves.resampled(ticks, lambda tick: tick.cpu, ticks[0].t, 3600.0, 40)) == 40
 
 

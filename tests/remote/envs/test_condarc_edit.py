@@ -54,6 +54,7 @@ def test_a_file_without_the_setting_gets_it_at_its_end(before: str, after: str |
         "a: b\n...\n",
         "auto_activate_base: true\nauto_activate: true\n", "a: b\na: c\n", "auto_activate_base: maybe\n",
         "auto_activate_base:\n  true\n", "auto_activate_base: true\n  more\n", "auto_activate_base:\n",
+        "auto_activate_base: true\n- y", "auto_activate_base: true\n\n# c\n  more\n",
         'a: "open\nauto_activate_base: true\n"\n', "a: b\rc: d\n", "a: \x1b\n", "\ufeffa: b\n", "a: \udcff\n",
         "channels: [https://ada:word@x.org/c]\n", "channels: [https://x.org/t/tk-1/c]\n", "my_token: x\n",
         "a: b\n" + "# x\n" * 9000, "? a\n: b\n", "a\n", "&x a: b\n", "'auto_activate_base': true\n",

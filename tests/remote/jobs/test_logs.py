@@ -230,6 +230,21 @@ def test_a_running_job_has_a_spark(box: Box) -> None:
     assert (spark[0], spark[-1]) == (50, 100)
 
 
+@pytest.mark.parametrize(
+    "samples",
+    [
+        '{"t": -1e308, "cpu": 1}\n{"t": 1e-300, "cpu": 1}\n',
+        '{"t": NaN, "cpu": 1}\n{"t": 1, "cpu": NaN}\n{"t": Infinity, "cpu": 1}\n',
+        '{"t": 1' + "0" * 400 + ', "cpu": 1}\n{"t": 1, "cpu": -1e308}\n',
+        '{"t": 1, "gpus": [{"util": 1e308}, {"util": 1e308}]}\n',
+    ],
+)
+def test_a_spark_bears_numbers_that_no_sampler_writes(box: Box, samples: str) -> None:
+    job = box.launch("sleep", "100").id
+    (box.folder(job) / "samples").write_text(samples)
+    assert len(box.show(job).spark) <= 20
+
+
 def test_a_log_of_a_job_that_never_began_is_empty(box: Box) -> None:
     job = box.run("no-such-program", id=new_id()).id
     began = time.monotonic()

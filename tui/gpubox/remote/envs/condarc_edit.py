@@ -38,10 +38,9 @@ def off(text: str, *names: str) -> Optional[str]:
         pattern = r"^(%s[ \t]*:[ \t]+)%s([ \t]*\r?|[ \t]+#[^\n]*)$" % (re.escape(name), TRUE)
         lines = text.split("\n")
         at = next(place for place, line in enumerate(lines) if KEY.match(line) and key_of(line) == name)
-        if not re.match(pattern, lines[at]) or (
-            at + 1 < len(lines) and lines[at + 1].startswith((" ", "\t"))
-        ):
-            return None
+        below = (line for line in lines[at + 1 :] if line.strip() and not line.lstrip().startswith("#"))
+        if not re.match(pattern, lines[at]) or not KEY.match(next(below, "end: ")):
+            return None  # its value goes on below
         lines[at] = re.sub(pattern, r"\1false\2", lines[at])
         return "\n".join(lines)
     end = "\r\n" if "\r\n" in text else "\n"

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import math
 import os
 import re
 import time
@@ -305,10 +306,11 @@ def _busy(line: bytes) -> Optional[List[float]]:
     try:
         tick = json.loads(line.decode("utf-8", "replace"))
         utils = [gpu["util"] for gpu in tick.get("gpus") or () if gpu.get("util") is not None]
-        value = sum(utils) / len(utils) if utils else min(100.0, tick.get("cpu"))
-        return [float(tick["t"]), value]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        value = sum(utils) / len(utils) if utils else tick.get("cpu")
+        found = [float(tick["t"]), float(min(max(value, 0.0), 100.0))]
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
+    return found if all(map(math.isfinite, found)) else None
 
 
 def spark(folder: str) -> List[Optional[float]]:
@@ -338,7 +340,7 @@ def spark(folder: str) -> List[Optional[float]]:
     fill: Dict[int, List[float]] = {}
     count = min(SPARK, len(points))
     for when, value in points.items():
-        fill.setdefault(min(count - 1, int(count * when / span)), []).append(value)
+        fill.setdefault(int(min(max(count * (when / span), 0.0), count - 1)), []).append(value)
     return [
         round(sum(fill[place]) / len(fill[place]), 1) if place in fill else None for place in range(count)
     ]

@@ -28,8 +28,7 @@ def kinds(jobs: Sequence[Sequence[Tick]]) -> list[Curve]:
 
 def span_of(jobs: Sequence[Sequence[Tick]]) -> float:
     """Return the seconds of the longest job, at least 1."""
-    longest = max(map(end_of, jobs), default=0.0)
-    return longest if longest > 0 else 1.0
+    return max([1.0, *map(end_of, jobs)])
 
 
 def draw_graphs(

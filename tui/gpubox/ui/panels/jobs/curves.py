@@ -74,6 +74,11 @@ def end_of(ticks: Sequence[Tick]) -> float:
     return ticks[-1].t + ticks[-1].width if ticks else 0.0
 
 
+def _dot(seconds: float, span: float, dots: int) -> int:
+    """Return the dot of a time, `dots` beyond the span; time may go backwards: a clock was set."""
+    return int(min(max(seconds / span * dots, 0.0), dots))
+
+
 def resampled(
     ticks: Sequence[Tick], value: Callable[[Tick], float | None], begin: float, span: float, dots: int
 ) -> list[float | None]:
@@ -88,8 +93,8 @@ def resampled(
         found = value(tick)
         if found is None:
             continue
-        first = max(0, int((tick.t - begin) / span * dots))  # time may go backwards: a clock was set
-        end = int((_until(tick, after) - begin) / span * dots)
+        first = _dot(tick.t - begin, span, dots)
+        end = _dot(_until(tick, after) - begin, span, dots)
         for dot in range(first, min(dots, max(first + 1, end))):
             sums[dot] += found
             counts[dot] += 1
