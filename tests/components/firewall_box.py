@@ -145,7 +145,7 @@ def main() -> None:
             run("nft", "-f", "-", text=asked["nft"])
         for tool, text in asked["restore"].items():
             run(tool, text=text)
-        outputs = {" ".join(words): done(*words) for words in COMMANDS}
+        outputs = {" ".join(words): done(*words) for words in COMMANDS} if asked["outputs"] else {}
         looks = {
             family: {
                 who: filters.look(packet(family, known=who == "known"), asked["ports"])

@@ -265,8 +265,11 @@ CASES = {
 """Each under the name of its recording; ports 22 and 23 are looked at."""
 
 
-def tried(rules: Rules) -> dict[str, Any]:
-    """Set rules in a network of their own, and return what the checks say, what is so, and the outputs."""
+def tried(rules: Rules, *, outputs: bool = False) -> dict[str, Any]:
+    """Set rules in a network of their own, and return what the checks say, what is so, and the outputs.
+
+    The outputs are those of all tools, of which root alone may run the older ones.
+    """
     words = [
         "unshare",
         "-rn",
@@ -274,7 +277,7 @@ def tried(rules: Rules) -> dict[str, Any]:
         "-m",
         "tests.components.firewall_box",
     ]
-    asked = json.dumps({**asdict(rules), "ports": PORTS})
+    asked = json.dumps({**asdict(rules), "ports": PORTS, "outputs": outputs})
     done = subprocess.run(words, input=asked, capture_output=True, text=True, timeout=LIMIT, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -284,7 +287,7 @@ def record() -> None:
     """Write what the tools print, and what the kernel did."""
     RECORDED.mkdir(exist_ok=True)
     for name, rules in CASES.items():
-        answer = tried(rules)
+        answer = tried(rules, outputs=True)
         row = {"real": answer["real"], "outputs": answer["outputs"]}
         (RECORDED / f"{name}.json").write_text(json.dumps(row, indent=1) + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -21,6 +22,8 @@ def network() -> None:
 
 @pytest.mark.parametrize("rules", CASES.values(), ids=CASES)
 def test_a_new_login_gets_in_where_the_checks_say_so(rules: Rules) -> None:
+    if os.geteuid() and "iptables-legacy-restore" in rules.restore:
+        pytest.skip("root alone may write and read the tables of iptables-legacy")
     answer = tried(rules)
     for family, real in answer["real"].items():
         for who, look in answer["looks"][family].items():
