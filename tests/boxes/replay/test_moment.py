@@ -73,6 +73,15 @@ def test_seeking_shows_what_playing_to_it_shows(recording: Recording) -> None:
         assert picture(ReplayedMoment(recording, place)) == picture(played)
 
 
+@pytest.mark.parametrize("start", [NOW + 3000, NOW + LONG], ids=["within an hour", "after more"])
+def test_going_back_shows_what_playing_to_it_shows(recording: Recording, start: float) -> None:
+    moment = ReplayedMoment(recording, start)
+    for back in (10, 301, 1500):
+        place = moment.at - back + 0.1
+        moment = ReplayedMoment(recording, max(recording.begin, place), moment)
+        assert picture(moment) == picture(ReplayedMoment(recording, moment.at))
+
+
 def test_a_drop_is_shown_and_leaves_a_gap(recording: Recording) -> None:
     moment = ReplayedMoment(recording, NOW + DROP.start + 30)
     assert moment.health.phase is Phase.WAITING

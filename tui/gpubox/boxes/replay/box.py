@@ -94,8 +94,7 @@ class ReplayBox(Box):
         while (goal := self._goal) is not None:
             moment = self._moment
             if moment is None or not moment.at <= goal <= moment.at + _AHEAD:
-                # An hour of history comes before the goal: a second for eight GPUs.
-                moment = await asyncio.to_thread(ReplayedMoment, self.recording, goal)
+                moment = await asyncio.to_thread(ReplayedMoment, self.recording, goal, moment)
             if self._goal != goal:
                 continue  # moved again meanwhile
             self._moment, self._from, self._since = moment, goal, time.monotonic()

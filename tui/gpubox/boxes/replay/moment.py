@@ -14,8 +14,15 @@ from gpubox.store.recording.reader import Frame, Recording
 class ReplayedMoment:
     """What was known of the box at a moment, with the hour before it; it moves forward only."""
 
-    def __init__(self, recording: Recording, moment: float) -> None:
-        self.history = History()
+    def __init__(self, recording: Recording, moment: float, later: ReplayedMoment | None = None) -> None:
+        """Read up to a moment: an hour takes a second, but some minutes where a later moment is known."""
+        member = recording.member(moment)
+        begin = recording.member(moment - SPAN)
+        if later is not None and moment <= later.at <= later.begin.time + SPAN:
+            self.begin, self.history = later.begin, later.history.before(member.time)
+        else:
+            member, self.begin, self.history = begin, begin, History()
+        """The hour before the moment, from `begin` on."""
         self.sample: Sample | None = None
         self.sampled_at: float | None = None
         """When the sample came in, in seconds since the epoch."""
@@ -26,7 +33,7 @@ class ReplayedMoment:
         """The error of the probe at that moment."""
         self.damage: GpuBoxError | None = None
         """Why the recording ends here, before its end; None while it goes on."""
-        self._frames: Iterator[Frame] = recording.frames(moment - SPAN)
+        self._frames: Iterator[Frame] = recording.frames(member.time)
         self._next = self._take()
         self.advance(moment)
 

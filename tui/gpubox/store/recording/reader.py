@@ -120,6 +120,11 @@ class Recording:
             "What comes before is shown",
         )
 
+    def member(self, moment: float) -> Member:
+        """Return the member that holds a moment; the first one for a moment before it."""
+        after = bisect_right(self.members, moment, key=lambda member: member.time)
+        return self.members[max(0, after - 1)]
+
     def frames(self, moment: float) -> Iterator[Frame]:
         """Yield everything from the member on that holds a moment.
 
@@ -127,11 +132,9 @@ class Recording:
         `end`; it raises RecordingError where a line before that cannot be read.
         """
         reached = 0.0
-        at = max(0, bisect_right(self.members, moment, key=lambda member: member.time) - 1)
-        offset = self.members[at].offset
         try:
             with _opened(self.path) as file:
-                for frame in _frames(_Text(file, offset), self.end):
+                for frame in _frames(_Text(file, self.member(moment).offset), self.end):
                     reached = frame.time
                     yield frame
         except (OSError, _Damaged, Misfit, Unreadable, ProbeError, OverflowError, RecursionError) as error:
