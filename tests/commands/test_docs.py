@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,20 +36,13 @@ README, KEYS_PAGE = TEXTS["README.md"], "docs/keys.md"
 RECORD = Record("1", "queued", JobSpec("1", ("true",)), 0.0)
 LONGEST = {"README.md": 200, "ARCHITECTURE.md": 150}
 """Lines that a page may have."""
-KEYS = {
-    "question_mark": "?",
-    "slash": "/",
-    "minus": "-",
-    "plus": "+",
-    "equals_sign": "=",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-}
+KEYS = {"slash": "/", "minus": "-", "plus": "+", "comma": ",", "less_than_sign": "<"}
+KEYS["greater_than_sign"] = ">"
+"""Keys that Unicode calls something else, or whose names are one word."""
 PLACES = {
     "app": "everywhere",
     "box": "box",
+    "replay": "recording",
     "picker": "list of boxes",
     "gpus": "GPUs",
     "processes": "Processes",
@@ -271,6 +265,11 @@ def test_every_fault_is_listed_by_its_title_and_its_code() -> None:
     assert titles <= set(rows("troubleshooting", "it says"))
 
 
+def character(key: str) -> str:
+    """The character of a key, such as `?` for `question_mark`; its name where there is none."""
+    return KEYS.get(key) or (unicodedata.lookup(key.replace("_", " ")) if "_" in key else key)
+
+
 def keys() -> Iterator[str]:
     """The rows of the table of keys, as the program has them.
 
@@ -278,7 +277,7 @@ def keys() -> Iterator[str]:
     """
     for entry in everything(GpuBoxApp).values():
         name = f"`{entry.id}`"
-        shown = " ".join(f"`{KEYS.get(key, key)}`" for key in entry.keys)
+        shown = " ".join(f"`{character(key)}`" for key in entry.keys)
         does = entry.tooltip
         if re.fullmatch(r"box\.panel[2-9]", entry.id) or entry.modal:
             continue

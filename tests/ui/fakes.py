@@ -50,8 +50,8 @@ class Clock:
     def time(self) -> float:
         return NOW + self.passed
 
-    def strftime(self, text: str, _moment: object = None) -> str:
-        return time.strftime(text, time.gmtime(self.time()))
+    def strftime(self, text: str, moment: time.struct_time | None = None) -> str:
+        return time.strftime(text, self.localtime() if moment is None else moment)
 
     def localtime(self, seconds: float | None = None) -> time.struct_time:
         return time.gmtime(self.time() if seconds is None else seconds)

@@ -80,7 +80,7 @@ def draw_sample(sample: Sample, chosen: Settings) -> None:
     """Draw a reading everywhere."""
     history = History()
     history.put(NOW, dict(readings(sample)))
-    list_all(gpu_table.columns(chosen, history), sample.gpus)
+    list_all(gpu_table.columns(chosen, history, lambda: NOW), sample.gpus)
     list_all(process_table.columns(lambda: NOW), sample.processes)
     process_table.totals(sample.processes)
     report.as_lines("attic", sample)

@@ -29,6 +29,8 @@ from gpubox.core.signals import reset_inherited
 _COMMANDS = {
     "panel": "Open the panel on a box (the default command).",
     "status": "Print a one-shot text status of several boxes.",
+    "record": "Record the readings of a box to a file.",
+    "replay": "Show a recording in the panel.",
     "shell": "Open a shell on a box, or run a command there.",
     "tunnel": "Open ports and services of a box on this machine.",
     "x11": "Run a graphical program of a box, its windows here.",

@@ -55,6 +55,10 @@ class Box:
         """What the user calls the box."""
         return self.target.name
 
+    def now(self) -> float:
+        """Return the moment that the box is shown at, in seconds since the epoch, as history counts them."""
+        return time.time()
+
     @property
     def age(self) -> float | None:
         """Seconds since the newest sample came in, or None before the first."""
@@ -185,7 +189,7 @@ class Box:
     def received(self, sample: Sample) -> None:
         """Receive a sample from the probe."""
         self.received_at = time.monotonic()
-        self.history.put(time.time(), dict(readings(sample)))
+        self.history.put(self.now(), dict(readings(sample)))
         self.sample.put(sample)
 
     def answered(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ from gpubox.boxes.context import BoxContext
 from gpubox.boxes.targets import entry_of
 from gpubox.config.resolve import resolved
 from gpubox.config.settings import BoxEntry, Settings
+from gpubox.core.errors import ConfigError
 from gpubox.core.prompts import Asker
 from gpubox.core.target import Target
 
@@ -44,6 +45,8 @@ def open_box(target: Target, settings: Settings, asker: Asker, *, store: Store |
             link = _over_ssh(target, entry, settings, asker)
             known = replace(context, tunnels=entry.tunnels, python=entry.python, has_login=True)
             return Box(known, link, _ssh_channels)
+        case "recording":
+            raise ConfigError("Not a box", f"{target.name} is a recording", "Open it with: gpubox-tui replay")
 
 
 def _ssh_channels(shell: Shell) -> Channels:

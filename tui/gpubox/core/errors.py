@@ -3,6 +3,7 @@
 GpuBoxError
 ├── ConfigError          a settings file, a command-line value
 ├── StoreError           the history on this machine's disk
+├── RecordingError       a file of readings that cannot be written, or is damaged
 ├── LinkError            something between this machine and the box
 │   ├── Unreachable      no answer: refused, no route, unknown name, timed out
 │   ├── AuthFailed       the box answered and said no
@@ -49,6 +50,10 @@ class ConfigError(GpuBoxError):
 
 class StoreError(GpuBoxError):
     """The history on this machine's disk cannot be read or written; the program continues without it."""
+
+
+class RecordingError(GpuBoxError):
+    """A recording that cannot be written or read, or a file that is none."""
 
 
 class LinkError(GpuBoxError):

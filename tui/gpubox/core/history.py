@@ -90,6 +90,14 @@ class History:
         """Replace the contents by those of another history, such as one read from disk."""
         self._series, self._start = other._series, other._start
 
+    def before(self, moment: float) -> History:
+        """Return a copy without the second of a moment and later ones."""
+        earlier = History()
+        for key, series in self._series.items():
+            if (count := int(moment) - self._start[key]) > 0:
+                earlier._series[key], earlier._start[key] = series[:count], self._start[key]
+        return earlier
+
     def keys(self) -> tuple[str, ...]:
         """Return the keys that hold anything."""
         return tuple(self._series)

@@ -12,7 +12,7 @@ class Target:
 
     name: str
     """What the user typed or picked: an alias, `user@host:port`, `local`, `demo`."""
-    kind: Literal["ssh", "local", "demo"]
+    kind: Literal["ssh", "local", "demo", "recording"]
     source: str = ""
     """Where the name comes from: `settings`, `ssh config`, `typed`, `built in`."""
     detail: str = ""

@@ -28,6 +28,7 @@ from gpubox.ui.error_boundary import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.exit_signals import exit_on_signals
 from gpubox.ui.failure_isolation import contain
 from gpubox.ui.screens.box import BoxScreen
+from gpubox.ui.screens.kinds import screen_of
 from gpubox.ui.terminal_driver import TerminalDriver
 from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.line_input import LineInput
@@ -139,7 +140,7 @@ class GpuBoxApp(Themed):
         """Show a box; opens it if needed."""
         screen = self.screens.get(target.name)
         if screen is None:
-            screen = BoxScreen(target, self.fleet)
+            screen = screen_of(target, self.fleet)
             self.screens[target.name] = screen
             # Installed screens survive when another one is shown.
             self.install_screen(screen, f"box {target.name}")  # pyright: ignore[reportUnknownMemberType]

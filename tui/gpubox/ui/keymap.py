@@ -18,10 +18,10 @@ def everything(app: type) -> dict[str, Entry]:
     from gpubox.ui.log import pane, view
     from gpubox.ui.panels.jobs import compare_screen, form, job_screen, results_screen
     from gpubox.ui.registry import panel_modules
-    from gpubox.ui.screens import ask, box, checks, fix_preview, guide, help, picker, run
+    from gpubox.ui.screens import ask, box, checks, fix_preview, guide, help, picker, replay, run
 
     classes: list[type] = [app]
-    screens = (ask, box, compare_screen, help, job_screen, form, results_screen, picker, run)
+    screens = (ask, box, compare_screen, help, job_screen, form, results_screen, picker, replay, run)
     setup = (checks, fix_preview, guide)
     for module in (*screens, *setup, pane, view, *panel_modules()):
         classes += [
@@ -110,4 +110,4 @@ def _together(one: Entry, other: Entry) -> bool:
     rooms = {one.id.partition(".")[0], other.id.partition(".")[0]}
     if one.modal or other.modal:
         return len(rooms) == 1
-    return len(rooms) == 1 or "app" in rooms or ("box" in rooms and "picker" not in rooms)
+    return len(rooms) == 1 or "app" in rooms or (bool(rooms & {"box", "replay"}) and "picker" not in rooms)

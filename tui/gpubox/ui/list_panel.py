@@ -18,7 +18,7 @@ from gpubox.ui.draw.spans import Line
 from gpubox.ui.draw.table import Table
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.panel import Panel
-from gpubox.ui.poller import Poller, live
+from gpubox.ui.poller import Poller, live, recorded
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -52,6 +52,8 @@ class ListPanel(Panel):
 
     def _without_rows(self, nothing: str, *, known: bool, trouble: GpuBoxError | None) -> str:
         """Return the text in place of rows: `nothing` once it is known that there are none."""
+        if recorded(self):
+            return "Not in a recording"
         if not live(self):
             return "Not connected"
         if trouble is not None:

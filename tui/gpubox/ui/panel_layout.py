@@ -81,7 +81,8 @@ class PanelLayout(Container):
                 await asyncio.sleep(TURN)
 
     def _give(self, panel: Panel, sample: Sample | None, *, stale: bool) -> bool:
-        seen = panel.display and self.screen.maximized in (None, panel)
+        # One that is not mounted yet would take the sample as drawn, and wait for another to draw it.
+        seen = panel.displayed
         if seen:
             panel.receive(sample, stale=stale)
         return seen

@@ -99,6 +99,11 @@ class VisibleWatch:
             await asyncio.Event().wait()
 
 
+def recorded(panel: Panel) -> bool:
+    """Return whether the panel shows a recording."""
+    return panel.box.target.kind == "recording"
+
+
 def live(panel: Panel) -> bool:
-    """Return whether the panel's box can be polled now."""
-    return panel.box.link.health.value.phase is Phase.LIVE
+    """Return whether the panel's box can be polled now; a recording never can."""
+    return not recorded(panel) and panel.box.link.health.value.phase is Phase.LIVE

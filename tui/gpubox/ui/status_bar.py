@@ -107,11 +107,12 @@ class StatusBar(Widget, can_focus=False):
 
     def _right(self) -> list[StatusPiece]:
         sample = self.box.sample.value if self.box else None
-        pieces = [] if sample is None else _driver_pieces(sample)
+        pieces = [] if sample is None else driver_pieces(sample)
         return [*pieces, StatusPiece(2, Content.styled(time.strftime("%H:%M:%S"), "$foreground-muted"))]
 
 
-def _driver_pieces(sample: Sample) -> list[StatusPiece]:
+def driver_pieces(sample: Sample) -> list[StatusPiece]:
+    """Return what a sample says of the driver and the probe."""
     driver, cost = sample.driver, sample.probe
     simulated = driver.simulated or any(gpu.simulated for gpu in sample.gpus)
     texts = (

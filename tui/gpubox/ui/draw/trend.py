@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -22,11 +21,6 @@ _BRIDGE_READINGS = 2.5
 
 Toning = Callable[[float], Tone]
 """Maps a reading to its tone."""
-
-
-def now() -> float:
-    """Return this machine's seconds since the epoch, as history counts them."""
-    return time.time()
 
 
 def bridge(interval: float) -> float:

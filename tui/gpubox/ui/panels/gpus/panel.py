@@ -80,7 +80,11 @@ chosen with the arrow keys or a click; `0` shows all again.
         self._tabular: bool | None = None
         self._cards = Cards(self._draw_cards, id="cards")
         self._table: Table[Gpu] = Table(
-            columns(settings, box.history), lambda gpu: gpu.index, sort="gpu", empty="No GPU", id="table"
+            columns(settings, box.history, box.now),
+            lambda gpu: gpu.index,
+            sort="gpu",
+            empty="No GPU",
+            id="table",
         )
 
     def compose(self) -> ComposeResult:
@@ -155,7 +159,7 @@ chosen with the arrow keys or a click; `0` shows all again.
             return notice
         count = len(sample.gpus)
         self._per_row, self._card_height = arrange(count, width, height - len(notice))
-        now = trend.now()
+        now = self.box.now()
         chosen = self.chosen if count > 1 else None
         drawn = [
             Card(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpubox.common import units
@@ -37,6 +37,7 @@ class Cells:
 
     settings: Settings
     history: History
+    now: Callable[[], float]
 
     def util(self, gpu: Gpu) -> Line:
         """Return the load as a meter."""
@@ -47,7 +48,7 @@ class Cells:
         """Return the load of the last minutes as a graph."""
         key = gpu_key(gpu.uuid or str(gpu.index), "util")
         seconds = 60 * self.settings.ui.history_minutes
-        values = trend.series(self.history, key, trend.now(), seconds, 2 * _RECENT)
+        values = trend.series(self.history, key, self.now(), seconds, 2 * _RECENT)
         return trend.trend(values, 1, 0, 100, "util")[0]
 
     def memory(self, gpu: Gpu) -> Line:
@@ -107,9 +108,9 @@ def _plain(value: float | None, text: str, gpu: Gpu, field: str) -> Line:
     return (Span(text, "faint", "", why(gpu, field)) if value is None else Span(text),)
 
 
-def columns(settings: Settings, history: History) -> Sequence[Column[Gpu]]:
-    """Return the columns of the table of GPUs."""
-    cells = Cells(settings, history)
+def columns(settings: Settings, history: History, now: Callable[[], float]) -> Sequence[Column[Gpu]]:
+    """Return the columns of the table of GPUs; `now` returns the moment up to which graphs go."""
+    cells = Cells(settings, history, now)
     return (
         Column("gpu", 3, lambda gpu: str(gpu.index), lambda gpu: gpu.index, title="#", tone="accent"),
         Column("name", 20, short_name, short_name, left=True, need=6),

@@ -13,7 +13,6 @@ from gpubox.common.metrics import GPU, HOST, graphed
 from gpubox.config.settings import Settings
 from gpubox.core.history import SPAN
 from gpubox.core.sample import Gpu, Sample
-from gpubox.ui.draw import trend
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line, Span
 from gpubox.ui.error_boundary import guarded
@@ -85,7 +84,7 @@ Spans beyond an hour come from this machine's disk, as means of up to an hour.
         if not self.seen:
             return
         self._read_past()
-        if abs(trend.now() - self._drawn_at) >= 1.5:
+        if abs(self.box.now() - self._drawn_at) >= 1.5:
             self._lines.redraw()
 
     def _read_past(self) -> None:
@@ -93,11 +92,11 @@ Spans beyond an hour come from this machine's disk, as means of up to an hour.
         if 60 * self.minutes <= SPAN:
             return
         again = max(_AGAIN[0], 60 * self.minutes / _AGAIN[1])
-        if self._past is None or self._past[0] != self.minutes or trend.now() - self._past[1] >= again:
+        if self._past is None or self._past[0] != self.minutes or self.box.now() - self._past[1] >= again:
             self.run_worker(guarded(self, self._load(self.minutes)), group="past", exit_on_error=False)
 
     async def _load(self, minutes: int) -> None:
-        now = trend.now()
+        now = self.box.now()
         earlier = self._past[2] if self._past is not None and self._past[0] == minutes else None
         self._past = (minutes, now, earlier)  # so that it is not read twice at a time
         found = await self.box.past(now - 60 * minutes, now)
@@ -134,7 +133,7 @@ Spans beyond an hour come from this machine's disk, as means of up to an hour.
             self.watch_gpu(self.gpu)
         self._say()
         others = old is None or new is None or len(old.gpus) != len(new.gpus)
-        if others or abs(trend.now() - self._drawn_at) >= 0.9:
+        if others or abs(self.box.now() - self._drawn_at) >= 0.9:
             self._lines.redraw()
 
     def watch_gpu(self, gpu: int | None) -> None:
@@ -156,7 +155,7 @@ Spans beyond an hour come from this machine's disk, as means of up to an hour.
         self.refresh_bindings()
 
     def _draw(self, width: int, height: int) -> Sequence[Line]:
-        self._drawn_at = trend.now()
+        self._drawn_at = self.box.now()
         interval = self.sample.interval if self.sample else 1.0
         past = self._past[2] if self._past is not None and self._past[0] == self.minutes else None
         if past is None and 60 * self.minutes > SPAN:

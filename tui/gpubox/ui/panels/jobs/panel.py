@@ -22,7 +22,7 @@ from gpubox.ui.list_panel import ListPanel
 from gpubox.ui.panels.jobs.actions import VERBS, JobActions
 from gpubox.ui.panels.jobs.queue_window import QueueWindow
 from gpubox.ui.panels.jobs.table import COLUMNS, JobRow, matches, summary
-from gpubox.ui.poller import VisibleWatch, live
+from gpubox.ui.poller import VisibleWatch, live, recorded
 from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_caption
 
@@ -128,6 +128,8 @@ exit code 0, `✖` did not, `■` was stopped. Mark two or more with `space` and
         """Return whether an action is available now."""
         record = self.chosen
         match str(parameters[0]) if action == "do" else action:
+            case "new":
+                return not recorded(self)
             case "open" | "mark":
                 return record is not None
             case "stop":

@@ -15,7 +15,6 @@ from gpubox.common import units
 from gpubox.common.rules.driver import without_gpus
 from gpubox.config.settings import Settings
 from gpubox.core.job import Ignored
-from gpubox.core.link_state import Phase
 from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sample import Process, Sample
 from gpubox.core.sanitize import clean
@@ -26,6 +25,7 @@ from gpubox.ui.panel import Panel
 from gpubox.ui.panels.processes import table as process_table
 from gpubox.ui.panels.processes.signal_chooser import SignalChooser, let_pass
 from gpubox.ui.panels.processes.table import TOTAL_COLUMNS, Totals, columns, draw_details, matches, totals
+from gpubox.ui.poller import live
 from gpubox.ui.widgets.details import Details
 from gpubox.ui.widgets.list_filter import ListFilter
 from gpubox.ui.widgets.titles import set_caption
@@ -168,11 +168,9 @@ Queued jobs wait for a GPU with somebody's process on it, unless you tell them b
             case "details":
                 return bool(self._table().shown)
             case "signal":
-                live = self.box.link.health.value.phase is Phase.LIVE
-                return live and self.chosen is not None
+                return live(self) and self.chosen is not None
             case "ignore":
-                live = self.box.link.health.value.phase is Phase.LIVE
-                return live and self.chosen is not None and self.chosen.gpu is not None
+                return live(self) and self.chosen is not None and self.chosen.gpu is not None
             case "clear":
                 return self._words.used
             case _:

@@ -24,7 +24,7 @@ from gpubox.ui.list_panel import ExplainedListPanel
 from gpubox.ui.modal_guard import window
 from gpubox.ui.panels.tunnels.form import TunnelForm
 from gpubox.ui.panels.tunnels.table import COLUMNS, Rates, TunnelRow, rows, why
-from gpubox.ui.poller import live
+from gpubox.ui.poller import live, recorded
 from gpubox.ui.widgets.titles import set_caption
 
 
@@ -123,7 +123,7 @@ come back after a drop. `n` opens one by hand: a port, a socket, a remote one, o
         row = self.chosen
         match action:
             case "new":
-                return True
+                return not recorded(self)
             case "open":
                 return row is not None and live(self)
             case "page" if row is not None and row.service is not None and not row.service.page:

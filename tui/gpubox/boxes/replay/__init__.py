@@ -1,0 +1,1 @@
+"""A recording in place of a box: its readings come again, and nothing runs anywhere."""
