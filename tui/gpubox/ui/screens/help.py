@@ -158,7 +158,7 @@ class KeyTable(Widget, can_focus=False):
         app = program(self)
         keys = " ".join(app.get_key_display(Binding(key, "", "")) for key in entry.keys)
         head = Content.assemble(
-            (f"{keys:<{KEY_WIDTH}}", "bold $footer-key-foreground"),
+            (f"{keys + ' ':<{KEY_WIDTH}}", "bold $footer-key-foreground"),
             f"{entry.description:<{NAME_WIDTH}}",
         )
         column = max(KEY_WIDTH + NAME_WIDTH, head.cell_length + 1)
