@@ -9,8 +9,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,13 @@ def half(name: str, transfer: str = "aaaa") -> str:
     return f".gpubox-{hashlib.sha256(name.encode()).hexdigest()[:16]}.{transfer}.part"
 
 
-def shared(tmp_path: Path, mode: int) -> Path:
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    folder.chmod(mode)
-    return folder
+@contextmanager
+def shared(mode: int) -> Generator[Path]:
+    """A folder that others reach: each run of pytest closes the folder of all runs to them."""
+    with tempfile.TemporaryDirectory(prefix="gpubox-shared-") as name:
+        folder = Path(name)
+        folder.chmod(mode)
+        yield folder
 
 
 def spy(path: Path) -> subprocess.Popen[bytes]:
@@ -60,16 +63,12 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes two users")
 @pytest.mark.parametrize("mode", [0o777, 0o1777])
 @pytest.mark.parametrize("name", [half("big"), "big"])
 async def test_nothing_that_another_user_made_beforehand_gets_the_bytes(
-    files: Files, home: Path, here: Path, tmp_path: Path, way: str, mode: int, name: str
+    files: Files, home: Path, here: Path, way: str, mode: int, name: str
 ) -> None:
-    folder = shared(tmp_path, mode)
-    for parent in folder.parents:  # pytest's own folders let nobody else through
-        if not (mode_of := parent.stat().st_mode) & 0o001:
-            parent.chmod(mode_of | 0o011)
     source = (here if way == "put" else home) / "big"
     source.write_bytes(BIG)
     source.chmod(0o600)
-    with spy(folder / name) as other:
+    with shared(mode) as folder, spy(folder / name) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"made\n"
         if way == "put":
@@ -77,10 +76,10 @@ async def test_nothing_that_another_user_made_beforehand_gets_the_bytes(
         else:
             await files.get(["big"], str(folder))
         read, _ = other.communicate(b"\n", timeout=60)
-    assert read == b"0"
-    there = folder / "big"
-    assert there.read_bytes() == BIG
-    assert (there.stat().st_uid, there.stat().st_mode & 0o777) == (0, 0o600)
+        assert read == b"0"
+        there = folder / "big"
+        assert there.read_bytes() == BIG
+        assert (there.stat().st_uid, there.stat().st_mode & 0o777) == (0, 0o600)
 
 
 @as_root
@@ -110,15 +109,15 @@ async def test_what_is_no_plain_file_is_no_half_file(files: Files, home: Path, h
 
 @as_root
 async def test_the_link_of_another_user_in_a_shared_folder_is_not_followed(
-    files: Files, home: Path, here: Path, tmp_path: Path
+    files: Files, home: Path, here: Path
 ) -> None:
-    folder = shared(tmp_path, 0o1777)
     (home / "victim").write_bytes(b"whole")
-    (folder / "report").symlink_to(home / "victim")
-    os.lchown(folder / "report", OTHER, OTHER)
     (here / "report").write_bytes(b"new")
-    with pytest.raises(RemoteError, match="another user made"):
-        await files.put([str(here / "report")], str(folder))
+    with shared(0o1777) as folder:
+        (folder / "report").symlink_to(home / "victim")
+        os.lchown(folder / "report", OTHER, OTHER)
+        with pytest.raises(RemoteError, match="another user made"):
+            await files.put([str(here / "report")], str(folder))
     assert (home / "victim").read_bytes() == b"whole"
 
 

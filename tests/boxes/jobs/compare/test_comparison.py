@@ -1,12 +1,14 @@
 """What is said of two jobs side by side, and what is not."""
 
+import math
+
 import pytest
 from msgspec.structs import replace
 
 from gpubox.boxes.jobs.compare.comparison import Figure, compare
 from gpubox.boxes.jobs.compare.export import sentence, table, text
 from gpubox.core.env import Package
-from gpubox.core.record import Ending, Record
+from gpubox.core.record import Ending, Record, Usage
 from tests.boxes.jobs.compare.compared import GPU, aborted, on_cpu, on_gpu, run
 
 
@@ -58,6 +60,15 @@ def test_repeated_runs_give_mean_deviation_and_range() -> None:
     spread = comparison.speedups[0].deviation
     assert spread == pytest.approx(10 * ((1 / 6) ** 2 + (8**0.5 / 60) ** 2) ** 0.5)
     assert sentence(comparison.speedups[0]) == "tf-gpu ran 10.0 ± 1.7 x faster than tf-cpu"
+
+
+def test_times_that_no_run_takes_give_no_shares_and_no_error() -> None:
+    usage = Usage(real=1e-300, user=2.5e11, sys=0.0)
+    odd = [replace(on_gpu(at=float(at)), usage=usage) for at in range(3)]
+    found = compare([*odd, on_cpu(2.5e11), on_cpu(2.5e11, at=1.0)])
+    assert found.speedups == ()
+    assert all(math.isfinite(one.mean) for _, each in found.figures for one in each if one.mean is not None)
+    assert text(found)
 
 
 def test_a_difference_within_the_spread_of_the_runs_is_called_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import mean, median, stdev
 
 from gpubox.boxes.jobs.compare.grouping import Side, same_work, sides
@@ -133,11 +133,16 @@ def compare(
 
 
 def _figure(measure: Measure, side: Side) -> Figure:
-    values = tuple(measure.of(record) for record in side.finished or side.records)
+    values = tuple(_finite(measure.of(record)) for record in side.finished or side.records)
     known = [value for value in values if value is not None]
     if not known:
         return Figure(values)
     return Figure(values, mean(known), stdev(known) if len(known) > 1 else None, min(known), max(known))
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a value, or None for one that is too large: a share of nearly no time."""
+    return value if value is None or isfinite(value) else None
 
 
 def _times(side: Side) -> list[float]:
@@ -151,9 +156,9 @@ def _speedups(them: Sequence[Side]) -> tuple[SpeedUp, ...]:
     out: list[SpeedUp] = []
     for slow, side in timed[1:]:
         quick, best = timed[0]
-        if quick <= 0:
+        ratio = _finite(slow / quick) if quick > 0 else None
+        if ratio is None:
             continue
-        ratio = slow / quick
         spreads = [_relative(_times(one)) for one in (best, side)]
         parts = [spread for spread in spreads if spread is not None]
         deviation = ratio * sqrt(sum(part**2 for part in parts)) if len(parts) == len(spreads) else None
