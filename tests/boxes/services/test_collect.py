@@ -188,6 +188,7 @@ def test_lines_of_a_box_without_python_are_put_together() -> None:
     file = json.dumps({"pid": 9, "port": 8888, "token": "t", "root_dir": "/r"})
     lines = ["u 1000", f"t {table}", "h 9 77", "h 10 77", "p 9 1000 ada jupyter-lab"]
     lines += ["w 9 python\x1f/bin/jupyter-lab\x1f", "f 9 /home/ada/it", f"j 1000 {file}", "j x {}"]
+    lines += ["p 11 1000  sh"]  # it ended before its user was asked for
     facts = shell_facts.read("\n".join(lines).encode())
     assert facts is not None
     (service,) = read(facts)

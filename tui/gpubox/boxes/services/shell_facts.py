@@ -100,8 +100,9 @@ def read(answer: bytes) -> ServiceFacts | None:
     lines = _Lines()
     for line in answer.decode("utf-8", "replace").split("\n"):
         lines.take(line)
-    users = {process.get("uid"): process.get("user") for process in lines.processes.values()}
-    for row in lines.listeners:
+    processes = lines.processes.values()
+    users = {process["uid"]: process["user"] for process in processes if process["user"]}
+    for row in (*processes, *lines.listeners):  # one that ended just then has no name of its user
         row["user"] = users.get(row["uid"], f"{row['uid']}")
     document = {
         "v": 1,
