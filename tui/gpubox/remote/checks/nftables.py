@@ -56,6 +56,7 @@ NEVER = "never"
 DORMANT = re.compile(r"^table (\S+) (\S+) \{[^\n]*\n\s+flags [^\n]*\bdormant\b", re.M)
 """A table that is switched off."""
 TCP = ("tcp", 6)
+FLAG_NAMES = ("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr")
 FLAGS = frozenset({"syn"})
 """The flags of TCP in the first packet of a connection."""
 
@@ -220,9 +221,8 @@ class RuleReader:
         return self._match(given.get("left"), str(given.get("op")), given.get("right"))
 
     def _match(self, left: object, operator: str, right: object) -> Optional[bool]:
-        masked = flags_of(left)
-        if masked is not None:
-            return compared_flags(masked, operator, right)
+        if looks_at_flags(left):
+            return compared_flags(left, operator, right)
         field = self._field(left)
         parts = listed(left.get("concat")) if isinstance(left, dict) else []
         if field.kind == NEVER or any(self._field(part).kind == NEVER for part in parts):
@@ -343,33 +343,46 @@ def same(field: PacketField, right: object, packet: Packet) -> Optional[bool]:
     return right in field.values
 
 
-def flags_of(left: object) -> Optional[FrozenSet[str]]:
-    """Return the flags of TCP that the packet has of those that a rule looks at; None for another field."""
-    mask: object = None
-    if isinstance(left, dict) and isinstance(left.get("&"), list) and len(left["&"]) == 2:
-        left, mask = left["&"]
-    if left != {"payload": {"protocol": "tcp", "field": "flags"}}:
-        return None
-    return FLAGS if mask is None else FLAGS & words_of(mask)
+def looks_at_flags(left: object) -> bool:
+    """Return whether a rule looks at the flags of TCP, or at some of them."""
+    return (masked(left) or [left])[0] == {"payload": {"protocol": "tcp", "field": "flags"}}
 
 
-def compared_flags(masked: FrozenSet[str], operator: str, right: object) -> Optional[bool]:
-    """Return whether flags are those of a rule."""
-    if isinstance(right, dict) and "set" in right:
+def masked(left: object) -> List[object]:
+    """Return a value and its mask, or nothing where there is no mask."""
+    parts = left.get("&") if isinstance(left, dict) else None
+    return parts if isinstance(parts, list) and len(parts) == 2 else []
+
+
+def compared_flags(left: object, operator: str, right: object) -> Optional[bool]:
+    """Return whether the flags of the packet are those of a rule."""
+    seen, expected = FLAGS, flags_of(right)
+    if masked(left):
+        mask = flags_of(masked(left)[1])
+        if mask is None:
+            return None
+        seen = FLAGS & mask
+    if expected is None:
         return None
-    expected = words_of(right)
     if operator == "in":
-        return bool(masked & expected)
-    return {"==": masked == expected, "!=": masked != expected}.get(operator)
+        return bool(seen & expected)
+    return {"==": seen == expected, "!=": seen != expected}.get(operator)
 
 
-def words_of(value: object) -> FrozenSet[str]:
-    """Return the names of flags in a value: a name, a list, or names with | between them."""
-    if isinstance(value, dict):
-        return frozenset(word for one in listed(value.get("|")) for word in words_of(one))
-    if isinstance(value, list):
-        return frozenset(word for one in value for word in words_of(one))
-    return frozenset({value}) if isinstance(value, str) else frozenset()
+def flags_of(value: object) -> Optional[FrozenSet[str]]:
+    """Return the names of flags in a value: a name, a list, or names with | between them; else None."""
+    if isinstance(value, str):
+        return frozenset({value}) if value in FLAG_NAMES else None
+    parts = value.get("|") if isinstance(value, dict) else value
+    if not isinstance(parts, list) or not parts:
+        return frozenset() if value == 0 and isinstance(value, int) else None
+    found: Set[str] = set()
+    for part in parts:
+        names = flags_of(part)
+        if names is None:
+            return None
+        found |= names
+    return frozenset(found)
 
 
 def listed(value: object) -> List[Any]:
