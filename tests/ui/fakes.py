@@ -160,3 +160,4 @@ async def steady(pilot: Pilot[None]) -> None:
         while (now := pilot.app.export_screenshot(simplify=True)) != before:
             before = now
             await pilot.pause(0.05)
+            await pilot.pause()  # what came meanwhile is drawn, on a busy machine too

@@ -27,6 +27,7 @@ from gpubox.store.store import Store
 from gpubox.ui.error_boundary import UNEXPECTED, guarded, toast, where_to_look
 from gpubox.ui.exit_signals import exit_on_signals
 from gpubox.ui.failure_isolation import contain
+from gpubox.ui.layout_events import announce_every_widget
 from gpubox.ui.screens.box import BoxScreen
 from gpubox.ui.screens.kinds import screen_of
 from gpubox.ui.terminal_driver import TerminalDriver
@@ -34,6 +35,7 @@ from gpubox.ui.theme import GPUBOX, Themed
 from gpubox.ui.widgets.line_input import LineInput
 
 log = logging.getLogger("gpubox.ui")
+announce_every_widget()
 
 
 def _key_provider() -> type[Provider]:
