@@ -11,20 +11,12 @@ from gpubox.boxes.box import Box
 from gpubox.commands import check_fix
 from gpubox.core.errors import Cancelled, RemoteError
 from gpubox.core.prompts import Nobody
-from gpubox.ssh import openssh_config
-from tests.boxes.checks.key_box import Asked, FakeChannels, Planning, box, home_of
+from tests.boxes.checks.key_box import Asked, FakeChannels, Planning, box, home_of, mine
 from tests.boxes.scripted import ScriptedLink
 
+__all__ = ["mine"]  # a fixture
+
 NAME = "login.from-here"
-
-
-@pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home of this machine."""
-    home = tmp_path / "mine"
-    home.mkdir()
-    monkeypatch.setattr(openssh_config, "home", lambda: home)
-    return home
 
 
 def opened(tmp_path: Path, error: RemoteError | None = None) -> tuple[Box, Planning, FakeChannels]:

@@ -12,7 +12,8 @@ from gpubox.core.prompts import Nobody
 from gpubox.core.shell import Shell
 from gpubox.ssh.link import SshLink
 from gpubox.ssh.resolve import HostSpec
-from tests.components.servers import Server
+from tests.components.parts import program
+from tests.components.servers import USER, Server
 from tests.hang import LIMIT
 from tests.ssh.fakes import QUICK, running
 
@@ -48,6 +49,14 @@ class Desk:
         """A link with the folder's own key."""
         self.trust(server)
         return SshLink("box", self.expected(port=server.port, identity=str(self.identity)), Nobody(), QUICK)
+
+    def ssh(self, server: Server, *options: str, key: Path | None = None) -> list[str]:
+        """Return OpenSSH's own client with one key alone, up to the command."""
+        return [
+            *(program("ssh"), "-F", "/dev/null", "-i", str(key or self.identity), "-p", str(server.port)),
+            *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
+            *("-o", f"UserKnownHostsFile={self.folder}/known_hosts", *options, f"{USER}@127.0.0.1"),
+        ]
 
 
 @asynccontextmanager

@@ -56,21 +56,26 @@ async def homestead() -> AsyncGenerator[Path]:
 
 async def _clear(home: Path) -> None:
     async with asyncio.timeout(LIMIT):
-        while left := [pid for pid in _of(home) if pid != os.getpid()]:
+        while left := [pid for pid in running_in(home) if pid != os.getpid()]:
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.02)
 
 
-def _of(home: Path) -> list[int]:
-    """The processes that have this home in their environment."""
-    found: list[int] = []
+def running_in(home: Path) -> dict[int, str]:
+    """The programs that have this home in their environment: names by process id."""
+    found: dict[int, str] = {}
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if f"HOME={home}".encode() in (path / "environ").read_bytes().split(b"\0"):
-                found.append(int(path.name))
+            if lives(path, home):
+                found[int(path.name)] = (path / "comm").read_text().strip()
     return found
+
+
+def lives(process: Path, home: Path) -> bool:
+    """Whether a process has this home in its environment; raises OSError when it is gone."""
+    return f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
 
 
 async def with_desktops(

@@ -16,7 +16,7 @@ from pathlib import Path
 from gpubox.remote.fixes.journal import FixJournal
 from tests.components.desk import Desk
 from tests.components.parts import program
-from tests.components.servers import USER, Server, end, sshd
+from tests.components.servers import Server, end, sshd
 from tests.hang import LIMIT
 from tests.process_tree import descendants
 from tests.remote.fixes.program import FixesProgram, Refusal, Row, Tree, tree
@@ -44,11 +44,7 @@ class FixesDesk:
 
     def ssh(self, *options: str) -> list[str]:
         """Return OpenSSH's own client with our key, up to the command."""
-        return [
-            *(program("ssh"), "-F", "/dev/null", "-i", str(self.desk.identity), "-p", str(self.server.port)),
-            *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"),
-            *("-o", f"UserKnownHostsFile={self.desk.folder}/known_hosts", *options, f"{USER}@127.0.0.1"),
-        ]
+        return self.desk.ssh(self.server, *options)
 
     async def enters(self, *options: str) -> bool:
         """Return whether a new login succeeds; nobody answers while sshd reads its configuration again."""

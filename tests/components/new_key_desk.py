@@ -14,8 +14,7 @@ from gpubox.boxes.context import BoxContext
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
 from tests.components.desk import Desk, working
-from tests.components.parts import program
-from tests.components.servers import USER, Server, sshd
+from tests.components.servers import Server, sshd
 from tests.components.test_tunnels_sshd import channels_of
 from tests.hang import LIMIT
 from tests.ssh.fakes import Person
@@ -43,9 +42,8 @@ class Bare:
     async def enters(self, key: Path) -> bool:
         """Return whether OpenSSH's own client logs in by one key alone."""
         process = await asyncio.create_subprocess_exec(
-            *(program("ssh"), "-F", "/dev/null", "-i", str(key), "-p", str(self.server.port)),
-            *("-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "PreferredAuthentications=publickey"),
-            *("-o", f"UserKnownHostsFile={self.desk.folder}/known_hosts", f"{USER}@127.0.0.1", "echo in"),
+            *self.desk.ssh(self.server, "-o", "PreferredAuthentications=publickey", key=key),
+            "echo in",
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )

@@ -156,10 +156,8 @@ async def test_the_port_of_an_sshd_is_compared_with_its_own_files(desk: Desk, tm
 
 async def enters(desk: Desk, server: Server) -> bool:
     """Return whether OpenSSH's own client gets in by the key."""
-    options = ("-F", "/dev/null", "-i", desk.identity, "-p", str(server.port), "-o", "BatchMode=yes")
-    hosts = ("-o", f"UserKnownHostsFile={desk.folder}/known_hosts", "-o", "IdentitiesOnly=yes")
     process = await asyncio.create_subprocess_exec(
-        program("ssh"), *options, *hosts, f"{USER}@127.0.0.1", "true", stderr=asyncio.subprocess.DEVNULL
+        *desk.ssh(server), "true", stderr=asyncio.subprocess.DEVNULL
     )
     async with asyncio.timeout(LIMIT):
         return await process.wait() == 0

@@ -17,7 +17,7 @@ from gpubox.boxes.desktops import Desktops, DesktopSession, DesktopSpec
 from gpubox.core.errors import RemoteError
 from gpubox.rfb.client import NoGreeting
 from tests.components.desk import Desk
-from tests.components.desktops import homestead, share, with_desktops
+from tests.components.desktops import homestead, lives, running_in, share, with_desktops
 from tests.components.parts import program
 from tests.components.screens import running, screen
 from tests.components.servers import free_port
@@ -147,24 +147,9 @@ async def test_xfce_comes_up_and_goes_with_its_helpers(desk: Desk) -> None:
 async def settled(home: Path, ready: Callable[[set[str]], bool]) -> None:
     """Wait for a state of the programs that run in a home; fails with their names."""
     end = time.monotonic() + LIMIT / 2  # the session itself has LIMIT
-    while not ready(names := of(home)):
+    while not ready(names := set(running_in(home).values())):
         assert time.monotonic() < end, f"these run: {sorted(names)}"
         await asyncio.sleep(0.2)
-
-
-def of(home: Path) -> set[str]:
-    """Names of the programs that run in a home."""
-    names: set[str] = set()
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if lives(path, home):
-                names.add((path / "comm").read_text().strip())
-    return names
-
-
-def lives(process: Path, home: Path) -> bool:
-    """Whether a process has this home in its environment; raises OSError when it is gone."""
-    return f"HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
 
 
 async def test_the_end_of_a_real_viewer_is_noticed_and_the_session_stays(

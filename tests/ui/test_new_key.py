@@ -16,15 +16,16 @@ from gpubox.boxes.checks.check import Check
 from gpubox.boxes.checks.checks import Checks
 from gpubox.boxes.checks.run import Judged
 from gpubox.core.errors import RemoteError
-from gpubox.ssh import openssh_config
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.screens.ask import AskScreen
 from gpubox.ui.screens.checks import ChecksScreen
 from gpubox.ui.screens.fix_preview import FixPreview
-from tests.boxes.checks.key_box import FakeChannels, Given, Planning, home_of, provided
+from tests.boxes.checks.key_box import FakeChannels, Given, Planning, home_of, mine, provided
 from tests.samples import training_box
 from tests.ui.fakes import make_app, make_box, until
 from tests.ui.test_checks import opened
+
+__all__ = ["mine"]  # a fixture
 
 pytestmark = pytest.mark.usefixtures("plain_panels")
 
@@ -48,15 +49,6 @@ def prepared(tmp_path: Path, error: RemoteError | None = None) -> tuple[Box, Onl
     checks = Only(box.context)
     box.context.provide(Checks, checks)
     return box, checks, fixes, channels
-
-
-@pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home of this machine."""
-    home = tmp_path / "mine"
-    home.mkdir()
-    monkeypatch.setattr(openssh_config, "home", lambda: home)
-    return home
 
 
 async def asked(pilot: Pilot[None], title: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Never
 
 import msgspec
+import pytest
 
 from gpubox.boxes.checks.authorized_keys import AuthorizedKeys
 from gpubox.boxes.checks.check import Check, Facts, Gathered, ok
@@ -24,6 +25,7 @@ from gpubox.core.errors import GpuBoxError, RemoteError
 from gpubox.core.prompts import Question
 from gpubox.core.shell import CommandResult
 from gpubox.local.shell import end_process
+from gpubox.ssh import openssh_config
 from tests.boxes.scripted import ScriptedShell, context
 from tests.hang import LIMIT
 
@@ -42,6 +44,15 @@ def path(name: str, mode: int, *, uid: int = 1000, own_group: bool = False) -> P
 
 def login(*files: KeyFile, **more: object) -> LoginFacts:
     return msgspec.structs.replace(LoginFacts(user="ada", uid=1000, home=HOME, files=files), **more)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of this machine."""
+    home = tmp_path / "mine"
+    home.mkdir()
+    monkeypatch.setattr(openssh_config, "home", lambda: home)
+    return home
 
 
 class Here(ScriptedShell):

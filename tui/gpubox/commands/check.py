@@ -130,13 +130,12 @@ def _look(
     from gpubox.boxes.checks.checks import Checks
     from gpubox.boxes.fleet import Fleet
     from gpubox.boxes.sudo import Sudo
+    from gpubox.commands import log
     from gpubox.commands.asker import TerminalAsker
-    from gpubox.commands.log import nowhere, to_file
     from gpubox.commands.session import linked
     from gpubox.core.tasks import together
 
-    log = common_of(ctx).log
-    nowhere() if log is None else to_file(log)
+    log.begin(common_of(ctx).log)
     asker = TerminalAsker()
     fleet = Fleet(settings, asker)
     found: dict[str, Sequence[Judged]] = {}

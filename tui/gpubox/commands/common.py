@@ -150,9 +150,9 @@ def begin(context: click.Context, name: str) -> tuple[Settings, Target]:
     loaded = common.load()
     for problem in loaded.problems:
         complain(problem)
-    from gpubox.commands.log import nowhere, to_file
+    from gpubox.commands import log
 
-    nowhere() if common.log is None else to_file(common.log)
+    log.begin(common.log)
     return loaded.settings, parse(name, loaded.settings)
 
 

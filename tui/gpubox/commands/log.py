@@ -6,12 +6,28 @@ import logging
 import os
 from pathlib import Path
 
-from gpubox.config.places import short
+from gpubox.config.places import log_file, short
 from gpubox.core.errors import ConfigError
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LARGEST = 1024 * 1024
 """Bytes after which the panel's own log is restarted."""
+
+
+def begin(path: Path | None) -> None:
+    """Log the messages of a command to a file, or nowhere. Raises ConfigError where it cannot be written."""
+    if path is None:
+        nowhere()
+    else:
+        to_file(path)
+
+
+def begin_panel(path: Path | None) -> None:
+    """Log the messages of a panel to a file, or only warnings to its own. Raises ConfigError as above."""
+    if path is None:
+        quietly(log_file())
+    else:
+        to_file(path)
 
 
 def to_file(path: Path) -> None:

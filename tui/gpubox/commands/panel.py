@@ -14,7 +14,6 @@ from gpubox.commands.common import (
     has_terminal,
     parse_boxes,
 )
-from gpubox.config.places import log_file
 
 if TYPE_CHECKING:
     from gpubox.config.files import Loaded
@@ -44,12 +43,9 @@ def panel(ctx: click.Context, box: str | None = None) -> int:
 
 def _open(loaded: Loaded, targets: list[Target], common: Common) -> int:
     """Run the panel until the user leaves it; return the exit status."""
-    from gpubox.commands.log import quietly, to_file
+    from gpubox.commands import log
 
-    if common.log is None:
-        quietly(log_file())
-    else:
-        to_file(common.log)
+    log.begin_panel(common.log)
     from gpubox.boxes.targets import known
     from gpubox.config.reload import SettingsFile
     from gpubox.store.store import Store

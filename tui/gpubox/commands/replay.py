@@ -45,6 +45,7 @@ def replay(ctx: click.Context, file: Path, speed: float) -> int:
 
 
 def _print_last(recording: Recording, loaded: Loaded) -> int:
+    from gpubox.boxes.jobs import wording
     from gpubox.boxes.replay.box import target_of
     from gpubox.commands import report
 
@@ -52,27 +53,17 @@ def _print_last(recording: Recording, loaded: Loaded) -> int:
         complain(damage)
     frame, name = recording.last(), target_of(recording).name
     assert frame.sample is not None  # that is what `last` returns
-    moment = _day(frame.time)
+    moment = wording.clock(frame.time)
     lines = report.as_lines(name, frame.sample, len(name), f"{moment}  ", loaded.settings.limits)
     click.echo("\n".join(lines))
     return 1 if damage is not None else 0
 
 
-def _day(moment: float) -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-
-
 def _open(recording: Recording, loaded: Loaded, common: Common, speed: float) -> int:
     """Run the panel until the user leaves it; return the exit status."""
-    from gpubox.commands.log import quietly, to_file
-    from gpubox.config.places import log_file
+    from gpubox.commands import log
 
-    if common.log is None:
-        quietly(log_file())
-    else:
-        to_file(common.log)
+    log.begin_panel(common.log)
     from gpubox.boxes.factory import open_box
     from gpubox.boxes.replay.box import ReplayBox, target_of
     from gpubox.config.resolve import resolved

@@ -83,11 +83,11 @@ def read(
     watch: float | None = None,
 ) -> int:
     """Print samples of boxes and return the exit status: 0 all sampled, 1 some not."""
-    from gpubox.commands.log import nowhere, to_file
+    from gpubox.commands.log import begin as begin_log
 
     for problem in loaded.problems:
         complain(problem)
-    nowhere() if log is None else to_file(log)
+    begin_log(log)
     stdout: object = sys.stdout
     if isinstance(stdout, TextIOWrapper):  # not so under a test runner
         stdout.reconfigure(errors="replace")  # a dash or a degree sign must not end a run under latin-1

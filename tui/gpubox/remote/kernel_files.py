@@ -22,15 +22,20 @@ def read_all(path: str, limit: int = 1 << 20) -> bytes:
     """
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        data = b""
-        while len(data) < limit:
-            block = os.read(handle, limit - len(data))
-            if not block:
-                break
-            data += block
-        return data
+        return rest(handle, limit)
     finally:
         os.close(handle)
+
+
+def rest(handle: int, limit: int) -> bytes:
+    """Return what is left of an open file, at most so many bytes; raises OSError."""
+    data = b""
+    while len(data) < limit:
+        block = os.read(handle, limit - len(data))
+        if not block:
+            break
+        data += block
+    return data
 
 
 def contents(path: str, limit: int = 1 << 16) -> bytes:

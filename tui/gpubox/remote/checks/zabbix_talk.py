@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from gpubox.common.zabbix import divided, entries
 from gpubox.remote.checks import running
 from gpubox.remote.checks.zabbix_log import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs 3 ms
     from ipaddress import IPv4Network, IPv6Network
-    from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple, Union
+    from typing import Any, Collection, Dict, List, Mapping, Optional, Union
 
     Row = Dict[str, Any]
     Networks = List[Union[IPv4Network, IPv6Network]]
@@ -30,15 +31,10 @@ def talks(settings: Mapping[str, str], rejected: Collection[str] = ()) -> List[R
     return [row for row in found if row]
 
 
-def entries(value: str) -> List[str]:
-    """Return the entries of a setting; those of a cluster are divided by semicolons."""
-    return [entry.strip() for entry in value.replace(";", ",").split(",") if entry.strip()]
-
-
 def reported(entry: str) -> Optional[Row]:
     """Return the newest connection to a server."""
-    host, port = divided(entry)
-    networks = addresses(host)
+    host, number = divided(entry)
+    port, networks = whole(number, SERVER_PORT), addresses(host)
     ages = [
         one.age
         for one in running.connected()
@@ -69,17 +65,6 @@ def asked(settings: Mapping[str, str], rejected: Collection[str]) -> Optional[Ro
             continue
         best = {"peer": one.peer, "port": port, "seconds": one.age, "asked": True, "certain": certain}
     return best
-
-
-def divided(entry: str) -> Tuple[str, int]:
-    """Return the host and the port of an entry of ServerActive."""
-    host, port = entry, ""
-    if entry.startswith("["):
-        host, _, port = entry[1:].partition("]")
-        port = port.lstrip(":")
-    elif entry.count(":") == 1:
-        host, _, port = entry.partition(":")
-    return host, whole(port, SERVER_PORT)
 
 
 def addresses(entry: str) -> Optional[Networks]:

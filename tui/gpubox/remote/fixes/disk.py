@@ -12,6 +12,7 @@ from typing import Iterator, List, NamedTuple, Optional
 from gpubox.remote.fixes import programs
 from gpubox.remote.fixes.asked import SIZE
 from gpubox.remote.json_io import Refused
+from gpubox.remote.kernel_files import rest
 
 SELINUX = "/sys/fs/selinux/enforce"
 """Exists where files have labels of SELinux."""
@@ -78,13 +79,7 @@ def content(path: str) -> bytes:
     """Return a file of ours up to one byte more than SIZE; raises OSError."""
     handle = os.open(path, _READ)
     try:
-        data = b""
-        while len(data) <= SIZE:
-            block = os.read(handle, SIZE + 1 - len(data))
-            if not block:
-                break
-            data += block
-        return data
+        return rest(handle, SIZE + 1)
     finally:
         os.close(handle)
 

@@ -8,6 +8,7 @@ from shlex import quote
 from gpubox.boxes.checks.check import Check, Gathered, Result, hint, not_here, ok, unknown, warning
 from gpubox.boxes.checks.monitoring import zabbix_reports
 from gpubox.boxes.checks.monitoring.facts import MonitoringFacts, ZabbixAgent
+from gpubox.common.zabbix import divided, entries
 from gpubox.core.sanitize import clean
 
 _HERE = ("127.0.0.1", "::1", "localhost", "")
@@ -56,7 +57,7 @@ def _configured(agent: ZabbixAgent, server_here: bool, place: str, unit: str) ->
             value="commands",
             details=details,
         )
-    if not server_here and all(_host(name) in _HERE for name in (*passive, *active)):
+    if not server_here and all(divided(name)[0] in _HERE for name in (*passive, *active)):
         step = f"{place}: Server= and ServerActive= with the address of your server; {restart}"
         return warning(
             "It runs, and knows no server but this box itself", step, value="default", details=details
@@ -73,15 +74,7 @@ def _configured(agent: ZabbixAgent, server_here: bool, place: str, unit: str) ->
 
 
 def _names(settings: Mapping[str, str], key: str) -> list[str]:
-    """Return the addresses of a setting; those of a cluster are divided by semicolons."""
-    return [name.strip() for name in settings.get(key, "").replace(";", ",").split(",") if name.strip()]
-
-
-def _host(name: str) -> str:
-    """Return an address without its port."""
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0] if name.count(":") == 1 else name
+    return entries(settings.get(key, ""))
 
 
 def _encrypted(agent: ZabbixAgent) -> bool:
