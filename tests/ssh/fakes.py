@@ -26,6 +26,8 @@ from tests.hang import LIMIT
 
 QUICK = SshSettings(connect_timeout=10.0, keepalive=0.2, retry_first=0.05, retry_cap=0.2)
 """Settings that make a test wait for nothing."""
+PATIENT = SshSettings(connect_timeout=LIMIT, keepalive=LIMIT, retry_first=0.05, retry_cap=0.2)
+"""Settings for tests that count logins: on a busy machine too, no link is lost but by the test."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from gpubox.core.errors import AuthFailed, Cancelled, LinkError
 from gpubox.core.link_state import Phase
 from gpubox.core.prompts import QuestionKind
 from gpubox.ssh.link import SshLink
-from tests.ssh.fakes import QUICK, Folder, Guest, Person, guest, listening, phase, running
+from tests.ssh.fakes import PATIENT, Folder, Guest, Person, guest, listening, phase, running
 
 
 async def reconnected(link: SshLink, hang_up: object) -> None:
@@ -59,7 +59,7 @@ def questions(
 async def test_a_key_file_logs_in(folder: Folder) -> None:
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             health = await phase(link, Phase.LIVE)
     assert health.address == f"ada@127.0.0.1:{server.port}"
 
@@ -67,7 +67,7 @@ async def test_a_key_file_logs_in(folder: Folder) -> None:
 async def test_a_wrong_key_is_refused_and_what_was_tried_is_named(folder: Folder) -> None:
     async with listening(folder, guest(asyncssh.generate_private_key("ssh-ed25519"))) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             health = await phase(link, Phase.REFUSED)
         assert len(server.connections) == 1
     assert isinstance(health.reason, AuthFailed)
@@ -82,7 +82,7 @@ async def test_a_passphrase_is_asked_for_again_when_wrong_and_preserved_for_the_
     person = Person({"Passphrase": "wrong", "Wrong passphrase, try again": ["", "right"]})
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await reconnected(link, server.hang_up)
     assert person.titles == ["Passphrase", "Wrong passphrase, try again", "Wrong passphrase, try again"]
     assert all(question.kind is QuestionKind.SECRET for question in person.asked)
@@ -93,7 +93,7 @@ async def test_a_passphrase_that_stays_wrong_says_so(folder: Folder) -> None:
     person = Person({"Passphrase": "a", "Wrong passphrase, try again": ["b", "c", "d"]})
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             health = await phase(link, Phase.REFUSED)
     assert len(person.asked) == 3
     assert isinstance(health.reason, AuthFailed)
@@ -105,7 +105,7 @@ async def test_no_passphrase_is_asked_for_a_key_that_the_box_does_not_take(folde
     person = Person()
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await phase(link, Phase.REFUSED)
     assert person.asked == []
 
@@ -117,7 +117,7 @@ async def test_an_old_locked_key_without_a_public_part_is_opened_first(folder: F
     person = Person({"Passphrase": "wrong", "Wrong passphrase, try again": ["right"]})
     async with listening(folder, guest(key)) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await phase(link, Phase.LIVE)
     assert len(person.asked) == 2
 
@@ -126,7 +126,7 @@ async def test_declining_a_passphrase_cancels_the_login(folder: Folder) -> None:
     folder.identity = folder.key("id_locked", folder.login_key, "right")
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, Cancelled)
 
@@ -137,7 +137,7 @@ async def test_a_key_that_cannot_be_read_is_named(folder: Folder) -> None:
     )
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             health = await phase(link, Phase.REFUSED)
     assert isinstance(health.reason, AuthFailed)
     assert "cannot be read as a key" in health.reason.text
@@ -160,7 +160,7 @@ async def test_a_certificate_logs_in(folder: Folder, beside: bool) -> None:
 
     async with listening(folder, Certified) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             await phase(link, Phase.LIVE)
 
 
@@ -169,7 +169,7 @@ async def test_an_x509_certificate_beside_a_key_is_passed_over(folder: Folder) -
     certificate.write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
     async with listening(folder) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), Person(), QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), Person(), PATIENT)) as link:
             await phase(link, Phase.LIVE)
 
 
@@ -179,7 +179,7 @@ async def test_a_password_is_asked_for_again_when_wrong_and_preserved_for_the_re
     person = Person({"Password": "wrong", "Wrong password, try again": "right"})
     async with listening(folder, questions(password="right")) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await reconnected(link, server.hang_up)
             assert "right" not in repr(link.health.value) + repr(vars(link))
     assert person.titles == ["Password", "Wrong password, try again"]
@@ -190,7 +190,7 @@ async def test_a_key_file_that_is_not_there_is_named_where_the_password_is_asked
     gone = folder.path / "id_gone"
     async with listening(folder, questions(password="right")) as server:
         folder.trust(server.port)
-        link = SshLink("box", folder.spec(server.port, identity=str(gone)), person, QUICK)
+        link = SshLink("box", folder.spec(server.port, identity=str(gone)), person, PATIENT)
         async with running(link):
             health = await phase(link, Phase.REFUSED)
     assert f"There is no key file {gone}" in person.asked[0].text
@@ -203,7 +203,7 @@ async def test_a_password_that_was_changed_meanwhile_is_asked_for_again(folder: 
     factory = questions(password="old")
     async with listening(folder, factory) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await phase(link, Phase.LIVE)
             factory.password = "new"
             await reconnected(link, server.hang_up)
@@ -214,7 +214,7 @@ async def test_a_password_asked_for_by_the_box_itself_is_preserved_too(folder: F
     person = Person({"Password": "right"})
     async with listening(folder, questions(prompts=[("Password: ", False)], right=["right"])) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await reconnected(link, server.hang_up)
     assert person.titles == ["Password"]
 
@@ -225,7 +225,7 @@ async def test_a_code_is_asked_for_as_the_box_says_and_never_again_by_itself(fol
     factory = questions(prompts=prompts, right=["123456", "blue"])
     async with listening(folder, factory) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             await phase(link, Phase.LIVE)
             server.hang_up()
             health = await phase(link, Phase.REFUSED)
@@ -244,7 +244,7 @@ async def test_a_wrong_code_is_refused_after_three_tries(folder: Folder) -> None
     person = Person({"Second \ufffd[31mstep": "000000"})
     async with listening(folder, questions(prompts=[("Code: ", False)], right=["123456"])) as server:
         folder.trust(server.port)
-        async with running(SshLink("box", folder.spec(server.port), person, QUICK)) as link:
+        async with running(SshLink("box", folder.spec(server.port), person, PATIENT)) as link:
             health = await phase(link, Phase.REFUSED)
         assert len(server.connections) == 1
     assert isinstance(health.reason, AuthFailed)
@@ -252,7 +252,7 @@ async def test_a_wrong_code_is_refused_after_three_tries(folder: Folder) -> None
 
 
 async def test_time_that_the_person_thinks_does_not_count(folder: Folder) -> None:
-    quick = type(QUICK)(connect_timeout=2.0, retry_first=0.05)
+    quick = type(PATIENT)(connect_timeout=2.0, retry_first=0.05)
     person = Person({"Password": "right", "New host key": "yes"}, thinks=2.5)
     async with (
         listening(folder, questions(password="right")) as server,

@@ -161,7 +161,7 @@ async def test_a_transfer_given_up_before_the_box_answers_leaves_no_thread(files
     with suppress(asyncio.CancelledError):
         await task
     assert not silent.open
-    assert threading.active_count() <= before
+    await until(lambda: threading.active_count() <= before)
 
 
 class _Silent(LocalChannels):
