@@ -25,7 +25,7 @@ PAIRS = ("temperature", "memory", "host_memory", "disk")
 """The limits that are pairs of a warning and a critical threshold."""
 
 
-class Unusable(Exception):
+class ConfigFault(Exception):
     """The configuration cannot be used; the text says why."""
 
 
@@ -39,49 +39,49 @@ class ServiceConfig(NamedTuple):
 
 
 def read(path: str) -> ServiceConfig:
-    """Return the configuration in a file, the defaults without one; raises Unusable."""
+    """Return the configuration in a file, the defaults without one; raises ConfigFault."""
     try:
         data = read_all(path, SIZE)
     except FileNotFoundError:
         return ServiceConfig()
     except OSError as error:
-        raise Unusable("%s cannot be read: %s" % (path, error.strerror)) from None
+        raise ConfigFault("%s cannot be read: %s" % (path, error.strerror)) from None
     try:
         found = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise Unusable("%s is no JSON: %s" % (path, error)) from None
+        raise ConfigFault("%s is no JSON: %s" % (path, error)) from None
     return checked(found)
 
 
 def checked(row: object) -> ServiceConfig:
-    """Return the configuration that a JSON value stands for; unknown fields are ignored. Raises Unusable."""
+    """Return the configuration in a JSON value; unknown fields are ignored. Raises ConfigFault."""
     if not isinstance(row, dict):
-        raise Unusable("The configuration is no JSON object")
+        raise ConfigFault("The configuration is no JSON object")
     interval = row.get("interval", INTERVAL)
     if not _is_number(interval) or not SHORTEST <= interval <= LONGEST:
-        raise Unusable("The interval is not between %d and %d seconds" % (SHORTEST, LONGEST))
+        raise ConfigFault("The interval is not between %d and %d seconds" % (SHORTEST, LONGEST))
     environment = row.get("environment", {})
     if not isinstance(environment, dict) or not all(
         isinstance(value, str) and "\0" not in name + value and name and "=" not in name
         for name, value in environment.items()
     ):
-        raise Unusable("`environment` is no table of variables")
+        raise ConfigFault("`environment` is no table of variables")
     outlets = row.get("outlets", {})
     if not isinstance(outlets, dict) or not all(isinstance(one, dict) for one in outlets.values()):
-        raise Unusable("`outlets` is no table of tables")
+        raise ConfigFault("`outlets` is no table of tables")
     return ServiceConfig(float(interval), _limits(row.get("limits", {})), environment, outlets)
 
 
 def _limits(row: object) -> Limits:
     if not isinstance(row, dict):
-        raise Unusable("`limits` is no table")
+        raise ConfigFault("`limits` is no table")
     pairs: Dict[str, Any] = {}
     for name in PAIRS:
         pair = row.get(name)
         if pair is None:
             continue
         if not isinstance(pair, list) or len(pair) != 2 or not all(map(_is_number, pair)):
-            raise Unusable("The limit `%s` is not two numbers" % name)
+            raise ConfigFault("The limit `%s` is not two numbers" % name)
         pairs[name] = (pair[0], pair[1])
     unit = row.get("temperature_unit", DEFAULTS.temperature_unit)
     return DEFAULTS._replace(temperature_unit=str(unit), **pairs)

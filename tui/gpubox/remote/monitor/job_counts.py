@@ -23,7 +23,7 @@ class JobCounts:
 
     def __init__(self) -> None:
         self.folder = state.folder("jobs")
-        self._touched: Optional[float] = None
+        self._touched: Optional[float] = -1.0
         self._ended: Dict[str, bool] = {}
         """Whether each ended job failed."""
         self._counts = {"running": 0, "failed": 0, "queued": 0}

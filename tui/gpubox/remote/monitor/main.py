@@ -38,6 +38,10 @@ TOP = 5
 """How many of the host's busiest processes are in a frame."""
 WAKING = 15.0
 """Seconds for the driver's first answer before the first frame: without persistence it wakes the GPUs."""
+PATIENCE = 1.0
+"""Seconds after which the lock of the service is held by another one, and not by a request that tests it."""
+IDENTITY = 512
+"""Bytes of the identity of a process, filled up with spaces."""
 BOOTING = 120.0
 """Seconds after boot in which GPUs may not be there yet, because the driver is still being loaded."""
 
@@ -75,7 +79,7 @@ class MonitorService:
         try:
             self.config = config.read(folder.path(folder.CONFIG))
             self.trouble = ""
-        except config.Unusable as error:
+        except config.ConfigFault as error:
             self.trouble = str(error)
         self.log.changed("configuration", self.trouble)
 
@@ -180,11 +184,16 @@ class MonitorService:
 
 def lock() -> Optional[int]:
     """Return a handle with the lock of the service, or None when another one runs; raises OSError."""
-    handle = gpu_queue.lock(folder.path(folder.LOCK))
+    path = folder.path(folder.LOCK)
+    end = time.monotonic() + PATIENCE
+    handle = gpu_queue.lock(path)
+    while handle is None and time.monotonic() < end:  # a status request holds it for a moment
+        time.sleep(0.1)
+        handle = gpu_queue.lock(path)
     if handle is not None:
-        with contextlib.suppress(OSError):  # a full disk takes no identity
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(process_tree.identity(os.getpid())).encode(), 0)
+        identity = json.dumps(process_tree.identity(os.getpid())).encode()
+        with contextlib.suppress(OSError):
+            os.pwrite(handle, identity.ljust(IDENTITY), 0)  # in place: a full disk has room for that
     return handle
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import time
+from importlib import import_module
 
 from gpubox.remote.json_io import error_line
 from gpubox.remote.monitor.outlet import Outlet
@@ -21,7 +21,7 @@ OUTLETS: Dict[str, Tuple[str, str]] = {
     "prometheus": ("gpubox.remote.monitor.prometheus", "PrometheusOutlet"),
     "zabbix": ("gpubox.remote.monitor.zabbix", "ZabbixOutlet"),
 }
-"""The module and the class of each outlet, by its name; it is imported once the outlet is configured."""
+"""The module and the class of each outlet, by its name; quoted names travel to the box."""
 RETRY = 60.0
 """Seconds after which an outlet that did not start is tried again: its port may be free by then."""
 
@@ -61,7 +61,7 @@ class ConfiguredOutlet:
             raise ValueError("This version of the service has no outlet `%s`" % self.name)
         module, kind = OUTLETS[self.name]
         try:
-            found = importlib.import_module(module)
+            found = import_module(module)
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise
