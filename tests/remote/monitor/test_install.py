@@ -227,9 +227,14 @@ def test_options_change_only_what_they_name_without_a_restart(cron: Box) -> None
 def test_the_configuration_is_private(cron: Box) -> None:
     cron.request("install", outlets={"recorder": {"psk": "s3cret"}})
     assert (cron.folder / "config.json").stat().st_mode & 0o777 == 0o600
+    assert "s3cret" not in (cron.folder / "config.json").read_text()
+    secret = cron.folder / "secrets/recorder.psk"
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("s3cret\n", 0o600)
     assert "s3cret" not in json.dumps(cron.request("status"))
     command = Path(f"/proc/{cron.request('status')['pid']}/cmdline").read_bytes()
     assert b"s3cret" not in command
+    cron.request("install", outlets={"recorder": None})
+    assert not secret.exists()
 
 
 def test_a_home_with_odd_characters_is_quoted_for_systemd_and_cron() -> None:

@@ -7,8 +7,8 @@ status   changes nothing
 remove   take away everything that was made
 
 A request of `install` has any of `interval` (seconds), `limits`, `outlets` (the configuration of each outlet
-by its name, null for one to leave out) and `boot`: false has nothing start the service at boot. Each answer is the status. A refused request is answered with
-{"error": {"title", "text", "hint"}} and exit code 1.
+by its name, null for one to leave out) and `boot`: false has nothing start the service at boot. Each answer
+is the status. A refused request is answered with {"error": {"title", "text", "hint"}} and exit code 1.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Row = Dict[str, Any]
 
+SECRET_FILES = {"psk": "psk_file"}
+"""Secrets in the configuration of an outlet that come as text, and the setting that names their file."""
 SYSTEMD, CRON, HAND = "systemd", "cron", "hand"
 """The ways in which the service is started at boot; by hand is none."""
 OURS = "GPUBOX_"
@@ -66,10 +68,11 @@ def install(asked: Row) -> Row:
     record["made"] = [*record.get("made", ()), *make_folder(folder.path())]
     store(folder.INSTALLED, record)
     before = load(folder.CONFIG)
+    new_secret = hide_secrets(settings["outlets"])
     store(folder.CONFIG, settings)
     command = [sys.executable, "-I", "-S", "-OO", os.path.join(program(), "run.py"), folder.MAIN]
     same = command == record.get("command") and settings["environment"] == before.get("environment")
-    if same and running_service.identity() is not None:
+    if same and not new_secret and running_service.identity() is not None:
         if settings != before:
             running_service.reload()
         return status()
@@ -93,7 +96,12 @@ def merged(before: Row, asked: Row) -> Row:
     if not isinstance(asked.get("outlets", {}), dict):
         raise Refused("Not understood", "`outlets` is no table")
     outlets = dict(row.get("outlets") or {}, **asked.get("outlets", {}))
-    row["outlets"] = {name: one for name, one in outlets.items() if one is not None}
+    if not all(isinstance(one, dict) for one in outlets.values() if one is not None):
+        raise Refused("Not understood", "`outlets` is no table of tables")
+    row["outlets"] = {name: dict(one) for name, one in outlets.items() if one is not None}
+    for name, outlet in row["outlets"].items():
+        if not name.isalnum() or not all(isinstance(outlet.get(one, ""), str) for one in SECRET_FILES):
+            raise Refused("Not understood", "The outlet `%s` cannot be configured so" % name[:40])
     row["environment"] = {
         name: value for name, value in os.environ.items() if name == "PATH" or name.startswith(OURS)
     }
@@ -103,6 +111,37 @@ def merged(before: Row, asked: Row) -> Row:
     except config.ConfigFault as error:
         raise Refused("This cannot be configured", str(error)) from None
     return row
+
+
+def hide_secrets(outlets: Dict[str, Row]) -> bool:
+    """Move secrets of outlets into files, and remove the files of outlets that are gone.
+
+    Returns whether a secret is new; raises Refused.
+    """
+    secrets = folder.private(folder.path(folder.SECRETS))
+    for name in os.listdir(secrets):
+        if name.partition(".")[0] not in outlets:
+            os.unlink(os.path.join(secrets, name))
+    new = False
+    for name, outlet in outlets.items():
+        for setting, place in SECRET_FILES.items():
+            if setting in outlet:
+                path = os.path.join(secrets, "%s.%s" % (name, setting))
+                text = outlet.pop(setting).strip()
+                new = new or read_text(path) != text
+                write_secret(path, text)
+                outlet[place] = path
+    return new
+
+
+def write_secret(path: str, text: str) -> None:
+    """Write a file that only its user can read; raises Refused."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise Refused("A secret cannot be stored", "%s: %s" % (path, error.strerror)) from None
 
 
 def make_folder(path: str) -> List[str]:
