@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import desktop, jobs, logs, measures, programs, tunnels
+from tests.bench import desktop, jobs, logs, measures, monitor, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -238,6 +238,12 @@ async def working(bench: Bench) -> None:
         bench.add(row)
 
 
+async def watching(bench: Bench) -> None:
+    """The service on the box that samples while nobody is connected."""
+    for row in await monitor.measure(bench.machine, bench.folder, max(60.0, bench.seconds)):
+        bench.add(row)
+
+
 PARTS = {
     "start": starting,
     "steady": settled,
@@ -250,6 +256,7 @@ PARTS = {
     "tunnels": tunneling,
     "jobs": working,
     "desktop": showing,
+    "monitor": watching,
 }
 
 

@@ -56,6 +56,15 @@ class Recorder(Outlet):
         self.write({"closed": True})
 '''
 """An outlet that only tests have."""
+CRONTAB = """
+table=$HOME/../crontab
+case $1 in
+  -l) [ -e "$table" ] || { echo "no crontab for $USER" >&2; exit 1; }; cat "$table";;
+  -r) rm "$table";;
+  -) cat >"$table";;
+esac
+"""
+"""A stand-in for crontab(1) that has its table beside the home."""
 START = """
 import sys
 sys.path.insert(0, {program!r})
@@ -75,6 +84,11 @@ def rows(path: Path) -> list[Row]:
     """Return the lines of a file of JSON; a file that does not exist has none."""
     text = path.read_text() if path.exists() else ""
     return [json.loads(line) for line in text.splitlines()]
+
+
+def tree(folder: Path) -> list[str]:
+    """Return all that is in a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 @dataclass

@@ -11,18 +11,9 @@ from pathlib import Path
 import pytest
 
 from gpubox.remote.monitor import crontab, user_unit
-from tests.remote.monitor.box import VERSION, Box, until
+from tests.remote.monitor.box import CRONTAB, VERSION, Box, tree, until
 from tests.ssh.fakes import alive
 
-CRONTAB = """
-table=$HOME/../crontab
-case $1 in
-  -l) [ -e "$table" ] || { echo "no crontab for $USER" >&2; exit 1; }; cat "$table";;
-  -r) rm "$table";;
-  -) cat >"$table";;
-esac
-"""
-"""A stand-in for crontab(1) that has its table beside the home."""
 SYSTEMCTL = """
 echo "systemctl $*" >>"$HOME/../asked"
 unit=$(ls "$HOME"/.config/systemd/user/gpubox-monitor-*.service 2>/dev/null)
@@ -63,11 +54,6 @@ def systemd(box: Box) -> Box:
     box.environment.pop("XDG_RUNTIME_DIR", None)
     box.script("crontab", "exit 1")
     return box
-
-
-def tree(folder: Path) -> list[str]:
-    """Return all that is in a folder."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def asked(box: Box) -> list[str]:
