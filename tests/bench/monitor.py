@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from pathlib import Path
 
@@ -20,7 +19,6 @@ async def measure(machine: Machine, folder: Path, seconds: float) -> list[Row]:
     program = lay(folder / "monitor", MAIN)
     command = ["python3", "-I", "-S", "-OO", str(program / "run.py"), MAIN]
     variables = {**machine.environment, "GPUBOX_STATE_DIR": str(folder / "state")}
-    subprocess.run([*command[:4], "-m", "compileall", "-q", str(program)], env=variables, check=False)
     process = await asyncio.create_subprocess_exec(*command, env=variables)
     try:
         await asyncio.sleep(5)  # the start is not what is measured

@@ -228,9 +228,7 @@ def test_the_json_fields_are_those_of_the_code(head: str, struct: type[msgspec.S
         (sample.MigInstance, "`sample.gpus[]`", "`mig`, `mig_instances`"),
     ],
 )
-def test_the_fields_of_inner_objects_are_explained(
-    struct: type[msgspec.Struct], head: str, cell: str
-) -> None:
+def test_inner_objects_are_explained(struct: type[msgspec.Struct], head: str, cell: str) -> None:
     assert set(names(rows("json", head)[cell][1])) == set(struct.__struct_fields__)
 
 

@@ -36,7 +36,7 @@ class MonitorStatus(msgspec.Struct, frozen=True):
     """The log of the service on the box."""
     pid: Whole | None = None
     version: str = ""
-    """The hash of the program that runs."""
+    """The hash of the program that is installed."""
     python: str = ""
     started: Moment | None = None
     interval: Number | None = None

@@ -49,11 +49,10 @@ def facts(status: MonitorStatus, *, old: bool) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     if status.installed:
         rows.append(("starts", _WAYS.get(status.way, "unknown")))
-    if not status.running:
-        return rows
-    version = clean(status.version, 16) or "unknown"
-    rows.append(("version", f"{version}, another one is here: update it" if old else f"{version}, current"))
-    if status.started is None:
+    if status.version:
+        state = "another one is here: update it" if old else "current"
+        rows.append(("version", f"{clean(status.version, 16)}, {state}"))
+    if not status.running or status.started is None:
         return rows
     gpus = f"{status.gpus} GPU{'' if status.gpus == 1 else 's'}"
     alerts = f"{status.alerts or 'no'} alert{'' if status.alerts == 1 else 's'}"

@@ -257,6 +257,7 @@ def status() -> Row:
     row: Row = {
         "installed": bool(record.get("command")),
         "way": record.get("way") or "",
+        "version": installed_version(record),
         "running": process is not None,
         "folder": folder.path(),
         "log": _log(),
@@ -271,6 +272,12 @@ def status() -> Row:
     row.update((name, value) for name, value in seen.items() if name not in ("v", "process", "clock"))
     row["age"] = age(seen)
     return row
+
+
+def installed_version(record: Row) -> str:
+    """Return the version that is started; "" without one."""
+    words = record.get("command") or ()
+    return folder.version_of(os.path.dirname(words[4])) if len(words) > 4 else ""
 
 
 def age(seen: Row) -> float:
