@@ -104,22 +104,22 @@ def test_a_crontab_that_only_we_had_is_removed(cron: Box) -> None:
     assert not (cron.root / "crontab").exists()
 
 
-def test_a_box_without_systemd_and_cron_says_how_it_is_started(box: Box) -> None:
-    box.script("crontab", "echo 'You (ada) are not allowed to use this program' >&2; exit 1")
-    answer = box.request("install")
+def test_a_box_without_systemd_and_cron_says_how_it_is_started(any_box: Box) -> None:
+    any_box.script("crontab", "echo 'You (ada) are not allowed to use this program' >&2; exit 1")
+    answer = any_box.request("install")
     assert (answer["way"], answer["running"]) == ("hand", True)
     assert "by hand: " in answer["notes"][0]
-    assert str(box.folder / "program" / VERSION) in answer["notes"][0]
-    assert box.request("stop")["running"] is False
+    assert str(any_box.folder / "program" / VERSION) in answer["notes"][0]
+    assert any_box.request("stop")["running"] is False
     assert not alive(answer["pid"])
-    started = box.request("start")
+    started = any_box.request("start")
     assert started["running"]
     assert started["pid"] != answer["pid"]
     os.kill(started["pid"], signal.SIGKILL)
-    until(lambda: not box.request("status")["running"])
-    assert box.request("start")["running"]
-    box.request("remove")
-    assert tree(box.home) == []
+    until(lambda: not any_box.request("status")["running"])
+    assert any_box.request("start")["running"]
+    any_box.request("remove")
+    assert tree(any_box.home) == []
 
 
 def test_systemd_starts_it_where_the_user_may_linger(systemd: Box) -> None:

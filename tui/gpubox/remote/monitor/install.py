@@ -25,8 +25,8 @@ from gpubox.remote.jobs import records, systemd
 from gpubox.remote.json_io import Refused
 from gpubox.remote.kernel_files import read_text
 from gpubox.remote.monitor import config, crontab, folder, running_service, user_unit
+from gpubox.remote.monitor.clock import boot_clock
 from gpubox.remote.monitor.job_counts import JobCounts
-from gpubox.remote.monitor.main import boot_clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from gpubox.remote.jobs import gpu_queue, records
 from gpubox.remote.json_io import error_line
 from gpubox.remote.kernel_files import read_text
 from gpubox.remote.monitor import config, folder
+from gpubox.remote.monitor.clock import boot_clock
 from gpubox.remote.monitor.config import ServiceConfig
 from gpubox.remote.monitor.frame import frame
 from gpubox.remote.monitor.job_counts import JobCounts
@@ -44,11 +45,6 @@ IDENTITY = 512
 """Bytes of the identity of a process, filled up with spaces."""
 BOOTING = 120.0
 """Seconds after boot in which GPUs may not be there yet, because the driver is still being loaded."""
-
-
-def boot_clock() -> float:
-    """Return seconds since boot: the same clock for all processes, and no change of the time moves it."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class MonitorService:
@@ -197,6 +193,14 @@ def lock() -> Optional[int]:
     return handle
 
 
+def sweep() -> None:
+    """Remove what a service that was killed in the middle of a write left behind."""
+    for name in os.listdir(folder.path()):
+        if name.endswith(".tmp"):
+            with contextlib.suppress(OSError):
+                os.unlink(folder.path(name))
+
+
 def main(words: List[str]) -> int:
     """Run the service to its end; returns the exit code."""
     folder.settle()
@@ -211,6 +215,7 @@ def main(words: List[str]) -> int:
         running = read_text(folder.path(folder.LOCK), 4096)
         sys.stdout.write("gpubox: the service runs already: %s\n" % running)
         return 0
+    sweep()
     code = 0
     log = ServiceLog(folder.path(folder.LOG))
     try:
