@@ -13,7 +13,7 @@ import pytest
 from tests import orphans
 from tests.commands.run import PROGRAM, Ran, apart, environment
 from tests.hang import LIMIT
-from tests.remote.monitor.box import CRONTAB
+from tests.remote.monitor.service.box import CRONTAB
 from tests.ssh.fakes import alive
 
 KEY = "0123456789abcdef" * 4

@@ -19,7 +19,7 @@ from tests.components.servers import sshd
 from tests.components.test_jobs_sshd import boxed
 from tests.fake_nvml.build import build
 from tests.hang import LIMIT
-from tests.remote.monitor.box import CRONTAB, tree
+from tests.remote.monitor.service.box import CRONTAB, tree
 from tests.ssh.fakes import alive
 
 TABLE = b"MAILTO=ada\n0 3 * * * backup 100\\%\n"

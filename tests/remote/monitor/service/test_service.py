@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hang import LIMIT
-from tests.remote.monitor.box import Box, until
+from tests.remote.monitor.service.box import Box, until
 
 RECORDED = {"recorder": {}}
 

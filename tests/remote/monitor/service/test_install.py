@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpubox.remote.monitor import crontab, user_unit
-from tests.remote.monitor.box import CRONTAB, VERSION, Box, tree, until
+from tests.remote.monitor.service.box import CRONTAB, VERSION, Box, tree, until
 from tests.ssh.fakes import alive
 
 SYSTEMCTL = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.remote.monitor.box import Box, boxes
+from tests.remote.monitor.service.box import Box, boxes
 from tests.remote.running import pythons
 
 
