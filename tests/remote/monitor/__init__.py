@@ -1,0 +1,1 @@
+"""Tests of the service that watches the box."""
