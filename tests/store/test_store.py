@@ -12,6 +12,7 @@ import pytest
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
+from gpubox.common.tiers import HistoryRow
 from gpubox.config.settings import HistorySettings
 from gpubox.core.history import History, readings
 from gpubox.core.target import Target
@@ -19,7 +20,6 @@ from gpubox.store import history as history_module
 from gpubox.store.box_state import RECENT
 from gpubox.store.history import WIDTH
 from gpubox.store.store import Store
-from gpubox.store.tiers import HistoryRow
 from tests.boxes.scripted import ScriptedLink, until
 from tests.hang import LIMIT
 from tests.samples import eight_gpus, training_box

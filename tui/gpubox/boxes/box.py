@@ -21,8 +21,8 @@ from gpubox.core.shell import Link, Shell
 from gpubox.core.tasks import together
 
 if TYPE_CHECKING:  # SQLite, which a command without history does without
+    from gpubox.common.tiers import HistorySpan
     from gpubox.store.store import Store
-    from gpubox.store.tiers import HistorySpan
 
 F = TypeVar("F", bound=Feature)
 

@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 import time
 
+from gpubox.common import tiers
+from gpubox.common.tier_writer import LATE, Tiers
+from gpubox.common.tiers import Bounds, HistoryRow, HistorySpan
 from gpubox.config.settings import HistorySettings
 from gpubox.core.history import SPAN, History
-from gpubox.store import tiers
+from gpubox.store.box_state import RECENT
 from gpubox.store.database import Database
-from gpubox.store.tiers import HistoryRow, HistorySpan, Tiers
 
 WIDTH = tiers.FINEST
 """Seconds between two written rows, and the span of each."""
@@ -29,6 +31,7 @@ class StoredHistory:
         self._database = database
         self._settings = settings
         self._tiers = Tiers()
+        self._bounds = Bounds((settings.days, *Bounds().days[1:]), boxes=RECENT)
         self._pending: list[HistoryRow] = []
         self._writing = False
         self._tidy_at = 0.0
@@ -45,7 +48,7 @@ class StoredHistory:
 
         Rows are of the finest tier that covers the span in at most 2,200 rows.
         """
-        width = tiers.pick(begin, end, int(time.time()), self._settings.days)
+        width = tiers.pick(begin, end, int(time.time()), self._bounds)
         return await self._database.call(lambda connection: tiers.span(connection, width, box, begin, end))
 
     async def keep(self, box: str, history: History) -> None:
@@ -78,12 +81,12 @@ class StoredHistory:
             self._tidy_at = now + _TIDY_EVERY
             if await self._database.call(self._tidy) is False:
                 # Nothing more can be rolled up before the hour is over.
-                self._tidy_at = now + tiers.COARSEST - time.time() % tiers.COARSEST + tiers.LATE
+                self._tidy_at = now + tiers.COARSEST - time.time() % tiers.COARSEST + LATE
 
     def _tidy(self, connection: sqlite3.Connection) -> bool:
         """Tidy the tiers for _TIDY_SECONDS; return whether there may be more to do."""
         end = time.monotonic() + _TIDY_SECONDS
-        while self._tiers.tidy(connection, int(time.time()), self._settings.days):
+        while self._tiers.tidy(connection, int(time.time()), self._bounds):
             if time.monotonic() >= end:
                 return True
         return False

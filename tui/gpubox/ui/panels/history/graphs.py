@@ -17,7 +17,7 @@ from gpubox.ui.draw.trend import Toning, bridge, series, trend
 from gpubox.ui.severity import level
 
 if TYPE_CHECKING:  # SQLite, which the first paint does without
-    from gpubox.store.tiers import HistorySpan
+    from gpubox.common.tiers import HistorySpan
 
 _SCALE = 6
 """Cells of the scale beside a graph."""
