@@ -12,9 +12,10 @@ import pytest
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
+from gpubox.common.series import readings
 from gpubox.common.tiers import HistoryRow
 from gpubox.config.settings import HistorySettings
-from gpubox.core.history import History, readings
+from gpubox.core.history import History
 from gpubox.core.target import Target
 from gpubox.store import history as history_module
 from gpubox.store.box_state import RECENT

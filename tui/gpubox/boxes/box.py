@@ -11,10 +11,11 @@ from gpubox.agent import bootstrap
 from gpubox.agent.probe_session import ProbeSession
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.common.rules.link import stale_after
+from gpubox.common.series import readings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.history import History, readings
+from gpubox.core.history import History
 from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Link, Shell

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
-
-from gpubox.common.metrics import GPU, HOST, recorded
-from gpubox.core.sample import Sample
+from collections.abc import Mapping
 
 SPAN = 3600
 """Seconds of history in memory."""
@@ -22,29 +19,6 @@ _GAP = 0xFFFF
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Most series of one box: 200 GPUs. A box that keeps renaming its GPUs must not fill this machine."""
-_GPU, _HOST = recorded(GPU), recorded(HOST)
-"""Metrics that have a series."""
-
-
-def gpu_key(uuid: str, series: str) -> str:
-    """Return the key of one series of one GPU."""
-    return f"gpu/{uuid}/{series}"
-
-
-def host_key(series: str) -> str:
-    """Return the key of one series of the host."""
-    return f"host/{series}"
-
-
-def readings(sample: Sample) -> Iterator[tuple[str, float]]:
-    """Yield key and value of everything in a sample that history keeps; unknown values are left out."""
-    for gpu in sample.gpus:
-        for metric in _GPU:
-            if (value := metric.of(gpu)) is not None:
-                yield gpu_key(gpu.uuid or str(gpu.index), metric.name), value
-    for metric in _HOST:
-        if (value := metric.of(sample.host)) is not None:
-            yield host_key(metric.name), value
 
 
 class History:

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
 from gpubox.boxes.box import Box
+from gpubox.common.series import readings
 from gpubox.common.tier_writer import Tiers
 from gpubox.common.tiers import Bounds, HistoryRow
 from gpubox.config.settings import Settings, UiSettings
-from gpubox.core.history import readings
 from gpubox.store.store import Store
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line

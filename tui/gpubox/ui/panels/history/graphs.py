@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from gpubox.common import units
 from gpubox.common.metrics import GPU, HOST, Metric, graphed
+from gpubox.common.series import gpu_key, host_key
 from gpubox.config.settings import Settings
-from gpubox.core.history import History, gpu_key, host_key
+from gpubox.core.history import History
 from gpubox.core.sample import Gpu
 from gpubox.ui.draw.spans import Line, Span, Tone, beside, spread
 from gpubox.ui.draw.trend import Toning, bridge, series, trend
