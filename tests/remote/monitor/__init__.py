@@ -1,1 +1,1 @@
-"""Tests of the service that watches the box."""
+"""Tests of the service on the box."""

@@ -1,0 +1,6 @@
+"""The service that monitors a box day and night: installed there, looked at, updated, and removed again."""
+
+from gpubox.boxes.monitor.monitor import Monitor, MonitorRequest
+from gpubox.boxes.monitor.status import MonitorStatus, OutletStatus
+
+__all__ = ["Monitor", "MonitorRequest", "MonitorStatus", "OutletStatus"]
