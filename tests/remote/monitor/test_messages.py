@@ -227,7 +227,7 @@ def test_a_full_disk_keeps_no_message_back(tmp_path: Path, server: Web) -> None:
     with outlet(tmp_path / "missing", {"kind": "webhook", "url": server.url}) as made:
         made.offer(frame())
         until(lambda: made.status()["sent"])
-        assert "cannot be written: No such file" in made.status()["words"]
+        assert "cannot be written" in made.status()["words"]
 
 
 def test_the_number_of_messages_that_wait_is_bounded(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def decoded(rows: Sequence[Raw], broken: list[int] | None = None) -> Iterator[Me
         try:
             series = layouts.get(text)
             if series is None:
-                series = layouts[text] = _series(text)
+                series = layouts[text] = series_of(text)
             values = struct.unpack(f"<{len(series)}f", means)
         except struct.error:  # noqa: PERF203
             if broken is None:
@@ -147,7 +147,7 @@ def decoded(rows: Sequence[Raw], broken: list[int] | None = None) -> Iterator[Me
             yield second, dict(zip(series, values))
 
 
-def _series(text: str) -> List[str]:
+def series_of(text: str) -> List[str]:
     """Return the series of a layout; raises struct.error for a damaged one."""
     try:
         found = json.loads(text) if text.startswith('["') else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+
+from gpubox.remote.jobs import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Journal:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            with open(self.path, encoding="utf-8") as file:
-                row = json.load(file)
+            row = records.load(self.path) or {}
             counts = {name: int(row["counts"][name]) for name in self.counts}
             waiting = [
                 {"key": str(one["key"]), "at": float(one["at"]), "event": dict(one["event"])}
@@ -78,15 +77,5 @@ class Journal:
     def write(self) -> None:
         """Write it in one step, readable only by the user."""
         row = {"counts": self.counts, "sending": self._sending, "waiting": self.waiting}
-        new = self.path + ".new"
-        try:
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(handle, "w", encoding="utf-8") as file:
-                json.dump(row, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, self.path)
-        except OSError as error:
-            self.trouble = "the list of messages cannot be written: %s" % error.strerror
-        else:
-            self.trouble = ""
+        written = records.store(self.path, row)
+        self.trouble = "" if written else "the list of messages cannot be written: is the disk full?"
