@@ -15,7 +15,6 @@ from gpubox.common.series import readings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.history import History
 from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Link, Shell
@@ -40,7 +39,7 @@ class Box:
         self.sample, self.shell, self.channels = context.sample, context.shell, context.channels
         self.trouble: Feed[GpuBoxError | None] = Feed(None)
         """What is wrong with the probe while the link itself is live; None when nothing is."""
-        self.history = History()
+        self.history = context.history
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
         self.received_at: float | None = None

@@ -30,12 +30,12 @@ class Tiers:
         self._layouts: set[tuple[str, ...]] = set()
         self._layouts_of: defaultdict[str, int] = defaultdict(int)
 
-    def insert(self, connection: sqlite3.Connection, rows: Sequence[HistoryRow]) -> None:
-        """Insert rows into the finest tier, all or none; raises sqlite3.Error."""
+    def insert(self, connection: sqlite3.Connection, rows: Sequence[HistoryRow], width: int = FINEST) -> None:
+        """Insert rows into a tier, all or none; those that are there stay. Raises sqlite3.Error."""
         with connection:
             for row in rows:
                 connection.execute("INSERT OR IGNORE INTO box (name) VALUES (?)", (row.box,))
-                self._insert(connection, FINEST, row, limited=True)
+                self._insert(connection, width, row, limited=True)
 
     def tidy(self, connection: sqlite3.Connection, now: int, bounds: Bounds) -> bool:
         """Do one bounded step: roll up an hour of a box, or delete some rows that are too old or too many.

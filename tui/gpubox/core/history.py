@@ -64,6 +64,25 @@ class History:
         """Replace the contents by those of another history, such as one read from disk."""
         self._series, self._start = other._series, other._start
 
+    def complete(self, other: History) -> None:
+        """Fill the gaps of this history by another one of the same hour."""
+        for key, theirs in other._series.items():
+            begin = other._start[key]
+            ours = self._series.get(key)
+            if ours is None:
+                if len(self._series) < _MOST:
+                    self._series[key], self._start[key] = theirs[:], begin
+                continue
+            start = self._start[key]
+            if begin < start:
+                missing = theirs[: start - begin]
+                missing.extend(array("H", (_GAP,)) * (start - begin - len(missing)))
+                ours[:0] = missing
+                start = self._start[key] = begin
+            for place, slot in enumerate(theirs[: len(ours) - (begin - start)], begin - start):
+                if ours[place] == _GAP:
+                    ours[place] = slot
+
     def before(self, moment: float) -> History:
         """Return a copy without the second of a moment and later ones."""
         earlier = History()

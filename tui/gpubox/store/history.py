@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 
 from gpubox.common import tiers
 from gpubox.common.tier_writer import LATE, Tiers
@@ -18,6 +19,8 @@ WIDTH = tiers.FINEST
 """Seconds between two written rows, and the span of each."""
 _PENDING = 10_000
 """Most rows that wait for a slow disk; more are dropped."""
+_BATCH = 2000
+"""Rows that are added at a time: other calls wait for the thread."""
 _TIDY_EVERY = 10.0
 """Seconds between two rounds of tidying while there is more to do."""
 _TIDY_SECONDS = 0.05
@@ -74,6 +77,21 @@ class StoredHistory:
         finally:
             self._writing = False
         await self._tidy_sometimes()
+
+    async def add(self, width: int, rows: Sequence[HistoryRow]) -> None:
+        """Add rows of a tier that were stored elsewhere; the rows that are there stay."""
+        for first in range(0, len(rows), _BATCH):
+            batch = rows[first : first + _BATCH]
+            await self._database.call(
+                lambda connection, batch=batch: self._tiers.insert(connection, batch, width)
+            )
+
+    async def complete(self, box: str, history: History) -> None:
+        """Fill the gaps of a box's last hour in memory from the disk."""
+        now = int(time.time())
+        read = await self._database.call(lambda connection: _last_hour(connection, box, now))
+        if read is not None:
+            history.complete(read)
 
     async def _tidy_sometimes(self) -> None:
         now = time.monotonic()
