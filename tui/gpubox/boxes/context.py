@@ -13,6 +13,7 @@ from gpubox.config.settings import Settings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped
 from gpubox.core.feed import Feed
+from gpubox.core.history import History
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
@@ -76,6 +77,8 @@ class BoxContext:
     store: Store | None = None
     sample: Feed[Sample | None] = field(default_factory=lambda: Feed[Sample | None](None))
     """The newest sample; it stays when the link drops."""
+    history: History = field(default_factory=History)
+    """The last hour of its readings."""
     shell: Feed[Shell | None] = field(default_factory=lambda: Feed[Shell | None](None))
     """Runs commands; None while the link is down. It outlives a restart of the probe."""
     channels: Feed[Channels | None] = field(default_factory=lambda: Feed[Channels | None](None))
