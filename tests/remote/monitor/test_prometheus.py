@@ -27,6 +27,7 @@ from tests.remote.running import pythons
 def test_the_newest_frame_is_served_in_the_text_format(outlet: PrometheusOutlet) -> None:
     frame = fresh()
     outlet.offer(fresh("eight_gpus"))
+    assert b"H100" in ask(outlet)[2]
     outlet.offer(frame)
     assert ask(outlet) == (200, TEXT_TYPE, exposition(families(frame)))
     assert ask(outlet, path="/metrics?name=x")[0] == 200

@@ -39,7 +39,8 @@ def test_a_request_has_a_bound(outlet: PrometheusOutlet) -> None:
 
 
 def test_a_body_is_thrown_away_and_the_answer_arrives(outlet: PrometheusOutlet) -> None:
-    answer = raw(outlet, b"POST /metrics HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)
+    body = b"x" * 20_000_000  # more than the kernel takes off our hands
+    answer = raw(outlet, b"POST /metrics HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert answer.endswith(b"The metrics can only be read\n")
 
@@ -99,6 +100,21 @@ def test_a_client_that_does_nothing_is_dropped(
         with contextlib.suppress(ConnectionError):
             while made.recv(4096):
                 pass  # until the outlet has closed it
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_dropped(
+    outlet: PrometheusOutlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "PATIENCE", 0.2)
+    with socket.create_connection(("127.0.0.1", outlet.port), LIMIT) as made:
+        made.settimeout(0.01)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                made.sendall(b"x")
+                with contextlib.suppress(TimeoutError):
+                    if not made.recv(1):
+                        break
+    assert outlet.status()["refused"] == 1
 
 
 def test_a_client_that_does_not_read_holds_nobody(
