@@ -57,6 +57,8 @@ PARTS = {
         Part("nginx", "nginx-light"),
         Part("zabbix_agentd", "zabbix-agent"),
         Part("zabbix_agent2", "zabbix-agent2"),
+        Part("prometheus", "prometheus"),
+        Part("promtool", "prometheus"),
         Part("ip", "iproute2"),
         Part("nft", "nftables"),
         Part("iptables-save", "iptables"),

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gpubox.common.rules.table import RULES
+from gpubox.common.rules.words import fill
 from tests.house.tree import ROOT
 
 PAGE = ROOT / "docs" / "rules.md"
 HEAD = "| rule | severity | it says | it means |\n|---|---|---|---|\n"
 
 
-NOTES = re.compile(r"\{(said|looked_at|xid_note)\}")
-"""What is often empty."""
-FROM_A_TABLE = {"{xid_meaning}": "what it means", "{xid_step}": "what to do then"}
-"""What is long, and stands in a table of its own."""
+VALUES = {
+    **dict.fromkeys(("said", "looked_at", "xid_note"), ""),  # often empty
+    "xid_meaning": "what it means",  # long, and in a table of its own
+    "xid_step": "what to do then",
+}
 ERROR = "{title}"
 
 
 def plain(words: str) -> str:
     """Words with an ellipsis where a value of the box stands."""
-    words = NOTES.sub("", words)
-    for value, said in FROM_A_TABLE.items():
-        words = words.replace(value, said)
-    return re.sub(r"\{\w+\}", "…", words).replace("|", "\\|")
+    return fill(words, lambda name: VALUES.get(name, "…")).replace("|", "\\|")
 
 
 def rows() -> Iterator[str]:

@@ -191,8 +191,9 @@ def _fullness(disk: object) -> float | None:
     return share(field(disk, "used"), field(disk, "total"))
 
 
-def _free(disk: object) -> float:
-    return max(0, (field(disk, "total") or 0) - (field(disk, "used") or 0))
+def _free(disk: object) -> float | None:
+    total = field(disk, "total")
+    return max(0, total - (field(disk, "used") or 0)) if total else None
 
 
 HOST_METRICS = (
