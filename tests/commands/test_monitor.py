@@ -77,9 +77,44 @@ def test_a_key_is_read_from_stdin_into_a_private_file(variables: dict[str, str],
     others = [path for path in home.rglob("*") if path.is_file() and path != secret]
     assert [path for path in others if KEY.encode() in path.read_bytes()] == []
     again = answer(apart("monitor", "local", "install", "--zabbix", "off", "--yes", "--json", **variables))
-    assert again["outlets"] == []
+    assert [outlet["name"] for outlet in again["outlets"]] == ["history"]
     assert not secret.exists()
     assert apart("monitor", "local", "remove", "--yes", **variables).status == 0
+
+
+def test_messages_go_out_and_the_use_is_known(variables: dict[str, str], home: Path) -> None:
+    channels = b'[[channel]]\nkind = "webhook"\nurl = "http://127.0.0.1:1/secret-path"\n'
+    words = ["--interval", "1", "--messages", "-", "--yes", "--json"]
+    none = apart("usage", "local", **variables)
+    assert none.status == 1
+    assert "No service watches this box" in none.err
+    done = subprocess.run(
+        [*PROGRAM, "monitor", "local", "install", *words],
+        input=channels, capture_output=True, env=environment(**variables), timeout=LIMIT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    outlets = json.loads(done.stdout)["monitor"]["outlets"]
+    assert [(one["name"], one["ok"]) for one in outlets] == [("history", True), ("messages", True)]
+    holding = [path for path in home.rglob("*") if path.is_file() and b"secret-path" in path.read_bytes()]
+    assert [path.name for path in holding] == ["config.json"]
+    assert holding[0].stat().st_mode & 0o777 == 0o600
+    assert apart("monitor", "local", "stop", "--yes", **variables).status == 0
+    used = apart("usage", "local", "--since", "1h", "--json", **variables)
+    assert used.status == 0, used.err
+    found = json.loads(used.out)["usage"]
+    assert found["by"] == "user"
+    assert found["seconds"] == 3600
+    assert 0 < found["watched"] < 3600
+    shown = apart("usage", "local", "--since", "1h", **variables)
+    assert shown.out.startswith("local: use in the last 60m, seen 0% of the time\n")
+    assert apart("monitor", "local", "remove", "--yes", **variables).status == 0
+
+
+@pytest.mark.parametrize("time", ["", "7", "d", "0h", "-1d", "800d", "1w", "1e3h"])
+def test_a_time_that_is_none_is_a_usage_error(time: str, variables: dict[str, str]) -> None:
+    ran = apart("usage", "local", f"--since={time}", **variables)
+    assert ran.status == 2
+    assert "a time is a number and m, h or d" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -89,7 +124,10 @@ def test_a_key_is_read_from_stdin_into_a_private_file(variables: dict[str, str],
         (("--zabbix", "a b"), "Not a Zabbix server"),
         (("--psk-identity", "x"), "No use for a key"),
         (("--zabbix", "z", "--psk-file", "/nowhere"), "No use for a key"),
-        (("--zabbix", "z", "--psk-identity", "x", "--psk-file", "/nowhere"), "The key cannot be read"),
+        (("--zabbix", "z", "--psk-identity", "x", "--psk-file", "/nowhere"), "The file cannot be read"),
+        (("--messages", "/nowhere"), "The file cannot be read"),
+        (("--messages", "/dev/null/x"), "The file cannot be read"),
+        (("--messages", "/proc/version"), "No channels for messages"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(

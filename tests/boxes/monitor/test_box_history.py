@@ -88,7 +88,7 @@ async def seen(store: Store, begin: float, end: float) -> list[HistoryRow]:
     return span.rows
 
 
-async def test_the_night_is_drawn_from_what_the_box_kept(night: float, store: Store) -> None:
+async def test_the_night_is_drawn_from_what_the_box_stored(night: float, store: Store) -> None:
     box = context(store)
     await filled(box)
     now = time.time()

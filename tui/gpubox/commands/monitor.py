@@ -49,6 +49,9 @@ async def status(box: Box, as_json: bool) -> int:
 @click.option("--interval", type=click.FloatRange(1, 60), metavar="S", help="Seconds between samples (10).")
 @click.option("--prometheus", metavar="[ADDRESS:]PORT", help="Serve /metrics there; `off` ends that.")
 @click.option("--zabbix", metavar="HOST[:PORT]", help="Send to a Zabbix server; `off` ends that.")
+@click.option(
+    "--messages", metavar="FILE", help="Send messages about alerts by the channels in FILE; `off` ends that."
+)
 @click.option("--psk-identity", metavar="NAME", help="Encrypt for Zabbix by the pre-shared key NAME.")
 @click.option(
     "--psk-file",
@@ -63,6 +66,7 @@ async def install(
     interval: float | None,
     prometheus: str | None,
     zabbix: str | None,
+    messages: str | None,
     psk_identity: str | None,
     psk_file: Path | None,
     yes: bool,
@@ -71,11 +75,14 @@ async def install(
     """Install the service in your home on the box and start it; systemd or cron starts it at boot.
 
     On a box that has it, this changes what is named and leaves the rest.
+
+    FILE is TOML, `-` for stdin, with a [[channel]] for each way to send messages: a `kind` (webhook, ntfy,
+    mail or command) and its `url`, `to` or `command`; see docs/messages.md.
     """
     from gpubox.boxes.monitor import MonitorRequest
     from gpubox.commands import monitor_report
 
-    outlets = await monitor_report.outlets(box, prometheus, zabbix, psk_identity, psk_file)
+    outlets = await monitor_report.outlets(box, prometheus, zabbix, messages, psk_identity, psk_file)
     request = MonitorRequest(interval, outlets)
     return await _change(box, lambda one: one.install(request), "install", yes=yes, as_json=as_json)
 

@@ -18,7 +18,7 @@ from gpubox.core.prompts import Question, QuestionKind
 from gpubox.core.sanitize import aligned
 
 LONGEST = 4096
-"""Most bytes of a file with a pre-shared key."""
+"""Most characters of a file with a pre-shared key, or with channels for messages."""
 
 
 def show(box: Box, status: MonitorStatus, *, as_json: bool) -> None:
@@ -57,12 +57,20 @@ async def agreed(box: Box, verb: wording.Verb) -> None:
 
 
 async def outlets(
-    box: Box, prometheus: str | None, zabbix: str | None, identity: str | None, psk_file: Path | None
+    box: Box,
+    prometheus: str | None,
+    zabbix: str | None,
+    messages: str | None,
+    identity: str | None,
+    psk_file: Path | None,
 ) -> OutletChanges:
     """Return the outlets of the options; asks for a key that no file has. Raises ConfigError, Cancelled."""
     found: dict[str, OutletConfig | None] = {}
     if prometheus is not None:
         found["prometheus"] = outlet_options.prometheus(prometheus)
+    if messages is not None:
+        off = messages == outlet_options.OFF
+        found["messages"] = None if off else outlet_options.messages(_read(Path(messages)))
     outlet = outlet_options.zabbix(zabbix) if zabbix is not None else None
     if zabbix is not None:
         found["zabbix"] = outlet
@@ -78,7 +86,7 @@ def _read(file: Path) -> str:
     try:
         return sys.stdin.read(LONGEST) if str(file) == "-" else file.read_text("utf-8", "replace")[:LONGEST]
     except OSError as error:
-        raise ConfigError("The key cannot be read", f"{file}: {error.strerror}") from error
+        raise ConfigError("The file cannot be read", f"{file}: {error.strerror}") from error
 
 
 async def _psk(box: Box, file: Path | None) -> str:

@@ -35,7 +35,7 @@ _NAME = 200
 _SERIES = 1024
 """Most series of a row."""
 _CLOCK = 5.0
-"""Seconds by which two clocks may differ without being told apart."""
+"""Seconds by which two clocks may differ and still count as the same."""
 _WORDING = Wording("The history of the box cannot be read", "a history")
 _PATIENCE = 60.0
 
@@ -62,7 +62,7 @@ class UserHours(msgspec.Struct, frozen=True):
     """Joules."""
 
 
-class Usage(msgspec.Struct, frozen=True):
+class GpuUsage(msgspec.Struct, frozen=True):
     """The use of all GPUs over some time."""
 
     watched: Number = 0.0
@@ -78,7 +78,7 @@ class HistoryAnswer(msgspec.Struct, frozen=True):
     present: bool = False
     """Whether a service ever stored anything there."""
     parts: tuple[Part, ...] = ()
-    usage: Usage | None = None
+    usage: GpuUsage | None = None
 
 
 def rows_of(part: Part, box: str, shift: float = 0.0) -> Iterator[HistoryRow]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+
+import msgspec
+
 from gpubox.boxes.monitor.monitor import OutletConfig
 from gpubox.core.bounds import whole
 from gpubox.core.errors import ConfigError
@@ -30,6 +34,19 @@ def zabbix(text: str) -> OutletConfig | None:
         host, _, port = text.rpartition(":")
         return {"server": _host(host, text), "port": _port(port, text)}
     return {"server": _host(text, text)}
+
+
+def messages(text: str) -> OutletConfig:
+    """Return the configuration for messages from TOML with a `[[channel]]` for each way; raises ConfigError.
+
+    The service checks what each kind needs: see remote/monitor/message_channels.py.
+    """
+    hint = 'Such as: [[channel]], kind = "ntfy", url = "https://ntfy.sh/TOPIC", a line each'
+    try:
+        found = tomllib.loads(text)
+        return {"channels": msgspec.convert(found.get("channel", []), list[dict[str, str | int]])}
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError("No channels for messages", clean(str(error), 200), hint) from None
 
 
 def with_psk(outlet: OutletConfig, identity: str, psk: str) -> OutletConfig:

@@ -59,7 +59,7 @@ def facts(status: MonitorStatus, *, old: bool) -> list[tuple[str, str]]:
     rows.append(("newest", f"{_age(status)}, of {gpus}, {alerts} active"))
     rows.append(("interval", f"{status.interval or 0:g} s"))
     rows.append(("cost", _cost(status)))
-    if not status.outlets:
+    if all(outlet.name == "history" for outlet in status.outlets):
         rows.append(("outlets", "none: nothing leaves the box"))
     for outlet in status.outlets:
         sign = "" if outlet.ok else "does not work: "

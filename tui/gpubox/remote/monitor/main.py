@@ -39,6 +39,8 @@ TOP = 5
 """How many of the host's busiest processes are in a frame."""
 WAKING = 15.0
 """Seconds for the driver's first answer before the first frame: without persistence it wakes the GPUs."""
+ALWAYS: Dict[str, Row] = {"history": {}}
+"""Outlets that no configuration has to name."""
 PATIENCE = 1.0
 """Seconds after which the lock of the service is held by another one, and not by a request that tests it."""
 IDENTITY = 512
@@ -83,7 +85,7 @@ class MonitorService:
         """Apply the configuration to what runs."""
         self.sampler.interval = self.config.interval
         self.tracker.limits = self.config.limits
-        self.outlets.configure(self.config.outlets)
+        self.outlets.configure({**ALWAYS, **self.config.outlets})
 
     def run(self) -> None:
         """Sample until SIGTERM."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Row = Dict[str, Any]
 
 OUTLETS: Dict[str, Tuple[str, str]] = {
+    "history": ("gpubox.remote.monitor.history", "HistoryOutlet"),
+    "messages": ("gpubox.remote.monitor.messages", "MessagesOutlet"),
     "prometheus": ("gpubox.remote.monitor.prometheus", "PrometheusOutlet"),
     "zabbix": ("gpubox.remote.monitor.zabbix", "ZabbixOutlet"),
 }
