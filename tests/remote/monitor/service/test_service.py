@@ -77,7 +77,7 @@ def test_a_signal_ends_it_at_once_and_closes_its_outlets(box: Box) -> None:
 def test_a_changed_configuration_is_applied_without_a_restart(box: Box) -> None:
     box.configure(interval=60.0, outlets=RECORDED)
     service = box.service()
-    until(box.frames, box)
+    until(box.status, box)
     box.configure(interval=0.1, outlets={**RECORDED, "another": {}})
     service.send_signal(signal.SIGHUP)
     until(lambda: len(box.frames()) > 3, box)
@@ -93,7 +93,7 @@ def test_a_changed_configuration_is_applied_without_a_restart(box: Box) -> None:
 def test_a_configuration_that_cannot_be_used_changes_nothing(box: Box) -> None:
     box.configure(outlets=RECORDED)
     service = box.service()
-    until(box.frames, box)
+    until(box.status, box)
     for text, words in (('{"interval": 0}', "interval"), ("{", "JSON"), ('{"outlets": [1]}', "outlets")):
         (box.folder / "config.json").write_text(text)
         service.send_signal(signal.SIGHUP)
