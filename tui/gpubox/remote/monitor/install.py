@@ -13,6 +13,7 @@ is the status. A refused request is answered with {"error": {"title", "text", "h
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import os
 import shlex
@@ -162,6 +163,8 @@ def program() -> str:
         fresh = "%s.%d.new" % (target, os.getpid())
         try:
             shutil.copytree(bundle.ROOT, fresh, ignore=shutil.ignore_patterns("__pycache__"))
+            # A start that has to compile keeps 12 MB more of memory, for as long as it runs.
+            compileall.compile_dir(fresh, ddir=target, quiet=2)
             os.rename(fresh, target)
         except (OSError, shutil.Error) as error:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 ENDING = 5.0
 """Seconds that a service which was asked to end has for it; outlets have one each."""
-STARTING = 5.0
+STARTING = 20.0
 """Seconds until a service that was started holds its lock."""
-FIRST = 4.0
+FIRST = 10.0
 """Seconds that an answer waits for the first frame of a service that was just started."""
 
 
