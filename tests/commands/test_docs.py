@@ -12,17 +12,8 @@ import pytest
 
 from gpubox import cli
 from gpubox.boxes.monitor import MonitorStatus, OutletStatus
-from gpubox.boxes.monitor.box_history import GpuUsage
 from gpubox.boxes.tunnels.tunnel import Tunnel
-from gpubox.commands import (
-    desktop,
-    env_report,
-    job_report,
-    monitor_report,
-    services,
-    tunnel_hold,
-    usage_report,
-)
+from gpubox.commands import desktop, env_report, job_report, monitor_report, services, tunnel_hold
 from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
 from gpubox.common.metrics import GPU, HOST, recorded
 from gpubox.common.rules.table import judge_fault
@@ -248,7 +239,6 @@ def test_inner_objects_are_explained(struct: type[msgspec.Struct], head: str, ce
         ("`services[]`", services.to_json(JUPYTER)),
         ("`jobs[]`", job_report.to_json(RECORD)),
         ("`monitor`", monitor_report.to_json(MonitorStatus(0.0), old=False)),
-        ("`usage`", usage_report.report(GpuUsage(), 3600.0, "user").to_json()),
         ("`envs[]`", env_report.to_json(Env("/e", "e", "venv"), None)),
         ("a tunnel", {**tunnel_hold.to_json(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
     ],

@@ -101,12 +101,12 @@ def test_messages_go_out_and_the_use_is_known(variables: dict[str, str], home: P
     assert apart("monitor", "local", "stop", "--yes", **variables).status == 0
     used = apart("usage", "local", "--since", "1h", "--json", **variables)
     assert used.status == 0, used.err
-    found = json.loads(used.out)["usage"]
+    found = json.loads(used.out)["gpu_usage"]
     assert found["by"] == "user"
     assert found["seconds"] == 3600
     assert 0 < found["watched"] < 3600
     shown = apart("usage", "local", "--since", "1h", **variables)
-    assert shown.out.startswith("local: use in the last 60m, seen 0% of the time\n")
+    assert shown.out.startswith("local: use in the last 1h 00m, seen 0% of the time\n")
     assert apart("monitor", "local", "remove", "--yes", **variables).status == 0
 
 

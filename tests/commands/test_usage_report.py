@@ -8,6 +8,7 @@ import pytest
 
 from gpubox.boxes.monitor.box_history import GpuUsage, UserHours
 from gpubox.commands.usage_report import UsageReport, report
+from tests.commands.test_docs import names, rows
 
 HOUR = 3600.0
 USES = GpuUsage(
@@ -29,7 +30,7 @@ def by_user() -> UsageReport:
 
 def test_hours_and_energy_of_a_user_add_up_over_the_gpus(by_user: UsageReport) -> None:
     assert by_user.lines("xub") == [
-        "xub: use in the last 4d, seen 75% of the time",
+        "xub: use in the last 4d 0h, seen 75% of the time",
         "USER      GPU HOURS  BUSY  IDLE HOURS   KWH",
         "ada            40.0   50%        20.0  3.00",
         "bob\ufffd[31m        2.0    0%         2.0  0.00",
@@ -55,6 +56,11 @@ def test_csv_is_read_back_and_no_name_is_a_formula() -> None:
     (head, row) = csv.reader(report(uses, HOUR, "user").as_csv())
     assert head == ["user", "held_hours", "busy_hours", "energy_kwh"]
     assert row == ['\'=1+1,"x"', "1.0000", "1.0000", "1.000000"]
+
+
+def test_the_json_is_explained() -> None:
+    listed = [name for cell in rows("json", "`gpu_usage`") for name in names(cell)]
+    assert listed == [*report(USES, HOUR, "user").to_json()]
 
 
 def test_nothing_is_a_title_and_a_head() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 By = Literal["user", "gpu"]
 
 
-class Span(click.ParamType[float]):
+class TimeSpan(click.ParamType[float]):
     """A time such as 90m, 24h or 7d, in seconds."""
 
     name = "time"
@@ -35,7 +35,7 @@ class Span(click.ParamType[float]):
 @click.command()
 @click.argument("box", shell_complete=complete_box)
 @click.option(
-    "--since", type=Span(), default="7d", metavar="TIME", help="How far back: 24h, 7d (default), 30d."
+    "--since", type=TimeSpan(), default="7d", metavar="TIME", help="How far back: 24h, 7d (default), 30d."
 )
 @click.option(
     "--by", type=click.Choice(["user", "gpu"]), default="user", help="A row for each user, or each GPU."
@@ -70,7 +70,7 @@ def usage(ctx: click.Context, box: str, since: float, by: By, as_json: bool, as_
             raise RemoteError("No use is known", text, hint)
         report = usage_report.report(answer.usage, since, by)
         if as_json:
-            print_json(opened.name, usage=report.to_json())
+            print_json(opened.name, gpu_usage=report.to_json())
         else:
             click.echo("\n".join(report.as_csv() if as_csv else report.lines(opened.name)))
         return 0

@@ -47,7 +47,7 @@ def test_frames_hold_sample_owners_alerts_and_jobs(any_box: Box, gpus: dict[str,
     assert frame["jobs"] == {"running": 0, "failed": 0, "queued": 0}
     status = any_box.status()
     assert (status["gpus"], status["interval"], status["config"], status["trouble"]) == (2, 0.1, "", "")
-    assert [(one["name"], one["ok"]) for one in status["outlets"]] == [("recorder", True)]
+    assert [(one["name"], one["ok"]) for one in status["outlets"]] == [("history", True), ("recorder", True)]
     assert status["memory"] > 1 << 20
     assert any_box.folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o077 for path in any_box.folder.rglob("*")} == {0}
@@ -86,7 +86,7 @@ def test_a_changed_configuration_is_applied_without_a_restart(box: Box) -> None:
     assert words["another"] == "This version of the service has no outlet `another`"
     box.configure(outlets={})
     service.send_signal(signal.SIGHUP)
-    until(lambda: not box.status()["outlets"], box)
+    until(lambda: [one["name"] for one in box.status()["outlets"]] == ["history"], box)
     assert '"closed"' in (box.folder / "spool/frames").read_text()
 
 
