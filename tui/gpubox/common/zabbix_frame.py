@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from gpubox.common import throttle
@@ -13,20 +15,23 @@ Row = Dict[str, Any]
 WIRE = 1
 """Version of the layout."""
 LONGEST = 250
-"""Most characters of a text in it; a key of Zabbix holds 2048 bytes."""
+"""Most characters of a text in it."""
+_LONGEST_ID = 240
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_./ @:+-]")
 
 
 def zabbix_frame(frame: Row) -> Row:
     """Return what a frame says to Zabbix; a value that it lacks is absent, never null.
 
     `gpus`, `disks` and `owners` have a row for each, named by `id`: a GPU by its UUID, a disk by its mount,
-    an owner by the name of the user. `owners` is absent while GPUs cannot be read. `discovery` holds what
-    Zabbix discovers of them, and changes only with them; what cannot be read now is not in it.
+    an owner by the name of the user; what would need quotes is as %27. `owners` is absent while GPUs
+    cannot be read. `discovery` holds what Zabbix discovers of them, and changes only with them.
     """
     sample: Row = frame.get("sample") or {}
     host: Row = sample.get("host") or {}
     gpus = {_gpu_id(gpu): _gpu(gpu, sample) for gpu in sample.get("gpus") or ()}
-    disks = {_line(disk.get("mount")): _values(DISK, disk) for disk in host.get("disks") or ()}
+    mounts = {_id(disk.get("mount")): _line(disk.get("mount")) for disk in host.get("disks") or ()}
+    disks = {_id(disk.get("mount")): _values(DISK, disk) for disk in host.get("disks") or ()}
     driver: Row = sample.get("driver") or {}
     box: Row = {
         "time": frame.get("time"),
@@ -34,7 +39,7 @@ def zabbix_frame(frame: Row) -> Row:
         "gpu_count": len(sample.get("gpus") or ()),
         "alerts": _place(frame.get("alerts") or (), gpus, disks),
     }
-    discovery: Row = {"disks": [{"mount": mount} for mount in sorted(disks) if "used" in disks[mount]]}
+    discovery: Row = {"disks": [{"id": place, "mount": mounts[place]} for place in sorted(mounts)]}
     out: Row = {
         "v": WIRE,
         **_chosen(BOX, box),
@@ -46,8 +51,9 @@ def zabbix_frame(frame: Row) -> Row:
     }
     if sample.get("gpus") and not sample.get("faults"):
         discovery["gpus"] = _discovered(sample)
-        out["owners"] = _owners(frame.get("owners") or ())
-        discovery["owners"] = [{"user": row["id"]} for row in out["owners"]]
+        owners = _owners(frame.get("owners") or ())
+        out["owners"] = [{"id": _id(name), **row} for name, row in owners.items()]
+        discovery["owners"] = [{"id": _id(name), "user": name} for name in owners]
     return out
 
 
@@ -62,7 +68,7 @@ def _discovered(sample: Row) -> List[Row]:
 
 
 def _gpu_id(gpu: Row) -> str:
-    return _line(gpu.get("uuid")) or f"gpu {gpu.get('index')}"
+    return _id(gpu.get("uuid")) or f"gpu {gpu.get('index')}"
 
 
 def _gpu(gpu: Row, sample: Row) -> Row:
@@ -81,8 +87,8 @@ def _gpu(gpu: Row, sample: Row) -> Row:
     return {**_values(GPU, gpu), **_chosen(GPU, more)}
 
 
-def _owners(owners: Iterable[Row]) -> List[Row]:
-    """Return a row for each user, over all GPUs."""
+def _owners(owners: Iterable[Row]) -> Dict[str, Row]:
+    """Return a row for each user, over all GPUs, by name."""
     rows: Dict[str, Row] = {}
     cards: Dict[str, Set[object]] = {}
     for owner in owners:
@@ -91,7 +97,7 @@ def _owners(owners: Iterable[Row]) -> List[Row]:
         cards.setdefault(name, set()).add(owner.get("uuid"))
         for field in row:
             row[field] += owner.get(field) or 0
-    return [{"id": name, **_chosen(OWNER, {**rows[name], "gpus": len(cards[name])})} for name in sorted(rows)]
+    return {name: _chosen(OWNER, {**rows[name], "gpus": len(cards[name])}) for name in sorted(rows)}
 
 
 def _place(alerts: Iterable[Row], gpus: Dict[str, Row], disks: Dict[str, Row]) -> str:
@@ -104,10 +110,10 @@ def _place(alerts: Iterable[Row], gpus: Dict[str, Row], disks: Dict[str, Row]) -
         kind, _, rest = str(alert.get("subject") or "").partition(" ")
         name = ""
         if kind == GPU and rest:
-            name = _line(alert.get("about")) or f"gpu {_line(rest)}"
+            name = _id(alert.get("about")) or f"gpu {_id(rest)}"
             gpus.setdefault(name, {})
         elif kind == DISK and rest:
-            name = _line(rest)
+            name = _id(rest)
             disks.setdefault(name, {})
         else:
             kind = BOX
@@ -152,6 +158,12 @@ def _chosen(subject: str, values: Row) -> Row:
             number = float(value)
             out[item.name] = int(number) if item.kind == UNSIGNED or number.is_integer() else round(number, 3)
     return out
+
+
+def _id(text: object) -> str:
+    """Return text as a name that needs no quoting: Zabbix 6.0 cannot quote within a JSONPath."""
+    safe = _UNSAFE.sub(lambda match: b"%%%02X" % match[0][0], _line(text).encode()).decode()
+    return safe if len(safe) <= _LONGEST_ID else f"{safe[:_LONGEST_ID]}~{zlib.crc32(safe.encode()):08x}"
 
 
 def _line(text: object) -> str:

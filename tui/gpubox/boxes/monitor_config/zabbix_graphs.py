@@ -13,10 +13,10 @@ Uuid = Callable[..., str]
 """Returns the uuid of a part by its names."""
 
 _COLORS = ("1F78B4", "E31A1C", "33A02C", "FF7F00", "6A3D9A", "B15928")
-_MACROS = {GPU: "{#GPU.UUID}", DISK: "{#MOUNT}", OWNER: "{#USER}"}
+_MACROS = {GPU: "{#GPU.UUID}", DISK: "{#DISK.ID}", OWNER: "{#USER.ID}"}
 
 
-class Graph(NamedTuple):
+class ZabbixGraph(NamedTuple):
     """One graph, or the prototype of one."""
 
     name: str
@@ -28,14 +28,14 @@ class Graph(NamedTuple):
 
 
 GRAPHS = (
-    Graph("Host: processor and memory", HOST, ("cpu", "memory"), percent=True),
-    Graph("Host: disks and network", HOST, ("disk_read", "disk_write", "net_receive", "net_send")),
-    Graph("Jobs", JOBS, ("running", "queued", "failed")),
-    Graph("GPU {#GPU.INDEX}: load", GPU, ("util", "memory", "memory_util"), percent=True),
-    Graph("GPU {#GPU.INDEX}: heat", GPU, ("temperature", "temperature_margin", "fan", "|power")),
-    Graph("GPU {#GPU.INDEX}: clocks", GPU, ("clock_sm", "clock_memory", "|pstate")),
-    Graph("Disk {#MOUNT}: fullness", DISK, ("fullness",), percent=True),
-    Graph("User {#USER}: memory of GPUs", OWNER, ("gpu_memory", "|processes")),
+    ZabbixGraph("Host: processor and memory", HOST, ("cpu", "memory"), percent=True),
+    ZabbixGraph("Host: disks and network", HOST, ("disk_read", "disk_write", "net_receive", "net_send")),
+    ZabbixGraph("Jobs", JOBS, ("running", "queued", "failed")),
+    ZabbixGraph("GPU {#GPU.INDEX}: load", GPU, ("util", "memory", "memory_util"), percent=True),
+    ZabbixGraph("GPU {#GPU.INDEX}: heat", GPU, ("temperature", "temperature_margin", "fan", "|power")),
+    ZabbixGraph("GPU {#GPU.INDEX}: clocks", GPU, ("clock_sm", "clock_memory", "|pstate")),
+    ZabbixGraph("Disk {#MOUNT}: fullness", DISK, ("fullness",), percent=True),
+    ZabbixGraph("User {#USER}: memory of GPUs", OWNER, ("gpu_memory", "|processes")),
 )
 """Every graph. Those of discovered subjects become one for each."""
 
@@ -50,7 +50,7 @@ def graph_prototypes(subject: str, template: str, uuid: Uuid) -> list[Part]:
     return [_graph(graph, template, uuid) for graph in GRAPHS if graph.subject == subject]
 
 
-def _graph(graph: Graph, template: str, uuid: Uuid) -> Part:
+def _graph(graph: ZabbixGraph, template: str, uuid: Uuid) -> Part:
     fixed = {"ymin_type_1": "FIXED", "ymax_type_1": "FIXED"} if graph.percent else {}
     return {
         "uuid": uuid("graph", graph.name),
@@ -60,7 +60,7 @@ def _graph(graph: Graph, template: str, uuid: Uuid) -> Part:
     }
 
 
-def _line(graph: Graph, order: int, template: str) -> Part:
+def _line(graph: ZabbixGraph, order: int, template: str) -> Part:
     name = graph.items[order]
     item = next(item for item in ITEMS[graph.subject] if item.name == name.lstrip("|"))
     macro = _MACROS.get(graph.subject)
@@ -100,7 +100,7 @@ def _widgets(template: str, subjects: tuple[str, ...], *, columns: int) -> list[
     ]
 
 
-def _fields(graph: Graph, template: str) -> list[Part]:
+def _fields(graph: ZabbixGraph, template: str) -> list[Part]:
     named = {"host": template, "name": graph.name}
     if graph.subject not in _MACROS:
         return [

@@ -47,7 +47,7 @@ def _trigger(rule: Rule, alerts: str, uuid: str) -> Part:
         "uuid": uuid,
         "expression": f'find({alerts},,"regexp","{line}")=1',
         "name": begin + _title(rule),
-        "event_name": f'{begin}{{{{ITEM.VALUE}}.regsub("{line}([^\n→]*)", "\2")}}',
+        "event_name": f'{begin}{{{{ITEM.VALUE}}.regsub("{line}(.*?)( →|\\n|$)", "\\2")}}',
         "opdata": rule.code,
         "priority": PRIORITIES[rule.severity],
         "description": _description(rule),

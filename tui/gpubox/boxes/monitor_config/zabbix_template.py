@@ -55,8 +55,12 @@ DISCOVERED = (
         (("{#GPU.UUID}", "uuid"), ("{#GPU.INDEX}", "index"), ("{#GPU.NAME}", "name")),
         "GPU {#GPU.INDEX}: ", "30d",
     ),
-    Discovered(DISK, "disks", "{#MOUNT}", (("{#MOUNT}", "mount"),), "Disk {#MOUNT}: ", "30d"),
-    Discovered(OWNER, "owners", "{#USER}", (("{#USER}", "user"),), "User {#USER}: ", "7d"),
+    Discovered(
+        DISK, "disks", "{#DISK.ID}", (("{#DISK.ID}", "id"), ("{#MOUNT}", "mount")), "Disk {#MOUNT}: ", "30d"
+    ),
+    Discovered(
+        OWNER, "owners", "{#USER.ID}", (("{#USER.ID}", "id"), ("{#USER}", "user")), "User {#USER}: ", "7d"
+    ),
 )  # fmt: skip
 """What is discovered."""
 

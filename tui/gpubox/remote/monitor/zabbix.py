@@ -43,7 +43,7 @@ class _Refused(Exception):
     """The server answered, and took nothing; the text says why."""
 
 
-class Settings(NamedTuple):
+class ZabbixSettings(NamedTuple):
     """The configuration, checked."""
 
     address: Optional[Address]
@@ -57,7 +57,7 @@ class Settings(NamedTuple):
     """Zabbix' own sender, where this Python cannot encrypt; else empty."""
 
 
-def checked(config: Row) -> Settings:
+def checked(config: Row) -> ZabbixSettings:
     """Return the settings of a configuration; raises ValueError and OSError.
 
     Fields: `server`, `port`, `host` (the host's name in Zabbix), `metadata` (for autoregistration),
@@ -86,7 +86,7 @@ def checked(config: Row) -> Settings:
     host = _text(config, "host", "") or os.uname().nodename
     metadata = _text(config, "metadata", METADATA)
     address = Address(server, port, psk) if server else None
-    return Settings(address, host, metadata, float(interval), os.path.expanduser(file), sender)
+    return ZabbixSettings(address, host, metadata, float(interval), os.path.expanduser(file), sender)
 
 
 def _text(config: Row, name: str, default: str) -> str:
@@ -107,7 +107,7 @@ class ZabbixOutlet(Outlet):
     def __init__(self, config: Row, folder: str) -> None:
         self.config = config
         self.folder = os.path.join(folder, self.name)
-        self.settings = Settings(None, "", "", INTERVAL, "", "")
+        self.settings = ZabbixSettings(None, "", "", INTERVAL, "", "")
         self.spool = Spool(self.folder)
         self.sent = 0
         """Frames that the server has taken since the start."""
