@@ -66,7 +66,11 @@ def discovered(server: ZabbixServer, made: ZabbixOutlet, name: str) -> str:
     """Send frames until Zabbix has made items of GPUs and disks that have values; return the host."""
     host = until(lambda: send(made) and server.host(name, selectParentTemplates=["host"]), made.status)
     assert [one["host"] for one in host["parentTemplates"]] == [PUSH.name]
-    needed = {f'gpubox.gpu.alerts["{UUID_4090}"]', 'gpubox.disk.alerts["/data"]', "gpubox.time"}
+    needed = {
+        f'gpubox.gpu.alerts["{UUID_4090}"]',
+        'gpubox.disk.alerts["/data"]',
+        'gpubox.owner.gpu_memory["ada"]',
+    }
 
     def there() -> bool:
         send(made)  # values that come before their item are lost
