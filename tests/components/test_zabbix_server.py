@@ -21,10 +21,13 @@ from gpubox.remote.monitor import zabbix, zabbix_protocol
 from gpubox.remote.monitor.zabbix import ZabbixOutlet
 from tests.components.parts import program
 from tests.components.zabbix_rig import (
+    IDENTITY,
+    KEY,
     MOUNT,
     complete,
     delivered,
     discovered,
+    encrypted_host,
     now,
     odd_box,
     outlet,
@@ -189,10 +192,6 @@ def test_after_an_outage_every_frame_is_in_the_history_at_its_time(
     assert history() == expected
 
 
-KEY = "5a" * 32
-IDENTITY = "gpubox tests"
-
-
 @pytest.fixture
 def psk(tmp_path: Path) -> Row:
     """The configuration of an outlet with a key."""
@@ -200,21 +199,6 @@ def psk(tmp_path: Path) -> Row:
     file.write_text(KEY + "\n")
     file.chmod(0o600)
     return {"psk_identity": IDENTITY, "psk_file": str(file)}
-
-
-def encrypted_host(server: ZabbixServer, name: str) -> str:
-    """Create a host that takes encrypted values only."""
-    (group,) = server.api("hostgroup.get", filter={"name": ["Linux servers"]}, output=["groupid"])
-    made = server.api(
-        "host.create",
-        host=name,
-        groups=[{"groupid": group["groupid"]}],
-        templates=[{"templateid": server.template(PUSH.name)}],
-        tls_accept=2,
-        tls_psk_identity=IDENTITY,
-        tls_psk=KEY,
-    )
-    return str(made["hostids"][0])
 
 
 def test_a_host_that_demands_a_key_refuses_without_and_takes_frames_of_zabbix_own_sender(
@@ -296,20 +280,3 @@ def test_zabbix_agent_reads_the_file(server: ZabbixServer, tmp_path: Path) -> No
         finally:
             writer.close()
             agent.terminate()
-
-
-def test_the_agent_is_given_no_frame_that_is_old(tmp_path: Path) -> None:
-    (line,) = [
-        line for line in files()["gpubox_agent.conf"].splitlines() if line.startswith("UserParameter=")
-    ]
-    file = tmp_path / "frame.json"
-    command = line.partition(",")[2].replace(FRAME_FILE, str(file))
-    file.write_text("{}")
-
-    def given() -> bytes:
-        return subprocess.run(["sh", "-c", command], capture_output=True).stdout
-
-    assert given() == b"{}"
-    old = time.time() - 600
-    os.utime(file, (old, old))
-    assert given() == b""

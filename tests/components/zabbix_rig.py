@@ -110,3 +110,22 @@ def complete() -> Sample:
     machine = replace(box.host, cpu_limit=2.5, memory_limit=1 << 30)
     hung = replace(machine.disks[0], hangs=3.0)
     return replace(box, gpus=gpus, host=replace(machine, disks=(hung, *machine.disks[1:])))
+
+
+KEY = "5a" * 32
+IDENTITY = "gpubox tests"
+
+
+def encrypted_host(server: ZabbixServer, name: str) -> str:
+    """Create a host that takes encrypted values only."""
+    (group,) = server.api("hostgroup.get", filter={"name": ["Linux servers"]}, output=["groupid"])
+    made = server.api(
+        "host.create",
+        host=name,
+        groups=[{"groupid": group["groupid"]}],
+        templates=[{"templateid": server.template(PUSH.name)}],
+        tls_accept=2,
+        tls_psk_identity=IDENTITY,
+        tls_psk=KEY,
+    )
+    return str(made["hostids"][0])
