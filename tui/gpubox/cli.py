@@ -40,6 +40,7 @@ _COMMANDS = {
     "desktop": "List, start, open and stop the desktops of a box.",
     "run": "Start a job on a box that outlives this terminal.",
     "jobs": "List, follow and stop the jobs of a box.",
+    "alerts": "List, acknowledge and mute the alerts of a box.",
     "env": "List, choose and change the environments of a box.",
     "put": "Copy files and folders to a box.",
     "get": "Copy files and folders from a box.",

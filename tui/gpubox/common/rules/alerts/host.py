@@ -10,6 +10,7 @@ from gpubox.common.rules.alerts.windows import before, trail
 from gpubox.common.rules.driver import DRIVER, DRIVER_RULES
 from gpubox.common.rules.host import HOST_RULES
 from gpubox.common.rules.link import LINK_RULES
+from gpubox.common.rules.rule import Rule
 from gpubox.common.severity import Severity
 from gpubox.common.units import duration
 
@@ -120,15 +121,18 @@ HOST_ALERTS = (
     ),
 )  # fmt: skip
 """Rows about the machine, its disks, and cards that are no longer listed."""
-DRIVER_ALERTS = tuple(
-    AlertRule(
-        rule.code, DRIVER, "driver", (), by_rule(rule), *words_of(rule),
-        f"the driver is in this state for {hold} s", "the GPUs read again for 10 s", hold=hold, calm=10,
-    )
-    for rule in DRIVER_RULES
-    if rule.severity > Severity.INFO
-    for hold in (0.001 if rule.code == "driver-hang" else 10,)
-)  # fmt: skip
+
+
+def _of_driver(rule: Rule) -> AlertRule:
+    hangs = rule.code == "driver-hang"  # the probe waited long enough
+    when = f"the driver is in this state {'in 2 samples' if hangs else 'for 10 s'}"
+    return AlertRule(
+        rule.code, DRIVER, "driver", (), by_rule(rule), *words_of(rule), when,
+        "the GPUs read again for 10 s", hold=0.001 if hangs else 10, calm=10,
+    )  # fmt: skip
+
+
+DRIVER_ALERTS = tuple(_of_driver(rule) for rule in DRIVER_RULES if rule.severity > Severity.INFO)
 """Rows about the driver, from the rules without a memory."""
 LINK_ALERTS = (
     AlertRule(
