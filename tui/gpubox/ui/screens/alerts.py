@@ -42,7 +42,7 @@ announces it again. The settings below `[alerts]` say how alerts are announced.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "acknowledge", "Acknowledge", id="alerts.acknowledge", tooltip="Mark it as seen"),
-        Binding("A", "acknowledge_all", "All", id="alerts.all", tooltip="Acknowledge all active ones"),
+        Binding("A", "acknowledge_all", "All seen", id="alerts.all", tooltip="Acknowledge all active ones"),
         Binding("m", "mute", "Mute", id="alerts.mute", tooltip="Do not announce it; asks for how long"),
         Binding("u", "unmute", "Unmute", id="alerts.unmute", tooltip="Announce it again"),
         Binding("slash", "filter", "Filter", id="alerts.filter", tooltip="Show only rows with these words"),
