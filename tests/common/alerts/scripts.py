@@ -109,6 +109,9 @@ def xids(*codes: int, every: float = 600.0, then: float = 0.0) -> Look:
     return look
 
 
+TWO_CARDS = sample(
+    gpus=[sample({"uuid": uuid, "index": at})["gpus"][0] for at, uuid in enumerate(("GPU-a", "GPU-b"))]
+)
 TROUBLE = Unreachable("No answer", "attic is silent", "Wake it")
 HOUR = 3610.0
 SCRIPTS: dict[str, Script] = {
@@ -119,7 +122,10 @@ SCRIPTS: dict[str, Script] = {
     "driver-no-device": Script(
         lambda _: sample(gpus=[], faults=[{"code": "no-device"}]), 20, rest=30
     ),
-    "gpu-missing": Script(lambda _: sample(gpus=[]), 20, rest=10),
+    "gpu-missing": Script(
+        lambda _: sample({"uuid": "GPU-b", "index": 1}), 20, lambda _: TWO_CARDS, 10,
+        before=lambda _: TWO_CARDS,
+    ),
     "host-memory-full": Script(of_host(memory_available=3), 130, of_host(memory_available=20), 70, 110),
     "host-memory-nearly-full": Script(of_host(memory_available=12), 130, of_host(memory_available=30), 70,
     110),
@@ -153,7 +159,7 @@ SCRIPTS: dict[str, Script] = {
         early=110,
         before=seen(memory_used=70 * GIB),
     ),
-    "gpu-memory-unowned": Script(lambda _: sample(processes=[]), 310, rest=70, early=290),
+    "gpu-memory-unowned": Script(lambda _: sample({"util": 0.0}, processes=[]), 310, rest=70, early=290),
     "gpu-held-idle": Script(seen(util=0.0), 1810, rest=70, early=1790),
     "gpu-xid": Script(xids(79), 10, seen(xid=79, xid_at=1000.0), acknowledged=True),
     "gpu-xid-watch": Script(xids(92), 10, xids(92), HOUR),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpubox.common.alerts.tracker import FORGET, AlertTracker
-from tests.common.alerts.scripts import GIB, START, Player, sample, seen
+from tests.common.alerts.scripts import GIB, START, TWO_CARDS, Player, sample, seen
 
 HOT = "gpu-too-hot"
 DAY = 86400
@@ -124,13 +124,19 @@ def test_a_gpu_is_not_missing_while_the_driver_has_a_fault() -> None:
 
 def test_a_card_that_was_taken_out_is_forgotten_when_acknowledged() -> None:
     player = Player()
-    player.play("gpu-missing", lambda _: sample(), 20)
-    (raised,) = player.play("gpu-missing", lambda _: sample(gpus=[]), 20)
+    player.play("gpu-missing", lambda _: TWO_CARDS, 20)
+    (raised,) = player.play("gpu-missing", seen(uuid="GPU-b", index=1), 20)
     assert raised.alert.subject == "gpu 0"
     assert "NVIDIA A100" in raised.alert.text
     (cleared,) = player.tracker.acknowledge(raised.alert.key, player.now)
     assert not cleared.raised
-    assert player.play("gpu-missing", lambda _: sample(gpus=[]), 60) == []
+    assert player.play("gpu-missing", seen(uuid="GPU-b", index=1), 60) == []
+
+
+def test_a_probe_that_has_not_looked_for_gpus_yet_misses_none() -> None:
+    player = Player()
+    player.play("gpu-missing", lambda _: TWO_CARDS, 20)
+    assert player.play("gpu-missing", lambda _: sample(gpus=[]), 3600) == []
 
 
 def test_an_acknowledged_alert_stays_while_its_condition_holds() -> None:
@@ -181,6 +187,10 @@ def test_an_idle_card_says_nothing_about_its_link() -> None:
     assert player.play("gpu-pcie-slow", seen(pcie_gen=1, util=0.0, pstate=8), 3600) == []
     player.play("gpu-pcie-slow", seen(pcie_width=4), 310)
     assert player.play("gpu-pcie-slow", seen(pcie_gen=1, util=0.0, pstate=8), 3600) == []
+
+
+def test_memory_in_a_container_that_lists_no_processes_belongs_to_what_computes() -> None:
+    assert Player().play("gpu-memory-unowned", lambda _: sample(processes=[]), 3600) == []
 
 
 def test_a_disk_that_was_always_read_only_is_meant_so() -> None:

@@ -96,7 +96,8 @@ def _processes(view: Observation) -> List[object]:
 def _unowned(view: Observation) -> Optional[bool]:
     if field(view.record, "unified") or field(view.record, "mig"):
         return None
-    if _processes(view) or field(view.record, "display_active"):
+    # In a container the driver lists no processes; whatever computes is no leftover.
+    if _processes(view) or field(view.record, "display_active") or (view["util"] or 0) >= IDLE:
         return False
     return view["memory_used"] >= (RELEASED if view.active else UNOWNED)
 
@@ -214,7 +215,7 @@ GPU_ALERTS = (
         "{memory_used} of memory held by nobody",
         "No process is listed that holds it: one that died may have left it",
         "`sudo fuser -v /dev/nvidia{index}` shows who has the card open; in a container look at the host",
-        "1 GiB in use with no process for 5 min", "below 768 MiB, or a process, for 60 s", hold=300, calm=60,
+        "1 GiB in use with no process and no load, for 5 min", "below 768 MiB, or a process, for 60 s", hold=300, calm=60,
     ),
     AlertRule(
         "gpu-held-idle", GPU, "idle", ("util",), _held_idle, Severity.INFO, "Held idle by {users}",

@@ -50,10 +50,11 @@ def _hangs(view: Observation) -> bool:
 
 
 def _missing(view: Observation) -> Optional[bool]:
-    """Fire for a card that was there before; with a fault of the driver none can be seen."""
+    """Fire for a card that was there before, while others are seen; without any, the driver has its say."""
     if not field(view.record, "absent"):
         return False
-    return None if field(view.sample, "faults") else True
+    # A probe that has just started may not have looked for GPUs yet, and then has no fault either.
+    return None if field(view.sample, "faults") or not field(view.sample, "gpus") else True
 
 
 HOST_ALERTS = (
@@ -63,7 +64,7 @@ HOST_ALERTS = (
         "`journalctl -k | grep -iE 'nvrm|xid'` may say why; reboot, and check its seat, riser and power "
         "cables. "
         "Acknowledge this if it was taken out",
-        "a GPU that was there is missing in 2 samples, and the driver works", "it is back", hold=0.001,
+        "a GPU that was there is missing in 2 samples, and others are read", "it is back", hold=0.001,
     ),
     AlertRule(
         "host-memory-full", HOST, "memory", ("memory",), above("memory",
