@@ -215,7 +215,8 @@ GPU_ALERTS = (
         "{memory_used} of memory held by nobody",
         "No process is listed that holds it: one that died may have left it",
         "`sudo fuser -v /dev/nvidia{index}` shows who has the card open; in a container look at the host",
-        "1 GiB in use with no process and no load, for 5 min", "below 768 MiB, or a process, for 60 s", hold=300, calm=60,
+        "1 GiB in use with no process and no load, for 5 min", "below 768 MiB, or a process, for 60 s",
+        hold=300, calm=60,
     ),
     AlertRule(
         "gpu-held-idle", GPU, "idle", ("util",), _held_idle, Severity.INFO, "Held idle by {users}",
