@@ -42,6 +42,7 @@ KEYS["greater_than_sign"] = ">"
 """Keys that Unicode calls something else, or whose names are one word."""
 PLACES = {
     "app": "everywhere",
+    "alerts": "Alerts",
     "box": "box",
     "replay": "recording",
     "picker": "list of boxes",

@@ -42,6 +42,7 @@ _COMMANDS = {
     "jobs": "List, follow and stop the jobs of a box.",
     "monitor": "Monitor a box day and night by a service there.",
     "usage": "Print who used the GPUs of a box, and how much.",
+    "alerts": "List, acknowledge and mute the alerts of a box.",
     "env": "List, choose and change the environments of a box.",
     "put": "Copy files and folders to a box.",
     "get": "Copy files and folders from a box.",

@@ -47,6 +47,18 @@ INSERT INTO event SELECT box, 'job hook', job, at FROM claimed;
 DROP TABLE told;
 DROP TABLE claimed
 """
+_ALERTS = """
+CREATE TABLE alert (
+    id INTEGER PRIMARY KEY, box TEXT NOT NULL, key TEXT NOT NULL, alert TEXT NOT NULL,
+    raised REAL NOT NULL, cleared REAL, acknowledged REAL, test INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX alert_of_box ON alert (box, id);
+CREATE UNIQUE INDEX active_alert ON alert (box, key) WHERE cleared IS NULL;
+CREATE TABLE mute (
+    box TEXT NOT NULL, what TEXT NOT NULL, until REAL, PRIMARY KEY (box, what)
+) WITHOUT ROWID;
+CREATE TABLE alert_state (box TEXT PRIMARY KEY, state TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
+"""
 
 
 def _first_tables(connection: sqlite3.Connection) -> None:
@@ -63,7 +75,15 @@ def _tiers_and_events(connection: sqlite3.Connection) -> None:
     _execute(connection, _EVENTS)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _tiers_and_events)
+def _alerts(connection: sqlite3.Connection) -> None:
+    _execute(connection, _ALERTS)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first_tables,
+    _tiers_and_events,
+    _alerts,
+)
 """Step N migrates version N to N + 1; steps are only ever added."""
 VERSION = len(MIGRATIONS)
 """The version of the tables that this program works with, kept in SQLite's user_version."""

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
     from gpubox.boxes.box import Box
 
-WindowName = Literal["checks", "guide", "monitor"]
+WindowName = Literal["checks", "alerts", "guide", "monitor"]
 
 CHECKS = Binding("d,D", "window('checks')", "Checks", id="box.checks", tooltip="Check how it is set up")
+ALERTS = Binding(
+    "exclamation_mark", "window('alerts')", "Alerts", show=False, id="box.alerts", tooltip="List its alerts"
+)
 GUIDE = Binding(
     "G",
     "window('guide')",
@@ -39,6 +42,10 @@ def window_of(box: Box, name: WindowName) -> Screen[None]:
             from gpubox.ui.screens.checks import ChecksScreen
 
             return ChecksScreen(box)
+        case "alerts":
+            from gpubox.ui.screens.alerts import AlertsScreen
+
+            return AlertsScreen(box)
         case "guide":
             from gpubox.ui.screens.guide import GuideScreen
 

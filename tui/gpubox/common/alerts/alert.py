@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Union
 
 from gpubox.common.severity import Severity
 
@@ -24,6 +24,8 @@ class Alert(NamedTuple):
     """When it was raised, in seconds since the epoch."""
     about: str = ""
     """The UUID of the GPU that it is about; empty for other subjects."""
+    acknowledged: bool = False
+    """Whether somebody saw it; it stays raised while its condition holds."""
 
     @property
     def key(self) -> str:
@@ -33,6 +35,17 @@ class Alert(NamedTuple):
     def row(self) -> Row:
         """Return it as JSON has it; the severity is its word."""
         return {**self._asdict(), "severity": self.severity.word}
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Alert:
+        """Return the alert of a row; raises KeyError, TypeError and ValueError for what is none."""
+        words = {name: str(row[name]) for name in ("code", "subject", "title", "text", "hint", "about")}
+        return cls(
+            severity=Severity[str(row["severity"]).upper()],
+            since=float(row["since"]),
+            acknowledged=bool(row["acknowledged"]),
+            **words,
+        )
 
 
 class AlertChange(NamedTuple):

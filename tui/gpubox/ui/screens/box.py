@@ -80,6 +80,7 @@ class BoxScreen(Screen[None]):
         ),
         replace(x11_actions.BINDING, group=LINKED),
         replace(box_windows.CHECKS, group=LINKED),
+        box_windows.ALERTS,
         box_windows.GUIDE,
         box_windows.MONITOR,
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
@@ -151,7 +152,9 @@ class BoxScreen(Screen[None]):
             await painted(self)
         classes = await asyncio.to_thread(panel_classes)
         await self._board.add([panel(box, box.settings) for panel in classes if panel is not first])
-        self._use_features(box)
+        from gpubox.ui.box_features import use_features
+
+        use_features(self, box, self._state, new=self.new)
         for follow in (
             self._follow(box.channels, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
@@ -159,19 +162,6 @@ class BoxScreen(Screen[None]):
         ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._grow_old)
-
-    def _use_features(self, box: Box) -> None:
-        """Follow what features of the box offer; imported late, because a first sample needs none of them."""
-        from gpubox.boxes.envs.envs import Environments
-        from gpubox.ui.first_visit import offer_guide
-        from gpubox.ui.job_notifications import notify_endings
-
-        if self.new:
-            self.run_worker(guarded(self, offer_guide(self, box)), exit_on_error=False)
-        endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
-        program(self).run_worker(guarded(self, endings), exit_on_error=False)
-        chosen = self._follow(box.use(Environments).chosen, self._state.show_env)
-        self.run_worker(guarded(self, chosen), exit_on_error=False)
 
     async def _follow(self, feed: Feed[T], react: Callable[[T], None]) -> None:
         async for value in feed.follow():
