@@ -205,8 +205,7 @@ STRUCTS = {
     "`sample.probe`": sample.Cost,
     "`spec`": JobSpec,
     "`ending`": Ending,
-    "`usage`": Usage,
-    "`jobs[].gpus[]`": GpuUse,
+    **{"`usage`": Usage, "`jobs[].gpus[]`": GpuUse},
     "`gpus[]`": GpuPlace,
     "`builds[]`": Build,
 }

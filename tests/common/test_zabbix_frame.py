@@ -97,10 +97,10 @@ def test_a_lost_gpu_stays_discovered_and_says_so() -> None:
 
 
 def test_unreadable_gpus_are_neither_discovered_nor_free() -> None:
-    frame = zabbix_frame(frame_of(mismatch()))
+    frame = zabbix_frame(frame_of(mismatch(), alerts=[alert("driver-mismatch", "driver")]))
     assert "gpus" not in frame["discovery"]
     assert "owners" not in frame
-    assert frame["alerts"].startswith("driver-mismatch: Driver and library do not match: ")
+    assert frame["alerts"].startswith("driver-mismatch: title of driver-mismatch: ")
 
 
 def test_alerts_are_where_their_subject_is() -> None:

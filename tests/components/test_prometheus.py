@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from gpubox.common.prometheus.alert_rules import DOWN, alert_name, raised, words_of
+from gpubox.common.prometheus.alert_rules import DOWN, alert_name, words_of
 from gpubox.common.prometheus.dashboard import dashboard
 from gpubox.common.prometheus.exposition import exposition, label_value
 from gpubox.common.prometheus.frame import families
 from gpubox.common.prometheus.yaml_text import yaml
-from gpubox.common.rules.rule import Rule
-from gpubox.common.rules.table import RULES
+from gpubox.common.rules.alerts.alert_rule import AlertRule
+from gpubox.common.rules.alerts.table import OF_SERVICE
 from gpubox.remote.monitor.prometheus import PrometheusOutlet
 from tests import samples
 from tests.common.prometheus.frames import named, recorded
@@ -25,7 +25,7 @@ from tests.common.prometheus.test_config import FOLDER
 from tests.components.prometheus import PrometheusServer, promtool, scraping
 from tests.hang import LIMIT
 
-ALERTS = {alert_name(rule): rule for rule in RULES if raised(rule)}
+ALERTS = {alert_name(rule): rule for rule in OF_SERVICE}
 UUID, OTHER = samples.UUID_1070, samples.UUID_4090
 RECORDED = ("probe-server", "probe-desktop", "probe-mismatch")
 FRAMES = [
@@ -53,7 +53,7 @@ def test_promtool_accepts_the_shipped_files() -> None:
     assert (status, f"{len(ALERTS) + 1} rules found" in said) == (0, True), said
 
 
-def subject(rule: Rule) -> dict[str, str]:
+def subject(rule: AlertRule) -> dict[str, str]:
     """The labels that the service gives to an alert of a rule."""
     name = {"gpu": "gpu 0", "disk": "disk /data"}.get(rule.subject, rule.subject)
     labels = {"rule": rule.code, "subject": name, "severity": rule.severity.word}
@@ -77,7 +77,7 @@ def expanded(text: str, labels: dict[str, str]) -> str:
     return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: labels[found[1]], text)
 
 
-def expected(rule: Rule, labels: dict[str, str], **words: str) -> list[dict[str, Any]]:
+def expected(rule: AlertRule, labels: dict[str, str], **words: str) -> list[dict[str, Any]]:
     """The alert that is to fire; `words` stand for annotations with values."""
     annotations = {key: expanded(text, labels) for key, text in words_of(rule).items()}
     return [{"exp_labels": labels, "exp_annotations": {**annotations, **words}}]
@@ -91,7 +91,7 @@ def ran(folder: Path, *tests: dict[str, Any]) -> tuple[int, str]:
     return promtool("test", "rules", str(file))
 
 
-def fires(rule: Rule, values: list[dict[str, str]], **words: str) -> dict[str, Any]:
+def fires(rule: AlertRule, values: list[dict[str, str]], **words: str) -> dict[str, Any]:
     """A test of promtool in which the alert of a rule is raised after a minute, and cleared after three."""
     labels = subject(rule)
     moments = {
@@ -140,24 +140,29 @@ DISK = {"instance": "attic", "mount": "/data"}
         (
             "GpuboxGpuTooHot",
             values_of(temperature_celsius=93, temperature_slowdown_celsius=92),
-            {"description": "Temperature of the chip: 93°C. It slows down from 92°C."},
+            {"description": "The chip has 93°C, and slows itself down from 92°C."},
         ),
         (
-            "GpuboxGpuMemoryFull",
+            "GpuboxGpuMemoryFills",
             values_of(memory_used_ratio=0.985),
-            {"description": "98.5% of the card's memory is in use."},
+            {
+                "description": "98.5% of its memory is in use, and it still grows: a program may fail soon.",
+            },
         ),
         (
             "GpuboxGpuEccUncorrected",
             values_of(ecc_uncorrected_errors_total=3),
-            {"summary": "gpu 0 of attic: 3 ECC errors"},
+            {
+                "summary": "gpu 0 of attic: … ECC errors",
+                "description": "Memory errors that ECC could not correct; now 3 since the driver was loaded.",
+            },
         ),
         (
             "GpuboxGpuXid",
             values_of(last_xid=79, last_xid_timestamp_seconds=1_763_901_234),
             {
                 "summary": "gpu 0 of attic: Xid 79",
-                "description": "Last Xid error event 79, at 2025-11-23 12:33:54 +0000 UTC: "
+                "description": "Xid error event 79, at 2025-11-23 12:33:54 +0000 UTC: "
                 "`gpubox-tui status` says what it means.",
             },
         ),
@@ -168,7 +173,10 @@ DISK = {"instance": "attic", "mount": "/data"}
                 series("gpubox_disk_used_ratio", DISK, "0.96x9"),
                 series("gpubox_disk_free_bytes", {**DISK, "mount": "/"}, "1x9"),
             ],
-            {"description": "How full the disk is: 96%. 1GiB free."},
+            {
+                "summary": "disk /data of attic: Full: 1GiB free",
+                "description": "How full the disk is: 96%. 1GiB free.",
+            },
         ),
         (
             "GpuboxHostMemoryFull",

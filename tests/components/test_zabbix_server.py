@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from gpubox.boxes.monitor_config.zabbix_rules import place, raised
+from gpubox.boxes.monitor_config.zabbix_rules import place
 from gpubox.boxes.monitor_config.zabbix_template import AGENT, FRAME_FILE, PUSH, files
 from gpubox.common.metrics import DISK, GPU
+from gpubox.common.rules.alerts.table import OF_SERVICE
 from gpubox.common.severity import Severity
 from gpubox.common.zabbix_items import BOX, ITEMS, NO_ALERTS
 from gpubox.remote.monitor import zabbix, zabbix_protocol
@@ -110,7 +111,7 @@ def test_every_trigger_fires_with_its_words_and_recovers(
 ) -> None:
     host, made = rig
     subjects = {GPU: ("gpu 1", UUID_4090), DISK: (f"disk {MOUNT}", ""), BOX: ("host", "")}
-    rules, seen = raised(), iter(range(1_000_000))
+    rules, seen = OF_SERVICE, iter(range(1_000_000))
 
     def fired() -> bool:
         # Another text each time: unchanged alerts are discarded, and a trigger may not be loaded yet.

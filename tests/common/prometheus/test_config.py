@@ -8,13 +8,13 @@ import re
 import pytest
 
 from gpubox.common.metrics import LINK, METRICS
-from gpubox.common.prometheus.alert_rules import DOWN, JOB, alert_name, raised, rule_groups
+from gpubox.common.prometheus.alert_rules import DOWN, JOB, alert_name, rule_groups
 from gpubox.common.prometheus.dashboard import WIDTH, dashboard
 from gpubox.common.prometheus.files import FILES
 from gpubox.common.prometheus.frame import GPU_EXTRAS, OTHER_EXTRAS, SERVICE_EXTRAS
 from gpubox.common.prometheus.naming import exported
 from gpubox.common.prometheus.yaml_text import yaml
-from gpubox.common.rules.table import RULES
+from gpubox.common.rules.alerts.table import ALERT_RULES, OF_SERVICE
 from gpubox.common.severity import Severity
 from tests.house.tree import ROOT
 
@@ -46,8 +46,8 @@ def test_every_rule_has_an_alert_or_is_not_raised_by_the_service() -> None:
     rules = rule_groups()["groups"][0]["rules"]
     names = [rule["alert"] for rule in rules]
     assert len(set(names)) == len(names)
-    assert set(names) == {DOWN, *(alert_name(rule) for rule in RULES if raised(rule))}
-    left = [rule for rule in RULES if not raised(rule)]
+    assert set(names) == {DOWN, *(alert_name(rule) for rule in OF_SERVICE)}
+    left = [rule for rule in ALERT_RULES if rule not in OF_SERVICE]
     assert all(rule.severity is Severity.INFO or rule.subject == LINK for rule in left)
     assert len(names) > 30
 

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from gpubox.boxes.alerts.alerts import Alerts
 from gpubox.boxes.box import Box
 from gpubox.boxes.envs.envs import Environments
+from gpubox.boxes.monitor import BoxHistory
 from gpubox.core.feed import Feed
 from gpubox.ui.alert_notifications import announce_alerts
 from gpubox.ui.app_access import program
@@ -28,6 +29,7 @@ def use_features(screen: Screen[None], box: Box, state: StatusBar, *, new: bool)
     """
     if new:
         screen.run_worker(guarded(screen, offer_guide(screen, box)), exit_on_error=False)
+    box.use(BoxHistory)  # fills the gaps of the graphs at each new link
     app = program(screen)
     for announce in (notify_endings(app, box, notify=box.settings.jobs.notify), announce_alerts(app, box)):
         app.run_worker(guarded(screen, announce), exit_on_error=False)

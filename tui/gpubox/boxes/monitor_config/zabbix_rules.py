@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from gpubox.common.metrics import DISK, GPU, LINK
-from gpubox.common.rules.table import RULES
+from gpubox.common.metrics import DISK, GPU
+from gpubox.common.rules.alerts.alert_rule import AlertRule
+from gpubox.common.rules.alerts.table import OF_SERVICE
 from gpubox.common.severity import Severity
 from gpubox.common.zabbix_items import BOX
 
-
-class AlertWords(Protocol):
-    """What a trigger needs of a rule that raises alerts."""
-
-    @property
-    def code(self) -> str: ...  # noqa: D102 - as in common.rules.rule
-    @property
-    def subject(self) -> str: ...  # noqa: D102
-    @property
-    def severity(self) -> Severity: ...  # noqa: D102
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def text(self) -> str: ...  # noqa: D102
-    @property
-    def hint(self) -> str: ...  # noqa: D102
-
-
-TABLE: Sequence[AlertWords] = RULES
-"""The rules whose alerts the service follows."""
 Part = dict[str, Any]
 """A part of a template, as its YAML has it."""
 
 PRIORITIES = {Severity.INFO: "INFO", Severity.WARNING: "WARNING", Severity.CRITICAL: "HIGH"}
 """Severities of Zabbix by ours."""
-_LASTING = ("xid", "ecc_uncorrected", "rows_uncorrectable", "retired_pages")
-"""Metrics that stay until the driver is loaded again, or for good."""
 _NOTES = re.compile(r"\{(said|looked_at|xid_note)\}")
 """What is often empty."""
 _LONG = {"{xid_meaning}": "see the alert", "{xid_step}": "see the alert"}
@@ -45,27 +23,24 @@ _SUBJECTS = {GPU: "GPU {#GPU.INDEX} ({#GPU.NAME}): ", DISK: "Disk {#MOUNT}: "}
 """How names of triggers begin, by the subject of the rule."""
 
 
-def raised() -> list[AlertWords]:
-    """Return the rules with triggers: the box has no link, and mere information raises no alert."""
-    return [rule for rule in TABLE if rule.subject != LINK and rule.severity >= Severity.WARNING]
-
-
-def lasting(rule: AlertWords) -> bool:
+def lasting(rule: AlertRule) -> bool:
     """Return whether an alert stays after its cause is over, so that the user may close the problem."""
-    return getattr(rule, "stays", None) is not None or getattr(rule, "metric", "") in _LASTING
+    return rule.stays is not None
 
 
-def place(rule: AlertWords) -> str:
+def place(rule: AlertRule) -> str:
     """Return the subject of the item `alerts` that has a rule's alerts."""
     return rule.subject if rule.subject in (GPU, DISK) else BOX
 
 
 def triggers(subject: str, alerts: str, uuid: Any) -> list[Part]:
     """Return the triggers over an item `alerts`, given as /TEMPLATE/KEY; `uuid` names a part by its code."""
-    return [_trigger(rule, alerts, uuid(f"rule {rule.code}")) for rule in raised() if place(rule) == subject]
+    return [
+        _trigger(rule, alerts, uuid(f"rule {rule.code}")) for rule in OF_SERVICE if place(rule) == subject
+    ]
 
 
-def _trigger(rule: AlertWords, alerts: str, uuid: str) -> Part:
+def _trigger(rule: AlertRule, alerts: str, uuid: str) -> Part:
     begin = _SUBJECTS.get(rule.subject, "")
     line = f"(^|\\n){rule.code}: "
     part = {
@@ -81,14 +56,14 @@ def _trigger(rule: AlertWords, alerts: str, uuid: str) -> Part:
     return {**part, "manual_close": "YES"} if lasting(rule) else part
 
 
-def _title(rule: AlertWords) -> str:
+def _title(rule: AlertRule) -> str:
     """Return the title of a rule; what is only a value of the box is named by the code."""
     known = not re.search(r"\{\w+\}", rule.title)
     title = rule.title if known else rule.code.partition("-")[2].replace("-", " ")
     return title[:1].upper() + title[1:]
 
 
-def _description(rule: AlertWords) -> str:
+def _description(rule: AlertRule) -> str:
     parts = [_plain(rule.text), f"What to do: {_plain(rule.hint)}" if rule.hint else ""]
     for name, words in (("raised_when", "Raised"), ("cleared_when", "Cleared")):
         said = getattr(rule, name, "")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Tuple
 
-from gpubox.common.metrics import DISK, GPU, HOST, LINK
+from gpubox.common.metrics import DISK, GPU, HOST
 from gpubox.common.prometheus.frame import ALERT_ACTIVE
 from gpubox.common.prometheus.naming import Exported, of_metric
-from gpubox.common.rules.rule import Rule
-from gpubox.common.rules.table import RULES
+from gpubox.common.rules.alerts.alert_rule import AlertRule
+from gpubox.common.rules.alerts.table import OF_SERVICE
 from gpubox.common.rules.words import fill
 from gpubox.common.severity import Severity
 
@@ -53,23 +53,18 @@ _FORMATS: Mapping[str, str] = {
 """Templates of Prometheus that show a value of a base unit, by the units of the table of metrics."""
 
 
-def raised(rule: Rule) -> bool:
-    """Return whether the service raises alerts of a rule: it has no link, and information is no alert."""
-    return rule.severity >= Severity.WARNING and rule.subject != LINK
-
-
-def alert_name(rule: Rule) -> str:
+def alert_name(rule: AlertRule) -> str:
     """Return the name of a rule's alert, such as `GpuboxGpuTooHot`."""
     return "Gpubox" + rule.code.title().replace("-", "")
 
 
-def words_of(rule: Rule) -> Dict[str, str]:
+def words_of(rule: AlertRule) -> Dict[str, str]:
     """Return `summary`, `description` and, where the table has a hint, `next_step`."""
     bare = not fill(rule.title, lambda _: "")  # nothing but the driver's own words
     title = rule.code.partition("-")[2].replace("-", " ") if bare else _filled(rule, rule.title)
     text = _sentence(_filled(rule, rule.text))
-    judged = of_metric(rule.subject, rule.metric)
-    if judged is not None and judged.metric.unit and f"{{{rule.metric}}}" not in rule.text:
+    judged = of_metric(rule.subject, rule.needs[0]) if rule.needs else None
+    if judged is not None and judged.metric.unit and f"{{{rule.needs[0]}}}" not in rule.text:
         text = f"{judged.metric.help}: {_query(judged)}. {text}"
     found = {
         "summary": f"{{{{ $labels.subject }}}} of {{{{ $labels.instance }}}}: {title}",
@@ -78,7 +73,7 @@ def words_of(rule: Rule) -> Dict[str, str]:
     return {**found, "next_step": _sentence(_filled(rule, rule.hint))} if rule.hint else found
 
 
-def alert_rule(rule: Rule) -> Dict[str, Any]:
+def alert_rule(rule: AlertRule) -> Dict[str, Any]:
     """Return the alert rule of a row. It needs no `for`: the service holds an alert before it raises it."""
     return {
         "alert": alert_name(rule),
@@ -102,11 +97,11 @@ def rule_groups() -> Dict[str, Any]:
             "next_step": "Open the box with gpubox-tui, and look at the target's error in Prometheus.",
         },
     }
-    rules = [alert_rule(rule) for rule in RULES if raised(rule)]
+    rules = [alert_rule(rule) for rule in OF_SERVICE]
     return {"groups": [{"name": "gpubox", "rules": [down, *rules]}]}
 
 
-def _filled(rule: Rule, template: str) -> str:
+def _filled(rule: AlertRule, template: str) -> str:
     def value(name: str) -> str:
         row = of_metric(rule.subject, name)
         return _ELSEWHERE.get(name, UNKNOWN) if row is None else _query(row)

@@ -64,6 +64,7 @@ class MonitorService:
         os.environ.update(self.config.environment)
         self.sampler = BoxSampler(self.config.interval, TOP, commands=False)
         self.tracker = AlertTracker(self.config.limits)
+        self.tracker.restore(records.load(folder.path(folder.ALERTS)) or {})
         self.jobs = JobCounts()
         self.outlets = Outlets(folder.private(folder.path(folder.SPOOL)), self.log)
         self.started = time.time()
@@ -139,6 +140,8 @@ class MonitorService:
         try:
             sample = dict(self.sampler.sample())
             changes = self.tracker.feed(sample, sample["time"])
+            # Stored before they are handed out: an alert that was raised is never raised again by a restart.
+            records.store(folder.path(folder.ALERTS), self.tracker.state())
             self.outlets.offer(frame(sample, self.tracker.active, changes, self.jobs.row()))
         except Exception as error:  # the last boundary: it is logged, and the service goes on
             trouble = error_line(error)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, NamedTuple, Tuple
 
-from gpubox.common.metrics import DISK, GPU, HOST, field, metric
+from gpubox.common.metrics import DISK, GPU, HOST, LINK, field, metric
 from gpubox.common.rules.alerts.alert_rule import AlertRule
 from gpubox.common.rules.alerts.events import EVENT_ALERTS
 from gpubox.common.rules.alerts.gpu import GPU_ALERTS
 from gpubox.common.rules.alerts.host import DRIVER_ALERTS, HOST_ALERTS, LINK_ALERTS
 from gpubox.common.rules.alerts.xid import XID_ALERTS
+from gpubox.common.severity import Severity
 
 
 class NotJudged(NamedTuple):
@@ -30,6 +31,11 @@ ALERT_RULES: Tuple[AlertRule, ...] = (
 )
 """Every rule with a memory. A new one is a row in the file of its subject."""
 BY_CODE: Dict[str, AlertRule] = {rule.code: rule for rule in ALERT_RULES}
+
+OF_SERVICE: Tuple[AlertRule, ...] = tuple(
+    rule for rule in ALERT_RULES if rule.subject != LINK and rule.severity >= Severity.WARNING
+)
+"""The rules that need somebody's care, on the box itself: Prometheus and Zabbix have one each."""
 
 NOT_JUDGED: Tuple[NotJudged, ...] = (
     NotJudged(
