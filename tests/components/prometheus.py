@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from gpubox.common.prometheus.files import FILES
 from gpubox.common.prometheus.scrape import RULES_FILE, scrape_config
-from gpubox.common.prometheus.yaml_text import yaml
+from gpubox.common.yaml_text import yaml
 from tests.components.parts import program
 from tests.components.servers import free_port
 from tests.hang import LIMIT

@@ -15,9 +15,9 @@ from gpubox.common.prometheus.alert_rules import DOWN, alert_name, words_of
 from gpubox.common.prometheus.dashboard import dashboard
 from gpubox.common.prometheus.exposition import exposition, label_value
 from gpubox.common.prometheus.frame import families
-from gpubox.common.prometheus.yaml_text import yaml
 from gpubox.common.rules.alerts.alert_rule import AlertRule
 from gpubox.common.rules.alerts.table import OF_SERVICE
+from gpubox.common.yaml_text import yaml
 from gpubox.remote.monitor.prometheus import PrometheusOutlet
 from tests import samples
 from tests.common.prometheus.frames import named, recorded

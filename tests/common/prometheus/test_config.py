@@ -13,9 +13,9 @@ from gpubox.common.prometheus.dashboard import WIDTH, dashboard
 from gpubox.common.prometheus.files import FILES
 from gpubox.common.prometheus.frame import GPU_EXTRAS, OTHER_EXTRAS, SERVICE_EXTRAS
 from gpubox.common.prometheus.naming import exported
-from gpubox.common.prometheus.yaml_text import yaml
 from gpubox.common.rules.alerts.table import ALERT_RULES, OF_SERVICE
 from gpubox.common.severity import Severity
+from gpubox.common.yaml_text import yaml
 from tests.house.tree import ROOT
 
 REFRESH = "python -m tests.common.prometheus.test_config"

@@ -26,6 +26,8 @@ QUESTIONS: Mapping[Verb, tuple[str, str]] = {
     ),
 }
 """Titles and texts of the questions."""
+_NO_GPU = "no-device"
+"""The fault of a box that has no GPUs, which is nothing wrong."""
 _WAYS = {
     "systemd": "at boot, by systemd as your own unit",
     "cron": "at boot, by your crontab",
@@ -74,8 +76,9 @@ def troubles(status: MonitorStatus) -> list[str]:
         found.append(f"The newest sample was not handed out: {clean(status.trouble, 200)}")
     if status.running and status.late:
         found.append(f"It runs, but has taken no sample for {duration(status.age or 0.0)}")
-    if status.faults:
-        found.append(f"The GPUs cannot be read: {', '.join(clean(code, 40) for code in status.faults)}")
+    faults = [clean(code, 40) for code in status.faults if code != _NO_GPU]
+    if faults:
+        found.append(f"The GPUs cannot be read: {', '.join(faults)}")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from gpubox.common.metrics import DISK, GPU
 from gpubox.common.rules.alerts.alert_rule import AlertRule
 from gpubox.common.rules.alerts.table import OF_SERVICE
+from gpubox.common.rules.words import fill
 from gpubox.common.severity import Severity
 from gpubox.common.zabbix_items import BOX
 
@@ -16,9 +17,11 @@ Part = dict[str, Any]
 
 PRIORITIES = {Severity.INFO: "INFO", Severity.WARNING: "WARNING", Severity.CRITICAL: "HIGH"}
 """Severities of Zabbix by ours."""
-_NOTES = re.compile(r"\{(said|looked_at|xid_note)\}")
-"""What is often empty."""
-_LONG = {"{xid_meaning}": "see the alert", "{xid_step}": "see the alert"}
+_VALUES = {
+    **dict.fromkeys(("said", "looked_at", "xid_note"), ""),  # often empty
+    **dict.fromkeys(("xid_meaning", "xid_step"), "see the alert"),
+}
+"""What stands for values of the box; others are an ellipsis."""
 _SUBJECTS = {GPU: "GPU {#GPU.INDEX} ({#GPU.NAME}): ", DISK: "Disk {#MOUNT}: "}
 """How names of triggers begin, by the subject of the rule."""
 
@@ -65,15 +68,10 @@ def _title(rule: AlertRule) -> str:
 
 def _description(rule: AlertRule) -> str:
     parts = [_plain(rule.text), f"What to do: {_plain(rule.hint)}" if rule.hint else ""]
-    for name, words in (("raised_when", "Raised"), ("cleared_when", "Cleared")):
-        said = getattr(rule, name, "")
-        parts.append(f"{words}: {said}" if said else "")
+    parts += [f"Raised: {rule.raised_when}", f"Cleared: {rule.cleared_when}"]
     return "\n\n".join(part for part in parts if part)
 
 
 def _plain(words: str) -> str:
     """Return words with an ellipsis where a value of the box stands."""
-    words = _NOTES.sub("", words)
-    for value, said in _LONG.items():
-        words = words.replace(value, said)
-    return re.sub(r"\{\w+\}", "…", words)
+    return fill(words, lambda name: _VALUES.get(name, "…"))

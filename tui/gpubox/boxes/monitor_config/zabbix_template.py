@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from gpubox.boxes.monitor_config.yaml_text import yaml
 from gpubox.boxes.monitor_config.zabbix_graphs import dashboard, graph_prototypes, graphs
 from gpubox.boxes.monitor_config.zabbix_rules import Part, triggers
 from gpubox.common.metrics import DISK, GPU, HOST
+from gpubox.common.yaml_text import yaml
 from gpubox.common.zabbix_items import (
     BOX,
     ITEMS,

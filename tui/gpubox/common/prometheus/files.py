@@ -8,7 +8,7 @@ from typing import Callable, Mapping
 from gpubox.common.prometheus.alert_rules import rule_groups
 from gpubox.common.prometheus.dashboard import dashboard
 from gpubox.common.prometheus.scrape import RULES_FILE, WORDS, scrape_config
-from gpubox.common.prometheus.yaml_text import yaml
+from gpubox.common.yaml_text import yaml
 
 _RULES_WORDS = """\
 Alerts of gpubox-tui for Prometheus: one for each rule by which the service judges its box. The service
