@@ -13,7 +13,7 @@ import pytest
 from tests import orphans
 from tests.commands.run import PROGRAM, Ran, apart, environment
 from tests.hang import LIMIT
-from tests.remote.monitor.service.box import CRONTAB
+from tests.remote.monitor.service.box import CRONTAB, until
 from tests.ssh.fakes import alive
 
 KEY = "0123456789abcdef" * 4
@@ -98,6 +98,9 @@ def test_messages_go_out_and_the_use_is_known(variables: dict[str, str], home: P
     holding = [path for path in home.rglob("*") if path.is_file() and b"secret-path" in path.read_bytes()]
     assert [path.name for path in holding] == ["config.json"]
     assert holding[0].stat().st_mode & 0o777 == 0o600
+    tested = apart("monitor", "local", "test", **variables)
+    assert (tested.status, "by each channel" in tested.out) == (0, True)
+    until(lambda: "webhook: 127.0.0.1" in apart("monitor", "local", **variables).out)
     assert apart("monitor", "local", "stop", "--yes", **variables).status == 0
     used = apart("usage", "local", "--since", "1h", "--json", **variables)
     assert used.status == 0, used.err

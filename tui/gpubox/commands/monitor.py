@@ -109,6 +109,16 @@ async def stop(box: Box, yes: bool, as_json: bool) -> int:
     return await _change(box, lambda one: one.stop(), "stop", yes=yes, as_json=as_json)
 
 
+@monitor.on_box(short_help="Send a test message.")
+async def test(box: Box) -> int:
+    """Send a test message by each channel of the service; its status says whether it went."""
+    from gpubox.commands import monitor_report
+
+    found = await retry(box, monitor_of(box).test)
+    click.echo(monitor_report.channels(found))
+    return 0
+
+
 @monitor.on_box(short_help="Remove it.")
 @yes
 @as_json

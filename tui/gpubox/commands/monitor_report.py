@@ -15,7 +15,7 @@ from gpubox.commands.features import monitor_of
 from gpubox.commands.output import plain, print_json
 from gpubox.core.errors import Cancelled, ConfigError
 from gpubox.core.prompts import Question, QuestionKind
-from gpubox.core.sanitize import aligned
+from gpubox.core.sanitize import aligned, clean
 
 LONGEST = 4096
 """Most characters of a file with a pre-shared key, or with channels for messages."""
@@ -32,6 +32,12 @@ def show(box: Box, status: MonitorStatus, *, as_json: bool) -> None:
         click.echo(line)
     for line in (*wording.troubles(status), *wording.notes(status)):
         click.echo(f"{box.name}: {line}", err=True)
+
+
+def channels(status: MonitorStatus) -> str:
+    """Return what is known of the channels when a test message was asked for."""
+    words = [clean(outlet.words, 200) for outlet in status.outlets if outlet.name == "messages"]
+    return f"A test message goes out by each channel; before it: {'; '.join(words) or 'nothing was sent'}"
 
 
 def to_json(status: MonitorStatus, *, old: bool) -> dict[str, object]:

@@ -235,3 +235,13 @@ def test_our_line_alone_leaves_a_crontab() -> None:
     for table in (b"", b"a\n", b"a\n\nb # gpubox-tui monitoring is fine\n", b"\xff\r\n"):
         assert crontab.without(table + ours) == table
         assert crontab.without(ours + table) == table
+
+
+def test_a_test_message_needs_a_service_with_channels(cron: Box) -> None:
+    assert cron.request("test")["error"]["title"] == "The service is not installed"
+    cron.request("install", interval=1.0)
+    assert cron.request("test")["error"]["text"] == "The service has no channels for messages"
+    cron.request("install", outlets={"messages": {"channels": []}})
+    assert cron.request("test")["running"]
+    cron.request("stop")
+    assert cron.request("test")["error"]["text"] == "The service does not run"

@@ -209,3 +209,20 @@ def test_jobs_are_counted_by_their_records(box: Box) -> None:
     box.service()
     until(box.frames, box)
     assert box.frames()[-1]["jobs"] == {"running": 0, "failed": 2, "queued": 0}
+
+
+def test_a_test_message_goes_to_the_channels_alone(box: Box) -> None:
+    event = box.root / "event"
+    command = {"kind": "command", "command": f"cat > {event}.new && mv {event}.new {event}"}
+    box.configure(interval=60.0, outlets={**RECORDED, "messages": {"channels": [command]}})
+    service = box.service()
+    until(box.status, box)
+    frames = len(box.frames())
+    (box.folder / "test").write_text("{}")
+    service.send_signal(signal.SIGHUP)
+    until(event.exists, box)
+    sent = json.loads(event.read_text())
+    assert (sent["test"], sent["title"].startswith("[TEST] ")) == (True, True)
+    assert not (box.folder / "test").exists()
+    assert all(not frame.get("test") for frame in box.frames())
+    assert len(box.frames()) <= frames + 1

@@ -16,7 +16,7 @@ from gpubox.agent import bundle
 from gpubox.agent.call import Wording, call
 from gpubox.boxes.context import Feature, Purpose
 from gpubox.common.tiers import COARSEST, FINEST, WIDTHS, HistoryRow
-from gpubox.core.bounds import Moment, Number
+from gpubox.core.bounds import Moment, Number, Whole
 from gpubox.core.channels import Channels
 from gpubox.core.errors import RemoteError
 from gpubox.core.retry import connected
@@ -43,7 +43,7 @@ _PATIENCE = 60.0
 class Part(msgspec.Struct, frozen=True):
     """The rows of one tier, as remote/monitor/read_history.py sends them."""
 
-    width: int
+    width: Whole
     layouts: tuple[tuple[str, ...], ...] = ()
     rows: str = ""
 

@@ -13,7 +13,7 @@ from gpubox.boxes.monitor.status import MonitorStatus
 from gpubox.core.feed import Feed
 from gpubox.core.retry import connected
 
-Verb = Literal["status", "install", "update", "start", "stop", "remove"]
+Verb = Literal["status", "install", "update", "start", "stop", "test", "remove"]
 OutletConfig = Mapping[str, object]
 """The configuration of an outlet, which the outlet itself checks; may hold secrets."""
 
@@ -78,6 +78,10 @@ class Monitor(Feature):
     async def stop(self) -> MonitorStatus:
         """Stop the service until it is started, or the box boots."""
         return await self._ask("stop", {})
+
+    async def test(self) -> MonitorStatus:
+        """Ask the service for a test message by each channel."""
+        return await self._ask("test", {})
 
     async def remove(self) -> MonitorStatus:
         """Remove the service, with all that was made for it on the box."""

@@ -2,7 +2,8 @@
 
 install  write what the request has of the configuration, store the program, have it started at boot, start it
 update   the same with the configuration that is there; refuses where nothing is installed
-start, stop, restart  until the next boot, which starts it again
+start, stop  until the next boot, which starts it again
+test     send a test message by each channel
 status   changes nothing
 remove   take away everything that was made
 
@@ -345,11 +346,24 @@ def stopped(_: Row) -> Row:
     return status()
 
 
+def test(_: Row) -> Row:
+    """Ask the service for a test message; raises Refused where none could go out."""
+    _installed()
+    if "messages" not in (load(folder.CONFIG).get("outlets") or {}):
+        raise Refused("No message can go out", "The service has no channels for messages", "Name some first")
+    if running_service.identity() is None:
+        raise Refused("No message can go out", "The service does not run", "Start it first")
+    store(folder.TEST, {})
+    running_service.reload()  # wakes it
+    return status()
+
+
 VERBS: Dict[str, Callable[[Row], Row]] = {
     "install": install,
     "update": update,
     "start": started,
     "stop": stopped,
+    "test": test,
     "status": lambda _: status(),
     "remove": remove,
 }

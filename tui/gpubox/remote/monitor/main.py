@@ -14,8 +14,10 @@ import signal
 import sys
 import time
 
+from gpubox.common.alerts.alert import Alert
 from gpubox.common.alerts.tracker import AlertTracker
 from gpubox.common.refusal import Refused
+from gpubox.common.severity import Severity
 from gpubox.remote import process_tree, signal_waits
 from gpubox.remote.jobs import gpu_queue, records
 from gpubox.remote.json_io import error_line
@@ -41,6 +43,10 @@ WAKING = 15.0
 """Seconds for the driver's first answer before the first frame: without persistence it wakes the GPUs."""
 ALWAYS: Dict[str, Row] = {"history": {}}
 """Outlets that no configuration has to name."""
+TEST = (
+    "test", "host", Severity.CRITICAL, "test", "Somebody asked for a test message; nothing is wrong", ""
+)  # fmt: skip
+"""The alert of a test message, up to its time."""
 PATIENCE = 1.0
 """Seconds after which the lock of the service is held by another one, and not by a request that tests it."""
 IDENTITY = 512
@@ -146,10 +152,22 @@ class MonitorService:
         except Exception as error:  # the last boundary: it is logged, and the service goes on
             trouble = error_line(error)
         self.log.changed("sampling", trouble)
+        self.send_test()
         try:
             self.note(sample or {}, trouble)
         except Exception as error:
             self.log.changed("status", error_line(error))
+
+    def send_test(self) -> None:
+        """Send a test message if one was asked for: only messages, since elsewhere it would be a problem."""
+        try:
+            os.unlink(folder.path(folder.TEST))
+        except OSError:
+            return
+        alert = Alert(*TEST, time.time()).row()
+        changes = [{"raised": True, "at": alert["since"], "alert": alert}]
+        self.outlets.offer({"host": os.uname().nodename, "changes": changes, "test": True}, "messages")
+        self.log.write("a test message was asked for")
 
     def note(self, sample: Row, trouble: str) -> None:
         """Write the status file; `install.status` answers with it."""

@@ -132,11 +132,12 @@ class Outlets:
         for one in self.configured:
             one.start(now)
 
-    def offer(self, frame: Row) -> None:
-        """Hand a frame to all of them."""
+    def offer(self, frame: Row, only: str = "") -> None:
+        """Hand a frame to all of them, or to one alone."""
         self.start()
         for one in self.configured:
-            one.offer(frame)
+            if only in ("", one.name):
+                one.offer(frame)
 
     def status(self) -> List[Row]:
         """Return the states of all; what changed about one is logged."""
