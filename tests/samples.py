@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gpubox.core.history import History, readings
+from gpubox.common.series import readings
+from gpubox.core.history import History
 from gpubox.core.sample import Sample
 from tests.parts import GIB, MIB, NOW, TIB, UUID_1070, UUID_4090
 from tests.sick import HOSTILE, hostile, hot_and_throttled, lost_gpu, mismatch, no_device, no_driver

@@ -29,7 +29,7 @@ from gpubox.core.target import Target
 from gpubox.ui.app import GpuBoxApp
 from gpubox.ui.panels.desktop.picture import DesktopPicture
 from gpubox.ui.screens.ask import AskScreen
-from tests import scenes, scenes_checks, scenes_jobs
+from tests import scenes, scenes_alerts, scenes_checks, scenes_jobs
 
 FOLDER = Path(__file__).parents[1] / "screenshots"
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -100,6 +100,7 @@ def open_elsewhere(target: Target, settings: Settings, asker: Asker) -> Box:
     scenes.furnish(box, USER)
     scenes_jobs.furnish(box)
     scenes_checks.furnish(box)
+    scenes_alerts.furnish(box)
     return box
 
 
@@ -232,9 +233,10 @@ async def draw(folder: Path) -> None:
             await settle(pilot, opened[0])
             frames.append((picture(app), step.seconds))
         (folder / "tour.svg").write_text(film(frames))
-        await scenes_checks.draw(
-            pilot, opened[0], lambda name: (folder / f"{name}.svg").write_text(picture(app))
-        )
+        for draw_windows in (scenes_checks.draw, scenes_alerts.draw):
+            await draw_windows(
+                pilot, opened[0], lambda name: (folder / f"{name}.svg").write_text(picture(app))
+            )
         await draw_jobs(folder, app, pilot, opened[0], runs)
         await draw_channels(folder, app, pilot, opened[0])
 

@@ -91,7 +91,7 @@ from gpubox.common import metrics
 row = metrics.Metric("dummy", "%", "A dummy", lambda gpu: 42.0, recorded=True, graphed=True)
 metrics.METRICS["gpu"] += (row,)
 from gpubox.config.settings import Settings
-from gpubox.core.history import readings
+from gpubox.common.series import readings
 from gpubox.ui.panels.history.graphs import of_gpu
 from tests.samples import training_box
 sample = training_box()

@@ -9,13 +9,13 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench import desktop, jobs, logs, measures, programs, tunnels
+from tests.bench import desktop, jobs, logs, measures, monitor, programs, tunnels
 from tests.bench.machine import Machine, machine
 from tests.bench.programs import ON_THE_BOX, OVER_SSH, Ground, Program
 from tests.bench.proxy import Network, network
@@ -58,6 +58,11 @@ class Bench:
         print(
             f"  {row.what}: {row.value} {row.unit} {row.verdict} {row.against}", file=sys.stderr, flush=True
         )
+
+    async def take(self, rows: Awaitable[Iterable[Row]]) -> None:
+        """Keep the rows of a module of its own."""
+        for row in await rows:
+            self.add(row)
 
 
 async def starting(bench: Bench) -> None:
@@ -219,12 +224,6 @@ async def asking(bench: Bench) -> None:
             bench.add(Row(f"gpubox-tui check BOX, RTT {milliseconds} ms", "s", value, target))
 
 
-async def tunneling(bench: Bench) -> None:
-    """Tunnels beside `ssh -L`, and through a link that is cut again and again."""
-    for row in await tunnels.measure(bench.machine, max(3, bench.runs), max(30.0, bench.seconds)):
-        bench.add(row)
-
-
 async def showing(bench: Bench) -> None:
     """A desktop by one key."""
     async with bench.ground() as (ground, _):
@@ -232,13 +231,7 @@ async def showing(bench: Bench) -> None:
             bench.add(row)
 
 
-async def working(bench: Bench) -> None:
-    """Jobs, their logs, their queue and the environments they run in."""
-    for row in await jobs.measure(bench.machine, max(10, bench.runs), bench.seconds):
-        bench.add(row)
-
-
-PARTS = {
+PARTS: dict[str, Callable[[Bench], Coroutine[object, object, None]]] = {
     "start": starting,
     "steady": settled,
     "keys": pressing,
@@ -247,9 +240,16 @@ PARTS = {
     "fleet": many,
     "local": here,
     "commands": asking,
-    "tunnels": tunneling,
-    "jobs": working,
+    # Tunnels beside `ssh -L`, and through a link that is cut again and again.
+    "tunnels": lambda bench: bench.take(
+        tunnels.measure(bench.machine, max(3, bench.runs), max(30.0, bench.seconds))
+    ),
+    # Jobs, their logs, their queue and the environments they run in.
+    "jobs": lambda bench: bench.take(jobs.measure(bench.machine, max(10, bench.runs), bench.seconds)),
     "desktop": showing,
+    "monitor": lambda bench: bench.take(
+        monitor.measure(bench.machine, bench.folder, max(60.0, bench.seconds))
+    ),
 }
 
 

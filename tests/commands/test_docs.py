@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from gpubox import cli
+from gpubox.boxes.monitor import MonitorStatus, OutletStatus
 from gpubox.boxes.tunnels.tunnel import Tunnel
-from gpubox.commands import desktop, env_report, job_report, services, tunnel_hold
+from gpubox.commands import desktop, env_report, job_report, monitor_report, services, tunnel_hold
 from gpubox.commands.report import SCHEMA, BoxReading, FoundWords, Words
 from gpubox.common.metrics import GPU, HOST, recorded
 from gpubox.common.rules.table import judge_fault
@@ -41,6 +42,7 @@ KEYS["greater_than_sign"] = ">"
 """Keys that Unicode calls something else, or whose names are one word."""
 PLACES = {
     "app": "everywhere",
+    "alerts": "Alerts",
     "box": "box",
     "replay": "recording",
     "picker": "list of boxes",
@@ -203,8 +205,7 @@ STRUCTS = {
     "`sample.probe`": sample.Cost,
     "`spec`": JobSpec,
     "`ending`": Ending,
-    "`usage`": Usage,
-    "`jobs[].gpus[]`": GpuUse,
+    **{"`usage`": Usage, "`jobs[].gpus[]`": GpuUse},
     "`gpus[]`": GpuPlace,
     "`builds[]`": Build,
 }
@@ -222,13 +223,12 @@ def test_the_json_fields_are_those_of_the_code(head: str, struct: type[msgspec.S
     [
         (Words, "field", "`error`"),
         (sample.Disk, "`sample.host`", "`disks`"),
+        (OutletStatus, "`monitor`", "`outlets`"),
         (sample.RemappedRows, "`sample.gpus[]`", "`remapped_rows`"),
         (sample.MigInstance, "`sample.gpus[]`", "`mig`, `mig_instances`"),
     ],
 )
-def test_the_fields_of_inner_objects_are_explained(
-    struct: type[msgspec.Struct], head: str, cell: str
-) -> None:
+def test_inner_objects_are_explained(struct: type[msgspec.Struct], head: str, cell: str) -> None:
     assert set(names(rows("json", head)[cell][1])) == set(struct.__struct_fields__)
 
 
@@ -238,6 +238,7 @@ def test_the_fields_of_inner_objects_are_explained(
         ("`desktops[]`", desktop.to_json(MINE)),
         ("`services[]`", services.to_json(JUPYTER)),
         ("`jobs[]`", job_report.to_json(RECORD)),
+        ("`monitor`", monitor_report.to_json(MonitorStatus(0.0), old=False)),
         ("`envs[]`", env_report.to_json(Env("/e", "e", "venv"), None)),
         ("a tunnel", {**tunnel_hold.to_json(Tunnel(1, "x", None)), "schema": 1, "box": "", "url": ""}),
     ],

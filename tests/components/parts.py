@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -25,13 +26,13 @@ class Part:
     package: str
     """The Debian and Ubuntu package that brings it."""
     file: str = ""
-    """Where a part is that is no program."""
+    """Where a part is that is no program; may be a pattern."""
 
     @property
     def path(self) -> str | None:
         """The full path, as sshd wants to be started, or None."""
         if self.file:
-            return self.file if Path(self.file).exists() else None
+            return next(iter(sorted(glob.glob(self.file))), None)
         return shutil.which(self.program) or shutil.which(self.program, path=os.pathsep.join(_SBIN))
 
 
@@ -57,6 +58,15 @@ PARTS = {
         Part("nginx", "nginx-light"),
         Part("zabbix_agentd", "zabbix-agent"),
         Part("zabbix_agent2", "zabbix-agent2"),
+        Part("prometheus", "prometheus"),
+        Part("promtool", "prometheus"),
+        Part("zabbix_sender", "zabbix-sender"),
+        Part("zabbix_server", "zabbix-server-pgsql"),
+        Part("zabbix-frontend", "zabbix-frontend-php", "/usr/share/zabbix/api_jsonrpc.php"),
+        Part("initdb", "postgresql", "/usr/lib/postgresql/*/bin/initdb"),
+        Part("psql", "postgresql-client"),
+        Part("php", "php-cli"),
+        Part("php-pgsql", "php-pgsql", "/usr/lib/php/*/pgsql.so"),
         Part("ip", "iproute2"),
         Part("nft", "nftables"),
         Part("iptables-save", "iptables"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpubox.core.history import SPAN, History, gpu_key, host_key, readings
+from gpubox.common.series import gpu_key, host_key, readings
+from gpubox.core.history import SPAN, History
 from gpubox.core.sample import Gpu, Host, Sample
 from tests.samples import NOW, eight_gpus, filled, sparse, training_box
 

@@ -145,7 +145,9 @@ def running(
     command = [python, "-I", "-S", str(home / "run.py"), PROBE]
     if patch:
         script = f"import sys; sys.path.insert(0, {str(home)!r}); "
-        script += f"from gpubox.remote.probe import driver, host, main, nvml, processes, wire; {patch}; "
+        script += (
+            f"from gpubox.remote.probe import driver, host, main, nvml, processes, sampler, wire; {patch}; "
+        )
         command = [python, "-I", "-S", "-c", script + "sys.exit(main.main(sys.argv[1:]))"]
     process = subprocess.Popen(
         [*command, *arguments],

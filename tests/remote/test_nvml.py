@@ -12,7 +12,7 @@ from gpubox.core.sample import Gpu, RemappedRows, Sample
 from tests.remote.conftest import Machine
 
 Library = Callable[..., Path]
-SLOW_AT_ONCE = "main.Schedule.due = lambda self, now: set(self.periods)"
+SLOW_AT_ONCE = "sampler.Schedule.due = lambda self, now: set(self.periods)"
 """Reads every lane at each tick, so that a test need not wait five seconds for a slow one."""
 
 

@@ -13,8 +13,8 @@ from gpubox.common.proc import cpu_share, cpu_times, disk_bytes, memory_facts, n
 from gpubox.common.smi import BASIC, SMI_COLUMNS, smi_apps, smi_gpus, smi_value
 from gpubox.remote.probe.containers import container
 from gpubox.remote.probe.disks import mounts
-from gpubox.remote.probe.main import Schedule
 from gpubox.remote.probe.processes import environment_of
+from gpubox.remote.probe.sampler import Schedule
 from gpubox.remote.probe.wire import seconds
 
 HEX = "3f2a" * 16

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.common.tiers import HistoryRow
 from gpubox.config.settings import HistorySettings
 from gpubox.core.target import Target
 from gpubox.store import box_state
 from gpubox.store.store import Store
-from gpubox.store.tiers import HistoryRow
 
 pytestmark = pytest.mark.usefixtures("ticking")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpubox.common.tiers import HistoryRow
 from gpubox.core.history import History
 from gpubox.core.target import Target
 from gpubox.store import database
@@ -17,7 +18,6 @@ from gpubox.store import history as history_module
 from gpubox.store.history import WIDTH
 from gpubox.store.migrations import VERSION
 from gpubox.store.store import Store
-from gpubox.store.tiers import HistoryRow
 from tests.boxes.scripted import until
 from tests.hang import LIMIT
 from tests.store.files import SETTINGS, past, rows_in

@@ -12,14 +12,15 @@ import pytest
 
 from gpubox.boxes.box import Box
 from gpubox.boxes.context import BoxContext
+from gpubox.common.series import readings
+from gpubox.common.tiers import HistoryRow
 from gpubox.config.settings import HistorySettings
-from gpubox.core.history import History, readings
+from gpubox.core.history import History
 from gpubox.core.target import Target
 from gpubox.store import history as history_module
 from gpubox.store.box_state import RECENT
 from gpubox.store.history import WIDTH
 from gpubox.store.store import Store
-from gpubox.store.tiers import HistoryRow
 from tests.boxes.scripted import ScriptedLink, until
 from tests.hang import LIMIT
 from tests.samples import eight_gpus, training_box

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from gpubox.boxes.alerts.alerts import AlertList
 from gpubox.boxes.box import Box
 from gpubox.core.sample import Sample
 from gpubox.ui.app import GpuBoxApp
@@ -19,6 +20,7 @@ from gpubox.ui.panels.history.panel import HistoryPanel
 from gpubox.ui.panels.processes.panel import Processes
 from gpubox.ui.screens.box import BoxScreen
 from tests.samples import eight_gpus, filled, lost_gpu, mismatch, no_device, training_box
+from tests.ui.alerts import provide
 from tests.ui.conftest import SIZES
 from tests.ui.envs import ALL as ENVS
 from tests.ui.envs import FakeEnvs, equip
@@ -100,6 +102,7 @@ async def test_the_whole_screen_looks_right(
     sample: Sample, size: tuple[int, int], clock: Clock, looks: Callable[[GpuBoxApp], None]
 ) -> None:
     box = everything(make_box(sample))
+    provide(box, AlertList())  # a toast that comes and goes is not looked at here
     box.history = filled(sample)
     app = make_app(box)
     async with app.run_test(size=size) as pilot:

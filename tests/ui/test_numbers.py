@@ -20,12 +20,13 @@ from gpubox.boxes.jobs.compare.export import export
 from gpubox.boxes.jobs.list_decoder import ListDecoder
 from gpubox.boxes.jobs.queue_view import QueueView
 from gpubox.commands import env_report, job_report, report
+from gpubox.common.series import readings
 from gpubox.config.settings import Settings, Thresholds
 from gpubox.core.decode import decode
 from gpubox.core.env import Env, Envs
 from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
-from gpubox.core.history import History, readings
+from gpubox.core.history import History
 from gpubox.core.record import Record, Tick
 from gpubox.core.sample import Sample
 from gpubox.ui.draw.table import Column

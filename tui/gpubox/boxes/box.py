@@ -11,18 +11,17 @@ from gpubox.agent import bootstrap
 from gpubox.agent.probe_session import ProbeSession
 from gpubox.boxes.context import BoxContext, Feature, Purpose
 from gpubox.common.rules.link import stale_after
+from gpubox.common.series import readings
 from gpubox.core.channels import Channels
 from gpubox.core.errors import Dropped, GpuBoxError
-from gpubox.core.feed import Feed
-from gpubox.core.history import History, readings
 from gpubox.core.link_state import Phase
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Link, Shell
 from gpubox.core.tasks import together
 
 if TYPE_CHECKING:  # SQLite, which a command without history does without
+    from gpubox.common.tiers import HistorySpan
     from gpubox.store.store import Store
-    from gpubox.store.tiers import HistorySpan
 
 F = TypeVar("F", bound=Feature)
 
@@ -37,9 +36,9 @@ class Box:
         self.target, self.settings = context.target, context.settings
         self.link = link
         self.sample, self.shell, self.channels = context.sample, context.shell, context.channels
-        self.trouble: Feed[GpuBoxError | None] = Feed(None)
+        self.trouble = context.trouble
         """What is wrong with the probe while the link itself is live; None when nothing is."""
-        self.history = History()
+        self.history = context.history
         self.rtt: float | None = None
         """Seconds of the last heartbeat's round trip, the probe's answer included."""
         self.received_at: float | None = None
@@ -108,8 +107,9 @@ class Box:
                         group.create_task(feature.background(purpose))
 
     async def _watch(self) -> None:
-        """Detach when the link drops while no work runs over it."""
+        """Publish the state of the link, and detach when it drops while no work runs over it."""
         async for health in self.link.health.follow():
+            self.context.health.put(health)
             if health.phase in (Phase.IDLE, Phase.CONNECTING):
                 self._detach()
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from gpubox.config.settings import Settings
 from gpubox.core.channels import Channels
-from gpubox.core.errors import Dropped
+from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.feed import Feed
+from gpubox.core.history import History
+from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
 from gpubox.core.shell import Shell
 from gpubox.core.target import Target
@@ -76,8 +78,14 @@ class BoxContext:
     store: Store | None = None
     sample: Feed[Sample | None] = field(default_factory=lambda: Feed[Sample | None](None))
     """The newest sample; it stays when the link drops."""
+    history: History = field(default_factory=History)
+    """The last hour of its readings."""
     shell: Feed[Shell | None] = field(default_factory=lambda: Feed[Shell | None](None))
     """Runs commands; None while the link is down. It outlives a restart of the probe."""
+    health: Feed[Health] = field(default_factory=lambda: Feed(Health()))
+    """The state of the link, while the box is kept."""
+    trouble: Feed[GpuBoxError | None] = field(default_factory=lambda: Feed[GpuBoxError | None](None))
+    """What is wrong with the probe while the link itself is live; None when nothing is."""
     channels: Feed[Channels | None] = field(default_factory=lambda: Feed[Channels | None](None))
     """Channels of the link besides commands; they come and go with `shell`."""
     features: Feed[Mapping[type[Feature], Feature]] = field(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gpubox.boxes.files.transfer import Files
     from gpubox.boxes.jobs.jobs import Jobs
     from gpubox.boxes.login import Login
+    from gpubox.boxes.monitor import Monitor
     from gpubox.boxes.services import Services
     from gpubox.boxes.tunnels.tunnels import Tunnels
     from gpubox.boxes.x11.programs import Windows
@@ -49,6 +50,13 @@ def login_of(box: Box) -> Login:
     from gpubox.boxes.login import Login
 
     return box.use(Login)
+
+
+def monitor_of(box: Box) -> Monitor:
+    """Return the service that monitors a box."""
+    from gpubox.boxes.monitor import Monitor
+
+    return box.use(Monitor)
 
 
 def services_of(box: Box) -> Services:

@@ -18,16 +18,17 @@ Work = Callable[..., Awaitable[int | None]]
 
 
 class OfBox(click.Group):
-    """A group of commands that follow a box; `list` is the default."""
+    """A group of commands that follow a box; `default` is run where none is named."""
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
+    def __init__(self, *args: Any, default: str = "list", **attributes: Any) -> None:
         super().__init__(*args, **attributes, invoke_without_command=True, no_args_is_help=True)
         self.subcommand_metavar = "[COMMAND]"
+        self._default = default
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; returns the exit status."""
         done = super().invoke(ctx)
-        return done if ctx.invoked_subcommand else ctx.invoke(self.commands["list"])
+        return done if ctx.invoked_subcommand else ctx.invoke(self.commands[self._default])
 
     def on_box(self, name: str | None = None, **attributes: Any) -> Callable[[Work], click.Command]:
         """Turn a coroutine function into a command; it gets the connected box and the command's options.

@@ -11,10 +11,10 @@ from gpubox.common.metrics import DISK, GPU, HOST, host_memory_used
 from gpubox.common.rules.driver import without_gpus
 from gpubox.common.rules.rule import DEFAULTS, Finding, Limits
 from gpubox.common.rules.table import evaluate, judge, judge_fault
+from gpubox.common.series import readings
 from gpubox.common.severity import Severity
 from gpubox.common.units import DASH, celsius, duration, percent, size, watts
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.history import readings
 from gpubox.core.host import limits as container_limits
 from gpubox.core.host import without_size
 from gpubox.core.json_text import json_text

@@ -99,6 +99,11 @@ def _gpu_memory(gpu: object) -> float | None:
     return share(field(gpu, "memory_used"), field(gpu, "memory_total"))
 
 
+def _margin(gpu: object) -> float | None:
+    temperature, slowdown = field(gpu, "temperature"), field(gpu, "temperature_slowdown")
+    return slowdown - temperature if slowdown and temperature is not None else None  # some say 0 for none
+
+
 def _link(gpu: object) -> str | None:
     return lanes(field(gpu, "pcie_gen"), field(gpu, "pcie_width"))
 
@@ -142,6 +147,7 @@ GPU_METRICS = (
     Metric("memory_used", "B", "Memory in use"),
     Metric("memory_total", "B", "Memory of the card"),
     Metric("temperature_slowdown", "°C", "Temperature from which the card slows itself down"),
+    Metric("temperature_margin", "°C", "Degrees that are left until the card slows itself down", _margin),
     Metric("temperature_shutdown", "°C", "Temperature from which the card switches itself off"),
     Metric("temperature_memory", "°C", "Temperature of the memory"),
     Metric("power_limit", "W", "Power that the card may take"),
@@ -191,8 +197,9 @@ def _fullness(disk: object) -> float | None:
     return share(field(disk, "used"), field(disk, "total"))
 
 
-def _free(disk: object) -> float:
-    return max(0, (field(disk, "total") or 0) - (field(disk, "used") or 0))
+def _free(disk: object) -> float | None:
+    total = field(disk, "total")
+    return max(0, total - (field(disk, "used") or 0)) if total else None
 
 
 HOST_METRICS = (

@@ -13,6 +13,8 @@ Celsius = Annotated[float, Meta(ge=0, le=150)]
 """A temperature that a running GPU may have."""
 FolderPath = Annotated[str, Meta(max_length=500, pattern=r"^(/|~)[^\x00-\x1f]*$")]
 """A folder of a box: absolute, or below its home."""
+Hours = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?(?!\n)$")]
+"""Hours of a day, such as 22:00-07:00."""
 Percent = Annotated[float, Meta(ge=0, le=100)]
 """A share of something full."""
 Value = Annotated[object, Meta(extra_json_schema={"description": "A value of that setting."})]
@@ -40,6 +42,8 @@ class Overrides(Section, frozen=True, kw_only=True, omit_defaults=True):
     """Keys of [envs] for it."""
     jobs: dict[str, Value] = {}
     """Keys of [jobs] for it."""
+    alerts: dict[str, Value] = {}
+    """Keys of [alerts] for it."""
 
 
 PER_BOX = Overrides.__struct_fields__
@@ -162,6 +166,25 @@ class JobSettings(Section, frozen=True, kw_only=True):
     """Folder of this machine where results of jobs go."""
 
 
+class AlertSettings(Section, frozen=True, kw_only=True):
+    """Alerts: what is announced, and how; docs/rules.md lists them."""
+
+    notify: bool = True
+    """Whether a toast announces an alert."""
+    severity: Literal["info", "warning", "critical"] = "warning"
+    """Least severity that is announced; all are listed."""
+    bell: bool = False
+    """Whether the terminal's bell rings, too."""
+    desktop: Literal["off", "osc9", "osc777"] = "off"
+    """Notification of the desktop: osc9 (iTerm2, WezTerm, kitty), osc777 (foot, Ghostty), or off."""
+    command: Annotated[str, Meta(max_length=1000)] = ""
+    """A command of yours that runs here when an alert is raised or cleared; it reads the event as JSON."""
+    quiet: Hours = ""
+    """Hours without bell, desktop notification and command, such as 22:00-07:00; toasts are shown."""
+    off: tuple[str, ...] = ()
+    """Rules that raise nothing, by their names, such as gpu-held-idle."""
+
+
 class JobEntry(Section, frozen=True, kw_only=True):
     """A job of your own, ready to run."""
 
@@ -205,6 +228,7 @@ class Settings(Section, frozen=True, kw_only=True):
     desktop: DesktopSettings = DesktopSettings()
     envs: EnvSettings = EnvSettings()
     jobs: JobSettings = JobSettings()
+    alerts: AlertSettings = AlertSettings()
     keys: dict[str, str] = {}
     """Your own keys: binding id = key, such as "processes.signal" = "k"; `?` shows the ids."""
     box: tuple[BoxEntry, ...] = ()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
-
-from gpubox.common.metrics import GPU, HOST, recorded
-from gpubox.core.sample import Sample
+from collections.abc import Mapping
 
 SPAN = 3600
 """Seconds of history in memory."""
@@ -22,29 +19,6 @@ _GAP = 0xFFFF
 _TOP = (_GAP - 1) / _STEP
 _MOST = 1024
 """Most series of one box: 200 GPUs. A box that keeps renaming its GPUs must not fill this machine."""
-_GPU, _HOST = recorded(GPU), recorded(HOST)
-"""Metrics that have a series."""
-
-
-def gpu_key(uuid: str, series: str) -> str:
-    """Return the key of one series of one GPU."""
-    return f"gpu/{uuid}/{series}"
-
-
-def host_key(series: str) -> str:
-    """Return the key of one series of the host."""
-    return f"host/{series}"
-
-
-def readings(sample: Sample) -> Iterator[tuple[str, float]]:
-    """Yield key and value of everything in a sample that history keeps; unknown values are left out."""
-    for gpu in sample.gpus:
-        for metric in _GPU:
-            if (value := metric.of(gpu)) is not None:
-                yield gpu_key(gpu.uuid or str(gpu.index), metric.name), value
-    for metric in _HOST:
-        if (value := metric.of(sample.host)) is not None:
-            yield host_key(metric.name), value
 
 
 class History:
@@ -89,6 +63,25 @@ class History:
     def take(self, other: History) -> None:
         """Replace the contents by those of another history, such as one read from disk."""
         self._series, self._start = other._series, other._start
+
+    def complete(self, other: History) -> None:
+        """Fill the gaps of this history by another one of the same hour."""
+        for key, theirs in other._series.items():
+            begin = other._start[key]
+            ours = self._series.get(key)
+            if ours is None:
+                if len(self._series) < _MOST:
+                    self._series[key], self._start[key] = theirs[:], begin
+                continue
+            start = self._start[key]
+            if begin < start:
+                missing = theirs[: start - begin]
+                missing.extend(array("H", (_GAP,)) * (start - begin - len(missing)))
+                ours[:0] = missing
+                start = self._start[key] = begin
+            for place, slot in enumerate(theirs[: len(ours) - (begin - start)], begin - start):
+                if ours[place] == _GAP:
+                    ours[place] = slot
 
     def before(self, moment: float) -> History:
         """Return a copy without the second of a moment and later ones."""

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from gpubox.common.tiers import BOXES, TIER
 from gpubox.core.errors import StoreError
 
 _FIRST = """
-CREATE TABLE box (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used REAL NOT NULL DEFAULT 0);
-CREATE TABLE layout (id INTEGER PRIMARY KEY, series TEXT NOT NULL UNIQUE);
 CREATE TABLE seen (
     box INTEGER NOT NULL REFERENCES box, second INTEGER NOT NULL,
     layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
@@ -38,15 +37,6 @@ CREATE TABLE IF NOT EXISTS claimed (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS choice (box TEXT PRIMARY KEY, prefix TEXT NOT NULL) WITHOUT ROWID
 """
-# One row for all series of a box: eight GPUs take 190 bytes a row and 11 MB a week; a row for each
-# series would take six times that, and the last hour ten times as long to read.
-_TIER = """
-CREATE TABLE mean_{width} (
-    box INTEGER NOT NULL REFERENCES box, second INTEGER NOT NULL,
-    layout INTEGER NOT NULL REFERENCES layout, means BLOB NOT NULL,
-    PRIMARY KEY (box, second)
-) WITHOUT ROWID
-"""
 _EVENTS = """
 CREATE TABLE event (
     box TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, at REAL NOT NULL,
@@ -57,9 +47,22 @@ INSERT INTO event SELECT box, 'job hook', job, at FROM claimed;
 DROP TABLE told;
 DROP TABLE claimed
 """
+_ALERTS = """
+CREATE TABLE alert (
+    id INTEGER PRIMARY KEY, box TEXT NOT NULL, key TEXT NOT NULL, alert TEXT NOT NULL,
+    raised REAL NOT NULL, cleared REAL, acknowledged REAL, test INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX alert_of_box ON alert (box, id);
+CREATE UNIQUE INDEX active_alert ON alert (box, key) WHERE cleared IS NULL;
+CREATE TABLE mute (
+    box TEXT NOT NULL, what TEXT NOT NULL, until REAL, PRIMARY KEY (box, what)
+) WITHOUT ROWID;
+CREATE TABLE alert_state (box TEXT PRIMARY KEY, state TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
+"""
 
 
 def _first_tables(connection: sqlite3.Connection) -> None:
+    _execute(connection, BOXES)
     _execute(connection, _FIRST)
 
 
@@ -68,11 +71,19 @@ def _tiers_and_events(connection: sqlite3.Connection) -> None:
     _execute(connection, _LATER)
     connection.execute("ALTER TABLE seen RENAME TO mean_10")
     for width in (300, 3600):
-        connection.execute(_TIER.format(width=width))
+        connection.execute(TIER.format(width=width))
     _execute(connection, _EVENTS)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first_tables, _tiers_and_events)
+def _alerts(connection: sqlite3.Connection) -> None:
+    _execute(connection, _ALERTS)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _first_tables,
+    _tiers_and_events,
+    _alerts,
+)
 """Step N migrates version N to N + 1; steps are only ever added."""
 VERSION = len(MIGRATIONS)
 """The version of the tables that this program works with, kept in SQLite's user_version."""

@@ -1,4 +1,4 @@
-"""Combines what this machine stores about boxes: history, small facts, and announced events."""
+"""Combines what this machine stores about boxes: history, small facts, alerts, and announced events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gpubox.config.places import APP
 from gpubox.config.settings import HistorySettings, Settings
+from gpubox.store.alerts import StoredAlerts
 from gpubox.store.box_state import BoxState
 from gpubox.store.database import Database
 from gpubox.store.events import Events
@@ -29,6 +30,7 @@ class Store:
         """The error of the file, or None."""
         self.state = BoxState(self._database)
         self.events = Events(self._database)
+        self.alerts = StoredAlerts(self._database)
         self.history = StoredHistory(self._database, settings)
 
     @classmethod

@@ -66,3 +66,10 @@ def after_paint(screen: Screen[None], call: Callable[[], object]) -> None:
         screen.call_after_refresh(call)
 
     program(screen).call_later(paint)
+
+
+def write_to_terminal(app: App[object], text: str) -> None:
+    """Write a control sequence to the terminal of the app, between two of its frames."""
+    driver = app._driver  # pyright: ignore[reportPrivateUsage] Textual writes bell and clipboard so
+    if driver is not None:
+        driver.write(text)

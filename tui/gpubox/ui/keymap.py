@@ -18,11 +18,11 @@ def everything(app: type) -> dict[str, Entry]:
     from gpubox.ui.log import pane, view
     from gpubox.ui.panels.jobs import compare_screen, form, job_screen, results_screen
     from gpubox.ui.registry import panel_modules
-    from gpubox.ui.screens import ask, box, checks, fix_preview, guide, help, picker, replay, run
+    from gpubox.ui.screens import ask, box, checks, fix_preview, guide, help, monitor, picker, replay, run
 
     classes: list[type] = [app]
     screens = (ask, box, compare_screen, help, job_screen, form, results_screen, picker, replay, run)
-    setup = (checks, fix_preview, guide)
+    setup = (checks, fix_preview, guide, monitor)
     for module in (*screens, *setup, pane, view, *panel_modules()):
         classes += [
             value

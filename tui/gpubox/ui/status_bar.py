@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.content import Content
 from textual.geometry import Size
@@ -16,7 +16,12 @@ from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
 from gpubox.core.sanitize import clean
 from gpubox.core.target import Target
+from gpubox.ui.draw.spans import SIGNS
 from gpubox.ui.link_status import TO_DO, lasting, phrase
+from gpubox.ui.severity import STYLES, TONES
+
+if TYPE_CHECKING:  # SQLite, which the first paint does without
+    from gpubox.boxes.alerts.alerts import AlertList
 
 GAP = "   "
 ALONE = 1.4
@@ -41,6 +46,7 @@ class StatusBar(Widget, can_focus=False):
         self.health = Health()
         """The state of its link."""
         self._env = ""
+        self._alerts: AlertList | None = None
         self._trouble: list[str] = []
         self._ticked = 0.0
 
@@ -56,6 +62,11 @@ class StatusBar(Widget, can_focus=False):
     def show_env(self, env: Env | None) -> None:
         """Draw the environment that shells and jobs of the box use."""
         self._env = "" if env is None else f"env {clean(env.name, 30)}"
+        self._redraw()
+
+    def show_alerts(self, found: AlertList) -> None:
+        """Count the alerts that nobody acknowledged or muted."""
+        self._alerts = found
         self._redraw()
 
     def _second(self) -> None:
@@ -101,6 +112,7 @@ class StatusBar(Widget, can_focus=False):
             StatusPiece(0, Content.assemble((state.sign, state.style), " ", (self.target.name, "bold"))),
             StatusPiece(3, Content.styled(address, "$foreground-muted")),
             StatusPiece(0, Content.styled(state.words, state.style)),
+            *alert_pieces(self._alerts),
             StatusPiece(2, Content.styled(self._env, "$primary")),
         ]
         return [piece for piece in pieces if piece.text.plain]
@@ -109,6 +121,16 @@ class StatusBar(Widget, can_focus=False):
         sample = self.box.sample.value if self.box else None
         pieces = [] if sample is None else driver_pieces(sample)
         return [*pieces, StatusPiece(2, Content.styled(time.strftime("%H:%M:%S"), "$foreground-muted"))]
+
+
+def alert_pieces(found: AlertList | None) -> list[StatusPiece]:
+    """Return how many alerts are open, in the color of the worst; nothing without one."""
+    alerts = () if found is None else found.open(time.time())
+    if not alerts:
+        return []
+    worst = max(alert.severity for alert in alerts)
+    words = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    return [StatusPiece(1, Content.styled(f"{SIGNS.get(TONES[worst], '·')} {words}", STYLES[worst]))]
 
 
 def driver_pieces(sample: Sample) -> list[StatusPiece]:

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from syrupy.assertion import SnapshotAssertion
 
 from gpubox.boxes.box import Box
+from gpubox.common.series import readings
+from gpubox.common.tier_writer import Tiers
+from gpubox.common.tiers import Bounds, HistoryRow
 from gpubox.config.settings import Settings, UiSettings
-from gpubox.core.history import readings
 from gpubox.store.store import Store
-from gpubox.store.tiers import HistoryRow, Tiers
 from gpubox.ui.draw.line_view import LineView
 from gpubox.ui.draw.spans import Line
 from gpubox.ui.draw.trend import GAP
@@ -89,7 +90,7 @@ def saved(tmp_path: Path) -> Iterator[Box]:
         disk = sqlite3.connect(tmp_path / "history.sqlite")
         writer = Tiers()
         writer.insert(disk, rows)
-        while writer.tidy(disk, int(NOW), 31):
+        while writer.tidy(disk, int(NOW), Bounds((31, 31, 365))):
             pass
         disk.close()
         box = make_box(samples.training_box())

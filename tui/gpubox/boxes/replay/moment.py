@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpubox.common.series import readings
 from gpubox.core.errors import GpuBoxError
-from gpubox.core.history import SPAN, History, readings
+from gpubox.core.history import SPAN, History
 from gpubox.core.link_state import Health
 from gpubox.core.sample import Sample
 from gpubox.store.recording.reader import Frame, Recording

@@ -39,7 +39,8 @@ def _shares_lanes(_: object, gpu: Reading) -> bool:
     return _narrow(gpu) and not _slow(gpu) and gpu["pcie_width"] >= SHARED_LANES
 
 
-def _below_best(_: object, gpu: Reading) -> bool:
+def pcie_below_best(_: object, gpu: Reading) -> bool:
+    """Fire for a link that gives less than the card can, but for lanes that two cards share."""
     return _slow(gpu) or (_narrow(gpu) and gpu["pcie_width"] < SHARED_LANES)
 
 
@@ -128,7 +129,7 @@ GPU_RULES = (
         "memory errors that ECC corrected since the driver was loaded",
     ),
     Rule("gpu-pcie-shared", GPU, "pcie_link", _shares_lanes, Severity.INFO, "PCIe {pcie_link}", _LINK),
-    Rule("gpu-pcie-slow", GPU, "pcie_link", _below_best, Severity.WARNING, "PCIe {pcie_link}", _LINK),
+    Rule("gpu-pcie-slow", GPU, "pcie_link", pcie_below_best, Severity.WARNING, "PCIe {pcie_link}", _LINK),
     *(
         Rule(
             f"gpu-throttle-{reason.code}", GPU, "throttle", _holds(reason.bit), reason.severity,

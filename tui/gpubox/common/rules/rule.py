@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Tuple
 
 from gpubox.common.metrics import GPU, field, metric
 from gpubox.common.severity import Severity
@@ -56,6 +56,9 @@ class Finding(NamedTuple):
     """The metric that the rule judges."""
 
 
+NOTHING: Mapping[str, str] = {}
+
+
 class Reading:
     """One record, read by the names of metrics."""
 
@@ -79,16 +82,16 @@ class Reading:
         mount = field(self._record, "mount")
         return self.subject if mount is None else f"{self.subject} {mount}"
 
-    def words(self, template: str) -> str:
-        """Return a template with the names in braces replaced by formatted values of metrics."""
-        return template.format_map(_Shown(self)) if "{" in template else template
+    def words(self, template: str, values: Mapping[str, str] = NOTHING) -> str:
+        """Return a template with the names in braces replaced by `values`, or by formatted metrics."""
+        return template.format_map(_Shown(self, values)) if "{" in template else template
 
 
 class _Shown(Dict[str, str]):
     """Formatted values of a record by metric; text from the box is not parsed again."""
 
-    def __init__(self, reading: Reading) -> None:
-        super().__init__()
+    def __init__(self, reading: Reading, values: Mapping[str, str]) -> None:
+        super().__init__(values)
         self._reading = reading
 
     def __missing__(self, name: str) -> str:

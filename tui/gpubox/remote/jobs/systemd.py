@@ -54,10 +54,20 @@ def lingers(user: str) -> bool:
     return os.path.exists(_rooted("/var/lib/systemd/linger/" + user))
 
 
+def runtime_folder() -> str:
+    """Return the folder of the user's manager; a login without PAM has no variable for it."""
+    return os.environ.get("XDG_RUNTIME_DIR") or "/run/user/%d" % os.getuid()
+
+
+def has_manager() -> bool:
+    """Return whether the user's manager can be reached."""
+    folder = _rooted(runtime_folder())
+    return any(os.path.exists(os.path.join(folder, name)) for name in ("systemd/private", "bus"))
+
+
 def _program() -> str:
     """Return systemd-run if the user's manager can be reached; else ""."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or "/run/user/%d" % os.getuid()
-    if not any(os.path.exists(os.path.join(_rooted(runtime), name)) for name in ("systemd/private", "bus")):
+    if not has_manager():
         return ""
     for folder in os.environ.get("PATH", os.defpath).split(":"):
         path = os.path.join(folder or ".", "systemd-run")
@@ -113,7 +123,7 @@ def _ask(folder: str, job: str, path: str) -> None:
     command += ["--property=OOMPolicy=continue", "--property=LimitCORE=infinity"]
     command += ["--property=KillSignal=SIGTERM", "--property=SendSIGHUP=no", "--"]
     command += bundle.command("gpubox.remote.jobs.main", "unit", path)
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or "/run/user/%d" % os.getuid()
+    runtime = runtime_folder()
     pid = os.fork()
     if pid == 0:
         try:

@@ -20,7 +20,7 @@ from gpubox.core.errors import GpuBoxError
 from gpubox.core.feed import Feed
 from gpubox.core.link_state import Health, Phase
 from gpubox.core.target import Target
-from gpubox.ui import shell, x11_actions
+from gpubox.ui import box_windows, shell, x11_actions
 from gpubox.ui.app_access import after_paint, in_sight, painted, program
 from gpubox.ui.error_boundary import guarded
 from gpubox.ui.panel_layout import PanelLayout
@@ -79,10 +79,10 @@ class BoxScreen(Screen[None]):
             "e", "open_panel('envs')", "Envs", id="box.envs", group=LINKED, tooltip="List the environments"
         ),
         replace(x11_actions.BINDING, group=LINKED),
-        Binding("d,D", "checks", "Checks", id="box.checks", group=LINKED, tooltip="Check how it is set up"),
-        Binding(
-            "G", "guide", "Guide", show=False, id="box.guide", tooltip="Go through its set-up step by step"
-        ),
+        replace(box_windows.CHECKS, group=LINKED),
+        box_windows.ALERTS,
+        box_windows.GUIDE,
+        box_windows.MONITOR,
         Binding("tab", "next(1)", "Next panel", show=False, id="box.next", tooltip="Move to the next"),
         Binding(
             "shift+tab", "next(-1)", "Previous panel", show=False, id="box.previous", tooltip="Move back"
@@ -152,7 +152,9 @@ class BoxScreen(Screen[None]):
             await painted(self)
         classes = await asyncio.to_thread(panel_classes)
         await self._board.add([panel(box, box.settings) for panel in classes if panel is not first])
-        self._use_features(box)
+        from gpubox.ui.box_features import use_features
+
+        use_features(self, box, self._state, new=self.new)
         for follow in (
             self._follow(box.channels, lambda _: self.refresh_bindings()),
             self._follow(box.trouble, lambda _: self._state.tick()),
@@ -160,19 +162,6 @@ class BoxScreen(Screen[None]):
         ):
             self.run_worker(guarded(self, follow), exit_on_error=False)
         self.set_interval(1.0, self._grow_old)
-
-    def _use_features(self, box: Box) -> None:
-        """Follow what features of the box offer; imported late, because a first sample needs none of them."""
-        from gpubox.boxes.envs.envs import Environments
-        from gpubox.ui.first_visit import offer_guide
-        from gpubox.ui.job_notifications import notify_endings
-
-        if self.new:
-            self.run_worker(guarded(self, offer_guide(self, box)), exit_on_error=False)
-        endings = notify_endings(program(self), box, notify=box.settings.jobs.notify)
-        program(self).run_worker(guarded(self, endings), exit_on_error=False)
-        chosen = self._follow(box.use(Environments).chosen, self._state.show_env)
-        self.run_worker(guarded(self, chosen), exit_on_error=False)
 
     async def _follow(self, feed: Feed[T], react: Callable[[T], None]) -> None:
         async for value in feed.follow():
@@ -236,19 +225,10 @@ class BoxScreen(Screen[None]):
         if panel is not None:
             await panel.run_action("new")
 
-    def action_checks(self) -> None:
-        """Look at how the box is set up, in a window."""
-        from gpubox.ui.screens.checks import ChecksScreen
-
+    def action_window(self, name: box_windows.WindowName) -> None:
+        """Open a window about the box: its checks, its guide, or its monitoring."""
         if self.box is not None:
-            program(self).push_screen(ChecksScreen(self.box))
-
-    def action_guide(self) -> None:
-        """Walk through what needs care in the set-up of the box."""
-        from gpubox.ui.screens.guide import GuideScreen
-
-        if self.box is not None:
-            program(self).push_screen(GuideScreen(self.box))
+            program(self).push_screen(box_windows.window_of(self.box, name))
 
     def action_maximize(self) -> None:
         """Maximize the focused panel."""

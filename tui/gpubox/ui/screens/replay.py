@@ -12,7 +12,7 @@ from gpubox.core.target import Target
 from gpubox.ui.replay_bar import ReplayBar
 from gpubox.ui.screens.box import BoxScreen
 
-_NEEDS_BOX = frozenset({"retry", "launch", "checks", "guide"})
+_NEEDS_BOX = frozenset({"retry", "launch", "window"})
 """Actions of a box's screen that a recording does not have."""
 
 
@@ -58,7 +58,7 @@ class ReplayScreen(BoxScreen):
         Binding("left_curly_bracket", "pace(0.5)", "Slower", id="replay.slower", tooltip="Play half as fast"),
         Binding("right_curly_bracket", "pace(2)", "Faster", id="replay.faster", tooltip="Play twice as fast"),
         Binding(
-            "n,d,D,G,s,x,X",
+            "n,d,D,G,M,s,x,X",
             "explain",
             "No box",
             show=False,

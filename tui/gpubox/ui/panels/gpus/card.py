@@ -8,7 +8,8 @@ from gpubox.common import units
 from gpubox.common.metrics import GPU
 from gpubox.common.rules.rule import Limits
 from gpubox.common.rules.table import judge
-from gpubox.core.history import History, gpu_key
+from gpubox.common.series import gpu_key
+from gpubox.core.history import History
 from gpubox.core.sample import Gpu, MigInstance, memory_share
 from gpubox.core.sanitize import clean
 from gpubox.ui.draw.meter import meter

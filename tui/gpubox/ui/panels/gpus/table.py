@@ -9,9 +9,10 @@ from gpubox.common import units
 from gpubox.common.metrics import GPU
 from gpubox.common.rules.rule import Finding
 from gpubox.common.rules.table import judge
+from gpubox.common.series import gpu_key
 from gpubox.common.severity import Severity
 from gpubox.config.settings import Settings
-from gpubox.core.history import History, gpu_key
+from gpubox.core.history import History
 from gpubox.core.sample import Gpu, memory_share
 from gpubox.ui.draw import trend
 from gpubox.ui.draw.meter import inside

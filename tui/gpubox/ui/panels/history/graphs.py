@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from gpubox.common import units
 from gpubox.common.metrics import GPU, HOST, Metric, graphed
+from gpubox.common.series import gpu_key, host_key
 from gpubox.config.settings import Settings
-from gpubox.core.history import History, gpu_key, host_key
+from gpubox.core.history import History
 from gpubox.core.sample import Gpu
 from gpubox.ui.draw.spans import Line, Span, Tone, beside, spread
 from gpubox.ui.draw.trend import Toning, bridge, series, trend
 from gpubox.ui.severity import level
 
 if TYPE_CHECKING:  # SQLite, which the first paint does without
-    from gpubox.store.tiers import HistorySpan
+    from gpubox.common.tiers import HistorySpan
 
 _SCALE = 6
 """Cells of the scale beside a graph."""

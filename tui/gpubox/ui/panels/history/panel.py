@@ -22,7 +22,7 @@ from gpubox.ui.panels.history.graphs import Graph, View, draw_graphs, of_gpu, of
 from gpubox.ui.widgets.titles import set_caption
 
 if TYPE_CHECKING:  # SQLite, which the first paint does without
-    from gpubox.store.tiers import HistorySpan
+    from gpubox.common.tiers import HistorySpan
 
 SPANS = (1, 5, 15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60)
 """Spans that can be shown, in minutes."""

@@ -1,0 +1,1 @@
+"""Tests of the monitoring of a box, as this machine sees it."""

@@ -1,0 +1,1 @@
+"""Alerts: findings with a memory, which are raised once, held, and cleared."""

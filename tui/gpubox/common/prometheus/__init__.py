@@ -1,0 +1,1 @@
+"""What the service gives to Prometheus, generated from the tables of metrics and of rules."""
