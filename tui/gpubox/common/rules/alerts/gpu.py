@@ -40,7 +40,7 @@ def _near_limit(view: Observation) -> float:
 
 
 def _throttles(percent: float, span: float) -> Fires:
-    """Fire when heat held the clock for a share of the time; clear below 2 % of it."""
+    """Fire when heat held the clock for a share of the time; clear below 2% of it."""
 
     def fires(view: Observation) -> Optional[bool]:
         held, known = share(view.memory, view.moment, span, bool(view["throttle"] & throttle.HEAT))
@@ -115,10 +115,10 @@ _HOT = (
     "Look at fans, dust, and what blows at it; `nvidia-smi -pl` lowers its power limit",
 )
 _LONG = (
-    "Heat held its clock for {share} % of the last minutes: what runs on it takes longer",
+    "Heat held its clock for {share}% of the last minutes: what runs on it takes longer",
     "Clean the fans and filters, leave room between cards, or lower its power limit with `nvidia-smi -pl`",
 )
-_HEAT_CLEARED = "below 2 % of that time, for 5 min"
+_HEAT_CLEARED = "below 2% of that time, for 5 min"
 
 GPU_ALERTS = (
     AlertRule(
@@ -136,12 +136,12 @@ GPU_ALERTS = (
     ),
     AlertRule(
         "gpu-throttles-long", GPU, "heat", ("throttle",), _throttles(60, 600), Severity.CRITICAL,
-        "Slowed down by heat most of the time", *_LONG, "heat holds the clock for 60 % of 10 min",
+        "Slowed down by heat most of the time", *_LONG, "heat holds the clock for 60% of 10 min",
         _HEAT_CLEARED, calm=300,
     ),
     AlertRule(
         "gpu-throttles", GPU, "heat", ("throttle",), _throttles(10, 300), Severity.WARNING,
-        "Slowed down by heat", *_LONG, "heat holds the clock for 10 % of 5 min", _HEAT_CLEARED, calm=300,
+        "Slowed down by heat", *_LONG, "heat holds the clock for 10% of 5 min", _HEAT_CLEARED, calm=300,
     ),
     AlertRule(
         "gpu-power-brake", GPU, "power brake", ("throttle",), _brakes, Severity.WARNING, "Power brake",
@@ -153,14 +153,14 @@ GPU_ALERTS = (
         "gpu-fan-stopped", GPU, "fan", ("fan", "temperature"), _fan_stopped, Severity.CRITICAL,
         "Fan stopped at {temperature}", "The card is warm, and its fan does not turn",
         "Stop its jobs; check the fan and its plug. A fan curve of your own may hold it, too",
-        "the fan is at 0 % from 60 °C on, for 60 s", "it turns, or below 57 °C, for 60 s", hold=60, calm=60,
+        "the fan is at 0% from 60 °C on, for 60 s", "it turns, or below 57 °C, for 60 s", hold=60, calm=60,
     ),
     AlertRule(
         "gpu-fan-full", GPU, "fan", ("fan", "temperature"), _fan_full, Severity.WARNING,
         "Full fan does not cool it",
         "Its fan has run at full speed for ten minutes, and the chip has {temperature}",
         "Clean it, check the thermal paste and the air it gets, or lower its power limit",
-        "the fan is at 100 % and the card near its thermal limit, for 10 min", "either is gone for 60 s",
+        "the fan is at 100% and the card near its thermal limit, for 10 min", "either is gone for 60 s",
         hold=600, calm=60,
     ),
     AlertRule(
@@ -199,7 +199,7 @@ GPU_ALERTS = (
         "PCIe {pcie_link} under load",
         "Slot or riser give {pcie_link} of the card's {pcie_link_max}: data reaches it more slowly",
         "Switch the box off, and seat the card and its riser again; look for another slot, or a BIOS setting",
-        "below its best link while its load is over 50 %, for 5 min", "at its best under load for 60 s",
+        "below its best link while its load is over 50%, for 5 min", "at its best under load for 60 s",
         hold=300, calm=60,
     ),
     AlertRule(
@@ -208,7 +208,7 @@ GPU_ALERTS = (
         "Memory nearly full, and growing",
         "{memory} of its memory is in use, and it still grows: a program may fail soon",
         "See in the list of processes who holds it; a smaller batch takes less",
-        "97 % of the memory in use and growing for 2 min", "below 90 % for 60 s", hold=120, calm=60,
+        "97% of the memory in use and growing for 2 min", "below 90% for 60 s", hold=120, calm=60,
     ),
     AlertRule(
         "gpu-memory-unowned", GPU, "unowned", ("memory_used",), _unowned, Severity.WARNING,
@@ -222,7 +222,7 @@ GPU_ALERTS = (
         "gpu-held-idle", GPU, "idle", ("util",), _held_idle, Severity.INFO, "Held idle by {users}",
         "{held} of memory are held, and the card has done nothing for half an hour",
         "Ask whether it is still needed",
-        "a process holds 1 GB and the load is below 5 %, for 30 min", "10 % load, or released, for 60 s",
+        "a process holds 1 GB and the load is below 5%, for 30 min", "10% load, or released, for 60 s",
         hold=1800, calm=60,
     ),
 )  # fmt: skip

@@ -70,14 +70,14 @@ HOST_ALERTS = (
         "host-memory-full", HOST, "memory", ("memory",), above("memory",
         lambda view: view.limits.host_memory[1], GAP),
         *words_of(_RULES["host-memory-full"], "Memory full"), "memory at the second threshold for 2 min",
-        "5 % below it for 60 s", hold=120, calm=60,
+        "5% below it for 60 s", hold=120, calm=60,
     ),
     AlertRule(
         "host-memory-nearly-full", HOST, "memory", ("memory",),
         above("memory", lambda view: view.limits.host_memory[0], GAP),
         *words_of(_RULES["host-memory-nearly-full"], "Memory nearly full"),
         "memory at the first threshold for 2 min",
-        "5 % below it for 60 s", hold=120, calm=60,
+        "5% below it for 60 s", hold=120, calm=60,
     ),
     AlertRule(
         "host-too-hot", HOST, "temperature", ("temperature",),
@@ -90,14 +90,14 @@ HOST_ALERTS = (
         "disk-full", DISK, "fullness", ("fullness",), above("fullness", lambda view: view.limits.disk[1],
         GAP),
         *words_of(_RULES["disk-full"], "Full: {free} free"), "fullness at the second threshold for 2 min",
-        "5 % below it for 60 s", hold=120, calm=60,
+        "5% below it for 60 s", hold=120, calm=60,
     ),
     AlertRule(
         "disk-nearly-full", DISK, "fullness", ("fullness",), above("fullness",
         lambda view: view.limits.disk[0], GAP),
         *words_of(_RULES["disk-nearly-full"], "Nearly full: {free} free"),
         "fullness at the first threshold for 2 min",
-        "5 % below it for 60 s", hold=120, calm=60,
+        "5% below it for 60 s", hold=120, calm=60,
     ),
     AlertRule(
         "disk-fills", DISK, "filling", ("fullness",), _fills, Severity.WARNING, "Will be full in {left}",
