@@ -146,6 +146,13 @@ async def test_a_box_without_a_service_is_no_error(
     assert not answer.present
 
 
+@pytest.mark.parametrize("python", ["/nowhere/python", "not a path; rm"])
+async def test_a_box_without_a_python_is_no_error(night: float, store: Store, python: str) -> None:
+    feature = await filled(context(store, python=python))
+    assert night
+    assert feature._fetched_until is None
+
+
 async def test_the_use_of_the_night_adds_up(night: float) -> None:
     answer = await context(None).use(BoxHistory).usage(night - HOUR, time.time() + HOUR)
     assert answer.usage is not None

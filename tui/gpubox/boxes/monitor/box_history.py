@@ -18,7 +18,7 @@ from gpubox.boxes.context import Feature, Purpose
 from gpubox.common.tiers import COARSEST, FINEST, WIDTHS, HistoryRow
 from gpubox.core.bounds import Moment, Number, Whole
 from gpubox.core.channels import Channels
-from gpubox.core.errors import RemoteError
+from gpubox.core.errors import Dropped, GpuBoxError
 from gpubox.core.retry import connected
 from gpubox.core.shell import Shell
 
@@ -149,7 +149,9 @@ class BoxHistory(Feature):
             shift = now - answer.now if abs(now - answer.now) > _CLOCK else 0.0
             for part in answer.parts:
                 await store.history.add(part.width, list(rows_of(part, context.name, shift)))
-        except RemoteError:
+        except Dropped:
+            raise
+        except GpuBoxError:
             return  # a box without Python, or one that is full: its live readings come all the same
         self._fetched_until = now
         if answer.parts:
