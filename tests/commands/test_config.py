@@ -8,6 +8,7 @@ from gpubox.config.edit import template
 from gpubox.config.files import load
 from gpubox.config.settings import BoxEntry
 from tests.commands.run import here
+from tests.house.tree import ROOT
 
 
 def file_in(home: Path) -> Path:
@@ -83,3 +84,16 @@ def test_schema_is_json_schema() -> None:
     schema = json.loads(here("config", "schema").out)
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert schema["$defs"]["BoxEntry"]["properties"]["port"]["maximum"] == 65535
+
+
+def test_the_files_for_monitoring_are_those_of_the_repository(home: Path) -> None:
+    ran = here("config", "monitoring", str(home / "new" / "files"))
+    assert (ran.status, ran.err) == (0, "")
+    written = {path.relative_to(home / "new/files") for path in (home / "new/files").rglob("*.*")}
+    shipped = {path.relative_to(ROOT / "config") for path in (ROOT / "config").glob("*/*.*")}
+    assert written == {path for path in shipped if path.parts[0] != "jobs" and path.suffix != ".md"}
+    for path in written:
+        assert (home / "new/files" / path).read_bytes() == (ROOT / "config" / path).read_bytes()
+    refused = here("config", "monitoring", "/dev/null/x")
+    assert refused.status == 2
+    assert "Name a folder that you may write" in refused.err

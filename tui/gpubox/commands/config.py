@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from gpubox.commands.common import common_of, common_options, complain, complete_box
@@ -92,3 +94,26 @@ def schema() -> None:
     from gpubox.core.json_text import json_text
 
     click.echo(json_text(of_settings(), indent=2))
+
+
+@config.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def monitoring(folder: Path) -> None:
+    """Write the files for Prometheus, Grafana and Zabbix that belong to this version into FOLDER.
+
+    Files with the same names there are replaced.
+    """
+    from gpubox.boxes.monitor_config.zabbix_template import files
+    from gpubox.common.prometheus.files import FILES
+
+    found = {f"zabbix/{name}": text for name, text in files().items()}
+    found |= {f"prometheus/{name}": make() for name, make in FILES.items()}
+    try:
+        for name, text in sorted(found.items()):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            click.echo(f"Wrote {path}")
+    except OSError as error:
+        text, hint = f"{error.filename}: {error.strerror}", "Name a folder that you may write"
+        raise ConfigError("The files cannot be written", text, hint) from error
