@@ -27,8 +27,8 @@ class TimeSpan(click.ParamType[float]):
 
         units = {"m": 60, "h": 3600, "d": 86_400}
         number = whole(value[:-1]) if value[-1:] in units else None
-        if not number or not 0 < number * units[value[-1]] <= 730 * 86_400:
-            self.fail("a time is a number and m, h or d, such as 24h or 7d, up to 730d", param, ctx)
+        if not number or not 0 < number * units[value[-1]] <= 365 * 86_400:
+            self.fail("a time is a number and m, h or d, such as 24h or 7d, up to 365d", param, ctx)
         return float(number * units[value[-1]])
 
 
