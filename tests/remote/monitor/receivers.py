@@ -41,7 +41,11 @@ def web() -> Generator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # who sent it was killed meanwhile: nothing arrived
+                self.close_connection = True
+                return
             state.posts.append(
                 Post(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             )
