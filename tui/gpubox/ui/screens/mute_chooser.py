@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
 
 from gpubox.boxes.alerts.mutes import BOX, subject_of
 from gpubox.common.alerts.alert import Alert
 from gpubox.core.sanitize import clean
-from gpubox.ui.widgets.key_footer import KeyFooter
-from gpubox.ui.widgets.titles import set_title
+from gpubox.ui.widgets.chooser import Chooser
 
 _HOUR = 3600.0
 _TIMES: tuple[tuple[str, float | None], ...] = (
@@ -50,51 +45,16 @@ def choices(alert: Alert) -> list[tuple[str, ChosenMute]]:
     ]
 
 
-class _Choices(OptionList, inherit_bindings=False):
-    """The choices; its keys are in the footer."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "Choose", tooltip="Choose the marked line"),
-        Binding("up", "cursor_up", "Move", key_display="↑↓", tooltip="Mark the line above"),
-        Binding("down", "cursor_down", "Move", show=False),
-        Binding("home", "first", "First", show=False),
-        Binding("end", "last", "Last", show=False),
-    ]
-
-
-class MuteChooser(ModalScreen[ChosenMute | None]):
+class MuteChooser(Chooser[ChosenMute]):
     """Its result is what to mute, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close", id="mutes.close", tooltip="Mute nothing")
     ]
-    DEFAULT_CSS = """
-    MuteChooser {
-        align: center middle;
-        & > OptionList {
-            width: 60;
-            max-width: 96%;
-            height: auto;
-            max-height: 90%;
-            border: round $border;
-            background: $surface;
-            &:focus { border: round $border; }
-        }
-    }
-    """
+    DEFAULT_CSS = "MuteChooser > OptionList { width: 60; }"
 
     def __init__(self, alert: Alert) -> None:
-        super().__init__()
-        self._choices = choices(alert)
-        self._title = clean(alert.title, 40)
-
-    def compose(self) -> ComposeResult:
-        """Compose the list."""
-        chooser = _Choices(*(Option(Content(words)) for words, _ in self._choices), markup=False)
-        set_title(chooser, f"Mute {self._title}")
-        yield chooser
-        yield KeyFooter()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Close with the choice."""
-        self.dismiss(self._choices[event.option_index][1])
+        super().__init__(
+            f"Mute {clean(alert.title, 40)}",
+            [(Content(words), chosen) for words, chosen in choices(alert)],
+        )
