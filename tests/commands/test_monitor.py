@@ -13,8 +13,9 @@ import pytest
 from tests import orphans
 from tests.commands.run import PROGRAM, Ran, apart, environment
 from tests.hang import LIMIT
-from tests.remote.monitor.service.box import CRONTAB, until
+from tests.remote.monitor.service.box import CRONTAB
 from tests.ssh.fakes import alive
+from tests.waiting import until
 
 KEY = "0123456789abcdef" * 4
 

@@ -35,12 +35,13 @@ from tests.components.zabbix_rig import (
     register_ours,
     send,
 )
-from tests.components.zabbix_server import Row, ZabbixServer, until, zabbix_server
+from tests.components.zabbix_server import Row, ZabbixServer, zabbix_server
 from tests.remote.bundles import lay
 from tests.remote.monitor.frames import alert, frame_of, tick
 from tests.remote.running import pythons
 from tests.remote.test_recorded import recorded
 from tests.samples import UUID_4090, lost_gpu, training_box
+from tests.waiting import until
 
 RIG = "rig-7"
 

@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from gpubox.boxes.monitor_config.zabbix_template import PUSH
 from gpubox.core.sample import Sample
 from gpubox.remote.monitor.zabbix import ZabbixOutlet
-from tests.components.zabbix_server import Row, ZabbixServer, until
+from tests.components.zabbix_server import Row, ZabbixServer
 from tests.parts import UUID_1070, UUID_4090, h100
 from tests.remote.monitor.frames import frame_of
 from tests.samples import hot_and_throttled, training_box
+from tests.waiting import until
 
 METADATA = "gpubox of the tests"
 MOUNT = '/mnt/it\'s "quoted" \\ [1]'

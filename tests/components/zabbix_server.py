@@ -12,9 +12,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.components.parts import program
 from tests.components.servers import free_port
 from tests.components.zabbix import listen_port
 from tests.hang import LIMIT
+from tests.waiting import until
 
 SQL = Path("/usr/share/zabbix-server-pgsql")
 WEB = Path("/usr/share/zabbix")
@@ -172,15 +172,6 @@ class ZabbixServer:
         """Return what is a problem of a host now."""
         fields = ["name", "severity", "objectid", "opdata"]
         return self.api("problem.get", hostids=[host], output=fields, selectTags="extend")
-
-
-def until(condition: Callable[[], Any], say: Callable[[], object] = str) -> Any:
-    """Return the first true value of a condition; fail with what `say` returns after LIMIT."""
-    end = time.monotonic() + LIMIT
-    while not (found := condition()):
-        assert time.monotonic() < end, say()
-        time.sleep(0.05)
-    return found
 
 
 @contextmanager

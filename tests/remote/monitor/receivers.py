@@ -35,6 +35,19 @@ class Web:
 
 
 @contextmanager
+def serving(server: socketserver.TCPServer) -> Generator[int]:
+    """Serve from a thread; the value is the port."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def web() -> Generator[Web]:
     """Run a server of HTTP."""
     state = Web()
@@ -62,15 +75,8 @@ def web() -> Generator[Web]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", state.port), Handler) as server:
-        state.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as state.port:
+        yield state
 
 
 @dataclass
@@ -115,12 +121,5 @@ def mail_server() -> Generator[Mails]:
         allow_reuse_address = True
         daemon_threads = True
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        state.port = int(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Server(("127.0.0.1", 0), Handler)) as state.port:
+        yield state

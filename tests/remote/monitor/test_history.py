@@ -17,7 +17,7 @@ import pytest
 from gpubox.common import tiers
 from gpubox.remote.monitor import history, read_history
 from gpubox.remote.monitor.history import HistoryOutlet
-from tests.hang import LIMIT
+from tests.waiting import until
 
 NOW = 1_763_900_000 - 1_763_900_000 % 3600
 """The beginning of an hour."""
@@ -68,14 +68,6 @@ def outlet() -> Generator[HistoryOutlet]:
         yield made
     finally:
         made.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition; only a hang takes LIMIT."""
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.005)
 
 
 def store(clock: Clock, *samples: dict[str, Any]) -> None:

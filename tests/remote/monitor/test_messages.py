@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from gpubox.remote.monitor import message_channels, messages
 from gpubox.remote.monitor.message_journal import MOST, Journal
 from gpubox.remote.monitor.messages import MessagesOutlet
 from tests.common.test_alert_message import change
-from tests.hang import LIMIT
 from tests.remote.monitor.receivers import Mails, Web, mail_server, web
+from tests.waiting import until
 
 KILLS = 20
 
@@ -55,14 +55,6 @@ def outlet(folder: Path, *configs: dict[str, Any]) -> Generator[MessagesOutlet]:
         yield made
     finally:
         made.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition; only a hang takes LIMIT."""
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
 
 
 def frame(**more: Any) -> dict[str, Any]:

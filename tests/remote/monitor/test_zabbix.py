@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from gpubox.remote.monitor import zabbix
 from gpubox.remote.monitor.zabbix import ZabbixOutlet
 from gpubox.remote.monitor.zabbix_protocol import tls_psk
 from tests.components.servers import free_port
-from tests.hang import LIMIT
 from tests.remote.monitor.frames import tick
 from tests.remote.monitor.trapper import Trapper, reply, serving
+from tests.waiting import until
 
 Row = dict[str, Any]
 
@@ -37,13 +36,6 @@ def outlet(folder: Path, port: int, **config: object) -> Generator[ZabbixOutlet]
         yield made
     finally:
         made.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def words(made: ZabbixOutlet) -> str:

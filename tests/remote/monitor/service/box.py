@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,14 +185,6 @@ class Box:
             if process.stdout:
                 process.stdout.close()
         orphans.end(str(self.root))
-
-
-def until(condition: Callable[[], object], box: Box | None = None) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, f"never came; the log: {box.log() if box else ''}"
-        time.sleep(0.02)
 
 
 def boxes(tmp_path: Path, python: str = sys.executable) -> Iterator[Box]:

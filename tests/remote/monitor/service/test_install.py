@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gpubox.remote.monitor import crontab, user_unit
-from tests.remote.monitor.service.box import CRONTAB, VERSION, Box, tree, until
+from tests.remote.monitor.service.box import CRONTAB, VERSION, Box, tree
 from tests.ssh.fakes import alive
+from tests.waiting import until
 
 SYSTEMCTL = """
 echo "systemctl $*" >>"$HOME/../asked"
