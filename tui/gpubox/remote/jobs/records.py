@@ -17,7 +17,7 @@ import re
 import time
 
 from gpubox.common.sensitive import secret_name, secret_value
-from gpubox.remote import process_tree, state
+from gpubox.remote import private_folder, process_tree, state
 from gpubox.remote.json_io import Refused
 
 TYPE_CHECKING = False
@@ -36,25 +36,8 @@ DAWN = 10.0
 
 
 def private(folder: str) -> str:
-    """Create a private folder, and return it; raises Refused when it belongs to another user."""
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        found = os.lstat(folder)
-    except OSError as error:
-        raise Refused(
-            "No place for jobs on the box",
-            "%s: %s" % (folder, error.strerror),
-            "Make room there, or name another folder with GPUBOX_STATE_DIR",
-        ) from None
-    if found.st_uid != os.getuid() or not os.path.isdir(folder) or os.path.islink(folder):
-        raise Refused(
-            "The folder of jobs is not yours",
-            "%s belongs to user number %d, or is no folder" % (folder, found.st_uid),
-            "Remove it, or name another one with GPUBOX_STATE_DIR",
-        )
-    if found.st_mode & 0o077:
-        os.chmod(folder, 0o700)
-    return folder
+    """Create a private folder for jobs, and return it; raises Refused when it belongs to another user."""
+    return private_folder.private(folder, "jobs")
 
 
 def jobs_folder() -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gpubox.remote import bundle, state
-from gpubox.remote.json_io import Refused
+from gpubox.remote import bundle, private_folder, state
 
 PROGRAMS = "program"
 """Holds a folder with the program for each version, named by the hash of its files."""
@@ -34,21 +33,8 @@ def path(*names: str) -> str:
 
 
 def private(folder: str) -> str:
-    """Create a folder that only its owner can enter, and return it; raises Refused."""
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        found = os.lstat(folder)
-    except OSError as error:
-        raise Refused(
-            "No place for the service on the box",
-            "%s: %s" % (folder, error.strerror),
-            "Make room there, or name another folder with GPUBOX_STATE_DIR",
-        ) from None
-    if os.path.islink(folder) or found.st_uid != os.getuid():
-        raise Refused("The folder of the service is not yours", folder, "Remove it")
-    if found.st_mode & 0o077:
-        os.chmod(folder, 0o700)
-    return folder
+    """Create a private folder for the service, and return it; raises Refused when it is another user's."""
+    return private_folder.private(folder, "the service")
 
 
 def version() -> str:
