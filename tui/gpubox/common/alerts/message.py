@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, List, NamedTuple, Sequence
 
+from gpubox.common.severity import Severity
+
 Row = Dict[str, Any]
 _LINE = 300
 """Most characters of one line: names of disks and words of drivers come from elsewhere."""
 _MOST = 20
 """Most alerts that a text names; more are counted."""
-_ORDER = ("info", "warning", "critical")
 
 
 class Message(NamedTuple):
@@ -28,7 +29,7 @@ class Message(NamedTuple):
 def message_of(host: str, changes: Sequence[Row], *, test: bool = False) -> Message:
     """Return the message about changes of alerts, which are rows of AlertChange."""
     raised = [change["alert"] for change in changes if change["raised"]]
-    severity = max((str(alert["severity"]) for alert in raised), key=_rank, default="info")
+    severity = max((_severity(str(alert["severity"])) for alert in raised), default=Severity.INFO).word
     label = "[TEST] " if test else ""
     title = line(f"{label}{host}: {_title(changes)}")
     lines = [_text(change) for change in changes[:_MOST]]
@@ -52,11 +53,11 @@ def line(text: str) -> str:
 
 def at_least(word: str, least: str) -> bool:
     """Return whether a severity is at least another."""
-    return _rank(word) >= _rank(least)
+    return _severity(word) >= _severity(least)
 
 
-def _rank(word: str) -> int:
-    return _ORDER.index(word) if word in _ORDER else 0
+def _severity(word: str) -> Severity:
+    return Severity.__members__.get(word.upper(), Severity.INFO)
 
 
 def _title(changes: Sequence[Row]) -> str:

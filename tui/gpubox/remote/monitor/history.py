@@ -44,10 +44,10 @@ def path() -> str:
 
 
 def opened(name: str) -> sqlite3.Connection:
-    """Open the file, and make its tables where they are missing; raises sqlite3.Error and ImportError."""
+    """Open the file for any thread, and make its tables; raises sqlite3.Error and ImportError."""
     import sqlite3  # some builds of Python have none
 
-    connection = sqlite3.connect(name, timeout=5.0)
+    connection = sqlite3.connect(name, timeout=5.0, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -130,15 +130,14 @@ class HistoryOutlet(Outlet):
         import sqlite3
 
         try:
-            opened(name).close()
+            return opened(name)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
             for suffix in ("-wal", "-shm", ""):  # an old write-ahead log would damage the new file too
                 with contextlib.suppress(OSError):
                     os.replace(name + suffix, name + ".damaged" + suffix)
-            opened(name).close()
-        return sqlite3.connect(name, timeout=5.0, check_same_thread=False)
+            return opened(name)
 
     def offer(self, frame: Row) -> None:
         """Store a frame; never blocks, never raises."""
