@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from gpubox.common.tiers import HistoryRow
 from gpubox.config.settings import HistorySettings, Settings
 from gpubox.core.errors import RemoteError
 from gpubox.core.history import History
+from gpubox.core.shell import Shell
 from gpubox.core.target import Target
 from gpubox.local.channels import LocalChannels
 from gpubox.local.shell import LocalShell
@@ -71,14 +73,12 @@ def context(store: Store | None, **given: object) -> BoxContext:
     return made
 
 
-async def filled(context: BoxContext) -> BoxHistory:
+async def filled(context: BoxContext) -> None:
     """Fill the gaps once, as at a new link."""
-    feature = context.use(BoxHistory)
     shell, channels = context.shell.value, context.channels.value
     assert shell is not None
     assert channels is not None
-    await feature._fill(shell, channels)
-    return feature
+    await context.use(BoxHistory)._fill(shell, channels)
 
 
 async def seen(store: Store, begin: float, end: float) -> list[HistoryRow]:
@@ -106,23 +106,42 @@ async def test_the_night_is_drawn_from_what_the_box_stored(night: float, store: 
 
 async def test_it_comes_at_each_new_link_and_only_what_is_new(night: float, store: Store) -> None:
     box = context(store)
-    feature = await filled(box)
-    first = feature._fetched_until
+    await filled(box)
+    first = await store.events.fetched("xub")
     assert first is not None
     await filled(box)
-    assert feature._fetched_until is not None
-    assert feature._fetched_until > first
+    second = await store.events.fetched("xub")
+    assert second is not None
+    assert second > first
     rows = await seen(store, night, time.time())
     assert len({row.second for row in rows}) == len(rows)
 
 
 async def test_the_background_waits_for_a_link(night: float, store: Store) -> None:
     box = context(store)
-    feature = box.use(BoxHistory)
-    task = asyncio.create_task(feature.background(Purpose.WORK))
-    await until(lambda: feature._fetched_until is not None and box.history.keys())
+    task = asyncio.create_task(box.use(BoxHistory).background(Purpose.WORK))
+    await until(lambda: box.history.keys())
+    assert await store.events.fetched("xub") is not None
     task.cancel()
     assert night
+
+
+@pytest.mark.parametrize(
+    ("passed", "widths"), [(0.0, []), (20.0, [10]), (900.0, [10, 300]), (-60.0, [10, 300, 3600])]
+)
+async def test_another_run_asks_only_for_what_has_passed_since(
+    store: Store, monkeypatch: pytest.MonkeyPatch, passed: float, widths: list[int]
+) -> None:
+    asked: list[int] = []
+
+    async def answer(self: BoxHistory, shell: Shell, request: dict[str, Any]) -> HistoryAnswer:
+        asked.extend(part["width"] for part in request["parts"])
+        return HistoryAnswer(now=time.time())
+
+    monkeypatch.setattr(BoxHistory, "_ask", answer)
+    await store.events.fetch("xub", time.time() - passed)
+    await filled(context(store))
+    assert asked == widths
 
 
 @pytest.mark.parametrize("settings", [Settings(history=HistorySettings(keep=False)), None])
@@ -130,9 +149,9 @@ async def test_without_a_place_for_it_nothing_is_fetched(
     night: float, store: Store, settings: Settings | None
 ) -> None:
     box = context(None) if settings is None else context(store, settings=settings)
-    feature = await filled(box)
+    await filled(box)
     assert night
-    assert feature._fetched_until is None
+    assert await store.events.fetched("xub") is None
 
 
 async def test_a_box_without_a_service_is_no_error(
@@ -148,9 +167,9 @@ async def test_a_box_without_a_service_is_no_error(
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "not a path; rm"])
 async def test_a_box_without_a_python_is_no_error(night: float, store: Store, python: str) -> None:
-    feature = await filled(context(store, python=python))
+    await filled(context(store, python=python))
     assert night
-    assert feature._fetched_until is None
+    assert await store.events.fetched("xub") is None
 
 
 async def test_the_use_of_the_night_adds_up(night: float) -> None:

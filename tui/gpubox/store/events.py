@@ -16,6 +16,8 @@ EventKind = Literal["job ended", "job hook"]
 """What can be claimed: notifying the user that a job ended, and running the user's command for that."""
 _SEEN = "box seen"
 """The kind of the single row with the time when a box was first seen."""
+_FETCHED = "history fetched"
+"""The kind of the single row with the time up to which the history of a box was fetched from it."""
 
 
 class Events:
@@ -45,6 +47,17 @@ class Events:
         """
         return await self._database.call(lambda connection: _first_seen(connection, box, now))
 
+    async def fetched(self, box: str) -> float | None:
+        """Return up to when the history of a box was fetched, in this machine's seconds since the epoch.
+
+        It is None when it never was, and when the disk does not answer.
+        """
+        return await self._database.call(lambda connection: _at(connection, box, _FETCHED))
+
+    async def fetch(self, box: str, until: float) -> None:
+        """Record up to when the history of a box was fetched."""
+        await self._database.call(lambda connection: _set(connection, box, _FETCHED, until))
+
 
 def _claim(connection: sqlite3.Connection, box: str, kind: str, subjects: Collection[str]) -> set[str]:
     with connection:
@@ -73,5 +86,15 @@ def _claimed(connection: sqlite3.Connection, box: str, kind: str) -> set[str]:
 def _first_seen(connection: sqlite3.Connection, box: str, now: float) -> float:
     with connection:
         connection.execute("INSERT OR IGNORE INTO event VALUES (?, ?, '', ?)", (box, _SEEN, now))
-    ((at,),) = connection.execute("SELECT at FROM event WHERE box = ? AND kind = ?", (box, _SEEN))
-    return cast("float", at)
+    at = _at(connection, box, _SEEN)
+    return now if at is None else at
+
+
+def _at(connection: sqlite3.Connection, box: str, kind: str) -> float | None:
+    rows = connection.execute("SELECT at FROM event WHERE box = ? AND kind = ?", (box, kind))
+    return next((at for (at,) in cast("list[tuple[float]]", rows.fetchall())), None)
+
+
+def _set(connection: sqlite3.Connection, box: str, kind: str, at: float) -> None:
+    with connection:
+        connection.execute("INSERT OR REPLACE INTO event VALUES (?, ?, '', ?)", (box, kind, at))

@@ -120,9 +120,6 @@ def _finite(means: dict[str, float]) -> dict[str, float]:
 class BoxHistory(Feature):
     """The history that the service keeps on one box."""
 
-    _fetched_until: float | None = None
-    """The moment up to which the gaps here were filled in this run, in seconds since the epoch."""
-
     async def background(self, purpose: Purpose) -> None:
         """Fill the gaps of this machine's history at each new link, until cancelled."""
         if purpose is Purpose.WORK and self._context.store is not None:
@@ -138,7 +135,9 @@ class BoxHistory(Feature):
         store = context.store
         if store is None or not context.settings.history.keep:
             return
-        since = self._fetched_until or 0.0
+        since = await store.events.fetched(context.name) or 0.0
+        if since > now:  # the clock of this machine was set back
+            since = 0.0
         parts = [
             {"width": width, "begin": int(max(now - reach, since - width)), "end": int(now)}
             for width, reach in REACH.items()
@@ -153,7 +152,7 @@ class BoxHistory(Feature):
             raise
         except GpuBoxError:
             return  # a box without Python, or one that is full: its live readings come all the same
-        self._fetched_until = now
+        await store.events.fetch(context.name, now)
         if answer.parts:
             await store.history.complete(context.name, context.history)
 
